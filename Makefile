@@ -1,0 +1,73 @@
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test coverage check format bench chaos fuzz services openapi lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+# Two stamps: who only runs the service need not wait for the test tools.
+$(VENV)/.installed-run: requirements.txt pyproject.toml scripts/make_venv.sh
+	@scripts/make_venv.sh $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-run requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.installed-dev ## the virtual environment .venv, again only when the requirements changed
+
+run: $(VENV)/.installed-run ## the service with a living simulated class, at http://localhost:8005
+	$(BIN)/mastery-engine demo
+
+test: setup ## all tests, on two processes; ARGS="-k quiz" narrows
+	$(PYTEST) -n 2 --dist loadgroup $(ARGS)
+
+coverage: setup ## all tests, with lines and branches counted; report in htmlcov/
+	$(PYTEST) -n 2 --dist loadgroup --cov=src --cov-report=term --cov-report=html --cov-fail-under=95 $(ARGS)
+
+check: setup ## format, lint, types, security, import rules, dead and doubled code
+	@failed=; run() { echo "== $$*"; "$$@" || failed="$$failed $$1"; }; \
+	export PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	run ruff format --check .; \
+	run ruff check .; \
+	run black --check --quiet src/ tests/; \
+	run flake8; \
+	run mypy src/; \
+	run bandit --quiet --recursive src/; \
+	run lint-imports --no-logo --no-cache; \
+	run scripts/dead_code.sh; \
+	run pylint --disable=all --enable=duplicate-code --score=no src/; \
+	if [ -n "$$failed" ]; then echo "check failed:$$failed" >&2; exit 1; fi
+
+format: setup ## writes the format, and mends what lint can
+	$(BIN)/ruff check --fix .
+	$(BIN)/black --quiet .
+	$(BIN)/ruff format .
+
+bench: setup ## speed, measured here beside its floors
+	$(BIN)/mastery-engine bench
+
+chaos: setup ## kills at random moments; CHAOS_ROUNDS=50
+	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-50} $(PYTEST) -m chaos --timeout=0 $(ARGS)
+
+fuzz: setup ## random and mutated events; FUZZ_EVENTS=1000000
+	FUZZ_EVENTS=$${FUZZ_EVENTS:-1000000} $(PYTEST) -m fuzz --timeout=0 $(ARGS)
+
+services: setup ## real Kafka and Redis on this machine
+	$(BIN)/python scripts/services.py
+
+openapi: setup ## specs/003-mastery-engine/contracts/openapi.json, as the code says it
+	$(BIN)/mastery-engine openapi > specs/003-mastery-engine/contracts/openapi.json
+
+lock: setup ## requirements*.txt anew from pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	scripts/lock.sh --upgrade
+
+clean: ## removes what these targets made, .venv too
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

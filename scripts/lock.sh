@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Writes requirements.txt and requirements-dev.txt from pyproject.toml: for every platform (markers), exact, without hosts.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+uv=${UV:-.venv/bin/uv}
+compile=("$uv" pip compile pyproject.toml --universal --python-version 3.11 --quiet --no-header --no-annotate "$@")
+note="# Made by \`make lock\` from pyproject.toml; don't edit."
+
+pins=$(mktemp -d)
+trap 'rm -rf "$pins"' EXIT
+"${compile[@]}" --output-file "$pins/run.txt"
+"${compile[@]}" --group dev --constraints "$pins/run.txt" --output-file "$pins/dev.txt"
+{ echo "$note"; cat "$pins/run.txt"; } > requirements.txt
+{ echo "$note"; echo "-r requirements.txt"; grep -vxFf "$pins/run.txt" "$pins/dev.txt"; } > requirements-dev.txt

@@ -1,0 +1,118 @@
+"""What servers are made from: kept outside the tree, made once by whoever asks first, and the ports they get."""
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+# Below the ports that kernels hand to clients (from 32768 on): a client that keeps knocking at a dead server's port
+# from that range is one day given that very port as its own, and the server cannot come back.
+PORTS = range(20_000, 22_000)
+
+_held_ports: list[int] = []
+
+
+class Unavailable(Exception):
+    """A real server cannot be had here; the text says why."""
+
+
+def root() -> Path:
+    """The folder of all builds, which is made if it is not there."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mastery-engine"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def cached(name: str, version: str, build: Callable[[Path], None]) -> Path:
+    """The folder of this build; `build` fills it where it is not there, one process at a time, wholly or not at all."""
+    place = root() / f"{name}-{version}"
+    if not place.exists():
+        with _alone(place.name):
+            if not place.exists():
+                with tempfile.TemporaryDirectory(dir=root(), prefix=f".{place.name}.") as scratch:
+                    made = Path(scratch) / "made"
+                    made.mkdir()
+                    build(made)
+                    made.rename(place)
+    return place
+
+
+def command(name: str, *, packages: Sequence[str]) -> Path:
+    """The path of a command; where it is absent and we are root on Debian or its kin, these packages bring it.
+
+    Raises Unavailable.
+    """
+    with _alone("debian"):
+        if shutil.which(name) is None:
+            if os.geteuid() != 0 or shutil.which("apt-get") is None:
+                raise Unavailable(f"there is no {name}; on Debian: apt-get install {' '.join(packages)}")
+            quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+            run(["apt-get", "update"], environment=quiet)
+            run(["apt-get", "install", "-y", "--no-install-recommends", *packages], environment=quiet)
+    found = shutil.which(name)
+    if found is None:
+        raise Unavailable(f"{' '.join(packages)} brought no {name}")
+    return Path(found)
+
+
+def run(argv: Sequence[str], *, folder: Path | None = None, environment: dict[str, str] | None = None) -> str:
+    """What a build step printed; raises Unavailable with its last lines where it fails or takes over 10 minutes."""
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"{argv[0]}: {error}") from error
+    if done.returncode != 0:
+        raise Unavailable(f"{' '.join(argv)} ended with {done.returncode}: {done.stdout[-1000:].strip()}")
+    return done.stdout
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on, and that no other caller on this machine is given while we live."""
+    folder = root() / "ports"
+    folder.mkdir(exist_ok=True)
+    for port in PORTS:
+        held = os.open(folder / str(port), os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(held)
+            continue
+        if is_free(port):
+            _held_ports.append(held)
+            return port
+        os.close(held)
+    raise Unavailable(f"no port is free between {PORTS.start} and {PORTS.stop}")
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of loopback now."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Holds a lock that all processes of this machine share."""
+    with (root() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

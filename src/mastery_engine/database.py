@@ -1,0 +1,205 @@
+"""One SQLite file, one writer thread: whatever waits to be written goes into one transaction (group commit).
+
+Readers never wait for the writer (WAL). A write is durable when its call returns (``synchronous=FULL``).
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from mastery_engine.errors import StartRefused, Unavailable
+
+T = TypeVar("T")
+
+FILE_NAME = "mastery.db"
+MAX_GROUP = 512
+BUSY_TIMEOUT_S = 30.0
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE documents (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (tenant, student_id)
+    ) STRICT;
+    CREATE TABLE cold_ids (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (tenant, student_id)
+    ) STRICT;
+    CREATE TABLE marks (
+        log_id TEXT NOT NULL, part INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+        PRIMARY KEY (log_id, part)
+    ) STRICT;
+    CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tenant TEXT NOT NULL, subject TEXT NOT NULL,
+        role TEXT NOT NULL, call TEXT NOT NULL, student_id TEXT, allowed INTEGER NOT NULL, address TEXT NOT NULL,
+        request_id TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX audit_by_tenant ON audit (tenant, seq);
+    CREATE TABLE batches (
+        tenant TEXT NOT NULL, batch_id TEXT NOT NULL, subject TEXT NOT NULL, priority TEXT NOT NULL,
+        created INTEGER NOT NULL, caller BLOB NOT NULL, request BLOB NOT NULL, answer BLOB,
+        PRIMARY KEY (tenant, batch_id)
+    ) STRICT;
+
+    CREATE TABLE log (log_id TEXT NOT NULL, committed INTEGER NOT NULL) STRICT;
+    INSERT INTO log VALUES (lower(hex(randomblob(16))), 0);
+    CREATE TABLE requests (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, received INTEGER NOT NULL, tenant TEXT NOT NULL, event_id TEXT NOT NULL,
+        key BLOB, value BLOB
+    ) STRICT;
+    CREATE TABLE results (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, topic TEXT NOT NULL, event_id TEXT NOT NULL UNIQUE,
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, value BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE dead_letters (
+        letter_id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, part INTEGER NOT NULL, position INTEGER NOT NULL,
+        tenant TEXT NOT NULL, key BLOB, value BLOB, headers BLOB NOT NULL, received INTEGER NOT NULL, student_id TEXT,
+        event_id TEXT, code TEXT NOT NULL, message TEXT NOT NULL, attempts INTEGER NOT NULL, at INTEGER NOT NULL,
+        redriven INTEGER, UNIQUE (topic, part, position)
+    ) STRICT;
+    CREATE INDEX dead_letters_by_event ON dead_letters (tenant, student_id, event_id);
+    """,
+)
+
+_Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
+
+
+class Database:
+    """The file, a connection for reading, and the thread that writes."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file, and bring its schema up to date. Raises StartRefused where it cannot be used."""
+        self.path = path
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        try:
+            self._reader = _connect(path)
+            migrate(self._reader, path)
+            self._writer = _connect(path)
+        except sqlite3.DatabaseError as error:
+            raise StartRefused(_cannot_open(path, error)) from error
+        self._closed = False
+        self._thread = threading.Thread(target=self._write_all, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``job`` in a transaction that may hold others' jobs too; durable on return. Raises Unavailable."""
+        if self._closed:
+            raise Unavailable("The database is closed: the service is stopping.")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._jobs.put((job, done, loop))
+        return await done
+
+    def read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a query. A point read takes some 10 µs, less than a hop to another thread, so it runs here."""
+        try:
+            return self._reader.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+
+    async def close(self) -> None:
+        """Write what waits, then close."""
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._writer.close()
+        self._reader.close()
+
+    def _write_all(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            group = [job]
+            stop = False
+            while len(group) < MAX_GROUP and not self._jobs.empty():
+                following = self._jobs.get()
+                if following is None:
+                    stop = True
+                    break
+                group.append(following)
+            outcomes = self._write_group(group)
+            for loop in {id(loop): loop for _, _, loop in group}.values():
+                mine = [
+                    (done, outcome) for (_, done, owner), outcome in zip(group, outcomes, strict=True) if owner is loop
+                ]
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(_tell, mine)
+            if stop:
+                return
+
+    def _write_group(self, group: Sequence[_Job]) -> list[Any]:
+        """The jobs' answers, or the error of each; a job that fails takes no other with it."""
+        outcomes: list[Any] = []
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for job, _, _ in group:
+                self._writer.execute("SAVEPOINT job")
+                try:
+                    outcomes.append(job(self._writer))
+                except Exception as error:
+                    outcomes.append(error)
+                    self._writer.execute("ROLLBACK TO job")
+                self._writer.execute("RELEASE job")
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            return [error] * len(group)
+        return outcomes
+
+
+def _tell(outcomes: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:
+    for done, outcome in outcomes:
+        if done.cancelled():
+            continue
+        if isinstance(outcome, sqlite3.Error):
+            done.set_exception(unavailable(outcome))
+        elif isinstance(outcome, Exception):
+            done.set_exception(outcome)
+        else:
+            done.set_result(outcome)
+
+
+def unavailable(error: sqlite3.Error) -> Unavailable:
+    """What is wrong with the database, in words that say what to do."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    if code == "SQLITE_FULL" or code.startswith("SQLITE_IOERR_WRITE"):
+        return Unavailable("The disk is full: nothing of this call was kept. Free some room, and send it again.")
+    if code.startswith("SQLITE_BUSY"):
+        return Unavailable("The database is held by another process: nothing of this call was kept. Send it again.")
+    return Unavailable(f"The database does not work ({code or error}): nothing of this call was kept.")
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema to the newest version, in one transaction for each step."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise StartRefused(
+            f"{path} has schema version {version}, and this engine knows {len(MIGRATIONS)}: run the engine that wrote it."
+        )
+    for number in range(version, len(MIGRATIONS)):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
+        )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    return connection
+
+
+def _cannot_open(path: Path, error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorname", "") or ""
+    if code in {"SQLITE_NOTADB", "SQLITE_CORRUPT"} or "malformed" in str(error):
+        return (
+            f"{path} is no sound SQLite database ({error}). It was left as it is: move it away and restore a backup in "
+            "its place, or start with an empty data folder."
+        )
+    return f"{path} cannot be opened: {error}. Check the folder's rights and room, or set DATA_DIR to another."

@@ -1,0 +1,282 @@
+"""What the components are computed from. Each kind of evidence merges with more of its kind, in any order.
+
+``evidence_of`` says what an event is evidence of; ``merge`` adds evidence of other events. Merging is commutative and
+associative (sums to float rounding), which is why late, shuffled and split deliveries need no special case.
+"""
+
+from array import array
+from heapq import nlargest
+from struct import Struct
+from typing import TypeAlias
+
+import msgspec
+
+from mastery_engine.domain.events import LearningEvent
+from mastery_engine.domain.kinds import (
+    Answer,
+    CalculationRequested,
+    Completion,
+    Consistency,
+    Execution,
+    Help,
+    Quality,
+    Quiz,
+)
+from mastery_engine.domain.moments import DAY, Day, Micros, day_of, day_of_date
+
+HALF_LIFE: Micros = 14 * DAY
+MAX_TOPICS = 256
+NEVER: Micros = -1
+
+# Decay is relative, so any fixed zero will do; this one keeps 2^(days / 14) within a double until the year 2058.
+_ZERO: Micros = 18_262 * DAY  # 2020-01-01
+_DAY = Struct(">H")
+_SUM = Struct("=d")
+_DIFFICULTIES = {"beginner": 0, "intermediate": 1, "advanced": 2}
+
+
+class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The latest word on one topic's exercises. ``difficulty`` is 0 beginner, 1 intermediate, 2 advanced."""
+
+    at: Micros
+    event_id: str
+    completed: int
+    total: int
+    difficulty: int
+
+    @property
+    def order(self) -> tuple[Micros, str]:
+        """Later is greater; at the same time the greater event_id is."""
+        return (self.at, self.event_id)
+
+
+class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Σ w·2^(t/14 d) and Σ w·2^(t/14 d)·x over the evidence of each day, so that whole days can be dropped exactly.
+
+    Three packed columns with a place for each day that has evidence: the days, which rise, and the two sums.
+    ``latest`` is the time of the newest evidence.
+    """
+
+    days: bytes = b""
+    weights: bytes = b""
+    scores: bytes = b""
+    latest: Micros = NEVER
+
+    @staticmethod
+    def of(at: Micros, weight: float, score: float) -> "DecayedSums":
+        """One piece of evidence: ``score`` in [0, 1], with its weight."""
+        decayed = weight * 2.0 ** ((at - _ZERO) / HALF_LIFE)
+        return DecayedSums(_DAY.pack(at // DAY), _SUM.pack(decayed), _SUM.pack(decayed * score), at)
+
+    def merge(self, other: "DecayedSums") -> "DecayedSums":
+        if not self.days:
+            return other
+        days, weights, scores = self.days, self.weights, self.scores
+        for number in range(len(other.days) // 2):
+            day = other.days[2 * number : 2 * number + 2]
+            weight, score = other.weights[8 * number : 8 * number + 8], other.scores[8 * number : 8 * number + 8]
+            place = _place(days, day)
+            end = place
+            if days[2 * place : 2 * place + 2] == day:
+                end = place + 1
+                weight = _SUM.pack(_SUM.unpack(weight)[0] + _SUM.unpack_from(weights, 8 * place)[0])
+                score = _SUM.pack(_SUM.unpack(score)[0] + _SUM.unpack_from(scores, 8 * place)[0])
+            days = days[: 2 * place] + day + days[2 * end :]
+            weights = weights[: 8 * place] + weight + weights[8 * end :]
+            scores = scores[: 8 * place] + score + scores[8 * end :]
+        return DecayedSums(days, weights, scores, max(self.latest, other.latest))
+
+    def since(self, floor: Day) -> "DecayedSums":
+        """Without the days before ``floor``."""
+        drop = _place(self.days, _DAY.pack(floor))
+        if not drop:
+            return self
+        if 2 * drop == len(self.days):
+            return NO_SUMS
+        return DecayedSums(self.days[2 * drop :], self.weights[8 * drop :], self.scores[8 * drop :], self.latest)
+
+    def mean(self, floor: Day) -> float | None:
+        """Σ w·2^(t/14 d)·x / Σ w·2^(t/14 d) over the days from ``floor`` on, in [0, 1]; None where there are none."""
+        if self.latest // DAY < floor:
+            return None
+        kept = self if self.days[:2] >= _DAY.pack(floor) else self.since(floor)
+        return min(sum(array("d", kept.scores)) / sum(array("d", kept.weights)), 1.0)
+
+
+def _place(days: bytes, day: bytes) -> int:
+    """The number of the first of the days that is not before ``day``; big-endian days compare as bytes do."""
+    place = len(days) // 2
+    while place and days[2 * place - 2 : 2 * place] >= day:
+        place -= 1
+    return place
+
+
+class ActiveDays(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A set of days. Bit k of ``bits`` (little-endian) stands for the day ``newest - k``."""
+
+    newest: Day = 0
+    bits: bytes = b""
+
+    @staticmethod
+    def of(*days: Day) -> "ActiveDays":
+        if not days:
+            return NO_DAYS
+        newest = max(days)
+        mask = 0
+        for day in days:
+            mask |= 1 << (newest - day)
+        return _packed(newest, mask)
+
+    @property
+    def mask(self) -> int:
+        return int.from_bytes(self.bits, "little")
+
+    def merge(self, other: "ActiveDays") -> "ActiveDays":
+        if not self.bits:
+            return other
+        if not other.bits:
+            return self
+        older, newer = (self, other) if self.newest <= other.newest else (other, self)
+        shift = newer.newest - older.newest
+        return _packed(newer.newest, newer.mask | older.mask << shift)
+
+    def since(self, floor: Day) -> "ActiveDays":
+        """Without the days before ``floor``."""
+        kept = self.newest - floor + 1
+        if kept <= 0:
+            return NO_DAYS
+        if len(self.bits) * 8 <= kept:
+            return self
+        return _packed(self.newest, self.mask & ((1 << kept) - 1))
+
+    def up_to(self, day: Day) -> int:
+        """The set as bits again, bit k for ``day - k``: days later than ``day`` are left out."""
+        return self.mask >> (self.newest - day) if self.newest > day else self.mask << (day - self.newest)
+
+
+class Direct(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A component that was set, and when."""
+
+    at: Micros
+    event_id: str
+    value: float
+
+
+FourDirect: TypeAlias = tuple[Direct | None, Direct | None, Direct | None, Direct | None]
+
+NONE_SET: FourDirect = (None, None, None, None)
+
+
+class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """All that is known of one student. ``direct`` is in the order of ``COMPONENTS``."""
+
+    completion: dict[str, Progress] = {}
+    quiz: DecayedSums = DecayedSums()
+    quality: DecayedSums = DecayedSums()
+    activity: ActiveDays = ActiveDays()
+    direct: FourDirect = NONE_SET
+
+    def merge(self, other: "Evidence") -> "Evidence":
+        """This evidence and that of other events; an event that is in both counts twice, so the caller sees to it."""
+        completion = self.completion
+        if other.completion:
+            completion = {**completion}
+            for topic, progress in other.completion.items():
+                known = completion.get(topic)
+                if known is None or known.order < progress.order:
+                    completion[topic] = progress
+            if len(completion) > MAX_TOPICS:
+                completion = dict(nlargest(MAX_TOPICS, completion.items(), key=lambda item: item[1].order))
+        return Evidence(
+            completion,
+            self.quiz.merge(other.quiz) if other.quiz.days else self.quiz,
+            self.quality.merge(other.quality) if other.quality.days else self.quality,
+            self.activity.merge(other.activity) if other.activity.bits else self.activity,
+            self.direct if other.direct == NONE_SET else _later_of_each(self.direct, other.direct),
+        )
+
+    def since(self, floor: Day) -> "Evidence":
+        """Without what is of a day before ``floor``."""
+        completion, quiz, quality, consistency = (
+            None if one is None or one.at // DAY < floor else one for one in self.direct
+        )
+        return Evidence(
+            {topic: progress for topic, progress in self.completion.items() if progress.at // DAY >= floor},
+            self.quiz.since(floor),
+            self.quality.since(floor),
+            self.activity.since(floor),
+            (completion, quiz, quality, consistency),
+        )
+
+
+NO_SUMS = DecayedSums()
+NO_DAYS = ActiveDays()
+NO_EVIDENCE = Evidence()
+
+
+def evidence_of(event: LearningEvent, *, retention_days: int) -> Evidence:
+    """What one event is evidence of. Days that it names and that are older than the retention are left out."""
+    at = event.at
+    active = ActiveDays(at // DAY, b"\x01")
+    match event.data:
+        case Completion() as data:
+            progress = Progress(
+                at,
+                event.event_id,
+                data.completed_exercises,
+                data.total_exercises,
+                _DIFFICULTIES[data.difficulty],
+            )
+            return Evidence(completion={data.topic or "": progress}, activity=active)
+        case Quiz() as data:
+            trust = 1.0 if data.confidence_score is None else 0.5 + 0.5 * data.confidence_score
+            share = data.correct_answers / data.total_questions
+            return Evidence(quiz=DecayedSums.of(at, data.total_questions * trust, share), activity=active)
+        case Answer() as data:
+            return Evidence(quiz=DecayedSums.of(at, 1.0, float(data.correct)), activity=active)
+        case Quality() as data:
+            given = [data.code_quality_score, data.correctness_score, data.efficiency_score]
+            if data.peer_review_score is not None:
+                given.append(data.peer_review_score)
+            return Evidence(quality=DecayedSums.of(at, 1.0, sum(given) / len(given)), activity=active)
+        case Execution() | Help():
+            return Evidence(activity=active)
+        case Consistency() as data:
+            return Evidence(activity=_named_days(data, at // DAY, day_of(event.received) - retention_days + 1))
+        case CalculationRequested() as data:
+            completion, quiz, quality, consistency = (
+                None if value is None else Direct(at, event.event_id, value) for value in data.components.values()
+            )
+            return Evidence(direct=(completion, quiz, quality, consistency))
+    return NO_EVIDENCE
+
+
+def _named_days(data: Consistency, today: Day, floor: Day) -> ActiveDays:
+    """The days that a consistency event marks, from ``floor`` on."""
+    last = today - (data.days_since_last_activity or 0)
+    named = [day for day in map(day_of_date, data.activity_dates or ()) if day >= floor]
+    if data.days_since_last_activity is not None and last >= floor:
+        named.append(last)
+    streak = min(data.current_streak or 0, last - floor + 1)
+    run = _packed(last, (1 << streak) - 1) if streak > 0 else NO_DAYS
+    return ActiveDays.of(*named).merge(run)
+
+
+def _later_of_each(ours: FourDirect, theirs: FourDirect) -> FourDirect:
+    completion, quiz, quality, consistency = map(_later, ours, theirs)
+    return (completion, quiz, quality, consistency)
+
+
+def _later(ours: Direct | None, theirs: Direct | None) -> Direct | None:
+    if ours is None or theirs is None:
+        return theirs if ours is None else ours
+    return theirs if (ours.at, ours.event_id) < (theirs.at, theirs.event_id) else ours
+
+
+def _packed(newest: Day, mask: int) -> ActiveDays:
+    """The set with its first bit set, so that equal sets are equal values."""
+    if not mask:
+        return NO_DAYS
+    empty = (mask & -mask).bit_length() - 1
+    mask >>= empty
+    return ActiveDays(newest - empty, mask.to_bytes((mask.bit_length() + 7) // 8, "little"))

@@ -1,0 +1,93 @@
+"""The daily history: for each day with an event, the score as it was known at the day's last event.
+
+A day takes 13 bytes: the day, the level and the coverage, the score and the four components in steps of 0.0001.
+"""
+
+from collections.abc import Iterator
+from statistics import median
+from struct import Struct
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from mastery_engine.domain.mastery import FourValues, MasteryScore
+from mastery_engine.domain.moments import Day
+
+Trend: TypeAlias = Literal["improving", "declining", "stable"]
+
+TREND_DAYS = 14
+STABLE_PER_WEEK = 0.01
+
+_ROW = Struct("<HBHHHHH")
+_STEPS = 10_000
+
+
+class Point(msgspec.Struct, frozen=True, gc=False):
+    """One day's score; ``rank`` is the place of its level in the rules, from 0."""
+
+    day: Day
+    rank: int
+    score: float
+    components: FourValues
+
+
+class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The days kept, oldest first, packed."""
+
+    packed: bytes = b""
+
+    @property
+    def newest(self) -> Day | None:
+        return int.from_bytes(self.packed[-_ROW.size : -_ROW.size + 2], "little") if self.packed else None
+
+    def with_point(self, day: Day, score: MasteryScore) -> "History":
+        """With that day's point set; ``day`` is the newest day kept or a later one."""
+        completion, quiz, quality, consistency = score.components
+        covered = (
+            (completion is not None) | (quiz is not None) << 1 | (quality is not None) << 2 | (consistency is not None) << 3
+        )
+        row = _ROW.pack(
+            day,
+            score.rank << 4 | covered,
+            round(score.score * _STEPS),
+            round(completion * _STEPS) if completion else 0,
+            round(quiz * _STEPS) if quiz else 0,
+            round(quality * _STEPS) if quality else 0,
+            round(consistency * _STEPS) if consistency else 0,
+        )
+        return History((self.packed[: -_ROW.size] if self.newest == day else self.packed) + row)
+
+    def since(self, floor: Day) -> "History":
+        """Without the days before ``floor``."""
+        drop = 0
+        while drop < len(self.packed) and int.from_bytes(self.packed[drop : drop + 2], "little") < floor:
+            drop += _ROW.size
+        return History(self.packed[drop:]) if drop else self
+
+    def points(self, *, first: Day = 0, last: Day = 65_535) -> Iterator[Point]:
+        """The points of the days from ``first`` to ``last``, oldest first."""
+        for day, marks, score, *values in _ROW.iter_unpack(self.packed):
+            if first <= day <= last:
+                completion, quiz, quality, consistency = (
+                    value / _STEPS if marks >> place & 1 else None for place, value in enumerate(values)
+                )
+                yield Point(day, marks >> 4, score / _STEPS, (completion, quiz, quality, consistency))
+
+
+def average(points: list[Point]) -> float | None:
+    """The mean score of the points; None of none."""
+    return sum(point.score for point in points) / len(points) if points else None
+
+
+def trend(points: list[Point], today: Day) -> Trend:
+    """The median slope between pairs of points of the last 14 days (Theil 1950, Sen 1968), a week's change in score."""
+    recent = [point for point in points if today - TREND_DAYS < point.day <= today]
+    slopes = [
+        (later.score - earlier.score) / (later.day - earlier.day) * 7
+        for place, later in enumerate(recent)
+        for earlier in recent[:place]
+    ]
+    slope = median(slopes) if slopes else 0.0
+    if abs(slope) <= STABLE_PER_WEEK + 1e-12:
+        return "stable"
+    return "improving" if slope > 0 else "declining"

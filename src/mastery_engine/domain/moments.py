@@ -1,0 +1,47 @@
+"""Moments are whole microseconds since 1970-01-01 UTC; days are whole days since then."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeAlias
+
+Micros: TypeAlias = int
+Day: TypeAlias = int
+
+SECOND: Micros = 1_000_000
+MINUTE: Micros = 60 * SECOND
+DAY: Micros = 86_400 * SECOND
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+
+EARLIEST: Micros = 0
+LATEST: Micros = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+
+
+def day_of(at: Micros) -> Day:
+    """The UTC day of a moment."""
+    return at // DAY
+
+
+def moment_of(when: datetime) -> Micros:
+    """The moment of a datetime that has a time zone, to the microsecond."""
+    return (when - _EPOCH) // _MICROSECOND
+
+
+def day_of_date(when: date) -> Day:
+    return when.toordinal() - _EPOCH_ORDINAL
+
+
+def date_of(day: Day) -> date:
+    return date.fromordinal(day + _EPOCH_ORDINAL)
+
+
+def iso_date(day: Day) -> str:
+    """``2026-01-14``."""
+    return date_of(day).isoformat()
+
+
+def rfc3339(at: Micros) -> str:
+    """``2026-01-14T10:30:00Z``, with microseconds only where there are any."""
+    when = _EPOCH + timedelta(microseconds=at)
+    return when.replace(tzinfo=None).isoformat() + "Z"

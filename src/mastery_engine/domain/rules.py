@@ -1,0 +1,107 @@
+"""What a school may set: the weights of the components, the names and bounds of the levels, the retention."""
+
+from collections.abc import Mapping
+from math import isclose
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
+
+from mastery_engine.errors import InvalidInput
+
+Component: TypeAlias = Literal["completion", "quiz", "quality", "consistency"]
+COMPONENTS: tuple[Component, ...] = get_args(Component)
+
+
+class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A band of scores, from ``from_score`` (included) up to the next level's."""
+
+    name: str
+    from_score: float
+
+
+DEFAULT_LEVELS = (
+    Level("beginner", 0.0),
+    Level("developing", 0.40),
+    Level("competent", 0.60),
+    Level("proficient", 0.75),
+    Level("expert", 0.90),
+)
+
+
+class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The share of each component in the score; the four sum to 1."""
+
+    completion: float = 0.40
+    quiz: float = 0.30
+    quality: float = 0.20
+    consistency: float = 0.10
+
+
+class DifficultyWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much an exercise of each difficulty weighs in completion."""
+
+    beginner: float = 0.8
+    intermediate: float = 1.0
+    advanced: float = 1.2
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rules of one installation.
+
+    ``retention_days`` counts the day itself: evidence of the last 90 UTC days counts.
+    """
+
+    weights: Weights = Weights()
+    levels: tuple[Level, ...] = DEFAULT_LEVELS
+    difficulty: DifficultyWeights = DifficultyWeights()
+    retention_days: int = 90
+
+    def __post_init__(self) -> None:
+        weights = self.component_weights
+        if any(not 0.0 <= weight <= 1.0 for weight in weights) or not isclose(sum(weights), 1.0, abs_tol=1e-9):
+            raise InvalidInput("The four weights must lie in [0, 1] and sum to 1.", field="weights")
+        bounds = [level.from_score for level in self.levels]
+        if not bounds or bounds[0] != 0.0 or bounds[-1] >= 1.0 or any(a >= b for a, b in zip(bounds, bounds[1:], strict=False)):
+            raise InvalidInput("Levels must start at 0 and rise, each below 1.", field="levels")
+        if len(bounds) > 16:
+            raise InvalidInput("There are at most 16 levels.", field="levels")
+        if len({level.name for level in self.levels}) < len(self.levels):
+            raise InvalidInput("Each level needs a name of its own.", field="levels")
+        if any(weight <= 0.0 for weight in self.difficulty_weights):
+            raise InvalidInput("The weights of the difficulties must be above 0.", field="difficulty")
+        if self.retention_days < 1:
+            raise InvalidInput("The retention is at least 1 day.", field="retention_days")
+
+    @property
+    def component_weights(self) -> tuple[float, float, float, float]:
+        """In the order of ``COMPONENTS``."""
+        weights = self.weights
+        return (weights.completion, weights.quiz, weights.quality, weights.consistency)
+
+    @property
+    def difficulty_weights(self) -> tuple[float, float, float]:
+        """In the order beginner, intermediate, advanced."""
+        return (self.difficulty.beginner, self.difficulty.intermediate, self.difficulty.advanced)
+
+    def level_index(self, score: float) -> int:
+        """The level of a score, compared after rounding to 9 decimals: the order of a float sum decides nothing."""
+        rounded = round(score, 9)
+        place = len(self.levels) - 1
+        while self.levels[place].from_score > rounded:
+            place -= 1
+        return place
+
+
+def rules_from(source: bytes, *, overrides: Mapping[str, object]) -> Rules:
+    """Rules from YAML (or JSON); ``overrides`` are settings that win over the file.
+
+    Raises InvalidInput with the field at fault.
+    """
+    try:
+        loaded = msgspec.yaml.decode(source) or {}
+        return msgspec.convert({**loaded, **overrides}, Rules)
+    except msgspec.ValidationError as error:
+        cause = error.__cause__
+        raise cause if isinstance(cause, InvalidInput) else InvalidInput(str(error)) from error
+    except (msgspec.DecodeError, TypeError) as error:
+        raise InvalidInput(f"The rules are not YAML with the fields of Rules: {error}") from error

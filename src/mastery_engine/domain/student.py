@@ -1,0 +1,85 @@
+"""The document of one student: all that the engine knows, in a few KB."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from mastery_engine.domain.evidence import NEVER, NO_EVIDENCE, Evidence
+from mastery_engine.domain.history import History
+from mastery_engine.domain.moments import Day, Micros, day_of
+from mastery_engine.domain.mastery import components
+from mastery_engine.domain.results import Pending
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.seen import IdsByDay, Seen
+from mastery_engine.errors import StartRefused
+
+FORMAT = 1
+
+
+class StudentKey(NamedTuple):
+    """A student is known within a tenant."""
+
+    tenant: str
+    student_id: str
+
+
+class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the last result said; before anything, 0 and the lowest level."""
+
+    score: float = 0.0
+    level: str | None = None
+
+
+class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One student's document.
+
+    ``latest`` is the time of the newest event, ``received`` the newest receipt, ``updated`` the time of the last fold;
+    ``floor`` is the day before which everything has been dropped.
+    """
+
+    evidence: Evidence = NO_EVIDENCE
+    history: History = History()
+    seen: Seen = Seen()
+    sent: Sent = Sent()
+    outbox: tuple[Pending, ...] = ()
+    latest: Micros = NEVER
+    received: Micros = NEVER
+    updated: Micros = NEVER
+    floor: Day = 0
+
+    def is_known(self, at: Micros, rules: Rules) -> bool:
+        """Whether an event or any evidence of this student still counts."""
+        floor = day_of(at) - rules.retention_days + 1
+        if day_of(self.latest) >= floor:
+            return True
+        return any(value is not None for value in components(self.evidence, at, rules))
+
+
+NOBODY = Student()
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Student).decode
+_encode_ids = msgspec.msgpack.Encoder().encode
+_decode_ids = msgspec.msgpack.Decoder(dict[int, bytes]).decode
+
+
+def pack(student: Student) -> bytes:
+    """The document as the stores keep it: one byte of format version, then MessagePack."""
+    return bytes((FORMAT,)) + _encode(student)
+
+
+def unpack(packed: bytes) -> Student:
+    """The document in ``packed``. Raises StartRefused where a newer engine wrote it."""
+    if packed[0] != FORMAT:
+        raise StartRefused(
+            f"A document has format {packed[0]}, and this engine reads format {FORMAT}: run the engine that wrote it."
+        )
+    return _decode(memoryview(packed)[1:])
+
+
+def pack_ids(ids: IdsByDay) -> bytes:
+    return _encode_ids(ids)
+
+
+def unpack_ids(packed: bytes) -> IdsByDay:
+    return _decode_ids(packed)

@@ -1,0 +1,165 @@
+"""``apply`` and ``aged`` move a student's document; nothing else does.
+
+``aged`` takes out what time has made void. ``apply`` folds events into the document: drops what was applied before, merges the evidence of the rest, sets the daily points,
+and leaves the results in the document until they have gone out. It asks no clock and has no effects.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from mastery_engine.domain.evidence import Evidence, evidence_of
+from mastery_engine.domain.events import LearningEvent, Logged
+from mastery_engine.domain.history import History
+from mastery_engine.domain.ids import id_hash
+from mastery_engine.domain.mastery import MasteryScore, mastery
+from mastery_engine.domain.moments import DAY, Micros, day_of
+from mastery_engine.domain.results import Pending, Result, ThresholdReached, Updated
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.seen import IdsByDay, Seen, cooled, holds, with_ids
+from mastery_engine.domain.student import Sent, Student
+
+
+class Transition(msgspec.Struct, frozen=True, gc=False):
+    """What a fold did. ``cold`` is the new cold value, None where it stays as it is; ``new`` are the events that counted.
+
+    Without new events and without a due move of ids, ``student`` is the very document that went in.
+    """
+
+    student: Student
+    new: tuple[LearningEvent, ...]
+    cold: IdsByDay | None = None
+
+
+def needs_cold(student: Student, events: Sequence[Logged]) -> bool:
+    """Whether ``apply`` must be given the cold ids of this student for these events."""
+    return student.seen.is_due(_last_receipt(student, events)) or (
+        bool(student.seen.cold_filter) and any(student.seen.may_be_cold(id_hash(one.event.event_id)) for one in events)
+    )
+
+
+def apply(
+    student: Student,
+    events: Sequence[Logged],
+    at: Micros,
+    rules: Rules,
+    *,
+    cold: IdsByDay | None = None,
+    settled: Mapping[int, int] | None = None,
+) -> Transition:
+    """The document after the events, which belong to this student and may be repeats, in the order of their arrival.
+
+    ``at`` is the moment of the fold, for the results alone: what counts follows from the events and their receipts, so
+    that a replay comes to the same document. ``cold`` are the cold ids, where ``needs_cold`` asks for them. ``settled``
+    gives for each partition the offset below which all results have gone out, so that the document may forget them.
+    """
+    fresh, seen = _not_applied_yet(student, events, cold)
+    if not fresh:
+        return Transition(student, ())
+    new = tuple([one.event for one in fresh])
+    evidence, history, due = _learn(student.evidence, student.history, new, rules)
+    score = mastery(evidence, at, rules)
+    if due is not None:
+        then = score if day_of(due) == day_of(at) else mastery(evidence, due, rules)
+        history = history.with_point(day_of(due), then)
+
+    received = max([student.received, *[event.received for event in new]])
+    today = day_of(received)
+    floor = max(student.floor, today - rules.retention_days + 1)
+    if floor > student.floor or min([event.at for event in new]) < floor * DAY:
+        evidence, history = evidence.since(floor), history.since(floor)
+    moved = None
+    if seen.is_due(today):
+        seen, moved = cooled(seen, cold or {}, today, rules.retention_days)
+
+    last = fresh[-1]
+    waiting = student.outbox
+    if settled:
+        waiting = tuple([one for one in waiting if one.offset >= settled.get(one.partition, 0)])
+    results = _results(student.sent, score, at, new, rules)
+    after = Student(
+        evidence=evidence,
+        history=history,
+        seen=seen,
+        sent=Sent(score.score, score.level),
+        outbox=(*waiting, *[Pending(last.partition, last.offset, result) for result in results]),
+        latest=max([student.latest, *[event.at for event in new]]),
+        received=received,
+        updated=at,
+        floor=floor,
+    )
+    return Transition(after, new, moved)
+
+
+def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transition | None:
+    """The document without what is older than the retention at a moment; None where nothing is left to keep."""
+    today = day_of(at)
+    floor = today - rules.retention_days + 1
+    seen, kept = cooled(student.seen, cold, today, rules.retention_days)
+    left = msgspec.structs.replace(
+        student,
+        evidence=student.evidence.since(floor),
+        history=student.history.since(floor),
+        seen=seen,
+        floor=max(floor, student.floor),
+    )
+    if not kept and not seen.recent and not left.is_known(at, rules):
+        return None
+    return Transition(left, (), kept)
+
+
+def _not_applied_yet(student: Student, events: Sequence[Logged], cold: IdsByDay | None) -> tuple[list[Logged], Seen]:
+    """The events that are new to the document, and the ids with theirs among them."""
+    fresh: list[Logged] = []
+    seen = student.seen
+    for one in events:
+        known_by = id_hash(one.event.event_id)
+        if not seen.holds(known_by) and not (cold and holds(cold, known_by)):
+            fresh.append(one)
+            seen = with_ids(seen, day_of(one.event.received), known_by)
+    return fresh, seen
+
+
+def _learn(
+    evidence: Evidence, history: History, new: Sequence[LearningEvent], rules: Rules
+) -> tuple[Evidence, History, Micros | None]:
+    """Evidence and history after the events, and the time for which the newest day's point is still to be set.
+
+    An event on or after the newest point's day sets that day's point to the score at the event's time. Only the last
+    event of a run on one day decides, so the score is computed once a run.
+    """
+    newest = history.newest
+    due: Micros | None = None
+    for event in new:
+        day = day_of(event.at)
+        if due is not None and day != newest:
+            history = history.with_point(day_of(due), mastery(evidence, due, rules))
+            due = None
+        evidence = evidence.merge(evidence_of(event, retention_days=rules.retention_days))
+        if newest is None or day >= newest:
+            newest, due = day, event.at
+    return evidence, history, due
+
+
+def _results(
+    sent: Sent, score: MasteryScore, at: Micros, new: Sequence[LearningEvent], rules: Rules
+) -> list[Result]:
+    tenant, student_id = new[-1].tenant, new[-1].student_id
+    caused_by = tuple(event.event_id for event in new)
+    results: list[Result] = [
+        Updated(
+            tenant, student_id, at, caused_by, score.score, sent.score, score.level, score.components, score.coverage
+        )
+    ]
+    previous_level = rules.levels[0].name if sent.level is None else sent.level
+    if score.level != previous_level:
+        results.append(
+            ThresholdReached(
+                tenant, student_id, at, caused_by, score.level, previous_level, score.score, sent.score
+            )
+        )
+    return results
+
+
+def _last_receipt(student: Student, events: Sequence[Logged]) -> int:
+    return day_of(max(student.received, max(one.event.received for one in events)))

@@ -1,0 +1,124 @@
+"""What a log of learning events promises: durable on return, read in order, read again from any offset.
+
+The log has partitions; a student's events are all in one, in the order of their arrival. What cannot be processed goes
+to the dead letters, with its bytes as they came.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from mastery_engine.domain.events import LearningEvent
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.results import Result
+
+
+class Position(msgspec.Struct, frozen=True, gc=False):
+    """Where the log keeps an event."""
+
+    partition: int
+    offset: int
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """What the log keeps: bytes as they came, and the time of their receipt. ``event_id`` is what else may serve as one."""
+
+    partition: int
+    offset: int
+    received: Micros
+    tenant: str
+    key: bytes | None
+    value: bytes | None
+    event_id: str
+    headers: dict[str, str] = {}
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Records that were read together, in order. ``starts`` and ``ends`` (exclusive) are offsets by partition."""
+
+    records: tuple[Record, ...]
+    starts: dict[int, int]
+    ends: dict[int, int]
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """What could not be processed, and why. ``student_id`` and ``event_id`` stand where they could be read."""
+
+    topic: str
+    partition: int
+    offset: int
+    tenant: str
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, str]
+    received: Micros
+    student_id: str | None
+    event_id: str | None
+    code: str
+    message: str
+    attempts: int
+    at: Micros
+    redriven: Micros | None = None
+    letter_id: int = 0
+
+
+class EventLog(Protocol):
+    """Events in, results and dead letters out. All raise Unavailable when the log is away."""
+
+    async def log_id(self) -> str:
+        """The identity of the log: another log never has the same offsets' meaning."""
+        ...
+
+    async def append(self, events: Sequence[LearningEvent]) -> list[Position]:
+        """Append events, which are durable on return; their positions in the same order."""
+        ...
+
+    async def ends(self) -> dict[int, int]:
+        """For each partition, the offset that the next event will get."""
+        ...
+
+    async def committed(self) -> dict[int, int]:
+        """For each partition, the offset up to which results have gone out."""
+        ...
+
+    def batches(self, starts: Mapping[int, int]) -> AsyncIterator[Batch | None]:
+        """Batches from the given offsets on (a partition not named: from the beginning), without end.
+
+        Yields None when there was nothing to read for a while, so that the reader can look after other things.
+        """
+        ...
+
+    async def commit(self, ends: Mapping[int, int]) -> None:
+        """Everything below these offsets is folded, and its results have gone out."""
+        ...
+
+    async def publish(self, results: Sequence[Result]) -> None:
+        """Send results; durable on return. One that was sent before, by its id, is not sent again or can be told."""
+        ...
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Put what cannot be processed among the dead letters; the same position again changes nothing."""
+        ...
+
+    async def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        """Dead letters by rising ``letter_id``, those after one."""
+        ...
+
+    async def dead_letter(self, letter_id: int) -> DeadLetter | None: ...
+
+    async def dead_letter_of(self, tenant: str, student_id: str, event_id: str) -> DeadLetter | None:
+        """The newest dead letter of an event that has not been redriven."""
+        ...
+
+    async def redrive(self, letter_id: int, at: Micros) -> Position | None:
+        """Put a dead letter back into the log once, with its bytes, id and receipt; None where that was done before."""
+        ...
+
+    async def purge(self, before: Micros) -> int:
+        """Remove events, results and dead letters that were received before a moment; how many there were."""
+        ...
+
+    async def ping(self) -> None: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,116 @@
+"""The log in memory: for tests, and for folds that nobody keeps."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from uuid import uuid4
+
+import msgspec
+
+from mastery_engine.domain.events import LearningEvent, encode
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.results import Result, result_id
+from mastery_engine.logs.base import Batch, DeadLetter, Position, Record
+
+IDLE_S = 0.05
+
+
+class MemoryLog:
+    """See ``EventLog``. ``published`` holds what went out, by id."""
+
+    def __init__(self, *, batch_size: int = 500) -> None:
+        self._log_id = uuid4().hex
+        self._batch_size = batch_size
+        self._records: dict[int, Record] = {}
+        self._end = 0
+        self._committed = 0
+        self._letters: dict[int, DeadLetter] = {}
+        self._appended = asyncio.Event()
+        self.published: dict[str, Result] = {}
+
+    async def log_id(self) -> str:
+        return self._log_id
+
+    async def append(self, events: Sequence[LearningEvent]) -> list[Position]:
+        return [
+            self._put(event.received, event.tenant, event.student_id.encode(), encode(event), event.event_id)
+            for event in events
+        ]
+
+    def _put(self, received: Micros, tenant: str, key: bytes | None, value: bytes | None, event_id: str) -> Position:
+        position = Position(0, self._end)
+        self._records[self._end] = Record(0, self._end, received, tenant, key, value, event_id)
+        self._end += 1
+        self._appended.set()
+        return position
+
+    async def ends(self) -> dict[int, int]:
+        return {0: self._end}
+
+    async def committed(self) -> dict[int, int]:
+        return {0: self._committed}
+
+    async def batches(self, starts: Mapping[int, int]) -> AsyncIterator[Batch | None]:
+        start = starts.get(0, 0)
+        while True:
+            self._appended.clear()
+            records = [record for offset, record in self._records.items() if offset >= start][: self._batch_size]
+            if records:
+                end = records[-1].offset + 1
+                yield Batch(tuple(records), {0: start}, {0: end})
+                start = end
+                continue
+            yield None
+            try:
+                await asyncio.wait_for(self._appended.wait(), IDLE_S)
+            except TimeoutError:
+                continue
+
+    async def commit(self, ends: Mapping[int, int]) -> None:
+        self._committed = ends[0]
+
+    async def publish(self, results: Sequence[Result]) -> None:
+        for result in results:
+            self.published.setdefault(result_id(result), result)
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        buried = {(letter.topic, letter.partition, letter.offset) for letter in self._letters.values()}
+        for letter in letters:
+            if (letter.topic, letter.partition, letter.offset) not in buried:
+                letter_id = max(self._letters, default=0) + 1
+                self._letters[letter_id] = msgspec.structs.replace(letter, letter_id=letter_id)
+
+    async def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        return [letter for letter_id, letter in self._letters.items() if letter_id > after][:limit]
+
+    async def dead_letter(self, letter_id: int) -> DeadLetter | None:
+        return self._letters.get(letter_id)
+
+    async def dead_letter_of(self, tenant: str, student_id: str, event_id: str) -> DeadLetter | None:
+        wanted = (tenant, student_id, event_id, None)
+        found = [
+            one for one in self._letters.values() if (one.tenant, one.student_id, one.event_id, one.redriven) == wanted
+        ]
+        return found[-1] if found else None
+
+    async def redrive(self, letter_id: int, at: Micros) -> Position | None:
+        letter = await self.dead_letter(letter_id)
+        if letter is None or letter.redriven is not None:
+            return None
+        self._letters[letter_id] = msgspec.structs.replace(letter, redriven=at)
+        return self._put(letter.received, letter.tenant, letter.key, letter.value, letter.event_id or "")
+
+    async def purge(self, before: Micros) -> int:
+        kept = {
+            offset: one for offset, one in self._records.items() if one.received >= before or offset >= self._committed
+        }
+        letters = {place: letter for place, letter in self._letters.items() if letter.received >= before}
+        published = {name: result for name, result in self.published.items() if result.at >= before}
+        removed = sum(map(len, (self._records, self._letters, self.published))) - sum(map(len, (kept, letters, published)))
+        self._records, self._letters, self.published = kept, letters, published
+        return removed
+
+    async def ping(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return

@@ -1,0 +1,170 @@
+"""The log on one machine: a table in SQLite with one partition, 0. Other processes may append to the same file."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from mastery_engine.database import Database
+from mastery_engine.domain.events import LearningEvent, encode
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.results import Result, message, result_id, topic_of
+from mastery_engine.logs.base import Batch, DeadLetter, Position, Record
+
+PARTITION = 0
+POLL_S = 0.05
+IDLE_S = 1.0
+
+_LETTER_COLUMNS = (
+    "topic, part, position, tenant, key, value, headers, received, student_id, event_id, code, message, attempts, at, "
+    "redriven, letter_id"
+)
+
+
+class SqliteLog:
+    """See ``EventLog``. ``batch_size`` is the most that one batch holds."""
+
+    def __init__(self, database: Database, *, batch_size: int = 500) -> None:
+        self._database = database
+        self._batch_size = batch_size
+        self._appended = asyncio.Event()
+
+    async def log_id(self) -> str:
+        return str(self._database.read("SELECT log_id FROM log")[0][0])
+
+    async def append(self, events: Sequence[LearningEvent]) -> list[Position]:
+        rows = [
+            (event.received, event.tenant, event.event_id, event.student_id.encode(), encode(event)) for event in events
+        ]
+        last = await self._database.write(lambda connection: _append(connection, rows))
+        self._appended.set()
+        return [Position(PARTITION, offset) for offset in range(last - len(rows) + 1, last + 1)]
+
+    async def ends(self) -> dict[int, int]:
+        (last,) = self._database.read("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'requests'")[0]
+        return {PARTITION: last + 1}
+
+    async def committed(self) -> dict[int, int]:
+        return {PARTITION: self._database.read("SELECT committed FROM log")[0][0]}
+
+    async def batches(self, starts: Mapping[int, int]) -> AsyncIterator[Batch | None]:
+        start, waited = starts.get(PARTITION, 0), 0.0
+        while True:
+            self._appended.clear()
+            rows = self._database.read(
+                "SELECT seq, received, tenant, key, value, event_id FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?",
+                (start, self._batch_size),
+            )
+            if rows:
+                records = tuple(Record(PARTITION, *row) for row in rows)
+                end = records[-1].offset + 1
+                yield Batch(records, {PARTITION: start}, {PARTITION: end})
+                start, waited = end, 0.0
+            else:
+                waited += POLL_S
+                if waited >= IDLE_S:
+                    waited = 0.0
+                    yield None
+                await self._wait_for_more()
+
+    async def _wait_for_more(self) -> None:
+        """Until this process appends; another process's events are found by looking."""
+        try:
+            await asyncio.wait_for(self._appended.wait(), POLL_S)
+        except TimeoutError:
+            return
+
+    async def commit(self, ends: Mapping[int, int]) -> None:
+        committed = ends[PARTITION]
+        await self._database.write(lambda connection: connection.execute("UPDATE log SET committed = ?", (committed,)))
+
+    async def publish(self, results: Sequence[Result]) -> None:
+        rows = [
+            (
+                result.at,
+                topic_of(result),
+                result_id(result),
+                result.tenant,
+                result.student_id,
+                msgspec.json.encode(message(result)),
+            )
+            for result in results
+        ]
+        await self._database.write(
+            lambda connection: connection.executemany(
+                "INSERT OR IGNORE INTO results (at, topic, event_id, tenant, student_id, value) VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+        )
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        rows = [_row(letter) for letter in letters]
+        await self._database.write(
+            lambda connection: connection.executemany(
+                f"INSERT OR IGNORE INTO dead_letters ({_LETTER_COLUMNS}) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                rows,
+            )
+        )
+
+    async def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        return self._letters("WHERE letter_id > ? ORDER BY letter_id LIMIT ?", (after, limit))
+
+    async def dead_letter(self, letter_id: int) -> DeadLetter | None:
+        return next(iter(self._letters("WHERE letter_id = ?", (letter_id,))), None)
+
+    async def dead_letter_of(self, tenant: str, student_id: str, event_id: str) -> DeadLetter | None:
+        found = self._letters(
+            "WHERE tenant = ? AND student_id = ? AND event_id = ? AND redriven IS NULL ORDER BY letter_id DESC LIMIT 1",
+            (tenant, student_id, event_id),
+        )
+        return next(iter(found), None)
+
+    def _letters(self, where: str, values: Sequence[Any]) -> list[DeadLetter]:
+        rows = self._database.read(f"SELECT {_LETTER_COLUMNS} FROM dead_letters {where}", values)
+        return [DeadLetter(*row[:6], msgspec.json.decode(row[6]), *row[7:]) for row in rows]
+
+    async def redrive(self, letter_id: int, at: Micros) -> Position | None:
+        def write(connection: sqlite3.Connection) -> int | None:
+            marked = connection.execute(
+                "UPDATE dead_letters SET redriven = ? WHERE letter_id = ? AND redriven IS NULL "
+                "RETURNING received, tenant, coalesce(event_id, ''), key, value",
+                (at, letter_id),
+            ).fetchall()
+            return _append(connection, marked) if marked else None
+
+        offset = await self._database.write(write)
+        self._appended.set()
+        return None if offset is None else Position(PARTITION, offset)
+
+    async def purge(self, before: Micros) -> int:
+        def write(connection: sqlite3.Connection) -> int:
+            committed = connection.execute("SELECT committed FROM log").fetchone()[0]
+            removed = connection.execute(
+                "DELETE FROM requests WHERE received < ? AND seq < ?", (before, committed)
+            ).rowcount
+            removed += connection.execute("DELETE FROM results WHERE at < ?", (before,)).rowcount
+            return removed + connection.execute("DELETE FROM dead_letters WHERE received < ?", (before,)).rowcount
+
+        return await self._database.write(write)
+
+    async def ping(self) -> None:
+        self._database.read("SELECT committed FROM log")
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+def _append(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+    """The offset of the last row; the rows before it have those just below, since one transaction writes at a time."""
+    connection.executemany(
+        "INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, ?, ?, ?, ?)", rows
+    )
+    return int(connection.execute("SELECT max(seq) FROM requests").fetchone()[0])
+
+
+def _row(letter: DeadLetter) -> tuple[Any, ...]:
+    values = msgspec.structs.astuple(letter)
+    return (*values[:6], msgspec.json.encode(letter.headers), *values[7:-1])

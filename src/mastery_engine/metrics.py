@@ -1,0 +1,53 @@
+"""What Prometheus is told. Every name is documented in ``docs/operations.md``; a test compares the two."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from mastery_engine.domain.events import LearningEvent
+
+CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+FOLD_BUCKETS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "mastery_http_requests", "HTTP calls.", ["endpoint", "method", "status"], registry=self.registry
+        )
+        self.latency = Histogram(
+            "mastery_http_request_seconds", "Seconds to answer.", ["endpoint"], buckets=CALL_BUCKETS, registry=self.registry
+        )
+        self.in_flight = Gauge("mastery_http_requests_in_flight", "HTTP calls under way.", registry=self.registry)
+        self.events = Counter(
+            "mastery_events",
+            "Learning events, by kind and what became of them: accepted, refused, folded or dead_lettered.",
+            ["event_type", "outcome"],
+            registry=self.registry,
+        )
+        self.fold_seconds = Histogram(
+            "mastery_fold_seconds", "Seconds to fold one batch.", buckets=FOLD_BUCKETS, registry=self.registry
+        )
+        self.commit_seconds = Histogram(
+            "mastery_commit_seconds", "Seconds to commit one batch of documents.", buckets=FOLD_BUCKETS, registry=self.registry
+        )
+        self.conflicts = Counter(
+            "mastery_commit_conflicts", "Documents that another writer changed first.", registry=self.registry
+        )
+        self.queue_depth = Gauge("mastery_queue_depth", "Events in the log that wait to be folded.", registry=self.registry)
+        self.dead_letters = Counter(
+            "mastery_dead_letters", "Events put among the dead letters, by code.", ["code"], registry=self.registry
+        )
+        self.results = Counter("mastery_results_published", "Results sent.", ["event_type"], registry=self.registry)
+        self.worker_up = Gauge("mastery_worker_up", "1 while the worker of this process works.", registry=self.registry)
+
+    def count_folded(self, events: Iterable[LearningEvent]) -> None:
+        for event in events:
+            self.events.labels(event.event_type, "folded").inc()
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus's text format."""
+        return generate_latest(self.registry)

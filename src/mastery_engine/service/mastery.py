@@ -1,0 +1,261 @@
+"""``Mastery``: every call of the engine, whichever face it comes through.
+
+Each method checks what the caller may do, leaves an audit record, and answers with a type of ``answers``.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import date
+
+from mastery_engine.access import Act, Caller, check_act, check_student, may_record
+from mastery_engine.answers import (
+    Calculated,
+    CurrentMastery,
+    EventStatus,
+    HistoryPoint,
+    IngestAnswer,
+    MasteryHistory,
+    Problem,
+    Receipt,
+    StudentMastery,
+    current_mastery,
+    history_summary,
+)
+from mastery_engine.clock import Clock
+from mastery_engine.domain.events import LearningEvent, Logged, check_times, decode, peek, unknown_fields
+from mastery_engine.domain.history import Point, average, trend
+from mastery_engine.domain.ids import derived_id, id_hash
+from mastery_engine.domain.kinds import CalculationRequested, ComponentValues
+from mastery_engine.domain.mastery import MasteryScore, components, mastery, score_of
+from mastery_engine.domain.moments import Day, day_of, day_of_date, iso_date, rfc3339
+from mastery_engine.domain.periods import Aggregation, periods
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.seen import holds
+from mastery_engine.domain.student import NOBODY, Student, StudentKey
+from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound
+from mastery_engine.logs.base import EventLog
+from mastery_engine.metrics import Metrics
+from mastery_engine.service.folding import Folding
+from mastery_engine.service.trail import Trail
+from mastery_engine.stores.base import Store
+
+NOTHING_GIVEN = ComponentValues()
+
+
+class Mastery:
+    """The engine. ``new_id`` makes an id that nobody has yet."""
+
+    def __init__(
+        self, store: Store, log: EventLog, rules: Rules, clock: Clock, metrics: Metrics, new_id: Callable[[], str]
+    ) -> None:
+        self.store = store
+        self.log = log
+        self.rules = rules
+        self.clock = clock
+        self.metrics = metrics
+        self.new_id = new_id
+        self.folding = Folding(store, rules, clock, metrics)
+        self.trail = Trail(store, clock)
+
+    async def ingest(self, caller: Caller, values: Sequence[bytes], key: str | None = None) -> IngestAnswer:
+        """Take events, each a JSON document, each accepted or refused on its own; the accepted are durable on return.
+
+        ``key`` is the caller's Idempotency-Key: events without an id get the same one in the same call again.
+        """
+        self.check_act(caller, Act.RECORD, "ingest")
+        receipts: list[Receipt] = []
+        events: list[LearningEvent] = []
+        for place, value in enumerate(values):
+            try:
+                event = self._event(caller, value, key, place)
+            except MasteryError as error:
+                self.metrics.events.labels("unknown", "refused").inc()
+                receipts.append(
+                    Receipt(peek(value)[1], "refused", Problem(error.code, error.message, error.field))
+                )
+            else:
+                self.metrics.events.labels(event.event_type, "accepted").inc()
+                events.append(event)
+                receipts.append(Receipt(event.event_id, "queued", ignored=unknown_fields(value) or None))
+        await self.submit(caller, events, "ingest")
+        return IngestAnswer(len(events), len(values) - len(events), receipts)
+
+    def _event(self, caller: Caller, value: bytes, key: str | None, place: int) -> LearningEvent:
+        event = decode(
+            value,
+            received=self.clock(),
+            tenant=caller.tenant,
+            event_id=lambda: self.derived(caller, "ingest", key, place),
+        )
+        return check_times(event, retention_days=self.rules.retention_days)
+
+    def derived(self, caller: Caller, call: str, key: str | None, place: int) -> str:
+        """The id of an event that came without one: the same for the same Idempotency-Key, caller, call and place."""
+        if key is None:
+            return self.new_id()
+        return derived_id("idempotency-key", caller.tenant, caller.subject, call, str(place), key)
+
+    async def submit(self, caller: Caller, events: Sequence[LearningEvent], call: str) -> list[Logged]:
+        """Append events to the log, and the change to the audit trail; both are durable on return."""
+        if not events:
+            return []
+        positions, _ = await asyncio.gather(
+            self.log.append(events), self.trail.write(caller, call, [event.student_id for event in events])
+        )
+        return [
+            Logged(event, position.partition, position.offset)
+            for event, position in zip(events, positions, strict=True)
+        ]
+
+    async def calculate(
+        self,
+        caller: Caller,
+        student_id: str,
+        given: ComponentValues = NOTHING_GIVEN,
+        *,
+        record: bool | None = None,
+        key: str | None = None,
+    ) -> Calculated:
+        """The score with the components given, the others from the evidence; recorded by default where one may.
+
+        Raises NotFound where nothing is given and nothing is known.
+        """
+        record = may_record(caller) if record is None else record
+        self.check_student(caller, Act.RECORD if record else Act.TRY, student_id, "calculate")
+        if given == NOTHING_GIVEN:
+            student = await self._known(caller, student_id)
+        elif record:
+            event_id = self.derived(caller, "calculate", key, 0)
+            student = (await self.record(caller, [(event_id, student_id, given)]))[0]
+        else:
+            student = (await self.students(caller, [student_id]))[0]
+        return Calculated(student_id, self.with_given(student, given))
+
+    async def record(self, caller: Caller, rows: Sequence[tuple[str, str, ComponentValues]]) -> list[Student]:
+        """Log calculation requests (event id, student, components) and fold them at once; the documents after it."""
+        now = self.clock()
+        events = [
+            LearningEvent(event_id, student_id, now, now, CalculationRequested(given), caller.tenant, "mastery-engine")
+            for event_id, student_id, given in rows
+        ]
+        folded = await self.folding.fold(await self.submit(caller, events, "calculate"))
+        for _, error in folded.failed:
+            raise error
+        return [folded.students[StudentKey(caller.tenant, student_id)] for _, student_id, _ in rows]
+
+    def with_given(self, student: Student, given: ComponentValues) -> CurrentMastery:
+        """The score of a student, the components given standing for what the evidence says."""
+        now = self.clock()
+        known = components(student.evidence, now, self.rules)
+        completion, quiz, quality, consistency = (
+            found if value is None else value for value, found in zip(given.values(), known, strict=True)
+        )
+        score = score_of((completion, quiz, quality, consistency), self.rules)
+        return current_mastery(score, rfc3339(now), self.rules)
+
+    async def query(
+        self, caller: Caller, student_id: str, *, on: date | None = None, with_components: bool = True
+    ) -> StudentMastery:
+        """A student's mastery now, or as it was known on a day: the newest daily point on or before it.
+
+        Raises NotFound where the student, or a point so early, is not known.
+        """
+        self.check_student(caller, Act.READ, student_id, "query")
+        student = await self._known(caller, student_id)
+        now = self.clock()
+        today = day_of(now) if on is None else day_of_date(on)
+        points = self._points(student, last=today)
+        if on is None:
+            score = mastery(student.evidence, now, self.rules)
+            shown = current_mastery(score, rfc3339(now), self.rules, with_components=with_components)
+            updated = rfc3339(student.updated)
+        else:
+            if not points:
+                raise NotFound(f"Nothing is known of this student on or before {on}.", field="date")
+            updated = iso_date(points[-1].day)
+            shown = current_mastery(self._score_of(points[-1]), updated, self.rules, with_components=with_components)
+        mean = average(points)
+        return StudentMastery(
+            student_id, shown, None if mean is None else round(mean, 4), trend(points, today), updated
+        )
+
+    def _score_of(self, point: Point) -> MasteryScore:
+        """A daily point as a score; its level is the one that was known then."""
+        rank = min(point.rank, len(self.rules.levels) - 1)
+        coverage = score_of(point.components, self.rules).coverage
+        return MasteryScore(point.score, self.rules.levels[rank].name, rank, point.components, coverage)
+
+    async def history(
+        self,
+        caller: Caller,
+        student_id: str,
+        start: date | None = None,
+        end: date | None = None,
+        aggregation: Aggregation = "daily",
+    ) -> MasteryHistory:
+        """The scores of a range of days (both ends included; the whole retention where left out)."""
+        self.check_student(caller, Act.READ, student_id, "mastery-history")
+        today = day_of(self.clock())
+        first = today - self.rules.retention_days + 1 if start is None else day_of_date(start)
+        last = today if end is None else day_of_date(end)
+        if last < first:
+            raise InvalidInput("end_date lies before start_date.", field="end_date")
+        student = await self._known(caller, student_id)
+        points = self._points(student, first=first, last=last)
+        shown = [
+            HistoryPoint(iso_date(period.start), round(period.score, 4), period.level)
+            for period in periods(points, aggregation, self.rules)
+        ]
+        return MasteryHistory(
+            student_id, iso_date(first), iso_date(last), aggregation, shown, history_summary(points)
+        )
+
+    async def event_status(self, caller: Caller, student_id: str, event_id: str) -> EventStatus:
+        """Whether an event has been folded, dead-lettered, or neither so far."""
+        self.check_student(caller, Act.READ, student_id, "event-status")
+        key = StudentKey(caller.tenant, student_id)
+        (held,) = await self.store.load([key])
+        if held is not None:
+            known_by, seen = id_hash(event_id), held.student.seen
+            if seen.holds(known_by) or (
+                seen.may_be_cold(known_by) and holds((await self.store.load_cold([key]))[0], known_by)
+            ):
+                return EventStatus(event_id, "processed")
+        letter = await self.log.dead_letter_of(caller.tenant, student_id, event_id)
+        if letter is not None:
+            return EventStatus(event_id, "dead_lettered", Problem(letter.code, letter.message))
+        return EventStatus(event_id, "not_processed")
+
+    def check_act(self, caller: Caller, act: Act, call: str) -> None:
+        """Raises Forbidden, on record, where the caller's role may do this to nobody."""
+        try:
+            check_act(caller, act)
+        except Forbidden:
+            self.trail.note(caller, call, None, allowed=False)
+            raise
+
+    def check_student(self, caller: Caller, act: Act, student_id: str, call: str) -> None:
+        """Raises Forbidden where the caller may not do this to this student; on record either way."""
+        try:
+            check_student(caller, act, student_id)
+        except Forbidden:
+            self.trail.note(caller, call, student_id, allowed=False)
+            raise
+        if act is not Act.RECORD:
+            self.trail.note(caller, call, student_id, allowed=True)
+
+    async def _known(self, caller: Caller, student_id: str) -> Student:
+        """The student's document. Raises NotFound where nothing counts any more, or ever did."""
+        (student,) = await self.students(caller, [student_id])
+        if not student.is_known(self.clock(), self.rules):
+            raise NotFound("Nothing is known of this student yet.", field="student_id")
+        return student
+
+    async def students(self, caller: Caller, student_ids: Sequence[str]) -> list[Student]:
+        held = await self.store.load([StudentKey(caller.tenant, student_id) for student_id in student_ids])
+        return [NOBODY if one is None else one.student for one in held]
+
+    def _points(self, student: Student, *, first: Day = 0, last: Day) -> list[Point]:
+        """The daily points kept in a range of days."""
+        floor = day_of(self.clock()) - self.rules.retention_days + 1
+        return list(student.history.points(first=max(first, floor), last=last))

@@ -1,0 +1,89 @@
+"""The environment as one frozen object. Every setting is documented in ``docs/operations.md``; a test compares the two."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mastery_engine.errors import StartRefused
+
+SHORTEST_SECRET = 32
+KNOWN_WEAK = frozenset({"dev-secret", "secret", "changeme", "secure-random-value", "secure-random-value-change-in-production"})
+
+
+class Settings(BaseModel):
+    """One field for each variable, by its name in lower case; an empty variable is one that is not set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    environment: Literal["development", "production", "test"] = "development"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8005
+    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("mastery-engine", appauthor=False)))
+    jwt_secret: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    worker_enabled: bool = True
+    rules_file: Path | None = None
+    max_concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 100
+    gdpr_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        """So that it does not move with the shell."""
+        return value.expanduser().absolute()
+
+    @property
+    def in_production(self) -> bool:
+        return self.environment == "production"
+
+
+FIELD_OF = {name.upper(): name for name in Settings.model_fields}
+
+
+def settings_from(environ: Mapping[str, str], **given: Any) -> Settings:
+    """The settings in an environment; ``given`` wins. Raises StartRefused with what is wrong with which."""
+    found = {field: environ[name] for name, field in FIELD_OF.items() if environ.get(name)}
+    try:
+        settings = Settings.model_validate({**found, **{name: value for name, value in given.items() if value is not None}})
+    except ValidationError as error:
+        faults = "; ".join(f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+        raise StartRefused(f"These settings cannot be used: {faults}.") from None
+    check_secret(settings)
+    return settings
+
+
+def check_secret(settings: Settings) -> None:
+    """In production a missing, well-known or short secret stops the start."""
+    if not settings.in_production:
+        return
+    secret = settings.jwt_secret
+    if secret is None or secret in KNOWN_WEAK or len(secret.encode()) < SHORTEST_SECRET:
+        raise StartRefused(
+            f"JWT_SECRET must be at least {SHORTEST_SECRET} random bytes in production. Make one with: "
+            "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        )
+
+
+def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
+    """What looks like a slip in an environment: names close to ours, a short secret."""
+    warnings = []
+    for name in sorted(environ):
+        if name in FIELD_OF:
+            continue
+        near = difflib.get_close_matches(name, FIELD_OF, n=1, cutoff=0.85)
+        if near:
+            warnings.append(f"{name} is not a setting of the Mastery Engine; is {near[0]} meant?")
+    if settings.jwt_secret is not None and len(settings.jwt_secret.encode()) < SHORTEST_SECRET:
+        warnings.append(f"JWT_SECRET is shorter than {SHORTEST_SECRET} bytes: good enough for development alone.")
+    return warnings

@@ -1,0 +1,85 @@
+"""The store in memory: for tests, and for folds that nobody keeps. It holds packed bytes, as the others do."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.seen import IdsByDay
+from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
+from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held
+
+
+class MemoryStore:
+    """See ``Store``."""
+
+    def __init__(self) -> None:
+        self._documents: dict[StudentKey, tuple[int, bytes]] = {}
+        self._cold: dict[StudentKey, bytes] = {}
+        self._marks: dict[str, dict[int, int]] = {}
+        self._audit: list[AuditRecord] = []
+        self._batches: dict[tuple[str, str], BatchJob] = {}
+
+    async def load(self, keys: Sequence[StudentKey]) -> list[Held | None]:
+        held = [self._documents.get(key) for key in keys]
+        return [None if one is None else Held(one[0], unpack(one[1])) for one in held]
+
+    async def load_cold(self, keys: Sequence[StudentKey]) -> list[IdsByDay]:
+        return [unpack_ids(self._cold[key]) if key in self._cold else {} for key in keys]
+
+    async def commit(self, changes: Sequence[Change]) -> list[bool]:
+        return [self._commit(change) for change in changes]
+
+    def _commit(self, change: Change) -> bool:
+        version, _ = self._documents.get(change.key, (0, b""))
+        if version != change.version:
+            return False
+        if change.student is None:
+            self._documents.pop(change.key, None)
+            self._cold.pop(change.key, None)
+            return True
+        self._documents[change.key] = (version + 1, pack(change.student))
+        if change.cold is not None:
+            self._cold[change.key] = pack_ids(change.cold)
+        return True
+
+    async def marks(self, log_id: str) -> dict[int, int]:
+        return dict(self._marks.get(log_id, {}))
+
+    async def set_marks(self, log_id: str, marks: Mapping[int, int]) -> None:
+        self._marks[log_id] = {**self._marks.get(log_id, {}), **marks}
+
+    async def keys(self) -> AsyncIterator[StudentKey]:
+        for key in list(self._documents):
+            yield key
+
+    async def clear(self) -> None:
+        self._documents.clear()
+        self._cold.clear()
+        self._marks.clear()
+
+    async def audit(self, records: Sequence[AuditRecord]) -> None:
+        self._audit += records
+
+    async def audited(self, tenant: str, *, limit: int) -> list[AuditRecord]:
+        return [record for record in reversed(self._audit) if record.tenant == tenant][:limit]
+
+    async def put_batch(self, job: BatchJob) -> None:
+        self._batches[job.tenant, job.batch_id] = job
+
+    async def batch(self, tenant: str, batch_id: str) -> BatchJob | None:
+        return self._batches.get((tenant, batch_id))
+
+    async def open_batches(self) -> list[BatchJob]:
+        return sorted((job for job in self._batches.values() if job.answer is None), key=lambda job: job.created)
+
+    async def purge(self, before: Micros) -> int:
+        audit = [record for record in self._audit if record.at >= before]
+        batches = {place: job for place, job in self._batches.items() if job.created >= before}
+        removed = len(self._audit) - len(audit) + len(self._batches) - len(batches)
+        self._audit, self._batches = audit, batches
+        return removed
+
+    async def ping(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return

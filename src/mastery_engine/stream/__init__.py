@@ -1,0 +1,1 @@
+"""The face that no one calls: it works the log."""

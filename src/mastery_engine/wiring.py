@@ -1,0 +1,123 @@
+"""The only place that names concrete stores, logs, the clock and chance."""
+
+import fcntl
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from time import time_ns
+from types import TracebackType
+from typing import IO
+from uuid import uuid4
+
+from mastery_engine.clock import Clock
+from mastery_engine.database import FILE_NAME, Database
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.rules import Rules, rules_from
+from mastery_engine.errors import InvalidInput, StartRefused
+from mastery_engine.logs.sqlite import SqliteLog
+from mastery_engine.metrics import Metrics
+from mastery_engine.service import Mastery
+from mastery_engine.settings import Settings
+from mastery_engine.stores.sqlite import SqliteStore
+from mastery_engine.tokens import Tokens
+
+logger = logging.getLogger(__name__)
+
+SECRET_FILE = "jwt-secret"  # noqa: S105  a file's name  # nosec B105
+LOCK_FILE = "worker.lock"
+
+
+def system_clock() -> Micros:
+    return time_ns() // 1_000
+
+
+def new_id() -> str:
+    return str(uuid4())
+
+
+def open_mastery(settings: Settings, *, clock: Clock = system_clock, new_id: Callable[[], str] = new_id) -> Mastery:
+    """The engine on what the settings name. Raises StartRefused."""
+    database = Database(data_folder(settings) / FILE_NAME)
+    return Mastery(SqliteStore(database), SqliteLog(database), rules(settings), clock, Metrics(), new_id)
+
+
+def rules(settings: Settings) -> Rules:
+    """The school's rules, or the defaults; the retention is a setting."""
+    retention = {"retention_days": settings.gdpr_retention_days}
+    if settings.rules_file is None:
+        return Rules(**retention)
+    try:
+        return rules_from(settings.rules_file.read_bytes(), overrides=retention)
+    except (OSError, InvalidInput) as error:
+        raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
+
+
+def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:
+    """The maker and checker of tokens, with the secret of the settings or of the data folder."""
+    return Tokens(
+        settings.jwt_secret or kept_secret(settings, SECRET_FILE),
+        clock,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+    )
+
+
+def kept_secret(settings: Settings, name: str) -> str:
+    """A secret that development makes once and keeps, so that all commands on a data folder agree."""
+    path = data_folder(settings) / name
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as file:
+        file.write(secret := secrets.token_urlsafe(48))
+    return secret
+
+
+def data_folder(settings: Settings) -> Path:
+    """The data folder, made where it is missing. Raises StartRefused where it cannot be."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StartRefused(f"DATA_DIR {settings.data_dir} cannot be made: {error}. Set DATA_DIR to another.") from error
+    return settings.data_dir
+
+
+class WorkerLock:
+    """Held by the one process that works a data folder's log; it goes with the process, however that ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = data_folder(settings) / LOCK_FILE
+        self._file: IO[str] | None = None
+
+    def take(self) -> bool:
+        """Whether the lock is ours now."""
+        file = self._path.open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> "WorkerLock":
+        if not self.take():
+            raise StartRefused(
+                f"Another process works {self._path.parent} already: stop it first, or set DATA_DIR to another folder."
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
