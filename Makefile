@@ -58,8 +58,8 @@ chaos: setup ## kills at random moments; CHAOS_ROUNDS=50
 fuzz: setup ## random and mutated events; FUZZ_EVENTS=1000000
 	FUZZ_EVENTS=$${FUZZ_EVENTS:-1000000} $(PYTEST) -m fuzz --timeout=0 $(ARGS)
 
-services: setup ## real Kafka and Redis on this machine
-	$(BIN)/python scripts/services.py
+services: setup ## real Kafka and Redis on this machine, until Ctrl-C
+	$(BIN)/python -m scripts.servers
 
 openapi: setup ## specs/003-mastery-engine/contracts/openapi.json, as the code says it
 	$(BIN)/mastery-engine openapi > specs/003-mastery-engine/contracts/openapi.json

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
-
 from scripts.servers.cache import Unavailable
 from scripts.servers.process import Group, Server
 

@@ -1,4 +1,4 @@
-"""What servers are made from: kept outside the tree, made once by whoever asks first, and the ports they get."""
+"""What servers are made from (kept outside the tree, made by whoever asks first), and the ports they get."""
 
 import fcntl
 import os
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-# Below the ports that kernels hand to clients (from 32768 on): a client that keeps knocking at a dead server's port
-# from that range is one day given that very port as its own, and the server cannot come back.
+# Below the ports that the kernel hands to clients (from 32768 on): of those, a client that keeps knocking at
+# a dead server is one day given that server's own, and the server cannot come back.
 PORTS = range(20_000, 22_000)
 
 _held_ports: list[int] = []
@@ -29,7 +29,7 @@ def root() -> Path:
 
 
 def cached(name: str, version: str, build: Callable[[Path], None]) -> Path:
-    """The folder of this build; `build` fills it where it is not there, one process at a time, wholly or not at all."""
+    """The folder of this build; where it is absent one process alone makes it, wholly or not at all."""
     place = root() / f"{name}-{version}"
     if not place.exists():
         with _alone(place.name):
@@ -43,7 +43,7 @@ def cached(name: str, version: str, build: Callable[[Path], None]) -> Path:
 
 
 def command(name: str, *, packages: Sequence[str]) -> Path:
-    """The path of a command; where it is absent and we are root on Debian or its kin, these packages bring it.
+    """The path of a command; where it is absent and we are root on Debian, these packages bring it.
 
     Raises Unavailable.
     """
@@ -61,7 +61,7 @@ def command(name: str, *, packages: Sequence[str]) -> Path:
 
 
 def run(argv: Sequence[str], *, folder: Path | None = None, environment: dict[str, str] | None = None) -> str:
-    """What a build step printed; raises Unavailable with its last lines where it fails or takes over 10 minutes."""
+    """What a step printed; raises Unavailable with its last lines if it fails or takes over 10 minutes."""
     try:
         done = subprocess.run(
             argv,
@@ -82,7 +82,7 @@ def run(argv: Sequence[str], *, folder: Path | None = None, environment: dict[st
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on, and that no other caller on this machine is given while we live."""
+    """A loopback port that nothing listens on, and that nobody else who asks is given while we live."""
     folder = root() / "ports"
     folder.mkdir(exist_ok=True)
     for port in PORTS:

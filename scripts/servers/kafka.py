@@ -7,7 +7,6 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-
 from scripts.servers.cache import cached, command, free_port, is_free, run
 from scripts.servers.certificate import Certificate
 from scripts.servers.process import Server
@@ -15,7 +14,7 @@ from scripts.servers.process import Server
 VERSION = "4.3.1"
 OLDEST = "3.5.2"  # of the line that the engine promises to work with
 
-# Kafka's jars log through SLF4J and bring nothing that writes: without slf4j-simple a failed start says nothing.
+# Kafka's jars log through SLF4J and bring nothing that writes: without slf4j-simple a failed start is silent.
 _POM = """<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>mastery</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
@@ -40,7 +39,7 @@ _ONE_NODE = {
     "transaction.state.log.min.isr": "1",
     # A missing topic is an error that tests should see.
     "auto.create.topics.enable": "false",
-    # The rest makes it quick: to join a group, to be back after a kill -9, to notice a frozen consumer; and light.
+    # Quick: to join a group, to be back after a kill -9, to notice a frozen consumer. And light.
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "broker.heartbeat.interval.ms": "500",
@@ -54,7 +53,7 @@ _ONE_NODE = {
 
 
 class Kafka(Server):
-    """One broker that is its own controller; clients use `bootstrap`, or `secured` where there is such a listener."""
+    """One broker that is its own controller; clients use `bootstrap`, or `secured` if it is there."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class Kafka(Server):
         sasl: tuple[str, str] | None = None,
         certificate: Certificate | None = None,
     ) -> None:
-        """A user and a password open a second listener with SASL/PLAIN, a certificate one with TLS, both one with both.
+        """A user and password open a second listener with SASL/PLAIN, a certificate with TLS, both with both.
 
         Settings are the broker's own, above ours. Raises Unavailable.
         """

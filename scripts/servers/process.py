@@ -1,4 +1,4 @@
-"""The life of a real server: start, wait until it answers, kill, stop, freeze, start again on the same data."""
+"""The life of a real server: start, wait until it answers, kill, stop, freeze, start again on its data."""
 
 import atexit
 import os
@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-# The kernel ends a server when the *thread* that started it ends (PR_SET_PDEATHSIG), so that nothing outlives a test
-# run that was killed: all are started by this one thread, which lives as long as the process, whoever asks for them.
+# So that nothing outlives a test run that was killed, the kernel ends a server with the *thread* that started
+# it (PR_SET_PDEATHSIG). Whoever asks, all are started by this one, which lives as long as the process.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starts-servers")
 
 
@@ -23,9 +23,9 @@ class StartFailed(Exception):
 
 
 class Server:
-    """One process with a home folder for its data and its log; only `close` takes away a home that it made itself.
+    """One process with a home folder for its data and log, which `close` takes away if it was made for it.
 
-    A server that listens elsewhere after a restart would be another server: who derives from this settles ports once.
+    A derived class says what to run and when it answers; it settles its ports once, and a restart keeps them.
     """
 
     def __init__(self, name: str, version: str, *, home: Path | None = None, start_limit: float = 60) -> None:
@@ -76,7 +76,7 @@ class Server:
             raise
 
     def wait(self) -> None:
-        """Waits until the server is ready; raises StartFailed where it ends first, or takes longer than its limit."""
+        """Waits until the server is ready; raises StartFailed if it ends first or takes over its limit."""
         wait_until(self.ready, self.start_limit, lambda: self.running, lambda: f"{self}\n{self._tail()}")
 
     def kill(self) -> None:
@@ -205,7 +205,7 @@ class Group:
 def wait_until(
     ready: Callable[[], bool], limit: float, alive: Callable[[], bool], described: Callable[[], str]
 ) -> None:
-    """Asks until the answer is yes; raises StartFailed when nothing is alive any more, or after so many seconds."""
+    """Asks until the answer is yes; raises StartFailed when it cannot come now, or after so many seconds."""
     deadline = time.monotonic() + limit
     while True:
         if not alive():

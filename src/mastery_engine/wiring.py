@@ -4,7 +4,9 @@ import fcntl
 import logging
 import os
 import secrets
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import time_ns
 from types import TracebackType
@@ -37,10 +39,16 @@ def new_id() -> str:
     return str(uuid4())
 
 
-def open_mastery(settings: Settings, *, clock: Clock = system_clock, new_id: Callable[[], str] = new_id) -> Mastery:
+def open_mastery(
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    new_id: Callable[[], str] = new_id,
+    metrics: Metrics | None = None,
+) -> Mastery:
     """The engine on what the settings name. Raises StartRefused."""
     database = Database(data_folder(settings) / FILE_NAME)
-    return Mastery(SqliteStore(database), SqliteLog(database), rules(settings), clock, Metrics(), new_id)
+    return Mastery(SqliteStore(database), SqliteLog(database), rules(settings), clock, metrics or Metrics(), new_id)
 
 
 def rules(settings: Settings) -> Rules:
@@ -67,13 +75,13 @@ def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:
 def kept_secret(settings: Settings, name: str) -> str:
     """A secret that development makes once and keeps, so that all commands on a data folder agree."""
     path = data_folder(settings) / name
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
-        file.write(secret := secrets.token_urlsafe(48))
-    return secret
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            with suppress(FileExistsError):
+                os.link(file.name, path)  # whole or not at all, and the first process wins
+    return path.read_text().strip()
 
 
 def data_folder(settings: Settings) -> Path:

@@ -1,13 +1,12 @@
 """Real servers for the integration tests, each started when first asked for and kept for the run.
 
-They are shared: a test uses topics and keys of its own, and brings back what it killed or froze. Each xdist worker has
-its own. For one with other settings: `with real_servers.started("Redis", lambda: Redis(password="x")) as server`.
+They are shared (not by xdist's workers): a test uses topics and keys of its own, and brings back what it killed.
+With other settings: `with real_servers.started("Redis", lambda: Redis(password="x")) as server`.
 """
 
 from collections.abc import Iterator
 
 import pytest
-
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis, RedisCluster
 from tests.conftest import RealServers

@@ -1,6 +1,5 @@
-"""The real servers that other tests lean on: each answers a real client, keeps its data, and leaves no process."""
+"""The real servers that other tests lean on: each answers a client, keeps its data, leaves no process."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,15 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from redis import AuthenticationError
 from redis.sentinel import Sentinel
-
 from scripts.servers.cache import Unavailable, cached, free_port, is_free, run
 from scripts.servers.certificate import make_certificate
 from scripts.servers.kafka import OLDEST, Kafka
-from scripts.servers.process import Server, StartFailed
+from scripts.servers.process import StartFailed
 from scripts.servers.redis import SERVICE, Redis, RedisCluster, RedisSentinel
 from tests.conftest import RealServers
 
@@ -25,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def make_topic(kafka: Kafka, name: str) -> None:
-    topics = AdminClient({"bootstrap.servers": kafka.bootstrap}).create_topics([NewTopic(name, 1, 1)])
-    topics[name].result(20)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})  # must outlive the call
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result(20)
 
 
 def produce(topic: str, value: bytes, **client: str) -> None:
@@ -150,7 +148,7 @@ def test_redis_freezes_and_goes_on(redis_server: Redis) -> None:
         client.set("frozen", 1)
         redis_server.pause()
         try:
-            with pytest.raises(TimeoutError):
+            with pytest.raises(redis.TimeoutError):
                 client.get("frozen")
         finally:
             redis_server.resume()
@@ -163,7 +161,10 @@ def test_redis_with_password(real_servers: RealServers) -> None:
         server.client() as client,
     ):
         assert client.ping()
-        with Redis.client(server, password="guessed") as stranger, pytest.raises(AuthenticationError):
+        with (
+            redis.Redis(port=server.port, password="guessed") as stranger,
+            pytest.raises(redis.AuthenticationError),
+        ):
             stranger.ping()
 
 

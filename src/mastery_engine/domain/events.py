@@ -19,10 +19,14 @@ from mastery_engine.errors import InvalidInput, RefusedEvent
 DEFAULT_TENANT = "default"
 CLOCK_SKEW: Micros = 5 * MINUTE
 
-# The look-ahead keeps out a line break at the end, which Python's `$` would let pass.
-STUDENT_ID = r"^[A-Za-z0-9_-]{1,50}(?!\n)$"
-EVENT_ID = r"^[A-Za-z0-9._:-]{1,100}(?!\n)$"
-TENANT = r"^[a-z0-9][a-z0-9-]{0,39}(?!\n)$"
+STUDENT_ID = r"^[A-Za-z0-9_-]{1,50}$"
+EVENT_ID = r"^[A-Za-z0-9._:-]{1,100}$"
+TENANT = r"^[a-z0-9][a-z0-9-]{0,39}$"
+
+# Python's `$` lets a line break at the end pass; this look-ahead does not.
+_END = r"(?!\n)"
+StudentId: TypeAlias = Annotated[str, Meta(pattern=STUDENT_ID + _END)]
+EventId: TypeAlias = Annotated[str, Meta(pattern=EVENT_ID + _END)]
 
 Scalar: TypeAlias = str | int | float | bool | None
 
@@ -59,9 +63,9 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     """The event as it is sent: the schema of every door."""
 
     event_type: str
-    student_id: Annotated[str, Meta(pattern=STUDENT_ID)]
+    student_id: StudentId
     data: msgspec.Raw
-    event_id: Annotated[str, Meta(pattern=EVENT_ID)] | None = None
+    event_id: EventId | None = None
     timestamp: Annotated[datetime, Meta(tz=True)] | int | None = None
     source: Annotated[str, Meta(max_length=100)] | None = None
     metadata: dict[str, Scalar] | None = None
@@ -231,4 +235,4 @@ def _text(value: msgspec.Raw | None, pattern: str) -> str | None:
         text = msgspec.json.decode(value or b"null", type=str)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return text if re.search(pattern, text) else None
+    return text if re.search(pattern + _END, text) else None

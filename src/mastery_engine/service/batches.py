@@ -4,14 +4,12 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from itertools import count
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from mastery_engine.access import Act, Caller, may_record
 from mastery_engine.answers import BatchAnswer, BatchFailure, BatchResult, BatchState, BatchSummary, Problem
-from mastery_engine.domain.events import STUDENT_ID, malformed, peek
+from mastery_engine.domain.events import StudentId, malformed, peek
 from mastery_engine.domain.kinds import ComponentValues
 from mastery_engine.errors import InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.service.mastery import NOTHING_GIVEN, Mastery
@@ -33,12 +31,14 @@ class Row(msgspec.Struct, frozen=True):
     problem: Problem | None = None
 
 
-class _RowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    student_id: Annotated[str, Meta(pattern=STUDENT_ID)]
+class RowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One calculation of a batch, as it is sent."""
+
+    student_id: StudentId
     components: ComponentValues | None = None
 
 
-_read_row = msgspec.json.Decoder(_RowBody).decode
+_read_row = msgspec.json.Decoder(RowBody).decode
 
 
 def row_from(value: bytes) -> Row:

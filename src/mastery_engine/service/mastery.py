@@ -57,6 +57,12 @@ class Mastery:
         self.folding = Folding(store, rules, clock, metrics)
         self.trail = Trail(store, clock)
 
+    async def close(self) -> None:
+        """Write what waits, and let go of store and log."""
+        await self.trail.flush()
+        await self.log.close()
+        await self.store.close()
+
     async def ingest(self, caller: Caller, values: Sequence[bytes], key: str | None = None) -> IngestAnswer:
         """Take events, each a JSON document, each accepted or refused on its own; the accepted are durable on return.
 

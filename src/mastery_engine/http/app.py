@@ -1,0 +1,147 @@
+"""The application: its routes, its layers, and what runs beside them."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from mastery_engine import __version__, answers
+from mastery_engine.errors import InvalidInput, MasteryError, Unavailable
+from mastery_engine.http import docs, openapi
+from mastery_engine.http.envelope import Meta
+from mastery_engine.http.logs import configure_logging
+from mastery_engine.http.middleware import Edge
+from mastery_engine.http.problems import problem
+from mastery_engine.http.routers import analytics, events, mastery, operations
+from mastery_engine.metrics import Metrics
+from mastery_engine.service import Mastery
+from mastery_engine.service.batches import Batches
+from mastery_engine.settings import Settings, warnings_for
+from mastery_engine.stream.purge import keep_purging
+from mastery_engine.stream.worker import Worker
+from mastery_engine.wiring import WorkerLock, new_id, open_mastery, system_clock, tokens
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = "What each student knows, what they will know next week, and what they should do next."
+ANSWERS = (
+    answers.StudentMastery,
+    answers.Calculated,
+    answers.BatchAnswer,
+    answers.BatchState,
+    answers.Receipt,
+    answers.IngestAnswer,
+    answers.EventStatus,
+    answers.MasteryHistory,
+    operations.Health,
+    operations.Readiness,
+    operations.Service,
+    Meta,
+)
+LONGEST_STOP_S = 25.0
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service; it opens its store and log when it starts. Raises StartRefused there."""
+    app = FastAPI(
+        title=openapi.TITLE,
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.state.metrics = Metrics()
+    app.state.checks = []
+    for part in (mastery, events, analytics, operations, docs):
+        app.include_router(part.router)
+    for kind in (MasteryError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _failed)
+    app.add_middleware(
+        Edge,
+        metrics=app.state.metrics,
+        clock=system_clock,
+        new_id=new_id,
+        most_at_once=settings.max_concurrent_requests,
+    )
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = openapi.document(app, ANSWERS)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]
+    return app
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    if isinstance(error, RequestValidationError):
+        fault = error.errors()[0]
+        error = InvalidInput(f"{fault['msg']}.", field=".".join(map(str, fault["loc"][1:])) or None)
+    return problem(error, request.state.meta, accept=request.headers.get("accept", ""))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    configure_logging(settings)
+    for warning in warnings_for(os.environ, settings):
+        logger.warning(warning)
+    async with AsyncExitStack() as stack:
+        if settings.worker_enabled:
+            stack.enter_context(WorkerLock(settings))
+        engine = open_mastery(settings, metrics=app.state.metrics)
+        stack.push_async_callback(engine.close)
+        app.state.mastery = engine
+        app.state.tokens = tokens(settings)
+        app.state.batches = Batches(engine)
+        await stack.enter_async_context(_beside(engine.trail.keep_flushing()))
+        await stack.enter_async_context(_beside(app.state.batches.keep_working()))
+        if settings.worker_enabled:
+            await stack.enter_async_context(_working(app, engine))
+        logger.info("started", extra={"environment": settings.environment, "data_dir": str(settings.data_dir)})
+        yield
+    logger.info("stopped")
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """A task for as long as the service runs."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def _working(app: FastAPI, engine: Mastery) -> AsyncIterator[None]:
+    """The worker and the purge, in this process; at the end the batch under way is finished."""
+    worker = Worker(engine)
+    task = asyncio.create_task(worker.run())
+
+    async def at_work() -> None:
+        if task.done():
+            raise Unavailable("The worker of this process has stopped; the log has why.")
+
+    app.state.checks.append(("worker", at_work))
+    async with _beside(keep_purging(engine)):
+        try:
+            yield
+        finally:
+            worker.stop()
+            await asyncio.wait([task], timeout=LONGEST_STOP_S)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,33 @@
+"""The envelope of every answer: ``{"success", "data" or "error", "meta"}``."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from mastery_engine import __version__
+
+JSON = "application/json"
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """When, by which version, and to which request an answer was given."""
+
+    timestamp: str
+    request_id: str
+    version: str = __version__
+
+
+class Success(msgspec.Struct, frozen=True):
+    """An answer to a call that worked."""
+
+    success: bool
+    data: Any
+    meta: Meta
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def success(data: Any, meta: Meta, status: int = 200) -> Response:
+    return Response(_encode(Success(True, data, meta)), status, media_type=JSON)

@@ -1,0 +1,127 @@
+"""What happens to every request, in one pure-ASGI layer: its id, the limits, the log line, the metrics, the last resort."""
+
+import logging
+import re
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mastery_engine.clock import Clock
+from mastery_engine.domain.moments import rfc3339
+from mastery_engine.errors import Busy, TooLarge
+from mastery_engine.http.envelope import Meta
+from mastery_engine.http.problems import problem
+from mastery_engine.metrics import Metrics
+
+logger = logging.getLogger("mastery_engine.requests")
+
+ALIAS = "/api/v1"
+MAX_BODY = 1024 * 1024
+PROBES = frozenset({"/health", "/ready", "/metrics"})
+REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+class Edge:
+    """The outermost layer of the service."""
+
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, clock: Clock, new_id: Callable[[], str], most_at_once: int
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._clock = clock
+        self._new_id = new_id
+        self._most_at_once = most_at_once
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(scope, send, self._meta(scope))
+        if scope["path"].startswith(ALIAS + "/"):
+            scope["path"] = scope["path"][len(ALIAS) :]
+            scope["raw_path"] = scope.get("raw_path", b"")[len(ALIAS) :]
+        counted = scope["path"] not in PROBES
+        self._under_way += counted
+        self._metrics.in_flight.set(self._under_way)
+        try:
+            if counted and self._under_way > self._most_at_once:
+                raise Busy(f"More than {self._most_at_once} calls are under way: try again in a second.")
+            await self._app(scope, _limited(exchange, receive), exchange.send)
+        except ClientDisconnect:
+            exchange.status = 499
+        except Exception as error:
+            if not isinstance(error, Busy | TooLarge):
+                logger.exception("unexpected", extra={"correlation_id": exchange.meta.request_id})
+            if exchange.status is None:
+                accept = exchange.headers.get("accept", "")
+                await problem(error, exchange.meta, accept=accept)(scope, receive, exchange.send)
+        finally:
+            self._under_way -= counted
+            self._record(exchange)
+
+    def _meta(self, scope: Scope) -> Meta:
+        given = Headers(scope=scope).get("x-request-id", "")
+        return Meta(rfc3339(self._clock()), given if REQUEST_ID.fullmatch(given) else self._new_id())
+
+    def _record(self, exchange: "Exchange") -> None:
+        seconds = perf_counter() - exchange.started
+        endpoint = getattr(exchange.scope.get("route"), "path", "unmatched")
+        status = exchange.status or 500
+        self._metrics.requests.labels(endpoint, exchange.scope["method"], str(status)).inc()
+        self._metrics.latency.labels(endpoint).observe(seconds)
+        logger.info(
+            "request",
+            extra={
+                "correlation_id": exchange.meta.request_id,
+                "endpoint": endpoint,
+                "method": exchange.scope["method"],
+                "student_id": exchange.scope["state"].get("student_id"),
+                "duration_ms": round(seconds * 1_000, 2),
+                "status_code": status,
+            },
+        )
+
+
+class Exchange:
+    """One request on its way: its meta, and the status it was answered with."""
+
+    def __init__(self, scope: Scope, send: Send, meta: Meta) -> None:
+        self.scope = scope
+        self.headers = Headers(scope=scope)
+        self.meta = meta
+        self.status: int | None = None
+        self.started = perf_counter()
+        self._send = send
+        scope["state"] = {**scope.get("state", {}), "meta": meta, "request_id": meta.request_id}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = self.meta.request_id
+            headers["X-Content-Type-Options"] = "nosniff"
+        await self._send(message)
+
+
+def _limited(exchange: Exchange, receive: Receive) -> Receive:
+    """``receive``, raising TooLarge where the body is, said or not."""
+    said = exchange.headers.get("content-length", "")
+    if said.isascii() and said.isdigit() and int(said) > MAX_BODY:
+        raise TooLarge(f"The body has {said} bytes, and {MAX_BODY} are the most: send it in parts.")
+    received = 0
+
+    async def count(*_: Any) -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY:
+            raise TooLarge(f"The body has more than {MAX_BODY} bytes: send it in parts.")
+        return message
+
+    return count

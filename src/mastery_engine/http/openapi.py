@@ -1,0 +1,121 @@
+"""The OpenAPI document: FastAPI's, with the answers' and the events' own schemas."""
+
+import json
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from mastery_engine import __version__
+from mastery_engine.domain.events import Envelope
+from mastery_engine.domain.kinds import ALIASES, KINDS
+from mastery_engine.http.bodies import BatchCalculate, Rows
+from mastery_engine.http.problems import CODE
+from mastery_engine.service.batches import RowBody
+
+REF = "#/components/schemas/{name}"
+TITLE = "Mastery Engine"
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """What went wrong, in a code for programs and a sentence for people; ``details.field`` names the input at fault."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The answer to a call that failed."""
+
+    success: bool
+    error: ErrorBody
+    meta: dict[str, str]
+
+
+def answers(kind: type[msgspec.Struct], status: int = 200, **more: type[msgspec.Struct]) -> dict[str, Any]:
+    """A route's ``openapi_extra``: what it answers, in the envelope. ``more`` are further statuses, as ``_202``."""
+    kinds = {status: kind} | {int(name[1:]): one for name, one in more.items()}
+    return {"responses": {str(code): _answer(one) for code, one in kinds.items()}}
+
+
+def takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The part of ``openapi_extra`` for a body that is not a Pydantic model."""
+    schema = {"$ref": REF.format(name=kind.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _answer(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    envelope = {
+        "type": "object",
+        "required": ["success", "data", "meta"],
+        "properties": {
+            "success": {"const": True},
+            "data": {"$ref": REF.format(name=kind.__name__)},
+            "meta": {"$ref": REF.format(name="Meta")},
+        },
+    }
+    return {"description": (kind.__doc__ or "").splitlines()[0], "content": {"application/json": {"schema": envelope}}}
+
+
+def document(app: FastAPI, kinds: tuple[type[msgspec.Struct], ...]) -> dict[str, Any]:
+    """OpenAPI 3.1 for the routes of ``app``; ``kinds`` are the answers it refers to."""
+    made = get_openapi(title=TITLE, version=__version__, routes=app.routes, description=app.description)
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    for name in [name for name in schemas if "ValidationError" in name]:
+        del schemas[name]
+    _, ours = msgspec.json.schema_components([*kinds, Failure, *KINDS.values()], ref_template=REF)
+    schemas |= json.loads(json.dumps(ours))
+    schemas["Envelope"] = learning_event(schemas)
+    schemas["Rows"] = _many(Rows, "events", {"$ref": REF.format(name="Envelope")})
+    _, row = msgspec.json.schema_components([RowBody], ref_template=REF)
+    schemas |= row
+    schemas["BatchCalculate"] = _many(BatchCalculate, "requests", {"$ref": REF.format(name="RowBody")})
+    for path in made["paths"].values():
+        for operation in path.values():
+            _add_failures(operation)
+    return made
+
+
+def learning_event(schemas: dict[str, Any]) -> dict[str, Any]:
+    """The event's envelope: one variant for each kind, with the names it goes by."""
+    base = msgspec.json.schema_components([Envelope], ref_template=REF)[1]["Envelope"]
+    common = {name: schema for name, schema in base["properties"].items() if name not in ("event_type", "data")}
+    variants = [
+        {
+            "type": "object",
+            "title": kind.__name__,
+            "description": schemas[kind.__name__].get("description", ""),
+            "required": ["event_type", "student_id", "data"],
+            "properties": {
+                "event_type": {"enum": [name, *(alias for alias, of in ALIASES.items() if of == name)]},
+                "data": {"$ref": REF.format(name=kind.__name__)},
+                **common,
+            },
+        }
+        for name, kind in KINDS.items()
+    ]
+    return {"title": "LearningEvent", "oneOf": variants}
+
+
+def _many(kind: type[msgspec.Struct], rows: str, row: dict[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = msgspec.json.schema_components([kind], ref_template=REF)[1][kind.__name__]
+    schema["properties"][rows]["items"] = row
+    return schema
+
+
+def _add_failures(operation: dict[str, Any]) -> None:
+    """The statuses that a call may fail with, in the envelope."""
+    responses = operation["responses"]
+    responses.pop("422", None)
+    guarded = bool(operation.get("security"))
+    likely = [404, 500, 503] if not guarded else [400, 401, 403, 404, 413, 415, 429, 500, 503]
+    for status in likely:
+        responses.setdefault(
+            str(status),
+            {
+                "description": CODE[status],
+                "content": {"application/json": {"schema": {"$ref": REF.format(name="Failure")}}},
+            },
+        )

@@ -1,0 +1,105 @@
+"""Errors as HTTP answers: which status each has, in the envelope or as an RFC 9457 document."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from mastery_engine.errors import (
+    Busy,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    MasteryError,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from mastery_engine.http.envelope import JSON, Meta
+
+STATUS: dict[type[MasteryError], int] = {
+    InvalidInput: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    Busy: 503,
+    Unavailable: 503,
+}
+CODE = {
+    400: "VALIDATION_ERROR",
+    401: "AUTH_ERROR",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    409: "CONFLICT",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "RATE_LIMITED",
+    500: "INTERNAL_ERROR",
+    503: "SERVICE_UNAVAILABLE",
+}
+PROBLEM_JSON = "application/problem+json"
+
+
+class UnsupportedMediaType(MasteryError):
+    """The body's type is none that the engine reads; HTTP alone knows this."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+def problem(error: Exception, meta: Meta, *, accept: str, details: Mapping[str, Any] | None = None) -> Response:
+    """The answer to a call that failed. What is no error of ours says nothing of its inside."""
+    if isinstance(error, HTTPException):
+        message = error.detail if error.status_code < 500 else HTTPStatus(error.status_code).phrase
+        return respond(error.status_code, str(message), meta, accept=accept, headers=error.headers)
+    if not isinstance(error, MasteryError):
+        return respond(500, "Something went wrong inside; the log has it under this request_id.", meta, accept=accept)
+    headers: dict[str, str] = {}
+    status = status_of(error)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Busy | Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    found = {**({"field": error.field} if error.field else {}), **(details or {})}
+    return respond(status, error.message, meta, accept=accept, headers=headers, details=found)
+
+
+def status_of(error: MasteryError) -> int:
+    if isinstance(error, UnsupportedMediaType):
+        return 415
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def respond(
+    status: int,
+    message: str,
+    meta: Meta,
+    *,
+    accept: str,
+    headers: Mapping[str, str] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Response:
+    code = CODE.get(status, "INTERNAL_ERROR" if status >= 500 else "VALIDATION_ERROR")
+    if PROBLEM_JSON in accept:
+        document = {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": message,
+            "code": code,
+            "request_id": meta.request_id,
+            **(details or {}),
+        }
+        return Response(msgspec.json.encode(document), status, headers, media_type=PROBLEM_JSON)
+    envelope = {
+        "success": False,
+        "error": {"code": code, "message": message, "details": details or {}},
+        "meta": meta,
+    }
+    return Response(msgspec.json.encode(envelope), status, headers, media_type=JSON)

@@ -1,0 +1,40 @@
+"""The server in the foreground."""
+
+import socket
+
+import uvicorn
+
+from mastery_engine.errors import StartRefused
+from mastery_engine.http.app import create_app
+from mastery_engine.settings import Settings
+
+STOP_S = 25
+
+
+def serve(settings: Settings) -> None:
+    """Serve HTTP until SIGTERM or SIGINT. Raises StartRefused where the port is taken or the engine cannot start."""
+    listener = listen(settings)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_S,
+        )
+    )
+    server.run(sockets=[listener])
+    if not server.started:
+        raise StartRefused("The service did not start; the log above says why.")
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket to serve on. Raises StartRefused where it cannot be had."""
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=2_048)
+    except OSError as error:
+        raise StartRefused(
+            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): is another server there? "
+            "Choose another with --port or PORT."
+        ) from error
