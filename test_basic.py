@@ -36,7 +36,7 @@ class Failed(Exception):
 def expect(what: str, found: object, wanted: object) -> None:
     """Print the step; fail where ``found`` is not ``wanted``."""
     if found != wanted:
-        raise Failed(f"{what}: expected {wanted!r}, found {found!r}")
+        raise Failed(f"{what.strip()}: expected {wanted!r}, found {found!r}")
     print(f"  ok    {what}: {found}")
 
 

@@ -1,4 +1,4 @@
-"""What a run says at its end about the real servers: which ones it used, and which it could not have."""
+"""How hard hypothesis tries, and what a run says at its end about the real servers: which it used, which it had not."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import settings
+
 from scripts.servers.cache import Unavailable
 from scripts.servers.process import Group, Server
 
@@ -42,6 +44,9 @@ NOTED = pytest.StashKey[RealServers]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("fast", deadline=None, max_examples=40)
+    settings.register_profile("thorough", deadline=None, max_examples=2_000)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
     config.stash[NOTED] = RealServers()
 
 

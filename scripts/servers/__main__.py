@@ -16,9 +16,7 @@ def main() -> int:
     """The exit status: 0 after Ctrl-C or SIGTERM, 1 where a server could not be had, or ended by itself."""
     parser = argparse.ArgumentParser(prog="python -m scripts.servers", description=__doc__)
     parser.add_argument("--prepare", action="store_true", help="only fetch what the servers are made from")
-    parser.add_argument(
-        "--data", type=Path, help="keep the data in this folder (else they go with the servers)"
-    )
+    parser.add_argument("--data", type=Path, help="keep the data in this folder (else they go with the servers)")
     parser.add_argument("--kafka-version", default=kafka.VERSION, help="default: %(default)s")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -42,9 +40,7 @@ def _prepare(kafka_version: str) -> int:
 
 def _serve(data: Path | None, kafka_version: str) -> int:
     with ExitStack() as running:
-        broker = kafka.Kafka(
-            version=kafka_version, port=_port(9092), home=data and data / f"kafka-{kafka_version}"
-        )
+        broker = kafka.Kafka(version=kafka_version, port=_port(9092), home=data and data / f"kafka-{kafka_version}")
         store = redis.Redis(port=_port(6379), home=data and data / "redis")
         for server in (broker, store):
             print(f"starting {server}", file=sys.stderr)

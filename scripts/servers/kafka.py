@@ -7,6 +7,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+
 from scripts.servers.cache import cached, command, free_port, is_free, run
 from scripts.servers.certificate import Certificate
 from scripts.servers.process import Server
@@ -43,7 +44,7 @@ _ONE_NODE = {
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "broker.heartbeat.interval.ms": "500",
-    "broker.session.timeout.ms": "3000",
+    "broker.session.timeout.ms": "2000",
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "4",
     "num.network.threads": "2",
@@ -108,9 +109,7 @@ class Kafka(Server):
         if is_free(self.port):
             return False
         try:
-            cluster = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(
-                timeout=2
-            )
+            cluster = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=2)
         except KafkaException:
             return False
         partitions = [part for topic in cluster.topics.values() for part in topic.partitions.values()]

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import redis
 from redis.cluster import ClusterNode
+
 from scripts.servers.cache import Unavailable, cached, command, free_port, is_free, run
 from scripts.servers.certificate import Certificate
 from scripts.servers.process import Group, Server
@@ -99,9 +100,7 @@ class Redis(Server):
 
     def argv(self) -> list[str]:
         file = self.home / "redis.conf"
-        if (
-            not file.exists()
-        ):  # else it is the server's own: Sentinel and CONFIG REWRITE write their changes there
+        if not file.exists():  # else it is the server's own: Sentinel and CONFIG REWRITE write their changes there
             file.touch(mode=0o600)
             file.write_text("".join(f"{key} {value}\n" for key, value in self._settings.items()))
         ports = ["--port", "0", "--tls-port"] if self._certificate else ["--port"]
@@ -124,8 +123,9 @@ class RedisSentinel(Group):
         def member(name: str, **options: Any) -> Redis:
             return Redis(home=home and home / name, **options)
 
-        self.first = member("first", password=password)
-        follow = {"replicaof": f"127.0.0.1 {self.first.port}", "repl-diskless-sync-delay": "0"}
+        at_once = {"repl-diskless-sync-delay": "0"}
+        self.first = member("first", password=password, settings=at_once)
+        follow = at_once | {"replicaof": f"127.0.0.1 {self.first.port}"}
         self.second = member("second", password=password, settings=follow)
         watch = {f"sentinel monitor {SERVICE}": f"127.0.0.1 {self.first.port} 1"}
         watch |= {f"sentinel down-after-milliseconds {SERVICE}": "1000"}
@@ -148,13 +148,19 @@ class RedisSentinel(Group):
             port = int(client.sentinel_master(SERVICE)["port"])
         return self.first if port == self.first.port else self.second
 
+    def start(self) -> None:
+        for member in self.members:
+            member.start()
+        with self.sentinel.client() as client:
+            # It looks for who has come back every 10 s, and makes it a replica after 8 more: that is long.
+            client.execute_command("SENTINEL DEBUG", "info-period", 500, "publish-period", 500)
+        self.wait()
+
     def ready(self) -> bool:
         """Whether the sentinel sees a master and a replica that follows it."""
         with self.sentinel.client() as client:
             replicas = client.sentinel_slaves(SERVICE)
-            follows = [
-                replica["flags"] == "slave" and replica["master-link-status"] == "ok" for replica in replicas
-            ]
+            follows = [replica["flags"] == "slave" and replica["master-link-status"] == "ok" for replica in replicas]
             return client.sentinel_master(SERVICE)["flags"] == "master" and follows == [True]
 
 
@@ -179,10 +185,7 @@ class RedisCluster(Group):
 
     def client(self, **options: Any) -> redis.RedisCluster:
         """A client of the whole cluster; who opens it closes it."""
-        nodes = [
-            ClusterNode("127.0.0.1", node.port)  # type: ignore[no-untyped-call]
-            for node in self.nodes
-        ]
+        nodes = [ClusterNode("127.0.0.1", node.port) for node in self.nodes]  # type: ignore[no-untyped-call]
         return redis.RedisCluster(startup_nodes=nodes, **options)
 
     def start(self) -> None:

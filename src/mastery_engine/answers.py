@@ -145,7 +145,7 @@ class HistoryPoint(msgspec.Struct, frozen=True):
 
 
 class HistorySummary(msgspec.Struct, frozen=True):
-    """Over the daily points of the range; ``improvement`` is the last less the first. Null where there are no points."""
+    """Over the daily points of the range; ``improvement`` is the last less the first. Null where there are none."""
 
     average: Score | None
     highest: Score | None

@@ -7,8 +7,10 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
+from time import sleep
 from typing import Any, TypeVar
 
 from mastery_engine.errors import StartRefused, Unavailable
@@ -18,6 +20,7 @@ T = TypeVar("T")
 FILE_NAME = "mastery.db"
 MAX_GROUP = 512
 BUSY_TIMEOUT_S = 30.0
+WAL_RETRY_S = 0.02
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -56,8 +59,8 @@ MIGRATIONS: tuple[str, ...] = (
         tenant TEXT NOT NULL, student_id TEXT NOT NULL, value BLOB NOT NULL
     ) STRICT;
     CREATE TABLE dead_letters (
-        letter_id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, part INTEGER NOT NULL, position INTEGER NOT NULL,
-        tenant TEXT NOT NULL, key BLOB, value BLOB, headers BLOB NOT NULL, received INTEGER NOT NULL, student_id TEXT,
+        letter_id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, part INTEGER NOT NULL,
+        position INTEGER NOT NULL, tenant TEXT NOT NULL, key BLOB, value BLOB, headers BLOB NOT NULL, received INTEGER NOT NULL, student_id TEXT,
         event_id TEXT, code TEXT NOT NULL, message TEXT NOT NULL, attempts INTEGER NOT NULL, at INTEGER NOT NULL,
         redriven INTEGER, UNIQUE (topic, part, position)
     ) STRICT;
@@ -140,7 +143,7 @@ class Database:
                 self._writer.execute("SAVEPOINT job")
                 try:
                     outcomes.append(job(self._writer))
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  it is the job's caller's
                     outcomes.append(error)
                     self._writer.execute("ROLLBACK TO job")
                 self._writer.execute("RELEASE job")
@@ -179,20 +182,41 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
         raise StartRefused(
-            f"{path} has schema version {version}, and this engine knows {len(MIGRATIONS)}: run the engine that wrote it."
+            f"{path} has schema version {version}, and this engine knows {len(MIGRATIONS)}: run the one that wrote it."
         )
-    for number in range(version, len(MIGRATIONS)):
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
-        )
+    while version < len(MIGRATIONS):
+        try:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {MIGRATIONS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
+            )
+        except sqlite3.OperationalError:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            before, (version,) = version, connection.execute("PRAGMA user_version").fetchone()
+            if version == before:
+                raise  # else another process that opened the file at the same time was first
+        else:
+            version += 1
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait for its lock here, so two processes that make the file at once must."""
+    for turn in count():
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if turn * WAL_RETRY_S >= BUSY_TIMEOUT_S or not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                raise
+            sleep(WAL_RETRY_S)
 
 
 def _cannot_open(path: Path, error: sqlite3.Error) -> str:

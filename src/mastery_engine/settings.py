@@ -1,4 +1,4 @@
-"""The environment as one frozen object. Every setting is documented in ``docs/operations.md``; a test compares the two."""
+"""The environment as one frozen object. ``docs/operations.md`` documents every setting; a test compares the two."""
 
 import difflib
 from collections.abc import Mapping
@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mastery_engine.errors import StartRefused
 
 SHORTEST_SECRET = 32
-KNOWN_WEAK = frozenset({"dev-secret", "secret", "changeme", "secure-random-value", "secure-random-value-change-in-production"})
+KNOWN_WEAK = frozenset(
+    {"dev-secret", "secret", "changeme", "secure-random-value", "secure-random-value-change-in-production"}
+)
 
 
 class Settings(BaseModel):
@@ -55,7 +57,9 @@ def settings_from(environ: Mapping[str, str], **given: Any) -> Settings:
     """The settings in an environment; ``given`` wins. Raises StartRefused with what is wrong with which."""
     found = {field: environ[name] for name, field in FIELD_OF.items() if environ.get(name)}
     try:
-        settings = Settings.model_validate({**found, **{name: value for name, value in given.items() if value is not None}})
+        settings = Settings.model_validate(
+            {**found, **{name: value for name, value in given.items() if value is not None}}
+        )
     except ValidationError as error:
         faults = "; ".join(f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
         raise StartRefused(f"These settings cannot be used: {faults}.") from None

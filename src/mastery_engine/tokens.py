@@ -1,4 +1,4 @@
-"""Bearer tokens: JSON Web Tokens (RFC 7519) with ``sub``, ``role``, ``exp`` and optional ``tenant`` and ``students``."""
+"""Bearer tokens: JSON Web Tokens (RFC 7519) with ``sub``, ``role``, ``exp`` and, at will, ``tenant``, ``students``."""
 
 import re
 from collections import OrderedDict
@@ -67,7 +67,12 @@ class Tokens:
                 algorithms=[ALGORITHM],
                 audience=self._audience,
                 issuer=self._issuer,
-                options={"require": ["sub", "role", "exp"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
+                options={
+                    "require": ["sub", "role", "exp"],
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
             )
         except jwt.InvalidTokenError as error:
             raise Unauthenticated(f"The token is not valid: {error}.") from error

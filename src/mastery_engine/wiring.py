@@ -27,8 +27,12 @@ from mastery_engine.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
-SECRET_FILE = "jwt-secret"  # noqa: S105  a file's name  # nosec B105
+SECRET_FILE = "jwt-secret"  # nosec B105  a file name
 LOCK_FILE = "worker.lock"
+
+# Small batches leave the loop to HTTP; large ones fold a file or a replay faster, many events of a student at once.
+SERVING_BATCH = 500
+BULK_BATCH = 5_000
 
 
 def system_clock() -> Micros:
@@ -45,19 +49,30 @@ def open_mastery(
     clock: Clock = system_clock,
     new_id: Callable[[], str] = new_id,
     metrics: Metrics | None = None,
+    batch_size: int = SERVING_BATCH,
 ) -> Mastery:
-    """The engine on what the settings name. Raises StartRefused."""
+    """The engine on what the settings name; ``batch_size`` is the most events that the worker reads at once.
+
+    Raises StartRefused.
+    """
     database = Database(data_folder(settings) / FILE_NAME)
-    return Mastery(SqliteStore(database), SqliteLog(database), rules(settings), clock, metrics or Metrics(), new_id)
+    return Mastery(
+        SqliteStore(database),
+        SqliteLog(database, batch_size=batch_size),
+        rules(settings),
+        clock,
+        metrics or Metrics(),
+        new_id,
+    )
 
 
 def rules(settings: Settings) -> Rules:
     """The school's rules, or the defaults; the retention is a setting."""
-    retention = {"retention_days": settings.gdpr_retention_days}
+    retention = settings.gdpr_retention_days
     if settings.rules_file is None:
-        return Rules(**retention)
+        return Rules(retention_days=retention)
     try:
-        return rules_from(settings.rules_file.read_bytes(), overrides=retention)
+        return rules_from(settings.rules_file.read_bytes(), overrides={"retention_days": retention})
     except (OSError, InvalidInput) as error:
         raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
 
@@ -102,6 +117,8 @@ class WorkerLock:
 
     def take(self) -> bool:
         """Whether the lock is ours now."""
+        if self._file is not None:
+            return True
         file = self._path.open("a")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,5 +144,3 @@ class WorkerLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
-
-

@@ -6,12 +6,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import redis
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from redis.sentinel import Sentinel
+
 from scripts.servers.cache import Unavailable, cached, free_port, is_free, run
 from scripts.servers.certificate import make_certificate
 from scripts.servers.kafka import OLDEST, Kafka
@@ -37,7 +39,7 @@ def produce(topic: str, value: bytes, **client: str) -> None:
 
 def consume(topic: str, **client: str) -> bytes | None:
     """The first record."""
-    consumer = Consumer({**dotted(client), "group.id": f"reads-{topic}", "auto.offset.reset": "earliest"})
+    consumer = Consumer({**dotted(client), "group.id": f"reader-{uuid4()}", "auto.offset.reset": "earliest"})
     try:
         consumer.subscribe([topic])
         record = consumer.poll(30)
@@ -88,9 +90,7 @@ def test_kafka_refuses_a_topic_that_nobody_made(kafka: Kafka) -> None:
         consumer.close()
 
 
-def test_kafka_of_the_oldest_line_answers_and_leaves_no_process(
-    real_servers: RealServers, tmp_path: Path
-) -> None:
+def test_kafka_of_the_oldest_line_answers_and_leaves_no_process(real_servers: RealServers, tmp_path: Path) -> None:
     with real_servers.started("Apache Kafka 3.5", lambda: Kafka(version=OLDEST, home=tmp_path)) as kafka:
         make_topic(kafka, "old")
         produce("old", b"evidence", bootstrap_servers=kafka.bootstrap)
@@ -188,9 +188,7 @@ def test_redis_cluster_keeps_all_slots_over_kill_and_restart(redis_cluster: Redi
     redis_cluster.restart()
 
     with redis_cluster.client() as client:
-        assert [client.get(f"kept-{number}") for number in range(30)] == [
-            b"%d" % number for number in range(30)
-        ]
+        assert [client.get(f"kept-{number}") for number in range(30)] == [b"%d" % number for number in range(30)]
 
 
 def test_sentinel_makes_the_replica_the_master(real_servers: RealServers) -> None:
@@ -232,9 +230,7 @@ def test_nothing_outlives_a_killed_run(redis_server: Redis) -> None:
         "print(server.pid, server.home, flush=True)\n"
         "time.sleep(60)\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as parent:
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid, home = parent.stdout.readline().split()
         assert not is_gone(int(pid))

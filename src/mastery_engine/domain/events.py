@@ -131,8 +131,6 @@ def decode_data(decoder: Callable[[msgspec.Raw], Data], data: msgspec.Raw) -> Da
     try:
         return decoder(data)
     except msgspec.ValidationError as error:
-        if isinstance(error.__cause__, InvalidInput):
-            raise error.__cause__ from None
         raise malformed(error, within="data") from error
 
 

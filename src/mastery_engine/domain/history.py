@@ -44,7 +44,10 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """With that day's point set; ``day`` is the newest day kept or a later one."""
         completion, quiz, quality, consistency = score.components
         covered = (
-            (completion is not None) | (quiz is not None) << 1 | (quality is not None) << 2 | (consistency is not None) << 3
+            (completion is not None)
+            | (quiz is not None) << 1
+            | (quality is not None) << 2
+            | (consistency is not None) << 3
         )
         row = _ROW.pack(
             day,

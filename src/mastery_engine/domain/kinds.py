@@ -24,7 +24,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """What happened; each kind has its own."""
 
 
-class Completion(Data):
+class Completion(Data, frozen=True):
     """How far a student is with a topic's exercises; the numbers are running totals."""
 
     total_exercises: Total
@@ -37,12 +37,12 @@ class Completion(Data):
     def __post_init__(self) -> None:
         if self.completed_exercises > self.total_exercises:
             raise InvalidInput(
-                f"{self.completed_exercises} of {self.total_exercises} exercises: no more can be completed than there are.",
+                f"{self.completed_exercises} of {self.total_exercises} exercises: no more can be done than there are.",
                 field="data.completed_exercises",
             )
 
 
-class Quiz(Data):
+class Quiz(Data, frozen=True):
     """The result of one quiz."""
 
     total_questions: Total
@@ -55,12 +55,12 @@ class Quiz(Data):
     def __post_init__(self) -> None:
         if self.correct_answers > self.total_questions:
             raise InvalidInput(
-                f"{self.correct_answers} of {self.total_questions} answers: no more can be correct than there are questions.",
+                f"{self.correct_answers} of {self.total_questions} answers: no more can be right than there are.",
                 field="data.correct_answers",
             )
 
 
-class Quality(Data):
+class Quality(Data, frozen=True):
     """The scores of one piece of code."""
 
     code_quality_score: Share
@@ -71,7 +71,7 @@ class Quality(Data):
     topic: Id | None = None
 
 
-class Consistency(Data):
+class Consistency(Data, frozen=True):
     """The days on which a student was active; at least one field is given."""
 
     current_streak: Count | None = None
@@ -80,14 +80,15 @@ class Consistency(Data):
     activity_dates: tuple[date, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.current_streak is self.max_streak is self.days_since_last_activity is self.activity_dates is None:
+        given = (self.current_streak, self.max_streak, self.days_since_last_activity, self.activity_dates)
+        if all(one is None for one in given):
             raise InvalidInput(
                 "Give at least one of current_streak, max_streak, days_since_last_activity and activity_dates.",
                 field="data",
             )
 
 
-class Answer(Data):
+class Answer(Data, frozen=True):
     """One answer to one item, which exercises one to eight skills."""
 
     item_id: Id
@@ -99,7 +100,7 @@ class Answer(Data):
     difficulty: Difficulty | None = None
 
 
-class Execution(Data):
+class Execution(Data, frozen=True):
     """One run of the student's code."""
 
     outcome: Literal["success", "error"]
@@ -109,21 +110,21 @@ class Execution(Data):
     duration: Seconds | None = None
 
 
-class Help(Data):
+class Help(Data, frozen=True):
     """The student asked for help."""
 
     topic: Id
     message: Text | None = None
 
 
-class RecommendationFollowed(Data):
+class RecommendationFollowed(Data, frozen=True):
     """A piece of advice was taken."""
 
     recommendation_id: Id
     reason: Text | None = None
 
 
-class RecommendationDismissed(Data):
+class RecommendationDismissed(Data, frozen=True):
     """A piece of advice was turned down."""
 
     recommendation_id: Id
@@ -143,7 +144,7 @@ class ComponentValues(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
         return (self.completion, self.quiz, self.quality, self.consistency)
 
 
-class CalculationRequested(Data):
+class CalculationRequested(Data, frozen=True):
     """Sets the components given, until newer evidence of each comes."""
 
     components: ComponentValues

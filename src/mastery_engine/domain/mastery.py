@@ -62,9 +62,11 @@ def components(evidence: Evidence, at: Micros, rules: Rules) -> FourValues:
             set_completion.value if _holds(set_completion, newest) else completion(evidence, floor, rules),
             set_quiz.value if _holds(set_quiz, evidence.quiz.latest) else evidence.quiz.mean(floor),
             set_quality.value if _holds(set_quality, evidence.quality.latest) else evidence.quality.mean(floor),
-            set_consistency.value
-            if set_consistency and not _active_after(evidence.activity, set_consistency.at // DAY, today)
-            else consistency(evidence.activity, today, floor),
+            (
+                set_consistency.value
+                if set_consistency and not _active_after(evidence.activity, set_consistency.at // DAY, today)
+                else consistency(evidence.activity, today, floor)
+            ),
         )
     return (
         completion(evidence, floor, rules),

@@ -11,6 +11,7 @@ MINUTE: Micros = 60 * SECOND
 DAY: Micros = 86_400 * SECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
@@ -43,5 +44,4 @@ def iso_date(day: Day) -> str:
 
 def rfc3339(at: Micros) -> str:
     """``2026-01-14T10:30:00Z``, with microseconds only where there are any."""
-    when = _EPOCH + timedelta(microseconds=at)
-    return when.replace(tzinfo=None).isoformat() + "Z"
+    return (_NAIVE_EPOCH + timedelta(microseconds=at)).isoformat() + "Z"

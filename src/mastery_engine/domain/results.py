@@ -1,4 +1,4 @@
-"""What comes out of a fold: the events that other services hear of. Their ids derive from the event that caused them."""
+"""What comes out of a fold, for other services to hear of. Ids derive from the events that were the cause."""
 
 from typing import Any, TypeAlias
 
@@ -6,7 +6,7 @@ import msgspec
 
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, rfc3339
-from mastery_engine.domain.rules import COMPONENTS
+from mastery_engine.domain.rules import COMPONENTS, Component
 
 RESULTS_TOPIC = "mastery.results"
 EVENTS_TOPIC = "mastery.events"
@@ -64,23 +64,30 @@ def topic_of(result: Result) -> str:
     return RESULTS_TOPIC if isinstance(result, Updated) else EVENTS_TOPIC
 
 
-def message(result: Result) -> dict[str, Any]:
-    """The value that is sent, ready for JSON; scores are rounded to 4 decimals."""
-    common = {
-        "event_id": result_id(result),
-        "event_type": event_type(result),
-        "timestamp": rfc3339(result.at),
-        "student_id": result.student_id,
-        "tenant": result.tenant,
-        "caused_by": result.caused_by,
-        "mastery_score": round(result.score, 4),
-        "previous_score": round(result.previous_score, 4),
-        "level": result.level,
-    }
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A result as it is sent; scores are rounded to 4 decimals."""
+
+    event_id: str
+    event_type: str
+    timestamp: str
+    student_id: str
+    tenant: str
+    caused_by: tuple[str, ...]
+    mastery_score: float
+    previous_score: float
+    level: str
+    previous_level: str | None = None
+    components: dict[Component, float] | None = None
+    coverage: float | None = None
+    recommendations: list[dict[str, Any]] | None = None
+
+
+def message(result: Result) -> Message:
+    """The value that is sent, ready for JSON."""
+    event_id, kind, at = result_id(result), event_type(result), rfc3339(result.at)
+    score, previous = round(result.score, 4), round(result.previous_score, 4)
+    common = (event_id, kind, at, result.student_id, result.tenant, result.caused_by, score, previous, result.level)
     if isinstance(result, ThresholdReached):
-        return common | {"previous_level": result.previous_level}
-    return common | {
-        "components": {name: round(value or 0.0, 4) for name, value in zip(COMPONENTS, result.components, strict=True)},
-        "coverage": round(result.coverage, 4),
-        "recommendations": [],
-    }
+        return Message(*common, previous_level=result.previous_level)
+    components = {name: round(value or 0.0, 4) for name, value in zip(COMPONENTS, result.components)}  # noqa: B905
+    return Message(*common, components=components, coverage=round(result.coverage, 4), recommendations=[])

@@ -1,6 +1,7 @@
 """What a school may set: the weights of the components, the names and bounds of the levels, the retention."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from math import isclose
 from typing import Literal, TypeAlias, get_args
 
@@ -61,7 +62,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if any(not 0.0 <= weight <= 1.0 for weight in weights) or not isclose(sum(weights), 1.0, abs_tol=1e-9):
             raise InvalidInput("The four weights must lie in [0, 1] and sum to 1.", field="weights")
         bounds = [level.from_score for level in self.levels]
-        if not bounds or bounds[0] != 0.0 or bounds[-1] >= 1.0 or any(a >= b for a, b in zip(bounds, bounds[1:], strict=False)):
+        if not bounds or bounds[0] != 0.0 or bounds[-1] >= 1.0 or any(a >= b for a, b in pairwise(bounds)):
             raise InvalidInput("Levels must start at 0 and rise, each below 1.", field="levels")
         if len(bounds) > 16:
             raise InvalidInput("There are at most 16 levels.", field="levels")
@@ -101,7 +102,6 @@ def rules_from(source: bytes, *, overrides: Mapping[str, object]) -> Rules:
         loaded = msgspec.yaml.decode(source) or {}
         return msgspec.convert({**loaded, **overrides}, Rules)
     except msgspec.ValidationError as error:
-        cause = error.__cause__
-        raise cause if isinstance(cause, InvalidInput) else InvalidInput(str(error)) from error
+        raise InvalidInput(str(error)) from error
     except (msgspec.DecodeError, TypeError) as error:
         raise InvalidInput(f"The rules are not YAML with the fields of Rules: {error}") from error

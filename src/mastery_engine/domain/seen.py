@@ -1,7 +1,7 @@
 """Which events a document has applied: twice is once for the whole retention, and the document stays small.
 
 Ids of the last 7 days of receipts stand in the document, 8 bytes each. Older ones are cold: they live in a second value
-beside the document, and a small Bloom filter of them stays in it, so that the cold value is read only when it may matter.
+beside the document. A small Bloom filter of them stays in it, so that they are read only where they may matter.
 """
 
 from collections.abc import Iterator

@@ -1,19 +1,20 @@
 """``apply`` and ``aged`` move a student's document; nothing else does.
 
-``aged`` takes out what time has made void. ``apply`` folds events into the document: drops what was applied before, merges the evidence of the rest, sets the daily points,
-and leaves the results in the document until they have gone out. It asks no clock and has no effects.
+``apply`` folds events into it: drops what was applied before, merges the evidence of the rest, sets the daily
+points, and leaves the results in the document until they have gone out. ``aged`` takes out what time has made void.
+Neither asks a clock or has effects.
 """
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from mastery_engine.domain.evidence import Evidence, evidence_of
 from mastery_engine.domain.events import LearningEvent, Logged
+from mastery_engine.domain.evidence import Evidence, evidence_of
 from mastery_engine.domain.history import History
 from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.mastery import MasteryScore, mastery
-from mastery_engine.domain.moments import DAY, Micros, day_of
+from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.results import Pending, Result, ThresholdReached, Updated
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay, Seen, cooled, holds, with_ids
@@ -21,7 +22,7 @@ from mastery_engine.domain.student import Sent, Student
 
 
 class Transition(msgspec.Struct, frozen=True, gc=False):
-    """What a fold did. ``cold`` is the new cold value, None where it stays as it is; ``new`` are the events that counted.
+    """What a fold did. ``cold`` is the new cold value, None where it stays; ``new`` are the events that counted.
 
     Without new events and without a due move of ids, ``student`` is the very document that went in.
     """
@@ -57,19 +58,16 @@ def apply(
     if not fresh:
         return Transition(student, ())
     new = tuple([one.event for one in fresh])
-    evidence, history, due = _learn(student.evidence, student.history, new, rules)
+    evidence, history, due, floor = _learn(student, new, rules)
     score = mastery(evidence, at, rules)
     if due is not None:
         then = score if day_of(due) == day_of(at) else mastery(evidence, due, rules)
-        history = history.with_point(day_of(due), then)
+        history = history.with_point(day_of(due), then).since(floor)
 
     received = max([student.received, *[event.received for event in new]])
     today = day_of(received)
-    floor = max(student.floor, today - rules.retention_days + 1)
-    if floor > student.floor or min([event.at for event in new]) < floor * DAY:
-        evidence, history = evidence.since(floor), history.since(floor)
     moved = None
-    if seen.is_due(today):
+    if student.seen.is_due(today):
         seen, moved = cooled(seen, cold or {}, today, rules.retention_days)
 
     last = fresh[-1]
@@ -121,13 +119,15 @@ def _not_applied_yet(student: Student, events: Sequence[Logged], cold: IdsByDay 
 
 
 def _learn(
-    evidence: Evidence, history: History, new: Sequence[LearningEvent], rules: Rules
-) -> tuple[Evidence, History, Micros | None]:
-    """Evidence and history after the events, and the time for which the newest day's point is still to be set.
+    student: Student, new: Sequence[LearningEvent], rules: Rules
+) -> tuple[Evidence, History, Micros | None, Day]:
+    """Evidence and history after the events, the time for which the newest day's point is still to be set, the floor.
 
     An event on or after the newest point's day sets that day's point to the score at the event's time. Only the last
-    event of a run on one day decides, so the score is computed once a run.
+    event of a run on one day decides, so the score is computed once a run. What is too old at an event's receipt goes
+    before the event comes in: so the history is the same in whichever batches the events come.
     """
+    evidence, history, floor = student.evidence, student.history, student.floor
     newest = history.newest
     due: Micros | None = None
     for event in new:
@@ -135,15 +135,18 @@ def _learn(
         if due is not None and day != newest:
             history = history.with_point(day_of(due), mastery(evidence, due, rules))
             due = None
+        if (rising := day_of(event.received) - rules.retention_days + 1) > floor:
+            floor = rising
+            evidence, history = evidence.since(floor), history.since(floor)
         evidence = evidence.merge(evidence_of(event, retention_days=rules.retention_days))
+        if day < floor:
+            evidence = evidence.since(floor)
         if newest is None or day >= newest:
             newest, due = day, event.at
-    return evidence, history, due
+    return evidence, history, due, floor
 
 
-def _results(
-    sent: Sent, score: MasteryScore, at: Micros, new: Sequence[LearningEvent], rules: Rules
-) -> list[Result]:
+def _results(sent: Sent, score: MasteryScore, at: Micros, new: Sequence[LearningEvent], rules: Rules) -> list[Result]:
     tenant, student_id = new[-1].tenant, new[-1].student_id
     caused_by = tuple(event.event_id for event in new)
     results: list[Result] = [
@@ -154,12 +157,10 @@ def _results(
     previous_level = rules.levels[0].name if sent.level is None else sent.level
     if score.level != previous_level:
         results.append(
-            ThresholdReached(
-                tenant, student_id, at, caused_by, score.level, previous_level, score.score, sent.score
-            )
+            ThresholdReached(tenant, student_id, at, caused_by, score.level, previous_level, score.score, sent.score)
         )
     return results
 
 
 def _last_receipt(student: Student, events: Sequence[Logged]) -> int:
-    return day_of(max(student.received, max(one.event.received for one in events)))
+    return day_of(max([student.received, *[one.event.received for one in events]]))

@@ -104,8 +104,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.mastery = engine
         app.state.tokens = tokens(settings)
         app.state.batches = Batches(engine)
-        await stack.enter_async_context(_beside(engine.trail.keep_flushing()))
-        await stack.enter_async_context(_beside(app.state.batches.keep_working()))
+        for work in (engine.trail.keep_flushing(), app.state.batches.keep_working()):
+            await stack.enter_async_context(_beside(work))
         if settings.worker_enabled:
             await stack.enter_async_context(_working(app, engine))
         logger.info("started", extra={"environment": settings.environment, "data_dir": str(settings.data_dir)})
@@ -114,11 +114,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """A task for as long as the service runs."""
     task = asyncio.create_task(work)
     try:
-        yield task
+        yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):

@@ -3,7 +3,7 @@
 One thing is a Pydantic model; many things are read as raw rows, since each is judged on its own.
 """
 
-from datetime import date as Day
+import datetime
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
@@ -31,7 +31,7 @@ class Query(Body):
     """Which student, and when: ``date`` asks for what was known on that day."""
 
     student_id: StudentId
-    date: Day | None = None
+    date: datetime.date | None = None
     include_components: bool = True
 
 
@@ -59,8 +59,8 @@ class History(Body):
     """A range of days, both ends included; the whole retention where left out."""
 
     student_id: StudentId
-    start_date: Day | None = None
-    end_date: Day | None = None
+    start_date: datetime.date | None = None
+    end_date: datetime.date | None = None
     aggregation: Aggregation = "daily"
     format: Literal["json", "csv"] = "json"
 

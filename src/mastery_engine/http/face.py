@@ -1,11 +1,11 @@
 """FastAPI's signatures at a fraction of their cost.
 
-An endpoint is declared as FastAPI has it: a Pydantic body, path and query parameters, the caller. ``Face`` reads the body
-by its model straight from the bytes, and sends the answer, a type of ``answers``, in the envelope, with no second model.
+An endpoint is declared as FastAPI has it: a Pydantic body, path and query parameters, the caller. ``Face`` reads the
+body by its model straight from the bytes, and sends the answer, a type of ``answers``, in the envelope.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from fastapi import Request, Security
@@ -50,10 +50,9 @@ class Face(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         dependant, status = self.dependant, self.status_code or 200
-        endpoint = dependant.call
-        assert endpoint is not None  # noqa: S101  FastAPI's type allows it, a route's dependant has one  # nosec B101
+        endpoint = cast("Callable[..., Awaitable[Any]]", dependant.call)
         body = dependant.body_params[0] if dependant.body_params else None
-        model: type[BaseModel] | None = body.field_info.annotation if body else None
+        model = cast("type[BaseModel]", body.field_info.annotation) if body else None
         asks_who = [one.name for one in dependant.dependencies if one.call is bearer]
         request_name = dependant.request_param_name
 
@@ -118,4 +117,3 @@ def _parameter(field: Any, given: Any) -> Any:
     if faults:
         raise InvalidInput(f"{faults[0]['msg']}.", field=field.alias)
     return valid
-

@@ -1,4 +1,4 @@
-"""What happens to every request, in one pure-ASGI layer: its id, the limits, the log line, the metrics, the last resort."""
+"""What happens to every request, in one pure-ASGI layer: its id, the limits, the log line, the metrics."""
 
 import logging
 import re

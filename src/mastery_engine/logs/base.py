@@ -22,7 +22,10 @@ class Position(msgspec.Struct, frozen=True, gc=False):
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """What the log keeps: bytes as they came, and the time of their receipt. ``event_id`` is what else may serve as one."""
+    """What the log keeps: bytes as they came, with the time of their receipt.
+
+    ``event_id`` serves where the value has none.
+    """
 
     partition: int
     offset: int

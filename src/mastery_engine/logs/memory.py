@@ -24,6 +24,7 @@ class MemoryLog:
         self._end = 0
         self._committed = 0
         self._letters: dict[int, DeadLetter] = {}
+        self._last_letter = 0
         self._appended = asyncio.Event()
         self.published: dict[str, Result] = {}
 
@@ -59,6 +60,10 @@ class MemoryLog:
                 yield Batch(tuple(records), {0: start}, {0: end})
                 start = end
                 continue
+            if start < self._end:  # nothing is left of what was there
+                yield Batch((), {0: start}, {0: self._end})
+                start = self._end
+                continue
             yield None
             try:
                 await asyncio.wait_for(self._appended.wait(), IDLE_S)
@@ -75,9 +80,11 @@ class MemoryLog:
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         buried = {(letter.topic, letter.partition, letter.offset) for letter in self._letters.values()}
         for letter in letters:
-            if (letter.topic, letter.partition, letter.offset) not in buried:
-                letter_id = max(self._letters, default=0) + 1
-                self._letters[letter_id] = msgspec.structs.replace(letter, letter_id=letter_id)
+            position = (letter.topic, letter.partition, letter.offset)
+            if position not in buried:
+                buried.add(position)
+                self._last_letter += 1
+                self._letters[self._last_letter] = msgspec.structs.replace(letter, letter_id=self._last_letter)
 
     async def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         return [letter for letter_id, letter in self._letters.items() if letter_id > after][:limit]
@@ -105,7 +112,8 @@ class MemoryLog:
         }
         letters = {place: letter for place, letter in self._letters.items() if letter.received >= before}
         published = {name: result for name, result in self.published.items() if result.at >= before}
-        removed = sum(map(len, (self._records, self._letters, self.published))) - sum(map(len, (kept, letters, published)))
+        removed = len(self._records) + len(self._letters) + len(self.published)
+        removed -= len(kept) + len(letters) + len(published)
         self._records, self._letters, self.published = kept, letters, published
         return removed
 

@@ -10,17 +10,30 @@ import msgspec
 from mastery_engine.database import Database
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
-from mastery_engine.domain.results import Result, message, result_id, topic_of
+from mastery_engine.domain.results import Result, message, topic_of
 from mastery_engine.logs.base import Batch, DeadLetter, Position, Record
 
 PARTITION = 0
 POLL_S = 0.05
 IDLE_S = 1.0
 
-_LETTER_COLUMNS = (
-    "topic, part, position, tenant, key, value, headers, received, student_id, event_id, code, message, attempts, at, "
-    "redriven, letter_id"
+_encode = msgspec.json.Encoder().encode
+_LETTERS = (
+    "SELECT topic, part, position, tenant, key, value, headers, received, student_id, event_id, code, message, "
+    "attempts, at, redriven, letter_id FROM dead_letters "
 )
+_AFTER = _LETTERS + "WHERE letter_id > ? ORDER BY letter_id LIMIT ?"
+_BY_ID = _LETTERS + "WHERE letter_id = ?"
+_OF_EVENT = (
+    _LETTERS + "WHERE tenant = ? AND student_id = ? AND event_id = ? AND redriven IS NULL "
+    "ORDER BY letter_id DESC LIMIT 1"
+)
+_BURY = (
+    "INSERT OR IGNORE INTO dead_letters (topic, part, position, tenant, key, value, headers, received, student_id, "
+    "event_id, code, message, attempts, at, redriven, letter_id) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+)
+_PUBLISH = "INSERT OR IGNORE INTO results (at, topic, event_id, tenant, student_id, value) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class SqliteLog:
@@ -35,6 +48,8 @@ class SqliteLog:
         return str(self._database.read("SELECT log_id FROM log")[0][0])
 
     async def append(self, events: Sequence[LearningEvent]) -> list[Position]:
+        if not events:
+            return []
         rows = [
             (event.received, event.tenant, event.event_id, event.student_id.encode(), encode(event)) for event in events
         ]
@@ -53,6 +68,7 @@ class SqliteLog:
         start, waited = starts.get(PARTITION, 0), 0.0
         while True:
             self._appended.clear()
+            past = (await self.ends())[PARTITION]
             rows = self._database.read(
                 "SELECT seq, received, tenant, key, value, event_id FROM requests WHERE seq >= ? ORDER BY seq LIMIT ?",
                 (start, self._batch_size),
@@ -62,6 +78,9 @@ class SqliteLog:
                 end = records[-1].offset + 1
                 yield Batch(records, {PARTITION: start}, {PARTITION: end})
                 start, waited = end, 0.0
+            elif start < past:  # nothing is left of what was there
+                yield Batch((), {PARTITION: start}, {PARTITION: past})
+                start, waited = past, 0.0
             else:
                 waited += POLL_S
                 if waited >= IDLE_S:
@@ -81,50 +100,24 @@ class SqliteLog:
         await self._database.write(lambda connection: connection.execute("UPDATE log SET committed = ?", (committed,)))
 
     async def publish(self, results: Sequence[Result]) -> None:
-        rows = [
-            (
-                result.at,
-                topic_of(result),
-                result_id(result),
-                result.tenant,
-                result.student_id,
-                msgspec.json.encode(message(result)),
-            )
-            for result in results
-        ]
-        await self._database.write(
-            lambda connection: connection.executemany(
-                "INSERT OR IGNORE INTO results (at, topic, event_id, tenant, student_id, value) VALUES (?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-        )
+        rows = []
+        for result in results:
+            sent = message(result)
+            rows.append((result.at, topic_of(result), sent.event_id, sent.tenant, sent.student_id, _encode(sent)))
+        await self._database.write(lambda connection: connection.executemany(_PUBLISH, rows))
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         rows = [_row(letter) for letter in letters]
-        await self._database.write(
-            lambda connection: connection.executemany(
-                f"INSERT OR IGNORE INTO dead_letters ({_LETTER_COLUMNS}) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-                rows,
-            )
-        )
+        await self._database.write(lambda connection: connection.executemany(_BURY, rows))
 
     async def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
-        return self._letters("WHERE letter_id > ? ORDER BY letter_id LIMIT ?", (after, limit))
+        return [_letter(row) for row in self._database.read(_AFTER, (after, limit))]
 
     async def dead_letter(self, letter_id: int) -> DeadLetter | None:
-        return next(iter(self._letters("WHERE letter_id = ?", (letter_id,))), None)
+        return next(map(_letter, self._database.read(_BY_ID, (letter_id,))), None)
 
     async def dead_letter_of(self, tenant: str, student_id: str, event_id: str) -> DeadLetter | None:
-        found = self._letters(
-            "WHERE tenant = ? AND student_id = ? AND event_id = ? AND redriven IS NULL ORDER BY letter_id DESC LIMIT 1",
-            (tenant, student_id, event_id),
-        )
-        return next(iter(found), None)
-
-    def _letters(self, where: str, values: Sequence[Any]) -> list[DeadLetter]:
-        rows = self._database.read(f"SELECT {_LETTER_COLUMNS} FROM dead_letters {where}", values)
-        return [DeadLetter(*row[:6], msgspec.json.decode(row[6]), *row[7:]) for row in rows]
+        return next(map(_letter, self._database.read(_OF_EVENT, (tenant, student_id, event_id))), None)
 
     async def redrive(self, letter_id: int, at: Micros) -> Position | None:
         def write(connection: sqlite3.Connection) -> int | None:
@@ -159,12 +152,15 @@ class SqliteLog:
 
 def _append(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
     """The offset of the last row; the rows before it have those just below, since one transaction writes at a time."""
-    connection.executemany(
-        "INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, ?, ?, ?, ?)", rows
-    )
+    connection.executemany("INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, ?, ?, ?, ?)", rows)
     return int(connection.execute("SELECT max(seq) FROM requests").fetchone()[0])
 
 
 def _row(letter: DeadLetter) -> tuple[Any, ...]:
     values = msgspec.structs.astuple(letter)
     return (*values[:6], msgspec.json.encode(letter.headers), *values[7:-1])
+
+
+def _letter(row: Sequence[Any]) -> DeadLetter:
+    values = [*row[:6], msgspec.json.decode(row[6]), *row[7:]]
+    return DeadLetter(*values)

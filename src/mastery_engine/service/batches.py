@@ -159,8 +159,8 @@ class Batches:
         students = await mastery.students(caller, [student_id for _, student_id, _ in good])
         for (index, student_id, given), student in zip(good, students, strict=True):
             if given == NOTHING_GIVEN and not student.is_known(mastery.clock(), mastery.rules):
-                error = NotFound("Nothing is known of this student yet.", field="student_id")
-                failures.append(_failure(index, student_id, error))
+                unknown = NotFound("Nothing is known of this student yet.", field="student_id")
+                failures.append(_failure(index, student_id, unknown))
             else:
                 results.append(BatchResult(index, student_id, mastery.with_given(student, given)))
         failures.sort(key=lambda failure: failure.index)

@@ -63,22 +63,29 @@ class Folding:
         cold = await self._cold_ids(held, waiting)
         started = perf_counter()
         changes: list[Change] = []
+        outcomes: list[tuple[StudentKey, Transition, list[tuple[Logged, Exception]]]] = []
         for key, events in waiting.items():
             before = held[key]
             student = before.student if before else NOBODY
             done, failed = self._apply(student, events, cold.get(key), settled)
-            folded.students[key] = done.student
-            folded.failed.extend(failed)
+            outcomes.append((key, done, failed))
             if done.student is not student:
                 changes.append(Change(key, before.version if before else 0, done.student, done.cold))
-                self._metrics.count_folded(done.new)
         self._metrics.fold_seconds.observe(perf_counter() - started)
-        if not changes:
-            return {}
+        lost = await self._commit(changes) if changes else set()
+        for key, done, failed in outcomes:
+            if key not in lost:
+                folded.students[key] = done.student
+                folded.failed.extend(failed)
+                self._metrics.count_folded(done.new)
+        return {key: waiting[key] for key in lost}
+
+    async def _commit(self, changes: Sequence[Change]) -> set[StudentKey]:
+        """Write the documents; those whose race was lost."""
         started = perf_counter()
         won = await self._store.commit(changes)
         self._metrics.commit_seconds.observe(perf_counter() - started)
-        return {change.key: waiting[change.key] for change, took in zip(changes, won, strict=True) if not took}
+        return {change.key for change, took in zip(changes, won, strict=True) if not took}
 
     async def _cold_ids(
         self, held: Mapping[StudentKey, Held | None], waiting: Mapping[StudentKey, list[Logged]]

@@ -76,9 +76,7 @@ class Mastery:
                 event = self._event(caller, value, key, place)
             except MasteryError as error:
                 self.metrics.events.labels("unknown", "refused").inc()
-                receipts.append(
-                    Receipt(peek(value)[1], "refused", Problem(error.code, error.message, error.field))
-                )
+                receipts.append(Receipt(peek(value)[1], "refused", Problem(error.code, error.message, error.field)))
             else:
                 self.metrics.events.labels(event.event_type, "accepted").inc()
                 events.append(event)
@@ -212,9 +210,7 @@ class Mastery:
             HistoryPoint(iso_date(period.start), round(period.score, 4), period.level)
             for period in periods(points, aggregation, self.rules)
         ]
-        return MasteryHistory(
-            student_id, iso_date(first), iso_date(last), aggregation, shown, history_summary(points)
-        )
+        return MasteryHistory(student_id, iso_date(first), iso_date(last), aggregation, shown, history_summary(points))
 
     async def event_status(self, caller: Caller, student_id: str, event_id: str) -> EventStatus:
         """Whether an event has been folded, dead-lettered, or neither so far."""

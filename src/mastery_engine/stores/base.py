@@ -1,6 +1,6 @@
 """What a store of student documents promises.
 
-A document is read with its version and written with one compare-and-set: a writer that lost reads again and folds again.
+A document is read with its version and written with one compare-and-set: who lost the race reads and folds again.
 Everything here is batches: one student is a batch of one.
 """
 
@@ -92,7 +92,7 @@ class Store(Protocol):
         """Move the marks; to be called after the documents are committed."""
         ...
 
-    def keys(self) -> AsyncIterator[StudentKey]:
+    def students(self) -> AsyncIterator[StudentKey]:
         """Every student that has a document, in no order."""
         ...
 

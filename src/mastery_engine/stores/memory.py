@@ -47,7 +47,7 @@ class MemoryStore:
     async def set_marks(self, log_id: str, marks: Mapping[int, int]) -> None:
         self._marks[log_id] = {**self._marks.get(log_id, {}), **marks}
 
-    async def keys(self) -> AsyncIterator[StudentKey]:
+    async def students(self) -> AsyncIterator[StudentKey]:
         for key in list(self._documents):
             yield key
 

@@ -1,6 +1,5 @@
 """The store on one machine: documents in SQLite."""
 
-import json
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 
@@ -12,10 +11,39 @@ from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
 from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held
 
-_AUDIT_COLUMNS = "at, tenant, subject, role, call, student_id, allowed, address, request_id"
-_BATCH_COLUMNS = "tenant, batch_id, subject, priority, created, caller, request, answer"
-_WANTED = "(SELECT value ->> 0 AS tenant, value ->> 1 AS student_id FROM json_each(?))"
+_LOAD_ONE = "SELECT tenant, student_id, version, body FROM documents WHERE tenant = ? AND student_id = ?"
+_LOAD = (
+    "SELECT tenant, student_id, version, body "
+    "FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS student_id FROM json_each(?)) "
+    "JOIN documents USING (tenant, student_id)"
+)
+_LOAD_COLD = (
+    "SELECT tenant, student_id, body "
+    "FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS student_id FROM json_each(?)) "
+    "JOIN cold_ids USING (tenant, student_id)"
+)
+_PUT_AUDIT = (
+    "INSERT INTO audit (at, tenant, subject, role, call, student_id, allowed, address, request_id) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_AUDITED = (
+    "SELECT at, tenant, subject, role, call, student_id, allowed, address, request_id "
+    "FROM audit WHERE tenant = ? ORDER BY seq DESC LIMIT ?"
+)
+_PUT_BATCH = (
+    "INSERT OR REPLACE INTO batches (tenant, batch_id, subject, priority, created, caller, request, answer) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_BATCH = (
+    "SELECT tenant, batch_id, subject, priority, created, caller, request, answer "
+    "FROM batches WHERE tenant = ? AND batch_id = ?"
+)
+_OPEN_BATCHES = (
+    "SELECT tenant, batch_id, subject, priority, created, caller, request, answer "
+    "FROM batches WHERE answer IS NULL ORDER BY created"
+)
 _PAGE = 1_000
+_encode = msgspec.json.Encoder().encode
 
 
 class SqliteStore:
@@ -25,22 +53,12 @@ class SqliteStore:
         self._database = database
 
     async def load(self, keys: Sequence[StudentKey]) -> list[Held | None]:
-        if len(keys) == 1:
-            rows = self._database.read(
-                "SELECT tenant, student_id, version, body FROM documents WHERE tenant = ? AND student_id = ?", keys[0]
-            )
-        else:
-            rows = self._database.read(
-                f"SELECT tenant, student_id, version, body FROM {_WANTED} JOIN documents USING (tenant, student_id)",
-                (json.dumps(keys),),
-            )
+        rows = self._database.read(_LOAD_ONE, keys[0]) if len(keys) == 1 else self._database.read(_LOAD, _listed(keys))
         held = {(tenant, student_id): Held(version, unpack(body)) for tenant, student_id, version, body in rows}
         return [held.get(key) for key in keys]
 
     async def load_cold(self, keys: Sequence[StudentKey]) -> list[IdsByDay]:
-        rows = self._database.read(
-            f"SELECT tenant, student_id, body FROM {_WANTED} JOIN cold_ids USING (tenant, student_id)", (json.dumps(keys),)
-        )
+        rows = self._database.read(_LOAD_COLD, _listed(keys))
         found = {(tenant, student_id): unpack_ids(body) for tenant, student_id, body in rows}
         return [found.get(key, {}) for key in keys]
 
@@ -65,7 +83,7 @@ class SqliteStore:
             lambda connection: connection.executemany("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", rows)
         )
 
-    async def keys(self) -> AsyncIterator[StudentKey]:
+    async def students(self) -> AsyncIterator[StudentKey]:
         last = StudentKey("", "")
         while page := self._database.read(
             "SELECT tenant, student_id FROM documents WHERE (tenant, student_id) > (?, ?) ORDER BY 1, 2 LIMIT ?",
@@ -77,42 +95,34 @@ class SqliteStore:
 
     async def clear(self) -> None:
         def write(connection: sqlite3.Connection) -> None:
-            for table in ("documents", "cold_ids", "marks"):
-                connection.execute(f"DELETE FROM {table}")
+            connection.execute("DELETE FROM documents")
+            connection.execute("DELETE FROM cold_ids")
+            connection.execute("DELETE FROM marks")
 
         await self._database.write(write)
 
     async def audit(self, records: Sequence[AuditRecord]) -> None:
         rows = [msgspec.structs.astuple(record) for record in records]
-        await self._database.write(
-            lambda connection: connection.executemany(
-                f"INSERT INTO audit ({_AUDIT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-            )
-        )
+        await self._database.write(lambda connection: connection.executemany(_PUT_AUDIT, rows))
 
     async def audited(self, tenant: str, *, limit: int) -> list[AuditRecord]:
-        rows = self._database.read(
-            f"SELECT {_AUDIT_COLUMNS} FROM audit WHERE tenant = ? ORDER BY seq DESC LIMIT ?", (tenant, limit)
-        )
-        return [AuditRecord(*row[:6], bool(row[6]), *row[7:]) for row in rows]
+        return [
+            AuditRecord(at, tenant, subject, role, call, student_id, bool(allowed), address, request_id)
+            for at, tenant, subject, role, call, student_id, allowed, address, request_id in self._database.read(
+                _AUDITED, (tenant, limit)
+            )
+        ]
 
     async def put_batch(self, job: BatchJob) -> None:
         row = msgspec.structs.astuple(job)
-        await self._database.write(
-            lambda connection: connection.execute(
-                f"INSERT OR REPLACE INTO batches ({_BATCH_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row
-            )
-        )
+        await self._database.write(lambda connection: connection.execute(_PUT_BATCH, row))
 
     async def batch(self, tenant: str, batch_id: str) -> BatchJob | None:
-        rows = self._database.read(
-            f"SELECT {_BATCH_COLUMNS} FROM batches WHERE tenant = ? AND batch_id = ?", (tenant, batch_id)
-        )
+        rows = self._database.read(_BATCH, (tenant, batch_id))
         return BatchJob(*rows[0]) if rows else None
 
     async def open_batches(self) -> list[BatchJob]:
-        rows = self._database.read(f"SELECT {_BATCH_COLUMNS} FROM batches WHERE answer IS NULL ORDER BY created")
-        return [BatchJob(*row) for row in rows]
+        return [BatchJob(*row) for row in self._database.read(_OPEN_BATCHES)]
 
     async def purge(self, before: Micros) -> int:
         def write(connection: sqlite3.Connection) -> int:
@@ -132,6 +142,8 @@ def _write(
     connection: sqlite3.Connection, key: StudentKey, version: int, body: bytes | None, cold: bytes | None
 ) -> bool:
     """One compare-and-set: True where the version was still the expected one."""
+    if body is None and version == 0:
+        return not connection.execute("SELECT 1 FROM documents WHERE tenant = ? AND student_id = ?", key).fetchone()
     if body is None:
         done = connection.execute(
             "DELETE FROM documents WHERE tenant = ? AND student_id = ? AND version = ?", (*key, version)
@@ -145,6 +157,10 @@ def _write(
             "UPDATE documents SET version = version + 1, body = ? WHERE tenant = ? AND student_id = ? AND version = ?",
             (body, *key, version),
         )
-    if done.rowcount and cold is not None:
+    if done.rowcount and body is not None and cold is not None:
         connection.execute("INSERT OR REPLACE INTO cold_ids VALUES (?, ?, ?)", (*key, cold))
     return done.rowcount == 1
+
+
+def _listed(keys: Sequence[StudentKey]) -> tuple[str]:
+    return (_encode(keys).decode(),)

@@ -23,7 +23,7 @@ async def purge(mastery: Mastery) -> tuple[int, int]:
     records = await mastery.log.purge(before) + await mastery.store.purge(before)
     documents = 0
     page: list[StudentKey] = []
-    async for key in mastery.store.keys():
+    async for key in mastery.store.students():
         page.append(key)
         if len(page) == PAGE:
             documents += await _age(mastery, page)
@@ -32,16 +32,14 @@ async def purge(mastery: Mastery) -> tuple[int, int]:
 
 
 async def _age(mastery: Mastery, keys: Sequence[StudentKey]) -> int:
-    """Age some documents. One that a fold changes meanwhile is left to the next purge: reading never counts what is old."""
+    """Age some documents. One that a fold changes meanwhile waits for the next purge; no reading counts what is old."""
     today = day_of(mastery.clock())
     held = {key: one for key, one in zip(keys, await mastery.store.load(keys), strict=True) if one is not None}
     due = [key for key, one in held.items() if one.student.floor <= today - mastery.rules.retention_days]
     changes: list[Change] = []
     for key, cold in zip(due, await mastery.store.load_cold(due), strict=True):
         left = aged(held[key].student, cold, mastery.clock(), mastery.rules)
-        changes.append(
-            Change(key, held[key].version, left.student if left else None, left.cold if left else None)
-        )
+        changes.append(Change(key, held[key].version, left.student if left else None, left.cold if left else None))
     return sum(await mastery.store.commit(changes)) if changes else 0
 
 

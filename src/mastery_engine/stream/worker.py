@@ -1,7 +1,7 @@
 """The worker: reads batches from the log, has them folded, publishes what came of it, and commits the offsets last.
 
-A crash between any two steps is healed by reading the uncommitted batch again: the documents know which events they hold,
-and hand out again the results that had not gone out.
+A crash between any two steps is healed by reading the uncommitted batch again: the documents know which events they
+hold, and hand out again the results that had not gone out.
 """
 
 import asyncio
@@ -101,9 +101,9 @@ class Worker:
             await log.publish(results)
             for result in results:
                 self._mastery.metrics.results.labels(event_type(result)).inc()
-        await log.commit({
-            partition: max(end, self._published_before.get(partition, 0)) for partition, end in batch.ends.items()
-        })
+        await log.commit(
+            {partition: max(end, self._published_before.get(partition, 0)) for partition, end in batch.ends.items()}
+        )
 
     def _is_due(self, partition: int, offset: int, batch: Batch) -> bool:
         """Whether a result belongs to this batch, and is not of a time whose results went out before."""
@@ -131,8 +131,9 @@ class Worker:
 
     def _letter(self, record: Record, error: Exception) -> DeadLetter:
         student_id, event_id = peek(record.value)
-        known = isinstance(error, MasteryError)
-        code, message = (error.code, error.message) if known else (MasteryError.code, f"The fold failed: {error}")
+        code, message = MasteryError.code, f"The fold failed: {error}"
+        if isinstance(error, MasteryError):
+            code, message = error.code, error.message
         logger.warning(
             "dead letter: %s", message, extra={"partition": record.partition, "offset": record.offset, "code": code}
         )

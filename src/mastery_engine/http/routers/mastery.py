@@ -10,8 +10,8 @@ from mastery_engine.http.bodies import BatchCalculate, Calculate, Query, read_ro
 from mastery_engine.http.envelope import success
 from mastery_engine.http.face import Authenticated, Face, idempotency_key, json_body
 from mastery_engine.http.openapi import answers, takes
-from mastery_engine.service.batches import Batches, row_from
 from mastery_engine.service import Mastery
+from mastery_engine.service.batches import Batches, row_from
 
 router = APIRouter(route_class=Face, tags=["mastery"])
 

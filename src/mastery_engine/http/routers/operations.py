@@ -87,7 +87,9 @@ async def service(request: Request) -> Service:
     return Service("mastery-engine", __version__, request.app.state.settings.environment)
 
 
-@router.get("/metrics", openapi_extra={"responses": {"200": {"description": "Prometheus text", "content": {"text/plain": {}}}}})
+@router.get(
+    "/metrics", openapi_extra={"responses": {"200": {"description": "Prometheus text", "content": {"text/plain": {}}}}}
+)
 async def metrics(request: Request) -> Response:
     """What Prometheus reads."""
     mastery: Mastery = request.app.state.mastery

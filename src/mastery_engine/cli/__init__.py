@@ -1,0 +1,51 @@
+"""The command line: each command parses, calls the engine, and says what it did.
+
+It exits with 0, with 1 where something failed, or with 2 where the command was not understood. What a command needs
+is imported when it runs, so that ``--help`` is quick.
+"""
+
+import sys
+
+import typer
+
+from mastery_engine.cli import (
+    demo,
+    dlq,
+    ingest,
+    openapi,
+    purge,
+    replay,
+    serving,
+    simulate,
+    token,
+)
+from mastery_engine.errors import MasteryError
+
+app = typer.Typer(
+    name="mastery-engine",
+    help="Mastery Engine: learning events in, each student's mastery out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serving.serve)
+app.command()(serving.worker)
+app.command()(demo.demo)
+app.command()(token.token)
+app.command()(ingest.ingest)
+app.command()(replay.replay)
+app.add_typer(dlq.app, name="dlq")
+app.command()(purge.purge)
+app.command()(simulate.simulate)
+app.command()(openapi.openapi)
+
+
+def main() -> None:
+    """Run the command of this process's arguments."""
+    try:
+        app()
+    except MasteryError as error:
+        print(f"Error: {error.message}", file=sys.stderr)
+        sys.exit(1)

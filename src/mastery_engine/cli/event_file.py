@@ -1,0 +1,120 @@
+"""A file of events, a JSON document a line, plain or gzip: its lines, its newest event, its events moved by whole days."""
+
+import gzip
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, BinaryIO
+
+import msgspec
+
+from mastery_engine.domain.events import LearningEvent, check_times, decode
+from mastery_engine.domain.ids import derived_id
+from mastery_engine.domain.kinds import Consistency
+from mastery_engine.domain.moments import DAY, EARLIEST, Micros
+from mastery_engine.errors import InvalidInput, TooLarge
+
+LONGEST_LINE = 1 << 20  # bytes, as of a body over HTTP
+_GZIP = b"\x1f\x8b"
+
+
+class EventFile:
+    """An open file, which can be read more than once."""
+
+    def __init__(self, file: BinaryIO, size: int | None) -> None:
+        self._file = file
+        self.size = size
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Each line that is not blank, with its number from 1; one longer than 1 MiB is cut.
+
+        Raises InvalidInput where a compressed file is damaged, after the lines before that.
+        """
+        self._file.seek(0)
+        packed = self._file.read(len(_GZIP)) == _GZIP
+        self._file.seek(0)
+        text: IO[bytes] = gzip.GzipFile(fileobj=self._file) if packed else self._file
+        number = 0
+        try:
+            while line := text.readline(LONGEST_LINE + 1):
+                number += 1
+                end = line
+                while len(end) > LONGEST_LINE and not end.endswith(b"\n"):
+                    end = text.readline(LONGEST_LINE + 1)
+                line = line.strip()
+                if line:
+                    yield number, line
+        except (EOFError, OSError, zlib.error) as error:
+            raise InvalidInput(f"The file is damaged after line {number}: {error}.") from error
+
+    @property
+    def position(self) -> int:
+        """Bytes read so far, of ``size``."""
+        return self._file.tell()
+
+
+@contextmanager
+def open_events(path: Path) -> Iterator[EventFile]:
+    """The file, or standard input for ``-``; what cannot be read twice is kept in a temporary file."""
+    with sys.stdin.buffer if str(path) == "-" else path.open("rb") as file:
+        if file.seekable():
+            yield EventFile(file, path.stat().st_size if path.is_file() else None)
+            return
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(file, copy)
+            yield EventFile(copy, copy.tell())
+
+
+def event_in(
+    number: int, line: bytes, *, received: Micros, tenant: str, days: int, retention_days: int
+) -> LearningEvent:
+    """The event in a line, moved by whole days. Without an id it gets one that number and line always give.
+
+    Raises InvalidInput.
+    """
+    event = _decoded(number, line, received=received, tenant=tenant)
+    return check_times(shifted(event, days) if days else event, retention_days=retention_days)
+
+
+def days_to_now(source: EventFile, now: Micros) -> int:
+    """By how many days to move the file's events, so that the newest lies within the 24 hours before ``now``."""
+    newest: Micros | None = None
+    for number, line in source.lines():
+        try:
+            event = _decoded(number, line, received=now, tenant="default")
+        except (InvalidInput, TooLarge):
+            continue
+        if event.at != now and (newest is None or event.at > newest):
+            newest = event.at
+    return 0 if newest is None else (now - newest) // DAY
+
+
+def shifted(event: LearningEvent, days: int) -> LearningEvent:
+    """The event with its time and the dates in its data moved; one without a time of its own is timed by its receipt.
+
+    Raises InvalidInput where a date leaves the calendar.
+    """
+    at = event.at if event.at == event.received else event.at + days * DAY
+    data = event.data
+    try:
+        if isinstance(data, Consistency) and data.activity_dates:
+            moved = tuple(day + timedelta(days=days) for day in data.activity_dates)
+            data = msgspec.structs.replace(data, activity_dates=moved)
+        if at < EARLIEST:
+            raise OverflowError
+    except OverflowError:
+        raise InvalidInput(f"Moved by {days} days, the event is outside the calendar.", field="timestamp") from None
+    return msgspec.structs.replace(event, at=at, data=data)
+
+
+def _decoded(number: int, line: bytes, *, received: Micros, tenant: str) -> LearningEvent:
+    if len(line) > LONGEST_LINE:
+        raise TooLarge("The line is longer than 1 MiB.")
+    return decode(
+        line, received=received, tenant=tenant, event_id=lambda: derived_id("line", str(number), line.decode())
+    )

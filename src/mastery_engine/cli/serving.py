@@ -1,0 +1,81 @@
+"""``serve`` and ``worker``: what stays until it is told to stop."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mastery_engine.cli.console import opened, settings
+
+if TYPE_CHECKING:
+    from mastery_engine.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Host = Annotated[str | None, typer.Option(help="Where to listen; HOST, or 127.0.0.1.", show_default=False)]
+Port = Annotated[int | None, typer.Option(help="PORT, or 8005.", min=0, max=65_535, show_default=False)]
+
+
+def serve(host: Host = None, port: Port = None) -> None:
+    """Serve HTTP, and work the log too unless WORKER_ENABLED=false.
+
+    \b
+    Example:
+      mastery-engine serve --port 8005
+    """
+    from mastery_engine.http.serve import serve
+
+    end_well_on_signals()
+    serve(settings(host=host, port=port))
+
+
+def worker() -> None:
+    """Work the log without HTTP. SIGTERM lets it finish what is under way.
+
+    \b
+    Example:
+      mastery-engine worker
+    """
+    asyncio.run(_work(settings()))
+
+
+def end_well_on_signals() -> None:
+    """SIGTERM and Ctrl-C end this process with 0; the server puts its own handling before this while it runs."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
+async def _work(settings: "Settings") -> None:
+    from mastery_engine.http.logs import configure_logging
+    from mastery_engine.service.batches import Batches
+    from mastery_engine.settings import warnings_for
+    from mastery_engine.stream.purge import keep_purging
+    from mastery_engine.stream.worker import Worker
+    from mastery_engine.wiring import WorkerLock
+
+    configure_logging(settings)
+    for warning in warnings_for(os.environ, settings):
+        logger.warning(warning)
+    with WorkerLock(settings):
+        async with opened(settings) as mastery:
+            worker = Worker(mastery)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+            beside = [
+                asyncio.create_task(work)
+                for work in (
+                    mastery.trail.keep_flushing(),
+                    keep_purging(mastery),
+                    Batches(mastery).keep_working(),
+                )
+            ]
+            logger.info("started", extra={"data_dir": str(settings.data_dir)})
+            await worker.run()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+    logger.info("stopped")

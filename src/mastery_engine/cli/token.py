@@ -1,0 +1,29 @@
+"""``token``: a bearer token for development and operators."""
+
+from typing import Annotated
+
+import typer
+
+from mastery_engine.access import Role
+from mastery_engine.cli.console import AsJson, Tenant, say, settings
+
+
+def token(
+    role: Annotated[Role, typer.Option(help="Who the bearer is.")] = "admin",
+    sub: Annotated[str, typer.Option(help="Whose token it is; a student's id for the role student.")] = "operator",
+    tenant: Tenant = "default",
+    student: Annotated[list[str] | None, typer.Option(help="A student that a teacher may see; again for more.")] = None,
+    cohort: Annotated[list[str] | None, typer.Option(help="A cohort that a teacher may see; again for more.")] = None,
+    ttl: Annotated[int, typer.Option(help="Seconds until it expires.", min=1)] = 3_600,
+    as_json: AsJson = False,
+) -> None:
+    """Print a token for the service on this data folder, or with this JWT_SECRET.
+
+    \b
+    Example:
+      export JWT_TOKEN=$(mastery-engine token --role teacher --sub ada --student student_12345)
+    """
+    from mastery_engine.wiring import tokens
+
+    made = tokens(settings()).make(subject=sub, role=role, tenant=tenant, students=student, cohorts=cohort, lives_s=ttl)
+    say(as_json, {"token": made, "sub": sub, "role": role, "tenant": tenant, "expires_in": ttl}, made)

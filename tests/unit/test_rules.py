@@ -1,0 +1,135 @@
+"""What a school may set, and what it may not."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from mastery_engine.domain.rules import DifficultyWeights, Level, Rules, Weights, rules_from
+from mastery_engine.errors import InvalidInput
+
+LEARNFLOW = b"""
+levels:
+  - {name: beginner, from_score: 0}
+  - {name: learning, from_score: 0.40}
+  - {name: proficient, from_score: 0.70}
+  - {name: mastered, from_score: 0.90}
+"""
+
+
+def test_the_defaults_are_the_contracts() -> None:
+    rules = Rules()
+    assert rules.component_weights == (0.40, 0.30, 0.20, 0.10)
+    assert rules.difficulty_weights == (0.8, 1.0, 1.2)
+    assert rules.retention_days == 90
+    assert [(level.name, level.from_score) for level in rules.levels] == [
+        ("beginner", 0.0),
+        ("developing", 0.40),
+        ("competent", 0.60),
+        ("proficient", 0.75),
+        ("expert", 0.90),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("score", "level"),
+    [
+        (0.0, "beginner"),
+        (-1e-12, "beginner"),
+        (0.399999999, "beginner"),
+        (0.3999999999, "developing"),
+        (0.7 + 0.2, "expert"),
+        (0.4, "developing"),
+        (0.599999999, "developing"),
+        (0.6, "competent"),
+        (0.75, "proficient"),
+        (0.899999999, "proficient"),
+        (0.9, "expert"),
+        (1.0, "expert"),
+    ],
+)
+def test_a_level_begins_at_its_bound_after_rounding_to_9_decimals(score: float, level: str) -> None:
+    rules = Rules()
+    assert rules.levels[rules.level_index(score)].name == level
+
+
+def test_a_school_can_have_learnflows_four_bands() -> None:
+    rules = rules_from(LEARNFLOW, overrides={})
+    names = [rules.levels[rules.level_index(score)].name for score in (0.39, 0.4, 0.69, 0.7, 0.89, 0.9)]
+    assert names == ["beginner", "learning", "learning", "proficient", "proficient", "mastered"]
+    assert rules.component_weights == (0.40, 0.30, 0.20, 0.10)
+
+
+def test_weights_and_difficulties_can_be_set_in_yaml_and_in_json() -> None:
+    yaml = b"weights: {completion: 0.25, quiz: 0.25, quality: 0.25, consistency: 0.25}\ndifficulty: {advanced: 2}"
+    json = b'{"weights": {"completion": 0, "quiz": 0, "quality": 0, "consistency": 1.0}}'
+    assert rules_from(yaml, overrides={}) == Rules(
+        weights=Weights(0.25, 0.25, 0.25, 0.25), difficulty=DifficultyWeights(advanced=2.0)
+    )
+    assert rules_from(json, overrides={}).component_weights == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_settings_win_over_the_file() -> None:
+    assert rules_from(b"retention_days: 10", overrides={"retention_days": 30}).retention_days == 30
+    assert rules_from(b"retention_days: 10", overrides={}).retention_days == 10
+
+
+@pytest.mark.parametrize("empty", [b"", b"# nothing yet\n", b"{}", b"null"])
+def test_an_empty_file_changes_nothing(empty: bytes) -> None:
+    assert rules_from(empty, overrides={}) == Rules()
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"weights": Weights(0.5, 0.5, 0.5, 0.5)}, "weights"),
+        ({"weights": Weights(0.4, 0.3, 0.2, 0.1 + 1e-8)}, "weights"),
+        ({"weights": Weights(1.1, -0.1, 0.0, 0.0)}, "weights"),
+        ({"weights": Weights(float("nan"), 0.3, 0.2, 0.1)}, "weights"),
+        ({"levels": ()}, "levels"),
+        ({"levels": (Level("a", 0.1),)}, "levels"),
+        ({"levels": (Level("a", 0.0), Level("b", 0.5), Level("c", 0.5))}, "levels"),
+        ({"levels": (Level("a", 0.0), Level("b", 0.5), Level("c", 0.4))}, "levels"),
+        ({"levels": (Level("a", 0.0), Level("b", 1.0))}, "levels"),
+        ({"levels": (Level("a", 0.0), Level("a", 0.5))}, "levels"),
+        ({"levels": tuple(Level(f"l{n}", n / 17) for n in range(17))}, "levels"),
+        ({"difficulty": DifficultyWeights(beginner=0.0)}, "difficulty"),
+        ({"difficulty": DifficultyWeights(advanced=-1.0)}, "difficulty"),
+        ({"retention_days": 0}, "retention_days"),
+    ],
+)
+def test_rules_that_make_no_sense_are_refused_by_name(changed: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Rules(**changed)
+    assert refused.value.field == field
+    with pytest.raises(InvalidInput) as refused:
+        rules_from(msgspec.yaml.encode(changed), overrides={})
+    assert field in (refused.value.field or refused.value.message)
+
+
+def test_one_level_and_sixteen_are_enough() -> None:
+    one = Rules(levels=(Level("all", 0.0),))
+    assert one.level_index(1.0) == 0
+    sixteen = Rules(levels=tuple(Level(f"l{n}", n / 16) for n in range(16)))
+    assert sixteen.level_index(1.0) == 15
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (b"weigths: {}", "weigths"),
+        (b"weights: {completion: high}", "weights.completion"),
+        (b"weights: {speed: 1}", "speed"),
+        (b"levels: [{name: a}]", "from_score"),
+        (b"retention_days: soon", "retention_days"),
+        (b"{", "YAML"),
+        (b"[1, 2]", "YAML"),
+        (b"just words", "YAML"),
+        (b"7", "YAML"),
+        (b"\xff\xfe\xff", "YAML"),
+    ],
+)
+def test_a_file_that_is_no_rules_is_refused_with_what_is_wrong(source: bytes, said: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        rules_from(source, overrides={"retention_days": 90} if b"retention" not in source else {})
+    assert said in refused.value.message
