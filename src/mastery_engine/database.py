@@ -97,6 +97,17 @@ class Database:
         self._jobs.put((job, done, loop))
         return await done
 
+    async def put(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each row; durable on return. Raises Unavailable.
+
+        The cursor stays in the writer's thread: to drop it in another disturbs what that is doing.
+        """
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany(statement, rows)
+
+        await self.write(write)
+
     def read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query. A point read takes some 10 µs, less than a hop to another thread, so it runs here."""
         try:

@@ -2,6 +2,7 @@
 
 import re
 from collections import OrderedDict
+from math import isfinite
 from typing import Any
 
 import jwt
@@ -78,7 +79,7 @@ class Tokens:
             raise Unauthenticated(f"The token is not valid: {error}.") from error
         now = self._clock() / SECOND
         expires, begins = claims["exp"], claims.get("nbf", 0)
-        if not all(isinstance(moment, int | float) for moment in (expires, begins)):
+        if not all(isinstance(moment, int | float) and isfinite(moment) for moment in (expires, begins)):
             raise Unauthenticated("The token's exp and nbf must be numbers.")
         if expires + SKEW_S <= now:
             raise Unauthenticated("The token has expired: get a new one.")
@@ -89,8 +90,8 @@ class Tokens:
 
 def _caller(claims: dict[str, Any]) -> Caller:
     subject, role, tenant = claims["sub"], claims["role"], claims.get("tenant", DEFAULT_TENANT)
-    if not isinstance(subject, str) or not subject or len(subject) > 200:
-        raise Unauthenticated("The token's sub must be a text of 1 to 200 characters.")
+    if not isinstance(subject, str) or not 1 <= len(subject) <= 200 or not subject.isprintable():
+        raise Unauthenticated("The token's sub must be a text of 1 to 200 printable characters.")
     if not isinstance(tenant, str) or not re.fullmatch(TENANT, tenant):
         raise Unauthenticated(f"The token's tenant must match {TENANT}.")
     if role not in ROLES:

@@ -9,6 +9,7 @@ import sys
 import typer
 
 from mastery_engine.cli import (
+    bench,
     demo,
     dlq,
     ingest,
@@ -40,6 +41,7 @@ app.add_typer(dlq.app, name="dlq")
 app.command()(purge.purge)
 app.command()(simulate.simulate)
 app.command()(openapi.openapi)
+app.command()(bench.bench)
 
 
 def main() -> None:

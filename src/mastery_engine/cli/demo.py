@@ -76,7 +76,7 @@ async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
         async with opened(settings, bulk=True) as mastery:
             days = min(DAYS, mastery.rules.retention_days)
             events = past(class_, days=days, seed=SEED, until=mastery.clock())
-            if any([key async for key in mastery.store.keys()]) or sum((await mastery.log.ends()).values()) > 1:
+            if any([key async for key in mastery.store.students()]) or sum((await mastery.log.ends()).values()) > 1:
                 await _resume(mastery, class_)
             else:
                 await _seed(mastery, lock, events)

@@ -1,12 +1,15 @@
 """The server in the foreground."""
 
+import asyncio
 import socket
+from contextlib import nullcontext
 
 import uvicorn
 
 from mastery_engine.errors import StartRefused
 from mastery_engine.http.app import create_app
 from mastery_engine.settings import Settings
+from mastery_engine.wiring import WorkerLock, open_mastery, tokens
 
 STOP_S = 25
 
@@ -14,6 +17,7 @@ STOP_S = 25
 def serve(settings: Settings) -> None:
     """Serve HTTP until SIGTERM or SIGINT. Raises StartRefused where the port is taken or the engine cannot start."""
     listener = listen(settings)
+    asyncio.run(try_start(settings))
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings),
@@ -27,6 +31,14 @@ def serve(settings: Settings) -> None:
     server.run(sockets=[listener])
     if not server.started:
         raise StartRefused("The service did not start; the log above says why.")
+
+
+async def try_start(settings: Settings) -> None:
+    """Open what the service will open, and close it: what refuses the start does so in one sentence."""
+    lock = WorkerLock(settings)
+    with lock if settings.worker_enabled else nullcontext():
+        await open_mastery(settings).close()
+    tokens(settings)
 
 
 def listen(settings: Settings) -> socket.socket:

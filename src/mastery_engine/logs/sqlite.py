@@ -96,19 +96,17 @@ class SqliteLog:
             return
 
     async def commit(self, ends: Mapping[int, int]) -> None:
-        committed = ends[PARTITION]
-        await self._database.write(lambda connection: connection.execute("UPDATE log SET committed = ?", (committed,)))
+        await self._database.put("UPDATE log SET committed = ?", [(ends[PARTITION],)])
 
     async def publish(self, results: Sequence[Result]) -> None:
         rows = []
         for result in results:
             sent = message(result)
             rows.append((result.at, topic_of(result), sent.event_id, sent.tenant, sent.student_id, _encode(sent)))
-        await self._database.write(lambda connection: connection.executemany(_PUBLISH, rows))
+        await self._database.put(_PUBLISH, rows)
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
-        rows = [_row(letter) for letter in letters]
-        await self._database.write(lambda connection: connection.executemany(_BURY, rows))
+        await self._database.put(_BURY, [_row(letter) for letter in letters])
 
     async def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         return [_letter(row) for row in self._database.read(_AFTER, (after, limit))]

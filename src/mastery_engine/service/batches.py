@@ -147,7 +147,7 @@ class Batches:
                 if row.problem is not None or row.student_id is None:
                     failures.append(BatchFailure(index, row.student_id, row.problem or _NO_STUDENT))
                     continue
-                mastery.check_student(caller, act, row.student_id, "batch")
+                mastery.check_student(caller, act, row.student_id, "batch", given=row.components)
                 good.append((index, row.student_id, row.components))
             except MasteryError as error:
                 failures.append(_failure(index, row.student_id, error))

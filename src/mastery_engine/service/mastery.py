@@ -125,7 +125,7 @@ class Mastery:
         Raises NotFound where nothing is given and nothing is known.
         """
         record = may_record(caller) if record is None else record
-        self.check_student(caller, Act.RECORD if record else Act.TRY, student_id, "calculate")
+        self.check_student(caller, Act.RECORD if record else Act.TRY, student_id, "calculate", given=given)
         if given == NOTHING_GIVEN:
             student = await self._known(caller, student_id)
         elif record:
@@ -236,14 +236,25 @@ class Mastery:
             self.trail.note(caller, call, None, allowed=False)
             raise
 
-    def check_student(self, caller: Caller, act: Act, student_id: str, call: str) -> None:
-        """Raises Forbidden where the caller may not do this to this student; on record either way."""
+    def check_student(
+        self,
+        caller: Caller,
+        act: Act,
+        student_id: str,
+        call: str,
+        *,
+        given: ComponentValues = NOTHING_GIVEN,
+    ) -> None:
+        """Raises Forbidden where the caller may not do this to this student; on record either way.
+
+        What records the components ``given`` goes on record with the change itself.
+        """
         try:
             check_student(caller, act, student_id)
         except Forbidden:
             self.trail.note(caller, call, student_id, allowed=False)
             raise
-        if act is not Act.RECORD:
+        if act is not Act.RECORD or given == NOTHING_GIVEN:
             self.trail.note(caller, call, student_id, allowed=True)
 
     async def _known(self, caller: Caller, student_id: str) -> Student:

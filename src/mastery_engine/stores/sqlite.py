@@ -79,9 +79,7 @@ class SqliteStore:
 
     async def set_marks(self, log_id: str, marks: Mapping[int, int]) -> None:
         rows = [(log_id, partition, offset) for partition, offset in marks.items()]
-        await self._database.write(
-            lambda connection: connection.executemany("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", rows)
-        )
+        await self._database.put("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", rows)
 
     async def students(self) -> AsyncIterator[StudentKey]:
         last = StudentKey("", "")
@@ -103,7 +101,7 @@ class SqliteStore:
 
     async def audit(self, records: Sequence[AuditRecord]) -> None:
         rows = [msgspec.structs.astuple(record) for record in records]
-        await self._database.write(lambda connection: connection.executemany(_PUT_AUDIT, rows))
+        await self._database.put(_PUT_AUDIT, rows)
 
     async def audited(self, tenant: str, *, limit: int) -> list[AuditRecord]:
         return [
@@ -114,8 +112,7 @@ class SqliteStore:
         ]
 
     async def put_batch(self, job: BatchJob) -> None:
-        row = msgspec.structs.astuple(job)
-        await self._database.write(lambda connection: connection.execute(_PUT_BATCH, row))
+        await self._database.put(_PUT_BATCH, [msgspec.structs.astuple(job)])
 
     async def batch(self, tenant: str, batch_id: str) -> BatchJob | None:
         rows = self._database.read(_BATCH, (tenant, batch_id))

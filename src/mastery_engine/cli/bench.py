@@ -1,0 +1,48 @@
+"""``bench``: what the engine costs here, beside a floor."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mastery_engine.cli.console import AsJson, say
+
+if TYPE_CHECKING:
+    from mastery_engine.lab.bench import Line, Report
+
+
+def bench(
+    parts: Annotated[list[str] | None, typer.Argument(help="fold, embedded; all of them.", show_default=False)] = None,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Repeats; medians are shown.")] = 5,
+    events: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="How many events the file has.")] = 50_000,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the engine beside a floor in the same run. Exits with 1 where a goal is missed.
+
+    \b
+    Example:
+      mastery-engine bench embedded --runs 5
+    """
+    from mastery_engine.lab.bench import PARTS, report
+    from mastery_engine.wiring import system_clock
+
+    chosen = parts or list(PARTS)
+    unknown = [part for part in chosen if part not in PARTS]
+    if unknown:
+        raise typer.BadParameter(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}.")
+    measured = report(chosen, runs=runs, until=system_clock(), events=events)
+    say(as_json, measured, *_table(measured))
+    if any(line.met is False for line in measured.lines):
+        raise typer.Exit(1)
+
+
+def _table(measured: "Report") -> list[str]:
+    head = f"{measured.machine}; Python {measured.python}, SQLite {measured.sqlite}"
+    return [head, "", "| part | what | median (low to high) | goal | |", "|---|---|---|---|---|", *map(_row, measured.lines)]
+
+
+def _row(line: "Line") -> str:
+    figures = f"{line.median:,.4g} ({line.low:,.4g} to {line.high:,.4g}) {line.unit}".rstrip()
+    if line.median >= 1_000:
+        figures = f"{line.median:,.0f} ({line.low:,.0f} to {line.high:,.0f}) {line.unit}".rstrip()
+    verdict = "" if line.met is None else "met" if line.met else "missed"
+    return f"| {line.part} | {line.what} | {figures} | {line.goal} | {verdict} |"
