@@ -1,5 +1,6 @@
 """The fold: what moves a document, what it sends, and what it leaves as it is."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from mastery_engine.domain.events import LearningEvent
 from mastery_engine.domain.history import Point
 from mastery_engine.domain.mastery import mastery
-from mastery_engine.domain.moments import DAY
+from mastery_engine.domain.moments import DAY, moment_of
 from mastery_engine.domain.results import Pending, ThresholdReached, Updated
 from mastery_engine.domain.rules import Level, Rules
 from mastery_engine.domain.seen import IdsByDay
@@ -190,7 +191,7 @@ def accepted(sent: list[dict[str, Any]], receipts: list[int]) -> list[LearningEv
     """The events, received so many days after their own time but never before the one that came earlier."""
     events, received = [], 0
     for one, late in zip(sent, receipts, strict=True):
-        at = event(one["event_type"], one["data"], timestamp=one["timestamp"], received=NOW).at
+        at = moment_of(datetime.fromisoformat(one["timestamp"]))
         received = max(received, at + late * DAY)
         if at // DAY > received // DAY - 90:
             events.append(

@@ -37,7 +37,13 @@ def bench(
 
 def _table(measured: "Report") -> list[str]:
     head = f"{measured.machine}; Python {measured.python}, SQLite {measured.sqlite}"
-    return [head, "", "| part | what | median (low to high) | goal | |", "|---|---|---|---|---|", *map(_row, measured.lines)]
+    return [
+        head,
+        "",
+        "| part | what | median (low to high) | goal | |",
+        "|---|---|---|---|---|",
+        *map(_row, measured.lines),
+    ]
 
 
 def _row(line: "Line") -> str:

@@ -53,20 +53,23 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Σ w·2^(t/14 d) and Σ w·2^(t/14 d)·x over the evidence of each day, so that whole days can be dropped exactly.
 
-    Three packed columns with a place for each day that has evidence: the days, which rise, and the two sums.
-    ``latest`` is the time of the newest evidence.
+    Three packed columns with a place for each day that has evidence: the days, which rise, and the two sums. ``weight``
+    and ``score`` are the sums over all days; ``latest`` is the time of the newest evidence.
     """
 
     days: bytes = b""
     weights: bytes = b""
     scores: bytes = b""
+    weight: float = 0.0
+    score: float = 0.0
     latest: Micros = NEVER
 
     @staticmethod
     def of(at: Micros, weight: float, score: float) -> "DecayedSums":
         """One piece of evidence: ``score`` in [0, 1], with its weight."""
         decayed = weight * 2.0 ** ((at - _ZERO) / HALF_LIFE)
-        return DecayedSums(_DAY.pack(at // DAY), _SUM.pack(decayed), _SUM.pack(decayed * score), at)
+        scored = decayed * score
+        return DecayedSums(_DAY.pack(at // DAY), _SUM.pack(decayed), _SUM.pack(scored), decayed, scored, at)
 
     def merge(self, other: "DecayedSums") -> "DecayedSums":
         if not self.days:
@@ -84,7 +87,8 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
             days = days[: 2 * place] + day + days[2 * end :]
             weights = weights[: 8 * place] + weight + weights[8 * end :]
             scores = scores[: 8 * place] + score + scores[8 * end :]
-        return DecayedSums(days, weights, scores, max(self.latest, other.latest))
+        latest = max(other.latest, self.latest)
+        return DecayedSums(days, weights, scores, self.weight + other.weight, self.score + other.score, latest)
 
     def since(self, floor: Day) -> "DecayedSums":
         """Without the days before ``floor``."""
@@ -93,14 +97,17 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
             return self
         if 2 * drop == len(self.days):
             return NO_SUMS
-        return DecayedSums(self.days[2 * drop :], self.weights[8 * drop :], self.scores[8 * drop :], self.latest)
+        weights, scores = self.weights[8 * drop :], self.scores[8 * drop :]
+        totals = sum(array("d", weights)), sum(array("d", scores))
+        return DecayedSums(self.days[2 * drop :], weights, scores, *totals, self.latest)
 
     def mean(self, floor: Day) -> float | None:
         """Σ w·2^(t/14 d)·x / Σ w·2^(t/14 d) over the days from ``floor`` on, in [0, 1]; None where there are none."""
         if self.latest // DAY < floor:
             return None
         kept = self if self.days[:2] >= _DAY.pack(floor) else self.since(floor)
-        return min(sum(array("d", kept.scores)) / sum(array("d", kept.weights)), 1.0)
+        mean = kept.score / kept.weight
+        return min(1.0, mean)
 
 
 def _place(days: bytes, day: bytes) -> int:

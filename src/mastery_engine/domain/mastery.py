@@ -41,11 +41,21 @@ def mastery(evidence: Evidence, at: Micros, rules: Rules) -> MasteryScore:
 
 def score_of(found: FourValues, rules: Rules) -> MasteryScore:
     """The score that four components make; one without evidence counts as 0, and not in the coverage."""
+    completion, quiz, quality, consistency = found
+    weights = rules.weights
     score = coverage = 0.0
-    for weight, value in zip(rules.component_weights, found):  # noqa: B905  four and four
-        if value is not None:
-            score += weight * value
-            coverage += weight
+    if completion is not None:
+        score += weights.completion * completion
+        coverage += weights.completion
+    if quiz is not None:
+        score += weights.quiz * quiz
+        coverage += weights.quiz
+    if quality is not None:
+        score += weights.quality * quality
+        coverage += weights.quality
+    if consistency is not None:
+        score += weights.consistency * consistency
+        coverage += weights.consistency
     rank = rules.level_index(score)
     return MasteryScore(score, rules.levels[rank].name, rank, found, coverage)
 

@@ -59,12 +59,19 @@ def cooled(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple
 
 def holds(ids: IdsByDay, id_hash: bytes) -> bool:
     """Whether an id is among those of any day."""
-    for packed in ids.values():
-        place = packed.find(id_hash)
-        while place >= 0:
-            if place % ID_BYTES == 0:
-                return True
-            place = packed.find(id_hash, place + 1)
+    for packed in ids.values():  # noqa: SIM110  twice as fast as any(), and this is the hot path
+        if id_hash in packed and _stands_in(packed, id_hash):
+            return True
+    return False
+
+
+def _stands_in(packed: bytes, id_hash: bytes) -> bool:
+    """Whether the bytes found are an id, and not the end of one and the beginning of the next."""
+    place = packed.find(id_hash)
+    while place >= 0:
+        if place % ID_BYTES == 0:
+            return True
+        place = packed.find(id_hash, place + 1)
     return False
 
 

@@ -14,8 +14,8 @@ from mastery_engine.domain.evidence import Evidence, evidence_of
 from mastery_engine.domain.history import History
 from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.mastery import MasteryScore, mastery
-from mastery_engine.domain.moments import Day, Micros, day_of
-from mastery_engine.domain.results import Pending, Result, ThresholdReached, Updated
+from mastery_engine.domain.moments import DAY, Day, Micros, day_of
+from mastery_engine.domain.results import Pending, ThresholdReached, Updated
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay, Seen, cooled, holds, with_ids
 from mastery_engine.domain.student import Sent, Student
@@ -64,24 +64,23 @@ def apply(
         then = score if day_of(due) == day_of(at) else mastery(evidence, due, rules)
         history = history.with_point(day_of(due), then).since(floor)
 
-    received = max([student.received, *[event.received for event in new]])
-    today = day_of(received)
+    received, latest = student.received, student.latest
+    for event in new:
+        received, latest = max(received, event.received), max(latest, event.at)
+    today = received // DAY
     moved = None
     if student.seen.is_due(today):
         seen, moved = cooled(seen, cold or {}, today, rules.retention_days)
 
-    last = fresh[-1]
-    waiting = student.outbox
-    if settled:
-        waiting = tuple([one for one in waiting if one.offset >= settled.get(one.partition, 0)])
-    results = _results(student.sent, score, at, new, rules)
+    waiting = [one for one in student.outbox if settled is None or one.offset >= settled.get(one.partition, 0)]
+    waiting += _results(student.sent, score, at, fresh, rules)
     after = Student(
         evidence=evidence,
         history=history,
         seen=seen,
         sent=Sent(score.score, score.level),
-        outbox=(*waiting, *[Pending(last.partition, last.offset, result) for result in results]),
-        latest=max([student.latest, *[event.at for event in new]]),
+        outbox=tuple(waiting),
+        latest=latest,
         received=received,
         updated=at,
         floor=floor,
@@ -112,9 +111,9 @@ def _not_applied_yet(student: Student, events: Sequence[Logged], cold: IdsByDay 
     seen = student.seen
     for one in events:
         known_by = id_hash(one.event.event_id)
-        if not seen.holds(known_by) and not (cold and holds(cold, known_by)):
+        if not holds(seen.recent, known_by) and not (cold and holds(cold, known_by)):
             fresh.append(one)
-            seen = with_ids(seen, day_of(one.event.received), known_by)
+            seen = with_ids(seen, one.event.received // DAY, known_by)
     return fresh, seen
 
 
@@ -128,17 +127,17 @@ def _learn(
     before the event comes in: so the history is the same in whichever batches the events come.
     """
     evidence, history, floor = student.evidence, student.history, student.floor
-    newest = history.newest
+    newest, retention_days = history.newest, rules.retention_days
     due: Micros | None = None
     for event in new:
-        day = day_of(event.at)
+        day = event.at // DAY
         if due is not None and day != newest:
             history = history.with_point(day_of(due), mastery(evidence, due, rules))
             due = None
-        if (rising := day_of(event.received) - rules.retention_days + 1) > floor:
+        if (rising := event.received // DAY - retention_days + 1) > floor:
             floor = rising
             evidence, history = evidence.since(floor), history.since(floor)
-        evidence = evidence.merge(evidence_of(event, retention_days=rules.retention_days))
+        evidence = evidence.merge(evidence_of(event, retention_days=retention_days))
         if day < floor:
             evidence = evidence.since(floor)
         if newest is None or day >= newest:
@@ -146,19 +145,21 @@ def _learn(
     return evidence, history, due, floor
 
 
-def _results(sent: Sent, score: MasteryScore, at: Micros, new: Sequence[LearningEvent], rules: Rules) -> list[Result]:
-    tenant, student_id = new[-1].tenant, new[-1].student_id
-    caused_by = tuple(event.event_id for event in new)
-    results: list[Result] = [
-        Updated(
-            tenant, student_id, at, caused_by, score.score, sent.score, score.level, score.components, score.coverage
-        )
-    ]
+def _results(sent: Sent, score: MasteryScore, at: Micros, fresh: Sequence[Logged], rules: Rules) -> list[Pending]:
+    """What the new events came to, to go out once the log has been worked up to the last of them."""
+    last = fresh[-1]
+    tenant, student_id = last.event.tenant, last.event.student_id
+    caused_by = tuple([one.event.event_id for one in fresh])
+    updated = Updated(
+        tenant, student_id, at, caused_by, score.score, sent.score, score.level, score.components, score.coverage
+    )
+    results = [Pending(last.partition, last.offset, updated)]
     previous_level = rules.levels[0].name if sent.level is None else sent.level
     if score.level != previous_level:
-        results.append(
-            ThresholdReached(tenant, student_id, at, caused_by, score.level, previous_level, score.score, sent.score)
+        reached = ThresholdReached(
+            tenant, student_id, at, caused_by, score.level, previous_level, score.score, sent.score
         )
+        results.append(Pending(last.partition, last.offset, reached))
     return results
 
 

@@ -19,6 +19,7 @@ import msgspec
 from mastery_engine.domain.events import LearningEvent, Logged, encode
 from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import NOBODY, Student
 from mastery_engine.domain.transition import apply, needs_cold
 from mastery_engine.lab.simulate import past, pupils
@@ -88,7 +89,7 @@ def _grown(until: Micros) -> dict[str, Student]:
         student = NOBODY
         for place, event in enumerate(mine):
             own = [Logged(msgspec.structs.replace(event, student_id=name), 0, place)]
-            cold = {} if needs_cold(student, own) else None
+            cold: IdsByDay | None = {} if needs_cold(student, own) else None
             student = apply(student, own, event.at, rules, cold=cold, settled={0: place}).student
         students[name] = student
     return students
@@ -164,7 +165,14 @@ def _ingested(source: Path, data: Path) -> float:
 
 
 def _line(
-    part: str, what: str, unit: str, values: Sequence[float], goal: str = "", bound: float | None = None, *, most: bool = True
+    part: str,
+    what: str,
+    unit: str,
+    values: Sequence[float],
+    goal: str = "",
+    bound: float | None = None,
+    *,
+    most: bool = True,
 ) -> Line:
     middle = median(values)
     met = None if bound is None else (middle <= bound if most else middle >= bound)

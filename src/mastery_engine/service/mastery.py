@@ -104,7 +104,7 @@ class Mastery:
         if not events:
             return []
         positions, _ = await asyncio.gather(
-            self.log.append(events), self.trail.write(caller, call, [event.student_id for event in events])
+            self.log.append(events), self.trail.write(caller, call, {event.student_id: None for event in events})
         )
         return [
             Logged(event, position.partition, position.offset)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from mastery_engine.access import Caller
 from mastery_engine.clock import Clock
@@ -29,8 +29,8 @@ class Trail:
             raise Unavailable("The audit trail cannot be written: no student's data is shown until it can.")
         self._waiting.append(self._record(caller, call, student_id, allowed=allowed))
 
-    async def write(self, caller: Caller, call: str, student_ids: Sequence[str]) -> None:
-        """Record changes to students; on record when this returns."""
+    async def write(self, caller: Caller, call: str, student_ids: Iterable[str]) -> None:
+        """Record a change to each of these students; on record when this returns."""
         await self._store.audit([self._record(caller, call, student_id, allowed=True) for student_id in student_ids])
 
     async def flush(self) -> None:
