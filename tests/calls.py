@@ -15,6 +15,7 @@ from uuid import uuid4
 import httpx
 import jsonschema_rs
 from fastapi import FastAPI
+
 from mastery_engine.http.app import create_app
 from mastery_engine.settings import Settings
 from mastery_engine.stores.base import AuditRecord

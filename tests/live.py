@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+
 from mastery_engine.tokens import Tokens
 from mastery_engine.wiring import system_clock
 from scripts.servers.cache import free_port

@@ -39,8 +39,7 @@ FIELDS = {
     " topic?:id quiz_id?:id time_spent?:seconds confidence_score?:share",
     "quality": "code_quality_score:share correctness_score:share efficiency_score:share"
     " peer_review_score?:share submission_id?:id topic?:id",
-    "consistency": "current_streak?:count max_streak?:count days_since_last_activity?:count"
-    " activity_dates?:dates",
+    "consistency": "current_streak?:count max_streak?:count days_since_last_activity?:count activity_dates?:dates",
     "answer": "item_id:id skills:skills correct:boolean"
     " attempts?:count hints?:count duration?:seconds difficulty?:difficulty",
     "execution": "outcome:outcome topic?:id exercise_id?:id error_type?:text duration?:seconds",
@@ -117,9 +116,7 @@ def accepts(event: Event, received: datetime, retention_days: int = 90) -> str |
     return None
 
 
-def score(
-    events: Iterable[tuple[Event, datetime]], at: datetime, retention_days: int = 90
-) -> dict[str, Result]:
+def score(events: Iterable[tuple[Event, datetime]], at: datetime, retention_days: int = 90) -> dict[str, Result]:
     """Every student of one tenant at a time not before the receipts; the events are in the log's order."""
     facts: dict[tuple[str, str], Fact] = {}
     for place, (event, received) in enumerate(events):
@@ -173,9 +170,7 @@ def _result(kept: list[Fact], named: set[int], today: int) -> Result:
     return Result(components, math.fsum(WEIGHTS[name] for name in evident), total, level)
 
 
-def _component(
-    name: str, facts: list[Fact], outdated: Callable[[Fact], bool], native: float | None
-) -> float | None:
+def _component(name: str, facts: list[Fact], outdated: Callable[[Fact], bool], native: float | None) -> float | None:
     """The newest value set directly, unless native evidence is later: then what all of that gives."""
     setting = [fact for fact in facts if fact.kind == DIRECT and name in fact.data["components"]]
     latest = max(setting, key=lambda fact: fact.recency, default=None)

@@ -93,7 +93,9 @@ def done(topic: str | None, completed: int, total: int, event_id: str = "e-1", *
     return event("completion", data if topic is None else {**data, "topic": topic}, event_id, **others)
 
 
-def given(event_id: str = "e-1", *, at: Micros = NOW, received: Micros | None = None, **components: float) -> LearningEvent:
+def given(
+    event_id: str = "e-1", *, at: Micros = NOW, received: Micros | None = None, **components: float
+) -> LearningEvent:
     return event("mastery.calculation.requested", {"components": components}, event_id, at=at, received=received)
 
 
@@ -122,9 +124,7 @@ def _some(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrate
 
 
 @st.composite
-def _part_of(
-    draw: st.DrawFn, whole: str, part: str, others: st.SearchStrategy[dict[str, Any]]
-) -> dict[str, Any]:
+def _part_of(draw: st.DrawFn, whole: str, part: str, others: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
     total = draw(st.one_of(st.integers(1, 12), st.sampled_from([1, 100_000])))
     return {whole: total, part: draw(st.integers(0, total)), **draw(others)}
 

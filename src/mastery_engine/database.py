@@ -7,6 +7,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
@@ -36,6 +37,10 @@ MIGRATIONS: tuple[str, ...] = (
         log_id TEXT NOT NULL, part INTEGER NOT NULL, next_offset INTEGER NOT NULL,
         PRIMARY KEY (log_id, part)
     ) STRICT;
+    CREATE TABLE refusals (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, event_id TEXT NOT NULL, code TEXT NOT NULL,
+        message TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tenant, student_id, event_id)
+    ) STRICT;
     CREATE TABLE audit (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tenant TEXT NOT NULL, subject TEXT NOT NULL,
         role TEXT NOT NULL, call TEXT NOT NULL, student_id TEXT, allowed INTEGER NOT NULL, address TEXT NOT NULL,
@@ -60,11 +65,11 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE TABLE dead_letters (
         letter_id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, part INTEGER NOT NULL,
-        position INTEGER NOT NULL, tenant TEXT NOT NULL, key BLOB, value BLOB, headers BLOB NOT NULL, received INTEGER NOT NULL, student_id TEXT,
-        event_id TEXT, code TEXT NOT NULL, message TEXT NOT NULL, attempts INTEGER NOT NULL, at INTEGER NOT NULL,
+        position INTEGER NOT NULL, tenant TEXT NOT NULL, key BLOB, value BLOB, headers BLOB NOT NULL,
+        received INTEGER NOT NULL, student_id TEXT, event_id TEXT, code TEXT NOT NULL, message TEXT NOT NULL,
+        attempts INTEGER NOT NULL, at INTEGER NOT NULL,
         redriven INTEGER, UNIQUE (topic, part, position)
     ) STRICT;
-    CREATE INDEX dead_letters_by_event ON dead_letters (tenant, student_id, event_id);
     """,
 )
 
@@ -155,13 +160,16 @@ class Database:
                 try:
                     outcomes.append(job(self._writer))
                 except Exception as error:  # noqa: BLE001  it is the job's caller's
+                    if not self._writer.in_transaction:  # where the disk is full SQLite takes all of it back itself
+                        return [error] * len(group)
                     outcomes.append(error)
                     self._writer.execute("ROLLBACK TO job")
                 self._writer.execute("RELEASE job")
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # it is rolled back in any case, and the writer must go on
+                    self._writer.execute("ROLLBACK")
             return [error] * len(group)
         return outcomes
 

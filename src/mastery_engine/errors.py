@@ -10,6 +10,7 @@
     ├── TooLarge            more than the engine takes in one call
     ├── Busy                more at once than the engine takes; come back later
     ├── Unavailable         a store, a log or a disk is away; nothing was lost
+    │   └── FellBack        the store came back without its last writes: the log is to be read again from its mark
     └── StartRefused        the service cannot start like this: a setting, a data folder, a corrupt file
 
 A message says what to do. ``code`` is the word for it that goes out; HTTP's statuses stand in ``http/problems.py``.
@@ -79,6 +80,10 @@ class Unavailable(MasteryError):
 
     code = "SERVICE_UNAVAILABLE"
     retry_after = 2
+
+
+class FellBack(Unavailable):
+    """The store holds less than it did (a fail-over, a restored snapshot); the log has the rest."""
 
 
 class StartRefused(MasteryError):

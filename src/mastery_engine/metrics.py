@@ -29,7 +29,7 @@ class Metrics:
         self.in_flight = Gauge("mastery_http_requests_in_flight", "HTTP calls under way.", registry=self.registry)
         self.events = Counter(
             "mastery_events",
-            "Learning events, by kind and what became of them: accepted, refused, folded or dead_lettered.",
+            "Learning events, by kind and what became of them: accepted, refused or folded.",
             ["event_type", "outcome"],
             registry=self.registry,
         )

@@ -29,6 +29,20 @@ class Settings(BaseModel):
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     worker_enabled: bool = True
+    state_store: Literal["sqlite", "redis"] | None = None
+    event_log: Literal["sqlite", "kafka"] | None = None
+    redis_host: str | None = None
+    kafka_broker: str | None = None
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_username: str | None = None
+    kafka_password: str | None = None
+    kafka_ca_file: Path | None = None
+    kafka_create_topics: bool = True
+    kafka_partitions: Annotated[int, Field(ge=1, le=10_000)] = 6
+    kafka_replication: Annotated[int, Field(ge=1, le=32)] | None = None
+    kafka_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 30
+    kafka_session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
     rules_file: Path | None = None
     max_concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 100
     gdpr_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
@@ -44,6 +58,21 @@ class Settings(BaseModel):
     def _absolute(cls, value: Path) -> Path:
         """So that it does not move with the shell."""
         return value.expanduser().absolute()
+
+    @property
+    def store(self) -> Literal["sqlite", "redis"]:
+        """Where documents live: as said, else Redis where there is one, else SQLite."""
+        return self.state_store or ("redis" if self.redis_host else "sqlite")
+
+    @property
+    def log(self) -> Literal["sqlite", "kafka"]:
+        """Where events wait: as said, else Kafka where there is one, else SQLite."""
+        return self.event_log or ("kafka" if self.kafka_broker else "sqlite")
+
+    @property
+    def is_on_one_machine(self) -> bool:
+        """Whether the data folder holds anything that only one process may work."""
+        return "sqlite" in (self.store, self.log)
 
     @property
     def in_production(self) -> bool:
@@ -64,7 +93,18 @@ def settings_from(environ: Mapping[str, str], **given: Any) -> Settings:
         faults = "; ".join(f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
         raise StartRefused(f"These settings cannot be used: {faults}.") from None
     check_secret(settings)
+    check_services(settings)
     return settings
+
+
+def check_services(settings: Settings) -> None:
+    """What is asked for must be named."""
+    if settings.store == "redis" and not settings.redis_host:
+        raise StartRefused("STATE_STORE is redis: set REDIS_HOST too, to host:port or a URL.")
+    if settings.log == "kafka" and not settings.kafka_broker:
+        raise StartRefused("EVENT_LOG is kafka: set KAFKA_BROKER too, to host:port.")
+    if settings.log == "sqlite" and settings.store == "redis":
+        raise StartRefused("Redis needs Kafka as the log: set KAFKA_BROKER, or leave REDIS_HOST out for one machine.")
 
 
 def check_secret(settings: Settings) -> None:
@@ -82,6 +122,8 @@ def check_secret(settings: Settings) -> None:
 def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
     """What looks like a slip in an environment: names close to ours, a short secret."""
     warnings = []
+    if settings.log == "kafka" and settings.store == "sqlite":
+        warnings.append("Kafka with SQLite: documents live on this machine alone, so run one replica.")
     for name in sorted(environ):
         if name in FIELD_OF:
             continue

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import time_ns
 from types import TracebackType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
 from mastery_engine.clock import Clock
@@ -18,12 +18,17 @@ from mastery_engine.database import FILE_NAME, Database
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
 from mastery_engine.errors import InvalidInput, StartRefused
+from mastery_engine.logs.base import EventLog
 from mastery_engine.logs.sqlite import SqliteLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.settings import Settings
+from mastery_engine.stores.base import Store
 from mastery_engine.stores.sqlite import SqliteStore
 from mastery_engine.tokens import Tokens
+
+if TYPE_CHECKING:
+    from mastery_engine.logs.kafka_settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +37,7 @@ LOCK_FILE = "worker.lock"
 
 # Small batches leave the loop to HTTP; large ones fold a file or a replay faster, many events of a student at once.
 SERVING_BATCH = 500
-BULK_BATCH = 5_000
+BULK_BATCH = 20_000
 
 
 def system_clock() -> Micros:
@@ -55,14 +60,50 @@ def open_mastery(
 
     Raises StartRefused.
     """
-    database = Database(data_folder(settings) / FILE_NAME)
+    database = Database(data_folder(settings) / FILE_NAME) if settings.is_on_one_machine else None
     return Mastery(
-        SqliteStore(database),
-        SqliteLog(database, batch_size=batch_size),
+        _store(settings, database),
+        _log(settings, database, batch_size),
         rules(settings),
         clock,
         metrics or Metrics(),
         new_id,
+    )
+
+
+def _store(settings: Settings, database: Database | None) -> Store:
+    if settings.store == "sqlite" and database is not None:
+        return SqliteStore(database)
+    from mastery_engine.stores.redis import RedisStore
+    from mastery_engine.stores.redis_client import connect
+
+    return RedisStore(connect(settings.redis_host or ""), retention_days=settings.gdpr_retention_days)
+
+
+def _log(settings: Settings, database: Database | None, batch_size: int) -> EventLog:
+    if settings.log == "sqlite" and database is not None:
+        return SqliteLog(database, batch_size=batch_size)
+    from mastery_engine.logs.kafka import KafkaLog
+
+    return KafkaLog(kafka_settings(settings), batch_size=batch_size)
+
+
+def kafka_settings(settings: Settings) -> "KafkaSettings":
+    """The part of the settings that is Kafka's."""
+    from mastery_engine.logs.kafka_settings import KafkaSettings
+
+    return KafkaSettings(
+        bootstrap=settings.kafka_broker or "",
+        security_protocol=settings.kafka_security_protocol,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        username=settings.kafka_username,
+        password=settings.kafka_password,
+        ca_file=str(settings.kafka_ca_file) if settings.kafka_ca_file else None,
+        create_topics=settings.kafka_create_topics,
+        partitions=settings.kafka_partitions,
+        replication=settings.kafka_replication or 0,
+        retention_days=settings.kafka_retention_days,
+        session_timeout_ms=settings.kafka_session_timeout_ms,
     )
 
 
@@ -112,11 +153,13 @@ class WorkerLock:
     """Held by the one process that works a data folder's log; it goes with the process, however that ends."""
 
     def __init__(self, settings: Settings) -> None:
-        self._path = data_folder(settings) / LOCK_FILE
+        self._path = data_folder(settings) / LOCK_FILE if settings.is_on_one_machine else None
         self._file: IO[str] | None = None
 
     def take(self) -> bool:
-        """Whether the lock is ours now."""
+        """Whether the log may be worked here now; where nothing lives in the data folder, always."""
+        if self._path is None:
+            return True
         if self._file is not None:
             return True
         file = self._path.open("a")
@@ -136,7 +179,8 @@ class WorkerLock:
     def __enter__(self) -> "WorkerLock":
         if not self.take():
             raise StartRefused(
-                f"Another process works {self._path.parent} already: stop it first, or set DATA_DIR to another folder."
+                f"Another process works {self._path and self._path.parent} already: stop it first, or set DATA_DIR to "
+                "another folder."
             )
         return self
 

@@ -4,7 +4,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from tests.calls import Api, serving
+
+
+@pytest.fixture(autouse=True)
+def _quick_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that has nothing to do looks up once in a while, and sees then that it is to stop."""
+    monkeypatch.setattr("mastery_engine.logs.sqlite.IDLE_S", 0.05)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
 from tests.calls import COMPONENTS, STUDENT, Api, event
 from tests.live import SECRET, make_token
 
@@ -87,9 +88,7 @@ async def test_another_kind_of_authorization_is_401(api: Api, header: str) -> No
 async def test_a_public_key_is_no_secret(api: Api) -> None:
     """RS256 with any key, and HS256 with a public key for a secret, are both refused."""
     private = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
-    pem = private.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    pem = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     rs256 = jwt.encode(GOOD, private, algorithm="RS256")
     assert await answer_to(api, rs256) == (401, "AUTH_ERROR")
     head = base64.urlsafe_b64encode(b'{"alg":"HS256"}').rstrip(b"=").decode()
@@ -174,8 +173,7 @@ MATRIX = {
 async def test_who_may_do_what(api: Api, what: str) -> None:
     await api.learn(event(student_id=OWN), event(student_id=OTHER))
     found = {
-        role: (await call(api, what, OWN, token), await call(api, what, OTHER, token))
-        for role, token in TOKENS.items()
+        role: (await call(api, what, OWN, token), await call(api, what, OTHER, token)) for role, token in TOKENS.items()
     }
     assert found == MATRIX[what]
 
@@ -238,9 +236,7 @@ async def audited(api: Api, what: str, student_id: str, role: str) -> list[tuple
     """What a call adds to the trail: subject, role, student, allowed."""
     before = len(await api.audited())
     await call(api, what, student_id, TOKENS[role])
-    return [
-        (one.subject, one.role, one.student_id, one.allowed) for one in (await api.audited())[before:]
-    ]
+    return [(one.subject, one.role, one.student_id, one.allowed) for one in (await api.audited())[before:]]
 
 
 @pytest.mark.parametrize("what", MATRIX)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mastery_engine import __version__
 from mastery_engine.errors import Unavailable
 from mastery_engine.service import Mastery
@@ -138,9 +139,7 @@ async def test_a_body_that_says_it_is_not_json_is_415(api: Api, path: str, kind:
     "kind", ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON", "application/ld+json"]
 )
 async def test_json_by_any_of_its_names_is_read(api: Api, kind: str) -> None:
-    answer = await api.post(
-        "/mastery/ingest", content=json.dumps(event()).encode(), headers={"Content-Type": kind}
-    )
+    answer = await api.post("/mastery/ingest", content=json.dumps(event()).encode(), headers={"Content-Type": kind})
     assert answer.status_code == 202
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from mastery_engine.domain.kinds import ALIASES, KINDS
 from mastery_engine.stream.worker import Worker
 from tests.calls import STUDENT, Api, Json, event
@@ -93,7 +94,9 @@ async def test_many_are_accepted_or_refused_each_on_its_own(api: Api) -> None:
 
 @pytest.mark.parametrize("count", [1, 1_000])
 async def test_a_call_takes_1_to_1000_events(api: Api, count: int) -> None:
-    data = await api.data("/mastery/ingest/batch", {"events": [{**event(), "event_id": f"e-{n}"} for n in range(count)]})
+    data = await api.data(
+        "/mastery/ingest/batch", {"events": [{**event(), "event_id": f"e-{n}"} for n in range(count)]}
+    )
     assert data["accepted"] == count
 
 
@@ -364,7 +367,9 @@ async def test_an_event_that_cannot_be_folded_is_dead_lettered_with_its_reason(
     assert "poison" in found["reason"]["message"]
 
 
-@pytest.mark.parametrize("path", ["/students/a%20b/events/e", "/students/s/events/a%20b", f"/students/s/events/{'e' * 101}"])
+@pytest.mark.parametrize(
+    "path", ["/students/a%20b/events/e", "/students/s/events/a%20b", f"/students/s/events/{'e' * 101}"]
+)
 async def test_an_id_in_a_path_has_a_form(api: Api, path: str) -> None:
     answer = await api.get(path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "VALIDATION_ERROR")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mastery_engine.service.batches import Batches
 from tests.calls import COMPONENTS, STUDENT, Api, Json, event, serving
 from tests.live import make_token

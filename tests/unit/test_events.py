@@ -361,7 +361,9 @@ def test_any_bytes_are_refused_and_break_nothing(value: bytes) -> None:
 # ---- the same verdicts as a plain reading of the contract
 
 OTHERS = st.one_of(
-    st.sampled_from([0, 1, -1, 100_000, 100_001, 1.5, True, "", "x", "x" * 100, "x" * 101, [], ["a"], {}, "2026-01-14"]),
+    st.sampled_from(
+        [0, 1, -1, 100_000, 100_001, 1.5, True, "", "x", "x" * 100, "x" * 101, [], ["a"], {}, "2026-01-14"]
+    ),
     st.sampled_from(["2026-01-14T10:30:00Z", "2026-01-14T10:30:00", NOW // 1_000, "beginner", "quiz", "success"]),
     st.text(max_size=3),
 )
@@ -380,7 +382,9 @@ def test_verdicts_are_those_of_a_plain_reading(sent: dict[str, Any], data: st.Da
     elif change == "add":
         target[data.draw(st.sampled_from(["topic", "reason", "extra", "metadata", "event_id"]))] = data.draw(OTHERS)
     where = {**sent, **sent["data"]} if isinstance(sent.get("data"), dict) else sent
-    ids = [where.get(key) for key in ("topic", "exercise_id", "quiz_id", "item_id", "submission_id", "recommendation_id")]
+    ids = [
+        where.get(key) for key in ("topic", "exercise_id", "quiz_id", "item_id", "submission_id", "recommendation_id")
+    ]
     assume("" not in ids and "error_type" not in where)
     expected = plain.accepts(sent, when(NOW))
     try:

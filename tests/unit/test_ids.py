@@ -25,7 +25,17 @@ def test_no_two_lists_of_parts_give_the_same_id(one: list[str], other: list[str]
 
 
 def test_parts_do_not_run_into_each_other() -> None:
-    lists = [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("", "abc"), ("1:a", "1:bc"), ("a1:b", "c"), ("11:", "a"), ()]
+    lists = [
+        ("ab", "c"),
+        ("a", "bc"),
+        ("abc",),
+        ("abc", ""),
+        ("", "abc"),
+        ("1:a", "1:bc"),
+        ("a1:b", "c"),
+        ("11:", "a"),
+        (),
+    ]
     for one, other in itertools.combinations(lists, 2):
         assert derived_id(*one) != derived_id(*other)
 

@@ -7,7 +7,20 @@ import pytest
 from mastery_engine.domain.events import LearningEvent, decode
 from mastery_engine.domain.kinds import ALIASES, KINDS, Consistency, Quality
 from mastery_engine.errors import InvalidInput
-from tests.samples import ADVICE, ANSWER, COMPLETION, CONSISTENCY, DATA, EXECUTION, HELP, NOW, QUALITY, QUIZ, envelope, raw
+from tests.samples import (
+    ADVICE,
+    ANSWER,
+    COMPLETION,
+    CONSISTENCY,
+    DATA,
+    EXECUTION,
+    HELP,
+    NOW,
+    QUALITY,
+    QUIZ,
+    envelope,
+    raw,
+)
 
 CALCULATION = "mastery.calculation.requested"
 LONGEST_ID = "x" * 100
@@ -150,8 +163,10 @@ def test_more_than_all_cannot_be_done_and_the_message_says_how_much_it_was() -> 
 
 
 def test_minus_zero_is_zero() -> None:
-    value = b'{"event_id":"e","event_type":"quality","student_id":"ada","data":{"code_quality_score":-0.0,' \
+    value = (
+        b'{"event_id":"e","event_type":"quality","student_id":"ada","data":{"code_quality_score":-0.0,'
         b'"correctness_score":-0,"efficiency_score":0}}'
+    )
     assert decode(value, received=NOW).data == Quality(0.0, 0.0, 0.0)
     days = b'{"event_id":"e","event_type":"consistency","student_id":"ada","data":{"current_streak":-0}}'
     assert decode(days, received=NOW).data == Consistency(current_streak=0)

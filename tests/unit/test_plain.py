@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from tests.plain import ALIASES, FIELDS, Result, accepts, score
 
 NOW = datetime(2026, 1, 14, 10, 30, tzinfo=UTC)
@@ -142,12 +143,8 @@ def test_the_256_topics_with_the_latest_completions_are_held() -> None:
         (quiz(3, 3), quiz(0, 1), 3 / 4),
     ],
 )
-def test_a_quiz_weighs_its_questions_by_confidence(
-    right: dict[str, Any], wrong: dict[str, Any], mean: float
-) -> None:
-    assert component("quiz", logged("quiz", right, "1"), logged("quiz", wrong, "2")) == pytest.approx(
-        mean, abs=1e-12
-    )
+def test_a_quiz_weighs_its_questions_by_confidence(right: dict[str, Any], wrong: dict[str, Any], mean: float) -> None:
+    assert component("quiz", logged("quiz", right, "1"), logged("quiz", wrong, "2")) == pytest.approx(mean, abs=1e-12)
 
 
 def test_an_answer_is_one_questions_worth_of_quiz() -> None:
@@ -433,9 +430,7 @@ def test_times_that_are_refused(timestamp: object) -> None:
 
 
 def test_epoch_milliseconds_and_rfc_3339_are_the_same_time() -> None:
-    event = envelope(
-        "completion", done("a", 1, 2), event_id="a", timestamp="2026-01-14T11:30:00.000001+01:00"
-    )
+    event = envelope("completion", done("a", 1, 2), event_id="a", timestamp="2026-01-14T11:30:00.000001+01:00")
     millis = envelope("completion", done("a", 2, 2), event_id="b", timestamp=1768386600000)
     assert component("completion", (event, NOW), (millis, NOW)) == 0.5  # later by one microsecond
 

@@ -60,7 +60,9 @@ def test_a_threshold_is_flat() -> None:
 
 
 def test_updates_and_events_have_a_topic_each() -> None:
-    assert (topic_of(UPDATED), topic_of(REACHED)) == (RESULTS_TOPIC, EVENTS_TOPIC) == ("mastery.results", "mastery.events")
+    assert (
+        (topic_of(UPDATED), topic_of(REACHED)) == (RESULTS_TOPIC, EVENTS_TOPIC) == ("mastery.results", "mastery.events")
+    )
     assert (event_type(UPDATED), event_type(REACHED)) == ("mastery.updated", "mastery.threshold.reached")
 
 

@@ -58,8 +58,13 @@ def test_a_busy_student_takes_a_few_kilobytes() -> None:
         events = [
             quiz(7, 10, f"quiz-{day}", at=at, received=at),
             done(f"topic-{day % 40}", day, 90, f"done-{day}", at=at, received=at),
-            event("quality", dict.fromkeys(["code_quality_score", "correctness_score", "efficiency_score"], 0.5),
-                  f"quality-{day}", at=at, received=at),
+            event(
+                "quality",
+                dict.fromkeys(["code_quality_score", "correctness_score", "efficiency_score"], 0.5),
+                f"quality-{day}",
+                at=at,
+                received=at,
+            ),
         ]
         student = apply(student, logged(events, first=3 * day), at, RULES, cold={}, settled={0: 3 * day}).student
     assert len(student.history.packed) == 90 * 13

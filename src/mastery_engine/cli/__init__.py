@@ -19,6 +19,7 @@ from mastery_engine.cli import (
     serving,
     simulate,
     token,
+    topics,
 )
 from mastery_engine.errors import MasteryError
 
@@ -38,6 +39,7 @@ app.command()(token.token)
 app.command()(ingest.ingest)
 app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(topics.app, name="topics")
 app.command()(purge.purge)
 app.command()(simulate.simulate)
 app.command()(openapi.openapi)

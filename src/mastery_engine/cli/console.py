@@ -66,15 +66,23 @@ def say(as_json: bool, value: Any, *words: str) -> None:
         print("\n".join(words))
 
 
+def unheard(_done: float) -> None:
+    """What hears of progress where nobody looks."""
+
+
 def complain(words: str) -> None:
     print(words, file=sys.stderr)
+
+
+def _untold(_: float) -> None:
+    """Nobody looks."""
 
 
 @contextmanager
 def progress(what: str, total: float | None) -> Iterator[Callable[[float], None]]:
     """A bar on stderr, where that is a terminal; what it gives is to be told how much is done."""
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield unheard
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, opened, operator, say, settings
+from mastery_engine.cli.console import AsJson, counted, opened, operator, say, settings, unheard
 
 if TYPE_CHECKING:
     from mastery_engine.logs.base import DeadLetter
@@ -101,8 +101,8 @@ async def _redrive(letter_ids: Sequence[int] | None) -> tuple[list[int], list[in
                 redriven.append(letter.letter_id)
                 ends[position.partition] = max(ends.get(position.partition, 0), position.offset + 1)
         async with working(mastery, WorkerLock(chosen)) as work:
-            await worked(mastery, ends, work, lambda done: None)
-        again = [letter for letter in await _all(mastery, after=newest) if letter]
+            await worked(mastery, ends, work, unheard)
+        again = await _all(mastery, after=newest)
     skipped = [letter.letter_id for letter in letters if letter.letter_id not in redriven]
     return redriven, [] if letter_ids is None else skipped, len(again)
 

@@ -1,4 +1,4 @@
-"""A file of events, a JSON document a line, plain or gzip: its lines, its newest event, its events moved by whole days."""
+"""A file of events, a JSON document a line, plain or gzip: its lines, and its events, moved by whole days if wished."""
 
 import gzip
 import shutil
@@ -7,13 +7,13 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
 
 import msgspec
 
-from mastery_engine.domain.events import LearningEvent, check_times, decode
+from mastery_engine.domain.events import DEFAULT_TENANT, LearningEvent, check_times, decode, moment_from
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.kinds import Consistency
 from mastery_engine.domain.moments import DAY, EARLIEST, Micros
@@ -38,7 +38,7 @@ class EventFile:
         self._file.seek(0)
         packed = self._file.read(len(_GZIP)) == _GZIP
         self._file.seek(0)
-        text: IO[bytes] = gzip.GzipFile(fileobj=self._file) if packed else self._file
+        text = cast(IO[bytes], gzip.GzipFile(fileobj=self._file) if packed else self._file)
         number = 0
         try:
             while line := text.readline(LONGEST_LINE + 1):
@@ -83,15 +83,21 @@ def event_in(
 
 def days_to_now(source: EventFile, now: Micros) -> int:
     """By how many days to move the file's events, so that the newest lies within the 24 hours before ``now``."""
-    newest: Micros | None = None
-    for number, line in source.lines():
-        try:
-            event = _decoded(number, line, received=now, tenant="default")
-        except (InvalidInput, TooLarge):
-            continue
-        if event.at != now and (newest is None or event.at > newest):
-            newest = event.at
+    newest = _newest(source, now, only_good=False)
     return 0 if newest is None else (now - newest) // DAY
+
+
+def _newest(source: EventFile, now: Micros, *, only_good: bool) -> Micros | None:
+    """The newest time that an event of the file states; a bad line that would be it makes this look closer."""
+    newest, in_line = None, (0, b"")
+    for number, line in _readable(source):
+        at = _stated(line)
+        if at is None or (newest is not None and at <= newest) or (only_good and not _is_good(number, line, now)):
+            continue
+        newest, in_line = at, (number, line)
+    if newest is None or only_good or _is_good(*in_line, now):
+        return newest
+    return _newest(source, now, only_good=True)
 
 
 def shifted(event: LearningEvent, days: int) -> LearningEvent:
@@ -110,6 +116,37 @@ def shifted(event: LearningEvent, days: int) -> LearningEvent:
     except OverflowError:
         raise InvalidInput(f"Moved by {days} days, the event is outside the calendar.", field="timestamp") from None
     return msgspec.structs.replace(event, at=at, data=data)
+
+
+class _Time(msgspec.Struct):
+    timestamp: datetime | int | None = None
+
+
+_time = msgspec.json.Decoder(_Time).decode
+
+
+def _stated(line: bytes) -> Micros | None:
+    try:
+        timestamp = _time(line).timestamp
+        return None if timestamp is None else moment_from(timestamp)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidInput):
+        return None
+
+
+def _is_good(number: int, line: bytes, now: Micros) -> bool:
+    try:
+        _decoded(number, line, received=now, tenant=DEFAULT_TENANT)
+    except (InvalidInput, TooLarge):
+        return False
+    return True
+
+
+def _readable(source: EventFile) -> Iterator[tuple[int, bytes]]:
+    """The lines up to where the file is damaged, if it is: that is said when they go in."""
+    try:
+        yield from source.lines()
+    except InvalidInput:
+        return
 
 
 def _decoded(number: int, line: bytes, *, received: Micros, tenant: str) -> LearningEvent:

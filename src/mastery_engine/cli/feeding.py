@@ -20,8 +20,8 @@ PATIENCE_S = 60.0
 
 
 @asynccontextmanager
-async def working(mastery: Mastery, lock: WorkerLock) -> AsyncIterator[asyncio.Task[None]]:
-    """The log is worked for as long as this lasts; here, as soon as no other process works it."""
+async def working(mastery: Mastery, lock: WorkerLock | None) -> AsyncIterator[asyncio.Task[None]]:
+    """The log is worked for as long as this lasts: here, once no other process does; without a lock, elsewhere."""
     task = asyncio.create_task(_work(mastery, lock))
     try:
         yield task
@@ -29,11 +29,15 @@ async def working(mastery: Mastery, lock: WorkerLock) -> AsyncIterator[asyncio.T
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        lock.release()
+        if lock is not None:
+            lock.release()
 
 
-async def _work(mastery: Mastery, lock: WorkerLock) -> None:
-    while not lock.take():
+async def _work(mastery: Mastery, lock: WorkerLock | None) -> None:
+    if lock is None:
+        await asyncio.Future()
+        return
+    while not lock.take():  # noqa: ASYNC110  another process's lock tells nobody that it is free
         await asyncio.sleep(TAKE_OVER_S)
     await Worker(mastery).run()
 
@@ -84,7 +88,7 @@ async def worked(
     log_id = await mastery.log.log_id()
     before, moved = -1, monotonic()
     while True:
-        marks, committed = await mastery.store.marks(log_id), await mastery.log.committed()
+        marks, committed = (await mastery.store.marks(log_id)).offsets, await mastery.log.committed()
         reached = {part: min(marks.get(part, 0), committed.get(part, 0), end) for part, end in ends.items()}
         told(sum(reached.values()))
         if reached == ends:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mastery_engine.errors import MasteryError
     from mastery_engine.service import Mastery
 
-CHUNK = 1_000
+CHUNK = 5_000
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -146,11 +146,11 @@ async def _ingest(path: Path, tenant: str, *, shift_to_now: bool) -> Ingested:
             days = days_to_now(source, mastery.clock()) if shift_to_now else 0
             reading = Reading(mastery, source, tenant, days)
             lock = WorkerLock(chosen)
-            ours = lock.take()
+            ours = chosen.is_on_one_machine and lock.take()
             if ours:
                 await catch_up(mastery)
             before = folded(mastery)
-            async with working(mastery, lock) as work:
+            async with working(mastery, lock if chosen.is_on_one_machine else None) as work:
                 with progress("Reading", source.size) as told:
                     ends = await append(mastery, operator(tenant), reading.chunks(told), "ingest")
                 with progress("Applying", sum(ends.values())) as told:

@@ -5,7 +5,7 @@ import json
 from mastery_engine.cli.console import AsJson, settings
 
 
-def openapi(as_json: AsJson = True) -> None:
+def openapi(as_json: AsJson = True) -> None:  # noqa: ARG001  it is JSON in any case
     """Print the OpenAPI document, which is JSON in any case.
 
     \b

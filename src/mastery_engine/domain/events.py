@@ -219,6 +219,24 @@ def malformed(error: Exception, within: str = "") -> InvalidInput:
     return InvalidInput(f"{what}.", field=".".join(names) or None)
 
 
+def is_tenant(name: str) -> bool:
+    return re.fullmatch(TENANT, name) is not None
+
+
+def check_tenant(name: str) -> str:
+    """The tenant's name itself. Raises InvalidInput where it is malformed."""
+    if not is_tenant(name):
+        raise InvalidInput(f"The tenant {name[:100]!r} does not match {TENANT}.", field="tenant")
+    return name
+
+
+def check_event_id(event_id: str) -> str | None:
+    """An id that came beside the value, or None for an empty one. Raises InvalidInput where it is malformed."""
+    if event_id and not re.fullmatch(EVENT_ID, event_id):
+        raise InvalidInput(f"The id {event_id[:100]!r} does not match {EVENT_ID}.", field="event_id")
+    return event_id or None
+
+
 def peek(value: bytes | None) -> tuple[str | None, str | None]:
     """The student_id and event_id in a document that may be no event; None where they cannot be read."""
     try:

@@ -282,8 +282,6 @@ def _later(ours: Direct | None, theirs: Direct | None) -> Direct | None:
 
 def _packed(newest: Day, mask: int) -> ActiveDays:
     """The set with its first bit set, so that equal sets are equal values."""
-    if not mask:
-        return NO_DAYS
     empty = (mask & -mask).bit_length() - 1
     mask >>= empty
     return ActiveDays(newest - empty, mask.to_bytes((mask.bit_length() + 7) // 8, "little"))

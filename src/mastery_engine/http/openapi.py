@@ -34,10 +34,18 @@ class Failure(msgspec.Struct, frozen=True):
     meta: dict[str, str]
 
 
-def answers(kind: type[msgspec.Struct], status: int = 200, **more: type[msgspec.Struct]) -> dict[str, Any]:
-    """A route's ``openapi_extra``: what it answers, in the envelope. ``more`` are further statuses, as ``_202``."""
+def answers(
+    kind: type[msgspec.Struct], status: int = 200, *, also: str | None = None, **more: type[msgspec.Struct]
+) -> dict[str, Any]:
+    """A route's ``openapi_extra``: what it answers, in the envelope, or as text of the media type ``also``.
+
+    ``more`` are further statuses, as ``_202``.
+    """
     kinds = {status: kind} | {int(name[1:]): one for name, one in more.items()}
-    return {"responses": {str(code): _answer(one) for code, one in kinds.items()}}
+    responses = {str(code): _answer(one) for code, one in kinds.items()}
+    if also is not None:
+        responses[str(status)]["content"][also] = {"schema": {"type": "string"}}
+    return {"responses": responses}
 
 
 def takes(kind: type[msgspec.Struct]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ The log has partitions; a student's events are all in one, in the order of their
 to the dead letters, with its bytes as they came.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -66,6 +66,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
     letter_id: int = 0
 
 
+# Told the committed offsets of partitions, says from which offset to read each.
+Where: TypeAlias = Callable[[Mapping[int, int]], Awaitable[Mapping[int, int]]]
+
+
 class EventLog(Protocol):
     """Events in, results and dead letters out. All raise Unavailable when the log is away."""
 
@@ -85,8 +89,8 @@ class EventLog(Protocol):
         """For each partition, the offset up to which results have gone out."""
         ...
 
-    def batches(self, starts: Mapping[int, int]) -> AsyncIterator[Batch | None]:
-        """Batches from the given offsets on (a partition not named: from the beginning), without end.
+    def batches(self, where: Where) -> AsyncIterator[Batch | None]:
+        """Batches without end, from where ``where`` says; it is asked anew for partitions that come later.
 
         Yields None when there was nothing to read for a while, so that the reader can look after other things.
         """
@@ -109,10 +113,6 @@ class EventLog(Protocol):
         ...
 
     async def dead_letter(self, letter_id: int) -> DeadLetter | None: ...
-
-    async def dead_letter_of(self, tenant: str, student_id: str, event_id: str) -> DeadLetter | None:
-        """The newest dead letter of an event that has not been redriven."""
-        ...
 
     async def redrive(self, letter_id: int, at: Micros) -> Position | None:
         """Put a dead letter back into the log once, with its bytes, id and receipt; None where that was done before."""

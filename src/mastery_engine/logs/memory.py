@@ -9,7 +9,7 @@ import msgspec
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.results import Result, result_id
-from mastery_engine.logs.base import Batch, DeadLetter, Position, Record
+from mastery_engine.logs.base import Batch, DeadLetter, Position, Record, Where
 
 IDLE_S = 0.05
 
@@ -50,8 +50,8 @@ class MemoryLog:
     async def committed(self) -> dict[int, int]:
         return {0: self._committed}
 
-    async def batches(self, starts: Mapping[int, int]) -> AsyncIterator[Batch | None]:
-        start = starts.get(0, 0)
+    async def batches(self, where: Where) -> AsyncIterator[Batch | None]:
+        start = (await where(await self.committed()))[0]
         while True:
             self._appended.clear()
             records = [record for offset, record in self._records.items() if offset >= start][: self._batch_size]
@@ -91,13 +91,6 @@ class MemoryLog:
 
     async def dead_letter(self, letter_id: int) -> DeadLetter | None:
         return self._letters.get(letter_id)
-
-    async def dead_letter_of(self, tenant: str, student_id: str, event_id: str) -> DeadLetter | None:
-        wanted = (tenant, student_id, event_id, None)
-        found = [
-            one for one in self._letters.values() if (one.tenant, one.student_id, one.event_id, one.redriven) == wanted
-        ]
-        return found[-1] if found else None
 
     async def redrive(self, letter_id: int, at: Micros) -> Position | None:
         letter = await self.dead_letter(letter_id)

@@ -11,7 +11,7 @@ from mastery_engine.database import Database
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.results import Result, message, topic_of
-from mastery_engine.logs.base import Batch, DeadLetter, Position, Record
+from mastery_engine.logs.base import Batch, DeadLetter, Position, Record, Where
 
 PARTITION = 0
 POLL_S = 0.05
@@ -24,10 +24,6 @@ _LETTERS = (
 )
 _AFTER = _LETTERS + "WHERE letter_id > ? ORDER BY letter_id LIMIT ?"
 _BY_ID = _LETTERS + "WHERE letter_id = ?"
-_OF_EVENT = (
-    _LETTERS + "WHERE tenant = ? AND student_id = ? AND event_id = ? AND redriven IS NULL "
-    "ORDER BY letter_id DESC LIMIT 1"
-)
 _BURY = (
     "INSERT OR IGNORE INTO dead_letters (topic, part, position, tenant, key, value, headers, received, student_id, "
     "event_id, code, message, attempts, at, redriven, letter_id) "
@@ -64,8 +60,8 @@ class SqliteLog:
     async def committed(self) -> dict[int, int]:
         return {PARTITION: self._database.read("SELECT committed FROM log")[0][0]}
 
-    async def batches(self, starts: Mapping[int, int]) -> AsyncIterator[Batch | None]:
-        start, waited = starts.get(PARTITION, 0), 0.0
+    async def batches(self, where: Where) -> AsyncIterator[Batch | None]:
+        start, waited = (await where(await self.committed()))[PARTITION], 0.0
         while True:
             self._appended.clear()
             past = (await self.ends())[PARTITION]
@@ -113,9 +109,6 @@ class SqliteLog:
 
     async def dead_letter(self, letter_id: int) -> DeadLetter | None:
         return next(map(_letter, self._database.read(_BY_ID, (letter_id,))), None)
-
-    async def dead_letter_of(self, tenant: str, student_id: str, event_id: str) -> DeadLetter | None:
-        return next(map(_letter, self._database.read(_OF_EVENT, (tenant, student_id, event_id))), None)
 
     async def redrive(self, letter_id: int, at: Micros) -> Position | None:
         def write(connection: sqlite3.Connection) -> int | None:

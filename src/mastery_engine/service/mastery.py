@@ -223,9 +223,9 @@ class Mastery:
                 seen.may_be_cold(known_by) and holds((await self.store.load_cold([key]))[0], known_by)
             ):
                 return EventStatus(event_id, "processed")
-        letter = await self.log.dead_letter_of(caller.tenant, student_id, event_id)
-        if letter is not None:
-            return EventStatus(event_id, "dead_lettered", Problem(letter.code, letter.message))
+        refusal = await self.store.refusal(key, event_id)
+        if refusal is not None:
+            return EventStatus(event_id, "dead_lettered", Problem(refusal.code, refusal.message))
         return EventStatus(event_id, "not_processed")
 
     def check_act(self, caller: Caller, act: Act, call: str) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import Student, StudentKey
+from mastery_engine.errors import FellBack
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -31,6 +32,26 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     version: int
     student: Student | None
     cold: IdsByDay | None = None
+
+
+class Marks(msgspec.Struct, frozen=True):
+    """For each partition of a log, the offset below which the documents hold everything.
+
+    ``life`` tells one life of the store's servers from another: with another life, writes may be gone.
+    """
+
+    offsets: dict[int, int]
+    life: str = ""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why an event is among the dead letters, for whoever asks what became of it."""
+
+    key: StudentKey
+    event_id: str
+    code: str
+    message: str
+    at: Micros
 
 
 class AuditRecord(msgspec.Struct, frozen=True, gc=False):
@@ -84,12 +105,24 @@ class Store(Protocol):
         """Write each change whose version is still the store's; False for each that lost. Keys do not repeat."""
         ...
 
-    async def marks(self, log_id: str) -> dict[int, int]:
-        """For each partition of a log, the offset below which the documents hold everything."""
+    async def marks(self, log_id: str) -> Marks:
+        """The marks of a log, to be read before a batch is folded."""
         ...
 
-    async def set_marks(self, log_id: str, marks: Mapping[int, int]) -> None:
-        """Move the marks; to be called after the documents are committed."""
+    async def move_marks(self, log_id: str, starts: Mapping[int, int], ends: Mapping[int, int], life: str) -> None:
+        """Move the marks from ``starts`` to ``ends``; to be called after the documents are committed.
+
+        Raises FellBack, and moves nothing, where a mark is below its start or the store's life is another than
+        ``life``: what was committed meanwhile may be gone. A mark never moves back.
+        """
+        ...
+
+    async def note_refusals(self, refusals: Sequence[Refusal]) -> None:
+        """Keep why events were dead-lettered, for ``refusal``."""
+        ...
+
+    async def refusal(self, key: StudentKey, event_id: str) -> Refusal | None:
+        """Why an event was dead-lettered, the last time."""
         ...
 
     def students(self) -> AsyncIterator[StudentKey]:
@@ -119,7 +152,7 @@ class Store(Protocol):
         ...
 
     async def purge(self, before: Micros) -> int:
-        """Remove audit records and batches from before a moment; how many there were."""
+        """Remove audit records, batches and refusals from before a moment; how many there were."""
         ...
 
     async def ping(self) -> None:
@@ -127,3 +160,13 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+def check_marks(known: Mapping[int, int], starts: Mapping[int, int]) -> None:
+    """Raises FellBack where a mark is below the start of what was folded on top of it."""
+    for partition, start in starts.items():
+        if known.get(partition, 0) < start:
+            raise FellBack(
+                f"The store holds partition {partition} up to {known.get(partition, 0)} only, not {start}: "
+                "it is filled again from the log."
+            )

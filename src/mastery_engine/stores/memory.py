@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held
+from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held, Marks, Refusal, check_marks
 
 
 class MemoryStore:
@@ -15,6 +15,7 @@ class MemoryStore:
         self._documents: dict[StudentKey, tuple[int, bytes]] = {}
         self._cold: dict[StudentKey, bytes] = {}
         self._marks: dict[str, dict[int, int]] = {}
+        self._refusals: dict[tuple[StudentKey, str], Refusal] = {}
         self._audit: list[AuditRecord] = []
         self._batches: dict[tuple[str, str], BatchJob] = {}
 
@@ -41,11 +42,20 @@ class MemoryStore:
             self._cold[change.key] = pack_ids(change.cold)
         return True
 
-    async def marks(self, log_id: str) -> dict[int, int]:
-        return dict(self._marks.get(log_id, {}))
+    async def marks(self, log_id: str) -> Marks:
+        return Marks(dict(self._marks.get(log_id, {})))
 
-    async def set_marks(self, log_id: str, marks: Mapping[int, int]) -> None:
-        self._marks[log_id] = {**self._marks.get(log_id, {}), **marks}
+    async def move_marks(self, log_id: str, starts: Mapping[int, int], ends: Mapping[int, int], life: str) -> None:
+        del life  # this store does not come back without its last writes
+        known = self._marks.setdefault(log_id, {})
+        check_marks(known, starts)
+        known |= {partition: max(known.get(partition, 0), end) for partition, end in ends.items()}
+
+    async def note_refusals(self, refusals: Sequence[Refusal]) -> None:
+        self._refusals |= {(refusal.key, refusal.event_id): refusal for refusal in refusals}
+
+    async def refusal(self, key: StudentKey, event_id: str) -> Refusal | None:
+        return self._refusals.get((key, event_id))
 
     async def students(self) -> AsyncIterator[StudentKey]:
         for key in list(self._documents):
@@ -74,8 +84,10 @@ class MemoryStore:
     async def purge(self, before: Micros) -> int:
         audit = [record for record in self._audit if record.at >= before]
         batches = {place: job for place, job in self._batches.items() if job.created >= before}
+        refusals = {place: refusal for place, refusal in self._refusals.items() if refusal.at >= before}
         removed = len(self._audit) - len(audit) + len(self._batches) - len(batches)
-        self._audit, self._batches = audit, batches
+        removed += len(self._refusals) - len(refusals)
+        self._audit, self._batches, self._refusals = audit, batches, refusals
         return removed
 
     async def ping(self) -> None:

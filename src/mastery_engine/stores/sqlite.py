@@ -9,7 +9,7 @@ from mastery_engine.database import Database
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held
+from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held, Marks, Refusal, check_marks
 
 _LOAD_ONE = "SELECT tenant, student_id, version, body FROM documents WHERE tenant = ? AND student_id = ?"
 _LOAD = (
@@ -22,6 +22,11 @@ _LOAD_COLD = (
     "FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS student_id FROM json_each(?)) "
     "JOIN cold_ids USING (tenant, student_id)"
 )
+_MARKS = "SELECT part, next_offset FROM marks WHERE log_id = ?"
+_MOVE_MARK = (
+    "INSERT INTO marks VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = max(next_offset, excluded.next_offset)"
+)
+_REFUSAL = "SELECT code, message, at FROM refusals WHERE tenant = ? AND student_id = ? AND event_id = ?"
 _PUT_AUDIT = (
     "INSERT INTO audit (at, tenant, subject, role, call, student_id, allowed, address, request_id) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -74,12 +79,26 @@ class SqliteStore:
         ]
         return await self._database.write(lambda connection: [_write(connection, *row) for row in rows])
 
-    async def marks(self, log_id: str) -> dict[int, int]:
-        return dict(self._database.read("SELECT part, next_offset FROM marks WHERE log_id = ?", (log_id,)))
+    async def marks(self, log_id: str) -> Marks:
+        return Marks(dict(self._database.read(_MARKS, (log_id,))))
 
-    async def set_marks(self, log_id: str, marks: Mapping[int, int]) -> None:
-        rows = [(log_id, partition, offset) for partition, offset in marks.items()]
-        await self._database.put("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", rows)
+    async def move_marks(self, log_id: str, starts: Mapping[int, int], ends: Mapping[int, int], life: str) -> None:
+        del life  # this store does not come back without its last writes
+        rows = [(log_id, partition, end) for partition, end in ends.items()]
+
+        def write(connection: sqlite3.Connection) -> None:
+            check_marks(dict(connection.execute(_MARKS, (log_id,)).fetchall()), starts)
+            connection.executemany(_MOVE_MARK, rows)
+
+        await self._database.write(write)
+
+    async def note_refusals(self, refusals: Sequence[Refusal]) -> None:
+        rows = [(*refusal.key, refusal.event_id, refusal.code, refusal.message, refusal.at) for refusal in refusals]
+        await self._database.put("INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    async def refusal(self, key: StudentKey, event_id: str) -> Refusal | None:
+        rows = self._database.read(_REFUSAL, (*key, event_id))
+        return Refusal(key, event_id, *rows[0]) if rows else None
 
     async def students(self) -> AsyncIterator[StudentKey]:
         last = StudentKey("", "")
@@ -124,7 +143,9 @@ class SqliteStore:
     async def purge(self, before: Micros) -> int:
         def write(connection: sqlite3.Connection) -> int:
             audit = connection.execute("DELETE FROM audit WHERE at < ?", (before,)).rowcount
-            return audit + connection.execute("DELETE FROM batches WHERE created < ?", (before,)).rowcount
+            batches = connection.execute("DELETE FROM batches WHERE created < ?", (before,)).rowcount
+            refusals = connection.execute("DELETE FROM refusals WHERE at < ?", (before,)).rowcount
+            return audit + batches + refusals
 
         return await self._database.write(write)
 

@@ -6,13 +6,17 @@ hold, and hand out again the results that had not gone out.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from mastery_engine.domain.events import Logged, check_times, decode, peek
+from mastery_engine.domain.cloudevents import unwrap
+from mastery_engine.domain.events import Logged, check_event_id, check_tenant, check_times, decode, is_tenant, peek
+from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.results import Result, event_type
-from mastery_engine.errors import InvalidInput, MasteryError, Unavailable
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.logs.base import Batch, DeadLetter, Record
 from mastery_engine.service import Mastery
+from mastery_engine.stores.base import Refusal, check_marks
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +31,8 @@ class Worker:
     def __init__(self, mastery: Mastery) -> None:
         self._mastery = mastery
         self._stopping = asyncio.Event()
-        self._published_before: Mapping[int, int] = {}
+        self._published_before: dict[int, int] = {}
+        self._looked: Micros = 0
 
     def stop(self) -> None:
         """Finish the batch under way, then return from ``run``."""
@@ -59,38 +64,42 @@ class Worker:
             return
 
     async def _work_from_where_we_are(self, until: Mapping[int, int] | None) -> bool:
-        """Work from the earlier of what the store holds and what has been published; True once ``until`` is reached."""
-        log, store = self._mastery.log, self._mastery.store
+        """Work from where the store and the results are; True once stopped, or once ``until`` is reached.
+
+        Raises Unavailable; what was read and not committed is to be read again then.
+        """
+        log = self._mastery.log
         log_id = await log.log_id()
-        marks, self._published_before = await store.marks(log_id), await log.committed()
-        starts = {
-            partition: min(marks.get(partition, 0), offset) for partition, offset in self._published_before.items()
-        }
-        reached = dict(starts)
-        if _is_done(reached, until):
-            return True
-        async for batch in log.batches(starts):
+        reached: dict[int, int] = {}
+
+        async def where(committed: Mapping[int, int]) -> Mapping[int, int]:
+            marks = (await self._mastery.store.marks(log_id)).offsets
+            starts = {partition: min(marks.get(partition, 0), offset) for partition, offset in committed.items()}
+            _check_ahead(marks, await log.ends())
+            self._published_before |= committed
+            reached.update(starts)
+            return starts
+
+        async for batch in log.batches(where):
             if batch is not None:
                 await self.work(log_id, batch)
                 reached |= batch.ends
             await self._look_after(reached)
-            if self._stopping.is_set() or _is_done(reached, until):
+            if self._stopping.is_set() or (until is not None and _is_reached(until, reached)):
                 return True
         return True
 
     async def work(self, log_id: str, batch: Batch) -> None:
         """Fold one batch, publish, commit. Raises Unavailable; then the batch is to be read again."""
         log, store = self._mastery.log, self._mastery.store
+        marks = await store.marks(log_id)
+        check_marks(marks.offsets, batch.starts)
         events, letters = self._read(batch)
         folded = await self._mastery.folding.fold(events, settled=batch.starts)
         records = {(record.partition, record.offset): record for record in batch.records}
-        for one, error in folded.failed:
-            letters.append(self._letter(records[one.partition, one.offset], error))
-        if letters:
-            await log.bury(letters)
-            for letter in letters:
-                self._mastery.metrics.dead_letters.labels(letter.code).inc()
-        await store.set_marks(log_id, batch.ends)
+        letters += [self._letter(records[one.partition, one.offset], error) for one, error in folded.failed]
+        await self._bury(letters)
+        await store.move_marks(log_id, batch.starts, batch.ends, marks.life)
         results: list[Result] = [
             pending.result
             for student in folded.students.values()
@@ -104,6 +113,27 @@ class Worker:
         await log.commit(
             {partition: max(end, self._published_before.get(partition, 0)) for partition, end in batch.ends.items()}
         )
+
+    async def _bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Dead-letter what cannot be processed, and keep why for whoever asks about the event."""
+        if not letters:
+            return
+        await self._mastery.log.bury(letters)
+        await self._mastery.store.note_refusals(
+            [
+                Refusal(
+                    StudentKey(letter.tenant, letter.student_id),
+                    letter.event_id,
+                    letter.code,
+                    letter.message,
+                    letter.at,
+                )
+                for letter in letters
+                if letter.student_id is not None and letter.event_id is not None and is_tenant(letter.tenant)
+            ]
+        )
+        for letter in letters:
+            self._mastery.metrics.dead_letters.labels(letter.code).inc()
 
     def _is_due(self, partition: int, offset: int, batch: Batch) -> bool:
         """Whether a result belongs to this batch, and is not of a time whose results went out before."""
@@ -120,7 +150,10 @@ class Worker:
                 if record.value is None:
                     raise InvalidInput("The record has no value.")
                 event = decode(
-                    record.value, received=record.received, tenant=record.tenant, event_id=record.event_id or None
+                    unwrap(record.value)[0],
+                    received=record.received,
+                    tenant=check_tenant(record.tenant),
+                    event_id=check_event_id(record.event_id),
                 )
                 check_times(event, retention_days=retention_days)
             except InvalidInput as error:
@@ -130,7 +163,7 @@ class Worker:
         return events, letters
 
     def _letter(self, record: Record, error: Exception) -> DeadLetter:
-        student_id, event_id = peek(record.value)
+        student_id, event_id = peek(None if record.value is None else unwrap(record.value)[0])
         code, message = MasteryError.code, f"The fold failed: {error}"
         if isinstance(error, MasteryError):
             code, message = error.code, error.message
@@ -155,11 +188,28 @@ class Worker:
         )
 
     async def _look_after(self, reached: Mapping[int, int]) -> None:
+        """Once a second: say how much waits, and see whether the store still holds what it held."""
+        now = self._mastery.clock()
+        if now - self._looked < SECOND:
+            return
+        self._looked = now
+        log = self._mastery.log
+        check_marks((await self._mastery.store.marks(await log.log_id())).offsets, reached)
         ends = await self._mastery.log.ends()
         self._mastery.metrics.queue_depth.set(
             sum(max(end - reached.get(partition, 0), 0) for partition, end in ends.items())
         )
 
 
-def _is_done(reached: Mapping[int, int], until: Mapping[int, int] | None) -> bool:
-    return until is not None and all(reached.get(partition, 0) >= end for partition, end in until.items())
+def _is_reached(until: Mapping[int, int], reached: Mapping[int, int]) -> bool:
+    return all(reached.get(partition, 0) >= end for partition, end in until.items())
+
+
+def _check_ahead(marks: Mapping[int, int], ends: Mapping[int, int]) -> None:
+    """Raises StartRefused where the store holds more than the log: it was filled from another log, or one cut short."""
+    for partition, mark in marks.items():
+        if mark > ends.get(partition, 0):
+            raise StartRefused(
+                f"The store holds partition {partition} up to {mark}, and the log ends at {ends.get(partition, 0)}: "
+                "the log has lost records. Restore it, or run mastery-engine replay to fill the store from the rest."
+            )

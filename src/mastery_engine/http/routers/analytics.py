@@ -16,7 +16,7 @@ from mastery_engine.service import Mastery
 router = APIRouter(route_class=Face, tags=["analytics"], prefix="/analytics")
 
 
-@router.post("/mastery-history", openapi_extra=answers(MasteryHistory))
+@router.post("/mastery-history", openapi_extra=answers(MasteryHistory, also="text/csv"))
 async def mastery_history(
     caller: Authenticated,
     request: Request,

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 
 from mastery_engine.answers import EventStatus, IngestAnswer, Receipt
-from mastery_engine.domain.events import EVENT_ID, Envelope
+from mastery_engine.domain.events import EVENT_ID, Envelope, peek
 from mastery_engine.errors import InvalidInput
 from mastery_engine.http.bodies import Rows, StudentId, read_rows
-from mastery_engine.http.face import Authenticated, Face, idempotency_key, json_body
+from mastery_engine.http.face import Authenticated, Face, idempotency_key, json_body, note_student
 from mastery_engine.http.openapi import answers, takes
 from mastery_engine.service import Mastery
 
@@ -19,7 +19,9 @@ router = APIRouter(route_class=Face, tags=["events"])
 async def ingest(caller: Authenticated, request: Request) -> Receipt:
     """Take one event; it is durable once this answers."""
     mastery: Mastery = request.app.state.mastery
-    answer = await mastery.ingest(caller, [await json_body(request)], idempotency_key(request))
+    body = await json_body(request)
+    note_student(request, peek(body)[0])
+    answer = await mastery.ingest(caller, [body], idempotency_key(request))
     (receipt,) = answer.results
     if receipt.error is not None:
         raise InvalidInput(receipt.error.message, field=receipt.error.field)

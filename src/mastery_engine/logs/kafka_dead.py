@@ -1,0 +1,112 @@
+"""Dead letters on Kafka: the record as it came, with why and from where in ``dlq.*`` headers; read back for people."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+
+from mastery_engine.domain.events import DEFAULT_TENANT, peek
+from mastery_engine.domain.moments import Micros, moment_of, rfc3339
+from mastery_engine.errors import Unavailable
+from mastery_engine.logs.base import DeadLetter
+from mastery_engine.logs.kafka_settings import KafkaSettings
+from mastery_engine.logs.topics import DEAD_LETTERS_TOPIC
+
+ANSWER_S = 10.0
+PER_PARTITION = 10**12
+REDRIVEN = "dlq.redriven"
+
+
+def headers_of(one: Message) -> dict[str, str]:
+    """A record's headers as text."""
+    found: Any = one.headers() or ()
+    return {name: (value or b"").decode(errors="replace") for name, value in found}
+
+
+def letter_headers(letter: DeadLetter) -> dict[str, str]:
+    """The record's own headers, and ours; values are text."""
+    return letter.headers | {
+        "dlq.topic": letter.topic,
+        "dlq.partition": str(letter.partition),
+        "dlq.offset": str(letter.offset),
+        "dlq.code": letter.code,
+        "dlq.message": letter.message,
+        "dlq.attempts": str(letter.attempts),
+        "dlq.at": rfc3339(letter.at),
+        "event_id": letter.event_id or "",
+    }
+
+
+class DeadLetters:
+    """Reads the whole topic, which is short where things are well."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+
+    def all(self) -> list[DeadLetter]:
+        """All dead letters by ``letter_id``, those that were redriven too. Raises Unavailable."""
+        consumer = Consumer(self._settings.client(**{"group.id": "mastery-engine-dlq", "enable.auto.commit": False}))
+        try:
+            messages = self._messages(consumer)
+        except KafkaException as error:
+            raise Unavailable(f"Kafka is away ({error.args[0]}).") from error
+        finally:
+            consumer.close()
+        redriven: dict[int, Micros] = {}
+        letters: list[DeadLetter] = []
+        for one in messages:
+            headers = headers_of(one)
+            if REDRIVEN in headers:
+                redriven[int(headers[REDRIVEN])] = _moment(headers["dlq.at"])
+            elif "dlq.offset" in headers:
+                letters.append(_letter(one, headers))
+        return [
+            msgspec.structs.replace(letter, redriven=redriven.get(letter.letter_id))
+            for letter in sorted(letters, key=lambda letter: letter.letter_id)
+        ]
+
+    def _messages(self, consumer: Consumer) -> list[Message]:
+        known = consumer.list_topics(DEAD_LETTERS_TOPIC, timeout=ANSWER_S).topics[DEAD_LETTERS_TOPIC].partitions
+        left = {}
+        for partition in known:
+            low, high = consumer.get_watermark_offsets(TopicPartition(DEAD_LETTERS_TOPIC, partition), timeout=ANSWER_S)
+            if high > low:
+                left[partition] = high
+        consumer.assign([TopicPartition(DEAD_LETTERS_TOPIC, partition, OFFSET_BEGINNING) for partition in left])
+        found: list[Message] = []
+        while left:
+            for one in consumer.consume(1_000, 1.0):
+                if one.error() is not None:
+                    raise KafkaException(one.error())
+                found.append(one)
+                partition, offset = one.partition() or 0, one.offset() or 0
+                if offset + 1 >= left.get(partition, 0):
+                    left.pop(partition, None)
+        return found
+
+
+def _letter(one: Message, headers: Mapping[str, str]) -> DeadLetter:
+    student_id, event_id = peek(one.value())
+    return DeadLetter(
+        topic=headers["dlq.topic"],
+        partition=int(headers["dlq.partition"]),
+        offset=int(headers["dlq.offset"]),
+        tenant=headers.get("tenant") or DEFAULT_TENANT,
+        key=one.key(),
+        value=one.value(),
+        headers={name: value for name, value in headers.items() if not name.startswith("dlq.")},
+        received=one.timestamp()[1] * 1_000,
+        student_id=student_id,
+        event_id=event_id or headers.get("event_id") or None,
+        code=headers["dlq.code"],
+        message=headers["dlq.message"],
+        attempts=int(headers["dlq.attempts"]),
+        at=_moment(headers["dlq.at"]),
+        letter_id=(one.partition() or 0) * PER_PARTITION + (one.offset() or 0) + 1,
+    )
+
+
+def _moment(text: str) -> Micros:
+    return moment_of(datetime.fromisoformat(text))

@@ -1,0 +1,84 @@
+"""The topics: their names, how the missing ones are made, and what is wrong with those that are there."""
+
+import logging
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
+
+from mastery_engine.domain.moments import DAY
+from mastery_engine.domain.results import EVENTS_TOPIC, RESULTS_TOPIC
+from mastery_engine.errors import StartRefused, Unavailable
+from mastery_engine.logs.kafka_settings import KafkaSettings
+
+logger = logging.getLogger(__name__)
+
+REQUESTS_TOPIC = "mastery.requests"
+DEAD_LETTERS_TOPIC = "mastery.dlq"
+TOPICS = (REQUESTS_TOPIC, RESULTS_TOPIC, EVENTS_TOPIC, DEAD_LETTERS_TOPIC)
+MOST_REPLICAS = 3
+ANSWER_S = 10.0
+
+
+def ensure_topics(settings: KafkaSettings) -> list[str]:
+    """Make the topics that are missing; their names. Existing ones are left as they are, with a warning at odds.
+
+    Raises Unavailable where Kafka does not answer, StartRefused where topics are missing and may not be made.
+    """
+    admin = AdminClient(settings.client())
+    try:
+        cluster = admin.list_topics(timeout=ANSWER_S)
+        missing = [name for name in TOPICS if name not in cluster.topics]
+        if missing and not settings.create_topics:
+            raise StartRefused(
+                f"Kafka has no topics {', '.join(missing)}, and KAFKA_CREATE_TOPICS is false: have them made, or run "
+                "mastery-engine topics create."
+            )
+        replication = settings.replication or min(len(cluster.brokers), MOST_REPLICAS)
+        made = admin.create_topics([_topic(name, settings, replication) for name in missing]) if missing else {}
+        for name, outcome in made.items():
+            _made(name, outcome)
+        _check(admin, [name for name in TOPICS if name not in missing])
+    except KafkaException as error:
+        raise Unavailable(f"Kafka is away ({error.args[0]}).") from error
+    return missing
+
+
+def _made(name: str, outcome: object) -> None:
+    try:
+        outcome.result(ANSWER_S)  # type: ignore[attr-defined]
+    except KafkaException as error:
+        if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+            raise
+        logger.info("another process made %s", name)
+
+
+def _topic(name: str, settings: KafkaSettings, replication: int) -> NewTopic:
+    return NewTopic(
+        name,
+        num_partitions=settings.partitions,
+        replication_factor=replication,
+        config={
+            "retention.ms": str(settings.retention_days * DAY // 1_000),
+            "message.timestamp.type": "LogAppendTime",
+            "min.insync.replicas": str(2 if replication > 2 else 1),
+        },
+    )
+
+
+def _check(admin: AdminClient, names: list[str]) -> None:
+    """Warn where the time of receipt is the sender's word: then a late or wrong clock decides what counts."""
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
+    for resource, outcome in (admin.describe_configs(resources) if resources else {}).items():
+        kind = outcome.result(ANSWER_S)["message.timestamp.type"].value
+        if resource.name == REQUESTS_TOPIC and kind != "LogAppendTime":
+            logger.warning("%s has message.timestamp.type=%s: receipts are as senders say", resource.name, kind)
+
+
+def topic_id(settings: KafkaSettings) -> str:
+    """The id of the requests' topic: one made anew has another, though it has the same name."""
+    admin = AdminClient(settings.client())
+    try:
+        described = admin.describe_topics(TopicCollection([REQUESTS_TOPIC]), request_timeout=ANSWER_S)
+        return str(described[REQUESTS_TOPIC].result(ANSWER_S).topic_id)
+    except KafkaException as error:
+        raise Unavailable(f"Kafka is away ({error.args[0]}).") from error

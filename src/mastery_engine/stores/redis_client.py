@@ -1,0 +1,85 @@
+"""A client for the Redis that ``REDIS_HOST`` names: alone, behind Sentinels, or a Cluster; TLS and password by URL."""
+
+from typing import Any, TypeAlias
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
+
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import ExponentialBackoff
+
+from mastery_engine.errors import StartRefused
+
+Client: TypeAlias = "Redis | RedisCluster"
+
+CONNECT_S = 2.0
+ANSWER_S = 5.0
+MOST_CONNECTIONS = 64
+RETRIES = 2
+
+
+def connect(host: str) -> Client:
+    """The client; it connects when it is first used. Raises StartRefused where the setting cannot be read.
+
+    ``host`` is host:port, or a URL: redis, rediss (TLS), redis+sentinel://…/MASTER, redis+cluster://host:port,host:port.
+    """
+    try:
+        url = urlsplit(host if "://" in host else f"redis://{host}")
+        if url.scheme == "redis+cluster":
+            return _cluster(url)
+        if url.scheme == "redis+sentinel":
+            return _behind_sentinels(url)
+        if url.scheme not in ("redis", "rediss"):
+            raise ValueError(f"{url.scheme} is none of redis, rediss, redis+sentinel, redis+cluster")
+        pool = BlockingConnectionPool.from_url(
+            urlunsplit(url), max_connections=MOST_CONNECTIONS, timeout=ANSWER_S, **_patience()
+        )
+        return Redis.from_pool(pool)
+    except (ValueError, KeyError) as error:
+        raise StartRefused(f"REDIS_HOST cannot be read ({error}): give host:port or a URL.") from error
+
+
+def _patience() -> dict[str, Any]:
+    return {
+        "socket_connect_timeout": CONNECT_S,
+        "socket_timeout": ANSWER_S,
+        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),
+        "health_check_interval": 15,
+    }
+
+
+def _cluster(url: SplitResult) -> RedisCluster:
+    nodes = [ClusterNode(name, port) for name, port in _hosts(url)]
+    return RedisCluster(startup_nodes=nodes, **_identity(url), **_patience())
+
+
+def _behind_sentinels(url: SplitResult) -> Redis:
+    """The master of that name, as the Sentinels know it at each connection; user and password are for it alone."""
+    master = url.path.strip("/").partition("/")[0]
+    if not master:
+        raise ValueError("redis+sentinel://host:port/MASTER needs the master's name")
+    sentinel = Sentinel(_hosts(url), sentinel_kwargs={"socket_timeout": CONNECT_S})  # type: ignore[no-untyped-call]
+    found: Redis = sentinel.master_for(master, max_connections=MOST_CONNECTIONS, **_identity(url), **_patience())
+    return found
+
+
+def _hosts(url: SplitResult) -> list[tuple[str, int]]:
+    hosts = []
+    for one in url.netloc.rpartition("@")[2].split(","):
+        name, _, port = one.rpartition(":")
+        hosts.append((name, int(port)))
+    return hosts
+
+
+def _identity(url: SplitResult) -> dict[str, Any]:
+    """User, password and TLS of a URL; ``?ssl=true&ssl_ca_certs=FILE`` for TLS."""
+    user, _, password = url.netloc.rpartition("@")[0].partition(":")
+    found: dict[str, Any] = {name: value for name, value in parse_qsl(url.query) if name != "ssl"}
+    if dict(parse_qsl(url.query)).get("ssl", "").lower() in ("1", "true", "yes"):
+        found["ssl"] = True
+    if password:
+        found["password"] = unquote(password)
+    if user:
+        found["username"] = unquote(user)
+    return found

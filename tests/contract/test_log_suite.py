@@ -1,0 +1,417 @@
+"""What every log promises, whichever it is: one suite, run over all of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from mastery_engine.database import Database
+from mastery_engine.domain.events import LearningEvent, decode
+from mastery_engine.domain.results import Result, ThresholdReached, Updated, message, result_id
+from mastery_engine.logs.base import Batch, DeadLetter, EventLog, Position, Record
+from mastery_engine.logs.memory import MemoryLog
+from mastery_engine.logs.sqlite import SqliteLog
+from tests.samples import DATA, NOW, envelope, event, helped, raw
+
+SIZE = 4
+
+
+class Opened(NamedTuple):
+    """A log whose batches have four records at most, and what went out on it: all that consumers could see."""
+
+    log: EventLog
+    sent: Callable[[], Awaitable[list[dict[str, Any]]]]
+
+
+@asynccontextmanager
+async def memory(home: Path) -> AsyncIterator[Opened]:
+    log = MemoryLog(batch_size=SIZE)
+
+    async def sent() -> list[dict[str, Any]]:
+        return [msgspec.to_builtins(message(result)) for result in log.published.values()]
+
+    yield Opened(log, sent)
+
+
+@asynccontextmanager
+async def sqlite(home: Path) -> AsyncIterator[Opened]:
+    database = Database(home / "log.db")
+    log = SqliteLog(database, batch_size=SIZE)
+
+    async def sent() -> list[dict[str, Any]]:
+        return [msgspec.json.decode(value) for (value,) in database.read("SELECT value FROM results ORDER BY seq")]
+
+    yield Opened(log, sent)
+    await log.close()
+
+
+Opener = Callable[[Path], AbstractAsyncContextManager[Opened]]
+LOGS: dict[str, Opener] = {"memory": memory, "sqlite": sqlite}
+
+
+@pytest.fixture(params=LOGS)
+async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opened]:
+    async with LOGS[request.param](tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def log(opened: Opened) -> EventLog:
+    return opened.log
+
+
+async def reading(log: EventLog, starts: Mapping[int, int] | None = None) -> AsyncIterator[Batch | None]:
+    """The log's batches from some offsets on; from its beginning where none are given."""
+
+    async def where(committed: Mapping[int, int]) -> Mapping[int, int]:
+        return dict.fromkeys(committed, 0) if starts is None else starts
+
+    async for batch in log.batches(where):
+        yield batch
+
+
+async def read(log: EventLog, starts: Mapping[int, int] | None = None) -> list[Batch]:
+    """All batches up to the log's end."""
+    ends, found = await log.ends(), []
+    reached: dict[int, int] = {}
+    async with asyncio.timeout(10):
+        async for batch in reading(log, starts):
+            if batch is None:
+                break
+            found.append(batch)
+            reached |= batch.ends
+            if all(reached.get(partition, 0) >= end for partition, end in ends.items()):
+                break
+    return found
+
+
+async def records(log: EventLog, starts: Mapping[int, int] | None = None) -> list[Record]:
+    return [record for batch in await read(log, starts) for record in batch.records]
+
+
+def events_of(found: list[Record]) -> list[LearningEvent]:
+    return [decode(record.value or b"", received=record.received, tenant=record.tenant) for record in found]
+
+
+def place(one: Record) -> Position:
+    return Position(one.partition, one.offset)
+
+
+# ---- events in
+
+
+async def test_a_new_log_has_nothing_to_read(log: EventLog) -> None:
+    assert await log.append([]) == []
+    assert await records(log) == []
+    await log.ping()
+
+
+async def test_events_are_read_in_order_as_they_were_appended(log: EventLog) -> None:
+    events = [event(kind, data, f"e-{kind}") for kind, data in DATA.items()]
+    positions = await log.append(events)
+    found = await records(log)
+    assert events_of(found) == events
+    assert [place(record) for record in found] == positions
+    offsets = [position.offset for position in positions]
+    assert offsets == sorted(set(offsets))
+
+
+async def test_a_record_has_its_receipt_tenant_student_and_id(log: EventLog) -> None:
+    sent = decode(raw(envelope("help", {"topic": "größe"}, "e:1")), received=NOW + 17, tenant="school-1")
+    await log.append([sent])
+    (record,) = await records(log)
+    assert (record.received, record.tenant, record.key, record.event_id) == (NOW + 17, "school-1", b"ada", "e:1")
+    assert events_of([record]) == [sent]
+
+
+async def test_repeats_are_records_of_their_own(log: EventLog) -> None:
+    positions = await log.append([helped(), helped()])
+    assert len(set(positions)) == 2
+    assert events_of(await records(log)) == [helped(), helped()]
+
+
+async def test_batches_have_a_size_and_follow_each_other(log: EventLog) -> None:
+    await log.append([helped(f"e{n}") for n in range(2 * SIZE + 1)])
+    batches = await read(log)
+    assert all(len(batch.records) <= SIZE for batch in batches)
+    reached: dict[int, int] = {}
+    for batch in batches:
+        for partition, start in batch.starts.items():
+            assert start == reached.get(partition, 0)
+        for record in batch.records:
+            assert batch.starts[record.partition] <= record.offset < batch.ends[record.partition]
+        reached |= batch.ends
+    assert reached == await log.ends()
+
+
+async def test_the_log_is_read_again_from_any_offset(log: EventLog) -> None:
+    positions = await log.append([helped(f"e{n}") for n in range(7)])
+    everything = await records(log)
+    for position in positions:
+        again = await records(log, {position.partition: position.offset})
+        assert again == [one for one in everything if one.offset >= position.offset]
+    assert await records(log, await log.ends()) == []
+
+
+async def test_the_reader_is_told_what_is_committed(log: EventLog) -> None:
+    await log.append([helped(f"e{n}") for n in range(3)])
+    ends = await log.ends()
+    await log.commit(ends)
+    told: list[dict[int, int]] = []
+
+    async def where(committed: Mapping[int, int]) -> Mapping[int, int]:
+        told.append(dict(committed))
+        return committed
+
+    batches = log.batches(where)
+    async with asyncio.timeout(5):
+        assert await anext(batches) is None
+    assert told == [ends]
+
+
+async def test_many_writers_at_once_get_a_position_each(log: EventLog) -> None:
+    calls = [[helped(f"e-{call}-{n}", student_id=f"s-{call % 3}") for n in range(5)] for call in range(40)]
+    appended = await asyncio.gather(*[log.append(events) for events in calls])
+    where = {position: one for events, positions in zip(calls, appended, strict=True)
+             for one, position in zip(events, positions, strict=True)}  # fmt: skip
+    assert len(where) == 200
+    found = await records(log)
+    assert {place(record): one for record, one in zip(found, events_of(found), strict=True)} == where
+    for positions in appended:  # the events of one call keep their order
+        assert [position.offset for position in positions] == sorted(position.offset for position in positions)
+
+
+async def test_a_call_may_have_thousands_of_events(log: EventLog) -> None:
+    events = [helped(f"e{n}", metadata={"cohort_id": "c" * 100, "note": "ü" * 200}) for n in range(2_000)]
+    positions = await log.append(events)
+    assert len(set(positions)) == 2_000
+    assert events_of(await records(log)) == events
+
+
+async def test_an_idle_reader_says_so_and_wakes_when_something_comes(log: EventLog) -> None:
+    batches = reading(log)
+    async with asyncio.timeout(10):
+        while await anext(batches) is not None:
+            pass
+        waiting = asyncio.ensure_future(anext(batches))
+        for _ in range(3):
+            await asyncio.sleep(0.02)
+            if waiting.done() and waiting.result() is None:
+                waiting = asyncio.ensure_future(anext(batches))
+        await log.append([helped()])
+        appended = monotonic()
+        while (batch := await waiting) is None:
+            waiting = asyncio.ensure_future(anext(batches))
+    assert events_of(list(batch.records)) == [helped()]
+    assert monotonic() - appended < 1.0
+
+
+async def test_two_readers_both_read_everything(log: EventLog) -> None:
+    await log.append([helped(f"e{n}") for n in range(9)])
+    ours, theirs = await asyncio.gather(records(log), records(log))
+    assert ours == theirs
+    assert len(ours) == 9
+
+
+async def test_a_log_has_a_name_of_its_own(opened: Opened, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    kind = request.node.callspec.params["opened"]
+    async with LOGS[kind](tmp_path / "other") as other:
+        assert await opened.log.log_id() == await opened.log.log_id() != ""
+        assert await other.log.log_id() != await opened.log.log_id()
+
+
+async def test_what_is_committed_is_kept_until_it_moves(log: EventLog) -> None:
+    assert set((await log.committed()).values()) == {0}
+    await log.append([helped(f"e{n}") for n in range(9)])
+    for number in (5, 9):
+        await log.commit(dict.fromkeys(await log.committed(), number))
+        assert set((await log.committed()).values()) == {number}
+    assert len(await records(log)) == 9
+
+
+# ---- results out
+
+
+def updated(event_id: str = "e-1", score: float = 0.5, at: int = NOW, tenant: str = "default") -> Updated:
+    return Updated(tenant, "ada", at, ("e-0", event_id), score, 0.0, "developing", (0.5, None, 0.5, 0.5), 0.7)
+
+
+def reached(event_id: str = "e-1") -> ThresholdReached:
+    return ThresholdReached("default", "ada", NOW, (event_id,), "developing", "beginner", 0.5, 0.0)
+
+
+async def test_results_go_out_as_they_are(opened: Opened) -> None:
+    results: list[Result] = [updated(), reached(), updated("e-2"), updated(tenant="school-1")]
+    await opened.log.publish([])
+    await opened.log.publish(results)
+    expected = [msgspec.json.decode(msgspec.json.encode(message(result))) for result in results]
+    found = [msgspec.json.decode(msgspec.json.encode(one)) for one in await opened.sent()]
+    assert found == expected
+
+
+async def test_a_result_that_went_out_goes_out_no_second_time(opened: Opened) -> None:
+    await opened.log.publish([updated(score=0.5)])
+    await opened.log.publish([reached(), updated(score=0.9), reached()])
+    assert [one["event_id"] for one in await opened.sent()] == [result_id(updated()), result_id(reached())]
+    assert (await opened.sent())[0]["mastery_score"] == 0.5
+
+
+# ---- dead letters
+
+
+def letter(offset: int = 0, **more: Any) -> DeadLetter:
+    fields: dict[str, Any] = {
+        "topic": "mastery.requests",
+        "partition": 0,
+        "offset": offset,
+        "tenant": "default",
+        "key": b"ada",
+        "value": b'{"event_id": "e-1"',
+        "headers": {},
+        "received": NOW,
+        "student_id": "ada",
+        "event_id": "e-1",
+        "code": "VALIDATION_ERROR",
+        "message": "größer",
+        "attempts": 1,
+        "at": NOW + 1,
+    }
+    return DeadLetter(**{**fields, **more})
+
+
+def without_id(found: list[DeadLetter]) -> list[DeadLetter]:
+    return [msgspec.structs.replace(one, letter_id=0) for one in found]
+
+
+async def test_a_dead_letter_is_kept_as_it_came(log: EventLog) -> None:
+    letters = [
+        letter(3),
+        letter(1, key=None, value=None, student_id=None, event_id=None),
+        letter(2, key=b"\xff\x00", value=bytes(range(256)) * 4_000, headers={"trace": "größe", "": ""}, attempts=7),
+    ]
+    assert await log.dead_letters() == []
+    await log.bury([])
+    await log.bury(letters)
+    found = await log.dead_letters()
+    assert without_id(found) == letters
+    ids = [one.letter_id for one in found]
+    assert ids == sorted(set(ids))
+    for one in found:
+        assert await log.dead_letter(one.letter_id) == one
+    assert await log.dead_letter(max(ids) + 1) is None
+
+
+async def test_the_same_position_is_buried_once(log: EventLog) -> None:
+    await log.bury([letter(1), letter(1, message="again")])
+    await log.bury([letter(1, message="and again"), letter(2)])
+    await log.bury([letter(1, partition=1), letter(1, topic="other")])
+    found = [(one.topic, one.partition, one.offset, one.message) for one in await log.dead_letters()]
+    assert found == [
+        ("mastery.requests", 0, 1, "größer"),
+        ("mastery.requests", 0, 2, "größer"),
+        ("mastery.requests", 1, 1, "größer"),
+        ("other", 0, 1, "größer"),
+    ]
+
+
+async def test_dead_letters_come_in_pages(log: EventLog) -> None:
+    await log.bury([letter(n) for n in range(25)])
+    found, after = [], 0
+    while page := await log.dead_letters(after=after, limit=10):
+        assert len(page) <= 10
+        found += page
+        after = page[-1].letter_id
+    assert [one.offset for one in found] == list(range(25))
+
+
+async def test_a_letter_is_redriven_once_as_it_was(log: EventLog) -> None:
+    await log.append([helped("before")])
+    await log.bury([letter(0, tenant="school-1", value=raw(envelope("help", {"topic": "x"}, "e-1")), received=NOW - 5)])
+    (one,) = await log.dead_letters()
+    position = await log.redrive(one.letter_id, NOW + 99)
+    assert position is not None
+    *_, last = await records(log)
+    assert place(last) == position
+    assert (last.value, last.key, last.received) == (one.value, b"ada", NOW - 5)
+    assert (last.tenant, last.event_id) == ("school-1", "e-1")
+    kept = await log.dead_letter(one.letter_id)
+    assert kept == msgspec.structs.replace(one, redriven=NOW + 99)
+    assert await log.redrive(one.letter_id, NOW + 100) is None
+    assert await log.redrive(one.letter_id + 1, NOW) is None
+    assert len(await records(log)) == 2
+    assert await log.dead_letter(one.letter_id) == kept
+
+
+async def test_a_null_value_without_an_id_can_be_redriven(log: EventLog) -> None:
+    await log.bury([letter(0, key=None, value=None, student_id=None, event_id=None)])
+    (one,) = await log.dead_letters()
+    assert await log.redrive(one.letter_id, NOW) is not None
+    (record,) = await records(log)
+    assert (record.key, record.value, record.event_id) == (None, None, "")
+
+
+async def test_of_two_that_redrive_at_once_one_does(log: EventLog) -> None:
+    await log.bury([letter()])
+    (one,) = await log.dead_letters()
+    done = await asyncio.gather(*[log.redrive(one.letter_id, NOW + n) for n in range(5)])
+    assert sum(position is not None for position in done) == 1
+    assert len(await records(log)) == 1
+
+
+async def test_a_redrive_wakes_an_idle_reader(log: EventLog) -> None:
+    await log.bury([letter()])
+    batches = reading(log)
+    async with asyncio.timeout(10):
+        while await anext(batches) is not None:
+            pass
+        waiting = asyncio.ensure_future(anext(batches))
+        await log.redrive((await log.dead_letters())[0].letter_id, NOW)
+        while (batch := await waiting) is None:
+            waiting = asyncio.ensure_future(anext(batches))
+    assert len(batch.records) == 1
+
+
+# ---- the purge
+
+
+async def test_a_purge_takes_what_is_old_and_was_worked(opened: Opened) -> None:
+    log = opened.log
+    positions = await log.append([helped(f"e{n}", at=NOW + n, received=NOW + n) for n in (-3, -2, -1, 0, 1)])
+    await log.commit({positions[2].partition: positions[2].offset})  # the third is still to be worked
+    await log.publish([updated("old", at=NOW - 1), updated("new", at=NOW)])
+    await log.bury([letter(0, received=NOW - 1), letter(1, received=NOW)])
+    assert await log.purge(NOW) == 2 + 1 + 1
+    assert [record.received - NOW for record in await records(log)] == [-1, 0, 1]
+    assert [one["caused_by"][-1] for one in await opened.sent()] == ["new"]
+    assert [one.offset for one in await log.dead_letters()] == [1]
+    assert await log.purge(NOW) == 0
+
+
+async def test_positions_and_numbers_are_not_given_twice(log: EventLog) -> None:
+    positions = await log.append([helped(f"e{n}") for n in range(3)])
+    await log.bury([letter(n) for n in range(3)])
+    old = [one.letter_id for one in await log.dead_letters()]
+    await log.commit(await log.ends())
+    assert await log.purge(NOW + 1) == 6
+    (position,) = await log.append([helped("new", at=NOW + 1, received=NOW + 1)])
+    assert position.offset > max(one.offset for one in positions)
+    await log.bury([letter(9)])
+    assert (await log.dead_letters())[0].letter_id > max(old)
+
+
+async def test_who_reads_over_a_purged_part_gets_to_the_end(log: EventLog) -> None:
+    """As a replay does: it waits for the end that the log had, though nothing may be left of it."""
+    await log.append([helped(f"e{n}") for n in range(2 * SIZE)])
+    await log.commit(await log.ends())
+    await log.purge(NOW + 1)
+    batches = await read(log)
+    assert [record for batch in batches for record in batch.records] == []
+    assert batches[-1].ends == await log.ends()
+    await log.append([helped("new", at=NOW + 1, received=NOW + 1)])
+    assert [record.event_id for record in await records(log)] == ["new"]
