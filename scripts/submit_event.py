@@ -10,16 +10,13 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from mastery_engine.domain.events import decode
-from mastery_engine.domain.kinds import ALIASES, KINDS
-from mastery_engine.errors import MasteryError
-from mastery_engine.settings import Settings, settings_from
-from mastery_engine.wiring import kafka_settings, system_clock, tokens
+if TYPE_CHECKING:
+    from mastery_engine.settings import Settings
 
 TOPIC = "mastery.requests"
 PATIENCE_S = 15.0
@@ -49,6 +46,12 @@ class NotTaken(Exception):
 
 
 def main() -> None:
+    from mastery_engine.domain.events import decode
+    from mastery_engine.domain.kinds import ALIASES
+    from mastery_engine.errors import MasteryError
+    from mastery_engine.settings import settings_from
+    from mastery_engine.wiring import system_clock
+
     given = arguments()
     event = {
         "event_id": given.id or str(uuid4()),
@@ -71,6 +74,8 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
+    from mastery_engine.domain.kinds import ALIASES, KINDS
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--type", required=True, choices=[*KINDS, *ALIASES], metavar="TYPE", help="what happened")
     parser.add_argument("--student", required=True, metavar="ID", help="whose event it is")
@@ -81,8 +86,10 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def over_http(body: bytes, url: str, tenant: str, settings: Settings) -> str:
+def over_http(body: bytes, url: str, tenant: str, settings: "Settings") -> str:
     """The service's answer. Raises NotTaken."""
+    from mastery_engine.wiring import tokens
+
     token = tokens(settings).make(subject="submit-event", role="service", tenant=tenant)
     request = urllib.request.Request(
         f"{url.rstrip('/')}/mastery/ingest",
@@ -95,12 +102,15 @@ def over_http(body: bytes, url: str, tenant: str, settings: Settings) -> str:
     except urllib.error.HTTPError as error:
         raise NotTaken(f"the service answered {error.code}: {error.read().decode()}") from error
     except (OSError, ValueError) as error:
-        raise NotTaken(f"no service answers at {url} ({error}); `make run` starts one.") from error
+        reason = getattr(error, "reason", error)
+        raise NotTaken(f"no service answers at {url} ({reason}); `make run` starts one.") from error
 
 
-def to_kafka(body: bytes, student_id: str, tenant: str, settings: Settings) -> str:
+def to_kafka(body: bytes, student_id: str, tenant: str, settings: "Settings") -> str:
     """Where Kafka keeps the event. Raises NotTaken."""
     from confluent_kafka import KafkaException, Producer
+
+    from mastery_engine.wiring import kafka_settings
 
     failures: list[str] = []
     places: list[str] = []

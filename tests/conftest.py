@@ -44,7 +44,7 @@ NOTED = pytest.StashKey[RealServers]()
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("fast", deadline=None, max_examples=40)
-    settings.register_profile("thorough", deadline=None, max_examples=2_000)
+    settings.register_profile("thorough", deadline=None, max_examples=500)
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
     config.stash[NOTED] = RealServers()
 

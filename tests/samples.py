@@ -57,7 +57,7 @@ def when(at: Micros) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
 
 
-def envelope(kind: str, data: dict[str, Any], event_id: str = "e-1", **others: Any) -> dict[str, Any]:
+def envelope(kind: str, data: dict[str, Any], event_id: Any = "e-1", **others: Any) -> dict[str, Any]:
     """An event as it is sent; ``at`` is its time in microseconds, now where left out."""
     at = others.pop("at", NOW)
     return {
@@ -93,9 +93,7 @@ def done(topic: str | None, completed: int, total: int, event_id: str = "e-1", *
     return event("completion", data if topic is None else {**data, "topic": topic}, event_id, **others)
 
 
-def given(
-    event_id: str = "e-1", *, at: Micros = NOW, received: Micros | None = None, **components: float
-) -> LearningEvent:
+def given(event_id: Any = "e-1", *, at: Any = NOW, received: Any = None, **components: float) -> LearningEvent:
     return event("mastery.calculation.requested", {"components": components}, event_id, at=at, received=received)
 
 
@@ -169,7 +167,7 @@ def data_of(kind: str, today: int = TODAY) -> st.SearchStrategy[dict[str, Any]]:
             {"outcome": st.sampled_from(["success", "error"])},
             {"topic": _topics, "exercise_id": _ids, "error_type": st.just("TypeError"), "duration": _seconds},
         ),
-        "help": _some({"topic": _topics}, {"message": st.sampled_from(["I'm stuck", "I don’t understand", ""])}),
+        "help": _some({"topic": _topics}, {"message": st.sampled_from(["I'm stuck", "I don\u2019t understand", ""])}),
         "recommendation.followed": _some({"recommendation_id": _ids}, reason),
         "recommendation.dismissed": _some({"recommendation_id": _ids}, reason),
         "mastery.calculation.requested": _given,
@@ -204,6 +202,6 @@ def envelopes(
     return envelope(name, data, draw(event_ids), at=at, student_id=student_id)
 
 
-def by_id(events: st.SearchStrategy[dict[str, Any]], **sizes: int) -> st.SearchStrategy[list[dict[str, Any]]]:
+def by_id(events: st.SearchStrategy[dict[str, Any]], **sizes: Any) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Lists of events of which no two of a student share an id."""
     return st.lists(events, unique_by=lambda one: (one["student_id"], one["event_id"]), **sizes)

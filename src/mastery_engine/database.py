@@ -37,6 +37,7 @@ MIGRATIONS: tuple[str, ...] = (
         log_id TEXT NOT NULL, part INTEGER NOT NULL, next_offset INTEGER NOT NULL,
         PRIMARY KEY (log_id, part)
     ) STRICT;
+    CREATE TABLE floods (log_id TEXT NOT NULL, part INTEGER NOT NULL, PRIMARY KEY (log_id, part)) STRICT;
     CREATE TABLE refusals (
         tenant TEXT NOT NULL, student_id TEXT NOT NULL, event_id TEXT NOT NULL, code TEXT NOT NULL,
         message TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tenant, student_id, event_id)

@@ -12,6 +12,7 @@
     ├── Unavailable         a store, a log or a disk is away; nothing was lost
     │   └── FellBack        the store came back without its last writes: the log is to be read again from its mark
     └── StartRefused        the service cannot start like this: a setting, a data folder, a corrupt file
+        └── Flooded         too much of the log cannot be read: the worker stands still until an operator has looked
 
 A message says what to do. ``code`` is the word for it that goes out; HTTP's statuses stand in ``http/problems.py``.
 """
@@ -88,3 +89,11 @@ class FellBack(Unavailable):
 
 class StartRefused(MasteryError):
     """The service will not start until somebody mends what the message names."""
+
+
+class Flooded(StartRefused):
+    """Most of what a partition brought lately could not be read; a restart alone does not change that."""
+
+    def __init__(self, message: str, *, partition: int) -> None:
+        super().__init__(message)
+        self.partition = partition

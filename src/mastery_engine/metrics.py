@@ -1,14 +1,16 @@
 """What Prometheus is told. Every name is documented in ``docs/operations.md``; a test compares the two."""
 
 from collections import Counter as Counts
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from mastery_engine.domain.events import LearningEvent
 
 CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+BATCH_BUCKETS = (1, 10, 50, 100, 250, 500, 1_000, 5_000, 20_000)
 FOLD_BUCKETS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+MOST_PARTITIONS = 100
 
 
 class Metrics:
@@ -48,11 +50,32 @@ class Metrics:
         self.queue_depth = Gauge(
             "mastery_queue_depth", "Events in the log that wait to be folded.", registry=self.registry
         )
+        self.lag = Gauge(
+            "mastery_consumer_lag",
+            "Records of a partition that wait to be folded, and their results to be sent.",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.rebalances = Counter(
+            "mastery_rebalances", "Times that partitions came to this worker, or left it.", registry=self.registry
+        )
+        self.batch_records = Histogram(
+            "mastery_batch_records", "Records in one batch.", buckets=BATCH_BUCKETS, registry=self.registry
+        )
         self.dead_letters = Counter(
             "mastery_dead_letters", "Events put among the dead letters, by code.", ["code"], registry=self.registry
         )
         self.results = Counter("mastery_results_published", "Results sent.", ["event_type"], registry=self.registry)
         self.worker_up = Gauge("mastery_worker_up", "1 while the worker of this process works.", registry=self.registry)
+
+    def waits(self, lag: Mapping[int, int]) -> None:
+        """How many records of each partition wait. Past the first partitions one label stands for all the others."""
+        self.queue_depth.set(sum(lag.values()))
+        labelled = Counts[str]()
+        for partition, number in lag.items():
+            labelled[str(partition) if partition < MOST_PARTITIONS else "others"] += number
+        for label, number in labelled.items():
+            self.lag.labels(label).set(number)
 
     def count_folded(self, events: Iterable[LearningEvent]) -> None:
         for event_type, number in Counts(event.event_type for event in events).items():

@@ -7,8 +7,9 @@ import secrets
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from time import time_ns
+from time import monotonic, time_ns
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 from uuid import uuid4
@@ -23,7 +24,7 @@ from mastery_engine.logs.sqlite import SqliteLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.settings import Settings
-from mastery_engine.stores.base import Store
+from mastery_engine.stores.base import DocumentCache, Store
 from mastery_engine.stores.sqlite import SqliteStore
 from mastery_engine.tokens import Tokens
 
@@ -61,31 +62,35 @@ def open_mastery(
     Raises StartRefused.
     """
     database = Database(data_folder(settings) / FILE_NAME) if settings.is_on_one_machine else None
-    return Mastery(
-        _store(settings, database),
-        _log(settings, database, batch_size),
-        rules(settings),
-        clock,
-        metrics or Metrics(),
-        new_id,
-    )
+    metrics = metrics or Metrics()
+    store, documents = _store(settings, database)
+    log = _log(settings, database, batch_size, metrics)
+    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents)
 
 
-def _store(settings: Settings, database: Database | None) -> Store:
+def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None]:
+    """The store, and what queries are answered from where that is a network away."""
     if settings.store == "sqlite" and database is not None:
-        return SqliteStore(database)
+        return SqliteStore(database), None
+    from redis.asyncio import Redis
+
+    from mastery_engine.stores.cached import CachedDocuments
     from mastery_engine.stores.redis import RedisStore
+    from mastery_engine.stores.redis_changes import changes
     from mastery_engine.stores.redis_client import connect
 
-    return RedisStore(connect(settings.redis_host or ""), retention_days=settings.gdpr_retention_days)
+    client = connect(settings.redis_host or "")
+    store = RedisStore(client, retention_days=settings.gdpr_retention_days)
+    watch = partial(changes, client, monotonic) if isinstance(client, Redis) else None
+    return store, CachedDocuments(store, now=monotonic, watch=watch)
 
 
-def _log(settings: Settings, database: Database | None, batch_size: int) -> EventLog:
+def _log(settings: Settings, database: Database | None, batch_size: int, metrics: Metrics) -> EventLog:
     if settings.log == "sqlite" and database is not None:
         return SqliteLog(database, batch_size=batch_size)
     from mastery_engine.logs.kafka import KafkaLog
 
-    return KafkaLog(kafka_settings(settings), batch_size=batch_size)
+    return KafkaLog(kafka_settings(settings), batch_size=batch_size, rebalanced=metrics.rebalances.inc)
 
 
 def kafka_settings(settings: Settings) -> "KafkaSettings":

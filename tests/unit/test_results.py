@@ -7,6 +7,7 @@ import msgspec
 from mastery_engine.domain.results import (
     EVENTS_TOPIC,
     RESULTS_TOPIC,
+    Result,
     ThresholdReached,
     Updated,
     event_type,
@@ -70,7 +71,7 @@ def test_the_id_is_the_kinds_the_students_and_the_last_events_alone() -> None:
     change = msgspec.structs.replace
     assert result_id(change(UPDATED, score=0.1, at=NOW + 9, level="expert")) == result_id(UPDATED)
     assert result_id(change(UPDATED, caused_by=("e-2",))) == result_id(UPDATED)
-    others = [
+    others: list[Result] = [
         UPDATED,
         REACHED,
         change(UPDATED, tenant="school-2"),

@@ -1,6 +1,7 @@
 """The fold: what moves a document, what it sends, and what it leaves as it is."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -45,13 +46,17 @@ class Fold:
         return list(self.student.history.points())
 
 
-def scores(*of_days: tuple[int, float]) -> list[tuple[int, float]]:
+def scores(*of_days: tuple[int, float]) -> list[tuple[int, Any]]:
     return [(TODAY - back, pytest.approx(score, abs=1e-4)) for back, score in of_days]
 
 
 def known(fold: Fold) -> list[tuple[int, float]]:
     """The daily quiz shares, by which these tests tell the points."""
     return [(point.day, point.components[1] or 0.0) for point in fold.points]
+
+
+def near(value: float) -> Any:
+    return pytest.approx(value, abs=1e-12)
 
 
 # ---- twice is once
@@ -214,7 +219,7 @@ def test_the_document_is_the_same_in_whichever_batches_events_arrive(
     for one in events:
         one_by_one(one)
     places = [0, *sorted(cuts), len(events)]
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         if events[start:end]:
             batched(*events[start:end])
     ours, theirs = one_by_one.student, batched.student
@@ -270,12 +275,12 @@ def test_a_level_that_changes_is_told_up_and_down_and_only_then() -> None:
     fold = Fold()
     fold(set_to("1", completion=1.0, quiz=1.0))
     assert sent(fold(set_to("2", at=NOW + 1, quality=0.1)), 2) == [
-        Updated("default", "ada", NOW, ("2",), pytest.approx(0.72), pytest.approx(0.7), "competent",
-                (1.0, 1.0, 0.1, None), pytest.approx(0.9))
+        Updated("default", "ada", NOW, ("2",), near(0.72), near(0.7), "competent",
+                (1.0, 1.0, 0.1, None), near(0.9))
     ]  # fmt: skip
     down = sent(fold(set_to("3", at=NOW + 2, completion=0.0), at=NOW + 9), 3)
     assert down[1] == ThresholdReached(
-        "default", "ada", NOW + 9, ("3",), "beginner", "competent", pytest.approx(0.32), pytest.approx(0.72)
+        "default", "ada", NOW + 9, ("3",), "beginner", "competent", near(0.32), near(0.72)
     )
     assert len(down) == 2
 

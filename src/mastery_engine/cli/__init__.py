@@ -51,5 +51,6 @@ def main() -> None:
     try:
         app()
     except MasteryError as error:
-        print(f"Error: {error.message}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(f"Error: {error.message}")
+    except OSError as error:
+        sys.exit(f"Error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}.")

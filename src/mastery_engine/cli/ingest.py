@@ -60,7 +60,7 @@ class Reading:
         self._source = source
         self._tenant = tenant
         self.days = days
-        self.read = 0
+        self.read = self.accepted = 0
         self.refusals: list[Refusal] = []
         self.ignored: set[str] = set()
 
@@ -69,11 +69,13 @@ class Reading:
         from mastery_engine.errors import MasteryError
 
         chunk: list[LearningEvent] = []
+        number = 0
         try:
             for number, line in self._source.lines():
                 self.read += 1
                 try:
                     chunk.append(self._event(number, line))
+                    self.accepted += 1
                 except MasteryError as error:
                     self._refuse(number, error)
                 if len(chunk) == CHUNK:
@@ -81,7 +83,7 @@ class Reading:
                     yield chunk
                     chunk = []
         except MasteryError as error:
-            self._refuse(self.read + 1, error)
+            self._refuse(number + 1, error)
         if chunk:
             yield chunk
         told(self._source.position)
@@ -106,12 +108,16 @@ class Reading:
         complain(f"line {number}: {f'{error.field}: ' if error.field else ''}{error.message}")
 
 
+def _there(path: Path) -> Path:
+    if str(path) != "-" and (path.is_dir() or not path.exists()):
+        raise typer.BadParameter(f"there is no file {path}.")
+    return path
+
+
 def ingest(
     file: Annotated[
         Path,
-        typer.Argument(
-            help="JSON lines, plain or gzip; - for standard input.", exists=True, dir_okay=False, allow_dash=True
-        ),
+        typer.Argument(help="JSON lines, plain or gzip; - for standard input.", callback=_there),
     ],
     tenant: Tenant = "default",
     shift_to_now: Annotated[
@@ -157,17 +163,16 @@ async def _ingest(path: Path, tenant: str, *, shift_to_now: bool) -> Ingested:
                     await worked(mastery, ends, work, told)
             applied = folded(mastery) - before if ours else None
     seconds = perf_counter() - started
-    refused = len(reading.refusals)
     return Ingested(
         reading.read,
-        reading.read - refused,
-        refused,
+        reading.accepted,
+        len(reading.refusals),
         applied,
         reading.days,
         sorted(reading.ignored),
         reading.refusals,
         round(seconds, 3),
-        round((reading.read - refused) / seconds),
+        round(reading.accepted / seconds),
     )
 
 

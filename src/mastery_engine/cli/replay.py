@@ -38,12 +38,14 @@ async def _replay(settings: "Settings") -> Replayed:
     from time import perf_counter
 
     from mastery_engine.cli.feeding import folded, worked, working
+    from mastery_engine.stream.worker import check_floods
     from mastery_engine.wiring import WorkerLock
 
     started = perf_counter()
     with WorkerLock(settings) as lock:
         async with opened(settings, bulk=True) as mastery:
             ends = await mastery.log.ends()
+            await check_floods(mastery, await mastery.log.log_id(), ends)
             await mastery.store.clear()
             with progress("Replaying", sum(ends.values())) as told:
                 async with working(mastery, lock) as work:

@@ -19,6 +19,10 @@ logger = logging.getLogger(__name__)
 Host = Annotated[str | None, typer.Option(help="Where to listen; HOST, or 127.0.0.1.", show_default=False)]
 Port = Annotated[int | None, typer.Option(help="PORT, or 8005.", min=0, max=65_535, show_default=False)]
 
+AfterFlood = Annotated[
+    bool, typer.Option("--after-flood", help="Go on after a flood of records that could not be read.")
+]
+
 
 def serve(host: Host = None, port: Port = None) -> None:
     """Serve HTTP, and work the log too unless WORKER_ENABLED=false.
@@ -33,14 +37,18 @@ def serve(host: Host = None, port: Port = None) -> None:
     serve(settings(host=host, port=port))
 
 
-def worker() -> None:
+def worker(after_flood: AfterFlood = False) -> None:
     """Work the log without HTTP. SIGTERM lets it finish what is under way.
 
+    It stops with 1 where half of the last 1,000 records of a partition could not be read, and so does each later
+    start, until one with --after-flood: that dead-letters what the log holds already, and goes on.
+
     \b
-    Example:
+    Examples:
       mastery-engine worker
+      mastery-engine worker --after-flood
     """
-    asyncio.run(_work(settings()))
+    asyncio.run(_work(settings(), after_flood=after_flood))
 
 
 def end_well_on_signals() -> None:
@@ -49,7 +57,7 @@ def end_well_on_signals() -> None:
         signal.signal(number, lambda *_: sys.exit(0))
 
 
-async def _work(settings: "Settings") -> None:
+async def _work(settings: "Settings", *, after_flood: bool) -> None:
     from mastery_engine.http.logs import configure_logging
     from mastery_engine.service.batches import Batches
     from mastery_engine.settings import warnings_for
@@ -62,7 +70,7 @@ async def _work(settings: "Settings") -> None:
         logger.warning(warning)
     with WorkerLock(settings):
         async with opened(settings) as mastery:
-            worker = Worker(mastery)
+            worker = Worker(mastery, after_flood=after_flood)
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, worker.stop)
             beside = [
@@ -74,8 +82,10 @@ async def _work(settings: "Settings") -> None:
                 )
             ]
             logger.info("started", extra={"data_dir": str(settings.data_dir)})
-            await worker.run()
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            try:
+                await worker.run()
+            finally:
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
     logger.info("stopped")

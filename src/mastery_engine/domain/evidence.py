@@ -30,6 +30,7 @@ NEVER: Micros = -1
 
 # Decay is relative, so any fixed zero will do; this one keeps 2^(days / 14) within a double until the year 2058.
 _ZERO: Micros = 18_262 * DAY  # 2020-01-01
+_ONE_DAY = b"\x01"
 _DAY = Struct(">H")
 _SUM = Struct("=d")
 _DIFFICULTIES = {"beginner": 0, "intermediate": 1, "advanced": 2}
@@ -141,7 +142,7 @@ class ActiveDays(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def merge(self, other: "ActiveDays") -> "ActiveDays":
         if not self.bits:
             return other
-        if not other.bits:
+        if not other.bits or (other.bits == _ONE_DAY and self.newest == other.newest):
             return self
         older, newer = (self, other) if self.newest <= other.newest else (other, self)
         shift = newer.newest - older.newest
@@ -224,7 +225,7 @@ NO_EVIDENCE = Evidence()
 def evidence_of(event: LearningEvent, *, retention_days: int) -> Evidence:
     """What one event is evidence of. Days that it names and that are older than the retention are left out."""
     at = event.at
-    active = ActiveDays(at // DAY, b"\x01")
+    active = ActiveDays(at // DAY, _ONE_DAY)
     match event.data:
         case Completion() as data:
             progress = Progress(

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from mastery_engine import __version__, answers
-from mastery_engine.errors import InvalidInput, MasteryError, Unavailable
+from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.logs import configure_logging
@@ -129,11 +129,23 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 async def _working(app: FastAPI, engine: Mastery) -> AsyncIterator[None]:
     """The worker and the purge, in this process; at the end the batch under way is finished."""
     worker = Worker(engine)
-    task = asyncio.create_task(worker.run())
+    why = "the log has why."
+
+    async def work() -> None:
+        nonlocal why
+        try:
+            await worker.run()
+        except StartRefused as refused:
+            why = refused.message
+            logger.error("the worker has stopped: %s", why)
+        except Exception:
+            logger.exception("the worker has stopped")
+
+    task = asyncio.create_task(work())
 
     async def at_work() -> None:
         if task.done():
-            raise Unavailable("The worker of this process has stopped; the log has why.")
+            raise Unavailable(f"The worker of this process has stopped: {why}")
 
     app.state.checks.append(("worker", at_work))
     async with _beside(keep_purging(engine)):

@@ -27,6 +27,7 @@ from mastery_engine.domain.kinds import (
 from mastery_engine.domain.moments import DAY, MINUTE, SECOND, Day, Micros, day_of
 
 BEST_KNOWN = "student_12345"
+BEST_KNOWN_EVERY = 4
 COHORT = "py-101"
 SOURCE = "simulated-class"
 
@@ -218,7 +219,7 @@ def _past(pupil: Pupil, *, days: int, seed: int, until: Micros, cohort: str) -> 
 
 
 class LivingClass:
-    """A class at work: each call gives the next thing that somebody does; every fourth is the best-known student's."""
+    """A class at work: each call gives the next thing that somebody does, often the best-known student."""
 
     def __init__(self, class_: list[Pupil], chance: Random) -> None:
         self._class = class_
@@ -228,7 +229,7 @@ class LivingClass:
 
     def next(self, at: Micros, event_id: str, cohort: str = COHORT) -> LearningEvent:
         """What happens at a moment."""
-        pupil = self._class[0] if next(self._turn) % 4 == 0 else self._chance.choice(self._class)
+        pupil = self._class[0] if next(self._turn) % BEST_KNOWN_EVERY == 0 else self._chance.choice(self._class)
         return LearningEvent(
             event_id, pupil.student_id, at, at, self._step(pupil, at), source=SOURCE, metadata={"cohort_id": cohort}
         )

@@ -20,7 +20,7 @@ from mastery_engine.domain.events import DEFAULT_TENANT, LearningEvent, encode
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.results import Result, message, topic_of
-from mastery_engine.errors import Unavailable
+from mastery_engine.errors import MasteryError, Unavailable
 from mastery_engine.logs.base import Batch, DeadLetter, Position, Record, Where
 from mastery_engine.logs.kafka_dead import DeadLetters, headers_of, letter_headers
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
@@ -49,9 +49,13 @@ _encode = msgspec.json.Encoder().encode
 class KafkaLog:
     """See ``EventLog``. ``batch_size`` is the most that one batch holds."""
 
-    def __init__(self, settings: KafkaSettings, *, batch_size: int = 500) -> None:
+    def __init__(
+        self, settings: KafkaSettings, *, batch_size: int = 500, rebalanced: Callable[[], None] | None = None
+    ) -> None:
+        """``rebalanced`` is told, in any thread, when partitions have come or gone."""
         self._settings = settings
         self._batch_size = batch_size
+        self._rebalanced = rebalanced or _untold
         self._sender = Sender(settings)
         self._asking = ThreadPoolExecutor(1, "kafka-asker")
         self._asker: Consumer | None = None
@@ -96,7 +100,7 @@ class KafkaLog:
     async def batches(self, where: Where) -> AsyncIterator[Batch | None]:
         log_id = await self.log_id()
         if self._reader is None:
-            self._reader = Reader(self._settings, log_id, self._batch_size)
+            self._reader = Reader(self._settings, log_id, self._batch_size, self._rebalanced)
         await self._reader.start(where)
         idle = 0
         while True:
@@ -258,7 +262,8 @@ class Delivery:
 class Reader:
     """The consumer, in a thread of its own. It keeps its place in the group through faults of other things."""
 
-    def __init__(self, settings: KafkaSettings, log_id: str, batch_size: int) -> None:
+    def __init__(self, settings: KafkaSettings, log_id: str, batch_size: int, rebalanced: Callable[[], None]) -> None:
+        self._rebalanced = rebalanced
         self._log_id = log_id
         self._batch_size = batch_size
         self._thread = ThreadPoolExecutor(1, "kafka-consumer")
@@ -369,6 +374,7 @@ class Reader:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Called by ``poll``, in the consumer's thread: the loop is free to say where to begin."""
         numbers = [one.partition for one in partitions]
+        self._rebalanced()
         try:
             committed = self._committed(numbers)
             assert self._where is not None
@@ -381,8 +387,13 @@ class Reader:
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         del consumer
+        self._rebalanced()
         for one in partitions:
             self._positions.pop(one.partition, None)
+
+
+def _untold() -> None:
+    """Nobody counts."""
 
 
 async def _told(where: Where, committed: Mapping[int, int]) -> Mapping[int, int]:
@@ -437,6 +448,6 @@ def _partitions(asker: Consumer) -> list[int]:
 
 
 def _away(error: Exception) -> Exception:
-    if isinstance(error, Unavailable):
+    if isinstance(error, MasteryError):
         return error
     return Unavailable(f"Kafka is away ({error.args[0] if error.args else type(error).__name__}): nothing was lost.")

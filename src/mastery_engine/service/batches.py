@@ -66,6 +66,7 @@ class Batches:
         self._mastery = mastery
         self._queue: asyncio.PriorityQueue[tuple[int, int, BatchJob]] = asyncio.PriorityQueue()
         self._arrival = count()
+        self._waiting: set[tuple[str, str]] = set()
 
     async def calculate(
         self,
@@ -118,6 +119,7 @@ class Batches:
                 await asyncio.sleep(RETRY_S)
         while True:
             _, _, job = await self._queue.get()
+            self._waiting.discard((job.tenant, job.batch_id))
             try:
                 await self._finish(job)
             except Unavailable as error:
@@ -133,7 +135,9 @@ class Batches:
         await self._mastery.store.put_batch(msgspec.structs.replace(job, answer=msgspec.json.encode(answer)))
 
     def _enqueue(self, job: BatchJob) -> None:
-        self._queue.put_nowait((_RANKS[job.priority], next(self._arrival), job))
+        if (job.tenant, job.batch_id) not in self._waiting:
+            self._waiting.add((job.tenant, job.batch_id))
+            self._queue.put_nowait((_RANKS[job.priority], next(self._arrival), job))
 
     async def _work(self, caller: Caller, request: BatchRequest) -> BatchAnswer:
         """All rows in one append and one fold; failures beside the results."""

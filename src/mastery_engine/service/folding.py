@@ -15,7 +15,7 @@ from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.domain.transition import Transition, apply, needs_cold
 from mastery_engine.errors import Unavailable
 from mastery_engine.metrics import Metrics
-from mastery_engine.stores.base import Change, Held, Store
+from mastery_engine.stores.base import Change, DocumentCache, Held, Store
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,11 @@ class Folded(msgspec.Struct, frozen=True):
 class Folding:
     """Folds batches of events into the store's documents."""
 
-    def __init__(self, store: Store, rules: Rules, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, rules: Rules, clock: Clock, metrics: Metrics, documents: DocumentCache | None = None
+    ) -> None:
         self._store = store
+        self._documents = documents
         self._rules = rules
         self._clock = clock
         self._metrics = metrics
@@ -84,6 +87,8 @@ class Folding:
         """Write the documents; those whose race was lost."""
         started = perf_counter()
         won = await self._store.commit(changes)
+        if self._documents is not None:
+            self._documents.forget([change.key for change in changes])
         self._metrics.commit_seconds.observe(perf_counter() - started)
         return {change.key for change, took in zip(changes, won, strict=True) if not took}
 

@@ -4,7 +4,8 @@ Each method checks what the caller may do, leaves an audit record, and answers w
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import date
 
 from mastery_engine.access import Act, Caller, check_act, check_student, may_record
@@ -32,35 +33,57 @@ from mastery_engine.domain.periods import Aggregation, periods
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import holds
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
-from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound
+from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.logs.base import EventLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service.folding import Folding
 from mastery_engine.service.trail import Trail
-from mastery_engine.stores.base import Store
+from mastery_engine.stores.base import DocumentCache, Store
 
 NOTHING_GIVEN = ComponentValues()
+QUERY_S = 2.0
+
+
+@asynccontextmanager
+async def _promptly() -> AsyncIterator[None]:
+    """A query that the store keeps waiting is answered all the same. Raises Unavailable."""
+    try:
+        async with asyncio.timeout(QUERY_S):
+            yield
+    except TimeoutError:
+        raise Unavailable(f"The store has not answered within {QUERY_S:g} s: ask again later.") from None
 
 
 class Mastery:
     """The engine. ``new_id`` makes an id that nobody has yet."""
 
     def __init__(
-        self, store: Store, log: EventLog, rules: Rules, clock: Clock, metrics: Metrics, new_id: Callable[[], str]
+        self,
+        store: Store,
+        log: EventLog,
+        rules: Rules,
+        clock: Clock,
+        metrics: Metrics,
+        new_id: Callable[[], str],
+        documents: DocumentCache | None = None,
     ) -> None:
+        """``documents``, where they are given, answer queries; folds load from the store."""
         self.store = store
         self.log = log
         self.rules = rules
         self.clock = clock
         self.metrics = metrics
         self.new_id = new_id
-        self.folding = Folding(store, rules, clock, metrics)
+        self._documents = documents
+        self.folding = Folding(store, rules, clock, metrics, documents)
         self.trail = Trail(store, clock)
 
     async def close(self) -> None:
         """Write what waits, and let go of store and log."""
         await self.trail.flush()
         await self.log.close()
+        if self._documents is not None:
+            await self._documents.close()
         await self.store.close()
 
     async def ingest(self, caller: Caller, values: Sequence[bytes], key: str | None = None) -> IngestAnswer:
@@ -216,17 +239,22 @@ class Mastery:
         """Whether an event has been folded, dead-lettered, or neither so far."""
         self.check_student(caller, Act.READ, student_id, "event-status")
         key = StudentKey(caller.tenant, student_id)
-        (held,) = await self.store.load([key])
-        if held is not None:
-            known_by, seen = id_hash(event_id), held.student.seen
-            if seen.holds(known_by) or (
-                seen.may_be_cold(known_by) and holds((await self.store.load_cold([key]))[0], known_by)
-            ):
+        async with _promptly():
+            if await self._has_seen(key, id_hash(event_id)):
                 return EventStatus(event_id, "processed")
-        refusal = await self.store.refusal(key, event_id)
+            refusal = await self.store.refusal(key, event_id)
         if refusal is not None:
             return EventStatus(event_id, "dead_lettered", Problem(refusal.code, refusal.message))
         return EventStatus(event_id, "not_processed")
+
+    async def _has_seen(self, key: StudentKey, known_by: bytes) -> bool:
+        (held,) = await self.store.load([key])
+        if held is None:
+            return False
+        seen = held.student.seen
+        return seen.holds(known_by) or (
+            seen.may_be_cold(known_by) and holds((await self.store.load_cold([key]))[0], known_by)
+        )
 
     def check_act(self, caller: Caller, act: Act, call: str) -> None:
         """Raises Forbidden, on record, where the caller's role may do this to nobody."""
@@ -265,7 +293,9 @@ class Mastery:
         return student
 
     async def students(self, caller: Caller, student_ids: Sequence[str]) -> list[Student]:
-        held = await self.store.load([StudentKey(caller.tenant, student_id) for student_id in student_ids])
+        keys = [StudentKey(caller.tenant, student_id) for student_id in student_ids]
+        async with _promptly():
+            held = await (self._documents or self.store).load(keys)
         return [NOBODY if one is None else one.student for one in held]
 
     def _points(self, student: Student, *, first: Day = 0, last: Day) -> list[Point]:

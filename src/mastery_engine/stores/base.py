@@ -4,7 +4,7 @@ A document is read with its version and written with one compare-and-set: who lo
 Everything here is batches: one student is a batch of one.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
@@ -117,6 +117,14 @@ class Store(Protocol):
         """
         ...
 
+    async def floods(self, log_id: str) -> set[int]:
+        """The partitions of a log that are flooded: they are not worked until somebody has looked."""
+        ...
+
+    async def set_flood(self, log_id: str, partition: int, *, flooded: bool) -> None:
+        """Note that a partition is flooded, or is no longer; durable on return."""
+        ...
+
     async def note_refusals(self, refusals: Sequence[Refusal]) -> None:
         """Keep why events were dead-lettered, for ``refusal``."""
         ...
@@ -157,6 +165,20 @@ class Store(Protocol):
 
     async def ping(self) -> None:
         """Raise Unavailable where the store does not answer."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class DocumentCache(Protocol):
+    """Documents for queries alone: they may be of up to a second ago. A fold loads from the store."""
+
+    async def load(self, keys: Sequence[StudentKey]) -> list[Held | None]:
+        """As the store's. Raises Unavailable."""
+        ...
+
+    def forget(self, keys: Iterable[StudentKey]) -> None:
+        """These documents have changed."""
         ...
 
     async def close(self) -> None: ...

@@ -15,6 +15,7 @@ class MemoryStore:
         self._documents: dict[StudentKey, tuple[int, bytes]] = {}
         self._cold: dict[StudentKey, bytes] = {}
         self._marks: dict[str, dict[int, int]] = {}
+        self._floods: set[tuple[str, int]] = set()
         self._refusals: dict[tuple[StudentKey, str], Refusal] = {}
         self._audit: list[AuditRecord] = []
         self._batches: dict[tuple[str, str], BatchJob] = {}
@@ -50,6 +51,15 @@ class MemoryStore:
         known = self._marks.setdefault(log_id, {})
         check_marks(known, starts)
         known |= {partition: max(known.get(partition, 0), end) for partition, end in ends.items()}
+
+    async def floods(self, log_id: str) -> set[int]:
+        return {partition for one, partition in self._floods if one == log_id}
+
+    async def set_flood(self, log_id: str, partition: int, *, flooded: bool) -> None:
+        if flooded:
+            self._floods.add((log_id, partition))
+        else:
+            self._floods.discard((log_id, partition))
 
     async def note_refusals(self, refusals: Sequence[Refusal]) -> None:
         self._refusals |= {(refusal.key, refusal.event_id): refusal for refusal in refusals}

@@ -30,6 +30,7 @@ VERSION_BYTES = 8
 MARK_COPIES = 32
 PAGE = 500
 TENANTS = "mastery:tenants"
+STUDENT_KEYS = "mastery:{"
 OPEN_BATCHES = "mastery:open-batches"
 
 COMMIT = """
@@ -171,6 +172,17 @@ class RedisStore:
                 raise FellBack(f"Redis holds less of partition {outcome} than before: the log is read again.")
 
     @_or_unavailable
+    async def floods(self, log_id: str) -> set[int]:
+        return {int(partition) for partition in await self._client.smembers(_floods(log_id))}
+
+    @_or_unavailable
+    async def set_flood(self, log_id: str, partition: int, *, flooded: bool) -> None:
+        if flooded:
+            await self._client.sadd(_floods(log_id), partition)
+        else:
+            await self._client.srem(_floods(log_id), partition)
+
+    @_or_unavailable
     async def note_refusals(self, refusals: Sequence[Refusal]) -> None:
         for refusal in refusals:
             name = _refused(refusal.key)
@@ -185,8 +197,7 @@ class RedisStore:
     async def students(self) -> AsyncIterator[StudentKey]:
         try:
             async for name in self._client.scan_iter(match="mastery:{*}:d", count=PAGE):
-                tenant, _, student_id = name.decode()[len("mastery:{") : -len("}:d")].partition(":")
-                yield StudentKey(tenant, student_id)
+                yield student_of(name)
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis is away ({error}).") from error
 
@@ -262,6 +273,12 @@ def _written(change: Change) -> tuple[bytes, bytes, bytes]:
     return expected, value, b"" if change.cold is None else pack_ids(change.cold)
 
 
+def student_of(name: bytes) -> StudentKey:
+    """Whose key this is: a document's, or one beside it."""
+    tenant, _, student_id = name.decode()[len(STUDENT_KEYS) : -len("}:d")].partition(":")
+    return StudentKey(tenant, student_id)
+
+
 def _document(key: StudentKey) -> str:
     return f"mastery:{{{key.tenant}:{key.student_id}}}:d"
 
@@ -276,6 +293,10 @@ def _refused(key: StudentKey) -> str:
 
 def _marks(log_id: str, copy: int) -> str:
     return f"mastery:marks:{{{copy}}}:{log_id}"
+
+
+def _floods(log_id: str) -> str:
+    return f"mastery:floods:{log_id}"
 
 
 def _audit(tenant: str) -> str:

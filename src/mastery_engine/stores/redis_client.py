@@ -13,10 +13,10 @@ from mastery_engine.errors import StartRefused
 
 Client: TypeAlias = "Redis | RedisCluster"
 
-CONNECT_S = 2.0
+CONNECT_S = 1.0
 ANSWER_S = 5.0
 MOST_CONNECTIONS = 64
-RETRIES = 2
+RETRIES = 1
 
 
 def connect(host: str) -> Client:

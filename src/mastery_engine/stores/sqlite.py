@@ -26,6 +26,9 @@ _MARKS = "SELECT part, next_offset FROM marks WHERE log_id = ?"
 _MOVE_MARK = (
     "INSERT INTO marks VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = max(next_offset, excluded.next_offset)"
 )
+_FLOODS = "SELECT part FROM floods WHERE log_id = ?"
+_PUT_FLOOD = "INSERT OR IGNORE INTO floods VALUES (?, ?)"
+_END_FLOOD = "DELETE FROM floods WHERE log_id = ? AND part = ?"
 _REFUSAL = "SELECT code, message, at FROM refusals WHERE tenant = ? AND student_id = ? AND event_id = ?"
 _PUT_AUDIT = (
     "INSERT INTO audit (at, tenant, subject, role, call, student_id, allowed, address, request_id) "
@@ -91,6 +94,12 @@ class SqliteStore:
             connection.executemany(_MOVE_MARK, rows)
 
         await self._database.write(write)
+
+    async def floods(self, log_id: str) -> set[int]:
+        return {partition for (partition,) in self._database.read(_FLOODS, (log_id,))}
+
+    async def set_flood(self, log_id: str, partition: int, *, flooded: bool) -> None:
+        await self._database.put(_PUT_FLOOD if flooded else _END_FLOOD, [(log_id, partition)])
 
     async def note_refusals(self, refusals: Sequence[Refusal]) -> None:
         rows = [(*refusal.key, refusal.event_id, refusal.code, refusal.message, refusal.at) for refusal in refusals]

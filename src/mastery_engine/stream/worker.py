@@ -6,17 +6,18 @@ hold, and hand out again the results that had not gone out.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mastery_engine.domain.cloudevents import unwrap
 from mastery_engine.domain.events import Logged, check_event_id, check_tenant, check_times, decode, is_tenant, peek
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.results import Result, event_type
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
-from mastery_engine.logs.base import Batch, DeadLetter, Record
+from mastery_engine.errors import Flooded, InvalidInput, MasteryError, RefusedEvent, StartRefused, Unavailable
+from mastery_engine.logs.base import Batch, DeadLetter, Position, Record
 from mastery_engine.service import Mastery
 from mastery_engine.stores.base import Refusal, check_marks
+from mastery_engine.stream.flood import counted, flooded
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,12 @@ LONGEST_PAUSE_S = 5.0
 class Worker:
     """Works one log into one store."""
 
-    def __init__(self, mastery: Mastery) -> None:
+    def __init__(self, mastery: Mastery, *, after_flood: bool = False) -> None:
+        """``after_flood``: somebody has looked, and what the log holds by now may all go to the dead letters."""
         self._mastery = mastery
+        self._after_flood = after_flood
+        self._latest: dict[int, int] = {}
+        self._unguarded: dict[int, int] = {}
         self._stopping = asyncio.Event()
         self._published_before: dict[int, int] = {}
         self._looked: Micros = 0
@@ -70,9 +75,12 @@ class Worker:
         """
         log = self._mastery.log
         log_id = await log.log_id()
+        if self._after_flood:
+            await self._end_floods(log_id)
         reached: dict[int, int] = {}
 
         async def where(committed: Mapping[int, int]) -> Mapping[int, int]:
+            await check_floods(self._mastery, log_id, committed)
             marks = (await self._mastery.store.marks(log_id)).offsets
             starts = {partition: min(marks.get(partition, 0), offset) for partition, offset in committed.items()}
             _check_ahead(marks, await log.ends())
@@ -94,7 +102,8 @@ class Worker:
         log, store = self._mastery.log, self._mastery.store
         marks = await store.marks(log_id)
         check_marks(marks.offsets, batch.starts)
-        events, letters = self._read(batch)
+        events, letters, unreadable = self._read(batch)
+        latest = await self._guarded(log_id, batch, unreadable)
         folded = await self._mastery.folding.fold(events, settled=batch.starts)
         records = {(record.partition, record.offset): record for record in batch.records}
         letters += [self._letter(records[one.partition, one.offset], error) for one, error in folded.failed]
@@ -113,6 +122,27 @@ class Worker:
         await log.commit(
             {partition: max(end, self._published_before.get(partition, 0)) for partition, end in batch.ends.items()}
         )
+        self._latest = latest
+        self._mastery.metrics.batch_records.observe(len(batch.records))
+
+    async def _guarded(self, log_id: str, batch: Batch, unreadable: Collection[Position]) -> dict[int, int]:
+        """The latest records after this batch. Raises Flooded, which the store remembers."""
+        since = {
+            partition: max(self._published_before.get(partition, 0), self._unguarded.get(partition, 0))
+            for partition in batch.starts
+        }
+        try:
+            return counted(self._latest, batch, unreadable, since)
+        except Flooded as flood:
+            await self._mastery.store.set_flood(log_id, flood.partition, flooded=True)
+            raise
+
+    async def _end_floods(self, log_id: str) -> None:
+        """The guard looks again from the log's end on."""
+        self._unguarded = await self._mastery.log.ends()
+        for partition in await self._mastery.store.floods(log_id):
+            await self._mastery.store.set_flood(log_id, partition, flooded=False)
+        self._after_flood = False
 
     async def _bury(self, letters: Sequence[DeadLetter]) -> None:
         """Dead-letter what cannot be processed, and keep why for whoever asks about the event."""
@@ -133,6 +163,8 @@ class Worker:
             ]
         )
         for letter in letters:
+            place = {"partition": letter.partition, "offset": letter.offset, "code": letter.code}
+            logger.warning("dead letter: %s", letter.message, extra=place)
             self._mastery.metrics.dead_letters.labels(letter.code).inc()
 
     def _is_due(self, partition: int, offset: int, batch: Batch) -> bool:
@@ -140,11 +172,12 @@ class Worker:
         start = max(batch.starts.get(partition, 0), self._published_before.get(partition, 0))
         return start <= offset < batch.ends.get(partition, 0)
 
-    def _read(self, batch: Batch) -> tuple[list[Logged], list[DeadLetter]]:
-        """The batch's events, and dead letters of what is none."""
+    def _read(self, batch: Batch) -> tuple[list[Logged], list[DeadLetter], set[Position]]:
+        """The batch's events, dead letters of what is none, and which of these could not be read at all."""
         retention_days = self._mastery.rules.retention_days
         events: list[Logged] = []
         letters: list[DeadLetter] = []
+        unreadable: set[Position] = set()
         for record in batch.records:
             try:
                 if record.value is None:
@@ -158,18 +191,17 @@ class Worker:
                 check_times(event, retention_days=retention_days)
             except InvalidInput as error:
                 letters.append(self._letter(record, error))
+                if not isinstance(error, RefusedEvent):
+                    unreadable.add(Position(record.partition, record.offset))
             else:
                 events.append(Logged(event, record.partition, record.offset))
-        return events, letters
+        return events, letters, unreadable
 
     def _letter(self, record: Record, error: Exception) -> DeadLetter:
         student_id, event_id = peek(None if record.value is None else unwrap(record.value)[0])
         code, message = MasteryError.code, f"The fold failed: {error}"
         if isinstance(error, MasteryError):
             code, message = error.code, error.message
-        logger.warning(
-            "dead letter: %s", message, extra={"partition": record.partition, "offset": record.offset, "code": code}
-        )
         return DeadLetter(
             REQUESTS_TOPIC,
             record.partition,
@@ -195,10 +227,16 @@ class Worker:
         self._looked = now
         log = self._mastery.log
         check_marks((await self._mastery.store.marks(await log.log_id())).offsets, reached)
-        ends = await self._mastery.log.ends()
-        self._mastery.metrics.queue_depth.set(
-            sum(max(end - reached.get(partition, 0), 0) for partition, end in ends.items())
+        ends, committed = await log.ends(), await log.committed()
+        self._mastery.metrics.waits(
+            {partition: max(end - committed.get(partition, 0), 0) for partition, end in ends.items()}
         )
+
+
+async def check_floods(mastery: Mastery, log_id: str, partitions: Collection[int]) -> None:
+    """Raises Flooded where one of the partitions was flooded and nobody has looked since."""
+    for partition in sorted((await mastery.store.floods(log_id)) & set(partitions)):
+        raise flooded(partition)
 
 
 def _is_reached(until: Mapping[int, int], reached: Mapping[int, int]) -> bool:

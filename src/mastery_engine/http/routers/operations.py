@@ -1,5 +1,6 @@
 """For operators: alive, ready, what this is, and its metrics. No token is asked."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Literal
@@ -14,6 +15,8 @@ from mastery_engine.http.face import Face
 from mastery_engine.http.openapi import answers
 from mastery_engine.http.problems import problem
 from mastery_engine.service import Mastery
+
+PATIENCE_S = 3.0
 
 router = APIRouter(route_class=Face, tags=["operations"])
 
@@ -63,7 +66,7 @@ async def ready(request: Request) -> Readiness | Response:
         ("log", mastery.log.ping),
         *request.app.state.checks,
     ]
-    found = [await _ask(name, check) for name, check in checks]
+    found = list(await asyncio.gather(*(_ask(name, check) for name, check in checks)))
     away = [one.name for one in found if one.status == "down"]
     if not away:
         return Readiness("ready", found)
@@ -75,7 +78,10 @@ async def ready(request: Request) -> Readiness | Response:
 async def _ask(name: str, check: Callable[[], Awaitable[None]]) -> Dependency:
     started = perf_counter()
     try:
-        await check()
+        async with asyncio.timeout(PATIENCE_S):
+            await check()
+    except TimeoutError:
+        return Dependency(name, "down", None, f"No answer within {PATIENCE_S:g} s.")
     except Unavailable as error:
         return Dependency(name, "down", None, error.message)
     return Dependency(name, "up", round((perf_counter() - started) * 1_000, 3))

@@ -1,0 +1,338 @@
+"""Workers and replicas of the API as processes of their own on one Kafka and one Redis, and what is to come of it all.
+
+The expectation is read from the log itself, by a foreign client, and worked out by ``tests.plain``.
+"""
+
+import json
+import os
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+
+from mastery_engine.domain.mastery import mastery
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.stores.redis import RedisStore
+from mastery_engine.stores.redis_client import connect
+from scripts.servers.kafka import Kafka
+from scripts.servers.process import Server
+from scripts.servers.redis import Redis
+from tests import plain
+from tests.live import COMMAND, Live, environment
+
+REQUESTS, RESULTS, EVENTS, DEAD = "mastery.requests", "mastery.results", "mastery.events", "mastery.dlq"
+GROUP = "mastery-engine-v1"
+SESSION_MS = "2000"
+
+Json = dict[str, Any]
+
+
+class Worker(Server):
+    """`mastery-engine worker`."""
+
+    def __init__(self, data_dir: Path, *, home: Path, **settings: str) -> None:
+        super().__init__("Mastery Engine", "worker", home=home)
+        self.data_dir = data_dir
+        self.settings = settings
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self._process is None else self._process.poll()
+
+    def argv(self) -> list[str]:
+        given = [f"{name}={value}" for name, value in environment(self.data_dir, self.settings).items()]
+        return ["env", "-i", *given, *COMMAND, "worker"]
+
+    def ready(self) -> bool:
+        return '"message":"started"' in self.log_text()
+
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+@dataclass
+class Fleet:
+    """One Kafka, one Redis, and the processes that a test starts on them; ``close`` ends those."""
+
+    kafka: Kafka
+    redis: Redis
+    home: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    processes: list[Worker | Live] = field(default_factory=list)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        ours = {"KAFKA_BROKER": self.kafka.bootstrap, "REDIS_HOST": self.redis.url, "LOG_LEVEL": "INFO"}
+        return {**ours, "KAFKA_SESSION_TIMEOUT_MS": SESSION_MS, **self.settings, **more}
+
+    def worker(self, **settings: str) -> Worker:
+        data, home = self._folders()
+        made = Worker(data, home=home, **self.environment(**settings))
+        self.processes.append(made)
+        made.start()
+        return made
+
+    def api(self, **settings: str) -> Live:
+        """A replica without a worker, if not asked otherwise."""
+        data, home = self._folders()
+        made = Live(data, home=home, **self.environment(**{"WORKER_ENABLED": "false", **settings}))
+        self.processes.append(made)
+        made.start()
+        return made
+
+    def _folders(self) -> Any:
+        home = self.home / f"process-{len(self.processes)}"
+        home.mkdir()
+        return home / "data", home
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.resume()
+            process.kill()
+        self.processes.clear()
+
+    def _consumer(self, group: str) -> Consumer:
+        return Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": group, "enable.auto.commit": False})
+
+    def records(self, topic: str) -> list[Message]:
+        """Everything in a topic, partition by partition in order."""
+        consumer = self._consumer("foreign")
+        try:
+            ends = self._ends(consumer, topic)
+            consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part, end in ends.items() if end])
+            found: list[Message] = []
+            while len(found) < sum(ends.values()):
+                found += [one for one in consumer.consume(5_000, 5.0) if one.error() is None]
+        finally:
+            consumer.close()
+        return sorted(found, key=lambda one: (one.partition() or 0, one.offset() or 0))
+
+    def _ends(self, consumer: Consumer, topic: str) -> dict[int, int]:
+        parts = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+        return {part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=20)[1] for part in parts}
+
+    def settle(self, limit: float = 60) -> None:
+        """Return once the group has committed everything in the log."""
+        deadline = time.monotonic() + limit
+        consumer = self._consumer(GROUP)
+        try:
+            while True:
+                ends = self._ends(consumer, REQUESTS)
+                asked = [TopicPartition(REQUESTS, part) for part in ends]
+                done = {one.partition: max(one.offset, 0) for one in consumer.committed(asked, timeout=20)}
+                if done == ends:
+                    return
+                assert time.monotonic() < deadline, f"worked up to {done} of {ends}\n{self.logs()}"
+                time.sleep(0.05)
+        finally:
+            consumer.close()
+
+    def logs(self) -> str:
+        return "\n".join(f"== {one.home.name}\n{one.log_text()[-2_000:]}" for one in self.processes)
+
+    async def check(self) -> "Truth":
+        """Hold store, results and dead letters against the log; what the log says."""
+        truth = truth_of(self.records(REQUESTS))
+        await self._check_documents(truth)
+        buried = [headers(one) for one in self.records(DEAD) if "dlq.redriven" not in headers(one)]
+        places = [(int(one["dlq.partition"]), int(one["dlq.offset"])) for one in buried]
+        assert set(places) == truth.refused.keys(), [one["dlq.message"] for one in buried][:5]
+        self._check_results(truth)
+        return truth
+
+    async def _check_documents(self, truth: "Truth") -> None:
+        store = RedisStore(connect(self.redis.url), retention_days=90)
+        try:
+            keys = sorted([key async for key in store.students()])
+            held = await store.load(keys)
+        finally:
+            await store.close()
+        now = datetime.now(UTC)
+        expected = {
+            StudentKey(tenant, student): result
+            for tenant, events in truth.accepted.items()
+            for student, result in plain.score(events, now).items()
+        }
+        assert set(keys) == expected.keys()
+        for key, one in zip(keys, held, strict=True):
+            assert one is not None
+            found, wanted = mastery(one.student.evidence, micros(now), Rules()), expected[key]
+            assert list(found.components) == [
+                None if value is None else pytest.approx(value, abs=1e-9) for value in wanted.components.values()
+            ], key
+            assert found.score == pytest.approx(wanted.score, abs=1e-9), key
+            assert (found.level, round(found.coverage, 9)) == (wanted.level, round(wanted.coverage, 9)), key
+
+    def _check_results(self, truth: "Truth") -> None:
+        """Each event has caused one update; a result that went out again went out as it was."""
+        contents: dict[str, bytes | None] = {}
+        causes: Counter[tuple[str, str, str]] = Counter()
+        for one in [*self.records(RESULTS), *self.records(EVENTS)]:
+            said = json.loads(one.value() or b"")
+            first = contents.setdefault(said["event_id"], one.value())
+            assert first == one.value(), "one id, two contents"
+            known = headers(one)
+            assert (one.key() or b"").decode() == said["student_id"] == known["ce_subject"]
+            assert (known["ce_id"], known["ce_type"]) == (said["event_id"], said["event_type"])
+            assert (known["ce_specversion"], known["tenant"]) == ("1.0", said["tenant"])
+        for value in contents.values():
+            said = json.loads(value or b"")
+            if said["event_type"] == "mastery.updated":
+                causes.update((said["tenant"], said["student_id"], cause) for cause in said["caused_by"])
+        assert {cause: times for cause, times in causes.items() if times > 1 and not truth.fell_back} == {}
+        missing = truth.ids - causes.keys()
+        assert not missing, sorted(missing)[:5]
+        assert causes.keys() <= truth.ids or truth.derived
+
+
+@dataclass
+class Truth:
+    """What a log holds, as the contract says it: by tenant what is accepted, with receipts; by place what is not."""
+
+    accepted: dict[str, list[tuple[Json, datetime]]]
+    refused: dict[tuple[int, int], str]
+    ids: set[tuple[str, str, str]]
+    derived: int = 0
+    fell_back: bool = False
+
+
+def truth_of(records: Iterable[Message]) -> Truth:
+    truth = Truth(defaultdict(list), {}, set())
+    for one in records:
+        place, known = (one.partition() or 0, one.offset() or 0), headers(one)
+        received = datetime.fromtimestamp(one.timestamp()[1] / 1_000, UTC)
+        tenant = known.get("tenant") or "default"
+        event, beside = opened(one.value())
+        event_id = known.get("event_id") or known.get("ce_id") or beside
+        why = "no tenant" if not plain._matches("[a-z0-9][a-z0-9-]{0,39}", tenant) else None
+        why = why or ("no JSON object" if event is None else plain.accepts(event, received))
+        if why is not None or event is None:
+            truth.refused[place] = why or ""
+            continue
+        if "event_id" not in event and event_id:
+            event = {**event, "event_id": event_id}
+        if "event_id" in event:
+            truth.ids.add((tenant, event["student_id"], event["event_id"]))
+        else:
+            truth.derived += 1
+        truth.accepted[tenant].append((event, received))
+    return truth
+
+
+def opened(value: bytes | None) -> tuple[Json | None, str | None]:
+    """The envelope in a record, out of its CloudEvent; and the CloudEvent's id."""
+    try:
+        found = json.loads(value or b"")
+    except ValueError:
+        return None, None
+    if not isinstance(found, dict):
+        return None, None
+    if "specversion" in found and isinstance(found.get("data"), dict):
+        return found["data"], found.get("id")
+    return found, None
+
+
+def headers(one: Message) -> dict[str, str]:
+    return {name: (value or b"").decode(errors="replace") for name, value in one.headers() or ()}  # type: ignore
+
+
+def micros(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+class Foreign:
+    """Somebody else's producer. ``acknowledged`` holds what Kafka has said it has."""
+
+    def __init__(self, kafka: Kafka, **settings: Any) -> None:
+        self._producer = Producer(
+            {
+                "bootstrap.servers": kafka.bootstrap,
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "message.timeout.ms": 60_000,
+                "reconnect.backoff.max.ms": 500,
+                "log_level": 0,
+                **settings,
+            }
+        )
+        self.acknowledged: list[bytes | None] = []
+        self.failed: list[str] = []
+
+    def put(
+        self, value: bytes | None, *, key: bytes | None = None, headers: Mapping[str, str | bytes] | None = None
+    ) -> None:
+        def told(error: object, _: Message) -> None:
+            if error is None:
+                self.acknowledged.append(value)
+            else:
+                self.failed.append(str(error))
+
+        self._producer.produce(REQUESTS, value, key, headers=list((headers or {}).items()), on_delivery=told)
+        self._producer.poll(0)
+
+    def put_events(self, events: Sequence[Json]) -> None:
+        for one in events:
+            self.put(json.dumps(one).encode(), key=one["student_id"].encode())
+
+    def flush(self) -> None:
+        assert self._producer.flush(60) == 0
+        assert self.failed == []
+
+
+def event(event_id: str, chance: random.Random, student_id: str) -> Json:
+    """A random event of the last 60 days."""
+    kind = chance.choice(["completion", "quiz", "quality", "consistency", "answer", "mastery.calculation.requested"])
+    total, share = chance.randint(1, 30), chance.randint(0, 100) / 100
+    data: Json = {
+        "completion": {
+            "total_exercises": total,
+            "completed_exercises": chance.randint(0, total),
+            "difficulty": chance.choice(["beginner", "intermediate", "advanced"]),
+            "topic": chance.choice("abcd"),
+        },
+        "quiz": {"total_questions": total, "correct_answers": chance.randint(0, total)},
+        "quality": {"code_quality_score": share, "correctness_score": 0.5, "efficiency_score": 1 - share},
+        "consistency": {"current_streak": chance.randint(0, 5), "days_since_last_activity": chance.randint(0, 3)},
+        "answer": {"item_id": "i", "skills": ["loops"], "correct": chance.random() < 0.5},
+        "mastery.calculation.requested": {"components": {chance.choice(list(plain.WEIGHTS)): share}},
+    }[kind]
+    at = datetime.now(UTC) - timedelta(days=1 + 59 * chance.random())
+    return {
+        "event_id": event_id,
+        "event_type": kind,
+        "student_id": student_id,
+        "timestamp": at.isoformat(),
+        "data": data,
+    }
+
+
+def events(name: str, number: int, chance: random.Random, students: int = 60) -> list[Json]:
+    return [event(f"{name}-{n}", chance, f"{name}_{chance.randrange(students)}") for n in range(number)]
+
+
+def seed() -> int:
+    """The seed of this run; MASTERY_SEED repeats one."""
+    chosen = int(os.environ.get("MASTERY_SEED", random.randrange(2**32)))
+    print(f"MASTERY_SEED={chosen}")
+    return chosen
+
+
+def until(what: Any, limit: float = 30) -> None:
+    """Wait until something is true; Redis may be away meanwhile."""
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            if what():
+                return
+        except redis.RedisError:
+            pass
+        assert time.monotonic() < deadline, "it did not come to it in time"
+        time.sleep(0.05)

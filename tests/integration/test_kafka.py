@@ -1,0 +1,273 @@
+"""Kafka and Redis under the engine, as other clients of Kafka see it: what goes in, what comes out."""
+
+import gzip
+import json
+import random
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from scripts.servers.kafka import Kafka
+from scripts.servers.redis import Redis
+from tests.conftest import RealServers
+from tests.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, event, headers
+from tests.live import COMMAND, Live, environment, make_token
+
+pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
+
+OULAD = Path(__file__).parents[3] / "shared/data/oulad_events.jsonl.gz"
+OULAD_EVENTS = 5_000
+NOW = datetime.now(UTC).isoformat()
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def fleet(real_servers: RealServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    home = tmp_path_factory.mktemp("fleet")
+    with (
+        real_servers.started("Apache Kafka", lambda: Kafka(home=home / "kafka")) as kafka,
+        real_servers.started("Redis", lambda: Redis(home=home / "redis")) as redis,
+    ):
+        fleet = Fleet(kafka, redis, home)
+        yield fleet
+        fleet.close()
+
+
+@pytest.fixture(scope="module")
+def api(fleet: Fleet) -> Live:
+    fleet.worker()
+    return fleet.api()
+
+
+@pytest.fixture
+def foreign(fleet: Fleet, api: Live) -> Foreign:
+    return Foreign(fleet.kafka)
+
+
+def command(fleet: Fleet, *words: str, fails: bool = False) -> Any:
+    """What a command of the engine says with --json."""
+    given = environment(fleet.home / "data", fleet.environment())
+    done = subprocess.run(
+        [*COMMAND, *words, "--json"], env=given, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == int(fails), done.stderr
+    return json.loads(done.stdout) if done.stdout else done.stderr
+
+
+def quiz(**more: Any) -> Json:
+    made = event(str(uuid4()), random.Random(1), f"s-{uuid4()}")
+    return {**made, "event_type": "quiz", "data": {"total_questions": 4, "correct_answers": 3}, **more}
+
+
+def raw(one: Json, *without: str) -> bytes:
+    return json.dumps({name: value for name, value in one.items() if name not in without}).encode()
+
+
+def query(api: Live, student_id: str, tenant: str = "default") -> Json:
+    with api.client(make_token(tenant=tenant)) as client:
+        answer = client.post("/mastery/query", json={"student_id": student_id})
+        assert answer.status_code == 200, answer.text
+        found: Json = answer.json()["data"]["current_mastery"]
+        return found
+
+
+def of_student(fleet: Fleet, topic: str, student_id: str) -> list[Json]:
+    return [json.loads(one.value() or b"") for one in fleet.records(topic) if one.key() == student_id.encode()]
+
+
+async def test_a_real_courses_events_give_what_a_plain_computation_gives(
+    fleet: Fleet, api: Live, tmp_path: Path
+) -> None:
+    if not OULAD.exists():
+        pytest.skip("the data of the Open University are not beside the project")
+    file = tmp_path / "oulad.jsonl"
+    with gzip.open(OULAD, "rb") as lines:
+        file.write_bytes(b"".join(islice(lines, OULAD_EVENTS)))
+    done = command(fleet, "ingest", str(file), "--shift-to-now")
+    assert (done["read"], done["accepted"]) == (OULAD_EVENTS, OULAD_EVENTS)
+    fleet.settle()
+    truth = await fleet.check()
+    assert len(truth.ids) == OULAD_EVENTS
+    command(fleet, "ingest", str(file), "--shift-to-now")  # a second time changes nothing
+    fleet.settle()
+    assert len(fleet.records(REQUESTS)) == 2 * OULAD_EVENTS
+    await fleet.check()
+
+
+async def test_a_record_needs_neither_id_nor_key(fleet: Fleet, foreign: Foreign, api: Live) -> None:
+    bare, by_header, by_ce = quiz(), quiz(), quiz()
+    foreign.put(raw(bare, "event_id"))
+    for _ in range(2):
+        foreign.put(raw(by_header, "event_id"), headers={"event_id": "h-1", "ce_id": "not-this"})
+        foreign.put(raw(by_ce, "event_id"), headers={"ce_id": "c-1", "ce_specversion": "1.0", "ce_type": "quiz"})
+    foreign.flush()
+    fleet.settle()
+    await fleet.check()
+    for one, causes in ((by_header, ["h-1"]), (by_ce, ["c-1"])):
+        assert query(api, one["student_id"])["components"]["quiz"] == 0.75
+        (update,) = of_student(fleet, RESULTS, one["student_id"])
+        assert update["caused_by"] == causes
+    (update,) = of_student(fleet, RESULTS, bare["student_id"])
+    with api.client() as client:
+        path = f"/students/{bare['student_id']}/events/{update['caused_by'][0]}"
+        assert client.get(path).json()["data"]["status"] == "processed"
+
+
+async def test_cloud_events_in_both_modes_and_tenants(fleet: Fleet, foreign: Foreign, api: Live) -> None:
+    inside, binary, elsewhere = quiz(), quiz(), quiz()
+    outside = {"specversion": "1.0", "id": "ce-7", "source": "/x", "type": "quiz", "data": json.loads(raw(inside))}
+    del outside["data"]["event_id"]
+    foreign.put(json.dumps(outside).encode(), headers={"content-type": "application/cloudevents+json"})
+    foreign.put(raw(binary), headers={"ce_id": "other/id that is not used", "ce_type": "quiz"})
+    foreign.put(raw(elsewhere), headers={"tenant": "school-9"})
+    foreign.flush()
+    fleet.settle()
+    await fleet.check()
+    assert of_student(fleet, RESULTS, inside["student_id"])[0]["caused_by"] == ["ce-7"]
+    assert of_student(fleet, RESULTS, binary["student_id"])[0]["caused_by"] == [binary["event_id"]]
+    assert query(api, elsewhere["student_id"], "school-9")["components"]["quiz"] == 0.75
+    with api.client() as client:
+        assert client.post("/mastery/query", json={"student_id": elsewhere["student_id"]}).status_code == 404
+
+
+POISON: dict[str, tuple[bytes | None, dict[str, str | bytes]]] = {
+    "null": (None, {}),
+    "empty": (b"", {}),
+    "junk": (b"\x00\xff\xfe junk", {"trace": b"\xff\xfe\x00", "ce_id": b"\xff"}),
+    "no object": (b"[1, 2]", {}),
+    "deep": (b"[" * 5_000, {}),
+    "no such type": (raw(quiz(event_type="essay")), {}),
+    "tenant": (raw(quiz()), {"tenant": "No Such School!"}),
+    "tenant bytes": (raw(quiz()), {"tenant": b"\xff\xfe"}),
+    "header id": (raw(quiz(), "event_id"), {"event_id": "not an id"}),
+    "future": (raw(quiz(timestamp="2199-01-01T00:00:00Z")), {}),
+    "old": (raw(quiz(timestamp="2001-01-01T00:00:00Z")), {}),
+    "number": (raw(quiz(data={"total_questions": "4", "correct_answers": True})), {}),
+    "surrogate": (raw(quiz(source="x")).replace(b'"x"', b'"\\ud800"'), {}),
+    "large": (b"x" * 1_000_000, {}),
+    "cloud event of nothing": (b'{"specversion": "1.0", "id": "x/ y", "data": 7}', {}),
+}
+
+
+async def test_poison_goes_to_the_dead_letters_as_it_came(fleet: Fleet, foreign: Foreign, api: Live) -> None:
+    large = Foreign(fleet.kafka, **{"message.max.bytes": 2_000_000})
+    before = len(fleet.records(DEAD))
+    for name, (value, more) in POISON.items():
+        (large if name == "large" else foreign).put(value, key=name.encode(), headers=more)
+    large.put(b"y" * 1_048_400, key=b"largest")
+    sound = quiz()
+    foreign.put(raw(sound))
+    foreign.flush()
+    large.flush()
+    fleet.settle()
+    letters = {(one.key() or b"").decode(): one for one in fleet.records(DEAD)[before:] if one.key()}
+    assert letters.keys() >= POISON.keys() | {"largest"}
+    for name, (value, more) in POISON.items():
+        found: dict[str, bytes] = dict(letters[name].headers() or ())  # type: ignore[arg-type]
+        assert letters[name].value() == value, name
+        assert {key for key in found if not key.startswith("dlq.")} == more.keys(), name
+        for key, sent in more.items():
+            assert found[key] == (sent.encode() if isinstance(sent, str) else sent), name
+        assert (found["dlq.topic"], found["dlq.attempts"]) == (REQUESTS.encode(), b"1")
+        assert found["dlq.code"] == b"VALIDATION_ERROR"
+        assert datetime.fromisoformat(found["dlq.at"].decode())
+        assert found["dlq.message"]
+    assert query(api, sound["student_id"])["components"]["quiz"] == 0.75
+    for name in ("future", "no such type"):
+        refused = json.loads(POISON[name][0] or b"")
+        with api.client() as client:
+            answer = client.get(f"/students/{refused['student_id']}/events/{refused['event_id']}").json()["data"]
+        assert answer["status"] == "dead_lettered"
+        assert answer["reason"]["message"] == headers(letters[name])["dlq.message"]
+
+
+async def test_dead_letters_are_listed_shown_and_put_back_once(fleet: Fleet, foreign: Foreign, api: Live) -> None:
+    withheld = quiz()
+    wrapped = {"specversion": "1.0", "id": "ce-dead", "data": quiz(event_type="essay")}
+    foreign.put(raw(withheld, "event_id"), headers={"tenant": "Bad!", "x": "y"}, key=b"k")
+    foreign.put(json.dumps(wrapped).encode())
+    foreign.flush()
+    fleet.settle()
+    listed = command(fleet, "dlq", "list", "--limit", "10000")
+    (letter,) = [one for one in listed if one["student_id"] == withheld["student_id"]]
+    (inside,) = [one for one in listed if one["student_id"] == wrapped["data"]["student_id"]]
+    assert (letter["tenant"], letter["key"], letter["headers"]) == ("Bad!", "k", {"tenant": "Bad!", "x": "y"})
+    assert inside["event_id"] == wrapped["data"]["event_id"]
+    shown = command(fleet, "dlq", "show", str(letter["id"]))
+    assert json.loads(shown["value"]) == json.loads(raw(withheld, "event_id"))
+    number = len(fleet.records(REQUESTS))
+    done = command(fleet, "dlq", "redrive", str(letter["id"]), fails=True)
+    assert (done["redriven"], done["failed_again"]) == ([letter["id"]], 1)
+    again = command(fleet, "dlq", "redrive", str(letter["id"]))
+    assert (again["redriven"], again["skipped"]) == ([], [letter["id"]])
+    assert len(fleet.records(REQUESTS)) == number + 1
+    twice = [one for one in command(fleet, "dlq", "list", "--limit", "10000") if one["key"] == "k"]
+    assert [one["event_id"] for one in twice] == [letter["event_id"]] * 2
+    assert [bool(one["redriven"]) for one in twice] == [True, False] or twice[0]["partition"] != twice[1]["partition"]
+    fleet.settle()
+    await fleet.check()
+
+
+async def test_kcat_writes_and_reads(fleet: Fleet, api: Live) -> None:
+    from scripts.servers.cache import Unavailable
+    from scripts.servers.cache import command as program
+
+    try:
+        kcat = program("kcat", packages=["kcat"])
+    except Unavailable as reason:
+        pytest.skip(f"no kcat: {reason}")
+    one = quiz(data={"total_questions": 10, "correct_answers": 10})
+    base = [str(kcat), "-b", fleet.kafka.bootstrap]
+    subprocess.run([*base, "-P", "-t", REQUESTS], input=raw(one, "event_id"), check=True, timeout=30)
+    odd = [*base, "-P", "-t", REQUESTS, "-H", b"na\xffme=value", "-k", "odd"]
+    subprocess.run(odd, input=raw(quiz()), check=True, timeout=30)
+    fleet.settle()
+    read = subprocess.run(
+        [*base, "-C", "-t", RESULTS, "-e", "-q", "-f", "%k %s\\n"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    (line,) = [line for line in read.stdout.splitlines() if line.startswith(one["student_id"])]
+    said = json.loads(line.partition(" ")[2])
+    current = query(api, one["student_id"])
+    assert (said["mastery_score"], said["components"]) == (current["mastery_score"], current["components"])
+
+
+async def test_levels_that_change_are_told(fleet: Fleet, foreign: Foreign, api: Live) -> None:
+    one = quiz()
+    given = {"components": dict.fromkeys(("completion", "quiz", "quality", "consistency"), 0.95)}
+    foreign.put(raw({**one, "event_type": "mastery.calculation.requested", "data": given}))
+    foreign.flush()
+    fleet.settle()
+    (told,) = of_student(fleet, EVENTS, one["student_id"])
+    assert (told["event_type"], told["level"], told["previous_level"]) == (
+        "mastery.threshold.reached",
+        "expert",
+        "beginner",
+    )
+
+
+async def test_what_is_written_over_http_is_on_kafka_and_answers_within_a_second(fleet: Fleet, api: Live) -> None:
+    other = fleet.api()
+    one = quiz()
+    with api.client() as first, other.client() as second:
+        for _ in range(2):
+            assert first.post("/mastery/ingest", json=one).status_code == 202
+        fleet.settle(2)
+        path = f"/students/{one['student_id']}/events/{one['event_id']}"
+        assert second.get(path).json()["data"]["status"] == "processed"
+        body = {"student_id": one["student_id"], "components": {"quality": 0.5}}
+        assert first.post("/mastery/calculate", json=body).status_code == 200
+        found = second.post("/mastery/query", json={"student_id": one["student_id"]}).json()["data"]
+        assert found["current_mastery"]["components"]["quality"] == 0.5
+    fleet.settle()
+    await fleet.check()
