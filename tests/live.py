@@ -1,4 +1,4 @@
-"""The real service, as a process of its own on a free port, for tests that kill it, starve it or talk to it by socket."""
+"""The real service, a process of its own on a free port, for tests that kill it, starve it or talk to it by socket."""
 
 import os
 import subprocess

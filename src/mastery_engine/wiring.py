@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SECRET_FILE = "jwt-secret"  # nosec B105  a file name
+SECRET_FILE = "jwt-secret"  # nosec B105
 LOCK_FILE = "worker.lock"
 
 # Small batches leave the loop to HTTP; large ones fold a file or a replay faster, many events of a student at once.

@@ -45,7 +45,7 @@ async def mastery(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     await opened.close()
 
 
-def put(mastery: Mastery, values: list[bytes], start: int = 0) -> None:
+async def put(mastery: Mastery, values: list[bytes], start: int = 0) -> None:
     """Records as some other program might write them."""
     log = mastery.log
     if isinstance(log, MemoryLog):
@@ -54,7 +54,7 @@ def put(mastery: Mastery, values: list[bytes], start: int = 0) -> None:
     elif isinstance(log, SqliteLog):
         rows = [(NOW, "default", f"{start}-{place}", b"ada", value) for place, value in enumerate(values)]
         statement = "INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, ?, ?, ?, ?)"
-        log._database._writer.executemany(statement, rows)
+        await log._database.put(statement, rows)
 
 
 async def work(mastery: Mastery, *, after_flood: bool = False) -> None:
@@ -68,7 +68,7 @@ async def letters(mastery: Mastery) -> int:
 
 
 async def test_a_little_poison_is_dead_lettered_and_the_work_goes_on(mastery: Mastery) -> None:
-    put(mastery, [b"{"] * (MOST - 1) + [raw(envelope("quiz", QUIZ))])
+    await put(mastery, [b"{"] * (MOST - 1) + [raw(envelope("quiz", QUIZ))])
     await work(mastery)
     assert await letters(mastery) == MOST - 1
     assert len([key async for key in mastery.store.students()]) == 1
@@ -76,10 +76,10 @@ async def test_a_little_poison_is_dead_lettered_and_the_work_goes_on(mastery: Ma
 
 async def test_a_flood_stops_the_worker_before_its_batch_is_dead_lettered_or_committed(mastery: Mastery) -> None:
     worker = Worker(mastery)
-    put(mastery, [b"{"] * 300)
+    await put(mastery, [b"{"] * 300)
     await worker.run(until=await mastery.log.ends())
     before = await mastery.log.committed()
-    put(mastery, [raw(envelope("quiz", QUIZ, "good")), *[b"no event"] * 300], 1)
+    await put(mastery, [raw(envelope("quiz", QUIZ, "good")), *[b"no event"] * 300], 1)
     with pytest.raises(Flooded, match=r"partition 0.*worker --after-flood"):
         await worker.run(until=await mastery.log.ends())
     assert await letters(mastery) == 300
@@ -88,7 +88,7 @@ async def test_a_flood_stops_the_worker_before_its_batch_is_dead_lettered_or_com
 
 
 async def test_a_restart_alone_does_not_clear_a_flood(mastery: Mastery) -> None:
-    put(mastery, [b"{"] * MOST)
+    await put(mastery, [b"{"] * MOST)
     with pytest.raises(Flooded):
         await work(mastery)
     for _ in range(2):
@@ -98,26 +98,26 @@ async def test_a_restart_alone_does_not_clear_a_flood(mastery: Mastery) -> None:
 
 
 async def test_after_flood_dead_letters_all_that_the_log_holds_and_is_a_guard_again(mastery: Mastery) -> None:
-    put(mastery, [b"{"] * 3 * MOST)
+    await put(mastery, [b"{"] * 3 * MOST)
     with pytest.raises(Flooded):
         await work(mastery)
     await work(mastery, after_flood=True)
     assert await letters(mastery) == 3 * MOST
     await work(mastery)
-    put(mastery, [b"{"] * MOST, 1)
+    await put(mastery, [b"{"] * MOST, 1)
     with pytest.raises(Flooded):
         await work(mastery)
     assert await letters(mastery) == 3 * MOST
 
 
 async def test_refusals_by_age_are_no_flood(mastery: Mastery) -> None:
-    put(mastery, [TOO_OLD] * 2 * MOST)
+    await put(mastery, [TOO_OLD] * 2 * MOST)
     await work(mastery)
     assert await letters(mastery) == 2 * MOST
 
 
 async def test_poison_that_was_dead_lettered_once_is_no_flood_when_the_store_is_filled_again(mastery: Mastery) -> None:
-    put(mastery, [b"{"] * 2 * MOST)
+    await put(mastery, [b"{"] * 2 * MOST)
     await work(mastery, after_flood=True)
     await mastery.store.clear()
     await work(mastery)
@@ -126,7 +126,7 @@ async def test_poison_that_was_dead_lettered_once_is_no_flood_when_the_store_is_
 
 async def test_a_service_whose_worker_was_stopped_by_a_flood_says_so_and_answers(tmp_path: Path) -> None:
     async with serving(tmp_path, worker_enabled=False) as api:
-        put(api.app.state.mastery, [b"{"] * MOST)
+        await put(api.app.state.mastery, [b"{"] * MOST)
     for _ in range(2):
         async with serving(tmp_path) as api, asyncio.timeout(10):
             while (answer := await api.get("/ready", token="")).status_code == 200:

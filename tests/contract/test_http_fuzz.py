@@ -55,7 +55,7 @@ junk = st.recursive(
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """A good body with some of it replaced, left out or added; or junk; as bytes, some of which may be cut or changed."""
+    """A good body with some of it replaced, left out or added; or junk; as bytes, some cut or changed."""
     body = draw(junk) if draw(st.integers(0, 9)) == 0 else _mutated(draw, draw(st.sampled_from(GOOD)))
     raw = json.dumps(body, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
     match draw(st.integers(0, 9)):

@@ -414,7 +414,7 @@ async def test_a_worker_under_way_notices_that_the_store_fell_back() -> None:
 
     async def worked(event_id: str) -> None:
         async with asyncio.timeout(10):
-            while (await ours.mastery.event_status(CALLER, "ada", event_id)).status != "processed":  # noqa: ASYNC110
+            while (await ours.mastery.event_status(CALLER, "ada", event_id)).status != "processed":
                 await asyncio.sleep(0.005)
 
     before = store.snapshot()

@@ -16,19 +16,19 @@ STOP_S = 25
 
 def serve(settings: Settings) -> None:
     """Serve HTTP until SIGTERM or SIGINT. Raises StartRefused where the port is taken or the engine cannot start."""
-    listener = listen(settings)
-    asyncio.run(try_start(settings))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings),
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=STOP_S,
+    with listen(settings) as listener:
+        asyncio.run(try_start(settings))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(settings),
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=STOP_S,
+            )
         )
-    )
-    server.run(sockets=[listener])
+        server.run(sockets=[listener])
     if not server.started:
         raise StartRefused("The service did not start; the log above says why.")
 

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import sqlite3
-import subprocess  # nosec B404  the engine's own command, on its own file
+import subprocess  # nosec B404
 import sys
 import tempfile
 from collections import defaultdict
@@ -155,7 +155,7 @@ def _inserted(path: Path, lines: Sequence[bytes]) -> float:
 
 
 def _ingested(source: Path, data: Path) -> float:
-    done = subprocess.run(  # nosec B603  no shell, our own words
+    done = subprocess.run(  # nosec B603
         [sys.executable, "-m", "mastery_engine", "ingest", str(source), "--json"],
         env={**os.environ, "DATA_DIR": str(data)},
         capture_output=True,

@@ -377,7 +377,8 @@ class Reader:
         self._rebalanced()
         try:
             committed = self._committed(numbers)
-            assert self._where is not None
+            if self._where is None:
+                raise Unavailable("Nobody reads this log yet.")
             starts = asyncio.run_coroutine_threadsafe(_told(self._where, committed), self._loop).result(60)
         except Exception as error:  # noqa: BLE001  it is raised where the batch is asked for
             self._fault = _away(error)

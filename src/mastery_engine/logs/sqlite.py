@@ -15,7 +15,7 @@ from mastery_engine.logs.base import Batch, DeadLetter, Position, Record, Where
 
 PARTITION = 0
 POLL_S = 0.05
-IDLE_S = 1.0
+IDLE_S = 0.2
 
 _encode = msgspec.json.Encoder().encode
 _LETTERS = (

@@ -22,7 +22,8 @@ RETRIES = 1
 def connect(host: str) -> Client:
     """The client; it connects when it is first used. Raises StartRefused where the setting cannot be read.
 
-    ``host`` is host:port, or a URL: redis, rediss (TLS), redis+sentinel://…/MASTER, redis+cluster://host:port,host:port.
+    ``host`` is host:port, or a URL: redis, rediss (TLS), redis+sentinel://host:port/MASTER,
+    redis+cluster://host:port,host:port.
     """
     try:
         url = urlsplit(host if "://" in host else f"redis://{host}")

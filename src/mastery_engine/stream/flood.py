@@ -19,8 +19,8 @@ def flooded(partition: int) -> Flooded:
     """What an operator is told."""
     return Flooded(
         f"Of partition {partition}, {MOST} or more of the last {LATEST:,} records could not be read: the worker has "
-        "stopped before it dead-letters them all. Mend what sends them; then mastery-engine worker --after-flood dead-letters "
-        "what the log holds already, and goes on.",
+        "stopped before it dead-letters them all. Mend what sends them; then mastery-engine worker --after-flood "
+        "dead-letters what the log holds already, and goes on.",
         partition=partition,
     )
 

@@ -201,7 +201,7 @@ class Worker:
         student_id, event_id = peek(None if record.value is None else unwrap(record.value)[0])
         code, message = MasteryError.code, f"The fold failed: {error}"
         if isinstance(error, MasteryError):
-            code, message = error.code, error.message
+            code, message = error.code, f"{error.field}: {error.message}" if error.field else error.message
         return DeadLetter(
             REQUESTS_TOPIC,
             record.partition,

@@ -1,0 +1,121 @@
+"""The documents beside the README: settings and metrics both ways, links, and numbers that the code has too."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mastery_engine.metrics import Metrics
+from mastery_engine.settings import FIELD_OF, Settings
+from tests.live import ROOT, Live
+
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table under a heading, without its head."""
+    section = OPERATIONS.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def settings_documented() -> dict[str, str]:
+    """Each name with its default, as the table has them."""
+    found: dict[str, str] = {}
+    for names, defaults, *_ in table("Settings"):
+        listed = re.findall(r"`([A-Z_]+)`", names)
+        given = defaults.split(", ", len(listed) - 1) if defaults else []
+        found |= dict(zip(listed, [*given, *[""] * len(listed)], strict=False))
+    return found
+
+
+def test_every_setting_is_documented_and_every_documented_one_is_there() -> None:
+    assert settings_documented().keys() == FIELD_OF.keys()
+
+
+def test_the_documented_defaults_are_the_real_ones() -> None:
+    for name, said in settings_documented().items():
+        real = Settings.model_fields[FIELD_OF[name]].default
+        if real is None or name == "DATA_DIR":
+            assert said not in ("true", "false"), name
+            assert not said.isdigit(), name
+        else:
+            assert said == str(real).lower() if isinstance(real, bool) else said == str(real), name
+
+
+def test_every_metric_is_documented_with_its_labels_and_every_documented_one_is_there() -> None:
+    documented = {}
+    for name, labels, *_ in table("Metrics"):
+        documented[name.strip("`")] = tuple(label.strip() for label in labels.split(",") if label.strip())
+    real = {
+        metric._name: tuple(metric._labelnames)  # the registry's names without the endings of their samples
+        for metric in Metrics().registry._collector_to_names
+    }
+    assert documented == real
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        found = document.parent / path if path else document
+        assert found.exists(), target
+        if anchor:
+            assert anchor in anchors(found), target
+
+
+def anchors(document: Path) -> set[str]:
+    """The headings as GitHub makes anchors of them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_the_index_lists_every_decision() -> None:
+    index = (ROOT / "docs" / "architecture-decisions.md").read_text()
+    for record in (ROOT / "docs" / "decisions").glob("*.md"):
+        assert f"(decisions/{record.name})" in index
+        text = record.read_text().lower()
+        for part in ("decision", "cost"):
+            assert part in text, f"{record.name} says nothing of its {part}"
+
+
+def test_the_paths_that_documents_name_are_there() -> None:
+    pattern = r"`((?:src|tests|scripts|docs|specs)/[\w./-]+)`"
+    for document in DOCUMENTS:
+        if document.name == "CHANGELOG.md":
+            continue
+        for named in re.findall(pattern, document.read_text()):
+            assert (ROOT / named).exists(), f"{document.name}: {named}"
+
+
+def test_the_changelog_keeps_its_form() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert "keepachangelog.com" in text
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings[0].strip("[]").startswith("Unreleased")
+    kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_data_flow_is_drawn() -> None:
+    assert (ROOT / "docs" / "data-flow-diagrams.md").read_text().count("```mermaid") >= 2
+
+
+def test_the_backup_of_a_running_service_can_be_restored(tmp_path: Path) -> None:
+    if shutil.which("sqlite3") is None:
+        pytest.skip("no sqlite3 program here")
+    (command,) = re.findall(r'^(sqlite3 "\$DATA_DIR.*)$', OPERATIONS, re.MULTILINE)
+    body = {"student_id": "student_12345", "components": {"quiz": 0.5}}
+    with Live(tmp_path / "data", home=tmp_path) as live, live.client() as client:
+        assert client.post("/mastery/calculate", json=body).status_code == 200
+        given = {**os.environ, "DATA_DIR": str(live.data_dir)}
+        subprocess.run(["bash", "-c", command], cwd=tmp_path, env=given, check=True)
+    (tmp_path / "restored").mkdir()
+    (tmp_path / "mastery-backup.db").rename(tmp_path / "restored" / FILE_NAME)
+    with Live(tmp_path / "restored", home=tmp_path) as live, live.client() as client:
+        answer = client.post("/mastery/query", json={"student_id": "student_12345"})
+        assert answer.json()["data"]["current_mastery"]["components"]["quiz"] == 0.5
