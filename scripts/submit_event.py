@@ -82,7 +82,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=json.loads, metavar="JSON", help="the event's data; else a sensible sample")
     parser.add_argument("--id", metavar="ID", help="the event's id; else a new one")
     parser.add_argument("--tenant", default="default", metavar="NAME")
-    parser.add_argument("--url", default="http://localhost:8005", help="where the service is; %(default)s")
+    parser.add_argument(
+        "--url", default=f"http://localhost:{os.environ.get('PORT') or 8005}", help="where the service is; %(default)s"
+    )
     return parser.parse_args()
 
 

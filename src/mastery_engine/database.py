@@ -194,6 +194,8 @@ def unavailable(error: sqlite3.Error) -> Unavailable:
         return Unavailable("The disk is full: nothing of this call was kept. Free some room, and send it again.")
     if code.startswith("SQLITE_BUSY"):
         return Unavailable("The database is held by another process: nothing of this call was kept. Send it again.")
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return Unavailable("The database file is damaged: nothing of this call was kept. Restore a backup of it.")
     return Unavailable(f"The database does not work ({code or error}): nothing of this call was kept.")
 
 

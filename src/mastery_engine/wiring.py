@@ -167,7 +167,12 @@ class WorkerLock:
             return True
         if self._file is not None:
             return True
-        file = self._path.open("a")
+        try:
+            file = self._path.open("a")
+        except OSError as error:
+            raise StartRefused(
+                f"DATA_DIR {self._path.parent} cannot be written ({error.strerror}): set DATA_DIR to another folder."
+            ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

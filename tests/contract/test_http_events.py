@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mastery_engine.domain.kinds import ALIASES, KINDS
-from mastery_engine.stream.worker import Worker
+from mastery_engine.service import folding
 from tests.calls import STUDENT, Api, Json, event
 from tests.live import make_token
 
@@ -354,10 +354,10 @@ async def test_an_event_of_another_student_is_not_this_ones(api: Api) -> None:
 async def test_an_event_that_cannot_be_folded_is_dead_lettered_with_its_reason(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def poison(self: Worker, batch: Any) -> Any:
-        return [], [self._letter(record, ValueError("it is poison")) for record in batch.records]
+    def poison(*_: Any, **__: Any) -> Any:
+        raise ValueError("it is poison")
 
-    monkeypatch.setattr(Worker, "_read", poison)
+    monkeypatch.setattr(folding, "apply", poison)
     sent = event()
     await api.data("/mastery/ingest", sent)
     async with asyncio.timeout(10):

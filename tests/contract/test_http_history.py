@@ -62,8 +62,8 @@ async def test_the_trend_is_that_of_the_last_two_weeks(api: Api) -> None:
         student_id = f"s-{'-'.join(str(round(value * 1_000)) for value in values)}"
         for back, value in zip((9, 6, 3), values, strict=True):
             components = dict.fromkeys(("completion", "quiz", "quality", "consistency"), value)
-            when = {"days_ago": back, "student_id": student_id}
-            await api.learn(event("mastery.calculation.requested", **when, components=components))
+            kind = "mastery.calculation.requested"
+            await api.learn(event(kind, days_ago=back, student_id=student_id, components=components))
         return str((await api.data("/mastery/query", {"student_id": student_id}))["trend"])
 
     assert await trend(0.2, 0.4, 0.6) == "improving"

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ async def test_a_log_line_has_the_briefs_fields(api: Api, caplog: pytest.LogCapt
         await api.post(path, body, headers={"X-Request-Id": "abc-123-def"})
         (record,) = [one for one in caplog.records if one.name == "mastery_engine.requests"]
         line = json.loads(JsonLines().format(record))
-        assert datetime.fromisoformat(line["timestamp"])
+        assert datetime.fromisoformat(line["timestamp"]).utcoffset() == timedelta(0)
         assert line["level"] == "INFO"
         assert line["correlation_id"] == "abc-123-def"
         assert line["endpoint"] == path.removeprefix("/api/v1")

@@ -132,6 +132,12 @@ async def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> No
     assert len(found) <= last + 2  # one more may have been written and not told
 
 
+async def test_what_is_acknowledged_was_written_through_to_the_disk(database: Database) -> None:
+    """No test here can pull the plug; SQLite's FULL is what makes a commit outlive that."""
+    full = await database.write(lambda connection: connection.execute("PRAGMA synchronous").fetchone())
+    assert full == (2,)
+
+
 # ---- it is shared
 
 

@@ -67,6 +67,21 @@ async def everyone(store: Store) -> list[StudentKey]:
     return [key async for key in store.students()]
 
 
+# ---- floods
+
+
+async def test_a_flood_is_known_until_it_is_over_whatever_else_is_removed(store: Store) -> None:
+    assert await store.floods("log") == set()
+    for partition in (3, 0, 3):
+        await store.set_flood("log", partition, flooded=True)
+    await store.set_flood("other", 1, flooded=True)
+    await store.clear()
+    assert (await store.floods("log"), await store.floods("other")) == ({0, 3}, {1})
+    for _ in range(2):
+        await store.set_flood("log", 3, flooded=False)
+        assert (await store.floods("log"), await store.floods("other")) == ({0}, {1})
+
+
 # ---- documents
 
 
@@ -152,10 +167,11 @@ async def test_what_is_removed_is_gone_with_its_cold_ids(store: Store) -> None:
 
 
 async def test_a_removal_can_lose_too(store: Store) -> None:
-    await put(store, ADA, number=1, cold={1: b"x" * 8})
-    assert await store.commit([Change(ADA, 2, None), Change(BOB, 1, None)]) == [False, False]
-    assert await store.commit([Change(ADA, 0, None)]) == [False]
-    assert (await read(store), await cold(store)) == ((1, student(1)), {1: b"x" * 8})
+    await put(store, ADA)
+    await put(store, ADA, version=1, number=1, cold={1: b"x" * 8})
+    for stale in (0, 1, 3):
+        assert await store.commit([Change(ADA, stale, None), Change(BOB, 1, None)]) == [False, False]
+    assert (await read(store), await cold(store)) == ((2, student(1)), {1: b"x" * 8})
     assert await store.commit([Change(BOB, 0, None)]) == [True]  # there is none, as was said
     assert await read(store, BOB) is None
 

@@ -1,10 +1,15 @@
-"""The documents beside the README: settings and metrics both ways, links, and numbers that the code has too."""
+"""The documents beside the README: settings and metrics both ways, links, the index of decisions, the backup."""
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mastery_engine.database import FILE_NAME
 from mastery_engine.metrics import Metrics
 from mastery_engine.settings import FIELD_OF, Settings
 from tests.live import ROOT, Live
@@ -48,10 +53,8 @@ def test_every_metric_is_documented_with_its_labels_and_every_documented_one_is_
     documented = {}
     for name, labels, *_ in table("Metrics"):
         documented[name.strip("`")] = tuple(label.strip() for label in labels.split(",") if label.strip())
-    real = {
-        metric._name: tuple(metric._labelnames)  # the registry's names without the endings of their samples
-        for metric in Metrics().registry._collector_to_names
-    }
+    registered: list[Any] = list(Metrics().registry._collector_to_names)
+    real = {metric._name: tuple(metric._labelnames) for metric in registered}
     assert documented == real
 
 

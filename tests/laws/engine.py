@@ -1,5 +1,6 @@
 """The engine on any store and log, its doors, and faults at any step of its work."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -153,7 +154,8 @@ class Engine:
 
     async def work(self) -> None:
         """Work all that is in the log."""
-        await self.worker.run(until=await self.log.inner.ends())
+        async with asyncio.timeout(20):
+            await self.worker.run(until=await self.log.inner.ends())
 
     async def work_through_crashes(self) -> None:
         """Work all that is in the log; whenever the process ends, another begins."""

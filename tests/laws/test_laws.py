@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence, evidence_of
 from mastery_engine.domain.mastery import mastery
 from mastery_engine.domain.moments import DAY, MINUTE
+from mastery_engine.domain.results import result_id
 from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.memory import MemoryLog
@@ -190,7 +191,8 @@ async def test_every_event_is_in_one_result_that_goes_out_once(
                 await live(ours, events, step)
         await ours.work()
         await ours.check_results()
-        assert len(ours.log.published) == len(set(map(id, ours.log.published)))
+        ids = [result_id(result) for result in ours.log.published]
+        assert len(ids) == len(set(ids))
 
 
 @BOTH
@@ -407,6 +409,24 @@ async def test_a_store_that_lost_its_last_writes_is_filled_again_from_the_log(*,
     assert {result.caused_by[-1] for result in ours.log.published[published:]} == {"after"}
 
 
+async def test_while_a_store_is_filled_again_a_crash_sends_nothing_again() -> None:
+    store = Forgetful()
+    ours = Engine(store, MemoryLog(batch_size=2), Clock())
+    empty = store.snapshot()
+    await ours.send("ingest", [envelope("quiz", QUIZ, f"e-{n}", at=NOW - n * DAY) for n in range(8)])
+    await ours.work()
+    published = len(ours.log.published)
+    for place in range(3, 24, 4):
+        store.fall_back(empty)
+        ours.start()
+        ours.faults.fail(place, "after", Crash)
+        await ours.work_through_crashes()
+        assert not ours.faults.at
+        await ours.check_scores()
+        assert await ours.log.inner.committed() == {0: 8}
+    assert len(ours.log.published) == published
+
+
 async def test_a_worker_under_way_notices_that_the_store_fell_back() -> None:
     store = Forgetful()
     ours = Engine(store, MemoryLog(batch_size=2), Clock())
@@ -526,5 +546,7 @@ async def test_of_two_who_change_a_document_at_once_neither_is_lost(kind: str) -
         ours.store.inner.commit = raced
         await ours.send("append", [envelope("quiz", QUIZ, f"e-{n}", at=NOW - n * DAY) for n in range(4)])
         await ours.work()
+        counted = ours.mastery.metrics.events.labels("quiz", "folded")._value.get()
+        assert counted == 1 + 4
         await ours.check_scores(*LATER)
         await ours.check_results()

@@ -92,7 +92,7 @@ async def _redrive(letter_ids: Sequence[int] | None) -> tuple[list[int], list[in
     redriven: list[int] = []
     async with opened(chosen) as mastery:
         letters = await _all(mastery) if letter_ids is None else [await _found(mastery, one) for one in letter_ids]
-        newest = max([letter.letter_id for letter in await _all(mastery)], default=0)
+        known = {letter.letter_id for letter in await _all(mastery)}
         await _audit(mastery, letters, "dlq-redrive")
         ends: dict[int, int] = {}
         for letter in letters:
@@ -102,7 +102,7 @@ async def _redrive(letter_ids: Sequence[int] | None) -> tuple[list[int], list[in
                 ends[position.partition] = max(ends.get(position.partition, 0), position.offset + 1)
         async with working(mastery, WorkerLock(chosen)) as work:
             await worked(mastery, ends, work, unheard)
-        again = await _all(mastery, after=newest)
+        again = [letter for letter in await _all(mastery) if letter.letter_id not in known]
     skipped = [letter.letter_id for letter in letters if letter.letter_id not in redriven]
     return redriven, [] if letter_ids is None else skipped, len(again)
 
@@ -116,9 +116,9 @@ async def _found(mastery: "Mastery", letter_id: int) -> "DeadLetter":
     return letter
 
 
-async def _all(mastery: "Mastery", *, after: int = 0) -> list["DeadLetter"]:
-    """All dead letters after one."""
+async def _all(mastery: "Mastery") -> list["DeadLetter"]:
     letters: list[DeadLetter] = []
+    after = 0
     while page := await mastery.log.dead_letters(after=after, limit=PAGE):
         letters += page
         after = page[-1].letter_id
@@ -150,10 +150,14 @@ def _shown(letter: "DeadLetter") -> dict[str, Any]:
         "topic": letter.topic,
         "partition": letter.partition,
         "offset": letter.offset,
-        "headers": letter.headers,
+        "headers": {name: _readable(value) for name, value in letter.headers.items()},
         "key": None if letter.key is None else letter.key.decode(errors="backslashreplace"),
         "value": None if letter.value is None else letter.value.decode(errors="backslashreplace"),
     }
+
+
+def _readable(header: str) -> str:
+    return header.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _line(letter: "DeadLetter") -> str:

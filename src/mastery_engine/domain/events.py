@@ -91,7 +91,7 @@ def decode(
     *,
     received: Micros,
     tenant: str = DEFAULT_TENANT,
-    event_id: str | Callable[[], str] | None = None,
+    event_id: str | Callable[[], str | None] | None = None,
 ) -> LearningEvent:
     """The event in ``value``, a JSON document.
 

@@ -7,7 +7,7 @@ batches the consumer is polled, and only then partitions come and go: a batch un
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -15,16 +15,15 @@ from typing import TypeVar
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from mastery_engine.domain.cloudevents import unwrap
 from mastery_engine.domain.events import DEFAULT_TENANT, LearningEvent, encode
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.results import Result, message, topic_of
-from mastery_engine.errors import MasteryError, Unavailable
+from mastery_engine.errors import MasteryError, TooLarge, Unavailable
 from mastery_engine.logs.base import Batch, DeadLetter, Position, Record, Where
-from mastery_engine.logs.kafka_dead import DeadLetters, headers_of, letter_headers
+from mastery_engine.logs.kafka_dead import DeadLetters, bytes_of, cut, headers_of, letter_headers, stated_id, text_of
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
-from mastery_engine.logs.topics import DEAD_LETTERS_TOPIC, REQUESTS_TOPIC, ensure_topics, topic_id
+from mastery_engine.logs.topics import DEAD_LETTERS_TOPIC, LARGEST_BYTES, REQUESTS_TOPIC, ensure_topics, topic_id
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -57,8 +56,7 @@ class KafkaLog:
         self._batch_size = batch_size
         self._rebalanced = rebalanced or _untold
         self._sender = Sender(settings)
-        self._asking = ThreadPoolExecutor(1, "kafka-asker")
-        self._asker: Consumer | None = None
+        self._asker, self._pinger = Asker(settings, "kafka-asker"), Asker(settings, "kafka-pinger")
         self._reader: Reader | None = None
         self._log_id: str | None = None
         self._dead = DeadLetters(settings)
@@ -93,6 +91,16 @@ class KafkaLog:
         await self._sender.send(sent)
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        try:
+            await self._bury(letters)
+        except TooLarge:
+            for letter in letters:
+                try:
+                    await self._bury([letter])
+                except TooLarge:
+                    await self._bury([cut(letter)])
+
+    async def _bury(self, letters: Sequence[DeadLetter]) -> None:
         await self._sender.send(
             [(DEAD_LETTERS_TOPIC, letter.key, letter.value, letter_headers(letter)) for letter in letters]
         )
@@ -100,7 +108,7 @@ class KafkaLog:
     async def batches(self, where: Where) -> AsyncIterator[Batch | None]:
         log_id = await self.log_id()
         if self._reader is None:
-            self._reader = Reader(self._settings, log_id, self._batch_size, self._rebalanced)
+            self._reader = Reader(self._settings, log_id, self._batch_size, self.committed, self._rebalanced)
         await self._reader.start(where)
         idle = 0
         while True:
@@ -116,38 +124,24 @@ class KafkaLog:
             await self._reader.commit(ends)
 
     async def ends(self) -> dict[int, int]:
-        return await self._ask(_ends)
+        return await self._asker.ask(_ends)
 
     async def committed(self) -> dict[int, int]:
-        return await self._ask(_committed)
-
-    async def _ask(self, question: Callable[[Consumer], T]) -> T:
-        """Ask Kafka something through a client that is in no group."""
-
-        def asked() -> T:
-            if self._asker is None:
-                self._asker = Consumer(self._settings.client(**{"group.id": GROUP, "enable.auto.commit": False}))
-            try:
-                return question(self._asker)
-            except KafkaException as error:
-                raise _away(error) from error
-
-        return await asyncio.get_running_loop().run_in_executor(self._asking, asked)
+        return await self._asker.ask(_committed)
 
     async def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
-        await self.log_id()
-        found = await asyncio.to_thread(self._dead.all)
+        found = await asyncio.to_thread(self._dead.all, await self.log_id())
         return [letter for letter in found if letter.letter_id > after][:limit]
 
     async def dead_letter(self, letter_id: int) -> DeadLetter | None:
-        found = await asyncio.to_thread(self._dead.all)
+        found = await asyncio.to_thread(self._dead.all, await self.log_id())
         return next((letter for letter in found if letter.letter_id == letter_id), None)
 
     async def redrive(self, letter_id: int, at: Micros) -> Position | None:
         letter = await self.dead_letter(letter_id)
         if letter is None or letter.redriven is not None:
             return None
-        headers = letter.headers | {"tenant": letter.tenant, "event_id": letter.event_id or ""}
+        headers = {"event_id": letter.event_id or ""} | letter.headers
         (position,) = await self._sender.send([(REQUESTS_TOPIC, letter.key, letter.value, headers)])
         marker = {"dlq.redriven": str(letter_id), "dlq.at": rfc3339(at)}
         await self._sender.send([(DEAD_LETTERS_TOPIC, letter.key, None, marker)])
@@ -162,23 +156,56 @@ class KafkaLog:
         def reach(asker: Consumer) -> None:
             asker.list_topics(REQUESTS_TOPIC, timeout=2.0)
 
-        await self._ask(reach)
+        await self._pinger.ask(reach)
 
     async def close(self) -> None:
         if self._reader is not None:
             await self._reader.close()
         await self._sender.close()
-        if self._asker is not None:
-            await asyncio.get_running_loop().run_in_executor(self._asking, self._asker.close)
-        self._asking.shutdown()
+        await self._asker.close()
+        await self._pinger.close()
+
+
+class Asker:
+    """Asks Kafka one thing after another, through a client that is in no group and has a thread of its own."""
+
+    def __init__(self, settings: KafkaSettings, name: str) -> None:
+        self._settings = settings
+        self._thread = ThreadPoolExecutor(1, name)
+        self._client: Consumer | None = None
+
+    async def ask(self, question: Callable[[Consumer], T]) -> T:
+        """The answer. Raises Unavailable."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._asked, question)
+
+    def _asked(self, question: Callable[[Consumer], T]) -> T:
+        if self._client is None:
+            self._client = Consumer(self._settings.client(**{"group.id": GROUP, "enable.auto.commit": False}))
+        try:
+            return question(self._client)
+        except KafkaException as error:
+            raise _away(error) from error
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._client.close)
+        self._thread.shutdown()
 
 
 class Sender:
-    """The producer: idempotent, every replica acknowledges."""
+    """The producer: idempotent, every replica acknowledges. One that Kafka has fenced is replaced."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._producer = Producer(
-            settings.client(
+        self._settings = settings
+        self._producer = self._made()
+        self._broken = False
+        self._open = True
+        self._thread = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
+        self._thread.start()
+
+    def _made(self) -> Producer:
+        return Producer(
+            self._settings.client(
                 **{
                     "enable.idempotence": True,
                     "acks": "all",
@@ -186,12 +213,10 @@ class Sender:
                     "linger.ms": 2,
                     "delivery.timeout.ms": DELIVERY_MS,
                     "queue.buffering.max.messages": 500_000,
+                    "message.max.bytes": LARGEST_BYTES,
                 }
             )
         )
-        self._open = True
-        self._thread = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
-        self._thread.start()
 
     def _poll(self) -> None:
         while self._open:
@@ -203,16 +228,21 @@ class Sender:
         """Send; durable on return, positions in order. Raises Unavailable; some may have gone out then."""
         if not messages:
             return []
-        delivery = Delivery(len(messages))
+        if self._broken:
+            self._producer, self._broken = self._made(), False
+        delivery = Delivery(len(messages), self._fenced)
         for place, (topic, key, value, headers) in enumerate(messages):
             try:
                 self._producer.produce(
-                    topic, value, key, headers=list(headers.items()), on_delivery=partial(delivery.delivered, place)
+                    topic, value, key, headers=bytes_of(headers), on_delivery=partial(delivery.delivered, place)
                 )
             except (BufferError, KafkaException) as error:
                 delivery.failed(error, len(messages) - place)
                 break
         return await delivery.done
+
+    def _fenced(self) -> None:
+        self._broken = True
 
     async def close(self) -> None:
         await asyncio.to_thread(self._producer.flush, ANSWER_S)
@@ -223,7 +253,8 @@ class Sender:
 class Delivery:
     """What became of messages sent together; told in the producer's thread, awaited in the loop."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, fenced: Callable[[], None]) -> None:
+        self._fenced = fenced
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[list[Position]] = self._loop.create_future()
         self._left = number
@@ -240,6 +271,9 @@ class Delivery:
 
     def failed(self, error: Exception, number: int) -> None:
         self._error = error
+        reason = error.args[0] if error.args else None
+        if isinstance(reason, KafkaError) and (reason.fatal() or reason.code() == KafkaError._FATAL):
+            self._fenced()
         self._count(number)
 
     def _count(self, number: int) -> None:
@@ -262,12 +296,23 @@ class Delivery:
 class Reader:
     """The consumer, in a thread of its own. It keeps its place in the group through faults of other things."""
 
-    def __init__(self, settings: KafkaSettings, log_id: str, batch_size: int, rebalanced: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        log_id: str,
+        batch_size: int,
+        committed: Callable[[], Awaitable[Mapping[int, int]]],
+        rebalanced: Callable[[], None],
+    ) -> None:
+        """``committed`` asks through another client: this one gets no answer while partitions move."""
+        self._committed = committed
         self._rebalanced = rebalanced
+        self._closing = False
         self._log_id = log_id
         self._batch_size = batch_size
         self._thread = ThreadPoolExecutor(1, "kafka-consumer")
         self._positions: dict[int, int] = {}
+        self._owed: dict[int, int] = {}
         self._fault: Exception | None = None
         self._where: Where | None = None
         self._loop = asyncio.get_running_loop()
@@ -295,7 +340,7 @@ class Reader:
         self._where = where
         self._fault = None
         if self._positions:
-            starts = await where(await self._run(partial(self._committed, list(self._positions))))
+            starts = await self._starts(where, list(self._positions))
             await self._run(partial(self._seek, dict(starts)))
         elif not self._subscribed:
             self._subscribed = True
@@ -318,18 +363,28 @@ class Reader:
 
     async def commit(self, ends: Mapping[int, int]) -> None:
         def committed() -> None:
-            ours = [TopicPartition(REQUESTS_TOPIC, part, end) for part, end in ends.items() if part in self._positions]
-            try:
-                if ours:
-                    self._consumer.commit(offsets=ours, asynchronous=False)
-            except KafkaException as error:
-                if error.args[0].code() not in _LOST:
-                    raise
-                logger.info("partitions went to another worker before their offsets were committed: %s", error)
+            self._owed |= {part: end for part, end in ends.items() if part in self._positions}
+            if self._owed:
+                self._commit()
 
         await self._run(committed)
 
+    def _commit(self) -> None:
+        """Commit what is owed. While partitions move Kafka takes no offsets: those that stay ours are owed still."""
+        try:
+            self._consumer.commit(
+                offsets=[TopicPartition(REQUESTS_TOPIC, part, end) for part, end in self._owed.items()],
+                asynchronous=False,
+            )
+        except KafkaException as error:
+            if error.args[0].code() not in _LOST:
+                raise
+            logger.info("offsets wait, or went to another worker: %s", error)
+        else:
+            self._owed.clear()
+
     async def close(self) -> None:
+        self._closing = True
         await self._loop.run_in_executor(self._thread, self._consumer.close)
         self._thread.shutdown()
 
@@ -341,6 +396,8 @@ class Reader:
 
     def _read(self) -> Batch | None:
         first = self._consumer.poll(WAIT_S)
+        if self._owed:
+            self._commit()
         if first is None or self._fault is not None:
             return None
         messages = [first, *self._consumer.consume(self._batch_size - 1, 0)]
@@ -359,9 +416,9 @@ class Reader:
             records.append(record_of(one, self._log_id))
         return Batch(tuple(records), starts, ends)
 
-    def _committed(self, partitions: Sequence[int]) -> dict[int, int]:
-        asked = [TopicPartition(REQUESTS_TOPIC, partition) for partition in partitions]
-        return {one.partition: max(one.offset, 0) for one in self._consumer.committed(asked, timeout=ANSWER_S)}
+    async def _starts(self, where: Where, partitions: Sequence[int]) -> Mapping[int, int]:
+        committed = await self._committed()
+        return await where({partition: committed.get(partition, 0) for partition in partitions})
 
     def _seek(self, starts: Mapping[int, int]) -> None:
         ours = [partition for partition in starts if partition in self._positions]
@@ -376,10 +433,9 @@ class Reader:
         numbers = [one.partition for one in partitions]
         self._rebalanced()
         try:
-            committed = self._committed(numbers)
-            if self._where is None:
-                raise Unavailable("Nobody reads this log yet.")
-            starts = asyncio.run_coroutine_threadsafe(_told(self._where, committed), self._loop).result(60)
+            if self._where is None or self._closing:
+                raise Unavailable("Nobody reads this log now.")
+            starts = asyncio.run_coroutine_threadsafe(self._starts(self._where, numbers), self._loop).result(60)
         except Exception as error:  # noqa: BLE001  it is raised where the batch is asked for
             self._fault = _away(error)
             starts = dict.fromkeys(numbers, 0)
@@ -391,30 +447,26 @@ class Reader:
         self._rebalanced()
         for one in partitions:
             self._positions.pop(one.partition, None)
+            self._owed.pop(one.partition, None)
 
 
 def _untold() -> None:
     """Nobody counts."""
 
 
-async def _told(where: Where, committed: Mapping[int, int]) -> Mapping[int, int]:
-    return await where(committed)
-
-
 def record_of(one: Message, log_id: str) -> Record:
     """A record of Kafka as the log gives it; what may serve as the event's id is found here."""
     headers = headers_of(one)
     partition, offset, value = one.partition() or 0, one.offset() or 0, one.value()
-    outside_id = None if value is None else unwrap(value)[1]
     derived = derived_id("kafka", log_id, str(partition), str(offset))
     return Record(
         partition=partition,
         offset=offset,
         received=one.timestamp()[1] * 1_000,
-        tenant=headers.get("tenant") or DEFAULT_TENANT,
+        tenant=text_of(headers.get("tenant") or DEFAULT_TENANT),
         key=one.key(),
         value=value,
-        event_id=headers.get("event_id") or headers.get("ce_id") or outside_id or derived,
+        event_id=stated_id(headers, value) or derived,
         headers=headers,
     )
 
@@ -451,4 +503,7 @@ def _partitions(asker: Consumer) -> list[int]:
 def _away(error: Exception) -> Exception:
     if isinstance(error, MasteryError):
         return error
+    reason = error.args[0] if error.args else None
+    if isinstance(reason, KafkaError) and reason.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return TooLarge("This is more than Kafka takes as one record: see max.message.bytes of the topic.")
     return Unavailable(f"Kafka is away ({error.args[0] if error.args else type(error).__name__}): nothing was lost.")

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
+from mastery_engine.domain.cloudevents import unwrap
 from mastery_engine.domain.events import DEFAULT_TENANT, peek
+from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, moment_of, rfc3339
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import DeadLetter
@@ -17,12 +20,47 @@ from mastery_engine.logs.topics import DEAD_LETTERS_TOPIC
 ANSWER_S = 10.0
 PER_PARTITION = 10**12
 REDRIVEN = "dlq.redriven"
+SHORTENED = 64 * 1024
+NOT_UTF8 = {"tenant": "(headers whose names are not UTF-8)"}
 
 
 def headers_of(one: Message) -> dict[str, str]:
-    """A record's headers as text."""
-    found: Any = one.headers() or ()
-    return {name: (value or b"").decode(errors="replace") for name, value in found}
+    """A record's headers as text that ``bytes_of`` turns into the same bytes again.
+
+    Where names are not UTF-8 none can be read: then the tenant is one that is refused.
+    """
+    try:
+        found: Any = one.headers() or ()
+    except (UnicodeDecodeError, SystemError):  # the client's own way to say the same
+        return dict(NOT_UTF8)
+    return {name: (value or b"").decode(errors="surrogateescape") for name, value in found}
+
+
+def bytes_of(headers: Mapping[str, str]) -> list[tuple[str, str | bytes | None]]:
+    """Headers as Kafka's client takes them."""
+    return [(name, value.encode(errors="surrogateescape")) for name, value in headers.items()]
+
+
+def text_of(header: str) -> str:
+    """A header's value as text that can be shown and stored."""
+    return header.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def stated_id(headers: Mapping[str, str], value: bytes | None) -> str | None:
+    """The event's id as it stands beside the event, if it does."""
+    found = headers.get("event_id") or headers.get("ce_id")
+    if found:
+        return text_of(found)
+    return None if value is None else unwrap(value)[1]
+
+
+def cut(letter: DeadLetter) -> DeadLetter:
+    """A dead letter with the beginning of its value only, for a topic that takes no more."""
+    return msgspec.structs.replace(
+        letter,
+        value=(letter.value or b"")[:SHORTENED],
+        message=f"{letter.message} (Cut here: the whole is in {letter.topic}, by partition and offset.)",
+    )
 
 
 def letter_headers(letter: DeadLetter) -> dict[str, str]:
@@ -35,7 +73,6 @@ def letter_headers(letter: DeadLetter) -> dict[str, str]:
         "dlq.message": letter.message,
         "dlq.attempts": str(letter.attempts),
         "dlq.at": rfc3339(letter.at),
-        "event_id": letter.event_id or "",
     }
 
 
@@ -45,7 +82,7 @@ class DeadLetters:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
 
-    def all(self) -> list[DeadLetter]:
+    def all(self, log_id: str) -> list[DeadLetter]:
         """All dead letters by ``letter_id``, those that were redriven too. Raises Unavailable."""
         consumer = Consumer(self._settings.client(**{"group.id": "mastery-engine-dlq", "enable.auto.commit": False}))
         try:
@@ -61,7 +98,7 @@ class DeadLetters:
             if REDRIVEN in headers:
                 redriven[int(headers[REDRIVEN])] = _moment(headers["dlq.at"])
             elif "dlq.offset" in headers:
-                letters.append(_letter(one, headers))
+                letters.append(_letter(one, headers, log_id))
         return [
             msgspec.structs.replace(letter, redriven=redriven.get(letter.letter_id))
             for letter in sorted(letters, key=lambda letter: letter.letter_id)
@@ -76,8 +113,14 @@ class DeadLetters:
                 left[partition] = high
         consumer.assign([TopicPartition(DEAD_LETTERS_TOPIC, partition, OFFSET_BEGINNING) for partition in left])
         found: list[Message] = []
+        moved = monotonic()
         while left:
-            for one in consumer.consume(1_000, 1.0):
+            messages = consumer.consume(1_000, 0.1)
+            if messages:
+                moved = monotonic()
+            elif monotonic() - moved > ANSWER_S:
+                raise Unavailable("Kafka is away: the dead letters cannot be read now.")
+            for one in messages:
                 if one.error() is not None:
                     raise KafkaException(one.error())
                 found.append(one)
@@ -87,19 +130,20 @@ class DeadLetters:
         return found
 
 
-def _letter(one: Message, headers: Mapping[str, str]) -> DeadLetter:
-    student_id, event_id = peek(one.value())
+def _letter(one: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter:
+    value, partition, offset = one.value(), headers["dlq.partition"], headers["dlq.offset"]
+    student_id, event_id = peek(None if value is None else unwrap(value)[0])
     return DeadLetter(
         topic=headers["dlq.topic"],
-        partition=int(headers["dlq.partition"]),
-        offset=int(headers["dlq.offset"]),
-        tenant=headers.get("tenant") or DEFAULT_TENANT,
+        partition=int(partition),
+        offset=int(offset),
+        tenant=text_of(headers.get("tenant") or DEFAULT_TENANT),
         key=one.key(),
-        value=one.value(),
+        value=value,
         headers={name: value for name, value in headers.items() if not name.startswith("dlq.")},
         received=one.timestamp()[1] * 1_000,
         student_id=student_id,
-        event_id=event_id or headers.get("event_id") or None,
+        event_id=event_id or stated_id(headers, value) or derived_id("kafka", log_id, partition, offset),
         code=headers["dlq.code"],
         message=headers["dlq.message"],
         attempts=int(headers["dlq.attempts"]),

@@ -16,6 +16,7 @@ REQUESTS_TOPIC = "mastery.requests"
 DEAD_LETTERS_TOPIC = "mastery.dlq"
 TOPICS = (REQUESTS_TOPIC, RESULTS_TOPIC, EVENTS_TOPIC, DEAD_LETTERS_TOPIC)
 MOST_REPLICAS = 3
+LARGEST_BYTES = 8 * 1024 * 1024  # what we send: a dead letter is its record and more
 ANSWER_S = 10.0
 
 
@@ -53,16 +54,14 @@ def _made(name: str, outcome: object) -> None:
 
 
 def _topic(name: str, settings: KafkaSettings, replication: int) -> NewTopic:
-    return NewTopic(
-        name,
-        num_partitions=settings.partitions,
-        replication_factor=replication,
-        config={
-            "retention.ms": str(settings.retention_days * DAY // 1_000),
-            "message.timestamp.type": "LogAppendTime",
-            "min.insync.replicas": str(2 if replication > 2 else 1),
-        },
-    )
+    config = {
+        "retention.ms": str(settings.retention_days * DAY // 1_000),
+        "message.timestamp.type": "LogAppendTime",
+        "min.insync.replicas": str(2 if replication > 2 else 1),
+    }
+    if name != REQUESTS_TOPIC:
+        config["max.message.bytes"] = str(LARGEST_BYTES)
+    return NewTopic(name, num_partitions=settings.partitions, replication_factor=replication, config=config)
 
 
 def _check(admin: AdminClient, names: list[str]) -> None:

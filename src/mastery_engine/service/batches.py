@@ -105,8 +105,12 @@ class Batches:
         """How far a batch is; with its answer once it has one. Raises NotFound for all but its sender and admins."""
         job = await self._mastery.store.batch(caller.tenant, batch_id)
         if job is None or (job.subject != caller.subject and caller.role not in ("admin", "service")):
+            self._mastery.trail.note(caller, "batch-state", None, allowed=False)
             raise NotFound("There is no such batch of yours.", field="batch_id")
-        return _state(job)
+        state = _state(job)
+        for student_id in {result.student_id for result in state.results or ()}:
+            self._mastery.trail.note(caller, "batch-state", student_id, allowed=True)
+        return state
 
     async def keep_working(self) -> None:
         """Work what waits, by priority, until cancelled; first what an earlier process left."""

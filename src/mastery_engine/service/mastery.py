@@ -3,10 +3,10 @@
 Each method checks what the caller may do, leaves an audit record, and answers with a type of ``answers``.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
+from functools import partial
 
 from mastery_engine.access import Act, Caller, check_act, check_student, may_record
 from mastery_engine.answers import (
@@ -86,7 +86,9 @@ class Mastery:
             await self._documents.close()
         await self.store.close()
 
-    async def ingest(self, caller: Caller, values: Sequence[bytes], key: str | None = None) -> IngestAnswer:
+    async def ingest(
+        self, caller: Caller, values: Sequence[bytes], key: str | None = None, *, call: str = "ingest"
+    ) -> IngestAnswer:
         """Take events, each a JSON document, each accepted or refused on its own; the accepted are durable on return.
 
         ``key`` is the caller's Idempotency-Key: events without an id get the same one in the same call again.
@@ -96,7 +98,7 @@ class Mastery:
         events: list[LearningEvent] = []
         for place, value in enumerate(values):
             try:
-                event = self._event(caller, value, key, place)
+                event = self._event(caller, value, partial(self.derived, caller, call, key, place))
             except MasteryError as error:
                 self.metrics.events.labels("unknown", "refused").inc()
                 receipts.append(Receipt(peek(value)[1], "refused", Problem(error.code, error.message, error.field)))
@@ -107,13 +109,8 @@ class Mastery:
         await self.submit(caller, events, "ingest")
         return IngestAnswer(len(events), len(values) - len(events), receipts)
 
-    def _event(self, caller: Caller, value: bytes, key: str | None, place: int) -> LearningEvent:
-        event = decode(
-            value,
-            received=self.clock(),
-            tenant=caller.tenant,
-            event_id=lambda: self.derived(caller, "ingest", key, place),
-        )
+    def _event(self, caller: Caller, value: bytes, event_id: Callable[[], str]) -> LearningEvent:
+        event = decode(value, received=self.clock(), tenant=caller.tenant, event_id=event_id)
         return check_times(event, retention_days=self.rules.retention_days)
 
     def derived(self, caller: Caller, call: str, key: str | None, place: int) -> str:
@@ -123,12 +120,11 @@ class Mastery:
         return derived_id("idempotency-key", caller.tenant, caller.subject, call, str(place), key)
 
     async def submit(self, caller: Caller, events: Sequence[LearningEvent], call: str) -> list[Logged]:
-        """Append events to the log, and the change to the audit trail; both are durable on return."""
+        """Put the change on record, then the events into the log; both are durable on return."""
         if not events:
             return []
-        positions, _ = await asyncio.gather(
-            self.log.append(events), self.trail.write(caller, call, {event.student_id: None for event in events})
-        )
+        await self.trail.write(caller, call, {event.student_id: None for event in events})
+        positions = await self.log.append(events)
         return [
             Logged(event, position.partition, position.offset)
             for event, position in zip(events, positions, strict=True)
@@ -162,8 +158,10 @@ class Mastery:
         """Log calculation requests (event id, student, components) and fold them at once; the documents after it."""
         now = self.clock()
         events = [
-            LearningEvent(event_id, student_id, now, now, CalculationRequested(given), caller.tenant, "mastery-engine")
-            for event_id, student_id, given in rows
+            LearningEvent(
+                event_id, student_id, now + place, now, CalculationRequested(given), caller.tenant, "mastery-engine"
+            )
+            for place, (event_id, student_id, given) in enumerate(rows)  # of two for one student the later row holds
         ]
         folded = await self.folding.fold(await self.submit(caller, events, "calculate"))
         for _, error in folded.failed:

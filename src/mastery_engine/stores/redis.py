@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.seen import IdsByDay
@@ -74,6 +74,8 @@ return -2
 )
 ANOTHER_LIFE, MOVED = -1, -2
 
+AWAY = (RedisError, RedisClusterException, OSError)  # a Cluster's errors are of a tree of their own
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -84,7 +86,7 @@ def _or_unavailable(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Co
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await call(*args, **kwargs)
-        except (RedisError, OSError) as error:
+        except AWAY as error:
             raise Unavailable(f"Redis is away ({type(error).__name__}: {error}): nothing was lost.") from error
 
     return guarded
@@ -198,7 +200,7 @@ class RedisStore:
         try:
             async for name in self._client.scan_iter(match="mastery:{*}:d", count=PAGE):
                 yield student_of(name)
-        except (RedisError, OSError) as error:
+        except AWAY as error:
             raise Unavailable(f"Redis is away ({error}).") from error
 
     @_or_unavailable

@@ -7,6 +7,7 @@ hold, and hand out again the results that had not gone out.
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from mastery_engine.domain.cloudevents import unwrap
 from mastery_engine.domain.events import Logged, check_event_id, check_tenant, check_times, decode, is_tenant, peek
@@ -34,6 +35,7 @@ class Worker:
         self._mastery = mastery
         self._after_flood = after_flood
         self._latest: dict[int, int] = {}
+        self._worked: dict[int, int] = {}
         self._unguarded: dict[int, int] = {}
         self._stopping = asyncio.Event()
         self._published_before: dict[int, int] = {}
@@ -81,6 +83,7 @@ class Worker:
 
         async def where(committed: Mapping[int, int]) -> Mapping[int, int]:
             await check_floods(self._mastery, log_id, committed)
+            self._forget_latest(committed)
             marks = (await self._mastery.store.marks(log_id)).offsets
             starts = {partition: min(marks.get(partition, 0), offset) for partition, offset in committed.items()}
             _check_ahead(marks, await log.ends())
@@ -123,6 +126,7 @@ class Worker:
             {partition: max(end, self._published_before.get(partition, 0)) for partition, end in batch.ends.items()}
         )
         self._latest = latest
+        self._worked |= batch.ends
         self._mastery.metrics.batch_records.observe(len(batch.records))
 
     async def _guarded(self, log_id: str, batch: Batch, unreadable: Collection[Position]) -> dict[int, int]:
@@ -136,6 +140,12 @@ class Worker:
         except Flooded as flood:
             await self._mastery.store.set_flood(log_id, flood.partition, flooded=True)
             raise
+
+    def _forget_latest(self, committed: Mapping[int, int]) -> None:
+        """A partition that another worker had meanwhile has other latest records than those counted here."""
+        for partition, offset in committed.items():
+            if offset != self._worked.get(partition):
+                self._latest.pop(partition, None)
 
     async def _end_floods(self, log_id: str) -> None:
         """The guard looks again from the log's end on."""
@@ -186,7 +196,7 @@ class Worker:
                     unwrap(record.value)[0],
                     received=record.received,
                     tenant=check_tenant(record.tenant),
-                    event_id=check_event_id(record.event_id),
+                    event_id=partial(check_event_id, record.event_id),  # its own id goes first, whatever this one is
                 )
                 check_times(event, retention_days=retention_days)
             except InvalidInput as error:

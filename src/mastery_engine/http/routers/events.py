@@ -33,7 +33,9 @@ async def ingest_batch(caller: Authenticated, request: Request) -> IngestAnswer:
     """Take up to 1,000 events, each accepted or refused on its own; the accepted are durable once this answers."""
     mastery: Mastery = request.app.state.mastery
     body = read_rows(Rows, await json_body(request))
-    return await mastery.ingest(caller, [bytes(event) for event in body.events], idempotency_key(request))
+    return await mastery.ingest(
+        caller, [bytes(event) for event in body.events], idempotency_key(request), call="ingest-batch"
+    )
 
 
 @router.get("/students/{student_id}/events/{event_id}", openapi_extra=answers(EventStatus))
