@@ -1,7 +1,6 @@
 """Workers, Redis and Kafka that die, freeze and come back under load: nothing is lost, nothing counts twice."""
 
 import random
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
 from tests.conftest import RealServers
-from tests.fleet import DEAD, Fleet, Load, headers, seed, until
+from tests.fleet import DEAD, Fleet, Load, headers, pause, seed, until
 from tests.live import Live
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
@@ -48,17 +47,17 @@ async def test_of_three_workers_one_is_killed_one_stopped_one_frozen(fleet: Flee
     chance = random.Random(seed())
     killed, stopped, frozen = (fleet.worker() for _ in range(3))
     with Load(fleet, "three", chance) as load:
-        time.sleep(2)
+        pause(2)
         killed.kill()
-        time.sleep(1)
+        pause(1)
         frozen.pause()
-        time.sleep(3.5)  # its session is over after 2
+        pause(3.5)  # its session is over after 2
         frozen.resume()
-        time.sleep(1)
+        pause(1)
         stopped.stop()
         assert stopped.exit_code == 0, stopped.log_text()[-3_000:]
         fleet.worker()
-        time.sleep(1)
+        pause(1)
     fleet.settle()
     assert frozen.exit_code is None, frozen.log_text()[-3_000:]
     truth = await fleet.check()
@@ -71,17 +70,17 @@ async def test_redis_and_kafka_are_killed_and_come_back(fleet: Fleet) -> None:
     worker, api = fleet.worker(), fleet.api()
     before = len(fleet.records(DEAD))
     with Load(fleet, "away", chance) as load:
-        time.sleep(3)
+        pause(3)
         fleet.redis.kill()
         until(lambda: away(api) == {"store"})
         fleet.redis.start()
         until(lambda: away(api) == set())
-        time.sleep(1)
+        pause(1)
         fleet.kafka.kill()
         until(lambda: away(api) == {"log"})
         fleet.kafka.start()
         until(lambda: away(api) == set())
-        time.sleep(1)
+        pause(1)
         fleet.redis.kill()
         fleet.kafka.kill()
         until(lambda: away(api) == {"log", "store"})
@@ -102,29 +101,27 @@ async def test_an_idle_worker_notices_a_redis_without_its_last_seconds(fleet: Fl
     chance = random.Random(seed())
     worker = fleet.worker()
     with Load(fleet, "idle", chance):
-        time.sleep(1.5)
+        pause(1.5)
     fleet.settle()
     with fleet.redis.client() as client:
         client.save()
     with Load(fleet, "late", chance):
-        time.sleep(0.4)
+        pause(0.4)
     fleet.settle()
     fleet.redis.kill()
     fleet.redis.start()
     until(lambda: "is filled again" in worker.log_text() or "is read again" in worker.log_text(), 15)
-    time.sleep(2)
+    pause(2)
     fleet.settle()
     await fleet.check()
-
-
 
 
 async def test_a_worker_ends_well_while_redis_is_away(fleet: Fleet) -> None:
     worker = fleet.worker()
     with Load(fleet, "ends", random.Random(seed())):
-        time.sleep(1)
+        pause(1)
         fleet.redis.kill()
-        time.sleep(1)
+        pause(1)
         worker.stop(grace=20)
         fleet.redis.start()
     assert worker.exit_code == 0

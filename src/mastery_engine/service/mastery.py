@@ -3,6 +3,7 @@
 Each method checks what the caller may do, leaves an audit record, and answers with a type of ``answers``.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date

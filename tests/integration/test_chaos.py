@@ -1,0 +1,115 @@
+"""Random rounds: workers, the API, Redis and Kafka are killed, stopped and frozen under a load with repeats and poison.
+
+CHAOS_ROUNDS sets how many (3; `make chaos` does 50), MASTERY_SEED repeats a run.
+"""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.servers.kafka import Kafka
+from scripts.servers.redis import Redis
+from tests.conftest import RealServers
+from tests.fleet import Fleet, Load, Worker, event, pause, seed
+from tests.live import Live
+
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
+
+pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.chaos, pytest.mark.timeout(0 if ROUNDS > 5 else 240)]
+
+
+@pytest.fixture
+def fleet(real_servers: RealServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    home = tmp_path_factory.mktemp("chaos")
+    with (
+        real_servers.started("Apache Kafka", lambda: Kafka(home=home / "kafka")) as kafka,
+        real_servers.started("Redis", lambda: Redis(home=home / "redis", persistence="snapshots")) as redis,
+    ):
+        fleet = Fleet(kafka, redis, home)
+        yield fleet
+        fleet.close()
+
+
+class Chaos:
+    """Two workers and a replica of the API, and what may befall them."""
+
+    def __init__(self, fleet: Fleet, chance: random.Random) -> None:
+        self.fleet, self.chance = fleet, chance
+        self.workers: list[Worker] = [fleet.worker(), fleet.worker()]
+        self.api: Live = fleet.api()
+        self.acknowledged: set[tuple[str, str, str]] = set()
+        self.sent = 0
+
+    def round(self) -> str:
+        faults: list[Callable[[], Any]] = [self.kill, self.stop, self.freeze, self.no_api, self.no_redis]
+        fault = self.chance.choice([*faults, self.no_kafka, self.neither])
+        self.ingest()
+        fault()
+        self.ingest()
+        pause(self.chance.random())
+        return fault.__name__
+
+    def ingest(self) -> None:
+        """Some events over HTTP; whatever is acknowledged is to be kept."""
+        with self.api.client() as client:
+            for _ in range(self.chance.randint(1, 5)):
+                self.sent += 1
+                one = event(f"http-{self.sent}", self.chance, f"http_{self.chance.randrange(9)}")
+                with suppress(httpx.TransportError):
+                    if client.post("/mastery/ingest", json=one).status_code == 202:
+                        self.acknowledged.add(("default", one["student_id"], one["event_id"]))
+
+    def _one(self) -> Worker:
+        return self.workers.pop(self.chance.randrange(len(self.workers)))
+
+    def kill(self) -> None:
+        self._one().kill()
+        self.workers.append(self.fleet.worker())
+
+    def stop(self) -> None:
+        one = self._one()
+        one.stop()
+        assert one.exit_code == 0, one.log_text()[-3_000:]
+        self.workers.append(self.fleet.worker())
+
+    def freeze(self) -> None:
+        one = self.chance.choice(self.workers)
+        one.pause()
+        pause(3 * self.chance.random())
+        one.resume()
+
+    def no_api(self) -> None:
+        self.api.kill()
+        self.api.start()
+
+    def no_redis(self) -> None:
+        self.fleet.redis.kill()
+        pause(self.chance.random())
+        self.fleet.redis.start()
+
+    def no_kafka(self) -> None:
+        self.fleet.kafka.kill()
+        pause(self.chance.random())
+        self.fleet.kafka.start()
+
+    def neither(self) -> None:
+        self.fleet.kafka.kill()
+        self.no_redis()
+        self.fleet.kafka.start()
+
+
+async def test_whatever_befalls_them_nothing_is_lost_or_counted_twice(fleet: Fleet) -> None:
+    chance = random.Random(seed())
+    chaos = Chaos(fleet, chance)
+    with Load(fleet, "chaos", random.Random(chance.random())) as load:
+        for number in range(ROUNDS):
+            print(f"round {number + 1}: {chaos.round()}")
+    fleet.settle(60)
+    truth = await fleet.check(fell_back=True)
+    assert load.ids | chaos.acknowledged <= truth.ids
+    print(f"{len(truth.ids)} events, {len(chaos.acknowledged)} of them over HTTP, {len(truth.refused)} refused")
