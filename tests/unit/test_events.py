@@ -7,7 +7,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.events import check_times, decode, encode, peek, unknown_fields
+from mastery_engine.domain.events import (
+    check_event_id,
+    check_tenant,
+    check_times,
+    decode,
+    encode,
+    is_tenant,
+    peek,
+    unknown_fields,
+)
 from mastery_engine.domain.kinds import Completion
 from mastery_engine.domain.moments import DAY, MINUTE, day_of, iso_date, rfc3339
 from mastery_engine.errors import InvalidInput, RefusedEvent
@@ -398,3 +407,29 @@ def test_verdicts_are_those_of_a_plain_reading(sent: dict[str, Any], data: st.Da
 def test_every_kind_is_in_the_samples() -> None:
     for kind, data in DATA.items():
         assert event(kind, data).event_type == kind
+
+
+# ---- what is stated beside the value
+
+
+@pytest.mark.parametrize("name", ["default", "school-1", "0", "a" * 40])
+def test_a_tenants_name_is_lower_case_and_short(name: str) -> None:
+    assert is_tenant(name)
+    assert check_tenant(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "-a", "School", "a_b", "a b", "a" * 41, "größe", "a\n", "a/b"])
+def test_another_tenants_name_is_refused(name: str) -> None:
+    assert not is_tenant(name)
+    with pytest.raises(InvalidInput) as refused:
+        check_tenant(name)
+    assert refused.value.field == "tenant"
+
+
+def test_an_id_beside_the_value_is_held_to_the_same_pattern_and_may_be_empty() -> None:
+    assert check_event_id("A.b_c:d-9" * 11) == "A.b_c:d-9" * 11
+    assert check_event_id("") is None
+    for wrong in ("a b", "x" * 101, "ü", "a\n", " "):
+        with pytest.raises(InvalidInput) as refused:
+            check_event_id(wrong)
+        assert refused.value.field == "event_id"

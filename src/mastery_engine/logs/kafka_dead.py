@@ -1,5 +1,6 @@
 """Dead letters on Kafka: the record as it came, with why and from where in ``dlq.*`` headers; read back for people."""
 
+import gc
 from collections.abc import Mapping
 from datetime import datetime
 from time import monotonic
@@ -31,7 +32,10 @@ def headers_of(one: Message) -> dict[str, str]:
     """
     try:
         found: Any = one.headers() or ()
-    except (UnicodeDecodeError, SystemError):  # the client's own way to say the same
+        has_nulls = len(gc.get_referents(found)) < len(found)  # the client's bug: to touch such a null is a crash
+    except (UnicodeDecodeError, SystemError):
+        return dict(NOT_UTF8)
+    if has_nulls:
         return dict(NOT_UTF8)
     return {name: (value or b"").decode(errors="surrogateescape") for name, value in found}
 

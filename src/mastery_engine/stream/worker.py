@@ -93,12 +93,28 @@ class Worker:
 
         async for batch in log.batches(where):
             if batch is not None:
-                await self.work(log_id, batch)
+                for part in self._parts(batch):
+                    await self.work(log_id, part)
                 reached |= batch.ends
             await self._look_after(reached)
             if self._stopping.is_set() or (until is not None and _is_reached(until, reached)):
                 return True
         return True
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        """What was told before, and what was not, apart: else a result would name causes of both."""
+        told = {partition: self._published_before.get(partition, 0) for partition in batch.ends}
+        early = {partition: start for partition, start in batch.starts.items() if start < told[partition]}
+        late = {partition: end for partition, end in batch.ends.items() if end > told[partition]}
+        if not early or not late:
+            return [batch]
+        records: dict[bool, list[Record]] = {True: [], False: []}
+        for record in batch.records:
+            records[record.offset < told[record.partition]].append(record)
+        return [
+            Batch(tuple(records[True]), early, {one: min(batch.ends[one], told[one]) for one in early}),
+            Batch(tuple(records[False]), {one: max(batch.starts[one], told[one]) for one in late}, late),
+        ]
 
     async def work(self, log_id: str, batch: Batch) -> None:
         """Fold one batch, publish, commit. Raises Unavailable; then the batch is to be read again."""
