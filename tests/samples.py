@@ -70,7 +70,7 @@ def envelope(kind: str, data: dict[str, Any], event_id: Any = "e-1", **others: A
     }
 
 
-def raw(event: dict[str, Any]) -> bytes:
+def raw(event: Any) -> bytes:
     return json.dumps(event).encode()
 
 

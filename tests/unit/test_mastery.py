@@ -204,6 +204,17 @@ def test_consistency_holds_until_a_later_active_day() -> None:
     assert found(set_to("d", consistency=0.5), helped(at=NOW))["consistency"] == 0.5
 
 
+def test_what_was_set_a_little_ahead_counts_at_once_but_consistency_from_its_day_on() -> None:
+    evening = (TODAY + 1) * DAY - 2 * MINUTE
+    ahead = set_to(at=(TODAY + 1) * DAY + MINUTE, received=evening, quiz=0.3, consistency=0.4)
+    active_today = helped("h", at=evening)
+    result = found(ahead, active_today, at=evening)
+    assert result["quiz"] == 0.3
+    assert result["consistency"] == pytest.approx(1 / 5.217031, abs=1e-12)
+    assert found(ahead, at=evening)["consistency"] is None
+    assert found(ahead, active_today, at=evening + 2 * MINUTE)["consistency"] == 0.4
+
+
 @pytest.mark.parametrize("name", FOUR)
 def test_of_two_that_set_it_the_later_holds_and_at_the_same_time_the_greater_id(name: str) -> None:
     older = set_to("z", at=NOW - 1, **{name: 0.1})

@@ -74,7 +74,7 @@ def components(evidence: Evidence, at: Micros, rules: Rules) -> FourValues:
             set_quality.value if _holds(set_quality, evidence.quality.latest) else evidence.quality.mean(floor),
             (
                 set_consistency.value
-                if set_consistency and not _active_after(evidence.activity, set_consistency.at // DAY, today)
+                if set_consistency and _holds_on(set_consistency.at // DAY, evidence.activity, today)
                 else consistency(evidence.activity, today, floor)
             ),
         )
@@ -119,5 +119,6 @@ def _holds(direct: Direct | None, newest: Micros) -> TypeGuard[Direct]:
     return direct is not None and newest <= direct.at
 
 
-def _active_after(activity: ActiveDays, day: Day, today: Day) -> bool:
-    return day < today and bool(activity.up_to(today) & ((1 << (today - day)) - 1))
+def _holds_on(day: Day, activity: ActiveDays, today: Day) -> bool:
+    """Consistency that was set on ``day`` holds from then on, until a later active day."""
+    return day <= today and not activity.up_to(today) & ((1 << (today - day)) - 1)
