@@ -19,6 +19,7 @@ from mastery_engine.errors import StartRefused, Unavailable
 T = TypeVar("T")
 
 FILE_NAME = "mastery.db"
+HEADER = b"SQLite format 3\0"
 MAX_GROUP = 512
 BUSY_TIMEOUT_S = 30.0
 WAL_RETRY_S = 0.02
@@ -84,6 +85,7 @@ class Database:
         """Open or make the file, and bring its schema up to date. Raises StartRefused where it cannot be used."""
         self.path = path
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        _check_header(path)
         try:
             self._reader = _connect(path)
             migrate(self._reader, path)
@@ -249,3 +251,11 @@ def _cannot_open(path: Path, error: sqlite3.Error) -> str:
             "its place, or start with an empty data folder."
         )
     return f"{path} cannot be opened: {error}. Check the folder's rights and room, or set DATA_DIR to another."
+
+
+def _check_header(path: Path) -> None:
+    """Raises StartRefused where a file is there that is none of SQLite's: a short one would be taken for a new one."""
+    if path.exists() and path.stat().st_size:
+        with path.open("rb") as file:
+            if file.read(len(HEADER)) != HEADER:
+                raise StartRefused(_cannot_open(path, sqlite3.DatabaseError("file is malformed")))

@@ -165,4 +165,4 @@ def _to_try(settings: "Settings") -> str:
 
 
 def _reachable(host: str) -> str:
-    return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host
+    return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host  # nosec B104

@@ -7,6 +7,7 @@ class _Structured(msgspec.Struct):
     specversion: str
     data: msgspec.Raw
     id: str | None = None
+    event_type: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _decode = msgspec.json.Decoder(_Structured).decode
@@ -20,4 +21,6 @@ def unwrap(value: bytes) -> tuple[bytes, str | None]:
         outside = _decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return value, None
+    if outside.event_type is not msgspec.UNSET:
+        return value, None  # a learning event that happens to carry a specversion
     return bytes(outside.data), outside.id

@@ -67,7 +67,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     data: msgspec.Raw
     event_id: EventId | None = None
     timestamp: Annotated[datetime, Meta(tz=True)] | int | None = None
-    source: Annotated[str, Meta(max_length=100)] | None = None
+    source: Annotated[str, Meta(max_length=1_000)] | None = None
     metadata: dict[str, Scalar] | None = None
 
 

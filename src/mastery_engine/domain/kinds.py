@@ -106,7 +106,7 @@ class Execution(Data, frozen=True):
     outcome: Literal["success", "error"]
     topic: Id | None = None
     exercise_id: Id | None = None
-    error_type: Id | None = None
+    error_type: Text | None = None
     duration: Seconds | None = None
 
 
