@@ -255,7 +255,7 @@ def _cannot_open(path: Path, error: sqlite3.Error) -> str:
 
 def _check_header(path: Path) -> None:
     """Raises StartRefused where a file is there that is none of SQLite's: a short one would be taken for a new one."""
-    if path.exists() and path.stat().st_size:
+    if path.is_file() and path.stat().st_size:
         with path.open("rb") as file:
             if file.read(len(HEADER)) != HEADER:
                 raise StartRefused(_cannot_open(path, sqlite3.DatabaseError("file is malformed")))

@@ -135,10 +135,17 @@ async def test_what_was_set_holds_until_newer_evidence(api: Api) -> None:
 
 async def test_an_idempotency_key_makes_two_calculations_one(api: Api) -> None:
     key = {"Idempotency-Key": "lesson-7"}
-    for quiz in (0.5, 0.9):
+    for quiz, status in ((0.5, 200), (0.5, 200), (0.9, 409)):
         body = {"student_id": STUDENT, "components": {"quiz": quiz}}
-        assert (await api.post("/mastery/calculate", body, headers=key)).status_code == 200
+        assert (await api.post("/mastery/calculate", body, headers=key)).status_code == status
     assert (await api.query())["components"]["quiz"] == 0.5
+
+
+async def test_an_idempotency_key_stands_for_one_batch(api: Api) -> None:
+    key = {"Idempotency-Key": "night-run"}
+    for name, status in (("student_1", 202), ("student_1", 202), ("student_2", 409)):
+        rows = [{"student_id": name, "components": COMPONENTS}] * 101
+        assert (await api.post("/batch/mastery", {"requests": rows}, headers=key)).status_code == status
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import hashlib
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -309,3 +310,35 @@ def test_the_secret_that_development_makes_is_kept_to_its_owner(tmp_path: Path) 
             f"{live.url}/mastery/query", json={"student_id": STUDENT}, headers=bearer(make_token(secret=secret))
         )
         assert answer.status_code == 404
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    home = tmp_path_factory.mktemp("live")
+    with Live(home / "data", home=home) as running:
+        yield running
+
+
+def test_bodies_that_do_not_come_are_given_up(live: Live) -> None:
+    """Callers that hold their bodies back must not keep the others out for longer than a few seconds."""
+    port = int(live.settings["PORT"])
+    lines = ["POST /mastery/query HTTP/1.1", "Host: x", f"Authorization: Bearer {make_token()}", "Content-Length: 9"]
+    head = "\r\n".join([*lines, "", "{"]).encode()
+    held = [socket.create_connection(("127.0.0.1", port)) for _ in range(110)]
+    try:
+        for one in held:
+            one.sendall(head)
+        held[0].settimeout(15)
+        assert b" 400 " in held[0].recv(200)
+        deadline = time.monotonic() + 15
+        while (status := httpx.get(f"{live.url}/", timeout=5).status_code) == 503 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert status == 200
+    finally:
+        for one in held:
+            one.close()
+
+
+def test_head_is_get_without_the_body(live: Live) -> None:
+    answer = httpx.head(f"{live.url}/health")
+    assert (answer.status_code, answer.content) == (200, b"")

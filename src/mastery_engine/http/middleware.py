@@ -1,5 +1,6 @@
 """What happens to every request, in one pure-ASGI layer: its id, the limits, the log line, the metrics."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import rfc3339
-from mastery_engine.errors import Busy, TooLarge
+from mastery_engine.errors import Busy, InvalidInput, TooLarge
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.problems import problem
 from mastery_engine.metrics import Metrics
@@ -21,6 +22,7 @@ logger = logging.getLogger("mastery_engine.requests")
 
 ALIAS = "/api/v1"
 MAX_BODY = 1024 * 1024
+BODY_S = 5.0
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -42,6 +44,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server, which keeps its own scope, leaves the body out
         exchange = Exchange(scope, send, self._meta(scope))
         if scope["path"].startswith(ALIAS + "/"):
             scope["path"] = scope["path"][len(ALIAS) :]
@@ -115,11 +119,18 @@ def _limited(exchange: Exchange, receive: Receive) -> Receive:
     if said.isascii() and said.isdigit() and int(said) > MAX_BODY:
         raise TooLarge(f"The body has {said} bytes, and {MAX_BODY} are the most: send it in parts.")
     received = 0
+    deadline: float | None = asyncio.get_running_loop().time() + BODY_S
 
     async def count(*_: Any) -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, deadline
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise InvalidInput(f"The body did not arrive within {BODY_S:.0f} seconds: send it again.") from None
         received += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            deadline = None
         if received > MAX_BODY:
             raise TooLarge(f"The body has more than {MAX_BODY} bytes: send it in parts.")
         return message

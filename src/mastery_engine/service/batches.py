@@ -11,7 +11,7 @@ from mastery_engine.access import Act, Caller, may_record
 from mastery_engine.answers import BatchAnswer, BatchFailure, BatchResult, BatchState, BatchSummary, Problem
 from mastery_engine.domain.events import StudentId, malformed, peek
 from mastery_engine.domain.kinds import ComponentValues
-from mastery_engine.errors import InvalidInput, MasteryError, NotFound, Unavailable
+from mastery_engine.errors import Conflict, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.service.mastery import NOTHING_GIVEN, Mastery
 from mastery_engine.stores.base import BatchJob, Priority
 
@@ -99,6 +99,8 @@ class Batches:
             )
             await mastery.store.put_batch(known)
             self._enqueue(known)
+        elif known.request != msgspec.json.encode(request):
+            raise Conflict("This Idempotency-Key was used for another batch: take a new one.", field="Idempotency-Key")
         return _state(known)
 
     async def state(self, caller: Caller, batch_id: str) -> BatchState:

@@ -34,7 +34,7 @@ from mastery_engine.domain.periods import Aggregation, periods
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import holds
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
-from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
+from mastery_engine.errors import Conflict, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.logs.base import EventLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service.folding import Folding
@@ -53,6 +53,15 @@ async def _promptly() -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise Unavailable(f"The store has not answered within {QUERY_S:g} s: ask again later.") from None
+
+
+def check_same(event_id: str, given: ComponentValues, student: Student) -> None:
+    """Raises Conflict where the event of this id, which came before, set other values than those given now."""
+    for value, known in zip(given.values(), student.evidence.direct, strict=True):
+        if known is not None and known.event_id == event_id and known.value != value:
+            raise Conflict(
+                "This Idempotency-Key was used for another calculation: take a new one.", field="Idempotency-Key"
+            )
 
 
 class Mastery:
@@ -151,6 +160,7 @@ class Mastery:
         elif record:
             event_id = self.derived(caller, "calculate", key, 0)
             student = (await self.record(caller, [(event_id, student_id, given)]))[0]
+            check_same(event_id, given, student)
         else:
             student = (await self.students(caller, [student_id]))[0]
         return Calculated(student_id, self.with_given(student, given))

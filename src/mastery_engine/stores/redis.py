@@ -58,9 +58,7 @@ return won
 """
 LIFE = "local life = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')\n"
 READ_MARKS = LIFE + "return {life, redis.call('HGETALL', KEYS[1])}"
-MOVE_MARKS = (
-    LIFE
-    + """
+_MOVE = """
 if life ~= ARGV[1] then return -1 end
 for i = 2, #ARGV, 3 do
   if tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0') < tonumber(ARGV[i + 1]) then return tonumber(ARGV[i]) end
@@ -71,7 +69,7 @@ for i = 2, #ARGV, 3 do
 end
 return -2
 """
-)
+MOVE_MARKS = LIFE + _MOVE
 ANOTHER_LIFE, MOVED = -1, -2
 
 AWAY = (RedisError, RedisClusterException, OSError)  # a Cluster's errors are of a tree of their own
