@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from copy import deepcopy
 from datetime import datetime
 from itertools import count
@@ -23,7 +23,7 @@ from mastery_engine.domain.moments import rfc3339
 from mastery_engine.domain.results import Result, Updated, message, result_id
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.errors import InvalidInput
+from mastery_engine.errors import Conflict, InvalidInput
 from mastery_engine.logs.memory import MemoryLog
 from mastery_engine.logs.sqlite import SqliteLog
 from mastery_engine.metrics import Metrics
@@ -142,7 +142,8 @@ class Engine:
         }
         self.sent.append((event, when(self.clock())))
         given = msgspec.convert(components, ComponentValues)
-        await self.mastery.calculate(CALLER, student_id, given, key=key)
+        with suppress(Conflict):  # a name used before for other components: the first stand
+            await self.mastery.calculate(CALLER, student_id, given, key=key)
 
     def _accepted(self, one: Sent) -> LearningEvent | None:
         try:
