@@ -85,7 +85,7 @@ class Database:
         """Open or make the file, and bring its schema up to date. Raises StartRefused where it cannot be used."""
         self.path = path
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        _check_header(path)
+        _check_length(path)
         try:
             self._reader = _connect(path)
             migrate(self._reader, path)
@@ -253,7 +253,7 @@ def _cannot_open(path: Path, error: sqlite3.Error) -> str:
     return f"{path} cannot be opened: {error}. Check the folder's rights and room, or set DATA_DIR to another."
 
 
-def _check_header(path: Path) -> None:
+def _check_length(path: Path) -> None:
     """Raises StartRefused for a file too short to be a database, which SQLite would take for a new one.
 
     No other file is opened here: to close it again would drop the locks that this process holds on it (POSIX).

@@ -13,6 +13,8 @@ from mastery_engine.domain.events import LearningEvent
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.results import Result
 
+REQUESTS_TOPIC = "mastery.requests"
+
 
 class Position(msgspec.Struct, frozen=True, gc=False):
     """Where the log keeps an event."""

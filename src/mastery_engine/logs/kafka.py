@@ -14,12 +14,12 @@ from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.results import Result, message, topic_of
 from mastery_engine.errors import TooLarge
-from mastery_engine.logs.base import Batch, DeadLetter, Position, Where
+from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, DeadLetter, Position, Where
 from mastery_engine.logs.kafka_dead import DeadLetters, cut, letter_headers
 from mastery_engine.logs.kafka_reader import Asker, Reader, committed_of, ends_of
 from mastery_engine.logs.kafka_sender import Sender
 from mastery_engine.logs.kafka_settings import KafkaSettings
-from mastery_engine.logs.topics import DEAD_LETTERS_TOPIC, REQUESTS_TOPIC, ensure_topics, topic_id
+from mastery_engine.logs.topics import DEAD_LETTERS_TOPIC, ensure_topics, topic_id
 
 T = TypeVar("T")
 

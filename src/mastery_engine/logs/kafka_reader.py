@@ -16,11 +16,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from mastery_engine.domain.events import DEFAULT_TENANT
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.errors import Unavailable
-from mastery_engine.logs.base import Batch, Record, Where
+from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, Record, Where
 from mastery_engine.logs.kafka_dead import headers_of, stated_id, text_of
 from mastery_engine.logs.kafka_faults import ANSWER_S, away
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
-from mastery_engine.logs.topics import REQUESTS_TOPIC
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -8,11 +8,11 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type:
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.results import EVENTS_TOPIC, RESULTS_TOPIC
 from mastery_engine.errors import StartRefused, Unavailable
+from mastery_engine.logs.base import REQUESTS_TOPIC
 from mastery_engine.logs.kafka_settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
 
-REQUESTS_TOPIC = "mastery.requests"
 DEAD_LETTERS_TOPIC = "mastery.dlq"
 TOPICS = (REQUESTS_TOPIC, RESULTS_TOPIC, EVENTS_TOPIC, DEAD_LETTERS_TOPIC)
 MOST_REPLICAS = 3

@@ -280,15 +280,20 @@ def student_of(name: bytes) -> StudentKey:
 
 
 def _document(key: StudentKey) -> str:
-    return f"mastery:{{{key.tenant}:{key.student_id}}}:d"
+    return _beside(key, "d")
 
 
 def _cold(key: StudentKey) -> str:
-    return f"mastery:{{{key.tenant}:{key.student_id}}}:c"
+    return _beside(key, "c")
 
 
 def _refused(key: StudentKey) -> str:
-    return f"mastery:{{{key.tenant}:{key.student_id}}}:r"
+    return _beside(key, "r")
+
+
+def _beside(key: StudentKey, what: str) -> str:
+    """A key of a student: all share one hash tag."""
+    return f"{STUDENT_KEYS}{key.tenant}:{key.student_id}}}:{what}"
 
 
 def _marks(log_id: str, copy: int) -> str:

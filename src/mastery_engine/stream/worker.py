@@ -15,14 +15,13 @@ from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.results import Result, event_type
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Flooded, InvalidInput, MasteryError, RefusedEvent, StartRefused, Unavailable
-from mastery_engine.logs.base import Batch, DeadLetter, Position, Record
+from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, DeadLetter, Position, Record
 from mastery_engine.service import Mastery
 from mastery_engine.stores.base import Refusal, check_marks
 from mastery_engine.stream.flood import counted, flooded
 
 logger = logging.getLogger(__name__)
 
-REQUESTS_TOPIC = "mastery.requests"
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 
