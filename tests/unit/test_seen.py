@@ -22,9 +22,10 @@ def test_nothing_was_seen_before() -> None:
 
 
 def test_what_was_seen_is_known_by_its_id_whatever_the_day() -> None:
-    seen = with_ids(with_ids(with_ids(Seen(), TODAY, packed("a", "b")), TODAY - 1, packed("c")), TODAY, packed("d"))
-    assert [seen.holds(id_hash(name)) for name in "abcde"] == [True, True, True, True, False]
-    assert seen.recent == {TODAY: packed("a", "b", "d"), TODAY - 1: packed("c")}
+    seen = with_ids(Seen(), {TODAY: packed("a", "b", "d"), TODAY - 1: packed("c")})
+    seen = with_ids(seen, {TODAY: packed("e")})
+    assert [seen.holds(id_hash(name)) for name in "abcdef"] == [True, True, True, True, True, False]
+    assert seen.recent == {TODAY: packed("a", "b", "d", "e"), TODAY - 1: packed("c")}
 
 
 def test_an_id_is_only_found_where_one_begins() -> None:
@@ -40,7 +41,7 @@ def test_an_id_is_only_found_where_one_begins() -> None:
 
 
 def test_ids_stay_in_the_document_for_the_day_of_their_receipt_and_six_more() -> None:
-    seen = with_ids(Seen(), TODAY, packed("a"))
+    seen = with_ids(Seen(), {TODAY: packed("a")})
     assert not seen.is_due(TODAY + 6)
     assert seen.is_due(TODAY + 7)
     assert cooled(seen, {}, TODAY + 6, 90) == (seen, {})
@@ -51,7 +52,7 @@ def test_ids_stay_in_the_document_for_the_day_of_their_receipt_and_six_more() ->
 
 
 def test_ids_are_cold_for_the_whole_retention_from_their_receipt() -> None:
-    seen, cold = cooled(with_ids(Seen(), TODAY, packed("a")), {}, TODAY + 7, 90)
+    seen, cold = cooled(with_ids(Seen(), {TODAY: packed("a")}), {}, TODAY + 7, 90)
     for later in (8, 30, 89, 90):
         seen, cold = cooled(seen, cold, TODAY + later, 90)
         assert holds(cold, id_hash("a"))
@@ -61,7 +62,7 @@ def test_ids_are_cold_for_the_whole_retention_from_their_receipt() -> None:
 
 
 def test_ids_move_to_those_that_are_cold_already() -> None:
-    seen = with_ids(with_ids(Seen(), TODAY - 9, packed("late")), TODAY, packed("new"))
+    seen = with_ids(Seen(), {TODAY - 9: packed("late"), TODAY: packed("new")})
     moved, cold = cooled(seen, {TODAY - 9: packed("old"), TODAY - 91: packed("gone")}, TODAY, 90)
     assert moved.recent == {TODAY: packed("new")}
     assert cold == {TODAY - 9: packed("old", "late")}
@@ -71,7 +72,7 @@ def test_ids_move_to_those_that_are_cold_already() -> None:
 def test_no_id_of_the_retention_is_ever_missed(ids: dict[int, list[str]], today: int) -> None:
     seen = Seen()
     for day, some in ids.items():
-        seen = with_ids(seen, day, packed(*some))
+        seen = with_ids(seen, {day: packed(*some)})
     moved, cold = cooled(seen, {}, today, 90)
     for day, some in ids.items():
         for name in some:

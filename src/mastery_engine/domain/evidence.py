@@ -33,7 +33,8 @@ _ZERO: Micros = 18_262 * DAY  # 2020-01-01
 _ONE_DAY = b"\x01"
 _DAY = Struct(">H")
 _SUM = Struct("=d")
-_DIFFICULTIES = {"beginner": 0, "intermediate": 1, "advanced": 2}
+BEGINNER, INTERMEDIATE, ADVANCED = range(3)
+_DIFFICULTIES = {"beginner": BEGINNER, "intermediate": INTERMEDIATE, "advanced": ADVANCED}
 
 
 class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -104,7 +105,7 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def mean(self, floor: Day) -> float | None:
         """Σ w·2^(t/14 d)·x / Σ w·2^(t/14 d) over the days from ``floor`` on, in [0, 1]; None where there are none."""
-        if self.latest // DAY < floor:
+        if self.latest < floor * DAY:
             return None
         kept = self if self.days[:2] >= _DAY.pack(floor) else self.since(floor)
         mean = kept.score / kept.weight
@@ -117,6 +118,9 @@ def _place(days: bytes, day: bytes) -> int:
     while place and days[2 * place - 2 : 2 * place] >= day:
         place -= 1
     return place
+
+
+NO_SUMS = DecayedSums()
 
 
 class ActiveDays(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -159,7 +163,12 @@ class ActiveDays(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def up_to(self, day: Day) -> int:
         """The set as bits again, bit k for ``day - k``: days later than ``day`` are left out."""
-        return self.mask >> (self.newest - day) if self.newest > day else self.mask << (day - self.newest)
+        mask = int.from_bytes(self.bits, "little")
+        newest = self.newest
+        return mask >> newest - day if newest > day else mask << day - newest
+
+
+NO_DAYS = ActiveDays()
 
 
 class Direct(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -179,29 +188,26 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All that is known of one student. ``direct`` is in the order of ``COMPONENTS``."""
 
     completion: dict[str, Progress] = {}
-    quiz: DecayedSums = DecayedSums()
-    quality: DecayedSums = DecayedSums()
-    activity: ActiveDays = ActiveDays()
+    quiz: DecayedSums = NO_SUMS
+    quality: DecayedSums = NO_SUMS
+    activity: ActiveDays = NO_DAYS
     direct: FourDirect = NONE_SET
 
     def merge(self, other: "Evidence") -> "Evidence":
         """This evidence and that of other events; an event that is in both counts twice, so the caller sees to it."""
-        completion = self.completion
+        completion, quiz, quality = self.completion, self.quiz, self.quality
+        activity, direct = self.activity, self.direct
         if other.completion:
-            completion = {**completion}
-            for topic, progress in other.completion.items():
-                known = completion.get(topic)
-                if known is None or known.order < progress.order:
-                    completion[topic] = progress
-            if len(completion) > MAX_TOPICS:
-                completion = dict(nlargest(MAX_TOPICS, completion.items(), key=lambda item: item[1].order))
-        return Evidence(
-            completion,
-            self.quiz.merge(other.quiz) if other.quiz.days else self.quiz,
-            self.quality.merge(other.quality) if other.quality.days else self.quality,
-            self.activity.merge(other.activity) if other.activity.bits else self.activity,
-            self.direct if other.direct == NONE_SET else _later_of_each(self.direct, other.direct),
-        )
+            completion = _latest_of_each(completion, other.completion)
+        if other.quiz.days:
+            quiz = quiz.merge(other.quiz)
+        if other.quality.days:
+            quality = quality.merge(other.quality)
+        if other.activity.bits:
+            activity = activity.merge(other.activity)
+        if other.direct is not NONE_SET:
+            direct = _later_of_each(direct, other.direct)
+        return Evidence(completion, quiz, quality, activity, direct)
 
     def since(self, floor: Day) -> "Evidence":
         """Without what is of a day before ``floor``."""
@@ -217,38 +223,33 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
         )
 
 
-NO_SUMS = DecayedSums()
-NO_DAYS = ActiveDays()
+NO_PROGRESS: dict[str, Progress] = {}  # shared: whoever adds to progress makes a dictionary of its own
 NO_EVIDENCE = Evidence()
 
 
 def evidence_of(event: LearningEvent, *, retention_days: int) -> Evidence:
     """What one event is evidence of. Days that it names and that are older than the retention are left out."""
     at = event.at
-    active = ActiveDays(at // DAY, _ONE_DAY)
     match event.data:
+        case Execution() | Help():
+            return Evidence(NO_PROGRESS, NO_SUMS, NO_SUMS, ActiveDays(at // DAY, _ONE_DAY))
         case Completion() as data:
-            progress = Progress(
-                at,
-                event.event_id,
-                data.completed_exercises,
-                data.total_exercises,
-                _DIFFICULTIES[data.difficulty],
-            )
-            return Evidence(completion={data.topic or "": progress}, activity=active)
+            difficulty = _DIFFICULTIES[data.difficulty]
+            progress = Progress(at, event.event_id, data.completed_exercises, data.total_exercises, difficulty)
+            return Evidence({data.topic or "": progress}, NO_SUMS, NO_SUMS, ActiveDays(at // DAY, _ONE_DAY))
+        case Answer() as data:
+            answered = DecayedSums.of(at, 1.0, float(data.correct))
+            return Evidence(NO_PROGRESS, answered, NO_SUMS, ActiveDays(at // DAY, _ONE_DAY))
         case Quiz() as data:
             trust = 1.0 if data.confidence_score is None else 0.5 + 0.5 * data.confidence_score
-            share = data.correct_answers / data.total_questions
-            return Evidence(quiz=DecayedSums.of(at, data.total_questions * trust, share), activity=active)
-        case Answer() as data:
-            return Evidence(quiz=DecayedSums.of(at, 1.0, float(data.correct)), activity=active)
+            answered = DecayedSums.of(at, data.total_questions * trust, data.correct_answers / data.total_questions)
+            return Evidence(NO_PROGRESS, answered, NO_SUMS, ActiveDays(at // DAY, _ONE_DAY))
         case Quality() as data:
             given = [data.code_quality_score, data.correctness_score, data.efficiency_score]
             if data.peer_review_score is not None:
                 given.append(data.peer_review_score)
-            return Evidence(quality=DecayedSums.of(at, 1.0, sum(given) / len(given)), activity=active)
-        case Execution() | Help():
-            return Evidence(activity=active)
+            scored = DecayedSums.of(at, 1.0, sum(given) / len(given))
+            return Evidence(NO_PROGRESS, NO_SUMS, scored, ActiveDays(at // DAY, _ONE_DAY))
         case Consistency() as data:
             return Evidence(activity=_named_days(data, at // DAY, day_of(event.received) - retention_days + 1))
         case CalculationRequested() as data:
@@ -268,6 +269,18 @@ def _named_days(data: Consistency, today: Day, floor: Day) -> ActiveDays:
     streak = min(data.current_streak or 0, last - floor + 1)
     run = _packed(last, (1 << streak) - 1) if streak > 0 else NO_DAYS
     return ActiveDays.of(*named).merge(run)
+
+
+def _latest_of_each(ours: dict[str, Progress], theirs: dict[str, Progress]) -> dict[str, Progress]:
+    """The later word on every topic; of the topics, the ``MAX_TOPICS`` with the latest words."""
+    latest = {**ours}
+    for topic, progress in theirs.items():
+        known = latest.get(topic)
+        if known is None or known.order < progress.order:
+            latest[topic] = progress
+    if len(latest) > MAX_TOPICS:
+        latest = dict(nlargest(MAX_TOPICS, latest.items(), key=lambda item: item[1].order))
+    return latest
 
 
 def _later_of_each(ours: FourDirect, theirs: FourDirect) -> FourDirect:

@@ -19,6 +19,7 @@ TREND_DAYS = 14
 STABLE_PER_WEEK = 0.01
 
 _ROW = Struct("<HBHHHHH")
+_SIZE = _ROW.size
 _STEPS = 10_000
 
 
@@ -38,34 +39,37 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def newest(self) -> Day | None:
-        return int.from_bytes(self.packed[-_ROW.size : -_ROW.size + 2], "little") if self.packed else None
+        return int.from_bytes(self.packed[-_SIZE : 2 - _SIZE], "little") if self.packed else None
 
     def with_point(self, day: Day, score: MasteryScore) -> "History":
         """With that day's point set; ``day`` is the newest day kept or a later one."""
         completion, quiz, quality, consistency = score.components
-        covered = (
-            (completion is not None)
-            | (quiz is not None) << 1
-            | (quality is not None) << 2
-            | (consistency is not None) << 3
-        )
-        row = _ROW.pack(
-            day,
-            score.rank << 4 | covered,
-            round(score.score * _STEPS),
-            round(completion * _STEPS) if completion else 0,
-            round(quiz * _STEPS) if quiz else 0,
-            round(quality * _STEPS) if quality else 0,
-            round(consistency * _STEPS) if consistency else 0,
-        )
-        return History((self.packed[: -_ROW.size] if self.newest == day else self.packed) + row)
+        marks = score.rank << 4
+        done = answered = judged = regular = 0
+        if completion is not None:
+            marks |= 1
+            done = round(completion * _STEPS)
+        if quiz is not None:
+            marks |= 2
+            answered = round(quiz * _STEPS)
+        if quality is not None:
+            marks |= 4
+            judged = round(quality * _STEPS)
+        if consistency is not None:
+            marks |= 8
+            regular = round(consistency * _STEPS)
+        row = _ROW.pack(day, marks, round(score.score * _STEPS), done, answered, judged, regular)
+        older = self.packed
+        if older and int.from_bytes(older[-_SIZE : 2 - _SIZE], "little") == day:
+            older = older[:-_SIZE]
+        return History(older + row)
 
     def since(self, floor: Day) -> "History":
         """Without the days before ``floor``."""
-        drop = 0
-        while drop < len(self.packed) and int.from_bytes(self.packed[drop : drop + 2], "little") < floor:
-            drop += _ROW.size
-        return History(self.packed[drop:]) if drop else self
+        packed, drop = self.packed, 0
+        while drop < len(packed) and int.from_bytes(packed[drop : drop + 2], "little") < floor:
+            drop += _SIZE
+        return History(packed[drop:]) if drop else self
 
     def points(self, *, first: Day = 0, last: Day = 65_535) -> Iterator[Point]:
         """The points of the days from ``first`` to ``last``, oldest first."""

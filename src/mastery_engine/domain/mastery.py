@@ -4,21 +4,30 @@ from typing import TypeAlias, TypeGuard
 
 import msgspec
 
-from mastery_engine.domain.evidence import NEVER, NONE_SET, ActiveDays, Direct, Evidence
+from mastery_engine.domain.evidence import (
+    BEGINNER,
+    INTERMEDIATE,
+    NEVER,
+    NONE_SET,
+    ActiveDays,
+    Direct,
+    Evidence,
+)
 from mastery_engine.domain.moments import DAY, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 
 FourValues: TypeAlias = tuple[float | None, float | None, float | None, float | None]
 
 CONSISTENCY_DECAY = 0.9
-CONSISTENCY_WINDOW = (6, 29)
+SHORTEST, LONGEST = 7, 30
 
 # Σ 0.9^k over the set bits of a 15-bit number: two look-ups make a month.
 _HALF = 15
 _SHARES = [0.0]
 for _bit in range(_HALF):
     _SHARES += [share + CONSISTENCY_DECAY**_bit for share in _SHARES]
-_FULL = [sum(CONSISTENCY_DECAY**k for k in range(days)) for days in range(CONSISTENCY_WINDOW[1] + 2)]
+_FULL = [sum(CONSISTENCY_DECAY**k for k in range(days)) for days in range(LONGEST + 1)]
+_FIRST, _TAIL = (1 << _HALF) - 1, CONSISTENCY_DECAY**_HALF
 
 
 class MasteryScore(msgspec.Struct, frozen=True, gc=False):
@@ -34,6 +43,9 @@ class MasteryScore(msgspec.Struct, frozen=True, gc=False):
     coverage: float
 
 
+NO_SCORE = MasteryScore(0.0, "", 0, (None, None, None, None), 0.0)
+
+
 def mastery(evidence: Evidence, at: Micros, rules: Rules) -> MasteryScore:
     """The score at a moment: what counts is the evidence whose UTC day is among the last ``retention_days``."""
     return score_of(components(evidence, at, rules), rules)
@@ -45,17 +57,17 @@ def score_of(found: FourValues, rules: Rules) -> MasteryScore:
     weights = rules.weights
     score = coverage = 0.0
     if completion is not None:
-        score += weights.completion * completion
-        coverage += weights.completion
+        coverage = weights.completion
+        score = coverage * completion
     if quiz is not None:
-        score += weights.quiz * quiz
         coverage += weights.quiz
+        score += weights.quiz * quiz
     if quality is not None:
-        score += weights.quality * quality
         coverage += weights.quality
+        score += weights.quality * quality
     if consistency is not None:
-        score += weights.consistency * consistency
         coverage += weights.consistency
+        score += weights.consistency * consistency
     rank = rules.level_index(score)
     return MasteryScore(score, rules.levels[rank].name, rank, found, coverage)
 
@@ -64,8 +76,9 @@ def components(evidence: Evidence, at: Micros, rules: Rules) -> FourValues:
     """Completion, quiz, quality and consistency at a moment; None where there is no evidence."""
     today = day_of(at)
     floor = today - rules.retention_days + 1
-    if evidence.direct != NONE_SET:
-        by_hand = [None if one is None or one.at // DAY < floor else one for one in evidence.direct]
+    direct = evidence.direct
+    if direct != NONE_SET:
+        by_hand = [None if one is None or one.at // DAY < floor else one for one in direct]
         set_completion, set_quiz, set_quality, set_consistency = by_hand
         newest = max((progress.at for progress in evidence.completion.values()), default=NEVER)
         return (
@@ -87,30 +100,41 @@ def components(evidence: Evidence, at: Micros, rules: Rules) -> FourValues:
 
 
 def completion(evidence: Evidence, floor: Day, rules: Rules) -> float | None:
-    """Σ w·completed / Σ w·total over the topics with a word on them since ``floor``, w by difficulty."""
-    completed, total = [0, 0, 0], [0, 0, 0]
+    """Σ w·completed / Σ w·total over the topics with a word on them since ``floor``, w by difficulty.
+
+    Exercises are counted before they are weighed, so that the order of the topics changes no digit.
+    """
+    easy = easy_done = middle = middle_done = hard = hard_done = 0
     oldest = floor * DAY
     for progress in evidence.completion.values():
-        if progress.at >= oldest:
-            completed[progress.difficulty] += progress.completed
-            total[progress.difficulty] += progress.total
-    if not any(total):
+        if progress.at < oldest:
+            continue
+        difficulty = progress.difficulty
+        if difficulty == BEGINNER:
+            easy_done += progress.completed
+            easy += progress.total
+        elif difficulty == INTERMEDIATE:
+            middle_done += progress.completed
+            middle += progress.total
+        else:
+            hard_done += progress.completed
+            hard += progress.total
+    weights = rules.difficulty
+    total = weights.beginner * easy + weights.intermediate * middle + weights.advanced * hard
+    if not total:
         return None
-    easy, middle, hard = rules.difficulty_weights
-    return (easy * completed[0] + middle * completed[1] + hard * completed[2]) / (
-        easy * total[0] + middle * total[1] + hard * total[2]
-    )
+    return (weights.beginner * easy_done + weights.intermediate * middle_done + weights.advanced * hard_done) / total
 
 
 def consistency(activity: ActiveDays, today: Day, floor: Day) -> float | None:
     """Σ a(t-k)·0.9^k / Σ 0.9^k, k from 0 to the days since the first active day kept, but at least 6, at most 29."""
-    active = activity.up_to(today) & ((1 << (today - floor + 1)) - 1)
+    active = activity.up_to(today) & (1 << today - floor + 1) - 1
     if not active:
         return None
-    low, high = CONSISTENCY_WINDOW
-    window = min(max(active.bit_length() - 1, low), high) + 1
+    days = active.bit_length()
+    window = SHORTEST if days < SHORTEST else min(days, LONGEST)
     active &= (1 << window) - 1
-    share = _SHARES[active & (1 << _HALF) - 1] + CONSISTENCY_DECAY**_HALF * _SHARES[active >> _HALF]
+    share = _SHARES[active & _FIRST] + _TAIL * _SHARES[active >> _HALF]
     return share / _FULL[window]
 
 

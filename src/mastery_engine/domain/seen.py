@@ -38,12 +38,15 @@ class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def is_due(self, today: Day) -> bool:
         """Whether recent ids are old enough to become cold."""
-        return min(self.recent, default=today) <= today - HOT_DAYS
+        return bool(self.recent) and min(self.recent) <= today - HOT_DAYS
 
 
-def with_ids(seen: Seen, received_on: Day, new: bytes) -> Seen:
-    """With new ids (8 bytes each, one after another), received on a day."""
-    return Seen({**seen.recent, received_on: seen.recent.get(received_on, b"") + new}, seen.cold_filter)
+def with_ids(seen: Seen, new: IdsByDay) -> Seen:
+    """With new ids, by the day of their receipt."""
+    recent = {**seen.recent}
+    for day, ids in new.items():
+        recent[day] = recent.get(day, b"") + ids
+    return Seen(recent, seen.cold_filter)
 
 
 def cooled(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple[Seen, IdsByDay]:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from mastery_engine.domain.events import LearningEvent
 from mastery_engine.domain.evidence import NEVER, NO_EVIDENCE, Evidence
 from mastery_engine.domain.history import History
 from mastery_engine.domain.mastery import components
@@ -21,6 +22,11 @@ class StudentKey(NamedTuple):
 
     tenant: str
     student_id: str
+
+
+def key_of(event: LearningEvent) -> StudentKey:
+    """Whose event it is."""
+    return StudentKey(event.tenant, event.student_id)
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -21,7 +21,7 @@ from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import NOBODY, Student
-from mastery_engine.domain.transition import apply, needs_cold
+from mastery_engine.domain.transition import apply, apply_all, needs_cold
 from mastery_engine.lab.simulate import past, pupils
 
 BATCH, STUDENTS = 500, 400
@@ -61,20 +61,25 @@ def report(parts: Sequence[str], *, runs: int, until: Micros, events: int) -> Re
 
 
 def fold(runs: int, until: Micros, events: int) -> list[Line]:
-    """``transition.apply``: batches of 500 decoded events over 400 students who have a month behind them."""
+    """``transition.apply_all``: batches of 500 decoded events over 400 students who have a month behind them.
+
+    The first batch is not counted: it is the first of a day, and moves the ids of a week ago out of every document.
+    """
     del events
     rules, students = Rules(), _grown(until)
     costs: list[float] = []
     offset = 1_000_000
-    for run in range(max(runs, 5)):
+    for run in range(4 * runs + 1):
         batch = _live_batch(students, until + run * 60_000_000, run, offset)
         started = process_time()
-        for name, logged in batch.items():
-            done = apply(students[name], logged, until, rules, settled={0: offset})
+        turns = [(students[name], logged, None) for name, logged in batch.items()]
+        for name, done in zip(batch, apply_all(turns, until, rules, settled={0: offset}), strict=True):
             students[name] = done.student
         costs.append((process_time() - started) / BATCH * 1e6)
         offset += BATCH
-    return [_line("fold", "transition.apply, 500 events over 400 students", "µs/event", costs, "at most 15", 15.0)]
+    return [
+        _line("fold", "transition.apply_all, 500 events over 400 students", "µs/event", costs[1:], "at most 15", 15.0)
+    ]
 
 
 def _grown(until: Micros) -> dict[str, Student]:

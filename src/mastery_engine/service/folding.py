@@ -11,8 +11,8 @@ from mastery_engine.clock import Clock
 from mastery_engine.domain.events import Logged
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
-from mastery_engine.domain.student import NOBODY, Student, StudentKey
-from mastery_engine.domain.transition import Transition, apply, needs_cold
+from mastery_engine.domain.student import NOBODY, Student, StudentKey, key_of
+from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
 from mastery_engine.metrics import Metrics
 from mastery_engine.stores.base import Change, DocumentCache, Held, Store
@@ -48,7 +48,7 @@ class Folding:
         """
         waiting: dict[StudentKey, list[Logged]] = defaultdict(list)
         for one in events:
-            waiting[StudentKey(one.event.tenant, one.event.student_id)].append(one)
+            waiting[key_of(one.event)].append(one)
         folded = Folded({}, [])
         for _ in range(MAX_ROUNDS):
             waiting = await self._round(waiting, settled or {}, folded)
@@ -65,22 +65,20 @@ class Folding:
         held = dict(zip(keys, await self._store.load(keys), strict=True))
         cold = await self._cold_ids(held, waiting)
         started = perf_counter()
-        changes: list[Change] = []
-        outcomes: list[tuple[StudentKey, Transition, list[tuple[Logged, Exception]]]] = []
-        for key, events in waiting.items():
-            before = held[key]
-            student = before.student if before else NOBODY
-            done, failed = self._apply(student, events, cold.get(key), settled)
-            outcomes.append((key, done, failed))
-            if done.student is not student:
-                changes.append(Change(key, before.version if before else 0, done.student, done.cold))
+        batch = [(before.student if before else NOBODY, waiting[key], cold.get(key)) for key, before in held.items()]
+        done, failed = self._apply(batch, settled)
+        changes = [
+            Change(key, before.version if before else 0, after.student, after.cold)
+            for (key, before), (student, _, _), after in zip(held.items(), batch, done, strict=True)
+            if after.student is not student
+        ]
         self._metrics.fold_seconds.observe(perf_counter() - started)
         lost = await self._commit(changes) if changes else set()
-        for key, done, failed in outcomes:
+        for key, after in zip(held, done, strict=True):
             if key not in lost:
-                folded.students[key] = done.student
-                folded.failed.extend(failed)
-                self._metrics.count_folded(done.new)
+                folded.students[key] = after.student
+                self._metrics.count_folded(after.new)
+        folded.failed.extend(one for one in failed if key_of(one[0].event) not in lost)
         return {key: waiting[key] for key in lost}
 
     async def _commit(self, changes: Sequence[Change]) -> set[StudentKey]:
@@ -99,24 +97,24 @@ class Folding:
         return dict(zip(asked, await self._store.load_cold(asked), strict=True)) if asked else {}
 
     def _apply(
-        self, student: Student, events: Sequence[Logged], cold: IdsByDay | None, settled: Mapping[int, int]
-    ) -> tuple[Transition, list[tuple[Logged, Exception]]]:
-        """One student's fold. Should an event break it, that event alone is left out, to be dead-lettered."""
+        self, batch: Sequence[Turn], settled: Mapping[int, int]
+    ) -> tuple[list[Transition], list[tuple[Logged, Exception]]]:
+        """The batch's fold. Should an event break it, that event alone is left out, to be dead-lettered."""
         at = self._clock()
         try:
-            return apply(student, events, at, self._rules, cold=cold, settled=settled), []
-        except Exception as error:
-            if len(events) == 1:
-                logger.exception("an event broke the fold", extra={"event_id": events[0].event.event_id})
-                return Transition(student, ()), [(events[0], error)]
-        sound: list[Logged] = []
+            return apply_all(batch, at, self._rules, settled=settled), []
+        except Exception:
+            logger.exception("an event broke the fold: each is tried on its own")
         failed: list[tuple[Logged, Exception]] = []
-        for one in events:
-            try:
-                apply(student, [*sound, one], at, self._rules, cold=cold, settled=settled)
-                sound.append(one)
-            except Exception as error:
-                logger.exception("an event broke the fold", extra={"event_id": one.event.event_id})
-                failed.append((one, error))
-        done = apply(student, sound, at, self._rules, cold=cold, settled=settled) if sound else Transition(student, ())
+        done: list[Transition] = []
+        for student, events, cold in batch:
+            sound: list[Logged] = []
+            for one in events:
+                try:
+                    apply(student, [*sound, one], at, self._rules, cold=cold, settled=settled)
+                    sound.append(one)
+                except Exception as error:
+                    logger.exception("an event broke the fold", extra={"event_id": one.event.event_id})
+                    failed.append((one, error))
+            done.append(apply(student, sound, at, self._rules, cold=cold, settled=settled))
         return done, failed
