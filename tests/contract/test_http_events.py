@@ -357,6 +357,7 @@ async def test_an_event_that_cannot_be_folded_is_dead_lettered_with_its_reason(
     def poison(*_: Any, **__: Any) -> Any:
         raise ValueError("it is poison")
 
+    monkeypatch.setattr(folding, "apply_all", poison)
     monkeypatch.setattr(folding, "apply", poison)
     sent = event()
     await api.data("/mastery/ingest", sent)

@@ -116,5 +116,8 @@ class Folding:
                 except Exception as error:
                     logger.exception("an event broke the fold", extra={"event_id": one.event.event_id})
                     failed.append((one, error))
-            done.append(apply(student, sound, at, self._rules, cold=cold, settled=settled))
+            after = (
+                apply(student, sound, at, self._rules, cold=cold, settled=settled) if sound else Transition(student, ())
+            )
+            done.append(after)
         return done, failed
