@@ -185,7 +185,7 @@ class Fleet:
     def _check_results(self, truth: "Truth") -> None:
         """Each event has caused one update; a result that went out again went out as it was.
 
-        After a store fell back, the batch that ends with the same event may be another one, and is told at another time.
+        After a store fell back, the batch that ends with the same event may be another one, told at another time.
         """
         contents: dict[str, bytes | None] = {}
         causes: Counter[tuple[str, str, str]] = Counter()
