@@ -156,7 +156,7 @@ class Mastery:
         record = may_record(caller) if record is None else record
         self.check_student(caller, Act.RECORD if record else Act.TRY, student_id, "calculate", given=given)
         if given == NOTHING_GIVEN:
-            student = await self._known(caller, student_id)
+            student = await self.known(caller, student_id)
         elif record:
             event_id = self.derived(caller, "calculate", key, 0)
             student = (await self.record(caller, [(event_id, student_id, given)]))[0]
@@ -197,10 +197,10 @@ class Mastery:
         Raises NotFound where the student, or a point so early, is not known.
         """
         self.check_student(caller, Act.READ, student_id, "query")
-        student = await self._known(caller, student_id)
+        student = await self.known(caller, student_id)
         now = self.clock()
         today = day_of(now) if on is None else day_of_date(on)
-        points = self._points(student, last=today)
+        points = self.points(student, last=today)
         if on is None:
             score = mastery(student.evidence, now, self.rules)
             shown = current_mastery(score, rfc3339(now), self.rules, with_components=with_components)
@@ -236,8 +236,8 @@ class Mastery:
         last = today if end is None else day_of_date(end)
         if last < first:
             raise InvalidInput("end_date lies before start_date.", field="end_date")
-        student = await self._known(caller, student_id)
-        points = self._points(student, first=first, last=last)
+        student = await self.known(caller, student_id)
+        points = self.points(student, first=first, last=last)
         shown = [
             HistoryPoint(iso_date(period.start), round(period.score, 4), period.level)
             for period in periods(points, aggregation, self.rules)
@@ -294,7 +294,7 @@ class Mastery:
         if act is not Act.RECORD or given == NOTHING_GIVEN:
             self.trail.note(caller, call, student_id, allowed=True)
 
-    async def _known(self, caller: Caller, student_id: str) -> Student:
+    async def known(self, caller: Caller, student_id: str) -> Student:
         """The student's document. Raises NotFound where nothing counts any more, or ever did."""
         (student,) = await self.students(caller, [student_id])
         if not student.is_known(self.clock(), self.rules):
@@ -307,7 +307,7 @@ class Mastery:
             held = await (self._documents or self.store).load(keys)
         return [NOBODY if one is None else one.student for one in held]
 
-    def _points(self, student: Student, *, first: Day = 0, last: Day) -> list[Point]:
+    def points(self, student: Student, *, first: Day = 0, last: Day) -> list[Point]:
         """The daily points kept in a range of days."""
         floor = day_of(self.clock()) - self.rules.retention_days + 1
         return list(student.history.points(first=max(first, floor), last=last))
