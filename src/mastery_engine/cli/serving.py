@@ -31,9 +31,9 @@ def serve(host: Host = None, port: Port = None) -> None:
     Example:
       mastery-engine serve --port 8005
     """
+    end_well_on_signals()
     from mastery_engine.http.serve import serve
 
-    end_well_on_signals()
     serve(settings(host=host, port=port))
 
 
@@ -48,11 +48,12 @@ def worker(after_flood: AfterFlood = False) -> None:
       mastery-engine worker
       mastery-engine worker --after-flood
     """
+    end_well_on_signals()
     asyncio.run(_work(settings(), after_flood=after_flood))
 
 
 def end_well_on_signals() -> None:
-    """SIGTERM and Ctrl-C end this process with 0; the server puts its own handling before this while it runs."""
+    """SIGTERM and Ctrl-C end this process with 0; server and worker put their own before it while they run."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
 

@@ -214,6 +214,7 @@ def malformed(error: Exception, within: str = "") -> InvalidInput:
         return InvalidInput("The JSON is nested too deeply.")
     found = _PATH.match(str(error))
     what, path = (found["what"], found["path"] or "") if found else (str(error), "")
+    what = what.replace(repr(_END)[1:-1], "").replace(_END, "")
     named = _MISSING.search(what)
     names = [name for name in (within, path, named["name"] if named else "") if name]
     return InvalidInput(f"{what}.", field=".".join(names) or None)
