@@ -7,11 +7,13 @@ import typer
 from mastery_engine.cli.console import AsJson, say
 
 if TYPE_CHECKING:
-    from mastery_engine.lab.bench import Line, Report
+    from mastery_engine.lab.measures import Line, Report
 
 
 def bench(
-    parts: Annotated[list[str] | None, typer.Argument(help="fold, embedded; all of them.", show_default=False)] = None,
+    parts: Annotated[
+        list[str] | None, typer.Argument(help="fold, embedded, http, batch, lag; all of them.", show_default=False)
+    ] = None,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Repeats; medians are shown.")] = 5,
     events: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="How many events the file has.")] = 50_000,
     as_json: AsJson = False,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -107,9 +107,11 @@ class Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = self.meta.request_id
-            headers["X-Content-Type-Options"] = "nosniff"
+            message["headers"] = [
+                *message.get("headers", ()),
+                (b"x-request-id", self.meta.request_id.encode()),
+                (b"x-content-type-options", b"nosniff"),
+            ]
         await self._send(message)
 
 

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
-from statistics import median
 from time import perf_counter, process_time
 
 import msgspec
@@ -22,33 +21,13 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import NOBODY, Student
 from mastery_engine.domain.transition import apply, apply_all, needs_cold
+from mastery_engine.lab.bench_http import batch, http, lag
+from mastery_engine.lab.measures import Line, Report, at_least, at_most, ratios, shown
 from mastery_engine.lab.simulate import past, pupils
 
 BATCH, STUDENTS = 500, 400
 CHUNK = 1_000
 SEED = 1
-
-
-class Line(msgspec.Struct, frozen=True):
-    """One measured thing. ``goal`` is in words; ``met`` is None where there is no goal for it."""
-
-    part: str
-    what: str
-    unit: str
-    median: float
-    low: float
-    high: float
-    goal: str = ""
-    met: bool | None = None
-
-
-class Report(msgspec.Struct, frozen=True):
-    """A run of the bench, and the machine it ran on."""
-
-    machine: str
-    python: str
-    sqlite: str
-    lines: list[Line]
 
 
 def report(parts: Sequence[str], *, runs: int, until: Micros, events: int) -> Report:
@@ -77,9 +56,7 @@ def fold(runs: int, until: Micros, events: int) -> list[Line]:
             students[name] = done.student
         costs.append((process_time() - started) / BATCH * 1e6)
         offset += BATCH
-    return [
-        _line("fold", "transition.apply_all, 500 events over 400 students", "µs/event", costs[1:], "at most 15", 15.0)
-    ]
+    return [at_most("fold", "transition.apply_all, 500 events over 400 students", "µs/event", costs[1:], 15.0)]
 
 
 def _grown(until: Micros) -> dict[str, Student]:
@@ -124,11 +101,10 @@ def embedded(runs: int, until: Micros, events: int) -> list[Line]:
         for run in range(runs):
             floor.append(_inserted(Path(folder, f"floor-{run}.db"), lines))
             ours.append(_ingested(source, Path(folder, f"data-{run}")))
-    ratios = [one / other for one, other in zip(ours, floor, strict=True)]
     return [
-        _line("embedded", "a file of events, applied", "events/s", ours, "at least 10,000", 10_000, most=False),
-        _line("embedded", "floor: SQLite inserts the same bytes", "rows/s", floor),
-        _line("embedded", "ratio to the floor", "", ratios, "at least 0.3", 0.3, most=False),
+        at_least("embedded", "a file of events, applied", "events/s", ours, 10_000),
+        shown("embedded", "floor: SQLite inserts the same bytes", "rows/s", floor),
+        at_least("embedded", "ratio to the floor", "", ratios(ours, floor), 0.3),
     ]
 
 
@@ -169,19 +145,10 @@ def _ingested(source: Path, data: Path) -> float:
     return float(json.loads(done.stdout)["events_per_second"])
 
 
-def _line(
-    part: str,
-    what: str,
-    unit: str,
-    values: Sequence[float],
-    goal: str = "",
-    bound: float | None = None,
-    *,
-    most: bool = True,
-) -> Line:
-    middle = median(values)
-    met = None if bound is None else (middle <= bound if most else middle >= bound)
-    return Line(part, what, unit, round(middle, 3), round(min(values), 3), round(max(values), 3), goal, met)
-
-
-PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {"fold": fold, "embedded": embedded}
+PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
+    "fold": fold,
+    "embedded": embedded,
+    "http": http,
+    "batch": batch,
+    "lag": lag,
+}

