@@ -84,13 +84,22 @@ async def _batch_and_singles(url: str, token: str, run: int) -> tuple[float, flo
     async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
         started = perf_counter()
         said = (await client.post("/batch/mastery", json={"requests": rows})).raise_for_status().json()["data"]
-        while (await client.get(f"/batch/mastery/{said['batch_id']}")).json()["data"]["status"] != "completed":  # noqa: ASYNC110
+        while await _is_under_way(client, said["batch_id"]):  # noqa: ASYNC110  it is another process's
             await asyncio.sleep(0.002)
         together = perf_counter() - started
         started = perf_counter()
         for row in rows:
             (await client.post("/mastery/calculate", json=row)).raise_for_status()
         return together, perf_counter() - started
+
+
+async def _is_under_way(client: httpx.AsyncClient, batch_id: str) -> bool:
+    answer = await client.get(f"/batch/mastery/{batch_id}")
+    return bool(answer.json()["data"]["status"] != "completed")
+
+
+async def _is_unknown(client: httpx.AsyncClient, student_id: str) -> bool:
+    return (await client.post("/mastery/query", json={"student_id": student_id})).status_code == 404
 
 
 def lag(runs: int, until: Micros, events: int) -> list[Line]:
@@ -112,7 +121,7 @@ async def _lags(url: str, token: str, run: int) -> float:
             one = {"event_id": event_id, "event_type": "help", "student_id": student, "data": {"topic": "loops"}}
             started = perf_counter()
             (await client.post("/mastery/ingest", json=one)).raise_for_status()
-            while (await client.post("/mastery/query", json={"student_id": student})).status_code == 404:  # noqa: ASYNC110
+            while await _is_unknown(client, student):  # noqa: ASYNC110  it is another process's
                 await asyncio.sleep(0.002)
             lags.append((perf_counter() - started) * 1e3)
             await asyncio.sleep(0.1)
