@@ -11,6 +11,7 @@ from mastery_engine.access import Act, Caller, may_record
 from mastery_engine.answers import BatchAnswer, BatchFailure, BatchResult, BatchState, BatchSummary, Problem
 from mastery_engine.domain.events import StudentId, malformed, peek
 from mastery_engine.domain.kinds import ComponentValues
+from mastery_engine.domain.student import Student
 from mastery_engine.errors import Conflict, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.service.mastery import NOTHING_GIVEN, Mastery
 from mastery_engine.stores.base import BatchJob, Priority
@@ -162,12 +163,15 @@ class Batches:
             except MasteryError as error:
                 failures.append(_failure(index, row.student_id, error))
         recorded = [row for row in good if request.record and row[2] != NOTHING_GIVEN]
+        known: dict[str, Student] = {}
         if recorded:
-            await mastery.record(
-                caller, [(request.event_ids[index], student_id, given) for index, student_id, given in recorded]
-            )
-        students = await mastery.students(caller, [student_id for _, student_id, _ in good])
-        for (index, student_id, given), student in zip(good, students, strict=True):
+            rows = [(request.event_ids[index], student_id, given) for index, student_id, given in recorded]
+            after = await mastery.record(caller, rows)
+            known = {student_id: student for (_, student_id, _), student in zip(recorded, after, strict=True)}
+        others = [student_id for _, student_id, _ in good if student_id not in known]
+        known.update(zip(others, await mastery.students(caller, others), strict=True))
+        for index, student_id, given in good:
+            student = known[student_id]
             if given == NOTHING_GIVEN and not student.is_known(mastery.clock(), mastery.rules):
                 unknown = NotFound("Nothing is known of this student yet.", field="student_id")
                 failures.append(_failure(index, student_id, unknown))
