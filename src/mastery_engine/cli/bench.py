@@ -15,7 +15,12 @@ def bench(
         list[str] | None, typer.Argument(help="fold, embedded, http, batch, lag; all of them.", show_default=False)
     ] = None,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Repeats; medians are shown.")] = 5,
-    events: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="How many events the file has.")] = 50_000,
+    events: Annotated[
+        int,
+        typer.Option(
+            min=1_000, max=1_000_000, help="How many events the file has; with http, how many students there are."
+        ),
+    ] = 50_000,
     as_json: AsJson = False,
 ) -> None:
     """Measure the engine beside a floor in the same run. Exits with 1 where a goal is missed.

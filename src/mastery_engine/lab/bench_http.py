@@ -17,7 +17,6 @@ from mastery_engine.lab.load import Load, command, serving
 from mastery_engine.lab.measures import Line, at_least, at_most, ratios, shown
 from mastery_engine.lab.simulate import past, pupils
 
-STUDENTS = 50_000
 SECONDS = 3
 RATE = 500
 CALCULATIONS = 1_000
@@ -28,20 +27,19 @@ CALCULATE = '{"student_id": "student_%d", "components": {"quiz": 0.9}, "record":
 
 
 def http(runs: int, until: Micros, events: int) -> list[Line]:
-    """Query and calculation with token, audit and metrics over 50,000 students, one process, 32 connections."""
-    del events
+    """Query and calculation with token, audit and metrics, one process, 32 connections; ``events`` students."""
     floor: list[float] = []
     queries: list[float] = []
     calculations: list[float] = []
     with (
-        served(until, STUDENTS) as (url, token),
+        served(until, events) as (url, token),
         serving(
             "-m", "uvicorn", "mastery_engine.lab.bare:app", "--log-level=error", ready="/docs", environment={}
         ) as bare,
     ):
-        query = Load(f"{url}/mastery/query", QUERY, token=token, students=STUDENTS)
-        calculate = Load(f"{url}/mastery/calculate", CALCULATE, token=token, students=STUDENTS)
-        plain = Load(f"{bare}/mastery/query", QUERY, students=STUDENTS)
+        query = Load(f"{url}/mastery/query", QUERY, token=token, students=events)
+        calculate = Load(f"{url}/mastery/calculate", CALCULATE, token=token, students=events)
+        plain = Load(f"{bare}/mastery/query", QUERY, students=events)
         for run in range(runs):
             floor.append(plain.per_second(SECONDS, seed=run))
             queries.append(query.per_second(SECONDS, seed=run))

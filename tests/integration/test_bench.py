@@ -1,0 +1,62 @@
+"""The bench measures what it says it measures: on a small class, and with a run each, so that no figure counts."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mastery_engine.errors import StartRefused
+from mastery_engine.lab.load import Load, tool
+from mastery_engine.lab.measures import at_least, at_most, ratios, shown
+from tests.live import COMMAND, Live, environment, make_token
+
+pytestmark = pytest.mark.xdist_group("bench")
+
+
+def measured(tmp_path: Path, *parts: str) -> dict[str, list[float]]:
+    """Median, lowest and highest of each line."""
+    argv = [*COMMAND, "bench", *parts, "--runs", "1", "--events", "1000", "--json"]
+    done = subprocess.run(argv, env=environment(tmp_path, {}), capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return {line["what"]: [line["median"], line["low"], line["high"]] for line in json.loads(done.stdout)["lines"]}
+
+
+def test_the_fold_and_a_file_are_timed(tmp_path: Path) -> None:
+    found = measured(tmp_path, "fold", "embedded")
+    ours, floor = found["a file of events, applied"][0], found["floor: SQLite inserts the same bytes"][0]
+    assert 0 < ours < floor
+    assert found["ratio to the floor"][0] == pytest.approx(ours / floor, abs=0.001)
+    low, middle, high = (found["transition.apply_all, 500 events over 400 students"][place] for place in (1, 0, 2))
+    assert 0 < low <= middle <= high
+
+
+def test_a_batch_costs_less_than_its_calculations_one_by_one_and_events_are_soon_seen(tmp_path: Path) -> None:
+    found = measured(tmp_path, "batch", "lag")
+    assert 0 < found["1,000 calculations in one batch"][0] < found["1,000 single calculations, one after another"][0]
+    assert 0 < found["event to visible state at 1,000 events/s, 95% point"][0] < 10_000
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="no wrk on this machine: apt-get install wrk")
+def test_load_counts_answers_and_takes_no_error_for_one(tmp_path: Path) -> None:
+    with Live(tmp_path / "data", home=tmp_path) as live:
+        token = make_token()
+        body = '{"student_id": "student_%d", "components": {"quiz": 0.5}, "record": false}'
+        assert Load(f"{live.url}/mastery/calculate", body, token=token, students=9).per_second(1) > 10
+        with pytest.raises(StartRefused, match="answers with errors"):
+            Load(f"{live.url}/mastery/calculate", body, token="none", students=9).per_second(1)
+
+
+def test_a_missing_tool_is_named_with_the_way_to_it() -> None:
+    with pytest.raises(StartRefused, match="needs no-such-tool: make one"):
+        tool("no-such-tool", "make one")
+
+
+def test_a_line_says_whether_its_goal_is_met() -> None:
+    assert at_most("p", "w", "ms", [1, 2, 9], 2).met is True
+    assert at_most("p", "w", "ms", [1, 3, 9], 2).met is False
+    assert at_least("p", "w", "", [1, 2, 9], 2).met is True
+    assert at_least("p", "w", "", [1, 1, 9], 2).met is False
+    assert shown("p", "w", "", [1.0]).met is None
+    assert ratios([1, 4], [2, 2]) == [0.5, 2.0]
