@@ -19,7 +19,7 @@ def bench(
     events: Annotated[
         int,
         typer.Option(
-            min=1_000,
+            min=100,
             max=1_000_000,
             help="How many events the file has; with http, how many students there are; with scale, a twentieth.",
         ),
