@@ -1,7 +1,7 @@
 """Dead letters on Kafka: the record as it came, with why and from where in ``dlq.*`` headers; read back for people."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import Any
@@ -103,10 +103,7 @@ class DeadLetters:
                 redriven[int(headers[REDRIVEN])] = _moment(headers["dlq.at"])
             elif "dlq.offset" in headers:
                 letters.append(_letter(one, headers, log_id))
-        return [
-            msgspec.structs.replace(letter, redriven=redriven.get(letter.letter_id))
-            for letter in sorted(letters, key=lambda letter: letter.letter_id)
-        ]
+        return _told_apart(letters, redriven)
 
     def _messages(self, consumer: Consumer) -> list[Message]:
         known = consumer.list_topics(DEAD_LETTERS_TOPIC, timeout=ANSWER_S).topics[DEAD_LETTERS_TOPIC].partitions
@@ -132,6 +129,19 @@ class DeadLetters:
                 if offset + 1 >= left.get(partition, 0):
                     left.pop(partition, None)
         return found
+
+
+def _told_apart(letters: Sequence[DeadLetter], redriven: Mapping[int, Micros]) -> list[DeadLetter]:
+    """Each record once, though it may have been buried again; redriven where one of these was."""
+    found: dict[tuple[str, int, int], DeadLetter] = {}
+    for letter in sorted(letters, key=lambda letter: letter.letter_id):
+        place = (letter.topic, letter.partition, letter.offset)
+        at = redriven.get(letter.letter_id)
+        if place not in found:
+            found[place] = msgspec.structs.replace(letter, redriven=at)
+        elif at is not None and found[place].redriven is None:
+            found[place] = msgspec.structs.replace(found[place], redriven=at)
+    return sorted(found.values(), key=lambda letter: letter.letter_id)
 
 
 def _letter(one: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter:

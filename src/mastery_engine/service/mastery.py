@@ -39,7 +39,8 @@ from mastery_engine.logs.base import EventLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service.folding import Folding
 from mastery_engine.service.trail import Trail
-from mastery_engine.stores.base import DocumentCache, Store
+from mastery_engine.stores.base import DocumentCache, Kept, Store
+from mastery_engine.stores.kept import KeptInMemory
 
 NOTHING_GIVEN = ComponentValues()
 QUERY_S = 2.0
@@ -76,14 +77,19 @@ class Mastery:
         metrics: Metrics,
         new_id: Callable[[], str],
         documents: DocumentCache | None = None,
+        kept: Kept | None = None,
     ) -> None:
-        """``documents``, where they are given, answer queries; folds load from the store."""
+        """``documents``, where they are given, answer queries; folds load from the store.
+
+        ``kept`` holds what costs more than a read, for all replicas; of this process alone where it is not given.
+        """
         self.store = store
         self.log = log
         self.rules = rules
         self.clock = clock
         self.metrics = metrics
         self.new_id = new_id
+        self.kept: Kept = kept or KeptInMemory(clock)
         self._documents = documents
         self.folding = Folding(store, rules, clock, metrics, documents)
         self.trail = Trail(store, clock)
@@ -92,6 +98,7 @@ class Mastery:
         """Write what waits, and let go of store and log."""
         await self.trail.flush()
         await self.log.close()
+        await self.kept.close()
         if self._documents is not None:
             await self._documents.close()
         await self.store.close()
@@ -134,7 +141,7 @@ class Mastery:
         if not events:
             return []
         await self.trail.write(caller, call, {event.student_id: None for event in events})
-        positions = await self.log.append(events)
+        positions = await self.log.append(events, caller.traceparent)
         return [
             Logged(event, position.partition, position.offset)
             for event, position in zip(events, positions, strict=True)
