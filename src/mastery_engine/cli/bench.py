@@ -7,16 +7,23 @@ import typer
 from mastery_engine.cli.console import AsJson, say
 
 if TYPE_CHECKING:
-    from mastery_engine.lab.bench import Line, Report
+    from mastery_engine.lab.bench import Report
+    from mastery_engine.lab.bench_lines import Line
 
 
 def bench(
-    parts: Annotated[list[str] | None, typer.Argument(help="fold, embedded; all of them.", show_default=False)] = None,
+    parts: Annotated[
+        list[str] | None, typer.Argument(help="fold, embedded, stream; all of them.", show_default=False)
+    ] = None,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Repeats; medians are shown.")] = 5,
-    events: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="How many events the file has.")] = 50_000,
+    events: Annotated[
+        int, typer.Option(min=1_000, max=1_000_000, help="How many events; at most 30,000 for stream.")
+    ] = 50_000,
     as_json: AsJson = False,
 ) -> None:
     """Measure the engine beside a floor in the same run. Exits with 1 where a goal is missed.
+
+    stream starts Kafka and Redis for itself, from the source tree, and Quix Streams in an environment of its own.
 
     \b
     Example:

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
-from statistics import median
 from time import perf_counter, process_time
 
 import msgspec
@@ -22,24 +21,13 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import NOBODY, Student
 from mastery_engine.domain.transition import apply, apply_all, needs_cold
+from mastery_engine.lab.bench_lines import Line, line
+from mastery_engine.lab.bench_stream import stream
 from mastery_engine.lab.simulate import past, pupils
 
 BATCH, STUDENTS = 500, 400
 CHUNK = 1_000
 SEED = 1
-
-
-class Line(msgspec.Struct, frozen=True):
-    """One measured thing. ``goal`` is in words; ``met`` is None where there is no goal for it."""
-
-    part: str
-    what: str
-    unit: str
-    median: float
-    low: float
-    high: float
-    goal: str = ""
-    met: bool | None = None
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -78,7 +66,7 @@ def fold(runs: int, until: Micros, events: int) -> list[Line]:
         costs.append((process_time() - started) / BATCH * 1e6)
         offset += BATCH
     return [
-        _line("fold", "transition.apply_all, 500 events over 400 students", "µs/event", costs[1:], "at most 15", 15.0)
+        line("fold", "transition.apply_all, 500 events over 400 students", "µs/event", costs[1:], "at most 15", 15.0)
     ]
 
 
@@ -126,9 +114,9 @@ def embedded(runs: int, until: Micros, events: int) -> list[Line]:
             ours.append(_ingested(source, Path(folder, f"data-{run}")))
     ratios = [one / other for one, other in zip(ours, floor, strict=True)]
     return [
-        _line("embedded", "a file of events, applied", "events/s", ours, "at least 10,000", 10_000, most=False),
-        _line("embedded", "floor: SQLite inserts the same bytes", "rows/s", floor),
-        _line("embedded", "ratio to the floor", "", ratios, "at least 0.3", 0.3, most=False),
+        line("embedded", "a file of events, applied", "events/s", ours, "at least 10,000", 10_000, most=False),
+        line("embedded", "floor: SQLite inserts the same bytes", "rows/s", floor),
+        line("embedded", "ratio to the floor", "", ratios, "at least 0.3", 0.3, most=False),
     ]
 
 
@@ -169,19 +157,4 @@ def _ingested(source: Path, data: Path) -> float:
     return float(json.loads(done.stdout)["events_per_second"])
 
 
-def _line(
-    part: str,
-    what: str,
-    unit: str,
-    values: Sequence[float],
-    goal: str = "",
-    bound: float | None = None,
-    *,
-    most: bool = True,
-) -> Line:
-    middle = median(values)
-    met = None if bound is None else (middle <= bound if most else middle >= bound)
-    return Line(part, what, unit, round(middle, 3), round(min(values), 3), round(max(values), 3), goal, met)
-
-
-PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {"fold": fold, "embedded": embedded}
+PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {"fold": fold, "embedded": embedded, "stream": stream}
