@@ -19,7 +19,7 @@ from mastery_engine.domain.results import RESULTS_TOPIC
 from mastery_engine.logs.base import REQUESTS_TOPIC
 from mastery_engine.settings import settings_from
 from mastery_engine.stream.worker import Worker
-from mastery_engine.wiring import open_mastery
+from mastery_engine.wiring import WORKER_BATCH, open_mastery
 
 BATCH = 500
 DOCUMENT, RESULT = b"d" * 1_500, b"r" * 350
@@ -27,7 +27,7 @@ DOCUMENT, RESULT = b"d" * 1_500, b"r" * 350
 
 async def engine() -> float:
     """A worker as it is."""
-    mastery = open_mastery(settings_from(os.environ))
+    mastery = open_mastery(settings_from(os.environ), batch_size=WORKER_BATCH)
     worker = Worker(mastery)
     await worker.run(until=await mastery.log.ends())
     await asyncio.to_thread(_told_to_go)

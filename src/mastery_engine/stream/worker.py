@@ -6,6 +6,7 @@ hold, and hand out again the results that had not gone out.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
@@ -137,8 +138,8 @@ class Worker:
         results = [pending.result for pending in due]
         if results:
             await log.publish(results, _traces(due, records))
-            for result in results:
-                self._mastery.metrics.results.labels(event_type(result)).inc()
+            for kind, number in Counter(map(event_type, results)).items():
+                self._mastery.metrics.results.labels(kind).inc(number)
         await log.commit(
             {partition: max(end, self._published_before.get(partition, 0)) for partition, end in batch.ends.items()}
         )
