@@ -11,7 +11,6 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 
 from mastery_engine.domain.cloudevents import unwrap
 from mastery_engine.domain.events import DEFAULT_TENANT, peek
-from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, moment_of, rfc3339
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import DeadLetter
@@ -35,6 +34,8 @@ def headers_of(one: Message) -> dict[str, str]:
         has_nulls = len(gc.get_referents(found)) < len(found)  # the client's bug: to touch such a null is a crash
     except (UnicodeDecodeError, SystemError):
         return dict(NOT_UTF8)
+    if not found:
+        return {}
     if has_nulls:
         return dict(NOT_UTF8)
     return {name: (value or b"").decode(errors="surrogateescape") for name, value in found}
@@ -48,6 +49,11 @@ def bytes_of(headers: Mapping[str, str]) -> list[tuple[str, str | bytes | None]]
 def text_of(header: str) -> str:
     """A header's value as text that can be shown and stored."""
     return header.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def derived_from(log_id: str, partition: int | str, offset: int | str) -> str:
+    """The id of an event that came without one: a second reading of the same record gives the same."""
+    return f"kafka:{log_id}:{partition}:{offset}"
 
 
 def stated_id(headers: Mapping[str, str], value: bytes | None) -> str | None:
@@ -157,7 +163,7 @@ def _letter(one: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter
         headers={name: value for name, value in headers.items() if not name.startswith("dlq.")},
         received=one.timestamp()[1] * 1_000,
         student_id=student_id,
-        event_id=event_id or stated_id(headers, value) or derived_id("kafka", log_id, partition, offset),
+        event_id=event_id or stated_id(headers, value) or derived_from(log_id, partition, offset),
         code=headers["dlq.code"],
         message=headers["dlq.message"],
         attempts=int(headers["dlq.attempts"]),

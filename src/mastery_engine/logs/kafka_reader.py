@@ -14,10 +14,9 @@ from typing import TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from mastery_engine.domain.events import DEFAULT_TENANT
-from mastery_engine.domain.ids import derived_id
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, Record, Where
-from mastery_engine.logs.kafka_dead import headers_of, stated_id, text_of
+from mastery_engine.logs.kafka_dead import derived_from, headers_of, stated_id, text_of
 from mastery_engine.logs.kafka_faults import ANSWER_S, Complaints, away, made, when_settled
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
 
@@ -228,15 +227,15 @@ def record_of(one: Message, log_id: str) -> Record:
     """A record of Kafka as the log gives it; what may serve as the event's id is found here."""
     headers = headers_of(one)
     partition, offset, value = one.partition() or 0, one.offset() or 0, one.value()
-    derived = derived_id("kafka", log_id, str(partition), str(offset))
+    tenant = headers.get("tenant")
     return Record(
         partition=partition,
         offset=offset,
         received=one.timestamp()[1] * 1_000,
-        tenant=text_of(headers.get("tenant") or DEFAULT_TENANT),
+        tenant=text_of(tenant) if tenant else DEFAULT_TENANT,
         key=one.key(),
         value=value,
-        event_id=stated_id(headers, value) or derived,
+        event_id=stated_id(headers, value) or derived_from(log_id, partition, offset),
         headers=headers,
     )
 
