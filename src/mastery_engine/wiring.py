@@ -24,7 +24,7 @@ from mastery_engine.logs.sqlite import SqliteLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.settings import Settings
-from mastery_engine.stores.base import DocumentCache, Store
+from mastery_engine.stores.base import DocumentCache, Kept, Store
 from mastery_engine.stores.sqlite import SqliteStore
 from mastery_engine.tokens import Tokens
 
@@ -36,8 +36,10 @@ logger = logging.getLogger(__name__)
 SECRET_FILE = "jwt-secret"  # nosec B105
 LOCK_FILE = "worker.lock"
 
-# Small batches leave the loop to HTTP; large ones fold a file or a replay faster, many events of a student at once.
+# Small batches leave the loop to HTTP; larger ones, where there is none, cost fewer round trips and documents an event;
+# the largest fold a file or a replay faster, many events of a student at once.
 SERVING_BATCH = 500
+WORKER_BATCH = 2_000
 BULK_BATCH = 20_000
 
 
@@ -63,26 +65,27 @@ def open_mastery(
     """
     database = Database(data_folder(settings) / FILE_NAME) if settings.is_on_one_machine else None
     metrics = metrics or Metrics()
-    store, documents = _store(settings, database)
+    store, documents, kept = _store(settings, database)
     log = _log(settings, database, batch_size, metrics)
-    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents)
+    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents, kept)
 
 
-def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None]:
-    """The store, and what queries are answered from where that is a network away."""
+def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None, Kept | None]:
+    """The store, and where that is a network away, what queries are answered from and what replicas keep together."""
     if settings.store == "sqlite" and database is not None:
-        return SqliteStore(database), None
+        return SqliteStore(database), None, None
     from redis.asyncio import Redis
 
     from mastery_engine.stores.cached import CachedDocuments
     from mastery_engine.stores.redis import RedisStore
     from mastery_engine.stores.redis_changes import changes
     from mastery_engine.stores.redis_client import connect
+    from mastery_engine.stores.redis_kept import KeptInRedis
 
     client = connect(settings.redis_host or "")
     store = RedisStore(client, retention_days=settings.gdpr_retention_days)
     watch = partial(changes, client, monotonic) if isinstance(client, Redis) else None
-    return store, CachedDocuments(store, now=monotonic, watch=watch)
+    return store, CachedDocuments(store, now=monotonic, watch=watch), KeptInRedis(client)
 
 
 def _log(settings: Settings, database: Database | None, batch_size: int, metrics: Metrics) -> EventLog:

@@ -8,7 +8,7 @@ from time import perf_counter
 import msgspec
 
 from mastery_engine.clock import Clock
-from mastery_engine.domain.events import Logged
+from mastery_engine.domain.events import LearningEvent, Logged
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
@@ -82,10 +82,12 @@ class Folding:
         ]
         self._metrics.fold_seconds.observe(perf_counter() - started)
         lost = await self._commit(changes) if changes else set()
+        new: list[LearningEvent] = []
         for key, after in zip(held, done, strict=True):
             if key not in lost:
                 folded.students[key] = after.student
-                self._metrics.count_folded(after.new)
+                new += after.new
+        self._metrics.count_folded(new)
         folded.failed.extend(one for one in failed if key_of(one[0].event) not in lost)
         return {key: waiting[key] for key in lost}
 

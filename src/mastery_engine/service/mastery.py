@@ -40,7 +40,8 @@ from mastery_engine.logs.base import EventLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service.folding import Folding
 from mastery_engine.service.trail import Trail
-from mastery_engine.stores.base import DocumentCache, Store
+from mastery_engine.stores.base import DocumentCache, Kept, Store
+from mastery_engine.stores.kept import KeptInMemory
 
 NOTHING_GIVEN = ComponentValues()
 QUERY_S = 2.0
@@ -77,15 +78,20 @@ class Mastery:
         metrics: Metrics,
         new_id: Callable[[], str],
         documents: DocumentCache | None = None,
+        kept: Kept | None = None,
         skill_model: SkillModel = DEFAULT_SKILLS,
     ) -> None:
-        """``documents``, where they are given, answer queries; folds load from the store."""
+        """``documents``, where they are given, answer queries; folds load from the store.
+
+        ``kept`` holds what costs more than a read, for all replicas; of this process alone where it is not given.
+        """
         self.store = store
         self.log = log
         self.rules = rules
         self.clock = clock
         self.metrics = metrics
         self.new_id = new_id
+        self.kept: Kept = kept or KeptInMemory(clock)
         self._documents = documents
         self.skill_model = skill_model
         self.folding = Folding(store, rules, clock, metrics, documents, skill_model)
@@ -95,6 +101,7 @@ class Mastery:
         """Write what waits, and let go of store and log."""
         await self.trail.flush()
         await self.log.close()
+        await self.kept.close()
         if self._documents is not None:
             await self._documents.close()
         await self.store.close()
@@ -137,7 +144,7 @@ class Mastery:
         if not events:
             return []
         await self.trail.write(caller, call, {event.student_id: None for event in events})
-        positions = await self.log.append(events)
+        positions = await self.log.append(events, caller.traceparent)
         return [
             Logged(event, position.partition, position.offset)
             for event, position in zip(events, positions, strict=True)
