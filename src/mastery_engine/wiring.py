@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from time import monotonic, time_ns
 from types import TracebackType
@@ -16,6 +17,7 @@ from uuid import uuid4
 
 from mastery_engine.clock import Clock
 from mastery_engine.database import FILE_NAME, Database
+from mastery_engine.domain.forecast_model import ForecastModel, parameters_from
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
 from mastery_engine.errors import InvalidInput, StartRefused
@@ -35,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 SECRET_FILE = "jwt-secret"  # nosec B105
 LOCK_FILE = "worker.lock"
+SHIPPED_FORECAST = ("parameters", "forecast.msgpack")
 
 # Small batches leave the loop to HTTP; larger ones, where there is none, cost fewer round trips and documents an event;
 # the largest fold a file or a replay faster, many events of a student at once.
@@ -124,6 +127,18 @@ def rules(settings: Settings) -> Rules:
         return rules_from(settings.rules_file.read_bytes(), overrides={"retention_days": retention})
     except (OSError, InvalidInput) as error:
         raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
+
+
+def forecast_model(settings: Settings) -> ForecastModel:
+    """The forecast's model: the school's own where MODEL_FILE has one, else the shipped one."""
+    try:
+        own = settings.model_file and parameters_from(settings.model_file.read_bytes())
+        found = own or parameters_from(files("mastery_engine").joinpath(*SHIPPED_FORECAST).read_bytes())
+    except (OSError, InvalidInput) as error:
+        raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
+    if found is None:
+        raise StartRefused("The package has no parameters for the forecast: install it again.")
+    return ForecastModel(found)
 
 
 def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:

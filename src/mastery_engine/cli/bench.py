@@ -21,7 +21,7 @@ def bench(
         typer.Option(
             min=100,
             max=1_000_000,
-            help="How many events, of which stream takes 30,000 at most; for http students, for scale a twentieth of them.",
+            help="How many events (stream: 30,000 at most), or students (http; scale: a twentieth).",
         ),
     ] = 50_000,
     as_json: AsJson = False,
