@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from mastery_engine.domain.cohort import enrolled
 from mastery_engine.domain.events import LearningEvent, Logged
 from mastery_engine.domain.evidence import NEVER, NO_EVIDENCE, Evidence, evidence_of
 from mastery_engine.domain.history import History
@@ -118,6 +119,7 @@ class _Stages(msgspec.Struct, gc=False):
     floor: Day = 0
     latest: Micros = NEVER
     received: Micros = NEVER
+    cohorts: tuple[str, ...] = ()
     score: MasteryScore = NO_SCORE
     outbox: tuple[Pending, ...] = ()
 
@@ -151,9 +153,12 @@ def _learn(turn: _Stages, rules: Rules) -> None:
     evidence, history, floor = student.evidence, student.history, student.floor
     latest, received = student.latest, student.received
     newest, retention_days = history.newest, rules.retention_days
+    cohorts = student.cohorts
     due: Micros | None = None
     for one in turn.fresh:
         event = one.event
+        if event.metadata:
+            cohorts = enrolled(cohorts, event)
         at, arrived = event.at, event.received
         day = at // DAY
         if due is not None and day != newest:
@@ -173,7 +178,7 @@ def _learn(turn: _Stages, rules: Rules) -> None:
         if arrived > received:
             received = arrived
     turn.evidence, turn.history, turn.due, turn.floor = evidence, history, due, floor
-    turn.latest, turn.received = latest, received
+    turn.latest, turn.received, turn.cohorts = latest, received, cohorts
 
 
 def _set_point(turn: _Stages, at: Micros, rules: Rules) -> None:
@@ -221,6 +226,7 @@ def _transition(turn: _Stages, at: Micros, rules: Rules) -> Transition:
         turn.received,
         at,
         turn.floor,
+        cohorts=turn.cohorts,
     )
     return Transition(student, tuple([one.event for one in turn.fresh]), moved)
 

@@ -12,21 +12,24 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from mastery_engine import __version__, answers
+from mastery_engine import __version__, answers, answers_cohorts
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.envelope import Meta
+from mastery_engine.http.limits import Limits
 from mastery_engine.http.logs import configure_logging
 from mastery_engine.http.middleware import Edge
 from mastery_engine.http.problems import problem
-from mastery_engine.http.routers import analytics, events, mastery, operations
+from mastery_engine.http.routers import analytics, cohorts, events, mastery, operations
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.service.batches import Batches
+from mastery_engine.service.cohorts import Cohorts
+from mastery_engine.service.standings import Standings
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
 from mastery_engine.stream.worker import Worker
-from mastery_engine.wiring import WorkerLock, new_id, open_mastery, system_clock, tokens
+from mastery_engine.wiring import WorkerLock, limit_storage, new_id, open_mastery, system_clock, tokens
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,9 @@ ANSWERS = (
     answers.IngestAnswer,
     answers.EventStatus,
     answers.MasteryHistory,
+    answers_cohorts.CohortRecord,
+    answers_cohorts.Comparison,
+    answers_cohorts.CohortFigures,
     operations.Health,
     operations.Readiness,
     operations.Service,
@@ -62,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
-    for part in (mastery, events, analytics, operations, docs):
+    for part in (mastery, events, analytics, cohorts, operations, docs):
         app.include_router(part.router)
     for kind in (MasteryError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)
@@ -103,7 +109,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(engine.close)
         app.state.mastery = engine
         app.state.tokens = tokens(settings)
+        app.state.limits = Limits(await stack.enter_async_context(limit_storage(settings)), system_clock)
         app.state.batches = Batches(engine)
+        app.state.cohorts = Cohorts(engine)
+        app.state.standings = Standings(engine, app.state.cohorts)
         for work in (engine.trail.keep_flushing(), app.state.batches.keep_working()):
             await stack.enter_async_context(_beside(work))
         if settings.worker_enabled:

@@ -38,7 +38,8 @@ def connect(host: str) -> Client:
         )
         return Redis.from_pool(pool)
     except (ValueError, KeyError) as error:
-        raise StartRefused(f"REDIS_HOST cannot be read ({error}): give host:port or a URL.") from error
+        why = "" if "@" in host else f" ({error})"  # the error may quote a part of the password
+        raise StartRefused(f"REDIS_HOST cannot be read{why}: give host:port or a URL.") from None
 
 
 def _patience() -> dict[str, Any]:
