@@ -24,6 +24,10 @@ CALLS = {
     ("POST", "/batch/mastery"),
     ("GET", "/batch/mastery/{batch_id}"),
     ("POST", "/analytics/mastery-history"),
+    ("POST", "/analytics/compare"),
+    ("POST", "/analytics/cohort"),
+    ("PUT", "/cohorts/{cohort_id}"),
+    ("GET", "/cohorts/{cohort_id}"),
 }
 OPEN = {("GET", path) for path in ("/health", "/ready", "/", "/metrics", "/docs", "/openapi.json")}
 
@@ -118,6 +122,7 @@ async def test_an_unknown_path_is_404_in_the_envelope(api: Api, path: str) -> No
         ("DELETE", "/mastery/ingest", "POST"),
         ("PUT", "/batch/mastery", "POST"),
         ("POST", "/batch/mastery/b", "GET"),
+        ("POST", "/cohorts/c", "GET, PUT"),
         ("POST", "/health", "GET"),
         ("PATCH", "/api/v1/ready", "GET"),
     ],

@@ -5,12 +5,14 @@ import logging
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from mastery_engine import __version__, answers, answers_cohorts
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
@@ -51,6 +53,7 @@ ANSWERS = (
     operations.Service,
     Meta,
 )
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 LONGEST_STOP_S = 25.0
 
 
@@ -93,7 +96,15 @@ async def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
         fault = error.errors()[0]
         error = InvalidInput(f"{fault['msg']}.", field=".".join(map(str, fault["loc"][1:])) or None)
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        error = HTTPException(error.status_code, error.detail, {"Allow": ", ".join(_methods(request))})
     return problem(error, request.state.meta, accept=request.headers.get("accept", ""))
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods of all routes at this address; the framework names those of the first alone."""
+    scope, routes = request.scope, request.app.routes
+    return [one for one in METHODS if any(route.matches({**scope, "method": one})[0] is Match.FULL for route in routes)]
 
 
 @asynccontextmanager
