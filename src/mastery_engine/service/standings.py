@@ -120,18 +120,17 @@ class Standings:
         mastery = self._mastery
         now, members = mastery.clock(), sorted(roster.members)
         known = self._take(tenant, cohort_id, now)
-        versions: list[int] = []
-        for start in range(0, len(members), PAGE):
-            keys = [StudentKey(tenant, one) for one in members[start : start + PAGE]]
-            versions += await mastery.store.versions(keys)
         fresh: dict[str, tuple[int, Standing | None]] = {}
-        changed: list[str] = []
-        for student_id, version in zip(members, versions, strict=True):
-            one = known.standings.get(student_id)
-            if one is not None and one[0] == version:
-                fresh[student_id] = one
-            elif version:
-                changed.append(student_id)
+        changed = [one for one in members if one not in known.standings]
+        remembered = [one for one in members if one in known.standings]
+        for start in range(0, len(remembered), PAGE):
+            page = remembered[start : start + PAGE]
+            versions = await mastery.store.versions([StudentKey(tenant, one) for one in page])
+            for student_id, version in zip(page, versions, strict=True):
+                if known.standings[student_id][0] == version:
+                    fresh[student_id] = known.standings[student_id]
+                elif version:
+                    changed.append(student_id)
         for start in range(0, len(changed), PAGE):
             page = changed[start : start + PAGE]
             loaded = await mastery.store.load([StudentKey(tenant, one) for one in page])
