@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from mastery_engine import __version__, answers, answers_cohorts
+from mastery_engine import __version__, answers, answers_cohorts, answers_skills
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.envelope import Meta
@@ -22,11 +22,12 @@ from mastery_engine.http.limits import Limits
 from mastery_engine.http.logs import configure_logging
 from mastery_engine.http.middleware import Edge
 from mastery_engine.http.problems import problem
-from mastery_engine.http.routers import analytics, cohorts, events, mastery, operations
+from mastery_engine.http.routers import analytics, cohorts, events, mastery, operations, skills
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.service.batches import Batches
 from mastery_engine.service.cohorts import Cohorts
+from mastery_engine.service.skills import Skills
 from mastery_engine.service.standings import Standings
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
@@ -48,6 +49,7 @@ ANSWERS = (
     answers_cohorts.CohortRecord,
     answers_cohorts.Comparison,
     answers_cohorts.CohortFigures,
+    answers_skills.StudentSkills,
     operations.Health,
     operations.Readiness,
     operations.Service,
@@ -71,7 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
-    for part in (mastery, events, analytics, cohorts, operations, docs):
+    for part in (mastery, events, analytics, skills, cohorts, operations, docs):
         app.include_router(part.router)
     for kind in (MasteryError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)
@@ -124,6 +126,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.batches = Batches(engine)
         app.state.cohorts = Cohorts(engine)
         app.state.standings = Standings(engine, app.state.cohorts)
+        app.state.skills = Skills(engine)
         for work in (engine.trail.keep_flushing(), app.state.batches.keep_working()):
             await stack.enter_async_context(_beside(work))
         if settings.worker_enabled:

@@ -12,6 +12,7 @@ from mastery_engine.domain.events import Logged
 from mastery_engine.domain.moments import day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
+from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.student import NOBODY, Student, StudentKey, key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
@@ -34,11 +35,18 @@ class Folding:
     """Folds batches of events into the store's documents."""
 
     def __init__(
-        self, store: Store, rules: Rules, clock: Clock, metrics: Metrics, documents: DocumentCache | None = None
+        self,
+        store: Store,
+        rules: Rules,
+        clock: Clock,
+        metrics: Metrics,
+        documents: DocumentCache | None = None,
+        skills: SkillModel = DEFAULT_SKILLS,
     ) -> None:
         self._store = store
         self._documents = documents
         self._rules = rules
+        self._skills = skills
         self._clock = clock
         self._metrics = metrics
 
@@ -123,7 +131,7 @@ class Folding:
         """The batch's fold. Should an event break it, that event alone is left out, to be dead-lettered."""
         at = self._clock()
         try:
-            return apply_all(batch, at, self._rules, settled=settled), []
+            return apply_all(batch, at, self._rules, skills=self._skills, settled=settled), []
         except Exception:
             logger.exception("an event broke the fold: each is tried on its own")
         failed: list[tuple[Logged, Exception]] = []
@@ -132,13 +140,15 @@ class Folding:
             sound: list[Logged] = []
             for one in events:
                 try:
-                    apply(student, [*sound, one], at, self._rules, cold=cold, settled=settled)
+                    apply(student, [*sound, one], at, self._rules, skills=self._skills, cold=cold, settled=settled)
                     sound.append(one)
                 except Exception as error:
                     logger.exception("an event broke the fold", extra={"event_id": one.event.event_id})
                     failed.append((one, error))
             after = (
-                apply(student, sound, at, self._rules, cold=cold, settled=settled) if sound else Transition(student, ())
+                apply(student, sound, at, self._rules, skills=self._skills, cold=cold, settled=settled)
+                if sound
+                else Transition(student, ())
             )
             done.append(after)
         return done, failed

@@ -33,6 +33,7 @@ from mastery_engine.domain.moments import Day, day_of, day_of_date, iso_date, rf
 from mastery_engine.domain.periods import Aggregation, periods
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import holds
+from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.errors import Conflict, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.logs.base import EventLog
@@ -76,6 +77,7 @@ class Mastery:
         metrics: Metrics,
         new_id: Callable[[], str],
         documents: DocumentCache | None = None,
+        skill_model: SkillModel = DEFAULT_SKILLS,
     ) -> None:
         """``documents``, where they are given, answer queries; folds load from the store."""
         self.store = store
@@ -85,7 +87,8 @@ class Mastery:
         self.metrics = metrics
         self.new_id = new_id
         self._documents = documents
-        self.folding = Folding(store, rules, clock, metrics, documents)
+        self.skill_model = skill_model
+        self.folding = Folding(store, rules, clock, metrics, documents, skill_model)
         self.trail = Trail(store, clock)
 
     async def close(self) -> None:
