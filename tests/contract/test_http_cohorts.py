@@ -156,6 +156,22 @@ async def test_a_change_of_membership_is_on_record_with_whom(api: Api) -> None:
     assert changed == ["ada", "bob", "ada", "eve", None]
 
 
+async def test_whoever_always_comes_second_is_told_so(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(*_: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(api.app.state.mastery.store, "put_cohort", lost)
+    answer = await api.call("PUT", f"/cohorts/{COHORT}", {"name": "Python", "members": ["ada"]})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+
+
+async def test_two_admins_at_once_are_both_heard(api: Api) -> None:
+    await asyncio.gather(*(put(api, [f"s{n}"]) for n in range(5)))
+    assert len(await members(api)) == 1
+    roster = await api.app.state.cohorts.roster("default", COHORT)
+    assert (roster.version, len(roster.cohort.out)) == (5, 4)
+
+
 async def test_whoever_is_forgotten_is_in_no_cohort_and_in_no_word(api: Api) -> None:
     await a_class(api)
     await put(api, ["s0", "s1", "s2"])
@@ -324,6 +340,15 @@ async def test_a_teacher_sees_who_is_in_their_cohorts(api: Api, monkeypatch: pyt
     clock = mastery.clock
     monkeypatch.setattr(mastery, "clock", lambda: clock() + SECOND)
     assert (await api.query("new", token=teacher))["mastery_score"] > 0
+
+
+async def test_what_is_seen_of_cohorts_is_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mastery_engine.service.cohorts.MOST_COHORTS", 2)
+    for number in range(4):
+        await put(api, ["s1"], cohort=f"c{number}")
+        teacher = make_token("teacher", cohorts=[f"c{number}"])
+        assert (await api.post("/mastery/query", {"student_id": "s1"}, token=teacher)).status_code == 404
+    assert len(api.app.state.cohorts._seen) == 2
 
 
 # ---- scale
