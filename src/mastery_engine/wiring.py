@@ -5,8 +5,8 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +21,7 @@ from mastery_engine.domain.forecast_model import ForecastModel, parameters_from
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
 from mastery_engine.errors import InvalidInput, StartRefused
+from mastery_engine.jwks import KeySet
 from mastery_engine.logs.base import EventLog
 from mastery_engine.logs.sqlite import SqliteLog
 from mastery_engine.metrics import Metrics
@@ -31,6 +32,8 @@ from mastery_engine.stores.sqlite import SqliteStore
 from mastery_engine.tokens import Tokens
 
 if TYPE_CHECKING:
+    from limits.aio.storage import Storage
+
     from mastery_engine.logs.kafka_settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
@@ -99,6 +102,23 @@ def _log(settings: Settings, database: Database | None, batch_size: int, metrics
     return KafkaLog(kafka_settings(settings), batch_size=batch_size, rebalanced=metrics.rebalances.inc)
 
 
+@asynccontextmanager
+async def limit_storage(settings: Settings) -> AsyncIterator["Storage | None"]:
+    """Where callers' windows are kept: in Redis, shared by all replicas, else in this process; None: nowhere."""
+    if not settings.rate_limit_enabled:
+        yield None
+    elif settings.store == "redis":
+        from mastery_engine.stores.redis_client import connect
+        from mastery_engine.stores.redis_windows import RedisWindows
+
+        async with connect(settings.redis_host or "") as client:
+            yield RedisWindows(client)
+    else:
+        from limits.aio.storage import MemoryStorage
+
+        yield MemoryStorage()
+
+
 def kafka_settings(settings: Settings) -> "KafkaSettings":
     """The part of the settings that is Kafka's."""
     from mastery_engine.logs.kafka_settings import KafkaSettings
@@ -143,11 +163,13 @@ def forecast_model(settings: Settings) -> ForecastModel:
 
 def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:
     """The maker and checker of tokens, with the secret of the settings or of the data folder."""
+    keys = KeySet(settings.jwt_jwks_url, clock) if settings.jwt_jwks_url else None
     return Tokens(
-        settings.jwt_secret or kept_secret(settings, SECRET_FILE),
+        settings.jwt_secret or (None if keys else kept_secret(settings, SECRET_FILE)),
         clock,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
+        keys=keys,
     )
 
 

@@ -23,6 +23,8 @@ PATHS = (
     "/mastery/ingest/batch",
     "/batch/mastery",
     "/analytics/mastery-history",
+    "/analytics/compare",
+    "/analytics/cohort",
 )
 KINDS = ("completion", "quiz", "quality", "consistency", "answer", "execution", "help", "mastery.calculation.requested")
 GOOD: list[Any] = [
@@ -37,6 +39,8 @@ GOOD: list[Any] = [
     },
     {"requests": [{"student_id": STUDENT, "components": COMPONENTS}], "record": False, "priority": "low"},
     {"events": [event(kind) for kind in KINDS]},
+    {"student_id": STUDENT, "cohort_id": "py-101", "metric": "by_component"},
+    {"cohort_id": "py-101", "limit": 10, "cursor": "ksu_3NnoPkJa7qJzMQ"},
     *[{**event(kind), "metadata": {"cohort_id": "py-101"}, "source": "test"} for kind in KINDS],
 ]
 

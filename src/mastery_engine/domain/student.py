@@ -41,7 +41,7 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One student's document.
 
     ``latest`` is the time of the newest event, ``received`` the newest receipt, ``updated`` the time of the last fold;
-    ``floor`` is the day before which everything has been dropped.
+    ``floor`` is the day before which everything has been dropped; ``cohorts`` are those that the events name.
     """
 
     evidence: Evidence = NO_EVIDENCE
@@ -54,6 +54,7 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
     updated: Micros = NEVER
     floor: Day = 0
     tracing: Tracing = NOT_TRACED
+    cohorts: tuple[str, ...] = ()
 
     def is_known(self, at: Micros, rules: Rules) -> bool:
         """Whether an event or any evidence of this student still counts."""

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from mastery_engine.domain.cohort import enrolled
 from mastery_engine.domain.events import LearningEvent, Logged
 from mastery_engine.domain.evidence import NEVER, NO_EVIDENCE, Evidence, evidence_of
 from mastery_engine.domain.history import History
@@ -128,6 +129,7 @@ class _Stages(msgspec.Struct, gc=False):
     latest: Micros = NEVER
     received: Micros = NEVER
     tracing: Tracing = NOT_TRACED
+    cohorts: tuple[str, ...] = ()
     score: MasteryScore = NO_SCORE
     outbox: tuple[Pending, ...] = ()
 
@@ -161,9 +163,12 @@ def _learn(turn: _Stages, rules: Rules) -> None:
     evidence, history, floor = student.evidence, student.history, student.floor
     latest, received = student.latest, student.received
     newest, retention_days = history.newest, rules.retention_days
+    cohorts = student.cohorts
     due: Micros | None = None
     for one in turn.fresh:
         event = one.event
+        if event.metadata:
+            cohorts = enrolled(cohorts, event)
         at, arrived = event.at, event.received
         day = at // DAY
         if due is not None and day != newest:
@@ -183,7 +188,7 @@ def _learn(turn: _Stages, rules: Rules) -> None:
         if arrived > received:
             received = arrived
     turn.evidence, turn.history, turn.due, turn.floor = evidence, history, due, floor
-    turn.latest, turn.received = latest, received
+    turn.latest, turn.received, turn.cohorts = latest, received, cohorts
 
 
 def _trace(turn: _Stages, model: SkillModel) -> None:
@@ -242,6 +247,7 @@ def _transition(turn: _Stages, at: Micros, rules: Rules) -> Transition:
         at,
         turn.floor,
         turn.tracing,
+        cohorts=turn.cohorts,
     )
     return Transition(student, tuple([one.event for one in turn.fresh]), moved)
 

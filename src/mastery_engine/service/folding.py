@@ -2,13 +2,14 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
 
 import msgspec
 
 from mastery_engine.clock import Clock
 from mastery_engine.domain.events import LearningEvent, Logged
+from mastery_engine.domain.moments import day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
@@ -16,7 +17,7 @@ from mastery_engine.domain.student import NOBODY, Student, StudentKey, key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
 from mastery_engine.metrics import Metrics
-from mastery_engine.stores.base import Change, DocumentCache, Held, Store
+from mastery_engine.stores.base import Change, DocumentCache, Held, Join, Store
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Folding:
             if after.student is not student
         ]
         self._metrics.fold_seconds.observe(perf_counter() - started)
+        await self._join(zip(held, batch, done, strict=True))
         lost = await self._commit(changes) if changes else set()
         new: list[LearningEvent] = []
         for key, after in zip(held, done, strict=True):
@@ -90,6 +92,25 @@ class Folding:
         self._metrics.count_folded(new)
         folded.failed.extend(one for one in failed if key_of(one[0].event) not in lost)
         return {key: waiting[key] for key in lost}
+
+    async def _join(self, turns: Iterable[tuple[StudentKey, Turn, Transition]]) -> None:
+        """Who is in which cohort by events, before the documents say so: a crash in between loses none.
+
+        It is said for new cohorts, once a day for the others, and for repeats, whose first time a store may have lost.
+        """
+        joins = [
+            Join(key, cohort_id, day_of(after.student.received))
+            for key, (before, _, _), after in turns
+            if after.student.cohorts
+            and (
+                after.student is before
+                or after.student.cohorts != before.cohorts
+                or day_of(after.student.received) > day_of(before.received)
+            )
+            for cohort_id in after.student.cohorts
+        ]
+        if joins:
+            await self._store.join(joins)
 
     async def _commit(self, changes: Sequence[Change]) -> set[StudentKey]:
         """Write the documents; those whose race was lost."""

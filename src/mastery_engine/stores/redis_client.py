@@ -8,9 +8,9 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
-from mastery_engine.errors import StartRefused, Unavailable
+from mastery_engine.errors import StartRefused
 
 Client: TypeAlias = "Redis | RedisCluster"
 
@@ -41,19 +41,8 @@ def connect(host: str) -> Client:
         )
         return Redis.from_pool(pool)
     except (ValueError, KeyError) as error:
-        raise StartRefused(f"REDIS_HOST cannot be read ({error}): give host:port or a URL.") from error
-
-
-def away(error: Exception) -> Unavailable:
-    """Redis's own error as the engine's, with what to do where that is known."""
-    if isinstance(error, AuthenticationError):
-        return Unavailable(
-            "Redis refuses the credentials: put the user and password into REDIS_HOST, as in "
-            "redis://USER:PASSWORD@host:port."
-        )
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return Unavailable("Redis shows a certificate that is not trusted: put ?ssl_ca_certs=FILE into REDIS_HOST.")
-    return Unavailable(f"Redis is away ({type(error).__name__}: {error}): nothing was lost.")
+        why = "" if "@" in host else f" ({error})"  # the error may quote a part of the password
+        raise StartRefused(f"REDIS_HOST cannot be read{why}: give host:port or a URL.") from None
 
 
 async def disconnect(client: Client) -> None:

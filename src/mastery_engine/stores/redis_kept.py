@@ -5,8 +5,9 @@ from typing import Any
 
 from mastery_engine.stores.base import KeptKey
 from mastery_engine.stores.kept import LIFE_S
-from mastery_engine.stores.redis import VERSION_BYTES
-from mastery_engine.stores.redis_client import AWAY, Client, away
+from mastery_engine.stores.redis_client import Client
+from mastery_engine.stores.redis_cohorts import VERSION_BYTES
+from mastery_engine.stores.redis_errors import AWAY, away
 
 logger = logging.getLogger(__name__)
 
