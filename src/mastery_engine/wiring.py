@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from importlib import resources
 from pathlib import Path
 from time import monotonic, time_ns
 from types import TracebackType
@@ -16,6 +17,7 @@ from uuid import uuid4
 
 from mastery_engine.clock import Clock
 from mastery_engine.database import FILE_NAME, Database
+from mastery_engine.domain.curriculum import Curriculum, curriculum_from
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
 from mastery_engine.errors import InvalidInput, StartRefused
@@ -65,7 +67,7 @@ def open_mastery(
     metrics = metrics or Metrics()
     store, documents = _store(settings, database)
     log = _log(settings, database, batch_size, metrics)
-    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents)
+    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents, curriculum(settings))
 
 
 def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None]:
@@ -121,6 +123,16 @@ def rules(settings: Settings) -> Rules:
         return rules_from(settings.rules_file.read_bytes(), overrides={"retention_days": retention})
     except (OSError, InvalidInput) as error:
         raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
+
+
+def curriculum(settings: Settings) -> Curriculum:
+    """The school's course, or the engine's own. Raises StartRefused."""
+    file = settings.curriculum_file
+    try:
+        packaged = resources.files("mastery_engine").joinpath("curriculum.yaml")
+        return curriculum_from((packaged if file is None else file).read_bytes())
+    except (OSError, InvalidInput) as error:
+        raise StartRefused(f"CURRICULUM_FILE {file} cannot be used: {error}") from error
 
 
 def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:

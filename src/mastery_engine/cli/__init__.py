@@ -10,6 +10,7 @@ import typer
 
 from mastery_engine.cli import (
     bench,
+    curriculum,
     demo,
     dlq,
     ingest,
@@ -41,6 +42,7 @@ app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(topics.app, name="topics")
 app.command()(purge.purge)
+app.add_typer(curriculum.app, name="curriculum")
 app.command()(simulate.simulate)
 app.command()(openapi.openapi)
 app.command()(bench.bench)

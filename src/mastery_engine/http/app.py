@@ -12,16 +12,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from mastery_engine import __version__, answers
+from mastery_engine import __version__, answers, answers_advice
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.logs import configure_logging
 from mastery_engine.http.middleware import Edge
 from mastery_engine.http.problems import problem
-from mastery_engine.http.routers import analytics, events, mastery, operations
+from mastery_engine.http.routers import analytics, events, mastery, operations, recommendations
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
+from mastery_engine.service.advising import Advising
 from mastery_engine.service.batches import Batches
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
@@ -40,6 +41,9 @@ ANSWERS = (
     answers.IngestAnswer,
     answers.EventStatus,
     answers.MasteryHistory,
+    answers_advice.Recommended,
+    answers_advice.LearningPath,
+    answers_advice.StudentPatterns,
     operations.Health,
     operations.Readiness,
     operations.Service,
@@ -62,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
-    for part in (mastery, events, analytics, operations, docs):
+    for part in (mastery, events, analytics, recommendations, operations, docs):
         app.include_router(part.router)
     for kind in (MasteryError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)
@@ -104,6 +108,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.mastery = engine
         app.state.tokens = tokens(settings)
         app.state.batches = Batches(engine)
+        app.state.advising = Advising(engine)
         for work in (engine.trail.keep_flushing(), app.state.batches.keep_working()):
             await stack.enter_async_context(_beside(work))
         if settings.worker_enabled:

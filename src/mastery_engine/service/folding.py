@@ -3,11 +3,13 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from time import perf_counter
 
 import msgspec
 
 from mastery_engine.clock import Clock
+from mastery_engine.domain.curriculum import NO_CURRICULUM, Curriculum
 from mastery_engine.domain.events import Logged
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
@@ -33,13 +35,20 @@ class Folding:
     """Folds batches of events into the store's documents."""
 
     def __init__(
-        self, store: Store, rules: Rules, clock: Clock, metrics: Metrics, documents: DocumentCache | None = None
+        self,
+        store: Store,
+        rules: Rules,
+        clock: Clock,
+        metrics: Metrics,
+        documents: DocumentCache | None = None,
+        curriculum: Curriculum = NO_CURRICULUM,
     ) -> None:
         self._store = store
         self._documents = documents
         self._rules = rules
         self._clock = clock
         self._metrics = metrics
+        self._curriculum = curriculum
 
     async def fold(self, events: Sequence[Logged], settled: Mapping[int, int] | None = None) -> Folded:
         """Fold events, in order; whoever loses a race for a document reads it again and folds again.
@@ -100,9 +109,9 @@ class Folding:
         self, batch: Sequence[Turn], settled: Mapping[int, int]
     ) -> tuple[list[Transition], list[tuple[Logged, Exception]]]:
         """The batch's fold. Should an event break it, that event alone is left out, to be dead-lettered."""
-        at = self._clock()
+        fold = partial(apply, at=(at := self._clock()), rules=self._rules, settled=settled, curriculum=self._curriculum)
         try:
-            return apply_all(batch, at, self._rules, settled=settled), []
+            return apply_all(batch, at, self._rules, settled=settled, curriculum=self._curriculum), []
         except Exception:
             logger.exception("an event broke the fold: each is tried on its own")
         failed: list[tuple[Logged, Exception]] = []
@@ -111,13 +120,11 @@ class Folding:
             sound: list[Logged] = []
             for one in events:
                 try:
-                    apply(student, [*sound, one], at, self._rules, cold=cold, settled=settled)
+                    fold(student, [*sound, one], cold=cold)
                     sound.append(one)
                 except Exception as error:
                     logger.exception("an event broke the fold", extra={"event_id": one.event.event_id})
                     failed.append((one, error))
-            after = (
-                apply(student, sound, at, self._rules, cold=cold, settled=settled) if sound else Transition(student, ())
-            )
+            after = fold(student, sound, cold=cold) if sound else Transition(student, ())
             done.append(after)
         return done, failed

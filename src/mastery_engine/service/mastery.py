@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from datetime import date
 from functools import partial
 
+import msgspec
+
 from mastery_engine.access import Act, Caller, check_act, check_student, may_record
 from mastery_engine.answers import (
     Calculated,
@@ -23,7 +25,9 @@ from mastery_engine.answers import (
     current_mastery,
     history_summary,
 )
+from mastery_engine.answers_advice import path_ahead, recommended
 from mastery_engine.clock import Clock
+from mastery_engine.domain.curriculum import NO_CURRICULUM, Curriculum
 from mastery_engine.domain.events import LearningEvent, Logged, check_times, decode, peek, unknown_fields
 from mastery_engine.domain.history import Point, average, trend
 from mastery_engine.domain.ids import derived_id, id_hash
@@ -76,6 +80,7 @@ class Mastery:
         metrics: Metrics,
         new_id: Callable[[], str],
         documents: DocumentCache | None = None,
+        curriculum: Curriculum = NO_CURRICULUM,
     ) -> None:
         """``documents``, where they are given, answer queries; folds load from the store."""
         self.store = store
@@ -85,7 +90,8 @@ class Mastery:
         self.metrics = metrics
         self.new_id = new_id
         self._documents = documents
-        self.folding = Folding(store, rules, clock, metrics, documents)
+        self.curriculum = curriculum
+        self.folding = Folding(store, rules, clock, metrics, documents, curriculum)
         self.trail = Trail(store, clock)
 
     async def close(self) -> None:
@@ -163,7 +169,14 @@ class Mastery:
             check_same(event_id, given, student)
         else:
             student = (await self.students(caller, [student_id]))[0]
-        return Calculated(student_id, self.with_given(student, given))
+        shown = self.with_given(student, given)
+        advice = student.guidance.advised(caller.tenant, student_id, self.clock())
+        return Calculated(
+            student_id,
+            msgspec.structs.replace(
+                shown, recommendations=recommended(advice, caller.tenant, student_id, self.curriculum)
+            ),
+        )
 
     async def record(self, caller: Caller, rows: Sequence[tuple[str, str, ComponentValues]]) -> list[Student]:
         """Log calculation requests (event id, student, components) and fold them at once; the documents after it."""
@@ -203,16 +216,18 @@ class Mastery:
         points = self.points(student, last=today)
         if on is None:
             score = mastery(student.evidence, now, self.rules)
-            shown = current_mastery(score, rfc3339(now), self.rules, with_components=with_components)
-            updated = rfc3339(student.updated)
+            held = student.guidance.advised(caller.tenant, student_id, now)
+            advice = recommended(held, caller.tenant, student_id, self.curriculum)
+            shown = current_mastery(score, rfc3339(now), self.rules, with_components=with_components, advice=advice)
+            updated, ahead = rfc3339(student.updated), path_ahead(student.guidance.path)
         else:
             if not points:
                 raise NotFound(f"Nothing is known of this student on or before {on}.", field="date")
-            updated = iso_date(points[-1].day)
+            updated, ahead = iso_date(points[-1].day), None
             shown = current_mastery(self._score_of(points[-1]), updated, self.rules, with_components=with_components)
         mean = average(points)
         return StudentMastery(
-            student_id, shown, None if mean is None else round(mean, 4), trend(points, today), updated
+            student_id, shown, None if mean is None else round(mean, 4), trend(points, today), updated, ahead
         )
 
     def _score_of(self, point: Point) -> MasteryScore:
