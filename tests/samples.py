@@ -3,10 +3,13 @@
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
+import mastery_engine
+from mastery_engine.domain.curriculum import curriculum_from
 from mastery_engine.domain.events import LearningEvent, Logged, check_times, decode
 from mastery_engine.domain.kinds import ALIASES
 from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, iso_date, moment_of, rfc3339
@@ -14,6 +17,7 @@ from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, iso_date,
 HOUR = 60 * MINUTE
 NOW: Micros = moment_of(datetime(2026, 1, 14, 10, 30, tzinfo=UTC))
 TODAY = day_of(NOW)
+CURRICULUM = curriculum_from((Path(mastery_engine.__file__).parent / "curriculum.yaml").read_bytes())
 
 COMPLETION = {"total_exercises": 10, "completed_exercises": 8, "difficulty": "intermediate", "topic": "loops"}
 QUIZ = {"total_questions": 10, "correct_answers": 9}

@@ -11,7 +11,7 @@ from mastery_engine.domain.moments import DAY, Day, Micros
 Action: TypeAlias = Literal["practice", "review", "refactor", "schedule"]
 Priority: TypeAlias = Literal["high", "medium", "low"]
 
-HELD = 5
+HELD = 3
 MOVED = 0.02
 STAYS_AWAY: Micros = 7 * DAY
 MAX_DISMISSED = 32

@@ -42,19 +42,19 @@ class Module(msgspec.Struct, frozen=True, gc=False):
 class Curriculum(msgspec.Struct, frozen=True):
     """A course. ``skills`` are all of its skills, each after its prerequisites.
 
-    ``before`` has for each skill all that it rests on, ``after`` those that ask for it first.
+    ``before`` has for each skill all that it rests on, ``after`` those that ask for it first; ``members`` has for each
+    module its skills.
     """
 
     modules: tuple[Module, ...] = ()
     skills: dict[str, Skill] = {}
     before: dict[str, frozenset[str]] = {}
     after: dict[str, tuple[str, ...]] = {}
+    members: dict[str, tuple[str, ...]] = {}
 
     def skills_of(self, topic: str) -> tuple[str, ...]:
         """The ids that a topic stands for: a skill itself, or a module's skills; none where the course lacks it."""
-        if topic in self.skills:
-            return (topic,)
-        return next((tuple([skill.id for skill in one.skills]) for one in self.modules if one.id == topic), ())
+        return (topic,) if topic in self.skills else self.members.get(topic, ())
 
     def resources(self, area: str) -> tuple[str, ...]:
         """Where a skill, or a module's first skill, is taught."""
@@ -94,7 +94,8 @@ def curriculum_of(modules: Sequence[Module]) -> Curriculum:
         del waiting[skill.id]
     skills = {name: known[name] for name in before}
     after = {name: tuple([one.id for one in skills.values() if name in one.prerequisites]) for name in skills}
-    return Curriculum(tuple(modules), skills, before, after)
+    members = {module.id: tuple([skill.id for skill in module.skills]) for module in modules}
+    return Curriculum(tuple(modules), skills, before, after, members)
 
 
 def _circle(waiting: dict[str, Skill]) -> list[str]:

@@ -7,12 +7,12 @@ from typing import TypeAlias
 import msgspec
 
 from mastery_engine.domain.curriculum import Curriculum
-from mastery_engine.domain.evidence import Evidence, Progress
-from mastery_engine.domain.moments import DAY, Day, Micros, day_of
+from mastery_engine.domain.evidence import Evidence
+from mastery_engine.domain.moments import DAY, Day, Micros
 
 UNSEEN = 0.30
-KNOWN = 0.70
-MASTERED = 0.85
+KNOWN = 0.60
+MASTERED = 0.80
 _LEAST, _MOST = 0.25, 0.95
 _KEEPS_DAYS = 60.0
 
@@ -34,36 +34,36 @@ class SkillEstimate(msgspec.Struct, frozen=True, gc=False):
 Estimates: TypeAlias = Mapping[str, SkillEstimate]
 
 
+class Outlook(msgspec.Struct, frozen=True, gc=False):
+    """Estimates within a course; ``known`` are the skills that count as known."""
+
+    estimates: Estimates
+    known: set[str]
+    curriculum: Curriculum
+
+
+def outlook(estimates: Estimates, curriculum: Curriculum) -> Outlook:
+    """What the estimates mean in a course: known is what is shown to be, and what was never seen and is below that."""
+    shown = [name for name, one in estimates.items() if one.probability >= KNOWN]
+    below = set().union(*[curriculum.before.get(name, ()) for name in shown])
+    return Outlook(estimates, below.difference(estimates).union(shown), curriculum)
+
+
 def estimates_of(evidence: Evidence, curriculum: Curriculum, today: Day, floor: Day) -> dict[str, SkillEstimate]:
     """Estimates from the exercises done in each topic that is a skill, or a module for its skills.
 
     The share done stands for what was learned, and of that e^(-days / 60) is left (Ebbinghaus 1885, as an exponential).
     """
     found: dict[str, SkillEstimate] = {}
-    skills = curriculum.skills
-    oldest = floor * DAY
-    for topic, progress in evidence.completion.items():
-        if progress.at >= oldest:
-            if topic in skills:
-                found[topic] = _estimate(topic, progress, today)
-            else:
-                for skill in curriculum.skills_of(topic):
-                    if skill not in evidence.completion:
-                        found[skill] = _estimate(skill, progress, today)
+    oldest, progresses = floor * DAY, evidence.completion
+    for topic, progress in progresses.items():
+        skills = curriculum.skills_of(topic)
+        if not skills or progress.at < oldest:
+            continue
+        learned = (_MOST - _LEAST) * progress.completed / progress.total
+        left = learned * exp(-max(0, today - progress.at // DAY) / _KEEPS_DAYS)
+        uncertainty = 0.5 / (1 + progress.total) ** 0.5
+        for skill in skills:
+            if skill == topic or skill not in progresses:
+                found[skill] = SkillEstimate(skill, _LEAST + left, uncertainty, learned - left, progress.at)
     return found
-
-
-def _estimate(skill: str, progress: Progress, today: Day) -> SkillEstimate:
-    learned = (_MOST - _LEAST) * progress.completed / progress.total
-    left = learned * exp(-max(0, today - day_of(progress.at)) / _KEEPS_DAYS)
-    return SkillEstimate(skill, _LEAST + left, 0.5 / (1 + progress.total) ** 0.5, learned - left, progress.at)
-
-
-def known_skills(estimates: Estimates, curriculum: Curriculum) -> set[str]:
-    """The skills that count as known: shown to be, or never seen and below one that is."""
-    shown = [name for name, one in estimates.items() if one.probability >= KNOWN]
-    known = set(shown)
-    before = curriculum.before
-    for name in shown:
-        known.update(needed for needed in before.get(name, ()) if needed not in estimates)
-    return known

@@ -22,23 +22,34 @@ _NO_COUNTS = bytes(_HOURS + BLOCK_DAYS)
 _WORK = frozenset((Answer, Completion, Execution, Help, Quality, Quiz))
 
 
-class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What was done in 15 days.
+class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Of questions whose time is known (``timed``): those that were wrong, the fast ones (under 10 s), and both.
 
-    ``counts`` are pieces of work by hour (UTC) and then by day, each up to 255; ``quizzes`` has a bit for each day with
-    a quiz; ``seconds`` were spent, as far as events say. Of questions whose time is known: ``timed``, and how many of
-    them were ``wrong``; ``fast`` (under 10 s) and ``fast_wrong``. Of answers that tell of hints (``told``): ``helped``.
+    Of answers that tell of hints (``told``): those with hints.
     """
 
-    counts: bytes = _NO_COUNTS
-    quizzes: int = 0
-    seconds: int = 0
     timed: int = 0
     wrong: int = 0
     fast: int = 0
     fast_wrong: int = 0
     told: int = 0
     helped: int = 0
+
+
+NOT_ASKED = Asked()
+
+
+class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What was done in 15 days.
+
+    ``counts`` are pieces of work by hour (UTC) and then by day, each up to 255; ``quizzes`` has a bit for each day with
+    a quiz; ``seconds`` were spent, as far as events say; ``asked`` is about questions.
+    """
+
+    counts: bytes = _NO_COUNTS
+    quizzes: int = 0
+    seconds: int = 0
+    asked: Asked = NOT_ASKED
 
     @property
     def hours(self) -> bytes:
@@ -59,11 +70,12 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
     """The habits with what these events say of them."""
     after: Habits | None = None
     for one in fresh:
-        data: Any = one.event.data
+        event = one.event
+        data: Any = event.data
         kind = type(data)
         if kind not in _WORK:
             continue
-        day, within = divmod(one.event.at, DAY)
+        day, within = divmod(event.at, DAY)
         number, place = divmod(day, BLOCK_DAYS)
         if number * BLOCK_DAYS < floor:
             continue
@@ -71,32 +83,20 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
             after = {**habits}
         block = after.get(number, _NO_BLOCK)
         counts = bytearray(block.counts)
-        hour = within // HOUR
+        hour, place = within // HOUR, _HOURS + place
         if counts[hour] < _FULL:
             counts[hour] += 1
-        if counts[_HOURS + place] < _FULL:
-            counts[_HOURS + place] += 1
-        if kind is Execution:
-            spent = data.duration
-        elif kind is Completion:
-            spent = None  # its runs and answers have told the time already, where anything has
-        elif kind is Answer or kind is Quiz:
-            after[number] = _questioned(block, bytes(counts), place, data)
-            continue
-        else:
-            spent = None
-        seconds = block.seconds if spent is None else block.seconds + int(min(spent, LONGEST_S))
-        after[number] = Block(
-            bytes(counts),
-            block.quizzes,
-            seconds,
-            block.timed,
-            block.wrong,
-            block.fast,
-            block.fast_wrong,
-            block.told,
-            block.helped,
-        )
+        if counts[place] < _FULL:
+            counts[place] += 1
+        quizzes, seconds, asked = block.quizzes, block.seconds, block.asked
+        if kind is Quiz:
+            quizzes |= 1 << place - _HOURS
+        spent = _spent(data, kind)
+        if spent is not None:
+            seconds += int(min(spent, LONGEST_S))
+        if kind is Quiz or kind is Answer:
+            asked = _asked(asked, data, spent)
+        after[number] = Block(bytes(counts), quizzes, seconds, asked)
     return habits if after is None else after
 
 
@@ -107,57 +107,59 @@ def since(habits: Habits, floor: Day) -> Habits:
     return {number: block for number, block in habits.items() if number * BLOCK_DAYS >= floor}
 
 
-def _questioned(block: Block, counts: bytes, place: int, data: Answer | Quiz) -> Block:
+def _spent(data: Any, kind: type[Any]) -> float | None:
+    """The seconds that something took. A completion's are those of its runs and answers, which tell them."""
+    if kind is Execution or kind is Answer:
+        return data.duration  # type: ignore[no-any-return]
+    return data.time_spent if kind is Quiz else None
+
+
+def _asked(asked: Asked, data: Answer | Quiz, spent: float | None) -> Asked:
     """With one answer, or with the questions of one quiz, which share its time."""
-    quizzes, told, helped = block.quizzes, block.told, block.helped
     if isinstance(data, Quiz):
-        questions, wrong, spent = data.total_questions, data.total_questions - data.correct_answers, data.time_spent
-        quizzes |= 1 << place
+        questions, wrong = data.total_questions, data.total_questions - data.correct_answers
     else:
-        questions, wrong, spent = 1, int(not data.correct), data.duration
+        questions, wrong = 1, int(not data.correct)
         if data.hints is not None:
-            told += 1
-            helped += data.hints > 0
+            asked = msgspec.structs.replace(asked, told=asked.told + 1, helped=asked.helped + (data.hints > 0))
     if spent is None:
-        return msgspec.structs.replace(block, counts=counts, quizzes=quizzes, told=told, helped=helped)
-    in_a_hurry = spent / questions < HURRY_S
-    return Block(
-        counts,
-        quizzes,
-        block.seconds + int(min(spent, LONGEST_S)),
-        block.timed + questions,
-        block.wrong + wrong,
-        block.fast + (questions if in_a_hurry else 0),
-        block.fast_wrong + (wrong if in_a_hurry else 0),
-        told,
-        helped,
+        return asked
+    hurried = spent / questions < HURRY_S
+    return Asked(
+        asked.timed + questions,
+        asked.wrong + wrong,
+        asked.fast + (questions if hurried else 0),
+        asked.fast_wrong + (wrong if hurried else 0),
+        asked.told,
+        asked.helped,
     )
 
 
 class Work(msgspec.Struct, frozen=True, gc=False):
-    """All blocks together: pieces of work by hour and by day, the days with a quiz, and the sums of the counters."""
+    """All blocks together: pieces of work by hour and by day, the days with a quiz, seconds, and the questions."""
 
     hours: tuple[int, ...]
     days: dict[Day, int]
     quiz_days: tuple[Day, ...]
-    sums: Block
+    seconds: int
+    asked: Asked
 
     @property
     def minutes_a_day(self) -> float | None:
         """Minutes spent on a day with work, as far as events say; None where they do not."""
-        return self.sums.seconds / 60 / len(self.days) if self.sums.seconds and self.days else None
+        return self.seconds / 60 / len(self.days) if self.seconds and self.days else None
 
 
 def work(habits: Habits, floor: Day) -> Work:
     """What the blocks within the retention come to."""
     days: dict[Day, int] = {}
     quiz_days: list[Day] = []
-    hours, sums = [0] * _HOURS, [0] * 7
+    hours, seconds, asked = [0] * _HOURS, 0, [0] * 6
     for number, block in sorted(since(habits, floor).items()):
         hours = [count + more for count, more in zip(hours, block.hours, strict=True)]
         first = number * BLOCK_DAYS
         days |= {first + place: count for place, count in enumerate(block.days) if count}
         quiz_days += [first + place for place in range(BLOCK_DAYS) if block.quizzes >> place & 1]
-        fields = (block.seconds, block.timed, block.wrong, block.fast, block.fast_wrong, block.told, block.helped)
-        sums = [total + more for total, more in zip(sums, fields, strict=True)]
-    return Work(tuple(hours), days, tuple(quiz_days), Block(_NO_COUNTS, 0, *sums))
+        seconds += block.seconds
+        asked = [total + more for total, more in zip(asked, msgspec.structs.astuple(block.asked), strict=True)]
+    return Work(tuple(hours), days, tuple(quiz_days), seconds, Asked(*asked))

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from mastery_engine.domain.curriculum import Curriculum
-from mastery_engine.domain.estimates import KNOWN, MASTERED, UNSEEN, Estimates, known_skills
+from mastery_engine.domain.estimates import KNOWN, MASTERED, UNSEEN, Estimates, Outlook
 from mastery_engine.domain.evidence import ActiveDays
 from mastery_engine.domain.moments import Day
 from mastery_engine.domain.recommend import FORGOTTEN
@@ -59,25 +59,25 @@ class Timetable(msgspec.Struct, frozen=True, gc=False):
 
 
 def learning_path(
-    estimates: Estimates, curriculum: Curriculum, rules: Rules, goal: Goal = "improve_mastery", topic: str | None = None
+    view: Outlook, rules: Rules, goal: Goal = "improve_mastery", topic: str | None = None, *, most: int | None = None
 ) -> tuple[Step, ...]:
-    """The steps to a goal in an order that respects prerequisites; none where it is reached.
+    """The (first) steps to a goal in an order that respects prerequisites; none where it is reached.
 
     ``master_topic``: every skill of ``topic`` and what they rest on. ``prepare_assessment``: what was begun (of
     ``topic``, if given) and is not mastered or fades. ``improve_mastery``: what brings the mean probability over the
     course to the next level's bound in the least minutes.
     """
-    known = known_skills(estimates, curriculum)
+    estimates, known, curriculum = view.estimates, view.known, view.curriculum
     wanted = curriculum.skills.keys() if topic is None else curriculum.skills_of(topic)
     if goal == "improve_mastery":
-        chosen = _cheapest(estimates, curriculum, known, rules)
+        chosen = _cheapest(view, rules)
     else:
         targets = [name for name in wanted if _is_open(name, estimates, known)]
         if goal == "prepare_assessment":
             targets = [name for name in targets if name in estimates] or targets[:1]
         resting = chain.from_iterable(curriculum.before[name] for name in targets)
         chosen = {*targets, *[name for name in resting if name not in known]}
-    return _steps(chosen, estimates, curriculum)
+    return _steps(chosen, estimates, curriculum, most)
 
 
 def _is_open(name: str, estimates: Estimates, known: set[str]) -> bool:
@@ -87,20 +87,22 @@ def _is_open(name: str, estimates: Estimates, known: set[str]) -> bool:
     return one.probability < MASTERED or one.forgotten >= FORGOTTEN
 
 
-def _cheapest(estimates: Estimates, curriculum: Curriculum, known: set[str], rules: Rules) -> set[str]:
+def _cheapest(view: Outlook, rules: Rules) -> set[str]:
     """Skills by gain for a minute, as their prerequisites allow, until the mean reaches the next level's bound."""
-    skills = curriculum.skills
-    now = {name: _probability(name, estimates, known) for name in skills}
-    total = sum(now.values())
-    size = max(1, len(skills))
+    estimates, known, curriculum = view.estimates, view.known, view.curriculum
+    now = dict.fromkeys(curriculum.skills, UNSEEN)
+    now.update(dict.fromkeys(known, KNOWN))
+    now.update({name: one.probability for name, one in estimates.items() if name in now})
+    total, size = sum(now.values()), max(1, len(now))
     goal = next((level.from_score for level in rules.levels if level.from_score > total / size + 1e-9), 1.0) * size
-    missing = {name: sum(needed not in known for needed in skill.prerequisites) for name, skill in skills.items()}
-    place = {name: number for number, name in enumerate(skills)}
-
-    def ranked(name: str) -> tuple[float, int, str]:
-        return ((now[name] - MASTERED) / _minutes(now[name], skills[name].minutes), place[name], name)
-
-    ready = [ranked(name) for name in skills if not missing[name] and now[name] < MASTERED]
+    ready: list[tuple[float, int, str]] = []
+    waiting: dict[str, int] = {}
+    for place, (name, skill) in enumerate(curriculum.skills.items()):
+        if now[name] < MASTERED:
+            if known.issuperset(skill.prerequisites):
+                ready.append((_worth(now[name], skill.minutes), place, name))
+            else:
+                waiting[name] = place
     heapify(ready)
     chosen: set[str] = set()
     while ready and total < goal:
@@ -110,17 +112,15 @@ def _cheapest(estimates: Estimates, curriculum: Curriculum, known: set[str], rul
         if name in known:
             continue
         for later in curriculum.after[name]:
-            missing[later] -= 1
-            if not missing[later] and now[later] < MASTERED:
-                heappush(ready, ranked(later))
+            skill = curriculum.skills[later]
+            if later in waiting and all(needed in known or needed in chosen for needed in skill.prerequisites):
+                heappush(ready, (_worth(now[later], skill.minutes), waiting.pop(later), later))
     return chosen
 
 
-def _probability(name: str, estimates: Estimates, known: set[str]) -> float:
-    one = estimates.get(name)
-    if one is None:
-        return KNOWN if name in known else UNSEEN
-    return one.probability
+def _worth(now: float, whole: int) -> float:
+    """What a minute brings, negative, so that the best comes first."""
+    return (now - MASTERED) / _minutes(now, whole)
 
 
 def _minutes(now: float, whole: int) -> int:
@@ -128,9 +128,11 @@ def _minutes(now: float, whole: int) -> int:
     return max(SHORTEST_STEP, round(whole * max(0.0, MASTERED - now) / (MASTERED - UNSEEN)))
 
 
-def _steps(chosen: set[str], estimates: Estimates, curriculum: Curriculum) -> tuple[Step, ...]:
-    steps = []
+def _steps(chosen: set[str], estimates: Estimates, curriculum: Curriculum, most: int | None) -> tuple[Step, ...]:
+    steps: list[Step] = []
     for name, skill in curriculum.skills.items():
+        if len(steps) == most:
+            break
         if name in chosen:
             one = estimates.get(name)
             now, forgotten = (UNSEEN, 0.0) if one is None else (one.probability, one.forgotten)

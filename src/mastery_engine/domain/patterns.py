@@ -187,25 +187,25 @@ def _daily(sums: DecayedSums) -> Iterator[tuple[Day, float]]:
 
 def _rushing(sight: Sight) -> Pattern | None:
     """Three of ten questions answered in under 10 s, and wrong more often than others by 0.2."""
-    sums = sight.work.sums
-    if sums.timed < TIMED or sums.fast < HURRIED or sums.fast < HURRY_SHARE * sums.timed:
+    asked = sight.work.asked
+    if asked.timed < TIMED or asked.fast < HURRIED or asked.fast < HURRY_SHARE * asked.timed:
         return None
-    slow = sums.timed - sums.fast
-    hasty, calm = sums.fast_wrong / sums.fast, (sums.wrong - sums.fast_wrong) / slow if slow else 0.3
+    slow = asked.timed - asked.fast
+    hasty, calm = asked.fast_wrong / asked.fast, (asked.wrong - asked.fast_wrong) / slow if slow else 0.3
     if hasty - calm < HURRY_COSTS:
         return None
     others = f"{calm:.0%} of the other {slow}" if slow else "no slower ones to compare"
-    evidence = f"{hasty:.0%} of {sums.fast} answers given in under 10 s are wrong, {others}"
+    evidence = f"{hasty:.0%} of {asked.fast} answers given in under 10 s are wrong, {others}"
     return Pattern("rushing", min(1.0, hasty - calm + 0.2), min(sight.work.days), evidence)
 
 
 def _hints(sight: Sight) -> Pattern | None:
     """Half of ten or more answers came with hints."""
-    sums = sight.work.sums
-    if sums.told < TOLD or sums.helped < HELPED * sums.told:
+    asked = sight.work.asked
+    if asked.told < TOLD or asked.helped < HELPED * asked.told:
         return None
-    evidence = f"{sums.helped} of {sums.told} answers came with hints"
-    return Pattern("leaning_on_hints", sums.helped / sums.told, min(sight.work.days), evidence)
+    evidence = f"{asked.helped} of {asked.told} answers came with hints"
+    return Pattern("leaning_on_hints", asked.helped / asked.told, min(sight.work.days), evidence)
 
 
 def _drag(sight: Sight) -> Pattern | None:

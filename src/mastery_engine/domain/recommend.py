@@ -5,14 +5,13 @@ quality and consistency are compared with now; a skill is compared on the next q
 within reach, taken with and without the practice. So gains add up, whichever are followed.
 """
 
-from math import exp
 from typing import TypeAlias
 
 import msgspec
 
 from mastery_engine.domain.advice import Action, Recommendation
 from mastery_engine.domain.curriculum import Curriculum
-from mastery_engine.domain.estimates import MASTERED, UNSEEN, Estimates, known_skills
+from mastery_engine.domain.estimates import MASTERED, UNSEEN, Estimates, Outlook
 from mastery_engine.domain.evidence import ActiveDays, DecayedSums, Evidence
 from mastery_engine.domain.mastery import FourValues, consistency
 from mastery_engine.domain.moments import DAY, Day
@@ -24,11 +23,10 @@ EXERCISE_MINUTES = (6, 8, 12)
 QUIZ_MINUTES, REFACTOR_MINUTES, DAILY_MINUTES = 20, 30, 15
 REVIEW_MINUTES = 10
 WEEK = 7
-FORGOTTEN = 0.08
-HOPELESS = 0.10
+FORGOTTEN = 0.12
 FIRST_QUALITY = 0.60
 GOOD_QUALITY = 0.90
-SESSION = exp(0.8)  # one session multiplies the odds of a right answer: growth in log-odds, as in IRT and PFA
+LEARNED = 0.25  # of what is missing, in one session: the exponential law of practice (Heathcote, Brown, Mewhort 2000)
 
 Found: TypeAlias = tuple[float, Action, str, int, float, int, float, float]
 
@@ -46,45 +44,49 @@ class Reach(msgspec.Struct, frozen=True, gc=False):
 
 def practised(probability: float) -> float:
     """The probability of a right answer after one session of practice."""
-    return SESSION * probability / (1.0 + (SESSION - 1.0) * probability)
+    return probability + LEARNED * (1.0 - probability)
 
 
-def within_reach(estimates: Estimates, curriculum: Curriculum) -> Reach:
-    """Skills whose prerequisites are known and where success is neither certain nor hopeless; and what is forgotten."""
-    known = known_skills(estimates, curriculum)
+def within_reach(view: Outlook) -> Reach:
+    """Skills within reach: not mastered yet, so that success is not certain, and with all that they ask for first known,
+    so that it is not hopeless. And what is being forgotten.
+    """
+    known, estimates = view.known, view.estimates
     found: list[tuple[str, float, float, int, bool]] = []
-    for name, skill in curriculum.skills.items():
+    for name, skill in view.curriculum.skills.items():
         one = estimates.get(name)
         if one is None:
-            if name in known:
-                continue
-            now, forgotten = UNSEEN, 0.0
-        else:
-            now, forgotten = one.probability, one.forgotten
-        if forgotten >= FORGOTTEN:
-            found.append((name, now, min(1.0, now + forgotten), REVIEW_MINUTES, True))
-        elif HOPELESS <= now < MASTERED and known.issuperset(skill.prerequisites):
+            if name not in known and known.issuperset(skill.prerequisites):
+                found.append((name, UNSEEN, _FIRST, max(10, skill.minutes // 2), False))
+        elif one.forgotten >= FORGOTTEN:
+            now = one.probability
+            found.append((name, now, min(1.0, now + one.forgotten), max(REVIEW_MINUTES, skill.minutes // 3), True))
+        elif one.probability < MASTERED and known.issuperset(skill.prerequisites):
+            now = one.probability
             found.append((name, now, practised(now), max(10, skill.minutes // 2), False))
     return Reach(tuple(found))
+
+
+_FIRST = practised(UNSEEN)
 
 
 def recommend(
     evidence: Evidence,
     components: FourValues,
-    estimates: Estimates,
-    curriculum: Curriculum,
+    view: Outlook,
     today: Day,
     rules: Rules,
     *,
+    limit: int | None = None,
     urgent: frozenset[str] = frozenset(),
 ) -> list[Recommendation]:
-    """All that can be advised on a day, best first: the most gain for a minute, then the shorter name.
+    """What can be advised on a day, best first: the most gain for a minute, then the shorter name; all, or the first.
 
     ``components`` are those of the moment; areas in ``urgent`` (open struggles) are of high priority. No two have the
     same action and area. Never empty where there is a course.
     """
     weights, floor = rules.weights, today - rules.retention_days + 1
-    reach = within_reach(estimates, curriculum)
+    reach = within_reach(view)
     found: list[Found] = []
     _exercises(found, evidence, rules, floor)
     weight, _ = evidence.quiz.standing(today * DAY, floor)
@@ -104,11 +106,11 @@ def recommend(
     _quality(found, evidence.quality, components[2], weights.quality, today, floor)
     _days(found, evidence.activity, components[3], weights.consistency, today, floor)
     found.sort(key=_best_first)
-    if not found and curriculum.skills:
-        found.append(_upkeep(estimates, curriculum))
+    if not found and view.curriculum.skills:
+        found.append(_upkeep(view.estimates, view.curriculum))
     return [
         Recommendation(action, area, minutes, gain, steps, before, after, area in urgent)
-        for _, action, area, minutes, gain, steps, before, after in found
+        for _, action, area, minutes, gain, steps, before, after in found[:limit]
     ]
 
 

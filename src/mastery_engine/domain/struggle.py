@@ -50,6 +50,7 @@ class Spell(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 Spells: TypeAlias = dict[str, Spell]
 
+SIGNS = frozenset((Execution, Quiz, Help))
 NO_SPELLS: Spells = {}  # shared: whoever adds to spells makes a dictionary of its own
 
 

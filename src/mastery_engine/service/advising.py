@@ -13,8 +13,7 @@ from mastery_engine.answers_advice import (
 )
 from mastery_engine.domain import path
 from mastery_engine.domain.advice import RANKS, Priority, Recommendation, away, recommendation_id
-from mastery_engine.domain.estimates import estimates_of
-from mastery_engine.domain.guidance import all_advice
+from mastery_engine.domain.guidance import advice_for, outlook_of
 from mastery_engine.domain.habits import work
 from mastery_engine.domain.mastery import mastery
 from mastery_engine.domain.moments import Day, day_of
@@ -42,9 +41,11 @@ class Advising:
         student = await self._student(caller, student_id, "recommendations")
         now = engine.clock()
         score = mastery(student.evidence, now, engine.rules)
-        fresh = all_advice(student.guidance, student.evidence, score, day_of(now), engine.curriculum, engine.rules)
+        today = day_of(now)
+        view = outlook_of(student.evidence, today, engine.curriculum, engine.rules)
+        fresh = advice_for(student.guidance, student.evidence, score, view, today, engine.rules)
         held: Sequence[Recommendation] = ()
-        if not student.guidance.advice.is_due(score, day_of(now)):
+        if not student.guidance.advice.is_due(score, today):
             held = student.guidance.advice.items
         shown = {(one.action, one.area): one for one in [*fresh, *held]}
         ranked = [shown[one] for one in dict.fromkeys((one.action, one.area) for one in [*held, *fresh])]
@@ -70,8 +71,8 @@ class Advising:
                 field="topic",
             )
         today, floor = self._days()
-        estimates = estimates_of(student.evidence, engine.curriculum, today, floor)
-        steps = path.learning_path(estimates, engine.curriculum, engine.rules, goal, topic)
+        view = outlook_of(student.evidence, today, engine.curriculum, engine.rules)
+        steps = path.learning_path(view, engine.rules, goal, topic)
         minutes = work(student.guidance.habits, floor).minutes_a_day
         days = path.timetable(steps, path.rhythm(student.evidence.activity, minutes, today), today)
         return learning_path(student_id, goal, topic, steps, days)

@@ -25,7 +25,7 @@ from mastery_engine.answers import (
     current_mastery,
     history_summary,
 )
-from mastery_engine.answers_advice import path_ahead, recommended
+from mastery_engine.answers_advice import path_ahead
 from mastery_engine.clock import Clock
 from mastery_engine.domain.curriculum import NO_CURRICULUM, Curriculum
 from mastery_engine.domain.events import LearningEvent, Logged, check_times, decode, peek, unknown_fields
@@ -43,6 +43,7 @@ from mastery_engine.logs.base import EventLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service.folding import Folding
 from mastery_engine.service.trail import Trail
+from mastery_engine.service.wording import Wording
 from mastery_engine.stores.base import DocumentCache, Store
 
 NOTHING_GIVEN = ComponentValues()
@@ -91,6 +92,7 @@ class Mastery:
         self.new_id = new_id
         self._documents = documents
         self.curriculum = curriculum
+        self.wording = Wording(curriculum)
         self.folding = Folding(store, rules, clock, metrics, documents, curriculum)
         self.trail = Trail(store, clock)
 
@@ -170,13 +172,8 @@ class Mastery:
         else:
             student = (await self.students(caller, [student_id]))[0]
         shown = self.with_given(student, given)
-        advice = student.guidance.advised(caller.tenant, student_id, self.clock())
-        return Calculated(
-            student_id,
-            msgspec.structs.replace(
-                shown, recommendations=recommended(advice, caller.tenant, student_id, self.curriculum)
-            ),
-        )
+        advice = self.wording(StudentKey(caller.tenant, student_id), student.guidance, self.clock())
+        return Calculated(student_id, msgspec.structs.replace(shown, recommendations=advice))
 
     async def record(self, caller: Caller, rows: Sequence[tuple[str, str, ComponentValues]]) -> list[Student]:
         """Log calculation requests (event id, student, components) and fold them at once; the documents after it."""
@@ -216,8 +213,7 @@ class Mastery:
         points = self.points(student, last=today)
         if on is None:
             score = mastery(student.evidence, now, self.rules)
-            held = student.guidance.advised(caller.tenant, student_id, now)
-            advice = recommended(held, caller.tenant, student_id, self.curriculum)
+            advice = self.wording(StudentKey(caller.tenant, student_id), student.guidance, now)
             shown = current_mastery(score, rfc3339(now), self.rules, with_components=with_components, advice=advice)
             updated, ahead = rfc3339(student.updated), path_ahead(student.guidance.path)
         else:
