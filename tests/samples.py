@@ -105,6 +105,20 @@ def helped(event_id: str = "e-1", **others: Any) -> LearningEvent:
     return event("help", HELP, event_id, **others)
 
 
+def failed(event_id: str = "e-1", *, at: Micros = NOW, received: Micros | None = None, **data: Any) -> LearningEvent:
+    """A run that failed, on loops where nothing else is said; None leaves a field out."""
+    found = {name: value for name, value in {"topic": "loops", **data}.items() if value is not None}
+    return event("execution", {"outcome": "error", **found}, event_id, at=at, received=received)
+
+
+def succeeded(event_id: str = "e-1", *, topic: str = "loops", **others: Any) -> LearningEvent:
+    return event("execution", {"outcome": "success", "topic": topic}, event_id, **others)
+
+
+def answered(event_id: str = "e-1", *, at: Micros = NOW, received: Micros | None = None, **data: Any) -> LearningEvent:
+    return event("answer", {**ANSWER, **data}, event_id, at=at, received=received)
+
+
 def logged(events: Iterable[LearningEvent], *, first: int = 0) -> list[Logged]:
     """The events as a log with one partition keeps them."""
     return [Logged(one, 0, first + place) for place, one in enumerate(events)]

@@ -35,8 +35,12 @@ def test_everybody_gets_there_and_the_curves_show_it(courses: dict[str, Course])
 
 
 def test_practice_without_what_it_rests_on_teaches_little() -> None:
-    learner = Learner(CURRICULUM, Random(3))
     skill = "http-clients"
+    learner = next(
+        one
+        for one in (Learner(CURRICULUM, Random(seed)) for seed in range(100))
+        if all(one.masters(needed, FIRST_DAY) < 0.3 for needed in CURRICULUM.skills[skill].prerequisites)
+    )
     before = learner.masters(skill, FIRST_DAY)
     learner.practise(skill, FIRST_DAY)
     blind = learner.masters(skill, FIRST_DAY) - before

@@ -48,8 +48,8 @@ def practised(probability: float) -> float:
 
 
 def within_reach(view: Outlook) -> Reach:
-    """Skills within reach: not mastered yet, so that success is not certain, and with all that they ask for first known,
-    so that it is not hopeless. And what is being forgotten.
+    """Skills within reach: not mastered, so that success is not certain, and with what they ask for first known, so that
+    it is not hopeless. And what is being forgotten.
     """
     known, estimates = view.known, view.estimates
     found: list[tuple[str, float, float, int, bool]] = []

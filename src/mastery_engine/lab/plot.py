@@ -47,10 +47,10 @@ def curves(title: str, across: str, up: str, lines: Mapping[str, Sequence[float]
             f'<path d="M{LEFT + wide + 12} {row - 4}h28" stroke="{colour}" stroke-width="2"{dashed}/>'
             f'<text x="{LEFT + wide + 46}" y="{row}" font-size="12" fill="{colour}">{escape(name)}</text>'
         )
+    turned = f'transform="rotate(-90 16 {TOP + high / 2})"'
     parts += [
         f'<text x="{LEFT + wide / 2}" y="{HEIGHT - 10}" font-size="12" text-anchor="middle">{escape(across)}</text>',
-        f'<text x="16" y="{TOP + high / 2}" font-size="12" text-anchor="middle" '
-        f'transform="rotate(-90 16 {TOP + high / 2})">{escape(up)}</text>',
+        f'<text x="16" y="{TOP + high / 2}" font-size="12" text-anchor="middle" {turned}>{escape(up)}</text>',
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
