@@ -48,8 +48,9 @@ def practised(probability: float) -> float:
 
 
 def within_reach(view: Outlook) -> Reach:
-    """Skills within reach: not mastered, so that success is not certain, and with what they ask for first known, so that
-    it is not hopeless. And what is being forgotten.
+    """Skills within reach, where success is neither certain nor hopeless; and what is being forgotten.
+
+    That is: not mastered yet, and all that they ask for first is known.
     """
     known, estimates = view.known, view.estimates
     found: list[tuple[str, float, float, int, bool]] = []
@@ -83,7 +84,8 @@ def recommend(
     """What can be advised on a day, best first: the most gain for a minute, then the shorter name; all, or the first.
 
     ``components`` are those of the moment; areas in ``urgent`` (open struggles) are of high priority. No two have the
-    same action and area. Never empty where there is a course.
+    same action and area. A newcomer is told what to learn first, before any quiz; where there is a course, something
+    is always advised.
     """
     weights, floor = rules.weights, today - rules.retention_days + 1
     reach = within_reach(view)
@@ -100,10 +102,12 @@ def recommend(
             found[opened[name]] = (gain / minutes, "practice", name, minutes, gain, steps, now, then)
         else:
             found.append((gain / minutes, "review" if review else "practice", name, minutes, gain, 0, now, then))
-    if components[1] is None:
+    begun = components != (None, None, None, None)
+    if begun and components[1] is None:
         gain = weights.quiz * reach.mean
         found.append((gain / QUIZ_MINUTES, "practice", "quiz", QUIZ_MINUTES, gain, QUESTIONS, 0.0, reach.mean))
-    _quality(found, evidence.quality, components[2], weights.quality, today, floor)
+    if begun:
+        _quality(found, evidence.quality, components[2], weights.quality, today, floor)
     _days(found, evidence.activity, components[3], weights.consistency, today, floor)
     found.sort(key=_best_first)
     if not found and view.curriculum.skills:

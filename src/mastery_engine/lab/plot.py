@@ -26,14 +26,13 @@ def curves(title: str, across: str, up: str, lines: Mapping[str, Sequence[float]
         '<rect width="100%" height="100%" fill="#ffffff"/>',
         f'<text x="{LEFT}" y="18" font-size="14">{escape(title)}</text>',
     ]
-    for tenth in range(0, 11, 2):
-        parts.append(
-            f'<path d="M{LEFT} {y(tenth / 10)}H{LEFT + wide}" stroke="#dddddd"/>'
-            f'<text x="{LEFT - 8}" y="{y(tenth / 10) + 4}" font-size="12" text-anchor="end">{tenth / 10:.1f}</text>'
-        )
-    for quarter in range(5):
-        step = steps * quarter / 4
-        parts.append(f'<text x="{x(step)}" y="{TOP + high + 18}" font-size="12" text-anchor="middle">{step:.0f}</text>')
+    for level in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+        parts += [
+            f'<path d="M{LEFT} {y(level)}H{LEFT + wide}" stroke="#dddddd"/>',
+            f'<text x="{LEFT - 8}" y="{y(level) + 4}" font-size="12" text-anchor="end">{level:.1f}</text>',
+        ]
+    below = f'y="{TOP + high + 18}" font-size="12" text-anchor="middle"'
+    parts += [f'<text x="{x(step)}" {below}>{step:.0f}</text>' for step in (steps * n / 4 for n in range(5))]
     parts.append(f'<path d="M{LEFT} {y(goal)}H{LEFT + wide}" stroke="#555555" stroke-dasharray="4 4"/>')
     for place, (name, line) in enumerate(lines.items()):
         colour, dashes = STROKES[place % len(STROKES)]
