@@ -64,6 +64,7 @@ async def test_never_more_than_asked_and_no_two_alike_and_the_best_first(api: Ap
 
 async def test_a_priority_is_the_least_that_is_wanted(api: Api) -> None:
     await learned(api)
+    await api.learn(event("quiz", total_questions=400, correct_answers=250))
     everything = await advised(api, limit=10)
     ranks = ["low", "medium", "high"]
     for place, priority in enumerate(ranks):
@@ -156,10 +157,14 @@ async def test_others_are_not_advised_and_the_trail_says_who_asked(api: Api, pat
     await learned(api)
     for student_id in (STUDENT, "nobody"):
         body = {"student_id": student_id}
-        for token in (make_token("student", sub="eve"), make_token("teacher", students=["bob"])):
+        for token in (make_token("student", subject="eve"), make_token("teacher", students=["bob"])):
             assert (await api.post(path, body, token=token)).status_code == 403
     body = {"student_id": STUDENT}
-    for token in (make_token("student", sub=STUDENT), make_token("teacher", students=[STUDENT]), make_token("service")):
+    for token in (
+        make_token("student", subject=STUDENT),
+        make_token("teacher", students=[STUDENT]),
+        make_token("service"),
+    ):
         assert (await api.post(path, body, token=token)).status_code == 200
     assert (await api.post(path, body, token="")).status_code == 401
     call = {ADAPTIVE: "recommendations", PATH: "learning-path", PATTERNS: "patterns"}[path]
