@@ -6,7 +6,7 @@ It follows the order of arrival: what was known then. It advises; people decide.
 
 import re
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -56,20 +56,20 @@ NO_SPELLS: Spells = {}  # shared: whoever adds to spells makes a dictionary of i
 
 def noticed(spells: Spells, event: LearningEvent) -> tuple[Spells, str | None]:
     """The spells after an event, the same dictionary where nothing changed; and the topic whose spell it raised."""
-    data = event.data
+    data: Any = event.data
     kind = type(data)
     if kind is Execution:
-        topic = data.topic or data.exercise_id or ""  # type: ignore[attr-defined]
-        if data.outcome == "error":  # type: ignore[attr-defined]
+        topic = data.topic or data.exercise_id or ""
+        if data.outcome == "error":
             return _with_sign(spells, topic, event)
         return (_without(spells, topic), None) if topic in spells else (spells, None)
     if kind is Quiz:
-        topic = data.topic or ""  # type: ignore[attr-defined]
-        if 2 * data.correct_answers < data.total_questions:  # type: ignore[attr-defined]
+        topic = data.topic or ""
+        if 2 * data.correct_answers < data.total_questions:
             return _with_sign(spells, topic, event)
         return (_without(spells, topic), None) if topic in spells else (spells, None)
     if kind is Help:
-        return _with_sign(spells, data.topic, event) if cries(data.message) else (spells, None)  # type: ignore[attr-defined]
+        return _with_sign(spells, data.topic, event) if cries(data.message) else (spells, None)
     if spells:
         for topic in _made(event):
             if topic in spells:
