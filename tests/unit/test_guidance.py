@@ -10,8 +10,9 @@ from mastery_engine.domain.guidance import NO_GUIDANCE, PATH_HELD
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.results import PathRecommended, Updated, message, topic_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, Student, pack, unpack
+from mastery_engine.domain.student import NOBODY, Student, StudentKey, pack, unpack
 from mastery_engine.domain.transition import aged, apply
+from mastery_engine.service.wording import Wording
 from tests.samples import CURRICULUM, HOUR, NOW, done, event, helped, logged, quiz
 from tests.samples import given as set_to
 
@@ -168,3 +169,17 @@ def test_advice_and_dismissals_age_out_with_the_retention() -> None:
     assert kept.student.guidance.advice.items
     assert kept.student.guidance.dismissed
     assert gone.student.guidance == NO_GUIDANCE
+
+
+def test_words_are_kept_as_long_as_the_advice_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mastery_engine.service.wording.MOST", 1)
+    fold, words = Fold(), Wording(CURRICULUM)
+    fold(quiz(1, 2, "1"))
+    ada, bob = StudentKey("default", "ada"), StudentKey("default", "bob")
+    first = words(ada, fold.student.guidance, NOW)
+    assert first
+    assert words(ada, fold.student.guidance, NOW) is first
+    assert words(bob, fold.student.guidance, NOW)[0].recommendation_id != first[0].recommendation_id
+    assert words(ada, fold.student.guidance, NOW) == first
+    fold(dismissal(fold.made.items[0], "d"))
+    assert words(ada, fold.student.guidance, NOW) == first[1:]

@@ -145,6 +145,12 @@ SHOWN: dict[str, tuple[str, Callable[[], list[LearningEvent]], str, int]] = {
         "8 of 12 answers came with hints",
         0,
     ),
+    "drag from the first day": (
+        "dragging_component",
+        lambda: [scored(day, 0.8, quality=0.3) for day in range(0, 15, 3)],
+        "quality is 0.30",
+        12,
+    ),
     "drag": ("dragging_component", dragging, "quality is 0.30, the others 0.80 in the mean", 6),
 }
 

@@ -260,3 +260,15 @@ def test_what_is_dismissed_stays_away_for_a_week() -> None:
         dismissed = with_dismissed(dismissed, f"r-{number}", NOW + number)
     assert len(dismissed) == 32
     assert "r-99" in dismissed
+
+
+def test_a_skills_own_exercises_tell_more_than_its_modules_and_old_ones_nothing() -> None:
+    old = NOW - 95 * DAY
+    found = evidence(done("basics", 9, 10, "1"), done("types", 1, 10, "2"), done("loops", 2, 10, "3", at=old))
+    estimates = estimates_of(found, CURRICULUM, TODAY, FLOOR)
+    assert estimates.keys() == set(CURRICULUM.members["basics"])
+    assert estimates["variables"].probability > KNOWN > estimates["types"].probability
+    assert "loops" not in {one.area for one in advice(found) if one.steps}
+    later = estimates_of(found, CURRICULUM, TODAY + 30, FLOOR)["variables"]
+    assert later.probability + later.forgotten == pytest.approx(estimates["variables"].probability)
+    assert later.forgotten > 0.2
