@@ -89,13 +89,14 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
         if counts[place] < _FULL:
             counts[place] += 1
         quizzes, seconds, asked = block.quizzes, block.seconds, block.asked
-        if kind is Quiz:
-            quizzes |= 1 << place - _HOURS
-        spent = _spent(data, kind)
-        if spent is not None:
-            seconds += int(min(spent, LONGEST_S))
         if kind is Quiz or kind is Answer:
+            quizzes |= (kind is Quiz) << place - _HOURS
+            spent = data.time_spent if kind is Quiz else data.duration
             asked = _asked(asked, data, spent)
+        else:  # a completion's time is that of its runs and answers, which tell it
+            spent = data.duration if kind is Execution else None
+        if spent is not None:
+            seconds += int(min(LONGEST_S, spent))
         after[number] = Block(bytes(counts), quizzes, seconds, asked)
     return habits if after is None else after
 
@@ -105,13 +106,6 @@ def since(habits: Habits, floor: Day) -> Habits:
     if all(number * BLOCK_DAYS >= floor for number in habits):
         return habits
     return {number: block for number, block in habits.items() if number * BLOCK_DAYS >= floor}
-
-
-def _spent(data: Any, kind: type[Any]) -> float | None:
-    """The seconds that something took. A completion's are those of its runs and answers, which tell them."""
-    if kind is Execution or kind is Answer:
-        return data.duration  # type: ignore[no-any-return]
-    return data.time_spent if kind is Quiz else None
 
 
 def _asked(asked: Asked, data: Answer | Quiz, spent: float | None) -> Asked:
