@@ -48,6 +48,7 @@ class Settings(BaseModel):
     rules_file: Path | None = None
     model_file: Path | None = None
     rate_limit_enabled: bool = True
+    curriculum_file: Path | None = None
     max_concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 100
     gdpr_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

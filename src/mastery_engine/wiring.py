@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from mastery_engine.clock import Clock
 from mastery_engine.database import FILE_NAME, Database
+from mastery_engine.domain.curriculum import Curriculum, curriculum_from
 from mastery_engine.domain.forecast_model import ForecastModel, parameters_from
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
@@ -73,7 +74,9 @@ def open_mastery(
     metrics = metrics or Metrics()
     store, documents, kept = _store(settings, database)
     log = _log(settings, database, batch_size, metrics)
-    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents, kept)
+    return Mastery(
+        store, log, rules(settings), clock, metrics, new_id, documents, kept, curriculum=curriculum(settings)
+    )
 
 
 def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None, Kept | None]:
@@ -159,6 +162,16 @@ def forecast_model(settings: Settings) -> ForecastModel:
     if found is None:
         raise StartRefused("The package has no parameters for the forecast: install it again.")
     return ForecastModel(found)
+
+
+def curriculum(settings: Settings) -> Curriculum:
+    """The school's course, or the engine's own. Raises StartRefused."""
+    file = settings.curriculum_file
+    try:
+        packaged = files("mastery_engine").joinpath("curriculum.yaml")
+        return curriculum_from((packaged if file is None else file).read_bytes())
+    except (OSError, InvalidInput) as error:
+        raise StartRefused(f"CURRICULUM_FILE {file} cannot be used: {error}") from error
 
 
 def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:

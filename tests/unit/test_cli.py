@@ -27,6 +27,8 @@ COMMANDS = [
     ("dlq", "show"),
     ("dlq", "redrive"),
     ("purge",),
+    ("curriculum", "check"),
+    ("curriculum", "show"),
     ("simulate",),
     ("openapi",),
 ]
@@ -78,6 +80,9 @@ def test_help_needs_none_of_the_heavy_parts() -> None:
         ("dlq", "redrive", "1", "--all"),
         ("dlq", "show", "first"),
         ("simulate", "--students", "0"),
+        ("simulate", "--policy", "clever"),
+        ("simulate", "--plot", "nowhere.svg"),
+        ("curriculum", "check", "no-such-file.yaml"),
     ],
     ids=" ".join,
 )

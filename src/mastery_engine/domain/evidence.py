@@ -103,6 +103,12 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
         totals = sum(array("d", weights)), sum(array("d", scores))
         return DecayedSums(self.days[2 * drop :], weights, scores, *totals, self.latest)
 
+    def standing(self, at: Micros, floor: Day) -> tuple[float, float]:
+        """Weight and weighted score of the days from ``floor`` on, on the scale of evidence that comes at ``at``."""
+        kept = self.since(floor)
+        scale = 2.0 ** ((ZERO - at) / HALF_LIFE)
+        return kept.weight * scale, kept.score * scale
+
     def mean(self, floor: Day) -> float | None:
         """Σ w·2^(t/14 d)·x / Σ w·2^(t/14 d) over the days from ``floor`` on, in [0, 1]; None where there are none."""
         if self.latest < floor * DAY:

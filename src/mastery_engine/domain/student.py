@@ -6,6 +6,7 @@ import msgspec
 
 from mastery_engine.domain.events import LearningEvent
 from mastery_engine.domain.evidence import NEVER, NO_EVIDENCE, Evidence
+from mastery_engine.domain.guidance import NO_GUIDANCE, Guidance
 from mastery_engine.domain.history import History
 from mastery_engine.domain.mastery import components
 from mastery_engine.domain.moments import Day, Micros, day_of
@@ -55,6 +56,7 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
     floor: Day = 0
     tracing: Tracing = NOT_TRACED
     cohorts: tuple[str, ...] = ()
+    guidance: Guidance = NO_GUIDANCE
 
     def is_known(self, at: Micros, rules: Rules) -> bool:
         """Whether an event or any evidence of this student still counts."""

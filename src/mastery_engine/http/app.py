@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from mastery_engine import __version__, answers, answers_cohorts, answers_predictions, answers_skills
+from mastery_engine import __version__, answers, answers_advice, answers_cohorts, answers_predictions, answers_skills
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.envelope import Meta
@@ -22,9 +22,19 @@ from mastery_engine.http.limits import Limits
 from mastery_engine.http.logs import configure_logging
 from mastery_engine.http.middleware import Edge
 from mastery_engine.http.problems import problem
-from mastery_engine.http.routers import analytics, cohorts, events, mastery, operations, predictions, skills
+from mastery_engine.http.routers import (
+    analytics,
+    cohorts,
+    events,
+    mastery,
+    operations,
+    predictions,
+    recommendations,
+    skills,
+)
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
+from mastery_engine.service.advising import Advising
 from mastery_engine.service.batches import Batches
 from mastery_engine.service.cohorts import Cohorts
 from mastery_engine.service.predictions import Predictions
@@ -53,6 +63,9 @@ ANSWERS = (
     answers_skills.StudentSkills,
     answers_predictions.Prediction,
     answers_predictions.Trajectory,
+    answers_advice.Recommended,
+    answers_advice.LearningPath,
+    answers_advice.StudentPatterns,
     operations.Health,
     operations.Readiness,
     operations.Service,
@@ -76,7 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
-    for part in (mastery, events, analytics, skills, predictions, cohorts, operations, docs):
+    for part in (mastery, events, analytics, skills, predictions, cohorts, recommendations, operations, docs):
         app.include_router(part.router)
     for kind in (MasteryError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)
@@ -131,6 +144,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.standings = Standings(engine, app.state.cohorts)
         app.state.skills = Skills(engine)
         app.state.predictions = Predictions(engine, forecast_model(settings))
+        app.state.advising = Advising(engine)
         for work in (engine.trail.keep_flushing(), app.state.batches.keep_working()):
             await stack.enter_async_context(_beside(work))
         if settings.worker_enabled:

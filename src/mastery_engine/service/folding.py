@@ -4,10 +4,12 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
+from typing import Any
 
 import msgspec
 
 from mastery_engine.clock import Clock
+from mastery_engine.domain.curriculum import NO_CURRICULUM, Curriculum
 from mastery_engine.domain.events import LearningEvent, Logged
 from mastery_engine.domain.moments import day_of
 from mastery_engine.domain.rules import Rules
@@ -42,6 +44,7 @@ class Folding:
         metrics: Metrics,
         documents: DocumentCache | None = None,
         skills: SkillModel = DEFAULT_SKILLS,
+        curriculum: Curriculum = NO_CURRICULUM,
     ) -> None:
         self._store = store
         self._documents = documents
@@ -49,6 +52,7 @@ class Folding:
         self._skills = skills
         self._clock = clock
         self._metrics = metrics
+        self._curriculum = curriculum
 
     async def fold(self, events: Sequence[Logged], settled: Mapping[int, int] | None = None) -> Folded:
         """Fold events, in order; whoever loses a race for a document reads it again and folds again.
@@ -131,9 +135,15 @@ class Folding:
         self, batch: Sequence[Turn], settled: Mapping[int, int]
     ) -> tuple[list[Transition], list[tuple[Logged, Exception]]]:
         """The batch's fold. Should an event break it, that event alone is left out, to be dead-lettered."""
-        at = self._clock()
+        given: dict[str, Any] = {
+            "at": self._clock(),
+            "rules": self._rules,
+            "skills": self._skills,
+            "settled": settled,
+            "curriculum": self._curriculum,
+        }
         try:
-            return apply_all(batch, at, self._rules, skills=self._skills, settled=settled), []
+            return apply_all(batch, **given), []
         except Exception:
             logger.exception("an event broke the fold: each is tried on its own")
         failed: list[tuple[Logged, Exception]] = []
@@ -142,15 +152,10 @@ class Folding:
             sound: list[Logged] = []
             for one in events:
                 try:
-                    apply(student, [*sound, one], at, self._rules, skills=self._skills, cold=cold, settled=settled)
+                    apply(student, [*sound, one], cold=cold, **given)
                     sound.append(one)
                 except Exception as error:
                     logger.exception("an event broke the fold", extra={"event_id": one.event.event_id})
                     failed.append((one, error))
-            after = (
-                apply(student, sound, at, self._rules, skills=self._skills, cold=cold, settled=settled)
-                if sound
-                else Transition(student, ())
-            )
-            done.append(after)
+            done.append(apply(student, sound, cold=cold, **given) if sound else Transition(student, ()))
         return done, failed

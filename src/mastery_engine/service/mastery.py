@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from datetime import date
 from functools import partial
 
+import msgspec
+
 from mastery_engine.access import Act, Caller, check_act, check_student, may_record
 from mastery_engine.answers import (
     Calculated,
@@ -23,7 +25,9 @@ from mastery_engine.answers import (
     current_mastery,
     history_summary,
 )
+from mastery_engine.answers_advice import path_ahead
 from mastery_engine.clock import Clock
+from mastery_engine.domain.curriculum import NO_CURRICULUM, Curriculum
 from mastery_engine.domain.events import LearningEvent, Logged, check_times, decode, peek, unknown_fields
 from mastery_engine.domain.history import Point, average, trend
 from mastery_engine.domain.ids import derived_id, id_hash
@@ -40,6 +44,7 @@ from mastery_engine.logs.base import EventLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service.folding import Folding
 from mastery_engine.service.trail import Trail
+from mastery_engine.service.wording import Wording
 from mastery_engine.stores.base import DocumentCache, Kept, Store
 from mastery_engine.stores.kept import KeptInMemory
 
@@ -80,6 +85,7 @@ class Mastery:
         documents: DocumentCache | None = None,
         kept: Kept | None = None,
         skill_model: SkillModel = DEFAULT_SKILLS,
+        curriculum: Curriculum = NO_CURRICULUM,
     ) -> None:
         """``documents``, where they are given, answer queries; folds load from the store.
 
@@ -94,7 +100,9 @@ class Mastery:
         self.kept: Kept = kept or KeptInMemory(clock)
         self._documents = documents
         self.skill_model = skill_model
-        self.folding = Folding(store, rules, clock, metrics, documents, skill_model)
+        self.curriculum = curriculum
+        self.wording = Wording(curriculum)
+        self.folding = Folding(store, rules, clock, metrics, documents, skill_model, curriculum)
         self.trail = Trail(store, clock)
 
     async def close(self) -> None:
@@ -173,7 +181,9 @@ class Mastery:
             check_same(event_id, given, student)
         else:
             student = (await self.students(caller, [student_id]))[0]
-        return Calculated(student_id, self.with_given(student, given))
+        shown = self.with_given(student, given)
+        advice = self.wording(StudentKey(caller.tenant, student_id), student.guidance, self.clock())
+        return Calculated(student_id, msgspec.structs.replace(shown, recommendations=advice))
 
     async def record(self, caller: Caller, rows: Sequence[tuple[str, str, ComponentValues]]) -> list[Student]:
         """Log calculation requests (event id, student, components) and fold them at once; the documents after it."""
@@ -213,16 +223,17 @@ class Mastery:
         points = self.points(student, last=today)
         if on is None:
             score = mastery(student.evidence, now, self.rules)
-            shown = current_mastery(score, rfc3339(now), self.rules, with_components=with_components)
-            updated = rfc3339(student.updated)
+            advice = self.wording(StudentKey(caller.tenant, student_id), student.guidance, now)
+            shown = current_mastery(score, rfc3339(now), self.rules, with_components=with_components, advice=advice)
+            updated, ahead = rfc3339(student.updated), path_ahead(student.guidance.path)
         else:
             if not points:
                 raise NotFound(f"Nothing is known of this student on or before {on}.", field="date")
-            updated = iso_date(points[-1].day)
+            updated, ahead = iso_date(points[-1].day), None
             shown = current_mastery(self._score_of(points[-1]), updated, self.rules, with_components=with_components)
         mean = average(points)
         return StudentMastery(
-            student_id, shown, None if mean is None else round(mean, 4), trend(points, today), updated
+            student_id, shown, None if mean is None else round(mean, 4), trend(points, today), updated, ahead
         )
 
     def _score_of(self, point: Point) -> MasteryScore:
