@@ -143,7 +143,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.cohorts = Cohorts(engine)
         app.state.standings = Standings(engine, app.state.cohorts)
         app.state.skills = Skills(engine)
-        app.state.predictions = Predictions(engine, forecast_model(settings))
+        app.state.predictions = Predictions(engine, forecast_model(settings), app.state.cohorts.due_days)
         app.state.advising = Advising(engine)
         for work in (engine.trail.keep_flushing(), app.state.batches.keep_working()):
             await stack.enter_async_context(_beside(work))
