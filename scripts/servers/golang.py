@@ -7,6 +7,8 @@ from pathlib import Path
 
 from scripts.servers.cache import Unavailable, cached, command, run
 
+BUILD_S = 1_800
+
 
 def module(path: str, version: str) -> Path:
     """The folder of a module's sources; raises Unavailable."""
@@ -21,7 +23,7 @@ def build_inside(path: str, version: str, package: str, *flags: str) -> Path:
     def build(folder: Path) -> None:
         go = command("go", packages=["golang-go"])
         out = ["-o", f"{folder}/", package]
-        run([str(go), "build", "-trimpath", "-mod=readonly", *flags, *out], folder=module(path, version))
+        run([str(go), "build", "-trimpath", "-mod=readonly", *flags, *out], folder=module(path, version), limit=BUILD_S)
 
     return cached(Path(package).name, version, build)
 
@@ -47,7 +49,11 @@ def build_from(name: str, version: str, requires: Mapping[str, str], packages: S
         (source / "tools.go").write_text(
             "//go:build tools\n\npackage build\n\nimport (\n" + "".join(f'\t_ "{one}"\n' for one in packages) + ")\n"
         )
-        run([str(go), "build", "-mod=mod", "-trimpath", *flags, "-o", f"{folder}/", *packages], folder=source)
+        run(
+            [str(go), "build", "-mod=mod", "-trimpath", *flags, "-o", f"{folder}/", *packages],
+            folder=source,
+            limit=BUILD_S,
+        )
         if not any(folder.iterdir()):
             raise Unavailable(f"{name}: the build made nothing")
 

@@ -15,7 +15,11 @@ from scripts.servers.process import Group, Server
 VERSION = "1.35.0"
 ETCD = "3.6.4"
 KEDA = ("github.com/kedacore/keda/v2", "v2.18.1", "config/crd/bases")
-PROMETHEUS_OPERATOR = ("github.com/prometheus-operator/prometheus-operator", "v0.86.1", "example/prometheus-operator-crd")
+PROMETHEUS_OPERATOR = (
+    "github.com/prometheus-operator/prometheus-operator",
+    "v0.86.1",
+    "example/prometheus-operator-crd",
+)
 
 
 def programs() -> Path:
@@ -99,7 +103,7 @@ class ApiServer(Server):
             return False
         try:
             # Its certificate is one that it signed for itself a moment ago.
-            return httpx.get(f"{self.url}/readyz", verify=False, timeout=5).is_success  # noqa: S501
+            return httpx.get(f"{self.url}/readyz", verify=False, timeout=5).is_success
         except httpx.TransportError:
             return False
 

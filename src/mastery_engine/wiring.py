@@ -72,6 +72,12 @@ def _store(settings: Settings, database: Database | None) -> tuple[Store, Docume
     """The store, and what queries are answered from where that is a network away."""
     if settings.store == "sqlite" and database is not None:
         return SqliteStore(database), None
+    if settings.store == "dapr":
+        from mastery_engine.stores.dapr import DaprStore
+        from mastery_engine.stores.dapr_client import DaprState
+
+        state = DaprState(settings.dapr_state_store or "", port=settings.dapr_http_port, token=settings.dapr_api_token)
+        return DaprStore(state, retention_days=settings.gdpr_retention_days), None
     from redis.asyncio import Redis
 
     from mastery_engine.stores.cached import CachedDocuments
