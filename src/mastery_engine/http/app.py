@@ -19,7 +19,7 @@ from mastery_engine.http.envelope import Meta
 from mastery_engine.http.logs import configure_logging
 from mastery_engine.http.middleware import Edge
 from mastery_engine.http.problems import problem
-from mastery_engine.http.routers import analytics, events, mastery, operations
+from mastery_engine.http.routers import analytics, dapr, events, mastery, operations, process
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.service.batches import Batches
@@ -43,6 +43,9 @@ ANSWERS = (
     operations.Health,
     operations.Readiness,
     operations.Service,
+    dapr.Subscription,
+    dapr.Outcome,
+    process.ProcessBody,
     Meta,
 )
 LONGEST_STOP_S = 25.0
@@ -62,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
-    for part in (mastery, events, analytics, operations, docs):
+    for part in (mastery, events, analytics, operations, process, dapr, docs):
         app.include_router(part.router)
     for kind in (MasteryError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)

@@ -97,18 +97,26 @@ class Mastery:
         await self.store.close()
 
     async def ingest(
-        self, caller: Caller, values: Sequence[bytes], key: str | None = None, *, call: str = "ingest"
+        self,
+        caller: Caller,
+        values: Sequence[bytes],
+        key: str | None = None,
+        *,
+        call: str = "ingest",
+        event_id: str | None = None,
     ) -> IngestAnswer:
         """Take events, each a JSON document, each accepted or refused on its own; the accepted are durable on return.
 
         ``key`` is the caller's Idempotency-Key: events without an id get the same one in the same call again.
+        ``event_id`` is the id of one event that has none of its own, where its messenger gave it one.
         """
         self.check_act(caller, Act.RECORD, "ingest")
         receipts: list[Receipt] = []
         events: list[LearningEvent] = []
         for place, value in enumerate(values):
             try:
-                event = self._event(caller, value, partial(self.derived, caller, call, key, place))
+                made = partial(self.derived, caller, call, key, place) if event_id is None else partial(str, event_id)
+                event = self._event(caller, value, made)
             except MasteryError as error:
                 self.metrics.events.labels("unknown", "refused").inc()
                 receipts.append(Receipt(peek(value)[1], "refused", Problem(error.code, error.message, error.field)))
