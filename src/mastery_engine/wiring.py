@@ -27,6 +27,7 @@ from mastery_engine.settings import Settings
 from mastery_engine.stores.base import DocumentCache, Store
 from mastery_engine.stores.sqlite import SqliteStore
 from mastery_engine.tokens import Tokens
+from mastery_engine.tracing import Tracing, provider_for
 
 if TYPE_CHECKING:
     from mastery_engine.logs.kafka_settings import KafkaSettings
@@ -56,6 +57,7 @@ def open_mastery(
     new_id: Callable[[], str] = new_id,
     metrics: Metrics | None = None,
     batch_size: int = SERVING_BATCH,
+    tracing: Tracing | None = None,
 ) -> Mastery:
     """The engine on what the settings name; ``batch_size`` is the most events that the worker reads at once.
 
@@ -65,7 +67,13 @@ def open_mastery(
     metrics = metrics or Metrics()
     store, documents = _store(settings, database)
     log = _log(settings, database, batch_size, metrics)
-    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents)
+    tracing = tracing or tracing_for(settings)
+    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents, tracing)
+
+
+def tracing_for(settings: Settings) -> Tracing:
+    """Where spans go; nowhere where traces are off. Raises StartRefused."""
+    return Tracing(provider_for(settings.otel_exporter_otlp_endpoint) if settings.trace_enabled else None)
 
 
 def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None]:

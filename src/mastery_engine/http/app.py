@@ -20,13 +20,14 @@ from mastery_engine.http.logs import configure_logging
 from mastery_engine.http.middleware import Edge
 from mastery_engine.http.problems import problem
 from mastery_engine.http.routers import analytics, dapr, events, mastery, operations, process
+from mastery_engine.http.traced import Traced
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.service.batches import Batches
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
 from mastery_engine.stream.worker import Worker
-from mastery_engine.wiring import WorkerLock, new_id, open_mastery, system_clock, tokens
+from mastery_engine.wiring import WorkerLock, new_id, open_mastery, system_clock, tokens, tracing_for
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,10 @@ def create_app(settings: Settings) -> FastAPI:
         most_at_once=settings.max_concurrent_requests,
     )
 
+    app.state.tracing = tracing_for(settings)
+    if app.state.tracing.is_on:
+        app.add_middleware(Traced, tracing=app.state.tracing)
+
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = openapi.document(app, ANSWERS)
@@ -102,7 +107,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         if settings.worker_enabled:
             stack.enter_context(WorkerLock(settings))
-        engine = open_mastery(settings, metrics=app.state.metrics)
+        engine = open_mastery(settings, metrics=app.state.metrics, tracing=app.state.tracing)
         stack.push_async_callback(engine.close)
         app.state.mastery = engine
         app.state.tokens = tokens(settings)

@@ -40,6 +40,7 @@ from mastery_engine.metrics import Metrics
 from mastery_engine.service.folding import Folding
 from mastery_engine.service.trail import Trail
 from mastery_engine.stores.base import DocumentCache, Store
+from mastery_engine.tracing import Tracing
 
 NOTHING_GIVEN = ComponentValues()
 QUERY_S = 2.0
@@ -76,6 +77,7 @@ class Mastery:
         metrics: Metrics,
         new_id: Callable[[], str],
         documents: DocumentCache | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """``documents``, where they are given, answer queries; folds load from the store."""
         self.store = store
@@ -85,6 +87,7 @@ class Mastery:
         self.metrics = metrics
         self.new_id = new_id
         self._documents = documents
+        self.tracing = tracing or Tracing()
         self.folding = Folding(store, rules, clock, metrics, documents)
         self.trail = Trail(store, clock)
 
@@ -95,6 +98,7 @@ class Mastery:
         if self._documents is not None:
             await self._documents.close()
         await self.store.close()
+        self.tracing.close()
 
     async def ingest(
         self,
@@ -142,7 +146,9 @@ class Mastery:
         if not events:
             return []
         await self.trail.write(caller, call, {event.student_id: None for event in events})
-        positions = await self.log.append(events)
+        with self.tracing.step("append"):
+            positions = await self.log.append(events)
+            self.tracing.remember(positions)
         return [
             Logged(event, position.partition, position.offset)
             for event, position in zip(events, positions, strict=True)
@@ -182,7 +188,9 @@ class Mastery:
             )
             for place, (event_id, student_id, given) in enumerate(rows)  # of two for one student the later row holds
         ]
-        folded = await self.folding.fold(await self.submit(caller, events, "calculate"))
+        logged = await self.submit(caller, events, "calculate")
+        with self.tracing.step("fold"):
+            folded = await self.folding.fold(logged)
         for _, error in folded.failed:
             raise error
         return [folded.students[StudentKey(caller.tenant, student_id)] for _, student_id, _ in rows]

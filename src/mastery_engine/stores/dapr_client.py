@@ -14,7 +14,8 @@ MOST_CONNECTIONS = 32
 READ_AT_ONCE = 100
 LARGEST_WRITE = 1_500_000  # bytes; a sidecar takes 4 MiB if it is not told otherwise
 PARALLEL = 64
-# What a sidecar says of a write whose ETag is not the store's; of several writes at once it may say it as a failure.
+# What a sidecar says of a write whose ETag is not the store's; where there was to be none, or of several writes at
+# once, it says it as a failure. Whether it is one shows when the keys are read again.
 REFUSED = frozenset({400, 409, 500})
 
 
@@ -89,9 +90,7 @@ class DaprState:
 
     async def _write(self, writes: Sequence[Write]) -> bool:
         answer = await self._post("", [_item(write) for write in writes])
-        if answer.status_code in REFUSED and len(writes) > 1:
-            return False
-        if answer.status_code == 409:
+        if answer.status_code in REFUSED:
             return False
         _check(answer)
         return True

@@ -122,7 +122,10 @@ class Worker:
         check_marks(marks.offsets, batch.starts)
         events, letters, unreadable = self._read(batch)
         latest = await self._guarded(log_id, batch, unreadable)
-        folded = await self._mastery.folding.fold(events, settled=batch.starts)
+        tracing = self._mastery.tracing
+        causes = tracing.causes(batch.records)
+        with tracing.steps("fold", causes, events=len(events)):
+            folded = await self._mastery.folding.fold(events, settled=batch.starts)
         records = {(record.partition, record.offset): record for record in batch.records}
         letters += [self._letter(records[one.partition, one.offset], error) for one, error in folded.failed]
         await self._bury(letters)
@@ -134,7 +137,8 @@ class Worker:
             if self._is_due(pending.partition, pending.offset, batch)
         ]
         if results:
-            await log.publish(results)
+            with tracing.steps("publish", causes, results=len(results)):
+                await log.publish(results)
             for result in results:
                 self._mastery.metrics.results.labels(event_type(result)).inc()
         await log.commit(
