@@ -9,6 +9,7 @@ import sys
 import typer
 
 from mastery_engine.cli import (
+    asyncapi,
     bench,
     demo,
     dlq,
@@ -43,6 +44,7 @@ app.add_typer(topics.app, name="topics")
 app.command()(purge.purge)
 app.command()(simulate.simulate)
 app.command()(openapi.openapi)
+app.command()(asyncapi.asyncapi)
 app.command()(bench.bench)
 
 
