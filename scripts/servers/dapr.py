@@ -9,9 +9,11 @@ import yaml
 
 from scripts.servers.cache import free_port, is_free
 from scripts.servers.golang import build_inside, module
+from scripts.servers.packages import package
 from scripts.servers.process import Server
 
 VERSION = "1.18.0"
+SDK = "1.19.0"
 MODULE = "github.com/dapr/dapr"
 
 
@@ -83,3 +85,8 @@ class Dapr(Server):
             return httpx.get(f"{self.url}/v1.0/healthz/outbound", timeout=2).is_success
         except httpx.TransportError:
             return False
+
+
+def sdk() -> Path:
+    """A folder with Dapr's own SDK for Python; raises Unavailable."""
+    return package("dapr", SDK)

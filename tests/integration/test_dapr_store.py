@@ -17,7 +17,8 @@ from tests.contract.test_store_suite import *  # noqa: F403  the suite's tests, 
 from tests.contract.test_store_suite import ADA, BOB, put, read, student
 from tests.sidecars import redis_state, store_of
 
-pytestmark = pytest.mark.xdist_group("redis")
+# The first run of all builds the sidecar.
+pytestmark = [pytest.mark.xdist_group("redis"), pytest.mark.timeout(2_400)]
 
 TOKEN = "shown-to-the-sidecar"
 
