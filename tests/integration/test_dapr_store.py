@@ -13,12 +13,14 @@ from scripts.servers.dapr import Dapr
 from scripts.servers.redis import Redis
 from tests.conftest import RealServers
 from tests.contract import test_store_suite as suite
-from tests.contract.test_store_suite import *  # noqa: F403  the suite's tests, over the fixture below
 from tests.contract.test_store_suite import ADA, BOB, put, read, student
 from tests.sidecars import redis_state, store_of
 
 # The first run of all builds the sidecar.
 pytestmark = [pytest.mark.xdist_group("redis"), pytest.mark.timeout(2_400)]
+
+# The suite's tests, over the fixture below.
+globals().update({name: test for name, test in vars(suite).items() if name.startswith("test_")})
 
 TOKEN = "shown-to-the-sidecar"
 
