@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scripts.servers.cache import Unavailable, cached, command, run
 
-BUILD_S = 1_800
+BUILD_S = 3_600
 
 
 def module(path: str, version: str) -> Path:

@@ -40,7 +40,10 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who calls, as their token says, and from where. ``students`` are a teacher's own."""
+    """Who calls, as their token says, and from where. ``students`` are a teacher's own.
+
+    ``traceparent`` is the call's place in a distributed trace; it travels with what the call puts into the log.
+    """
 
     subject: str
     role: Role
@@ -48,6 +51,7 @@ class Caller(msgspec.Struct, frozen=True):
     students: frozenset[str] = frozenset()
     address: str = ""
     request_id: str = ""
+    traceparent: str | None = None
 
 
 def check_act(caller: Caller, act: Act) -> None:

@@ -53,6 +53,7 @@ _SENT = {
     "ce_time": _header("As timestamp in the value."),
     "ce_subject": _header("The student."),
     "tenant": _header("The school or customer."),
+    "traceparent": _header("W3C Trace Context, where the event that was the cause had one."),
     "content-type": {"const": JSON},
 }
 _TAKEN = {

@@ -15,13 +15,13 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from mastery_engine import __version__
+from mastery_engine.domain.traceparent import TRACEPARENT, traceparent_in
 from mastery_engine.errors import StartRefused
 from mastery_engine.logs.base import Position, Record
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-TRACEPARENT = "traceparent"
 USUAL_ENDPOINT = "http://localhost:4318"
 MOST_REMEMBERED = 10_000
 MOST_TRACES = 100  # of one batch
@@ -93,7 +93,7 @@ class Tracing:
         found: dict[str, None] = {}
         for record in records:
             ours = self._appended.pop((record.partition, record.offset), None)
-            said = ours or record.headers.get(TRACEPARENT)
+            said = ours or traceparent_in(record.headers.get(TRACEPARENT) or record.headers.get(f"ce_{TRACEPARENT}"))
             if said is not None and len(found) < MOST_TRACES:
                 found[said] = None
         return list(found)

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from time import monotonic, time_ns
 from types import TracebackType
@@ -16,6 +17,7 @@ from uuid import uuid4
 
 from mastery_engine.clock import Clock
 from mastery_engine.database import FILE_NAME, Database
+from mastery_engine.domain.forecast_model import ForecastModel, parameters_from
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
 from mastery_engine.errors import InvalidInput, StartRefused
@@ -24,7 +26,7 @@ from mastery_engine.logs.sqlite import SqliteLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.settings import Settings
-from mastery_engine.stores.base import DocumentCache, Store
+from mastery_engine.stores.base import DocumentCache, Kept, Store
 from mastery_engine.stores.sqlite import SqliteStore
 from mastery_engine.tokens import Tokens
 from mastery_engine.tracing import Tracing, provider_for
@@ -36,9 +38,12 @@ logger = logging.getLogger(__name__)
 
 SECRET_FILE = "jwt-secret"  # nosec B105
 LOCK_FILE = "worker.lock"
+SHIPPED_FORECAST = ("parameters", "forecast.msgpack")
 
-# Small batches leave the loop to HTTP; large ones fold a file or a replay faster, many events of a student at once.
+# Small batches leave the loop to HTTP; larger ones, where there is none, cost fewer round trips and documents an event;
+# the largest fold a file or a replay faster, many events of a student at once.
 SERVING_BATCH = 500
+WORKER_BATCH = 2_000
 BULK_BATCH = 20_000
 
 
@@ -65,10 +70,10 @@ def open_mastery(
     """
     database = Database(data_folder(settings) / FILE_NAME) if settings.is_on_one_machine else None
     metrics = metrics or Metrics()
-    store, documents = _store(settings, database)
+    store, documents, kept = _store(settings, database)
     log = _log(settings, database, batch_size, metrics)
     tracing = tracing or tracing_for(settings)
-    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents, tracing)
+    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents, kept, tracing=tracing)
 
 
 def tracing_for(settings: Settings) -> Tracing:
@@ -76,27 +81,28 @@ def tracing_for(settings: Settings) -> Tracing:
     return Tracing(provider_for(settings.otel_exporter_otlp_endpoint) if settings.trace_enabled else None)
 
 
-def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None]:
-    """The store, and what queries are answered from where that is a network away."""
+def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None, Kept | None]:
+    """The store, and where that is a network away, what queries are answered from and what replicas keep together."""
     if settings.store == "sqlite" and database is not None:
-        return SqliteStore(database), None
+        return SqliteStore(database), None, None
     if settings.store == "dapr":
         from mastery_engine.stores.dapr import DaprStore
         from mastery_engine.stores.dapr_client import DaprState
 
         state = DaprState(settings.dapr_state_store or "", port=settings.dapr_http_port, token=settings.dapr_api_token)
-        return DaprStore(state, retention_days=settings.gdpr_retention_days), None
+        return DaprStore(state, retention_days=settings.gdpr_retention_days), None, None
     from redis.asyncio import Redis
 
     from mastery_engine.stores.cached import CachedDocuments
     from mastery_engine.stores.redis import RedisStore
     from mastery_engine.stores.redis_changes import changes
     from mastery_engine.stores.redis_client import connect
+    from mastery_engine.stores.redis_kept import KeptInRedis
 
     client = connect(settings.redis_host or "")
     store = RedisStore(client, retention_days=settings.gdpr_retention_days)
     watch = partial(changes, client, monotonic) if isinstance(client, Redis) else None
-    return store, CachedDocuments(store, now=monotonic, watch=watch)
+    return store, CachedDocuments(store, now=monotonic, watch=watch), KeptInRedis(client)
 
 
 def _log(settings: Settings, database: Database | None, batch_size: int, metrics: Metrics) -> EventLog:
@@ -135,6 +141,18 @@ def rules(settings: Settings) -> Rules:
         return rules_from(settings.rules_file.read_bytes(), overrides={"retention_days": retention})
     except (OSError, InvalidInput) as error:
         raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
+
+
+def forecast_model(settings: Settings) -> ForecastModel:
+    """The forecast's model: the school's own where MODEL_FILE has one, else the shipped one."""
+    try:
+        own = settings.model_file and parameters_from(settings.model_file.read_bytes())
+        found = own or parameters_from(files("mastery_engine").joinpath(*SHIPPED_FORECAST).read_bytes())
+    except (OSError, InvalidInput) as error:
+        raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
+    if found is None:
+        raise StartRefused("The package has no parameters for the forecast: install it again.")
+    return ForecastModel(found)
 
 
 def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:

@@ -24,6 +24,7 @@ CALLS = {
     ("POST", "/batch/mastery"),
     ("GET", "/batch/mastery/{batch_id}"),
     ("POST", "/analytics/mastery-history"),
+    ("POST", "/analytics/skills"),
 }
 SIDECAR = {("POST", "/process"), ("GET", "/dapr/subscribe"), ("POST", "/dapr/events")}
 OPEN = {("GET", path) for path in ("/health", "/ready", "/", "/metrics", "/docs", "/openapi.json")}
@@ -98,6 +99,7 @@ async def test_all_calls_answer_under_api_v1_too(api: Api) -> None:
         ("GET", f"/students/{STUDENT}/events/{event_id}", None),
         ("POST", "/batch/mastery", {"requests": [{"student_id": STUDENT}]}),
         ("POST", "/analytics/mastery-history", {"student_id": STUDENT}),
+        ("POST", "/analytics/skills", {"student_id": STUDENT}),
     ]:
         plain = await api.call(method, path, body)
         alias = await api.call(method, f"/api/v1{path}", body)

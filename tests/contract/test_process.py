@@ -53,7 +53,9 @@ async def test_each_intent_is_the_call_that_it_stands_for(api: Api) -> None:
     await api.processed(taken.json()["data"]["event_id"])
     query = await api.post("/process", asked("query", {"student_id": STUDENT}), token="")
     assert query.json()["data"]["current_mastery"]["components"] == (await api.query())["components"]
-    assert {"mastery_calculation", "query", "ingest"} <= INTENTS.keys()
+    forecast = await api.post("/process", asked("get_prediction", {"student_id": STUDENT}), token="")
+    assert forecast.json()["data"] == await api.data("/predictions/next-week", {"student_id": STUDENT})
+    assert {"mastery_calculation", "get_prediction", "query", "ingest"} <= INTENTS.keys()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ async def test_what_can_never_be_read_is_dropped_with_its_reason(api: Api) -> No
 
 
 async def test_what_is_away_has_the_event_delivered_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def away(events: Any) -> Any:
+    async def away(*_: Any) -> Any:
         raise Unavailable("The log is away.")
 
     sent = event("quiz")

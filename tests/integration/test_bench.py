@@ -15,9 +15,9 @@ from tests.live import COMMAND, Live, environment, make_token
 pytestmark = pytest.mark.xdist_group("bench")
 
 
-def measured(tmp_path: Path, *parts: str) -> dict[str, list[float]]:
+def measured(tmp_path: Path, *parts: str, events: int = 1_000) -> dict[str, list[float]]:
     """Median, lowest and highest of each line."""
-    argv = [*COMMAND, "bench", *parts, "--runs", "1", "--events", "1000", "--json"]
+    argv = [*COMMAND, "bench", *parts, "--runs", "1", "--events", str(events), "--json"]
     done = subprocess.run(argv, env=environment(tmp_path, {}), capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     return {line["what"]: [line["median"], line["low"], line["high"]] for line in json.loads(done.stdout)["lines"]}
@@ -46,6 +46,15 @@ def test_load_counts_answers_and_takes_no_error_for_one(tmp_path: Path) -> None:
         assert Load(f"{live.url}/mastery/calculate", body, token=token, students=9).per_second(1) > 10
         with pytest.raises(StartRefused, match="answers with errors"):
             Load(f"{live.url}/mastery/calculate", body, token="none", students=9).per_second(1)
+
+
+@pytest.mark.skipif(not (shutil.which("wrk") and shutil.which("redis-server")), reason="no wrk or no redis-server")
+def test_many_students_are_measured_beside_few(tmp_path: Path) -> None:
+    found = measured(tmp_path, "scale", events=100)
+    (memory,) = [figures for what, figures in found.items() if what.startswith("memory of one of 2,000 students")]
+    assert 500 < memory[0] < 10_000
+    few, many = found["queries over 1,000 students"][0], found["queries over 2,000 students"][0]
+    assert found["cost of a query, many to few"][0] == pytest.approx(few / many, abs=0.001)
 
 
 def test_a_missing_tool_is_named_with_the_way_to_it() -> None:

@@ -10,9 +10,11 @@ import typer
 
 from mastery_engine.cli import (
     asyncapi,
+    backtest,
     bench,
     demo,
     dlq,
+    fit,
     ingest,
     openapi,
     purge,
@@ -46,6 +48,8 @@ app.command()(simulate.simulate)
 app.command()(openapi.openapi)
 app.command()(asyncapi.asyncapi)
 app.command()(bench.bench)
+app.add_typer(backtest.app, name="backtest")
+app.add_typer(fit.app, name="fit")
 
 
 def main() -> None:

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
 def bench(
     parts: Annotated[
-        list[str] | None, typer.Argument(help="fold, embedded, http, batch, lag; all of them.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="fold, embedded, http, batch, lag, scale, stream; all of them.", show_default=False),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Repeats; medians are shown.")] = 5,
     events: Annotated[
         int,
         typer.Option(
-            min=1_000, max=1_000_000, help="How many events the file has; with http, how many students there are."
+            min=100,
+            max=1_000_000,
+            help="How many events (stream: 30,000 at most), or students (http; scale: a twentieth).",
         ),
     ] = 50_000,
     as_json: AsJson = False,

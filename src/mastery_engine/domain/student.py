@@ -12,6 +12,7 @@ from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.results import Pending
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay, Seen
+from mastery_engine.domain.skills import NOT_TRACED, Tracing
 from mastery_engine.errors import StartRefused
 
 FORMAT = 1
@@ -52,6 +53,7 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
     received: Micros = NEVER
     updated: Micros = NEVER
     floor: Day = 0
+    tracing: Tracing = NOT_TRACED
 
     def is_known(self, at: Micros, rules: Rules) -> bool:
         """Whether an event or any evidence of this student still counts."""

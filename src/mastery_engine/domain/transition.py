@@ -14,11 +14,14 @@ from mastery_engine.domain.events import LearningEvent, Logged
 from mastery_engine.domain.evidence import NEVER, NO_EVIDENCE, Evidence, evidence_of
 from mastery_engine.domain.history import History
 from mastery_engine.domain.ids import id_hash
+from mastery_engine.domain.kinds import Answer
 from mastery_engine.domain.mastery import NO_SCORE, MasteryScore, mastery
 from mastery_engine.domain.moments import DAY, Day, Micros, day_of
 from mastery_engine.domain.results import Pending, ThresholdReached, Updated
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay, Seen, cooled, holds, with_ids
+from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
+from mastery_engine.domain.skills import NOT_TRACED, Tracing, traced
 from mastery_engine.domain.student import NOBODY, Sent, Student
 
 Turn: TypeAlias = tuple[Student, Sequence[Logged], IdsByDay | None]
@@ -48,16 +51,18 @@ def apply(
     at: Micros,
     rules: Rules,
     *,
+    skills: SkillModel = DEFAULT_SKILLS,
     cold: IdsByDay | None = None,
     settled: Mapping[int, int] | None = None,
 ) -> Transition:
     """The document after the events, which belong to this student and may be repeats, in the order of their arrival.
 
     ``at`` is the moment of the fold, for the results alone: what counts follows from the events and their receipts, so
-    that a replay comes to the same document. ``cold`` are the cold ids, where ``needs_cold`` asks for them. ``settled``
-    gives for each partition the offset below which all results have gone out, so that the document may forget them.
+    that a replay comes to the same document. ``skills`` is what knowledge tracing goes by. ``cold`` are the cold ids,
+    where ``needs_cold`` asks for them. ``settled`` gives for each partition the offset below which all results have
+    gone out, so that the document may forget them.
     """
-    return apply_all([(student, events, cold)], at, rules, settled=settled)[0]
+    return apply_all([(student, events, cold)], at, rules, skills=skills, settled=settled)[0]
 
 
 def apply_all(
@@ -65,6 +70,7 @@ def apply_all(
     at: Micros,
     rules: Rules,
     *,
+    skills: SkillModel = DEFAULT_SKILLS,
     settled: Mapping[int, int] | None = None,
 ) -> list[Transition]:
     """``apply`` for a batch of students, each with their events and cold ids.
@@ -78,6 +84,8 @@ def apply_all(
     live = [turn for turn in turns if turn.fresh]
     for turn in live:
         _learn(turn, rules)
+    for turn in live:
+        _trace(turn, skills)
     for turn in live:
         turn.score = mastery(turn.evidence, at, rules)
     for turn in live:
@@ -98,6 +106,7 @@ def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transiti
         history=student.history.since(floor),
         seen=seen,
         floor=max(floor, student.floor),
+        tracing=student.tracing.since(floor),
     )
     if not kept and not seen.recent and not left.is_known(at, rules):
         return None
@@ -118,6 +127,7 @@ class _Stages(msgspec.Struct, gc=False):
     floor: Day = 0
     latest: Micros = NEVER
     received: Micros = NEVER
+    tracing: Tracing = NOT_TRACED
     score: MasteryScore = NO_SCORE
     outbox: tuple[Pending, ...] = ()
 
@@ -176,6 +186,16 @@ def _learn(turn: _Stages, rules: Rules) -> None:
     turn.latest, turn.received = latest, received
 
 
+def _trace(turn: _Stages, model: SkillModel) -> None:
+    """What the answers among the new events say of the skills, in the order of their arrival."""
+    tracing = turn.student.tracing
+    for one in turn.fresh:
+        data = one.event.data
+        if type(data) is Answer:
+            tracing = traced(tracing, data, one.event.at, model)
+    turn.tracing = tracing if turn.floor == turn.student.floor else tracing.since(turn.floor)
+
+
 def _set_point(turn: _Stages, at: Micros, rules: Rules) -> None:
     """The point of the newest day, where an event has set one that is not in the history yet."""
     due = turn.due
@@ -221,6 +241,7 @@ def _transition(turn: _Stages, at: Micros, rules: Rules) -> Transition:
         turn.received,
         at,
         turn.floor,
+        turn.tracing,
     )
     return Transition(student, tuple([one.event for one in turn.fresh]), moved)
 

@@ -12,22 +12,41 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from mastery_engine import __version__, answers
+from mastery_engine import __version__, answers, answers_predictions, answers_skills
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.logs import configure_logging
 from mastery_engine.http.middleware import Edge
 from mastery_engine.http.problems import problem
-from mastery_engine.http.routers import analytics, dapr, events, mastery, operations, process
+from mastery_engine.http.routers import (
+    analytics,
+    dapr,
+    events,
+    mastery,
+    operations,
+    predictions,
+    process,
+    skills,
+)
 from mastery_engine.http.traced import Traced
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.service.batches import Batches
+from mastery_engine.service.predictions import Predictions
+from mastery_engine.service.skills import Skills
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
 from mastery_engine.stream.worker import Worker
-from mastery_engine.wiring import WorkerLock, new_id, open_mastery, system_clock, tokens, tracing_for
+from mastery_engine.wiring import (
+    WorkerLock,
+    forecast_model,
+    new_id,
+    open_mastery,
+    system_clock,
+    tokens,
+    tracing_for,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +60,9 @@ ANSWERS = (
     answers.IngestAnswer,
     answers.EventStatus,
     answers.MasteryHistory,
+    answers_skills.StudentSkills,
+    answers_predictions.Prediction,
+    answers_predictions.Trajectory,
     operations.Health,
     operations.Readiness,
     operations.Service,
@@ -66,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
-    for part in (mastery, events, analytics, operations, process, dapr, docs):
+    for part in (mastery, events, analytics, skills, predictions, operations, process, dapr, docs):
         app.include_router(part.router)
     for kind in (MasteryError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)
@@ -112,6 +134,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.mastery = engine
         app.state.tokens = tokens(settings)
         app.state.batches = Batches(engine)
+        app.state.skills = Skills(engine)
+        app.state.predictions = Predictions(engine, forecast_model(settings))
         for work in (engine.trail.keep_flushing(), app.state.batches.keep_working()):
             await stack.enter_async_context(_beside(work))
         if settings.worker_enabled:

@@ -35,6 +35,12 @@ class Query(Body):
     include_components: bool = True
 
 
+class OfStudent(Body):
+    """Which student."""
+
+    student_id: StudentId
+
+
 class GivenComponents(Body):
     """The components that are given; the others come from the evidence."""
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from mastery_engine.access import Caller
+from mastery_engine.domain.traceparent import TRACEPARENT, traceparent_in
 from mastery_engine.errors import InvalidInput, Unauthenticated
 from mastery_engine.http.envelope import JSON, success
 from mastery_engine.http.problems import UnsupportedMediaType
@@ -35,7 +36,8 @@ class Bearer(HTTPBearer):
         tokens: Tokens = request.app.state.tokens
         known = tokens.verify(token.strip())
         address = request.client.host if request.client else ""
-        return msgspec.structs.replace(known, address=address, request_id=request.state.request_id)
+        trace = traceparent_in(request.headers.get(TRACEPARENT))
+        return msgspec.structs.replace(known, address=address, request_id=request.state.request_id, traceparent=trace)
 
 
 bearer = Bearer(bearerFormat="JWT", description="HS256, with sub, role, exp and optional tenant and students.")

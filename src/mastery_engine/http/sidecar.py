@@ -9,6 +9,7 @@ from fastapi import Request
 
 from mastery_engine.access import Caller
 from mastery_engine.domain.events import DEFAULT_TENANT, check_tenant
+from mastery_engine.domain.traceparent import TRACEPARENT, traceparent_in
 from mastery_engine.errors import Forbidden, Unauthenticated
 from mastery_engine.http.face import MAX_TOKEN, bearer
 from mastery_engine.settings import Settings
@@ -51,7 +52,8 @@ def caller_of(request: Request, context: SecurityContext) -> Caller:
         known = tokens.verify(context.token)
     else:
         known = Caller("dapr", "service", check_tenant(context.tenant))
-    return msgspec.structs.replace(known, address=address, request_id=request.state.request_id)
+    trace = traceparent_in(request.headers.get(TRACEPARENT))
+    return msgspec.structs.replace(known, address=address, request_id=request.state.request_id, traceparent=trace)
 
 
 def _is_loopback(request: Request) -> bool:

@@ -3,7 +3,8 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mastery_engine.tracing import TRACEPARENT, Tracing, answered, carried
+from mastery_engine.domain.traceparent import TRACEPARENT
+from mastery_engine.tracing import Tracing, answered, carried
 
 
 class Traced:

@@ -7,25 +7,19 @@ import sqlite3
 import subprocess  # nosec B404
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from random import Random
-from time import perf_counter, process_time
+from time import perf_counter
 
-import msgspec
-
-from mastery_engine.domain.events import LearningEvent, Logged, encode
-from mastery_engine.domain.moments import DAY, Micros
-from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.seen import IdsByDay
-from mastery_engine.domain.student import NOBODY, Student
-from mastery_engine.domain.transition import apply, apply_all, needs_cold
+from mastery_engine.domain.events import LearningEvent, encode
+from mastery_engine.domain.moments import Micros
+from mastery_engine.lab.bench_fold import fold
 from mastery_engine.lab.bench_http import batch, http, lag
-from mastery_engine.lab.measures import Line, Report, at_least, at_most, ratios, shown
+from mastery_engine.lab.bench_scale import scale
+from mastery_engine.lab.bench_stream import stream
+from mastery_engine.lab.measures import Line, Report, at_least, ratios, shown
 from mastery_engine.lab.simulate import past, pupils
 
-BATCH, STUDENTS = 500, 400
 CHUNK = 1_000
 SEED = 1
 
@@ -37,57 +31,6 @@ def report(parts: Sequence[str], *, runs: int, until: Micros, events: int) -> Re
         lines += PARTS[part](runs, until, events)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}"
     return Report(machine, platform.python_version(), sqlite3.sqlite_version, lines)
-
-
-def fold(runs: int, until: Micros, events: int) -> list[Line]:
-    """``transition.apply_all``: batches of 500 decoded events over 400 students who have a month behind them.
-
-    The first batch is not counted: it is the first of a day, and moves the ids of a week ago out of every document.
-    """
-    del events
-    rules, students = Rules(), _grown(until)
-    costs: list[float] = []
-    offset = 1_000_000
-    for run in range(4 * runs + 1):
-        batch = _live_batch(students, until + run * 60_000_000, run, offset)
-        started = process_time()
-        turns = [(students[name], logged, None) for name, logged in batch.items()]
-        for name, done in zip(batch, apply_all(turns, until, rules, settled={0: offset}), strict=True):
-            students[name] = done.student
-        costs.append((process_time() - started) / BATCH * 1e6)
-        offset += BATCH
-    return [at_most("fold", "transition.apply_all, 500 events over 400 students", "µs/event", costs[1:], 15.0)]
-
-
-def _grown(until: Micros) -> dict[str, Student]:
-    """Documents of 400 students with 30 days of history, as folded day by day."""
-    rules, students = Rules(), {f"student_{number}": NOBODY for number in range(STUDENTS)}
-    grown = [
-        msgspec.structs.replace(event, at=event.at - DAY, received=event.at - DAY)
-        for event in past(pupils(40, SEED), days=29, seed=SEED, until=until)
-    ]
-    for number, name in enumerate(students):
-        mine = [event for event in grown if event.student_id == grown[number % len(grown)].student_id]
-        student = NOBODY
-        for place, event in enumerate(mine):
-            own = [Logged(msgspec.structs.replace(event, student_id=name), 0, place)]
-            cold: IdsByDay | None = {} if needs_cold(student, own) else None
-            student = apply(student, own, event.at, rules, cold=cold, settled={0: place}).student
-        students[name] = student
-    return students
-
-
-def _live_batch(students: dict[str, Student], at: Micros, run: int, offset: int) -> dict[str, list[Logged]]:
-    chance = Random(run)  # nosec B311
-    names = list(students)
-    batch: dict[str, list[Logged]] = defaultdict(list)
-    kinds = past(pupils(40, SEED + 1), days=10, seed=SEED, until=at)
-    for place in range(BATCH):
-        name = names[place] if place < STUDENTS else chance.choice(names)
-        model = chance.choice(kinds)
-        event = LearningEvent(f"bench-{run}-{place}", name, at, at, model.data)
-        batch[name].append(Logged(event, 0, offset + place))
-    return batch
 
 
 def embedded(runs: int, until: Micros, events: int) -> list[Line]:
@@ -151,4 +94,6 @@ PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "http": http,
     "batch": batch,
     "lag": lag,
+    "scale": scale,
+    "stream": stream,
 }

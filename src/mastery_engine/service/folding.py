@@ -8,9 +8,10 @@ from time import perf_counter
 import msgspec
 
 from mastery_engine.clock import Clock
-from mastery_engine.domain.events import Logged
+from mastery_engine.domain.events import LearningEvent, Logged
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
+from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.student import NOBODY, Student, StudentKey, key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
@@ -33,11 +34,18 @@ class Folding:
     """Folds batches of events into the store's documents."""
 
     def __init__(
-        self, store: Store, rules: Rules, clock: Clock, metrics: Metrics, documents: DocumentCache | None = None
+        self,
+        store: Store,
+        rules: Rules,
+        clock: Clock,
+        metrics: Metrics,
+        documents: DocumentCache | None = None,
+        skills: SkillModel = DEFAULT_SKILLS,
     ) -> None:
         self._store = store
         self._documents = documents
         self._rules = rules
+        self._skills = skills
         self._clock = clock
         self._metrics = metrics
 
@@ -74,10 +82,12 @@ class Folding:
         ]
         self._metrics.fold_seconds.observe(perf_counter() - started)
         lost = await self._commit(changes) if changes else set()
+        new: list[LearningEvent] = []
         for key, after in zip(held, done, strict=True):
             if key not in lost:
                 folded.students[key] = after.student
-                self._metrics.count_folded(after.new)
+                new += after.new
+        self._metrics.count_folded(new)
         folded.failed.extend(one for one in failed if key_of(one[0].event) not in lost)
         return {key: waiting[key] for key in lost}
 
@@ -102,7 +112,7 @@ class Folding:
         """The batch's fold. Should an event break it, that event alone is left out, to be dead-lettered."""
         at = self._clock()
         try:
-            return apply_all(batch, at, self._rules, settled=settled), []
+            return apply_all(batch, at, self._rules, skills=self._skills, settled=settled), []
         except Exception:
             logger.exception("an event broke the fold: each is tried on its own")
         failed: list[tuple[Logged, Exception]] = []
@@ -111,13 +121,15 @@ class Folding:
             sound: list[Logged] = []
             for one in events:
                 try:
-                    apply(student, [*sound, one], at, self._rules, cold=cold, settled=settled)
+                    apply(student, [*sound, one], at, self._rules, skills=self._skills, cold=cold, settled=settled)
                     sound.append(one)
                 except Exception as error:
                     logger.exception("an event broke the fold", extra={"event_id": one.event.event_id})
                     failed.append((one, error))
             after = (
-                apply(student, sound, at, self._rules, cold=cold, settled=settled) if sound else Transition(student, ())
+                apply(student, sound, at, self._rules, skills=self._skills, cold=cold, settled=settled)
+                if sound
+                else Transition(student, ())
             )
             done.append(after)
         return done, failed

@@ -33,14 +33,16 @@ from mastery_engine.domain.moments import Day, day_of, day_of_date, iso_date, rf
 from mastery_engine.domain.periods import Aggregation, periods
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import holds
+from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.errors import Conflict, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.logs.base import EventLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service.folding import Folding
 from mastery_engine.service.trail import Trail
-from mastery_engine.stores.base import DocumentCache, Store
-from mastery_engine.tracing import Tracing
+from mastery_engine.stores.base import DocumentCache, Kept, Store
+from mastery_engine.stores.kept import KeptInMemory
+from mastery_engine.tracing import Tracing, carried
 
 NOTHING_GIVEN = ComponentValues()
 QUERY_S = 2.0
@@ -77,24 +79,32 @@ class Mastery:
         metrics: Metrics,
         new_id: Callable[[], str],
         documents: DocumentCache | None = None,
+        kept: Kept | None = None,
+        skill_model: SkillModel = DEFAULT_SKILLS,
         tracing: Tracing | None = None,
     ) -> None:
-        """``documents``, where they are given, answer queries; folds load from the store."""
+        """``documents``, where they are given, answer queries; folds load from the store.
+
+        ``kept`` holds what costs more than a read, for all replicas; of this process alone where it is not given.
+        """
         self.store = store
         self.log = log
         self.rules = rules
         self.clock = clock
         self.metrics = metrics
         self.new_id = new_id
+        self.kept: Kept = kept or KeptInMemory(clock)
         self._documents = documents
+        self.skill_model = skill_model
         self.tracing = tracing or Tracing()
-        self.folding = Folding(store, rules, clock, metrics, documents)
+        self.folding = Folding(store, rules, clock, metrics, documents, skill_model)
         self.trail = Trail(store, clock)
 
     async def close(self) -> None:
         """Write what waits, and let go of store and log."""
         await self.trail.flush()
         await self.log.close()
+        await self.kept.close()
         if self._documents is not None:
             await self._documents.close()
         await self.store.close()
@@ -147,7 +157,7 @@ class Mastery:
             return []
         await self.trail.write(caller, call, {event.student_id: None for event in events})
         with self.tracing.step("append"):
-            positions = await self.log.append(events)
+            positions = await self.log.append(events, carried() or caller.traceparent)
             self.tracing.remember(positions)
         return [
             Logged(event, position.partition, position.offset)

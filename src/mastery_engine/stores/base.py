@@ -5,7 +5,7 @@ Everything here is batches: one student is a batch of one.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -134,7 +134,7 @@ class Store(Protocol):
         ...
 
     def students(self) -> AsyncIterator[StudentKey]:
-        """Every student that has a document, in no order."""
+        """Every student that has a document, in no order; one may come twice."""
         ...
 
     async def clear(self) -> None:
@@ -179,6 +179,34 @@ class DocumentCache(Protocol):
 
     def forget(self, keys: Iterable[StudentKey]) -> None:
         """These documents have changed."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class KeptKey(NamedTuple):
+    """What was worked out (``kind``: forecast, cohort, …), and about whom: a student's id, or a cohort's."""
+
+    tenant: str
+    subject: str
+    kind: str
+
+
+class Kept(Protocol):
+    """What costs more than a read, for five minutes: the L2 cache, shared by all replicas where the store is.
+
+    A value is found only under the version that it was worked out from. A cache that is away has nothing, and loses
+    what it is given: neither raises.
+    """
+
+    async def kept(self, key: KeptKey, version: int) -> bytes | None:
+        """What was kept of this version, if it still is."""
+        ...
+
+    async def keep(self, key: KeptKey, version: int, value: bytes) -> None: ...
+
+    async def drop(self, tenant: str, subject: str) -> None:
+        """Forget all kinds about a student or cohort, as an erasure does. Raises Unavailable."""
         ...
 
     async def close(self) -> None: ...

@@ -8,20 +8,20 @@ the mark came back with the documents, older, or the server is another than the 
 ``move_marks`` says so.
 """
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisClusterException, RedisError
 
 from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.errors import FellBack, Unavailable
+from mastery_engine.errors import FellBack
 from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held, Marks, Refusal
-from mastery_engine.stores.redis_client import Client
+from mastery_engine.stores.redis_client import AWAY, Client, away, disconnect
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,6 +31,7 @@ MARK_COPIES = 32
 PAGE = 500
 TENANTS = "mastery:tenants"
 STUDENT_KEYS = "mastery:{"
+BATCHES = "mastery:batches"
 OPEN_BATCHES = "mastery:open-batches"
 
 COMMIT = """
@@ -72,9 +73,20 @@ return -2
 MOVE_MARKS = LIFE + _MOVE
 ANOTHER_LIFE, MOVED = -1, -2
 
-AWAY = (RedisError, RedisClusterException, OSError)  # a Cluster's errors are of a tree of their own
+# By the records' own time, so that a purge cuts by it; an id must not be lower than the newest.
+AUDIT = """
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local newest = last and tonumber(string.match(last[1], '^%d+')) or 0
+for i = 1, #ARGV, 2 do
+  newest = math.max(newest, tonumber(ARGV[i]))
+  local added = redis.pcall('XADD', KEYS[1], string.format('%.0f-*', newest), 'record', ARGV[i + 1])
+  if type(added) == 'table' and added.err then redis.call('XADD', KEYS[1], '*', 'record', ARGV[i + 1]) end
+end
+"""
 
 _encode = msgspec.msgpack.Encoder().encode
+_decode_refusal = msgspec.msgpack.Decoder(Refusal).decode
+_decode_name = msgspec.msgpack.Decoder(tuple[str, str]).decode
 
 
 def _or_unavailable(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
@@ -85,7 +97,7 @@ def _or_unavailable(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Co
         try:
             return await call(*args, **kwargs)
         except AWAY as error:
-            raise Unavailable(f"Redis is away ({type(error).__name__}: {error}): nothing was lost.") from error
+            raise away(error) from error
 
     return guarded
 
@@ -184,22 +196,26 @@ class RedisStore:
 
     @_or_unavailable
     async def note_refusals(self, refusals: Sequence[Refusal]) -> None:
+        if not refusals:
+            return
+        pipeline = self._client.pipeline()
         for refusal in refusals:
             name = _refused(refusal.key)
-            await self._client.hset(name, refusal.event_id, _encode(refusal))
-            await self._client.pexpire(name, self._life_ms)
+            pipeline.hset(name, refusal.event_id, _encode(refusal))
+            pipeline.pexpire(name, self._life_ms)
+        await pipeline.execute()
 
     @_or_unavailable
     async def refusal(self, key: StudentKey, event_id: str) -> Refusal | None:
         found = await self._client.hget(_refused(key), event_id)
-        return None if found is None else msgspec.msgpack.decode(found, type=Refusal)
+        return None if found is None else _decode_refusal(found)
 
     async def students(self) -> AsyncIterator[StudentKey]:
         try:
             async for name in self._client.scan_iter(match="mastery:{*}:d", count=PAGE):
                 yield student_of(name)
         except AWAY as error:
-            raise Unavailable(f"Redis is away ({error}).") from error
+            raise away(error) from error
 
     @_or_unavailable
     async def clear(self) -> None:
@@ -210,15 +226,16 @@ class RedisStore:
 
     @_or_unavailable
     async def audit(self, records: Sequence[AuditRecord]) -> None:
-        pipeline = self._client.pipeline()
+        if not records:
+            return
+        of_tenant: dict[str, list[Any]] = defaultdict(list)
         for record in records:
-            pipeline.xadd(_audit(record.tenant), {"record": _encode(record)}, id=f"{record.at // 1_000}-*")
-        for tenant in {record.tenant for record in records}:
+            of_tenant[record.tenant] += [record.at // 1_000, _encode(record)]
+        pipeline = self._client.pipeline()
+        for tenant, values in of_tenant.items():
+            pipeline.execute_command("EVAL", AUDIT, 1, _audit(tenant), *values)
             pipeline.sadd(TENANTS, tenant)
-        outcomes = await pipeline.execute(raise_on_error=False)
-        for record, outcome in zip(records, outcomes, strict=False):
-            if isinstance(outcome, Exception):  # an id must not be lower than the newest: then the server's own time
-                await self._client.xadd(_audit(record.tenant), {"record": _encode(record)})
+        await pipeline.execute()
 
     @_or_unavailable
     async def audited(self, tenant: str, *, limit: int) -> list[AuditRecord]:
@@ -229,6 +246,7 @@ class RedisStore:
     async def put_batch(self, job: BatchJob) -> None:
         member, name = _encode([job.tenant, job.batch_id]), _batch(job.tenant, job.batch_id)
         await self._client.set(name, _encode(job), px=self._life_ms)
+        await self._client.zadd(BATCHES, {member: job.created})
         if job.answer is None:
             await self._client.zadd(OPEN_BATCHES, {member: job.created})
         else:
@@ -242,18 +260,25 @@ class RedisStore:
     @_or_unavailable
     async def open_batches(self) -> list[BatchJob]:
         members = await self._client.zrange(OPEN_BATCHES, 0, -1)
-        names = [msgspec.msgpack.decode(member, type=tuple[str, str]) for member in members]
-        found = [await self._client.get(_batch(*name)) for name in names]
+        names = [_decode_name(member) for member in members]
+        found = await self._values([_batch(*name) for name in names])
         jobs = [msgspec.msgpack.decode(value, type=BatchJob) for value in found if value is not None]
         return [job for job in jobs if job.answer is None]
 
     @_or_unavailable
     async def purge(self, before: Micros) -> int:
-        """Documents, batches and refusals expire by themselves; the audit trail is cut here."""
-        tenants = await self._client.smembers(TENANTS)
         removed = 0
-        for tenant in tenants:
+        for tenant in await self._client.smembers(TENANTS):
             removed += await self._client.xtrim(_audit(tenant.decode()), minid=before // 1_000, approximate=False)
+        for member in await self._client.zrangebyscore(BATCHES, "-inf", f"({before}"):
+            removed += await self._client.delete(_batch(*_decode_name(member)))
+            await self._client.zrem(OPEN_BATCHES, member)
+            await self._client.zrem(BATCHES, member)
+        async for name in self._client.scan_iter(match="mastery:{*}:r", count=PAGE):
+            kept = await self._client.hgetall(name)
+            old = [event_id for event_id, refusal in kept.items() if _decode_refusal(refusal).at < before]
+            if old:
+                removed += await self._client.hdel(name, *old)
         return removed
 
     @_or_unavailable
@@ -261,7 +286,7 @@ class RedisStore:
         await self._client.ping()
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await disconnect(self._client)
 
 
 def _written(change: Change) -> tuple[bytes, bytes, bytes]:

@@ -6,12 +6,15 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
 
-from mastery_engine.errors import StartRefused
+from mastery_engine.errors import StartRefused, Unavailable
 
 Client: TypeAlias = "Redis | RedisCluster"
+
+AWAY = (RedisError, RedisClusterException, OSError)  # a Cluster's errors are of a tree of their own
 
 CONNECT_S = 1.0
 ANSWER_S = 5.0
@@ -39,6 +42,27 @@ def connect(host: str) -> Client:
         return Redis.from_pool(pool)
     except (ValueError, KeyError) as error:
         raise StartRefused(f"REDIS_HOST cannot be read ({error}): give host:port or a URL.") from error
+
+
+def away(error: Exception) -> Unavailable:
+    """Redis's own error as the engine's, with what to do where that is known."""
+    if isinstance(error, AuthenticationError):
+        return Unavailable(
+            "Redis refuses the credentials: put the user and password into REDIS_HOST, as in "
+            "redis://USER:PASSWORD@host:port."
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return Unavailable("Redis shows a certificate that is not trusted: put ?ssl_ca_certs=FILE into REDIS_HOST.")
+    return Unavailable(f"Redis is away ({type(error).__name__}: {error}): nothing was lost.")
+
+
+async def disconnect(client: Client) -> None:
+    """Close the client, and what asks the Sentinels where it uses any."""
+    pool = getattr(client, "connection_pool", None)
+    if isinstance(pool, SentinelConnectionPool):
+        for one in pool.sentinel_manager.sentinels:
+            await one.aclose()
+    await client.aclose()
 
 
 def _patience() -> dict[str, Any]:

@@ -10,14 +10,17 @@ from starlette.responses import Response
 
 from mastery_engine.access import Caller
 from mastery_engine.answers import Calculated, Receipt, StudentMastery
+from mastery_engine.answers_predictions import Prediction
 from mastery_engine.domain.events import malformed, peek
 from mastery_engine.errors import InvalidInput
 from mastery_engine.http.bodies import Calculate, Query
+from mastery_engine.http.bodies_predictions import NextWeek
 from mastery_engine.http.envelope import success
 from mastery_engine.http.face import Face, idempotency_key, json_body, note_student, parse
 from mastery_engine.http.openapi import any_of, takes
 from mastery_engine.http.sidecar import SecurityContext, caller_of
 from mastery_engine.service import Mastery
+from mastery_engine.service.predictions import Predictions
 
 router = APIRouter(route_class=Face, tags=["dapr"])
 
@@ -72,14 +75,21 @@ async def _ingest(request: Request, caller: Caller, payload: bytes) -> Answered:
     return receipt, 202
 
 
+async def _predict(request: Request, caller: Caller, payload: bytes) -> Answered:
+    predictions: Predictions = request.app.state.predictions
+    body = _read(request, NextWeek, payload)
+    return await predictions.next_days(caller, body.student_id, body.timeframe_days), 200
+
+
 INTENTS: Mapping[str, Intent] = {
     "mastery_calculation": _calculate,
+    "get_prediction": _predict,
     "query": _query,
     "ingest": _ingest,
 }
 
 
-@router.post("/process", openapi_extra=any_of(Calculated, StudentMastery, Receipt) | takes(ProcessBody))
+@router.post("/process", openapi_extra=any_of(Calculated, StudentMastery, Prediction, Receipt) | takes(ProcessBody))
 async def process(request: Request) -> Response:
     """The call that the intent stands for; who calls is the sidecar, or the bearer that it speaks for."""
     body = await json_body(request)

@@ -1,0 +1,136 @@
+"""Knowledge tracing: how likely a student's next answer is right, by skill, online and in constant time.
+
+A student has a general level and one for each skill practised, in log-odds of a right answer to an item of no known
+difficulty. An answer moves both towards what it says, by a gain that depends on how many answers there were and how
+long ago, never on what they said (Elo's rule with the gains of a Kalman filter: Glickman 1999, Pelánek 2016). So one
+more right answer, or a right one in the place of a wrong one, lowers no estimate.
+"""
+
+from math import sqrt
+
+import msgspec
+
+from mastery_engine.domain.kinds import Answer
+from mastery_engine.domain.moments import DAY, Day, Micros
+from mastery_engine.domain.skill_model import SkillModel
+
+MAX_SKILLS = 1_000
+
+
+class General(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The general level: ``mean`` and ``variance`` of the log-odds, and when the last answer came."""
+
+    mean: float
+    variance: float
+    at: Micros
+
+
+class Skill(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The level on one skill; ``general`` is the general mean that it knows of."""
+
+    mean: float
+    variance: float
+    at: Micros
+    general: float
+    answers: int
+
+
+class Tracing(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is traced of one student; ``general`` is None before the first answer."""
+
+    general: General | None = None
+    skills: dict[str, Skill] = {}
+
+    def since(self, floor: Day) -> "Tracing":
+        """Without what was last practised before a day."""
+        if self.general is None:
+            return self
+        if self.general.at // DAY < floor:
+            return NOT_TRACED
+        return Tracing(self.general, {name: one for name, one in self.skills.items() if one.at // DAY >= floor})
+
+
+NOT_TRACED = Tracing()
+
+
+class SkillEstimate(msgspec.Struct, frozen=True, gc=False):
+    """``probability`` of a right next answer; ``uncertainty`` is the standard deviation of its log-odds.
+
+    ``forgotten`` is by how much the probability has sunk since the skill was last practised, at ``last_practised``.
+    """
+
+    probability: float
+    uncertainty: float
+    forgotten: float
+    last_practised: Micros | None
+
+
+def traced(tracing: Tracing, answer: Answer, at: Micros, model: SkillModel) -> Tracing:
+    """The tracing after an answer, in the order of arrival; an answer timed before the last one counts as at that."""
+    known = tracing.general
+    at = at if known is None else max(at, known.at)
+    right = float(answer.correct)
+    difficulty = model.difficulty(answer.item_id, answer.difficulty)
+    before = _general(known, at, model)
+    expected = sum(model.offset(name) for name in answer.skills) / len(answer.skills)
+    gain, variance = _gain(before.variance, model.general_noise, model)
+    mean = before.mean + gain * (right - model.chance(before.mean + expected - difficulty))
+    skills = {**tracing.skills}
+    for name in dict.fromkeys(answer.skills):
+        skill = skills.pop(name, None)
+        level, spread = _level(skill, name, before, at, model)
+        gain, spread = _gain(spread, model.skill_noise, model)
+        level += gain * (right - model.chance(level - difficulty))
+        skills[name] = Skill(level, spread, at, mean, 1 if skill is None else skill.answers + 1)
+    while len(skills) > MAX_SKILLS:
+        del skills[next(iter(skills))]
+    return Tracing(General(mean, variance, at), skills)
+
+
+def estimate(tracing: Tracing, skill: str, at: Micros, model: SkillModel) -> SkillEstimate:
+    """The estimate for a skill at a moment, whether it was practised or not."""
+    at = at if tracing.general is None else max(at, tracing.general.at)
+    general = _general(tracing.general, at, model)
+    known = tracing.skills.get(skill)
+    level, variance = _level(known, skill, general, at, model)
+    probability, uncertainty = model.chance(level), sqrt(variance + general.variance)
+    if known is None:
+        return SkillEstimate(probability, uncertainty, 0.0, None)
+    fresh, _ = _level(known, skill, general, known.at, model)
+    return SkillEstimate(probability, uncertainty, model.chance(fresh) - probability, known.at)
+
+
+def level_of(tracing: Tracing, skill: str, at: Micros, model: SkillModel) -> float:
+    """The level on a skill at a moment, in log-odds of a right answer to an item of no known difficulty."""
+    at = at if tracing.general is None else max(at, tracing.general.at)
+    level, _ = _level(tracing.skills.get(skill), skill, _general(tracing.general, at, model), at, model)
+    return level
+
+
+def _level(skill: Skill | None, name: str, general: General, at: Micros, model: SkillModel) -> tuple[float, float]:
+    """Mean and variance of the level on a skill at a moment, before anything new is learned of it.
+
+    What is above the skill's usual level fades, half of it in each half-life (Settles and Meeder 2016).
+    """
+    usual = model.offset(name)
+    if skill is None:
+        return usual + model.carry_over * general.mean, model.skill_variance
+    away = (at - skill.at) / DAY
+    level = skill.mean + model.share * (general.mean - skill.general)
+    if level > usual:
+        level = usual + (level - usual) * 2.0 ** (-away / model.half_life_days)
+    return level, min(model.skill_variance, skill.variance + model.drift * away)
+
+
+def _general(known: General | None, at: Micros, model: SkillModel) -> General:
+    """The general level at a moment: a day away makes it less sure."""
+    if known is None:
+        return General(0.0, model.general_variance, at)
+    away = (at - known.at) / DAY
+    return General(known.mean, min(model.general_variance, known.variance + model.drift * away), at)
+
+
+def _gain(variance: float, noise: float, model: SkillModel) -> tuple[float, float]:
+    """How far an answer moves a level of this variance, and the variance after it."""
+    gain = variance / (1.0 + model.information * variance)
+    return gain, gain + noise

@@ -1,0 +1,72 @@
+"""What the fold costs."""
+
+from collections import defaultdict
+from random import Random
+from time import process_time
+
+import msgspec
+
+from mastery_engine.domain.events import LearningEvent, Logged
+from mastery_engine.domain.moments import DAY, Micros
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.seen import IdsByDay
+from mastery_engine.domain.student import NOBODY, Student
+from mastery_engine.domain.transition import apply, apply_all, needs_cold
+from mastery_engine.lab.measures import Line, at_most
+from mastery_engine.lab.simulate import past, pupils
+
+BATCH, STUDENTS = 500, 400
+SEED = 1
+
+
+def fold(runs: int, until: Micros, events: int) -> list[Line]:
+    """``transition.apply_all``: batches of 500 decoded events over 400 students who have a month behind them.
+
+    The first batch is not counted: it is the first of a day, and moves the ids of a week ago out of every document.
+    """
+    del events
+    rules, students = Rules(), {name: student for name, (student, _) in grown(until).items()}
+    costs: list[float] = []
+    offset = 1_000_000
+    for run in range(4 * runs + 1):
+        batch = _live_batch(students, until + run * 60_000_000, run, offset)
+        started = process_time()
+        turns = [(students[name], logged, None) for name, logged in batch.items()]
+        for name, done in zip(batch, apply_all(turns, until, rules, settled={0: offset}), strict=True):
+            students[name] = done.student
+        costs.append((process_time() - started) / BATCH * 1e6)
+        offset += BATCH
+    return [at_most("fold", "transition.apply_all, 500 events over 400 students", "µs/event", costs[1:], 15.0)]
+
+
+def grown(until: Micros) -> dict[str, tuple[Student, IdsByDay]]:
+    """Documents of 400 students with 30 days of history, as folded day by day, each with its cold ids."""
+    rules, students = Rules(), {}
+    events = [
+        msgspec.structs.replace(event, at=event.at - DAY, received=event.at - DAY)
+        for event in past(pupils(40, SEED), days=29, seed=SEED, until=until)
+    ]
+    for number in range(STUDENTS):
+        name = f"student_{number}"
+        mine = [event for event in events if event.student_id == events[number % len(events)].student_id]
+        student, cold = NOBODY, IdsByDay()
+        for place, event in enumerate(mine):
+            own = [Logged(msgspec.structs.replace(event, student_id=name), 0, place)]
+            given = cold if needs_cold(student, own) else None
+            done = apply(student, own, event.at, rules, cold=given, settled={0: place})
+            student, cold = done.student, cold if done.cold is None else done.cold
+        students[name] = (student, cold)
+    return students
+
+
+def _live_batch(students: dict[str, Student], at: Micros, run: int, offset: int) -> dict[str, list[Logged]]:
+    chance = Random(run)  # nosec B311
+    names = list(students)
+    batch: dict[str, list[Logged]] = defaultdict(list)
+    kinds = past(pupils(40, SEED + 1), days=10, seed=SEED, until=at)
+    for place in range(BATCH):
+        name = names[place] if place < STUDENTS else chance.choice(names)
+        model = chance.choice(kinds)
+        event = LearningEvent(f"bench-{run}-{place}", name, at, at, model.data)
+        batch[name].append(Logged(event, 0, offset + place))
+    return batch
