@@ -1,6 +1,7 @@
 """Programs built from Go modules, each once, with the versions that its module names."""
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,10 +11,17 @@ from scripts.servers.cache import Unavailable, cached, command, run
 BUILD_S = 3_600
 
 
-def module(path: str, version: str) -> Path:
-    """The folder of a module's sources; raises Unavailable."""
+def module(path: str, version: str, checksum: str | None = None) -> Path:
+    """The folder of a module's sources; raises Unavailable.
+
+    ``checksum`` is for a module that the public sum database does not know: it stands for its word, for that one alone.
+    """
     go = command("go", packages=["golang-go"])
-    found = json.loads(run([str(go), "mod", "download", "-json", f"{path}@{version}"], folder=Path("/")))
+    environment = None if checksum is None else os.environ | {"GONOSUMDB": path}
+    argv = [str(go), "mod", "download", "-json", f"{path}@{version}"]
+    found = json.loads(run(argv, folder=Path("/"), environment=environment))
+    if checksum is not None and found["Sum"] != checksum:
+        raise Unavailable(f"{path}@{version} is not what it was: {found['Sum']}")
     return Path(found["Dir"])
 
 

@@ -14,11 +14,11 @@ from scripts.servers.process import Group, Server
 
 VERSION = "1.35.0"
 ETCD = "3.6.4"
-KEDA = ("github.com/kedacore/keda/v2", "v2.18.1", "config/crd/bases")
+KEDA = ("github.com/kedacore/keda/v2", "v2.18.1", None)
 PROMETHEUS_OPERATOR = (
     "github.com/prometheus-operator/prometheus-operator",
     "v0.86.1",
-    "example/prometheus-operator-crd",
+    "h1:pHUuiRErcFb3nFDox7RxoxpEN0FyT24GtYOkr2GBu04=",
 )
 
 
@@ -37,7 +37,8 @@ def etcd() -> Path:
 
 def definitions() -> list[Path]:
     """The folders of the custom resource definitions of KEDA and the Prometheus operator; raises Unavailable."""
-    return [module(path, version) / folder for path, version, folder in (KEDA, PROMETHEUS_OPERATOR)]
+    operator = module(*PROMETHEUS_OPERATOR) / "example" / "prometheus-operator-crd"
+    return [module(*KEDA) / "config" / "crd" / "bases", operator]
 
 
 class Etcd(Server):
