@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-FROM python:3.11-slim AS build
+FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /opt/mastery-engine
 ENV PATH=/opt/mastery-engine/bin:$PATH
@@ -9,9 +9,10 @@ COPY requirements.txt ./
 RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
-RUN pip install --no-cache-dir --disable-pip-version-check --no-deps .
+RUN pip install --no-cache-dir --disable-pip-version-check --no-deps . \
+    && pip check
 
-FROM python:3.11-slim
+FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="Mastery Engine" \
       org.opencontainers.image.version="1.0.0" \
       org.opencontainers.image.licenses="MIT"

@@ -1,9 +1,10 @@
 VENV := .venv
 BIN := $(VENV)/bin
+CONTRACTS := specs/003-mastery-engine/contracts
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check format bench chaos fuzz services openapi lock clean
+.PHONY: help setup run test coverage check format bench chaos fuzz services contracts lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -61,8 +62,9 @@ fuzz: setup ## random and mutated events; FUZZ_EVENTS=1000000
 services: setup ## real Kafka and Redis on this machine, until Ctrl-C
 	$(BIN)/python -m scripts.servers
 
-openapi: setup ## specs/003-mastery-engine/contracts/openapi.json, as the code says it
-	$(BIN)/mastery-engine openapi > specs/003-mastery-engine/contracts/openapi.json
+contracts: setup ## specs/003-mastery-engine/contracts/, as the code says it
+	$(BIN)/mastery-engine openapi > $(CONTRACTS)/openapi.json
+	$(BIN)/mastery-engine asyncapi --schemas $(CONTRACTS)/events > $(CONTRACTS)/asyncapi.json
 
 lock: setup ## requirements*.txt anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Writes requirements.txt and requirements-dev.txt from pyproject.toml: for every platform (markers), exact, without hosts.
+# What traces need is in them, so that TRACE_ENABLED works in the image and on a fresh machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 uv=${UV:-.venv/bin/uv}
-compile=("$uv" pip compile pyproject.toml --universal --python-version 3.11 --quiet --no-header --no-annotate "$@")
+compile=("$uv" pip compile pyproject.toml --extra tracing --universal --python-version 3.11 --quiet --no-header --no-annotate "$@")
 note="# Made by \`make lock\` from pyproject.toml; don't edit."
 
 pins=$(mktemp -d)

@@ -18,6 +18,7 @@ SERVERS = "mastery_real_servers"  # under which an xdist worker hands its list o
 
 
 Real = TypeVar("Real", bound=Server | Group)
+Had = TypeVar("Had")
 
 
 @dataclass
@@ -30,15 +31,19 @@ class RealServers:
     @contextmanager
     def started(self, name: str, make: Callable[[], Real]) -> Iterator[Real]:
         """The server while it runs; where it cannot be had the test is skipped loudly, in CI failed."""
+        server = self.had(name, make)
+        with server:
+            self.used.add(str(server))
+            yield server
+
+    def had(self, name: str, get: Callable[[], Had]) -> Had:
+        """What was got; where it cannot be had the test is skipped loudly, in CI failed."""
         try:
-            server = make()
+            return get()
         except Unavailable as unavailable:
             self.missing[name] = str(unavailable)
             give_up = pytest.fail.Exception if os.environ.get("CI") == "true" else pytest.skip.Exception
             raise give_up(f"no real {name}: {unavailable}", pytrace=False) from None
-        with server:
-            self.used.add(str(server))
-            yield server
 
 
 NOTED = pytest.StashKey[RealServers]()

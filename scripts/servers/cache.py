@@ -60,8 +60,14 @@ def command(name: str, *, packages: Sequence[str]) -> Path:
     return Path(found)
 
 
-def run(argv: Sequence[str], *, folder: Path | None = None, environment: dict[str, str] | None = None) -> str:
-    """What a step printed; raises Unavailable with its last lines if it fails or takes over 10 minutes."""
+def run(
+    argv: Sequence[str],
+    *,
+    folder: Path | None = None,
+    environment: dict[str, str] | None = None,
+    limit: float = 600,
+) -> str:
+    """What a step printed; raises Unavailable with its last lines if it fails or takes longer than so many seconds."""
     try:
         done = subprocess.run(
             argv,
@@ -71,7 +77,7 @@ def run(argv: Sequence[str], *, folder: Path | None = None, environment: dict[st
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=600,
+            timeout=limit,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -13,7 +13,14 @@ from mastery_engine.errors import StartRefused
 
 SHORTEST_SECRET = 32
 KNOWN_WEAK = frozenset(
-    {"dev-secret", "secret", "changeme", "secure-random-value", "secure-random-value-change-in-production"}
+    {
+        "dev-secret",
+        "secret",
+        "changeme",
+        "secure-random-value",
+        "secure-random-value-change-in-production",
+        "change-this-secret-before-anybody-else-can-reach-the-service",
+    }
 )
 
 
@@ -31,7 +38,12 @@ class Settings(BaseModel):
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     worker_enabled: bool = True
-    state_store: Literal["sqlite", "redis"] | None = None
+    app_api_token: str | None = None
+    dapr_api_token: str | None = None
+    dapr_http_port: Annotated[int, Field(ge=1, le=65_535)] = 3500
+    dapr_state_store: str | None = None
+    dapr_pubsub: str = "pubsub"
+    state_store: Literal["sqlite", "redis", "dapr"] | None = None
     event_log: Literal["sqlite", "kafka"] | None = None
     redis_host: str | None = Field(default=None, repr=False)
     kafka_broker: str | None = None
@@ -52,6 +64,8 @@ class Settings(BaseModel):
     max_concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 100
     gdpr_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    trace_enabled: bool = False
+    otel_exporter_otlp_endpoint: str | None = None
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -65,9 +79,9 @@ class Settings(BaseModel):
         return value.expanduser().absolute()
 
     @property
-    def store(self) -> Literal["sqlite", "redis"]:
-        """Where documents live: as said, else Redis where there is one, else SQLite."""
-        return self.state_store or ("redis" if self.redis_host else "sqlite")
+    def store(self) -> Literal["sqlite", "redis", "dapr"]:
+        """Where documents live: as said, else behind Dapr where a store is named, else Redis, else SQLite."""
+        return self.state_store or ("dapr" if self.dapr_state_store else "redis" if self.redis_host else "sqlite")
 
     @property
     def log(self) -> Literal["sqlite", "kafka"]:
@@ -106,6 +120,8 @@ def check_services(settings: Settings) -> None:
     """What is asked for must be named."""
     if settings.store == "redis" and not settings.redis_host:
         raise StartRefused("STATE_STORE is redis: set REDIS_HOST too, to host:port or a URL.")
+    if settings.store == "dapr" and not settings.dapr_state_store:
+        raise StartRefused("STATE_STORE is dapr: set DAPR_STATE_STORE too, to the name of the state component.")
     if settings.log == "kafka" and not settings.kafka_broker:
         raise StartRefused("EVENT_LOG is kafka: set KAFKA_BROKER too, to host:port.")
     if settings.log == "sqlite" and settings.store == "redis":
@@ -144,6 +160,8 @@ def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
             warnings.append(f"{name} is not a setting of the Mastery Engine; is {near[0]} meant?")
     if settings.in_production and not settings.rate_limit_enabled:
         warnings.append("RATE_LIMIT_ENABLED is false: no caller is held back, and guesses at tokens are not counted.")
-    if settings.jwt_secret is not None and len(settings.jwt_secret.encode()) < SHORTEST_SECRET:
+    if settings.jwt_secret in KNOWN_WEAK:
+        warnings.append("JWT_SECRET is a value that everybody knows: change it before anybody else can call.")
+    elif settings.jwt_secret is not None and len(settings.jwt_secret.encode()) < SHORTEST_SECRET:
         warnings.append(f"JWT_SECRET is shorter than {SHORTEST_SECRET} bytes: good enough for development alone.")
     return warnings

@@ -31,6 +31,7 @@ from mastery_engine.settings import Settings
 from mastery_engine.stores.base import DocumentCache, Kept, Store
 from mastery_engine.stores.sqlite import SqliteStore
 from mastery_engine.tokens import Tokens
+from mastery_engine.tracing import Tracing, provider_for
 
 if TYPE_CHECKING:
     from limits.aio.storage import Storage
@@ -65,6 +66,7 @@ def open_mastery(
     new_id: Callable[[], str] = new_id,
     metrics: Metrics | None = None,
     batch_size: int = SERVING_BATCH,
+    tracing: Tracing | None = None,
 ) -> Mastery:
     """The engine on what the settings name; ``batch_size`` is the most events that the worker reads at once.
 
@@ -75,14 +77,34 @@ def open_mastery(
     store, documents, kept = _store(settings, database)
     log = _log(settings, database, batch_size, metrics)
     return Mastery(
-        store, log, rules(settings), clock, metrics, new_id, documents, kept, curriculum=curriculum(settings)
+        store,
+        log,
+        rules(settings),
+        clock,
+        metrics,
+        new_id,
+        documents,
+        kept,
+        curriculum=curriculum(settings),
+        tracing=tracing or tracing_for(settings),
     )
+
+
+def tracing_for(settings: Settings) -> Tracing:
+    """Where spans go; nowhere where traces are off. Raises StartRefused."""
+    return Tracing(provider_for(settings.otel_exporter_otlp_endpoint) if settings.trace_enabled else None)
 
 
 def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None, Kept | None]:
     """The store, and where that is a network away, what queries are answered from and what replicas keep together."""
     if settings.store == "sqlite" and database is not None:
         return SqliteStore(database), None, None
+    if settings.store == "dapr":
+        from mastery_engine.stores.dapr import DaprStore
+        from mastery_engine.stores.dapr_client import DaprState
+
+        state = DaprState(settings.dapr_state_store or "", port=settings.dapr_http_port, token=settings.dapr_api_token)
+        return DaprStore(state, retention_days=settings.gdpr_retention_days), None, None
     from redis.asyncio import Redis
 
     from mastery_engine.stores.cached import CachedDocuments

@@ -31,7 +31,7 @@ def settings_documented() -> dict[str, str]:
     found: dict[str, str] = {}
     for names, defaults, *_ in table("Settings"):
         listed = re.findall(r"`([A-Z_]+)`", names)
-        given = defaults.split(", ", len(listed) - 1) if defaults else []
+        given = [one.strip() for one in defaults.split(",", len(listed) - 1)] if defaults else []
         found |= dict(zip(listed, [*given, *[""] * len(listed)], strict=False))
     return found
 

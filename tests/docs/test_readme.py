@@ -154,5 +154,5 @@ def test_what_the_project_structure_names_is_there() -> None:
 
 def test_what_is_not_built_yet_is_not_there(live: Live) -> None:
     with live.client() as client:
-        for path in ("/dashboard", "/mcp", "/process"):
+        for path in ("/dashboard", "/mcp"):
             assert client.post(path, json={}).status_code == 404, f"{path} is built: the README does not say so"

@@ -57,7 +57,7 @@ def test_the_service_in_compose_starts_with_settings_that_it_knows() -> None:
 
 
 def test_the_image_runs_the_service_as_nobody_special_with_its_data_in_a_volume() -> None:
-    assert [image.split()[0] for image in given("FROM")] == ["python:3.11-slim"] * 2
+    assert [image.split()[0] for image in given("FROM")] == ["python:3.11-slim-bookworm"] * 2
     assert given("USER") == ["10001:10001"]
     assert given("VOLUME") == ["/data"]
     assert given("ENTRYPOINT") + given("CMD") == ['["mastery-engine"]', '["serve"]']
@@ -84,3 +84,26 @@ def test_the_image_asks_the_service_how_it_is() -> None:
     code = check[check.index("CMD") :]
     assert "urllib.request.urlopen" in code
     assert "/health" in code
+
+
+def test_the_dockerfile_keeps_to_the_usual_rules() -> None:
+    """What hadolint looks for, as far as it applies here."""
+    assert all(re.fullmatch(r"[\w./-]+:[\w.-]+( AS \w+)?", one) for one in given("FROM")), "pinned by a tag"
+    assert all("latest" not in one for one in given("FROM"))
+    assert not given("ADD")
+    assert not given("MAINTAINER")
+    assert all("sudo" not in one and "apt-get" not in one and "curl" not in one for one in given("RUN"))
+    assert all("--no-cache-dir" in one for one in given("RUN") if "pip install" in one)
+    assert all(one.startswith("/") for one in given("WORKDIR"))
+    for name in ("CMD", "ENTRYPOINT"):
+        assert all(one.startswith("[") for one in given(name)), "no shell between the signals and the service"
+    assert len(given("HEALTHCHECK")) == 1
+    assert "ENVIRONMENT" not in DOCKERFILE
+
+
+def test_each_service_in_compose_waits_until_those_before_it_are_healthy() -> None:
+    assert all("healthcheck" in SERVICES[name] for name in ("redis", "kafka"))
+    waits = SERVICES["mastery-engine"]["depends_on"]
+    assert {name: one["condition"] for name, one in waits.items()} == dict.fromkeys(
+        ("redis", "kafka"), "service_healthy"
+    )

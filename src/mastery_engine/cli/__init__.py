@@ -9,6 +9,7 @@ import sys
 import typer
 
 from mastery_engine.cli import (
+    asyncapi,
     backtest,
     bench,
     curriculum,
@@ -47,6 +48,7 @@ app.command()(purge.purge)
 app.add_typer(curriculum.app, name="curriculum")
 app.command()(simulate.simulate)
 app.command()(openapi.openapi)
+app.command()(asyncapi.asyncapi)
 app.command()(bench.bench)
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(fit.app, name="fit")

@@ -25,13 +25,16 @@ from mastery_engine.http.problems import problem
 from mastery_engine.http.routers import (
     analytics,
     cohorts,
+    dapr,
     events,
     mastery,
     operations,
     predictions,
+    process,
     recommendations,
     skills,
 )
+from mastery_engine.http.traced import Traced
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.service.advising import Advising
@@ -43,7 +46,16 @@ from mastery_engine.service.standings import Standings
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
 from mastery_engine.stream.worker import Worker
-from mastery_engine.wiring import WorkerLock, forecast_model, limit_storage, new_id, open_mastery, system_clock, tokens
+from mastery_engine.wiring import (
+    WorkerLock,
+    forecast_model,
+    limit_storage,
+    new_id,
+    open_mastery,
+    system_clock,
+    tokens,
+    tracing_for,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +81,9 @@ ANSWERS = (
     operations.Health,
     operations.Readiness,
     operations.Service,
+    dapr.Subscription,
+    dapr.Outcome,
+    process.ProcessBody,
     Meta,
 )
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
@@ -89,7 +104,19 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
-    for part in (mastery, events, analytics, skills, predictions, cohorts, recommendations, operations, docs):
+    for part in (
+        mastery,
+        events,
+        analytics,
+        skills,
+        predictions,
+        cohorts,
+        recommendations,
+        operations,
+        process,
+        dapr,
+        docs,
+    ):
         app.include_router(part.router)
     for kind in (MasteryError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)
@@ -100,6 +127,10 @@ def create_app(settings: Settings) -> FastAPI:
         new_id=new_id,
         most_at_once=settings.max_concurrent_requests,
     )
+
+    app.state.tracing = tracing_for(settings)
+    if app.state.tracing.is_on:
+        app.add_middleware(Traced, tracing=app.state.tracing)
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -134,7 +165,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         if settings.worker_enabled:
             stack.enter_context(WorkerLock(settings))
-        engine = open_mastery(settings, metrics=app.state.metrics)
+        engine = open_mastery(settings, metrics=app.state.metrics, tracing=app.state.tracing)
         stack.push_async_callback(engine.close)
         app.state.mastery = engine
         app.state.tokens = tokens(settings)

@@ -16,6 +16,8 @@ from mastery_engine.service.batches import RowBody
 
 REF = "#/components/schemas/{name}"
 TITLE = "Mastery Engine"
+SIDECAR = {"type": "apiKey", "in": "header", "name": "dapr-api-token", "description": "What the Dapr sidecar shows."}
+BY_SIDECAR: list[dict[str, list[str]]] = [{"Sidecar": []}]
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -59,7 +61,25 @@ def takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def _answer(kind: type[msgspec.Struct], *, many: bool) -> dict[str, Any]:
+def any_of(*kinds: type[msgspec.Struct]) -> dict[str, Any]:
+    """A route's ``openapi_extra`` where it answers one of several, in the envelope, with 200 or 202."""
+    answer = _answer(kinds[0])
+    data = {"anyOf": [{"$ref": REF.format(name=kind.__name__)} for kind in kinds]}
+    answer["content"]["application/json"]["schema"]["properties"]["data"] = data
+    answer["description"] = "What the call of that intent answers."
+    return {"responses": {"200": answer, "202": answer}, "security": [{"Bearer": []}, *BY_SIDECAR]}
+
+
+def bare(kind: type[msgspec.Struct], *, many: bool = False) -> dict[str, Any]:
+    """A route's ``openapi_extra`` for an answer whose form another system sets: no envelope."""
+    schema: dict[str, Any] = {"$ref": REF.format(name=kind.__name__)}
+    schema = {"type": "array", "items": schema} if many else schema
+    description = (kind.__doc__ or "").splitlines()[0]
+    content = {"application/json": {"schema": schema}}
+    return {"responses": {"200": {"description": description, "content": content}}, "security": BY_SIDECAR}
+
+
+def _answer(kind: type[msgspec.Struct], *, many: bool = False) -> dict[str, Any]:
     one = {"$ref": REF.format(name=kind.__name__)}
     envelope = {
         "type": "object",
@@ -77,6 +97,7 @@ def document(app: FastAPI, kinds: tuple[type[msgspec.Struct], ...]) -> dict[str,
     """OpenAPI 3.1 for the routes of ``app``; ``kinds`` are the answers it refers to."""
     made = get_openapi(title=TITLE, version=__version__, routes=app.routes, description=app.description)
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    made["components"].setdefault("securitySchemes", {})["Sidecar"] = SIDECAR
     for name in [name for name in schemas if "ValidationError" in name]:
         del schemas[name]
     _, ours = msgspec.json.schema_components([*kinds, Failure, *KINDS.values()], ref_template=REF)

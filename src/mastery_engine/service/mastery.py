@@ -47,6 +47,7 @@ from mastery_engine.service.trail import Trail
 from mastery_engine.service.wording import Wording
 from mastery_engine.stores.base import DocumentCache, Kept, Store
 from mastery_engine.stores.kept import KeptInMemory
+from mastery_engine.tracing import Tracing, carried
 
 NOTHING_GIVEN = ComponentValues()
 QUERY_S = 2.0
@@ -86,6 +87,7 @@ class Mastery:
         kept: Kept | None = None,
         skill_model: SkillModel = DEFAULT_SKILLS,
         curriculum: Curriculum = NO_CURRICULUM,
+        tracing: Tracing | None = None,
     ) -> None:
         """``documents``, where they are given, answer queries; folds load from the store.
 
@@ -103,6 +105,7 @@ class Mastery:
         self.curriculum = curriculum
         self.wording = Wording(curriculum)
         self.folding = Folding(store, rules, clock, metrics, documents, skill_model, curriculum)
+        self.tracing = tracing or Tracing()
         self.trail = Trail(store, clock)
 
     async def close(self) -> None:
@@ -113,20 +116,29 @@ class Mastery:
         if self._documents is not None:
             await self._documents.close()
         await self.store.close()
+        self.tracing.close()
 
     async def ingest(
-        self, caller: Caller, values: Sequence[bytes], key: str | None = None, *, call: str = "ingest"
+        self,
+        caller: Caller,
+        values: Sequence[bytes],
+        key: str | None = None,
+        *,
+        call: str = "ingest",
+        event_id: str | None = None,
     ) -> IngestAnswer:
         """Take events, each a JSON document, each accepted or refused on its own; the accepted are durable on return.
 
         ``key`` is the caller's Idempotency-Key: events without an id get the same one in the same call again.
+        ``event_id`` is the id of one event that has none of its own, where its messenger gave it one.
         """
         self.check_act(caller, Act.RECORD, "ingest")
         receipts: list[Receipt] = []
         events: list[LearningEvent] = []
         for place, value in enumerate(values):
             try:
-                event = self._event(caller, value, partial(self.derived, caller, call, key, place))
+                made = partial(self.derived, caller, call, key, place) if event_id is None else partial(str, event_id)
+                event = self._event(caller, value, made)
             except MasteryError as error:
                 self.metrics.events.labels("unknown", "refused").inc()
                 receipts.append(Receipt(peek(value)[1], "refused", Problem(error.code, error.message, error.field)))
@@ -152,7 +164,9 @@ class Mastery:
         if not events:
             return []
         await self.trail.write(caller, call, {event.student_id: None for event in events})
-        positions = await self.log.append(events, caller.traceparent)
+        with self.tracing.step("append"):
+            positions = await self.log.append(events, carried() or caller.traceparent)
+            self.tracing.remember(positions)
         return [
             Logged(event, position.partition, position.offset)
             for event, position in zip(events, positions, strict=True)
@@ -194,7 +208,9 @@ class Mastery:
             )
             for place, (event_id, student_id, given) in enumerate(rows)  # of two for one student the later row holds
         ]
-        folded = await self.folding.fold(await self.submit(caller, events, "calculate"))
+        logged = await self.submit(caller, events, "calculate")
+        with self.tracing.step("fold"):
+            folded = await self.folding.fold(logged)
         for _, error in folded.failed:
             raise error
         return [folded.students[StudentKey(caller.tenant, student_id)] for _, student_id, _ in rows]

@@ -124,7 +124,10 @@ class Worker:
         check_marks(marks.offsets, batch.starts)
         events, letters, unreadable = self._read(batch)
         latest = await self._guarded(log_id, batch, unreadable)
-        folded = await self._mastery.folding.fold(events, settled=batch.starts)
+        tracing = self._mastery.tracing
+        causes = tracing.causes(batch.records)
+        with tracing.steps("fold", causes, events=len(events)):
+            folded = await self._mastery.folding.fold(events, settled=batch.starts)
         records = {(record.partition, record.offset): record for record in batch.records}
         letters += [self._letter(records[one.partition, one.offset], error) for one, error in folded.failed]
         await self._bury(letters)
@@ -137,7 +140,8 @@ class Worker:
         ]
         results = [pending.result for pending in due]
         if results:
-            await log.publish(results, _traces(due, records))
+            with tracing.steps("publish", causes, results=len(results)):
+                await log.publish(results, _traces(due, records))
             for kind, number in Counter(map(event_type, results)).items():
                 self._mastery.metrics.results.labels(kind).inc(number)
         await log.commit(
