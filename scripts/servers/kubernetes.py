@@ -32,7 +32,7 @@ def programs() -> Path:
 def etcd() -> Path:
     """The etcd server; raises Unavailable."""
     server = "go.etcd.io/etcd/server/v3"
-    return build_from("etcd", ETCD, {server: f"v{ETCD}"}, [server], "-ldflags", "-s -w") / "v3"
+    return build_from("etcd", ETCD, {server: f"v{ETCD}"}, [server], "-ldflags", "-s -w") / "server"
 
 
 def definitions() -> list[Path]:
