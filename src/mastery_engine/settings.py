@@ -44,6 +44,7 @@ class Settings(BaseModel):
     kafka_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 30
     kafka_session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
     rules_file: Path | None = None
+    model_file: Path | None = None
     max_concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 100
     gdpr_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -16,8 +16,10 @@ from uuid import uuid4
 
 from mastery_engine.clock import Clock
 from mastery_engine.database import FILE_NAME, Database
+from mastery_engine.domain.model_file import skills_from
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
+from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.logs.base import EventLog
 from mastery_engine.logs.sqlite import SqliteLog
@@ -65,7 +67,8 @@ def open_mastery(
     metrics = metrics or Metrics()
     store, documents = _store(settings, database)
     log = _log(settings, database, batch_size, metrics)
-    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents)
+    skills = skill_model(settings)
+    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents, skill_model=skills)
 
 
 def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None]:
@@ -121,6 +124,16 @@ def rules(settings: Settings) -> Rules:
         return rules_from(settings.rules_file.read_bytes(), overrides={"retention_days": retention})
     except (OSError, InvalidInput) as error:
         raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
+
+
+def skill_model(settings: Settings) -> SkillModel:
+    """The school's own parameters of knowledge tracing, or the defaults."""
+    if settings.model_file is None:
+        return DEFAULT_SKILLS
+    try:
+        return skills_from(settings.model_file.read_bytes()) or DEFAULT_SKILLS
+    except (OSError, InvalidInput) as error:
+        raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
 
 
 def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:

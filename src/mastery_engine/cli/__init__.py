@@ -9,9 +9,11 @@ import sys
 import typer
 
 from mastery_engine.cli import (
+    backtest,
     bench,
     demo,
     dlq,
+    fit,
     ingest,
     openapi,
     purge,
@@ -44,6 +46,8 @@ app.command()(purge.purge)
 app.command()(simulate.simulate)
 app.command()(openapi.openapi)
 app.command()(bench.bench)
+app.add_typer(backtest.app, name="backtest")
+app.add_typer(fit.app, name="fit")
 
 
 def main() -> None:
