@@ -100,6 +100,13 @@ def estimate(tracing: Tracing, skill: str, at: Micros, model: SkillModel) -> Ski
     return SkillEstimate(probability, uncertainty, model.chance(fresh) - probability, known.at)
 
 
+def level_of(tracing: Tracing, skill: str, at: Micros, model: SkillModel) -> float:
+    """The level on a skill at a moment, in log-odds of a right answer to an item of no known difficulty."""
+    at = at if tracing.general is None else max(at, tracing.general.at)
+    level, _ = _level(tracing.skills.get(skill), skill, _general(tracing.general, at, model), at, model)
+    return level
+
+
 def _level(skill: Skill | None, name: str, general: General, at: Micros, model: SkillModel) -> tuple[float, float]:
     """Mean and variance of the level on a skill at a moment, before anything new is learned of it.
 

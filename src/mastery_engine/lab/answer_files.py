@@ -1,0 +1,83 @@
+"""Files of answers, and how the backtest divides their students."""
+
+import csv
+import gzip
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import msgspec
+
+from mastery_engine.errors import InvalidInput
+
+COLUMNS = ("student_id", "item_id", "skill_id", "correct", "timestamp")
+WITHOUT_TIMES = 60.0  # seconds from answer to answer, where the file has only their order
+TEST_SHARE = 5  # one student in five
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One answer; ``number`` is its place in the file, from 0, ``at`` in seconds since 1970 or the first answer."""
+
+    number: int
+    item_id: str
+    skills: tuple[str, ...]
+    right: int
+    at: float
+
+
+Students: TypeAlias = dict[str, list[Row]]
+
+
+def read_answers(path: Path) -> Students:
+    """The answers by student, each student's in the order of the file; plain or gzip.
+
+    Raises InvalidInput with the line at fault.
+    """
+    students: Students = {}
+    with _opened(path) as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise InvalidInput(f"{path.name} has no column {missing[0]}: it needs {', '.join(COLUMNS)}.")
+        for number, line in enumerate(reader):
+            rows = students.setdefault(line["student_id"], [])
+            rows.append(_row(line, number, len(rows)))
+    if len(students) < TEST_SHARE:
+        raise InvalidInput(f"{path.name} has {len(students)} students: a backtest needs more.")
+    return students
+
+
+def _row(line: dict[str, str], number: int, place: int) -> Row:
+    skills = tuple(dict.fromkeys(name for name in line["skill_id"].split("~") if name))
+    try:
+        at = float(line["timestamp"]) if line["timestamp"] else place * WITHOUT_TIMES
+        if not skills or line["correct"] not in ("0", "1"):
+            raise ValueError
+    except (ValueError, TypeError):
+        raise InvalidInput(
+            f"Line {number + 2} is no answer: correct is 0 or 1, skill_id names a skill (several joined by ~), and "
+            "timestamp is a number of seconds or empty."
+        ) from None
+    return Row(number, line["item_id"], skills, int(line["correct"]), at)
+
+
+def _opened(path: Path) -> IO[str]:
+    return gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="")
+
+
+def split(students: Sequence[str] | Students, seed: int) -> tuple[list[str], list[str]]:
+    """80% of the students to fit on, in an order of their own, and 20% to test on: by a hash, so always the same."""
+    fitted = [one for one in students if _hash(f"{seed}:{one}") % TEST_SHARE]
+    tested = [one for one in students if not _hash(f"{seed}:{one}") % TEST_SHARE]
+    return sorted(fitted, key=lambda one: _hash(f"order:{seed}:{one}")), tested
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(sha256(text.encode()).digest()[:8], "big")
+
+
+def all_rows(students: Students, chosen: Sequence[str]) -> Iterator[Row]:
+    """The chosen students' answers, one student after another."""
+    for one in chosen:
+        yield from students[one]

@@ -1,0 +1,84 @@
+"""The head: from what is known to a probability. One hidden layer beside a line, monotone where a feature has a sign.
+
+Weights of features with a sign are kept at that sign and the layer's own weights at or above 0 (Sill 1998).
+"""
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from mastery_engine.lab.next_answer.features import LOGGED, SIGNS
+
+Floats = NDArray[np.float32]
+
+HIDDEN, EPOCHS, BATCH = 48, 8, 1_024
+RATE, LAST_RATE = 3e-3, 0.05
+
+
+class Head(Struct, frozen=True):
+    """logit = line·u + out·tanh(hidden·u + bias), u the logged features; their scale is folded into the weights."""
+
+    weights: Floats  # hidden rows, then the line
+    biases: Floats
+    out: Floats
+
+    def logit(self, features: list[float]) -> float:
+        """The log-odds of one answer."""
+        told = np.array(features, np.float32)
+        counts = told[LOGGED]
+        np.log1p(counts, out=counts)
+        layer = self.weights @ told
+        layer += self.biases
+        line = float(layer[-1])
+        return line + float(np.tanh(layer[:-1]) @ self.out)
+
+
+def logged(rows: Floats) -> Floats:
+    """Counts and gaps as logarithms, in place."""
+    counts = rows[:, LOGGED]
+    np.log1p(counts, out=counts)
+    return rows
+
+
+def train(rows: Floats, right: Floats, *, seed: int = 0) -> Head:
+    """Fit by Adam (Kingma and Ba 2015) with a falling rate; ``rows`` are logged already."""
+    chance = np.random.default_rng(seed)
+    middle, spread = rows.mean(0), rows.std(0) + np.float32(1e-3)
+    rows = (rows - middle) / spread
+    number, width = rows.shape
+    sign = SIGNS[:, None]
+    signed = np.broadcast_to(sign != 0, (width, HIDDEN))
+    first = (chance.normal(size=(width, HIDDEN)) / np.sqrt(width)).astype(np.float32)
+    first = np.where(signed, np.abs(first) * sign * 0.5, first).astype(np.float32)
+    bias = (chance.normal(size=HIDDEN) * 0.5).astype(np.float32)
+    out = (np.abs(chance.normal(size=HIDDEN)) / np.sqrt(HIDDEN) * 0.5).astype(np.float32)
+    line = np.zeros(width, np.float32)
+    usual = np.array([np.log(right.mean() / (1 - right.mean()))], np.float32)
+    parameters = [first, bias, out, line, usual]
+    means = [np.zeros_like(one) for one in parameters]
+    squares = [np.zeros_like(one) for one in parameters]
+    size = min(BATCH, number)
+    steps = EPOCHS * (number // size)
+    step = 0
+    for _ in range(EPOCHS):
+        order = chance.permutation(number)
+        for start in range(0, number - size + 1, size):
+            some = order[start : start + size]
+            told = rows[some]
+            layer = np.tanh(told @ first + bias)
+            logit = layer @ out + told @ line + usual
+            wrong = (1 / (1 + np.exp(-logit)) - right[some]) / size
+            back = (wrong[:, None] * out) * (1 - layer * layer)
+            slopes = (told.T @ back, back.sum(0), layer.T @ wrong, told.T @ wrong, wrong.sum(keepdims=True))
+            step += 1
+            rate = RATE * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + np.cos(np.pi * step / steps)))
+            for one, slope, mean, square in zip(parameters, slopes, means, squares, strict=True):
+                mean += 0.1 * (slope - mean)
+                square += 0.001 * (slope * slope - square)
+                one -= rate * (mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8))
+            np.maximum(out, 0, out=out)
+            np.copyto(first, np.maximum(first * sign, 0) * sign, where=signed)
+            np.copyto(line, np.maximum(line * SIGNS, 0) * SIGNS, where=SIGNS != 0)
+    scaled = np.concatenate([first, line[:, None]], 1) / spread[:, None]
+    biases = np.append(bias, usual) - middle @ scaled
+    return Head(np.ascontiguousarray(scaled.T, np.float32), biases.astype(np.float32), out)
