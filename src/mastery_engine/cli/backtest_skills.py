@@ -37,7 +37,8 @@ def skills(
     Example:
       mastery-engine backtest skills answers.csv.gz --report skills.html
     """
-    from mastery_engine.lab.backtest_skills import ENGINE, backtest, write_predictions
+    from mastery_engine.lab.answer_models import ENGINE
+    from mastery_engine.lab.backtest_skills import backtest, write_predictions
     from mastery_engine.lab.skills_report import page, table
 
     chosen = [name.strip() for name in (models or "").split(",") if name.strip()]

@@ -24,13 +24,15 @@ def skills(
     """
     import hashlib
 
+    import msgspec
+
     from mastery_engine.domain.model_file import with_skills
-    from mastery_engine.lab.responses import read_responses
-    from mastery_engine.lab.traced_skills import fit_skills
+    from mastery_engine.lab.answer_files import read_answers
+    from mastery_engine.lab.fit_skills import fit_skills
 
     with progress("Fitting", None):
         version = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-        model = fit_skills(list(read_responses(file).values()), version)
+        model = msgspec.structs.replace(fit_skills(list(read_answers(file).values())), version=version)
     written = with_skills(out.read_bytes() if out.exists() else None, model)
     out.write_bytes(written)
     words = (

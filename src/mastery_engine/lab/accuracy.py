@@ -11,7 +11,10 @@ SMALLEST = 1e-6
 
 
 class Accuracy(msgspec.Struct, frozen=True):
-    """A model's figures; ``auc`` is None where all answers are alike. ``us_per_answer``: a prediction and its update."""
+    """A model's figures; ``auc`` is None where all answers are alike.
+
+    ``us_per_answer`` is what a prediction costs with its update.
+    """
 
     auc: float | None
     log_loss: float

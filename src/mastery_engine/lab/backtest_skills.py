@@ -3,43 +3,16 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
 
 import msgspec
 import numpy as np
 
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.accuracy import Accuracy, Floats, accuracy, mean_of
-from mastery_engine.lab.factor_models import FactorModel, best_lr_cells, pfa_cells
-from mastery_engine.lab.next_answer import NextAnswer
-from mastery_engine.lab.rating_models import Bkt, Elo, OnlineIrt
-from mastery_engine.lab.responses import Response, read_responses, split
-from mastery_engine.lab.traced_skills import TracedSkills
+from mastery_engine.lab.answer_files import Row, read_answers, split
+from mastery_engine.lab.answer_models import ENGINE, MODELS, Model
 
-ENGINE = "engine"
 SPLITS = 5
-
-
-class Model(Protocol):
-    """One way to predict the next answer."""
-
-    def fit(self, students: Sequence[Sequence[Response]], seed: int) -> None:
-        """Learn from students whose answers are all known."""
-
-    def predict(self, responses: Sequence[Response]) -> list[float]:
-        """For each answer of one student the probability that it is right, from the item and earlier answers alone."""
-        ...
-
-
-MODELS: dict[str, Callable[[], Model]] = {
-    ENGINE: NextAnswer,
-    "skill_estimate": TracedSkills,
-    "best_lr": lambda: FactorModel(best_lr_cells),
-    "pfa": lambda: FactorModel(pfa_cells),
-    "elo": Elo,
-    "irt": OnlineIrt,
-    "bkt": Bkt,
-}
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -81,17 +54,19 @@ def backtest(
     for name in names:
         if name not in MODELS:
             raise InvalidInput(f"There is no model {name!r}: there are {', '.join(MODELS)}.", field="models")
-    responses = read_responses(path)
+    students = read_answers(path)
     found, tested = [], []
     for seed in range(splits):
-        fitting, testing = split(responses, seed)
+        fitting, testing = ([students[one] for one in chosen] for chosen in split(students, seed))
+        if not fitting or not testing:
+            raise InvalidInput(f"{path.name} has {len(students)} students, too few to split: it needs 20 or more.")
         right = np.array([one.right for student in testing for one in student], dtype=np.float64)
         figures, predicted = {}, {}
         for number, name in enumerate(names):
-            figures[name], predicted[name] = _measured(MODELS[name](), fitting, testing, right, seed)
+            figures[name], predicted[name] = _measured(MODELS[name](), fitting, testing, right)
             told((seed + (number + 1) / len(names)) / splits)
         found.append(Split(seed, figures))
-        rows = [one.row for student in testing for one in student]
+        rows = [one.number for student in testing for one in student]
         places = [place for student in testing for place in range(len(student))]
         tested.append(Tested(seed, rows, places, right, predicted))
     mean = {name: mean_of([one.models[name] for one in found]) for name in names}
@@ -99,10 +74,10 @@ def backtest(
 
 
 def _measured(
-    model: Model, fitting: list[list[Response]], testing: list[list[Response]], right: Floats, seed: int
+    model: Model, fitting: list[list[Row]], testing: list[list[Row]], right: Floats
 ) -> tuple[Accuracy, Floats]:
     started = perf_counter()
-    model.fit(fitting, seed)
+    model.fit(fitting)
     fit_s = perf_counter() - started
     started = perf_counter()
     predicted = np.array([chance for student in testing for chance in model.predict(student)])

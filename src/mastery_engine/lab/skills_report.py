@@ -52,14 +52,8 @@ def page(found: Backtest, file_name: str) -> str:
 
 def _figures(one: Accuracy) -> tuple[str, ...]:
     area = "" if one.auc is None else f"{one.auc:.4f}"
-    shown = (
-        f"{one.log_loss:.4f}",
-        f"{one.brier:.4f}",
-        f"{one.ece:.4f}",
-        f"{one.fit_s:.1f}",
-        f"{one.us_per_answer:.1f}",
-    )
-    return area, *shown
+    errors = [f"{error:.4f}" for error in (one.log_loss, one.brier, one.ece)]
+    return area, *errors, f"{one.fit_s:.1f}", f"{one.us_per_answer:.1f}"
 
 
 def _calibration(found: Backtest, name: str) -> Line:

@@ -108,7 +108,7 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
         learner.wrong,
         *[sum(column) / number for column in zip(*[_counts(one) for one in practised], strict=True)],
         learner.answers - place if place >= 0 else LONG_AGO,
-        at - when if when > NEVER / 10 else -NEVER,
+        max(0.0, at - when) if when > NEVER / 10 else -NEVER,
         gap,
         *(
             (0.5, 0, 0, LONG_AGO)
