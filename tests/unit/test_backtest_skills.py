@@ -5,6 +5,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Sequence
+from io import StringIO
 from itertools import product
 from math import exp, log
 from pathlib import Path
@@ -26,7 +27,7 @@ from mastery_engine.lab.bkt import GRID, likeliest
 from mastery_engine.lab.fit_skills import fit_skills
 from mastery_engine.lab.logistic import Design
 from mastery_engine.lab.next_answer.features import FEATURES, LOGGED, SIGNS
-from mastery_engine.lab.next_answer.head import train
+from mastery_engine.lab.next_answer.head import Head, train
 from mastery_engine.settings import settings_from
 from mastery_engine.wiring import skill_model
 from tests.live import ROOT
@@ -61,12 +62,13 @@ def classroom(students: int, seed: int, answers: int = 60) -> list[list[Row]]:
 
 def write(path: Path, students: Sequence[Sequence[Row]]) -> Path:
     """The students as a file, zipped where its name says so."""
-    opened = gzip.open(path, "wt", newline="") if path.suffix == ".gz" else path.open("w", newline="")
-    with opened as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for number, rows in enumerate(students):
-            writer.writerows([f"u{number}", row.item_id, "~".join(row.skills), row.right, row.at] for row in rows)
+    lines = StringIO(newline="")
+    writer = csv.writer(lines)
+    writer.writerow(COLUMNS)
+    for number, rows in enumerate(students):
+        writer.writerows([f"u{number}", row.item_id, "~".join(row.skills), row.right, row.at] for row in rows)
+    text = lines.getvalue().encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
     return path
 
 
@@ -152,7 +154,7 @@ def test_the_head_moves_only_the_way_of_a_sign(seed: int, more: float) -> None:
     assert (HEAD.logit(raised) - HEAD.logit(features)) * SIGNS[place] >= -1e-4
 
 
-def _head() -> "object":
+def _head() -> Head:
     """A head on noise, with signs that the noise contradicts."""
     chance = np.random.default_rng(0)
     rows = chance.exponential(2.0, (4_000, len(FEATURES))).astype(np.float32)

@@ -13,7 +13,7 @@ SMALLEST = 1e-6
 class Accuracy(msgspec.Struct, frozen=True):
     """A model's figures; ``auc`` is None where all answers are alike.
 
-    ``us_per_answer`` is what a prediction costs with its update.
+    ``us_per_answer`` is what a prediction costs with its update, in CPU time; ``fit_s`` is by the clock.
     """
 
     auc: float | None
