@@ -11,6 +11,7 @@ import typer
 from mastery_engine.cli import (
     backtest,
     bench,
+    curriculum,
     demo,
     dlq,
     fit,
@@ -43,6 +44,7 @@ app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(topics.app, name="topics")
 app.command()(purge.purge)
+app.add_typer(curriculum.app, name="curriculum")
 app.command()(simulate.simulate)
 app.command()(openapi.openapi)
 app.command()(bench.bench)
