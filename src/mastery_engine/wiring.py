@@ -19,8 +19,10 @@ from mastery_engine.clock import Clock
 from mastery_engine.database import FILE_NAME, Database
 from mastery_engine.domain.curriculum import Curriculum, curriculum_from
 from mastery_engine.domain.forecast_model import ForecastModel, parameters_from
+from mastery_engine.domain.model_file import skills_from
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
+from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.jwks import KeySet
 from mastery_engine.logs.base import EventLog
@@ -85,6 +87,7 @@ def open_mastery(
         new_id,
         documents,
         kept,
+        skill_model=skill_model(settings),
         curriculum=curriculum(settings),
         tracing=tracing or tracing_for(settings),
     )
@@ -172,6 +175,16 @@ def rules(settings: Settings) -> Rules:
         return rules_from(settings.rules_file.read_bytes(), overrides={"retention_days": retention})
     except (OSError, InvalidInput) as error:
         raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
+
+
+def skill_model(settings: Settings) -> SkillModel:
+    """The school's own parameters of knowledge tracing, or the defaults."""
+    if settings.model_file is None:
+        return DEFAULT_SKILLS
+    try:
+        return skills_from(settings.model_file.read_bytes()) or DEFAULT_SKILLS
+    except (OSError, InvalidInput) as error:
+        raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
 
 
 def forecast_model(settings: Settings) -> ForecastModel:

@@ -31,6 +31,8 @@ COMMANDS = [
     ("curriculum", "show"),
     ("simulate",),
     ("openapi",),
+    ("backtest", "skills"),
+    ("fit", "skills"),
 ]
 
 

@@ -2,7 +2,8 @@
 
 import typer
 
-from mastery_engine.cli import backtest_forecast
+from mastery_engine.cli import backtest_forecast, backtest_skills
 
 app = typer.Typer(help="Measure the engine's models against baselines, on a file.", no_args_is_help=True)
 app.command("forecast")(backtest_forecast.forecast)
+app.command("skills")(backtest_skills.skills)

@@ -2,7 +2,8 @@
 
 import typer
 
-from mastery_engine.cli import fit_forecast
+from mastery_engine.cli import fit_forecast, fit_skills
 
 app = typer.Typer(help="Fit the engine's models to a file; MODEL_FILE takes what comes out.", no_args_is_help=True)
 app.command("forecast")(fit_forecast.forecast)
+app.command("skills")(fit_skills.skills)

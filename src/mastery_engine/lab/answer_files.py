@@ -2,8 +2,9 @@
 
 import csv
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -35,24 +36,27 @@ def read_answers(path: Path) -> Students:
     Raises InvalidInput with the line at fault.
     """
     students: Students = {}
-    with _opened(path) as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise InvalidInput(f"{path.name} has no column {missing[0]}: it needs {', '.join(COLUMNS)}.")
-        for number, line in enumerate(reader):
-            rows = students.setdefault(line["student_id"], [])
-            rows.append(_row(line, number, len(rows)))
+    try:
+        with _opened(path) as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InvalidInput(f"{path.name} has no column {missing[0]}: it needs {', '.join(COLUMNS)}.")
+            for number, line in enumerate(reader):
+                rows = students.setdefault(line["student_id"], [])
+                rows.append(_row(line, number, len(rows)))
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"{path.name} cannot be read as CSV: {error}.") from error
     if len(students) < TEST_SHARE:
         raise InvalidInput(f"{path.name} has {len(students)} students: a backtest needs more.")
     return students
 
 
 def _row(line: dict[str, str], number: int, place: int) -> Row:
-    skills = tuple(dict.fromkeys(name for name in line["skill_id"].split("~") if name))
+    skills = tuple(dict.fromkeys(name for name in (line["skill_id"] or "").split("~") if name))
     try:
         at = float(line["timestamp"]) if line["timestamp"] else place * WITHOUT_TIMES
-        if not skills or line["correct"] not in ("0", "1"):
+        if not skills or line["correct"] not in ("0", "1") or not isfinite(at):
             raise ValueError
     except (ValueError, TypeError):
         raise InvalidInput(
@@ -75,9 +79,3 @@ def split(students: Sequence[str] | Students, seed: int) -> tuple[list[str], lis
 
 def _hash(text: str) -> int:
     return int.from_bytes(sha256(text.encode()).digest()[:8], "big")
-
-
-def all_rows(students: Students, chosen: Sequence[str]) -> Iterator[Row]:
-    """The chosen students' answers, one student after another."""
-    for one in chosen:
-        yield from students[one]

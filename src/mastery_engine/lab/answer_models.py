@@ -11,7 +11,9 @@ from mastery_engine.domain.kinds import Answer
 from mastery_engine.domain.skill_model import SkillModel
 from mastery_engine.domain.skills import NOT_TRACED, traced
 from mastery_engine.lab.answer_files import Row
+from mastery_engine.lab.bkt import Bkt
 from mastery_engine.lab.fit_skills import chance_of, fit_skills
+from mastery_engine.lab.irt import OnlineIrt
 from mastery_engine.lab.logistic import Design, Logistic
 from mastery_engine.lab.next_answer.model import fit, predict, show
 from mastery_engine.lab.next_answer.shared import Shared
@@ -182,5 +184,6 @@ MODELS: dict[str, Callable[[], Model]] = {
     "best_lr": lambda: Regression(best_lr),
     "pfa": lambda: Regression(pfa),
     "elo": Elo,
+    "irt": OnlineIrt,
+    "bkt": Bkt,
 }
-NEED_SCIPY = ("best_lr", "pfa")

@@ -87,12 +87,19 @@ def _surer(variance: float, part: float, information: float, noise: float, most:
 
 def _count(learner: Learner, right: int, residual: float, sight: Sight) -> None:
     wrong = 1 - right
-    kept = (FAST, FAST, MIDDLE, MIDDLE, SLOW, SLOW)
-    added = (right, wrong) * 3
-    learner.decayed = [count * keep + more for count, keep, more in zip(learner.decayed, kept, added, strict=True)]
+    a, b, c, d, e, f = learner.decayed
+    learner.decayed = [
+        a * FAST + right,
+        b * FAST + wrong,
+        c * MIDDLE + right,
+        d * MIDDLE + wrong,
+        e * SLOW + right,
+        f * SLOW + wrong,
+    ]
     above, below, above_slow, below_slow = learner.credit
     learner.credit = [*credited(above, below, residual, MIDDLE), *credited(above_slow, below_slow, residual, SLOW)]
-    learner.timed = [count + more for count, more in zip(sight.timed, (right, wrong) * 4, strict=True)]
+    a, b, c, d, e, f, g, h = sight.timed
+    learner.timed = [a + right, b + wrong, c + right, d + wrong, e + right, f + wrong, g + right, h + wrong]
     learner.right, learner.wrong = learner.right + right, learner.wrong + wrong
     learner.run = learner.run + 1 if sight.same_item else 0
     learner.session = learner.session + 1 if sight.gap < HOUR else 0

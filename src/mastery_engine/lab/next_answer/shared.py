@@ -1,6 +1,5 @@
 """What all students share: difficulties, usual levels of skills, and what usually follows on what."""
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -55,12 +54,9 @@ class Shared(Struct):
 NO_ITEM, NO_COMBINATION = Item(), Combination()
 
 
-def effect(found: Iterable[Effect | None], prior: float = SHRINK) -> tuple[float, float]:
-    """The shrunk mean of effects, and how far the information goes beyond the prior, in [0, 1)."""
-    residual = information = 0.0
-    for one in found:
-        if one is not None:
-            residual += one[0]
-            information += one[1]
-    total = information + prior
-    return residual / total, information / total
+def effect(found: Effect | None) -> tuple[float, float]:
+    """The shrunk effect, and how far its information goes beyond the prior, in [0, 1)."""
+    if found is None:
+        return 0.0, 0.0
+    precision = found[1] + SHRINK
+    return found[0] / precision, found[1] / precision

@@ -38,7 +38,7 @@ class SkillCounts(Struct):
         """The variance at a time: a day away makes the level less sure."""
         if self.at <= NEVER / 10:
             return self.variance
-        return min(SKILL_VARIANCE, self.variance + DRIFT * (at - self.at) / DAY)
+        return min(SKILL_VARIANCE, self.variance + DRIFT * max(0.0, at - self.at) / DAY)
 
     def learn(self, right: int, residual: float, place: int, at: float) -> None:
         """Count an answer; ``residual`` is how much better it was than expected."""

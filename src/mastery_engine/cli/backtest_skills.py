@@ -1,0 +1,53 @@
+"""``backtest skills``: the next answer, on students that nothing was fitted on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mastery_engine.cli.console import AsJson, progress, say
+
+Answers = Annotated[
+    Path,
+    typer.Argument(
+        help="CSV, plain or gzip: student_id, item_id, skill_id (several joined by ~), correct, timestamp.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+
+
+def skills(
+    file: Answers,
+    models: Annotated[
+        str | None, typer.Option(help="Only those, as NAME,NAME.", show_default=False, metavar="NAMES")
+    ] = None,
+    splits: Annotated[int, typer.Option(help="How many splits of the students.", min=1, max=100)] = 5,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write the engine's probabilities here, as CSV.", show_default=False)
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with plots here, as HTML.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit on 80% of the students, predict each answer of the others, and score all models in one run.
+
+    \b
+    Example:
+      mastery-engine backtest skills answers.csv.gz --report skills.html
+    """
+    from mastery_engine.lab.answer_models import ENGINE
+    from mastery_engine.lab.backtest_skills import backtest, write_predictions
+    from mastery_engine.lab.skills_report import page, table
+
+    chosen = [name.strip() for name in (models or "").split(",") if name.strip()]
+    if predictions is not None and chosen and ENGINE not in chosen:
+        raise typer.BadParameter(f"--predictions are those of the model {ENGINE}: name it among --models.")
+    with progress("Fitting and predicting", 1.0) as told:
+        found = backtest(file, told, models=chosen, splits=splits)
+    if predictions is not None:
+        write_predictions(predictions, found)
+    if report is not None:
+        report.write_text(page(found, file.name), encoding="utf-8")
+    say(as_json, found.result, *table(found.result))

@@ -1,0 +1,35 @@
+"""Files of parameters: each model has its part."""
+
+import msgspec
+import pytest
+
+from mastery_engine.domain.model_file import skills_from, with_skills
+from mastery_engine.domain.skill_model import SkillModel
+from mastery_engine.errors import InvalidInput
+
+MODEL = SkillModel(version="mine", items={"i": 0.5}, skills={"s": 1.5})
+
+
+@pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack], ids=["json", "msgpack"])
+def test_the_format_and_the_other_parts_stay(codec: object) -> None:
+    source = codec.encode({"version": 1, "other": {"kept": [1, 2]}})  # type: ignore[attr-defined]
+    assert skills_from(source) is None
+    written = with_skills(source, MODEL)
+    assert skills_from(written) == MODEL
+    assert codec.decode(written)["other"] == {"kept": [1, 2]}  # type: ignore[attr-defined]
+
+
+def test_a_new_file_has_this_part_alone() -> None:
+    assert skills_from(with_skills(None, MODEL)) == MODEL
+
+
+@pytest.mark.parametrize("source", [b"{", b"\x01", b'{"version": 2}', b"\xff", b'{"version": 1, "skills": {"odd": 1}}'])
+def test_what_cannot_be_read_is_refused(source: bytes) -> None:
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        skills_from(source)
+
+
+@pytest.mark.parametrize("source", [b"{", b"\x01"])
+def test_what_is_no_file_of_parameters_is_not_written_over(source: bytes) -> None:
+    with pytest.raises(InvalidInput, match="no file of parameters"):
+        with_skills(source, MODEL)
