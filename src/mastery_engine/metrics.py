@@ -66,6 +66,7 @@ class Metrics:
             "mastery_dead_letters", "Events put among the dead letters, by code.", ["code"], registry=self.registry
         )
         self.results = Counter("mastery_results_published", "Results sent.", ["event_type"], registry=self.registry)
+        self.streams = Gauge("mastery_streams_open", "Open streams of students' mastery.", registry=self.registry)
         self.worker_up = Gauge("mastery_worker_up", "1 while the worker of this process works.", registry=self.registry)
 
     def waits(self, lag: Mapping[int, int]) -> None:

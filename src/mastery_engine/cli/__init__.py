@@ -13,6 +13,7 @@ from mastery_engine.cli import (
     demo,
     dlq,
     ingest,
+    mcp,
     openapi,
     purge,
     replay,
@@ -36,6 +37,7 @@ app.command()(serving.serve)
 app.command()(serving.worker)
 app.command()(demo.demo)
 app.command()(token.token)
+app.command()(mcp.mcp)
 app.command()(ingest.ingest)
 app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq")

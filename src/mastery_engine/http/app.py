@@ -15,15 +15,17 @@ from starlette.responses import Response
 from mastery_engine import __version__, answers, answers_skills
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
+from mastery_engine.http.agents import add_agents, agents_served
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.logs import configure_logging
 from mastery_engine.http.middleware import Edge
 from mastery_engine.http.problems import problem
-from mastery_engine.http.routers import analytics, events, mastery, operations, skills
+from mastery_engine.http.routers import analytics, events, mastery, operations, skills, stream
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.service.batches import Batches
 from mastery_engine.service.skills import Skills
+from mastery_engine.service.watching import Watching
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
 from mastery_engine.stream.worker import Worker
@@ -64,8 +66,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
-    for part in (mastery, events, analytics, skills, operations, docs):
+    for part in (mastery, events, analytics, skills, stream, operations, docs):
         app.include_router(part.router)
+    add_agents(app)
     for kind in (MasteryError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)
     app.add_middleware(
@@ -107,8 +110,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.tokens = tokens(settings)
         app.state.batches = Batches(engine)
         app.state.skills = Skills(engine)
-        for work in (engine.trail.keep_flushing(), app.state.batches.keep_working()):
+        app.state.watching = Watching(engine)
+        for work in (
+            engine.trail.keep_flushing(),
+            app.state.batches.keep_working(),
+            app.state.watching.keep_looking(),
+        ):
             await stack.enter_async_context(_beside(work))
+        await stack.enter_async_context(agents_served(app, engine))
         if settings.worker_enabled:
             await stack.enter_async_context(_working(app, engine))
         logger.info("started", extra={"environment": settings.environment, "data_dir": str(settings.data_dir)})
