@@ -16,6 +16,7 @@ from mastery_engine import __version__, answers, answers_skills
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import add_agents, agents_served
+from mastery_engine.http.dashboard import pages
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.logs import configure_logging
 from mastery_engine.http.middleware import Edge
@@ -66,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
-    for part in (mastery, events, analytics, skills, stream, operations, docs):
+    for part in (mastery, events, analytics, skills, stream, operations, docs, pages):
         app.include_router(part.router)
     add_agents(app)
     for kind in (MasteryError, HTTPException, RequestValidationError):
