@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.calls import STUDENT, event
 from tests.conftest import RealServers
@@ -103,7 +103,7 @@ def test_a_student_sees_an_event_within_two_seconds(live: Live, page: Page) -> N
     before = page.locator("#score").inner_text()
     with live.client() as client:
         _sent(client, [event("quality", code_quality_score=1.0, correctness_score=1.0, efficiency_score=1.0)])
-    page.wait_for_function(f"document.getElementById('score').textContent !== {before!r}", timeout=6_000)
+    expect(page.locator("#score")).not_to_have_text(before, timeout=6_000)
     assert not faults
 
 

@@ -6,11 +6,14 @@ from typing import Annotated
 
 import msgspec
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import CallToolResult, TextContent
 from pydantic import Field, StringConstraints
 
 from mastery_engine.access import Caller
 from mastery_engine.domain.events import STUDENT_ID
 from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
+from mastery_engine.mcp.results import Result
+from mastery_engine.mcp.tokens import count
 from mastery_engine.service import Mastery
 from mastery_engine.service.reports import Reports
 from mastery_engine.service.skills import Skills
@@ -36,6 +39,14 @@ class Desk(msgspec.Struct, frozen=True):
     reports: Reports
     skills: Skills
     who: Callable[[], Caller]
+
+    def told(self, tool: str, result: Result) -> CallToolResult:
+        """The answer as it is sent, JSON without blanks; its size is a metric."""
+        text = result.model_dump_json(exclude_none=True)
+        self.mastery.metrics.answer_tokens.labels(tool).observe(count(text))
+        return CallToolResult(
+            content=[TextContent(type="text", text=text)], structured_content=result.model_dump(exclude_none=True)
+        )
 
 
 @contextmanager

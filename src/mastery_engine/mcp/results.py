@@ -1,8 +1,7 @@
-"""What the tools answer: short, in JSON without blanks, and typed."""
+"""What the tools answer: short and typed."""
 
 from typing import Any
 
-from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -118,11 +117,3 @@ class StatusResult(Result):
 
     status: str
     reason: str | None = None
-
-
-def told(result: Result) -> CallToolResult:
-    """The answer as it is sent."""
-    text = result.model_dump_json(exclude_none=True)
-    return CallToolResult(
-        content=[TextContent(type="text", text=text)], structured_content=result.model_dump(exclude_none=True)
-    )

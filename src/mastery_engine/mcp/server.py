@@ -23,12 +23,11 @@ INSTRUCTIONS = (
     "(resource mastery://rules). Ask the tools instead of adding up raw events: they answer in few tokens. "
     "Answers are short; pass detail=true only where you need more."
 )
-LOG_LEVEL = "WARNING"
 
 
 def make_server(mastery: Mastery, who: Callable[[], Caller]) -> MCPServer:
     """The server on an engine; ``who`` gives the caller of the call under way."""
-    server = MCPServer("mastery-engine", instructions=INSTRUCTIONS, version=__version__, log_level=LOG_LEVEL)
+    server = MCPServer("mastery-engine", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
     desk = Desk(mastery, Reports(mastery), Skills(mastery), who)
     for add in (add_student_tools, add_class_tools, add_event_tools, _add_resources, _add_prompts):
         add(server, desk)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mastery_engine.errors import InvalidInput
 from mastery_engine.mcp.desk import Desk, StudentId, plainly
-from mastery_engine.mcp.results import ClassResult, HelpResult, IngestResult, StatusResult, told
+from mastery_engine.mcp.results import ClassResult, HelpResult, IngestResult, StatusResult
 from mastery_engine.mcp.tools_student import READS
 
 
@@ -35,20 +35,19 @@ def add_class_tools(server: MCPServer, desk: Desk) -> None:
                 raise InvalidInput("This token names no students of its own.", field="student_ids")
             found = await desk.reports.glance(caller, chosen)
         need = [one for one in found.students if one.reasons]
-        return told(
+        return desk.told(
+            "who_needs_help",
             ClassResult(
                 students=len(found.students),
                 average=found.average,
                 levels=dict(Counter(one.level for one in found.students)),
                 need_help=len(need),
                 first=[
-                    HelpResult(
-                        student_id=one.student_id, score=one.mastery_score, trend=one.trend, reasons=one.reasons
-                    )
+                    HelpResult(student_id=one.student_id, score=one.mastery_score, trend=one.trend, reasons=one.reasons)
                     for one in need[:limit]
                 ],
                 unknown=found.unknown or None,
-            )
+            ),
         )
 
 
@@ -78,7 +77,7 @@ def add_event_tools(server: MCPServer, desk: Desk) -> None:
             f"event {place}: {one.error.message}" for place, one in enumerate(found.results) if one.error is not None
         ]
         ids = [str(one.event_id) for one in found.results if one.error is None]
-        return told(IngestResult(accepted=found.accepted, event_ids=ids, refused=refused or None))
+        return desk.told("ingest_events", IngestResult(accepted=found.accepted, event_ids=ids, refused=refused or None))
 
     @server.tool(annotations=READS)
     async def event_status(
@@ -87,4 +86,6 @@ def add_event_tools(server: MCPServer, desk: Desk) -> None:
         """Whether an event counts already: processed, dead_lettered (with the reason), or not_processed yet."""
         with plainly():
             found = await desk.mastery.event_status(desk.who(), student_id, event_id)
-        return told(StatusResult(status=found.status, reason=found.reason.message if found.reason else None))
+        return desk.told(
+            "event_status", StatusResult(status=found.status, reason=found.reason.message if found.reason else None)
+        )

@@ -21,7 +21,6 @@ from mastery_engine.mcp.results import (
     Parts,
     SkillResult,
     SkillsResult,
-    told,
 )
 
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -51,7 +50,9 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
             if detail
             else {}
         )
-        return told(_mastery(student_id, found.current_mastery).model_copy(update={"trend": found.trend, **more}))
+        return desk.told(
+            "get_mastery", _mastery(student_id, found.current_mastery).model_copy(update={"trend": found.trend, **more})
+        )
 
     @server.tool(annotations=READS)
     async def what_if(
@@ -68,7 +69,7 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
         given = ComponentValues(completion, quiz, quality, consistency)
         with plainly():
             found = await desk.mastery.calculate(desk.who(), student_id, given, record=False)
-        return told(_mastery(student_id, found.current_mastery))
+        return desk.told("what_if", _mastery(student_id, found.current_mastery))
 
     @server.tool(annotations=READS)
     async def explain_score(
@@ -81,7 +82,8 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
         """
         with plainly():
             found = await desk.reports.explain(desk.who(), student_id)
-        return told(
+        return desk.told(
+            "explain_score",
             ExplanationResult(
                 score=found.mastery_score,
                 level=found.level,
@@ -98,7 +100,7 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
                     )
                     for place, one in enumerate(found.costs)
                 ],
-            )
+            ),
         )
 
     @server.tool(annotations=READS)
@@ -119,7 +121,8 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
             )
             now = await desk.mastery.query(desk.who(), student_id, with_components=False)
         shown, summary = found.history, found.summary
-        return told(
+        return desk.told(
+            "get_history",
             HistoryResult(
                 trend=now.trend,
                 first=shown[0].mastery_score if shown else None,
@@ -128,7 +131,7 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
                 highest=summary.highest,
                 average=summary.average,
                 points={point.date: point.mastery_score for point in shown} if detail else None,
-            )
+            ),
         )
 
     @server.tool(annotations=READS)
@@ -146,10 +149,11 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
             for one in found
         ]
         weakest = told_of[::-1][:limit]
-        return told(
+        return desk.told(
+            "get_skills",
             SkillsResult(
                 known=len(found), weakest=weakest, strongest=[one for one in told_of[:limit] if one not in weakest]
-            )
+            ),
         )
 
 

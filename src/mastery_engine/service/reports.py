@@ -20,7 +20,7 @@ FALL = 0.05
 LOW_RANK = 0
 
 WHAT_MOVES: Final[dict[Component, str]] = {
-    "completion": "finish open exercises; advanced ones weigh 1.5 times as much as a beginner's",
+    "completion": "finish open exercises; harder ones weigh more",
     "quiz": "take quizzes; old ones fade with a half-life of 14 days, so new results soon outweigh them",
     "quality": "hand in reviewed code; old reviews fade with a half-life of 14 days",
     "consistency": "work on more days; each day back counts 0.9 of the one after it",

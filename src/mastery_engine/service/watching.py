@@ -34,7 +34,7 @@ class Watching:
         self._mastery = mastery
         self._watched: dict[StudentKey, _Watched] = {}
         self._open = 0
-        self._ended = False
+        self._ended = asyncio.Event()
 
     async def watch(self, caller: Caller, student_id: str) -> AsyncIterator[StudentMastery | None]:
         """The mastery now and after each change; None where nothing came for 15 seconds.
@@ -65,12 +65,12 @@ class Watching:
             told = one.shown
             yield told
             async with asyncio.timeout(LIFE_S):
-                while not self._ended:
+                while not self._ended.is_set():
                     with suppress(TimeoutError):
                         async with asyncio.timeout(HEARTBEAT_S):
                             if told is one.shown:
                                 await one.changed.wait()
-                    if self._ended:
+                    if self._ended.is_set():
                         return
                     yield None if told is one.shown else one.shown
                     told = one.shown
@@ -88,7 +88,7 @@ class Watching:
 
     def end(self) -> None:
         """All streams end; the server is about to."""
-        self._ended = True
+        self._ended.set()
         for one in self._watched.values():
             one.changed.set()
 

@@ -45,9 +45,7 @@ def check_same_origin(request: Request) -> None:
 
 
 def sign_in(request: Request, answer: Response, token: str) -> None:
-    answer.set_cookie(
-        COOKIE, token, path=PATH, httponly=True, samesite="strict", secure=request.url.scheme == "https"
-    )
+    answer.set_cookie(COOKIE, token, path=PATH, httponly=True, samesite="strict", secure=request.url.scheme == "https")
 
 
 def sign_out(answer: Response) -> None:

@@ -1,0 +1,15 @@
+"""How many tokens a text is for a model: byte-pair encoding with the vocabulary o200k_base, which ships in a package."""
+
+from functools import cache
+
+from bpe_openai import Encoding, get_encoding
+
+
+def count(text: str) -> int:
+    """The tokens of a text."""
+    return len(_encoding().encode(text))
+
+
+@cache
+def _encoding() -> Encoding:
+    return get_encoding("o200k_base")
