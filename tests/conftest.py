@@ -10,7 +10,9 @@ import pytest
 from hypothesis import settings
 
 from scripts.servers.cache import Unavailable
+from scripts.servers.kafka import Kafka
 from scripts.servers.process import Group, Server
+from scripts.servers.redis import Redis, RedisCluster, RedisSentinel
 
 SERVERS = "mastery_real_servers"  # under which an xdist worker hands its list over
 
@@ -52,6 +54,39 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def real_servers(pytestconfig: pytest.Config) -> RealServers:
     return pytestconfig.stash[NOTED]
+
+
+# Real servers, each started when first asked for and kept for the run. They are shared, but not by xdist's workers: a
+# test uses topics and keys of its own, or empties them first, and brings back what it killed. With other settings:
+# `with real_servers.started("Redis", lambda: Redis(password="x")) as server`.
+
+
+@pytest.fixture(scope="session")
+def kafka(real_servers: RealServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    home = tmp_path_factory.mktemp("kafka")
+    with real_servers.started("Apache Kafka", lambda: Kafka(home=home)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(real_servers: RealServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    home = tmp_path_factory.mktemp("redis")
+    with real_servers.started("Redis", lambda: Redis(home=home)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_sentinel(real_servers: RealServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSentinel]:
+    home = tmp_path_factory.mktemp("redis-sentinel")
+    with real_servers.started("Redis Sentinel", lambda: RedisSentinel(home=home)) as group:
+        yield group
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(real_servers: RealServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    home = tmp_path_factory.mktemp("redis-cluster")
+    with real_servers.started("Redis Cluster", lambda: RedisCluster(home=home)) as group:
+        yield group
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -103,33 +103,17 @@ class Fleet:
             process.kill()
         self.processes.clear()
 
-    def _consumer(self, group: str) -> Consumer:
-        return Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": group, "enable.auto.commit": False})
-
     def records(self, topic: str) -> list[Message]:
         """Everything in a topic, partition by partition in order."""
-        consumer = self._consumer("foreign")
-        try:
-            ends = self._ends(consumer, topic)
-            consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part, end in ends.items() if end])
-            found: list[Message] = []
-            while len(found) < sum(ends.values()):
-                found += [one for one in consumer.consume(5_000, 0.1) if one.error() is None]
-        finally:
-            consumer.close()
-        return sorted(found, key=lambda one: (one.partition() or 0, one.offset() or 0))
-
-    def _ends(self, consumer: Consumer, topic: str) -> dict[int, int]:
-        parts = consumer.list_topics(topic, timeout=20).topics[topic].partitions
-        return {part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=20)[1] for part in parts}
+        return records_of(self.kafka, topic)
 
     def settle(self, limit: float = 25) -> None:
         """Return once the group has committed everything in the log."""
         deadline = time.monotonic() + limit
-        consumer = self._consumer(GROUP)
+        consumer = consumer_of(self.kafka, GROUP)
         try:
             while True:
-                ends = self._ends(consumer, REQUESTS)
+                ends = ends_of(consumer, REQUESTS)
                 asked = [TopicPartition(REQUESTS, part) for part in ends]
                 done = {one.partition: max(one.offset, 0) for one in consumer.committed(asked, timeout=20)}
                 if done == ends:
@@ -205,6 +189,29 @@ class Fleet:
         missing = truth.ids - causes.keys()
         assert not missing, sorted(missing)[:5]
         assert causes.keys() <= truth.ids or truth.derived
+
+
+def consumer_of(kafka: Kafka, group: str) -> Consumer:
+    return Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": group, "enable.auto.commit": False})
+
+
+def ends_of(consumer: Consumer, topic: str) -> dict[int, int]:
+    parts = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+    return {part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=20)[1] for part in parts}
+
+
+def records_of(kafka: Kafka, topic: str) -> list[Message]:
+    """Everything in a topic, partition by partition in order."""
+    consumer = consumer_of(kafka, "foreign")
+    try:
+        ends = ends_of(consumer, topic)
+        consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part, end in ends.items() if end])
+        found: list[Message] = []
+        while len(found) < sum(ends.values()):
+            found += [one for one in consumer.consume(5_000, 0.1) if one.error() is None]
+    finally:
+        consumer.close()
+    return sorted(found, key=lambda one: (one.partition() or 0, one.offset() or 0))
 
 
 @dataclass

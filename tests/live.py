@@ -69,12 +69,13 @@ def make_token(
     subject: str = "somebody",
     tenant: str = "default",
     students: list[str] | None = None,
+    cohorts: list[str] | None = None,
     secret: str = SECRET,
     lives_s: int = 3_600,
 ) -> str:
     """A token as the service would make it."""
     tokens = Tokens(secret, system_clock)
-    return tokens.make(subject=subject, role=role, tenant=tenant, students=students, lives_s=lives_s)
+    return tokens.make(subject=subject, role=role, tenant=tenant, students=students, cohorts=cohorts, lives_s=lives_s)
 
 
 def bearer(token: str) -> dict[str, str]:

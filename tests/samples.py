@@ -3,10 +3,13 @@
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
+import mastery_engine
+from mastery_engine.domain.curriculum import curriculum_from
 from mastery_engine.domain.events import LearningEvent, Logged, check_times, decode
 from mastery_engine.domain.kinds import ALIASES
 from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, iso_date, moment_of, rfc3339
@@ -14,6 +17,7 @@ from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, iso_date,
 HOUR = 60 * MINUTE
 NOW: Micros = moment_of(datetime(2026, 1, 14, 10, 30, tzinfo=UTC))
 TODAY = day_of(NOW)
+CURRICULUM = curriculum_from((Path(mastery_engine.__file__).parent / "curriculum.yaml").read_bytes())
 
 COMPLETION = {"total_exercises": 10, "completed_exercises": 8, "difficulty": "intermediate", "topic": "loops"}
 QUIZ = {"total_questions": 10, "correct_answers": 9}
@@ -99,6 +103,20 @@ def given(event_id: Any = "e-1", *, at: Any = NOW, received: Any = None, **compo
 
 def helped(event_id: str = "e-1", **others: Any) -> LearningEvent:
     return event("help", HELP, event_id, **others)
+
+
+def failed(event_id: str = "e-1", *, at: Micros = NOW, received: Micros | None = None, **data: Any) -> LearningEvent:
+    """A run that failed, on loops where nothing else is said; None leaves a field out."""
+    found = {name: value for name, value in {"topic": "loops", **data}.items() if value is not None}
+    return event("execution", {"outcome": "error", **found}, event_id, at=at, received=received)
+
+
+def succeeded(event_id: str = "e-1", *, topic: str = "loops", **others: Any) -> LearningEvent:
+    return event("execution", {"outcome": "success", "topic": topic}, event_id, **others)
+
+
+def answered(event_id: str = "e-1", *, at: Micros = NOW, received: Micros | None = None, **data: Any) -> LearningEvent:
+    return event("answer", {**ANSWER, **data}, event_id, at=at, received=received)
 
 
 def logged(events: Iterable[LearningEvent], *, first: int = 0) -> list[Logged]:

@@ -20,6 +20,10 @@ class Act(Enum):
     TRY = "calculate without recording"
     TRY_MANY = "calculate a batch without recording"
     RECORD = "record events or calculations"
+    COMPARE = "compare a student with a cohort"
+    COHORT = "see the figures of a cohort"
+    ROSTER = "see who is in a cohort"
+    SET_ROSTER = "say who is in a cohort"
 
 
 class Reach(Enum):
@@ -36,11 +40,20 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
     Act.TRY: {"student": Reach.SELF, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.TRY_MANY: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.RECORD: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.COMPARE: {"student": Reach.SELF, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.COHORT: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.ROSTER: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.SET_ROSTER: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
 }
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who calls, as their token says, and from where. ``students`` are a teacher's own."""
+    """Who calls, as their token says, and from where.
+
+    ``students`` are a teacher's own: those that the token names, and the members of its ``cohorts`` once a face has
+    let the caller in (``Cohorts.admit``). ``traceparent`` is the call's place in a distributed trace; it travels with
+    what the call puts into the log.
+    """
 
     subject: str
     role: Role
@@ -48,6 +61,8 @@ class Caller(msgspec.Struct, frozen=True):
     students: frozenset[str] = frozenset()
     address: str = ""
     request_id: str = ""
+    traceparent: str | None = None
+    cohorts: frozenset[str] = frozenset()
 
 
 def check_act(caller: Caller, act: Act) -> None:
@@ -67,6 +82,27 @@ def check_student(caller: Caller, act: Act, student_id: str) -> None:
     )
     if not allowed:
         raise Forbidden("This student is not yours to see.", field="student_id")
+
+
+def check_cohort(caller: Caller, act: Act, cohort_id: str, student_id: str | None = None) -> None:
+    """Raises Forbidden where the caller may not do this to this cohort, whether it exists or not.
+
+    ``student_id`` is whom it is about, where it is about one: a role that reaches itself alone must be that one.
+    """
+    check_act(caller, act)
+    reach = TABLE[act][caller.role]
+    allowed = (
+        reach is Reach.TENANT
+        or (reach is Reach.OWN and cohort_id in caller.cohorts)
+        or (reach is Reach.SELF and student_id == caller.subject)
+    )
+    if not allowed:
+        raise not_your_cohort()
+
+
+def not_your_cohort() -> Forbidden:
+    """One word for a cohort that is another's, too small to hide in, or none: it tells nothing apart."""
+    return Forbidden("This cohort is not yours to see.", field="cohort_id")
 
 
 def may_record(caller: Caller) -> bool:

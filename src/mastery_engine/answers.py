@@ -1,11 +1,12 @@
 """What the calls answer, as every face sends it. Scores lie in [0, 1] and are rounded to 4 decimals."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from mastery_engine.answers_advice import PathAhead, Recommended
 from mastery_engine.domain.history import Point, Trend
 from mastery_engine.domain.mastery import MasteryScore
 from mastery_engine.domain.rules import COMPONENTS, Component, Rules
@@ -38,7 +39,7 @@ class CurrentMastery(msgspec.Struct, frozen=True):
     level: str
     coverage: Score
     timestamp: str
-    recommendations: list[dict[str, Any]]
+    recommendations: list[Recommended]
     components: Components | UnsetType = UNSET
     breakdown: list[Contribution] | UnsetType = UNSET
 
@@ -51,7 +52,7 @@ class StudentMastery(msgspec.Struct, frozen=True):
     historical_average: Score | None
     trend: Trend
     last_updated: str
-    learning_path: dict[str, Any] | None = None
+    learning_path: PathAhead | None = None
 
 
 class Calculated(msgspec.Struct, frozen=True):
@@ -165,7 +166,12 @@ class MasteryHistory(msgspec.Struct, frozen=True):
 
 
 def current_mastery(
-    score: MasteryScore, timestamp: str, rules: Rules, *, with_components: bool = True
+    score: MasteryScore,
+    timestamp: str,
+    rules: Rules,
+    *,
+    with_components: bool = True,
+    advice: list[Recommended] | None = None,
 ) -> CurrentMastery:
     """A score as it is sent."""
     values = [value or 0.0 for value in score.components]
@@ -174,7 +180,7 @@ def current_mastery(
         level=score.level,
         coverage=round(score.coverage, 4),
         timestamp=timestamp,
-        recommendations=[],
+        recommendations=advice or [],
         components=Components(*[round(value, 4) for value in values]) if with_components else UNSET,
         breakdown=_breakdown(values, rules) if with_components else UNSET,
     )

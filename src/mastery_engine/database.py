@@ -73,6 +73,21 @@ MIGRATIONS: tuple[str, ...] = (
         redriven INTEGER, UNIQUE (topic, part, position)
     ) STRICT;
     """,
+    """
+    CREATE TABLE cohorts (
+        tenant TEXT NOT NULL, cohort_id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (tenant, cohort_id)
+    ) STRICT;
+    CREATE TABLE cohort_joined (
+        tenant TEXT NOT NULL, cohort_id TEXT NOT NULL, student_id TEXT NOT NULL, day INTEGER NOT NULL,
+        PRIMARY KEY (tenant, cohort_id, student_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE cohort_put (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, cohort_id TEXT NOT NULL,
+        PRIMARY KEY (tenant, student_id, cohort_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX cohort_put_by_cohort ON cohort_put (tenant, cohort_id);
+    """,
 )
 
 _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]

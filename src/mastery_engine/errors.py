@@ -8,6 +8,7 @@
     ├── NotFound            no such student, batch or dead letter (for those who may know)
     ├── Conflict            the state does not allow it
     ├── TooLarge            more than the engine takes in one call
+    ├── RateLimited         more calls in a while than the caller has
     ├── Busy                more at once than the engine takes; come back later
     ├── Unavailable         a store, a log or a disk is away; nothing was lost
     │   └── FellBack        the store came back without its last writes: the log is to be read again from its mark
@@ -67,6 +68,16 @@ class TooLarge(MasteryError):
     """The call carries more than the engine takes at once."""
 
     code = "PAYLOAD_TOO_LARGE"
+
+
+class RateLimited(MasteryError):
+    """The caller has used up its calls for a while; ``retry_after`` is in seconds."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Busy(MasteryError):

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -25,18 +26,19 @@ class Settings(BaseModel):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8005
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("mastery-engine", appauthor=False)))
-    jwt_secret: str | None = None
+    jwt_secret: str | None = Field(default=None, repr=False)
+    jwt_jwks_url: str | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     worker_enabled: bool = True
     state_store: Literal["sqlite", "redis"] | None = None
     event_log: Literal["sqlite", "kafka"] | None = None
-    redis_host: str | None = None
+    redis_host: str | None = Field(default=None, repr=False)
     kafka_broker: str | None = None
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     kafka_username: str | None = None
-    kafka_password: str | None = None
+    kafka_password: str | None = Field(default=None, repr=False)
     kafka_ca_file: Path | None = None
     kafka_create_topics: bool = True
     kafka_partitions: Annotated[int, Field(ge=1, le=10_000)] = 6
@@ -44,6 +46,9 @@ class Settings(BaseModel):
     kafka_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 30
     kafka_session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
     rules_file: Path | None = None
+    model_file: Path | None = None
+    rate_limit_enabled: bool = True
+    curriculum_file: Path | None = None
     max_concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 100
     gdpr_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -108,10 +113,17 @@ def check_services(settings: Settings) -> None:
 
 
 def check_secret(settings: Settings) -> None:
-    """In production a missing, well-known or short secret stops the start."""
+    """In production a missing, well-known or short secret stops the start, and so do keys from an unsafe place."""
+    url = urlsplit(settings.jwt_jwks_url or "")
+    if settings.jwt_jwks_url and (url.scheme not in ("http", "https") or not url.hostname):
+        raise StartRefused("JWT_JWKS_URL must be an http or https URL.")
     if not settings.in_production:
         return
+    if url.scheme == "http":
+        raise StartRefused("JWT_JWKS_URL must be https in production: whoever can change its answer makes tokens.")
     secret = settings.jwt_secret
+    if secret is None and settings.jwt_jwks_url:
+        return
     if secret is None or secret in KNOWN_WEAK or len(secret.encode()) < SHORTEST_SECRET:
         raise StartRefused(
             f"JWT_SECRET must be at least {SHORTEST_SECRET} random bytes in production. Make one with: "
@@ -130,6 +142,8 @@ def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
         near = difflib.get_close_matches(name, FIELD_OF, n=1, cutoff=0.85)
         if near:
             warnings.append(f"{name} is not a setting of the Mastery Engine; is {near[0]} meant?")
+    if settings.in_production and not settings.rate_limit_enabled:
+        warnings.append("RATE_LIMIT_ENABLED is false: no caller is held back, and guesses at tokens are not counted.")
     if settings.jwt_secret is not None and len(settings.jwt_secret.encode()) < SHORTEST_SECRET:
         warnings.append(f"JWT_SECRET is shorter than {SHORTEST_SECRET} bytes: good enough for development alone.")
     return warnings

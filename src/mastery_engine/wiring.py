@@ -5,9 +5,10 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from time import monotonic, time_ns
 from types import TracebackType
@@ -16,28 +17,36 @@ from uuid import uuid4
 
 from mastery_engine.clock import Clock
 from mastery_engine.database import FILE_NAME, Database
+from mastery_engine.domain.curriculum import Curriculum, curriculum_from
+from mastery_engine.domain.forecast_model import ForecastModel, parameters_from
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
 from mastery_engine.errors import InvalidInput, StartRefused
+from mastery_engine.jwks import KeySet
 from mastery_engine.logs.base import EventLog
 from mastery_engine.logs.sqlite import SqliteLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.settings import Settings
-from mastery_engine.stores.base import DocumentCache, Store
+from mastery_engine.stores.base import DocumentCache, Kept, Store
 from mastery_engine.stores.sqlite import SqliteStore
 from mastery_engine.tokens import Tokens
 
 if TYPE_CHECKING:
+    from limits.aio.storage import Storage
+
     from mastery_engine.logs.kafka_settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
 
 SECRET_FILE = "jwt-secret"  # nosec B105
 LOCK_FILE = "worker.lock"
+SHIPPED_FORECAST = ("parameters", "forecast.msgpack")
 
-# Small batches leave the loop to HTTP; large ones fold a file or a replay faster, many events of a student at once.
+# Small batches leave the loop to HTTP; larger ones, where there is none, cost fewer round trips and documents an event;
+# the largest fold a file or a replay faster, many events of a student at once.
 SERVING_BATCH = 500
+WORKER_BATCH = 2_000
 BULK_BATCH = 20_000
 
 
@@ -63,26 +72,29 @@ def open_mastery(
     """
     database = Database(data_folder(settings) / FILE_NAME) if settings.is_on_one_machine else None
     metrics = metrics or Metrics()
-    store, documents = _store(settings, database)
+    store, documents, kept = _store(settings, database)
     log = _log(settings, database, batch_size, metrics)
-    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents)
+    return Mastery(
+        store, log, rules(settings), clock, metrics, new_id, documents, kept, curriculum=curriculum(settings)
+    )
 
 
-def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None]:
-    """The store, and what queries are answered from where that is a network away."""
+def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None, Kept | None]:
+    """The store, and where that is a network away, what queries are answered from and what replicas keep together."""
     if settings.store == "sqlite" and database is not None:
-        return SqliteStore(database), None
+        return SqliteStore(database), None, None
     from redis.asyncio import Redis
 
     from mastery_engine.stores.cached import CachedDocuments
     from mastery_engine.stores.redis import RedisStore
     from mastery_engine.stores.redis_changes import changes
     from mastery_engine.stores.redis_client import connect
+    from mastery_engine.stores.redis_kept import KeptInRedis
 
     client = connect(settings.redis_host or "")
     store = RedisStore(client, retention_days=settings.gdpr_retention_days)
     watch = partial(changes, client, monotonic) if isinstance(client, Redis) else None
-    return store, CachedDocuments(store, now=monotonic, watch=watch)
+    return store, CachedDocuments(store, now=monotonic, watch=watch), KeptInRedis(client)
 
 
 def _log(settings: Settings, database: Database | None, batch_size: int, metrics: Metrics) -> EventLog:
@@ -91,6 +103,23 @@ def _log(settings: Settings, database: Database | None, batch_size: int, metrics
     from mastery_engine.logs.kafka import KafkaLog
 
     return KafkaLog(kafka_settings(settings), batch_size=batch_size, rebalanced=metrics.rebalances.inc)
+
+
+@asynccontextmanager
+async def limit_storage(settings: Settings) -> AsyncIterator["Storage | None"]:
+    """Where callers' windows are kept: in Redis, shared by all replicas, else in this process; None: nowhere."""
+    if not settings.rate_limit_enabled:
+        yield None
+    elif settings.store == "redis":
+        from mastery_engine.stores.redis_client import connect
+        from mastery_engine.stores.redis_windows import RedisWindows
+
+        async with connect(settings.redis_host or "") as client:
+            yield RedisWindows(client)
+    else:
+        from limits.aio.storage import MemoryStorage
+
+        yield MemoryStorage()
 
 
 def kafka_settings(settings: Settings) -> "KafkaSettings":
@@ -123,13 +152,37 @@ def rules(settings: Settings) -> Rules:
         raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
 
 
+def forecast_model(settings: Settings) -> ForecastModel:
+    """The forecast's model: the school's own where MODEL_FILE has one, else the shipped one."""
+    try:
+        own = settings.model_file and parameters_from(settings.model_file.read_bytes())
+        found = own or parameters_from(files("mastery_engine").joinpath(*SHIPPED_FORECAST).read_bytes())
+    except (OSError, InvalidInput) as error:
+        raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
+    if found is None:
+        raise StartRefused("The package has no parameters for the forecast: install it again.")
+    return ForecastModel(found)
+
+
+def curriculum(settings: Settings) -> Curriculum:
+    """The school's course, or the engine's own. Raises StartRefused."""
+    file = settings.curriculum_file
+    try:
+        packaged = files("mastery_engine").joinpath("curriculum.yaml")
+        return curriculum_from((packaged if file is None else file).read_bytes())
+    except (OSError, InvalidInput) as error:
+        raise StartRefused(f"CURRICULUM_FILE {file} cannot be used: {error}") from error
+
+
 def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:
     """The maker and checker of tokens, with the secret of the settings or of the data folder."""
+    keys = KeySet(settings.jwt_jwks_url, clock) if settings.jwt_jwks_url else None
     return Tokens(
-        settings.jwt_secret or kept_secret(settings, SECRET_FILE),
+        settings.jwt_secret or (None if keys else kept_secret(settings, SECRET_FILE)),
         clock,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
+        keys=keys,
     )
 
 

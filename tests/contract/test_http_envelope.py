@@ -24,6 +24,10 @@ CALLS = {
     ("POST", "/batch/mastery"),
     ("GET", "/batch/mastery/{batch_id}"),
     ("POST", "/analytics/mastery-history"),
+    ("POST", "/analytics/compare"),
+    ("POST", "/analytics/cohort"),
+    ("PUT", "/cohorts/{cohort_id}"),
+    ("GET", "/cohorts/{cohort_id}"),
     ("POST", "/analytics/skills"),
 }
 OPEN = {("GET", path) for path in ("/health", "/ready", "/", "/metrics", "/docs", "/openapi.json")}
@@ -70,7 +74,9 @@ async def test_every_request_gets_an_id_of_its_own(api: Api) -> None:
 
 @pytest.mark.parametrize(("method", "path"), sorted(CALLS))
 async def test_a_call_without_a_token_is_401(api: Api, method: str, path: str) -> None:
-    answer = await api.call(method, path.format(student_id="s", event_id="e", batch_id="b"), {}, token="")
+    answer = await api.call(
+        method, path.format(student_id="s", event_id="e", batch_id="b", cohort_id="c"), {}, token=""
+    )
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AUTH_ERROR")
     assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -120,6 +126,7 @@ async def test_an_unknown_path_is_404_in_the_envelope(api: Api, path: str) -> No
         ("DELETE", "/mastery/ingest", "POST"),
         ("PUT", "/batch/mastery", "POST"),
         ("POST", "/batch/mastery/b", "GET"),
+        ("POST", "/cohorts/c", "GET, PUT"),
         ("POST", "/health", "GET"),
         ("PATCH", "/api/v1/ready", "GET"),
     ],

@@ -23,6 +23,11 @@ PATHS = (
     "/mastery/ingest/batch",
     "/batch/mastery",
     "/analytics/mastery-history",
+    "/analytics/compare",
+    "/analytics/cohort",
+    "/recommendations/adaptive",
+    "/recommendations/learning-path",
+    "/analytics/patterns",
 )
 KINDS = ("completion", "quiz", "quality", "consistency", "answer", "execution", "help", "mastery.calculation.requested")
 GOOD: list[Any] = [
@@ -36,7 +41,11 @@ GOOD: list[Any] = [
         "format": "csv",
     },
     {"requests": [{"student_id": STUDENT, "components": COMPONENTS}], "record": False, "priority": "low"},
+    {"student_id": STUDENT, "limit": 5, "priority": "medium"},
+    {"student_id": STUDENT, "goal": "master_topic", "topic": "loops"},
     {"events": [event(kind) for kind in KINDS]},
+    {"student_id": STUDENT, "cohort_id": "py-101", "metric": "by_component"},
+    {"cohort_id": "py-101", "limit": 10, "cursor": "ksu_3NnoPkJa7qJzMQ"},
     *[{**event(kind), "metadata": {"cohort_id": "py-101"}, "source": "test"} for kind in KINDS],
 ]
 

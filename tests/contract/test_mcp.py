@@ -26,6 +26,11 @@ TOOLS = {
     "who_needs_help",
     "ingest_events",
     "event_status",
+    "forecast",
+    "recommend",
+    "learning_path",
+    "struggles",
+    "cohort_overview",
 }
 
 
@@ -81,6 +86,13 @@ async def test_the_tools_answer_as_the_calls_do(api: Api) -> None:
         assert list(history["points"].values()) == [mastery["score"]]
         skills = await ask(client, "get_skills", student_id=STUDENT)
         assert [one["skill"] for one in skills["weakest"]] == ["loops"]
+        ahead = await ask(client, "forecast", student_id=STUDENT)
+        assert ahead["lower"] <= ahead["then"] <= ahead["upper"]
+        assert (await ask(client, "recommend", student_id=STUDENT))["steps"]
+        assert (await ask(client, "learning_path", student_id=STUDENT))["skills"]
+        assert (await ask(client, "struggles", student_id=STUDENT))["stuck_on"] == []
+        await api.call("PUT", "/cohorts/py-101", {"name": "Python", "members": [STUDENT]})
+        assert (await ask(client, "cohort_overview", cohort_id="py-101"))["size"] == 1
 
 
 async def test_an_agent_records_and_follows_an_event(api: Api) -> None:

@@ -1,13 +1,10 @@
 """Kafka and Redis under the engine, as other clients of Kafka see it: what goes in, what comes out."""
 
-import gzip
 import json
 import random
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,8 +18,6 @@ from tests.live import COMMAND, Live, environment, make_token
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
 
-OULAD = Path(__file__).parents[3] / "shared/data/oulad_events.jsonl.gz"
-OULAD_EVENTS = 5_000
 NOW = datetime.now(UTC).isoformat()
 
 Json = dict[str, Any]
@@ -80,25 +75,6 @@ def query(api: Live, student_id: str, tenant: str = "default") -> Json:
 
 def of_student(fleet: Fleet, topic: str, student_id: str) -> list[Json]:
     return [json.loads(one.value() or b"") for one in fleet.records(topic) if one.key() == student_id.encode()]
-
-
-async def test_a_real_courses_events_give_what_a_plain_computation_gives(
-    fleet: Fleet, api: Live, tmp_path: Path
-) -> None:
-    if not OULAD.exists():
-        pytest.skip("the data of the Open University are not beside the project")
-    file = tmp_path / "oulad.jsonl"
-    with gzip.open(OULAD, "rb") as lines:
-        file.write_bytes(b"".join(islice(lines, OULAD_EVENTS)))
-    done = command(fleet, "ingest", str(file), "--shift-to-now")
-    assert (done["read"], done["accepted"]) == (OULAD_EVENTS, OULAD_EVENTS)
-    fleet.settle()
-    truth = await fleet.check()
-    assert len(truth.ids) == OULAD_EVENTS
-    command(fleet, "ingest", str(file), "--shift-to-now")  # a second time changes nothing
-    fleet.settle()
-    assert len(fleet.records(REQUESTS)) == 2 * OULAD_EVENTS
-    await fleet.check()
 
 
 async def test_a_record_needs_neither_id_nor_key(fleet: Fleet, foreign: Foreign, api: Live) -> None:
@@ -271,3 +247,62 @@ async def test_what_is_written_over_http_is_on_kafka_and_answers_within_a_second
         assert found["current_mastery"]["components"]["quality"] == 0.5
     fleet.settle()
     await fleet.check()
+
+
+async def test_a_call_with_one_idempotency_key_counts_once_whichever_replica_it_reaches(
+    fleet: Fleet, api: Live
+) -> None:
+    other, one, key = fleet.api(), quiz(), {"Idempotency-Key": str(uuid4())}
+    bare = json.loads(raw(one, "event_id"))
+    rows = {"events": [bare, {**bare, "data": {"total_questions": 4, "correct_answers": 0}}]}
+    given = {"student_id": one["student_id"], "components": {"quality": 0.5}}
+    with api.client() as first, other.client() as second:
+        ids: dict[str, set[str]] = {"/mastery/ingest": set(), "/mastery/ingest/batch": set()}
+        for client in (first, second, first):
+            ids["/mastery/ingest"].add(
+                client.post("/mastery/ingest", json=bare, headers=key).json()["data"]["event_id"]
+            )
+            receipts = client.post("/mastery/ingest/batch", json=rows, headers=key).json()["data"]["results"]
+            ids["/mastery/ingest/batch"] |= {receipt["event_id"] for receipt in receipts}
+            assert client.post("/mastery/calculate", json=given, headers=key).status_code == 200
+        assert {call: len(found) for call, found in ids.items()} == {"/mastery/ingest": 1, "/mastery/ingest/batch": 2}
+        different = {**given, "components": {"quality": 0.6}}
+        assert second.post("/mastery/calculate", json=different, headers=key).status_code == 409
+    fleet.settle()
+    assert query(api, one["student_id"])["components"] == {
+        "completion": 0.0, "quiz": 0.5, "quality": 0.5, "consistency": pytest.approx(1.0, abs=1.0)
+    }  # fmt: skip
+    caused = [cause for said in of_student(fleet, RESULTS, one["student_id"]) for cause in said["caused_by"]]
+    assert len(caused) == len(set(caused)) == 4
+    await fleet.check()
+
+
+def trace(number: int) -> str:
+    return f"00-{number:032x}-{number:016x}-01"
+
+
+async def test_a_result_belongs_to_the_trace_of_the_last_event_that_caused_it(
+    fleet: Fleet, foreign: Foreign, api: Live
+) -> None:
+    first, second, by_http, bad = quiz(), quiz(), quiz(), quiz()
+    for number, one in enumerate((first, {**first, "event_id": str(uuid4())}), 1):
+        foreign.put(raw(one), key=b"one-batch", headers={"traceparent": trace(number)})
+    foreign.put(raw(second), headers={"ce_traceparent": trace(3), "ce_id": "x", "ce_specversion": "1.0"})
+    foreign.put(raw(bad), headers={"traceparent": "00-nothing-01"})
+    foreign.flush()
+    given = {"student_id": by_http["student_id"], "components": {"quality": 0.95, "quiz": 0.95, "completion": 0.95}}
+    with api.client() as client:
+        assert client.post("/mastery/calculate", json=given, headers={"traceparent": trace(4)}).status_code == 200
+        assert client.post("/mastery/ingest", json=bad, headers={"traceparent": "no"}).status_code == 202
+    fleet.settle()
+    records = [*fleet.records(RESULTS), *fleet.records(EVENTS)]
+
+    def traces(student_id: str) -> list[str | None]:
+        return [headers(one).get("traceparent") for one in records if one.key() == student_id.encode()]
+
+    assert traces(first["student_id"])[-1] == trace(2)
+    assert traces(second["student_id"]) == [trace(3)]
+    assert traces(by_http["student_id"]) == [trace(4), trace(4)]  # the update, and the level that was reached
+    assert traces(bad["student_id"]) == [None]
+    (asked,) = [one for one in fleet.records(REQUESTS) if one.key() == by_http["student_id"].encode()]
+    assert headers(asked)["traceparent"] == trace(4)

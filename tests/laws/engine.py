@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from copy import deepcopy
 from datetime import datetime
@@ -91,8 +91,8 @@ class Watched:
 
         return call
 
-    async def _publish(self, results: Sequence[Result]) -> None:
-        await self.inner.publish(results)
+    async def _publish(self, results: Sequence[Result], traceparents: Mapping[str, str]) -> None:
+        await self.inner.publish(results, traceparents)
         self.published += results
 
 

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from mastery_engine import cli
 from mastery_engine.access import Caller
+from mastery_engine.errors import InvalidInput
+from mastery_engine.settings import settings_from, warnings_for
 from mastery_engine.tokens import Tokens
 from mastery_engine.wiring import system_clock
 from tests.live import ROOT, SECRET
@@ -25,6 +27,8 @@ COMMANDS = [
     ("dlq", "show"),
     ("dlq", "redrive"),
     ("purge",),
+    ("curriculum", "check"),
+    ("curriculum", "show"),
     ("simulate",),
     ("openapi",),
 ]
@@ -76,6 +80,9 @@ def test_help_needs_none_of_the_heavy_parts() -> None:
         ("dlq", "redrive", "1", "--all"),
         ("dlq", "show", "first"),
         ("simulate", "--students", "0"),
+        ("simulate", "--policy", "clever"),
+        ("simulate", "--plot", "nowhere.svg"),
+        ("curriculum", "check", "no-such-file.yaml"),
     ],
     ids=" ".join,
 )
@@ -141,3 +148,30 @@ def test_a_setting_that_cannot_be_used_is_named() -> None:
     result = CliRunner().invoke(cli.app, ["token"], env={"PORT": "many"})
     assert result.exit_code == 1
     assert "PORT" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [("--student", "no id"), ("--role", "student", "--sub", "no id"), ("--cohort", ""), ("--cohort", "x" * 101)],
+)
+def test_a_token_for_nobody_is_not_made(given: tuple[str, ...]) -> None:
+    assert run("token", *given, exits=2) == ""
+
+
+def test_a_token_names_students_and_cohorts() -> None:
+    token = run("token", "--role", "teacher", "--student", "ada", "--cohort", "py-101", "--cohort", "py-102").strip()
+    caller = Tokens(SECRET, system_clock).verify(token)
+    assert (caller.students, caller.cohorts) == ({"ada"}, {"py-101", "py-102"})
+
+
+def test_where_a_provider_makes_the_tokens_none_is_made_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("JWT_SECRET")
+    monkeypatch.setenv("JWT_JWKS_URL", "https://id.example/keys")
+    with pytest.raises(InvalidInput, match="identity provider"):
+        CliRunner().invoke(cli.app, ["token"], catch_exceptions=False)
+    assert not (tmp_path / "data" / "jwt-secret").exists()
+
+
+def test_limits_that_are_off_in_production_are_a_warning() -> None:
+    given = {"ENVIRONMENT": "production", "JWT_SECRET": "x" * 48, "RATE_LIMIT_ENABLED": "false"}
+    assert any("RATE_LIMIT_ENABLED" in one for one in warnings_for(given, settings_from(given)))

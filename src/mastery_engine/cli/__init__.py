@@ -9,9 +9,12 @@ import sys
 import typer
 
 from mastery_engine.cli import (
+    backtest,
     bench,
+    curriculum,
     demo,
     dlq,
+    fit,
     ingest,
     mcp,
     openapi,
@@ -43,9 +46,12 @@ app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(topics.app, name="topics")
 app.command()(purge.purge)
+app.add_typer(curriculum.app, name="curriculum")
 app.command()(simulate.simulate)
 app.command()(openapi.openapi)
 app.command()(bench.bench)
+app.add_typer(backtest.app, name="backtest")
+app.add_typer(fit.app, name="fit")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def bench(
     parts: Annotated[
         list[str] | None,
-        typer.Argument(help="fold, embedded, http, batch, lag, scale; all of them.", show_default=False),
+        typer.Argument(help="fold, embedded, http, batch, lag, scale, stream, tokens; all of them.", show_default=False),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Repeats; medians are shown.")] = 5,
     events: Annotated[
@@ -21,7 +21,7 @@ def bench(
         typer.Option(
             min=100,
             max=1_000_000,
-            help="How many events the file has; with http, how many students there are; with scale, a twentieth.",
+            help="How many events (stream: 30,000 at most), or students (http; scale: a twentieth).",
         ),
     ] = 50_000,
     as_json: AsJson = False,

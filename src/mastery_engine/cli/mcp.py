@@ -24,10 +24,10 @@ def mcp() -> None:
     """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     chosen = settings()
-    asyncio.run(_serve(chosen, _caller(chosen)))
+    asyncio.run(_serve(chosen))
 
 
-def _caller(settings: "Settings") -> "Caller":
+async def _caller(settings: "Settings") -> "Caller":
     """Raises StartRefused where there is no token outside development; Unauthenticated where it is no good."""
     from mastery_engine.access import Caller
     from mastery_engine.errors import StartRefused
@@ -35,18 +35,24 @@ def _caller(settings: "Settings") -> "Caller":
 
     token = os.environ.get("MASTERY_TOKEN", "")
     if token:
-        return tokens(settings).verify(token)
+        return await tokens(settings).admit(token)
     if settings.environment != "development":
         raise StartRefused("MASTERY_TOKEN must hold a token: make one with mastery-engine token.")
     return Caller("mcp", "service")
 
 
-async def _serve(settings: "Settings", caller: "Caller") -> None:
+async def _serve(settings: "Settings") -> None:
     from mastery_engine.mcp.server import make_server
+    from mastery_engine.service.cohorts import Cohorts
+    from mastery_engine.service.predictions import Predictions
+    from mastery_engine.wiring import forecast_model
 
+    caller = await _caller(settings)
     async with opened(settings) as mastery:
+        caller = await Cohorts(mastery).admit(caller)
+        predictions = Predictions(mastery, forecast_model(settings))
         flushing = asyncio.create_task(mastery.trail.keep_flushing())
         try:
-            await make_server(mastery, lambda: caller).run_stdio_async()
+            await make_server(mastery, predictions, lambda: caller).run_stdio_async()
         finally:
             flushing.cancel()

@@ -70,7 +70,7 @@ async def _work(settings: "Settings", *, after_flood: bool) -> None:
     for warning in warnings_for(os.environ, settings):
         logger.warning(warning)
     with WorkerLock(settings):
-        async with opened(settings) as mastery:
+        async with opened(settings, apart=True) as mastery:
             worker = Worker(mastery, after_flood=after_flood)
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, worker.stop)

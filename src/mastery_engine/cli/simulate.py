@@ -1,4 +1,4 @@
-"""``simulate``: a simulated class as a file of events."""
+"""``simulate``: a simulated class as a file of events, or how much practice a policy of advice takes."""
 
 import sys
 from contextlib import redirect_stdout
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, progress, say
+from mastery_engine.cli.console import AsJson, counted, progress, say, settings
 
 
 def simulate(
@@ -20,14 +20,28 @@ def simulate(
         datetime | None, typer.Option(help="When it ends (UTC); now.", show_default=False, metavar="TIME")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The file; standard output.", show_default=False)] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="engine, random, weakest, curriculum or all: the practice until a mean mastery of 0.75.",
+            show_default=False,
+        ),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="With --policy: the curves, as SVG.", show_default=False)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write what a simulated class does, as JSON lines that `ingest` takes.
+    """Write what a simulated class does, as JSON lines that `ingest` takes; or, with --policy, compare advice.
 
     \b
     Example:
       mastery-engine simulate --students 100 --days 60 --seed 7 --out class.jsonl
+      mastery-engine simulate --policy all --students 20 --plot policies.svg
     """
+    if policy:
+        _compare(policy, students, seed, plot, as_json=as_json)
+        return
+    if plot is not None:
+        raise typer.BadParameter("--plot goes with --policy.")
     from datetime import UTC
 
     from mastery_engine.domain.events import encode
@@ -47,3 +61,31 @@ def simulate(
     done = {"events": len(events), "students": students, "days": days, "seed": seed, "cohort": cohort}
     with redirect_stdout(sys.stderr if out is None else sys.stdout):
         say(as_json, done, words)
+
+
+def _compare(policies: list[str], students: int, seed: int, plot: Path | None, *, as_json: bool) -> None:
+    """The same class under each policy."""
+    import msgspec
+
+    from mastery_engine.lab.plot import curves
+    from mastery_engine.lab.policies import GOAL, POLICIES, course
+    from mastery_engine.wiring import curriculum
+
+    names = list(POLICIES) if "all" in policies else list(dict.fromkeys(policies))
+    unknown = [name for name in names if name not in POLICIES]
+    if unknown:
+        raise typer.BadParameter(f"there is no policy {unknown[0]!r}; there are {', '.join(POLICIES)} and all.")
+    chosen = curriculum(settings())
+    courses = []
+    with progress("Practising", len(names)) as told:
+        for place, name in enumerate(names, 1):
+            courses.append(course(name, chosen, students=students, seed=seed))
+            told(place)
+    across = "sessions of practice (5 answers each)"
+    if plot is not None:
+        lines = {one.policy: one.curve for one in courses}
+        plot.write_text(curves("Mean mastery of the course", across, "mean mastery", lines, GOAL))
+    most = max(one.sessions for one in courses)
+    words = [f"Sessions of practice until a mean mastery of {GOAL}, {counted(students, 'student')}, seed {seed}:"]
+    words += [f"  {one.policy:10} {one.sessions:8,.1f}  {one.sessions / most:5.2f} of the most" for one in courses]
+    say(as_json, {"goal": GOAL, "seed": seed, "courses": msgspec.to_builtins(courses)}, *words)

@@ -1,11 +1,13 @@
 """``token``: a bearer token for development and operators."""
 
+import re
 from typing import Annotated
 
 import typer
 
 from mastery_engine.access import Role
 from mastery_engine.cli.console import AsJson, Tenant, say, settings
+from mastery_engine.domain.cohort import LONGEST_COHORT_ID
 
 
 def token(
@@ -23,7 +25,15 @@ def token(
     Example:
       export JWT_TOKEN=$(mastery-engine token --role teacher --sub ada --student student_12345)
     """
+    from mastery_engine.domain.events import STUDENT_ID
     from mastery_engine.wiring import tokens
+
+    for student_id in [*(student or ()), *([sub] if role == "student" else ())]:
+        if not re.fullmatch(STUDENT_ID, student_id):
+            raise typer.BadParameter(f"{student_id!r} is no student's id: it must match {STUDENT_ID}.")
+    for cohort_id in cohort or ():
+        if not 1 <= len(cohort_id) <= LONGEST_COHORT_ID:
+            raise typer.BadParameter(f"A cohort's id has 1 to {LONGEST_COHORT_ID} characters.")
 
     made = tokens(settings()).make(subject=sub, role=role, tenant=tenant, students=student, cohorts=cohort, lives_s=ttl)
     say(as_json, {"token": made, "sub": sub, "role": role, "tenant": tenant, "expires_in": ttl}, made)

@@ -7,6 +7,7 @@ given the moment of its receipt; ``encode`` writes the bytes that the log keeps.
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -220,6 +221,7 @@ def malformed(error: Exception, within: str = "") -> InvalidInput:
     return InvalidInput(f"{what}.", field=".".join(names) or None)
 
 
+@lru_cache(maxsize=1_000)
 def is_tenant(name: str) -> bool:
     return re.fullmatch(TENANT, name) is not None
 

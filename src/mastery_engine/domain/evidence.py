@@ -29,7 +29,7 @@ MAX_TOPICS = 256
 NEVER: Micros = -1
 
 # Decay is relative, so any fixed zero will do; this one keeps 2^(days / 14) within a double until the year 2058.
-_ZERO: Micros = 18_262 * DAY  # 2020-01-01
+ZERO: Micros = 18_262 * DAY  # 2020-01-01
 _ONE_DAY = b"\x01"
 _DAY = Struct(">H")
 _SUM = Struct("=d")
@@ -69,7 +69,7 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @staticmethod
     def of(at: Micros, weight: float, score: float) -> "DecayedSums":
         """One piece of evidence: ``score`` in [0, 1], with its weight."""
-        decayed = weight * 2.0 ** ((at - _ZERO) / HALF_LIFE)
+        decayed = weight * 2.0 ** ((at - ZERO) / HALF_LIFE)
         scored = decayed * score
         return DecayedSums(_DAY.pack(at // DAY), _SUM.pack(decayed), _SUM.pack(scored), decayed, scored, at)
 
@@ -102,6 +102,12 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
         weights, scores = self.weights[8 * drop :], self.scores[8 * drop :]
         totals = sum(array("d", weights)), sum(array("d", scores))
         return DecayedSums(self.days[2 * drop :], weights, scores, *totals, self.latest)
+
+    def standing(self, at: Micros, floor: Day) -> tuple[float, float]:
+        """Weight and weighted score of the days from ``floor`` on, on the scale of evidence that comes at ``at``."""
+        kept = self.since(floor)
+        scale = 2.0 ** ((ZERO - at) / HALF_LIFE)
+        return kept.weight * scale, kept.score * scale
 
     def mean(self, floor: Day) -> float | None:
         """Σ w·2^(t/14 d)·x / Σ w·2^(t/14 d) over the days from ``floor`` on, in [0, 1]; None where there are none."""

@@ -4,8 +4,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from mastery_engine.domain.advice import Recommendation, recommendation_id
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, rfc3339
+from mastery_engine.domain.path import Step
 from mastery_engine.domain.rules import COMPONENTS, Component
 
 RESULTS_TOPIC = "mastery.results"
@@ -29,6 +31,7 @@ class Updated(Fact, frozen=True, array_like=True, tag="mastery.updated", gc=Fals
     level: str
     components: tuple[float | None, float | None, float | None, float | None]
     coverage: float
+    advice: tuple[Recommendation, ...] = ()
 
 
 class ThresholdReached(Fact, frozen=True, array_like=True, tag="mastery.threshold.reached", gc=False):
@@ -40,7 +43,22 @@ class ThresholdReached(Fact, frozen=True, array_like=True, tag="mastery.threshol
     previous_score: float
 
 
-Result: TypeAlias = Updated | ThresholdReached
+class StruggleDetected(Fact, frozen=True, array_like=True, tag="struggle.detected", gc=False):
+    """A student is stuck on a topic: by which pattern that was found, on what evidence, since when."""
+
+    topic: str
+    pattern: str
+    evidence: str
+    since: Micros
+
+
+class PathRecommended(Fact, frozen=True, array_like=True, tag="learning.path.recommended", gc=False):
+    """The first steps of the way on, which have changed."""
+
+    steps: tuple[Step, ...]
+
+
+Result: TypeAlias = Updated | ThresholdReached | StruggleDetected | PathRecommended
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -73,21 +91,52 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     student_id: str
     tenant: str
     caused_by: tuple[str, ...]
-    mastery_score: float
-    previous_score: float
-    level: str
+    mastery_score: float | None = None
+    previous_score: float | None = None
+    level: str | None = None
     previous_level: str | None = None
     components: dict[Component, float] | None = None
     coverage: float | None = None
     recommendations: list[dict[str, Any]] | None = None
+    topic: str | None = None
+    pattern: str | None = None
+    evidence: str | None = None
+    since: str | None = None
+    steps: list[dict[str, Any]] | None = None
 
 
 def message(result: Result) -> Message:
     """The value that is sent, ready for JSON."""
     event_id, kind, at = result_id(result), event_type(result), rfc3339(result.at)
-    score, previous = round(result.score, 4), round(result.previous_score, 4)
-    common = (event_id, kind, at, result.student_id, result.tenant, result.caused_by, score, previous, result.level)
-    if isinstance(result, ThresholdReached):
-        return Message(*common, previous_level=result.previous_level)
+    common = (event_id, kind, at, result.student_id, result.tenant, result.caused_by)
+    match result:
+        case StruggleDetected():
+            since = rfc3339(result.since)
+            return Message(*common, topic=result.topic, pattern=result.pattern, evidence=result.evidence, since=since)
+        case PathRecommended():
+            return Message(*common, steps=[step_sent(step) for step in result.steps])
+        case ThresholdReached():
+            scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
+            return Message(*common, *scores, previous_level=result.previous_level)
+    scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
     components = {name: round(value or 0.0, 4) for name, value in zip(COMPONENTS, result.components)}  # noqa: B905
-    return Message(*common, components=components, coverage=round(result.coverage, 4), recommendations=[])
+    advice = [advice_sent(result.tenant, result.student_id, one) for one in result.advice]
+    return Message(*common, *scores, components=components, coverage=round(result.coverage, 4), recommendations=advice)
+
+
+def advice_sent(tenant: str, student_id: str, one: Recommendation) -> dict[str, Any]:
+    """A piece of advice as every face and topic sends it, but for the resources, which the curriculum has."""
+    return {
+        "recommendation_id": recommendation_id(tenant, student_id, one),
+        "action": one.action,
+        "area": one.area,
+        "priority": one.priority,
+        "estimated_time": one.minutes,
+        "expected_gain": round(one.gain, 4),
+        "reason": one.reason,
+    }
+
+
+def step_sent(step: Step) -> dict[str, Any]:
+    """A step of a path as it is sent."""
+    return {"skill": step.skill, "minutes": step.minutes, "reason": step.reason}

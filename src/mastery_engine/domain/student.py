@@ -6,6 +6,7 @@ import msgspec
 
 from mastery_engine.domain.events import LearningEvent
 from mastery_engine.domain.evidence import NEVER, NO_EVIDENCE, Evidence
+from mastery_engine.domain.guidance import NO_GUIDANCE, Guidance
 from mastery_engine.domain.history import History
 from mastery_engine.domain.mastery import components
 from mastery_engine.domain.moments import Day, Micros, day_of
@@ -41,7 +42,7 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One student's document.
 
     ``latest`` is the time of the newest event, ``received`` the newest receipt, ``updated`` the time of the last fold;
-    ``floor`` is the day before which everything has been dropped.
+    ``floor`` is the day before which everything has been dropped; ``cohorts`` are those that the events name.
     """
 
     evidence: Evidence = NO_EVIDENCE
@@ -54,6 +55,8 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
     updated: Micros = NEVER
     floor: Day = 0
     tracing: Tracing = NOT_TRACED
+    cohorts: tuple[str, ...] = ()
+    guidance: Guidance = NO_GUIDANCE
 
     def is_known(self, at: Micros, rules: Rules) -> bool:
         """Whether an event or any evidence of this student still counts."""

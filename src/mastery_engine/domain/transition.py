@@ -10,14 +10,17 @@ from typing import TypeAlias
 
 import msgspec
 
+from mastery_engine.domain.cohort import enrolled
+from mastery_engine.domain.curriculum import Curriculum
 from mastery_engine.domain.events import LearningEvent, Logged
 from mastery_engine.domain.evidence import NEVER, NO_EVIDENCE, Evidence, evidence_of
+from mastery_engine.domain.guidance import NO_GUIDANCE, Guidance, Raised, advise, guided
 from mastery_engine.domain.history import History
 from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.kinds import Answer
 from mastery_engine.domain.mastery import NO_SCORE, MasteryScore, mastery
 from mastery_engine.domain.moments import DAY, Day, Micros, day_of
-from mastery_engine.domain.results import Pending, ThresholdReached, Updated
+from mastery_engine.domain.results import PathRecommended, Pending, StruggleDetected, ThresholdReached, Updated
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay, Seen, cooled, holds, with_ids
 from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
@@ -54,15 +57,16 @@ def apply(
     skills: SkillModel = DEFAULT_SKILLS,
     cold: IdsByDay | None = None,
     settled: Mapping[int, int] | None = None,
+    curriculum: Curriculum | None = None,
 ) -> Transition:
     """The document after the events, which belong to this student and may be repeats, in the order of their arrival.
 
     ``at`` is the moment of the fold, for the results alone: what counts follows from the events and their receipts, so
     that a replay comes to the same document. ``skills`` is what knowledge tracing goes by. ``cold`` are the cold ids,
     where ``needs_cold`` asks for them. ``settled`` gives for each partition the offset below which all results have
-    gone out, so that the document may forget them.
+    gone out, so that the document may forget them. Advice is made from the ``curriculum``; without one, none is.
     """
-    return apply_all([(student, events, cold)], at, rules, skills=skills, settled=settled)[0]
+    return apply_all([(student, events, cold)], at, rules, skills=skills, settled=settled, curriculum=curriculum)[0]
 
 
 def apply_all(
@@ -72,6 +76,7 @@ def apply_all(
     *,
     skills: SkillModel = DEFAULT_SKILLS,
     settled: Mapping[int, int] | None = None,
+    curriculum: Curriculum | None = None,
 ) -> list[Transition]:
     """``apply`` for a batch of students, each with their events and cold ids.
 
@@ -91,6 +96,11 @@ def apply_all(
     for turn in live:
         _set_point(turn, at, rules)
     for turn in live:
+        _guide(turn)
+    if curriculum is not None:
+        for turn in live:
+            _advise(turn, at, rules, curriculum)
+    for turn in live:
         _tell(turn, at, rules, settled)
     return [_transition(turn, at, rules) if turn.fresh else Transition(turn.student, ()) for turn in turns]
 
@@ -107,6 +117,7 @@ def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transiti
         seen=seen,
         floor=max(floor, student.floor),
         tracing=student.tracing.since(floor),
+        guidance=student.guidance.since(floor),
     )
     if not kept and not seen.recent and not left.is_known(at, rules):
         return None
@@ -128,7 +139,11 @@ class _Stages(msgspec.Struct, gc=False):
     latest: Micros = NEVER
     received: Micros = NEVER
     tracing: Tracing = NOT_TRACED
+    cohorts: tuple[str, ...] = ()
     score: MasteryScore = NO_SCORE
+    guidance: Guidance = NO_GUIDANCE
+    raised: Sequence[Raised] = ()
+    path_changed: bool = False
     outbox: tuple[Pending, ...] = ()
 
 
@@ -161,9 +176,12 @@ def _learn(turn: _Stages, rules: Rules) -> None:
     evidence, history, floor = student.evidence, student.history, student.floor
     latest, received = student.latest, student.received
     newest, retention_days = history.newest, rules.retention_days
+    cohorts = student.cohorts
     due: Micros | None = None
     for one in turn.fresh:
         event = one.event
+        if event.metadata:
+            cohorts = enrolled(cohorts, event)
         at, arrived = event.at, event.received
         day = at // DAY
         if due is not None and day != newest:
@@ -183,7 +201,7 @@ def _learn(turn: _Stages, rules: Rules) -> None:
         if arrived > received:
             received = arrived
     turn.evidence, turn.history, turn.due, turn.floor = evidence, history, due, floor
-    turn.latest, turn.received = latest, received
+    turn.latest, turn.received, turn.cohorts = latest, received, cohorts
 
 
 def _trace(turn: _Stages, model: SkillModel) -> None:
@@ -206,14 +224,41 @@ def _set_point(turn: _Stages, at: Micros, rules: Rules) -> None:
         turn.history = history if day >= turn.floor else history.since(turn.floor)
 
 
+def _guide(turn: _Stages) -> None:
+    """Struggles and habits after the events."""
+    before, floor = turn.student.guidance, turn.floor
+    if floor > turn.student.floor:
+        before = before.since(floor)
+    turn.guidance, turn.raised = guided(before, turn.fresh, floor)
+
+
+def _advise(turn: _Stages, at: Micros, rules: Rules, curriculum: Curriculum) -> None:
+    """Advice and path made anew, where a component or the level has moved or a day has passed."""
+    before = turn.guidance
+    if before.advice.is_due(turn.score, at // DAY):
+        turn.guidance = advise(before, turn.evidence, turn.score, at // DAY, curriculum, rules)
+        turn.path_changed = [step.skill for step in before.path] != [step.skill for step in turn.guidance.path]
+
+
 def _tell(turn: _Stages, at: Micros, rules: Rules, settled: Mapping[int, int] | None) -> None:
     """What the new events came to, to go out once the log has been worked up to the last of them."""
     student, score, fresh = turn.student, turn.score, turn.fresh
     last, sent = fresh[-1], student.sent
     tenant, student_id = last.event.tenant, last.event.student_id
     caused_by = tuple([one.event.event_id for one in fresh])
+    guidance = turn.guidance
+    advice = guidance.advised(tenant, student_id, at)
     updated = Updated(
-        tenant, student_id, at, caused_by, score.score, sent.score, score.level, score.components, score.coverage
+        tenant,
+        student_id,
+        at,
+        caused_by,
+        score.score,
+        sent.score,
+        score.level,
+        score.components,
+        score.coverage,
+        advice,
     )
     outbox = [one for one in student.outbox if settled is None or one.offset >= settled.get(one.partition, 0)]
     outbox.append(Pending(last.partition, last.offset, updated))
@@ -223,6 +268,14 @@ def _tell(turn: _Stages, at: Micros, rules: Rules, settled: Mapping[int, int] | 
             tenant, student_id, at, caused_by, score.level, previous_level, score.score, sent.score
         )
         outbox.append(Pending(last.partition, last.offset, reached))
+    for event_id, topic, spell in turn.raised:
+        struggle = StruggleDetected(
+            tenant, student_id, at, (event_id,), topic, spell.trigger, spell.evidence, spell.since
+        )
+        outbox.append(Pending(last.partition, last.offset, struggle))
+    if turn.path_changed:
+        path = PathRecommended(tenant, student_id, at, caused_by, guidance.path)
+        outbox.append(Pending(last.partition, last.offset, path))
     turn.outbox = tuple(outbox)
 
 
@@ -242,6 +295,8 @@ def _transition(turn: _Stages, at: Micros, rules: Rules) -> Transition:
         at,
         turn.floor,
         turn.tracing,
+        turn.cohorts,
+        turn.guidance,
     )
     return Transition(student, tuple([one.event for one in turn.fresh]), moved)
 

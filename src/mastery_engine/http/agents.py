@@ -23,22 +23,26 @@ class _Agents:
     """The ASGI application at the route."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
-        token = CALLER.set(bearer.caller(request))
+        scope["route"] = ROUTE
+        request = Request(scope, receive)
+        token = CALLER.set(await bearer.caller(request))
         try:
             await request.app.state.agents.handle_request(scope, receive, send)
         finally:
             CALLER.reset(token)
 
 
+ROUTE = Route("/mcp", _Agents(), methods=["GET", "POST", "DELETE"], include_in_schema=False)
+
+
 def add_agents(app: FastAPI) -> None:
-    app.router.routes.append(Route("/mcp", _Agents(), methods=["GET", "POST", "DELETE"], include_in_schema=False))
+    app.router.routes.append(ROUTE)
 
 
 @asynccontextmanager
 async def agents_served(app: FastAPI, mastery: Mastery) -> AsyncIterator[None]:
     """While this runs ``/mcp`` answers. Any website may name this host, but none has a token: that is asked first."""
-    server = make_server(mastery, CALLER.get)
+    server = make_server(mastery, app.state.predictions, CALLER.get)
     server.streamable_http_app(
         stateless_http=True,
         json_response=True,

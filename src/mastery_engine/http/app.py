@@ -5,32 +5,49 @@ import logging
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
-from mastery_engine import __version__, answers, answers_skills
+from mastery_engine import __version__, answers, answers_advice, answers_cohorts, answers_predictions, answers_skills
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import add_agents, agents_served
 from mastery_engine.http.dashboard import pages
 from mastery_engine.http.envelope import Meta
+from mastery_engine.http.limits import Limits
 from mastery_engine.http.logs import configure_logging
 from mastery_engine.http.middleware import Edge
 from mastery_engine.http.problems import problem
-from mastery_engine.http.routers import analytics, events, mastery, operations, skills, stream
+from mastery_engine.http.routers import (
+    analytics,
+    cohorts,
+    events,
+    mastery,
+    operations,
+    predictions,
+    recommendations,
+    skills,
+    stream,
+)
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
+from mastery_engine.service.advising import Advising
 from mastery_engine.service.batches import Batches
+from mastery_engine.service.cohorts import Cohorts
+from mastery_engine.service.predictions import Predictions
 from mastery_engine.service.skills import Skills
+from mastery_engine.service.standings import Standings
 from mastery_engine.service.watching import Watching
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
 from mastery_engine.stream.worker import Worker
-from mastery_engine.wiring import WorkerLock, new_id, open_mastery, system_clock, tokens
+from mastery_engine.wiring import WorkerLock, forecast_model, limit_storage, new_id, open_mastery, system_clock, tokens
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +61,21 @@ ANSWERS = (
     answers.IngestAnswer,
     answers.EventStatus,
     answers.MasteryHistory,
+    answers_cohorts.CohortRecord,
+    answers_cohorts.Comparison,
+    answers_cohorts.CohortFigures,
     answers_skills.StudentSkills,
+    answers_predictions.Prediction,
+    answers_predictions.Trajectory,
+    answers_advice.Recommended,
+    answers_advice.LearningPath,
+    answers_advice.StudentPatterns,
     operations.Health,
     operations.Readiness,
     operations.Service,
     Meta,
 )
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 LONGEST_STOP_S = 25.0
 
 
@@ -67,7 +93,19 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
-    for part in (mastery, events, analytics, skills, stream, operations, docs, pages):
+    for part in (
+        mastery,
+        events,
+        analytics,
+        skills,
+        stream,
+        predictions,
+        cohorts,
+        recommendations,
+        operations,
+        docs,
+        pages,
+    ):
         app.include_router(part.router)
     add_agents(app)
     for kind in (MasteryError, HTTPException, RequestValidationError):
@@ -93,7 +131,15 @@ async def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
         fault = error.errors()[0]
         error = InvalidInput(f"{fault['msg']}.", field=".".join(map(str, fault["loc"][1:])) or None)
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        error = HTTPException(error.status_code, error.detail, {"Allow": ", ".join(_methods(request))})
     return problem(error, request.state.meta, accept=request.headers.get("accept", ""))
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods of all routes at this address; the framework names those of the first alone."""
+    scope, routes = request.scope, request.app.routes
+    return [one for one in METHODS if any(route.matches({**scope, "method": one})[0] is Match.FULL for route in routes)]
 
 
 @asynccontextmanager
@@ -109,8 +155,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(engine.close)
         app.state.mastery = engine
         app.state.tokens = tokens(settings)
+        app.state.limits = Limits(await stack.enter_async_context(limit_storage(settings)), system_clock)
         app.state.batches = Batches(engine)
+        app.state.cohorts = Cohorts(engine)
+        app.state.standings = Standings(engine, app.state.cohorts)
         app.state.skills = Skills(engine)
+        app.state.predictions = Predictions(engine, forecast_model(settings))
+        app.state.advising = Advising(engine)
         app.state.watching = Watching(engine)
         for work in (
             engine.trail.keep_flushing(),

@@ -15,9 +15,12 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from mastery_engine.access import Caller
+from mastery_engine.domain.traceparent import TRACEPARENT, traceparent_in
 from mastery_engine.errors import InvalidInput, Unauthenticated
 from mastery_engine.http.envelope import JSON, success
+from mastery_engine.http.limits import Limits
 from mastery_engine.http.problems import UnsupportedMediaType
+from mastery_engine.service.cohorts import Cohorts
 from mastery_engine.tokens import Tokens
 
 MAX_TOKEN = 8_192
@@ -27,18 +30,35 @@ MAX_KEY = 200
 class Bearer(HTTPBearer):
     """Who calls, by the bearer token; documented as the scheme of all calls that ask for it."""
 
-    def caller(self, request: Request) -> Caller:
-        """Raises Unauthenticated, or Forbidden for an unknown role."""
+    async def caller(self, request: Request) -> Caller:
+        """Raises Unauthenticated, Forbidden for an unknown role, or RateLimited."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
             raise Unauthenticated("This call needs a token: send Authorization: Bearer TOKEN.")
-        tokens: Tokens = request.app.state.tokens
-        known = tokens.verify(token.strip())
+        state = request.app.state
+        tokens, cohorts, limits = (
+            cast("Tokens", state.tokens),
+            cast("Cohorts", state.cohorts),
+            cast("Limits", state.limits),
+        )
         address = request.client.host if request.client else ""
-        return msgspec.structs.replace(known, address=address, request_id=request.state.request_id)
+        try:
+            known = await tokens.admit(token.strip())
+        except Unauthenticated:
+            await limits.blame(address)
+            raise
+        request.state.allowance = allowance = await limits.take(known, request.scope["route"].path)
+        if allowance is not None and allowance.is_over:
+            raise limits.over(allowance, "You have used up your calls of this kind for a minute")
+        known = await cohorts.admit(known)
+        trace = traceparent_in(request.headers.get(TRACEPARENT))
+        return msgspec.structs.replace(known, address=address, request_id=request.state.request_id, traceparent=trace)
 
 
-bearer = Bearer(bearerFormat="JWT", description="HS256, with sub, role, exp and optional tenant and students.")
+bearer = Bearer(
+    bearerFormat="JWT",
+    description="HS256, RS256, ES256 or EdDSA, with sub, role, exp and optional tenant, students, cohorts.",
+)
 Authenticated = Annotated[Caller, Security(bearer)]
 
 
@@ -59,7 +79,7 @@ class Face(APIRoute):
         async def handle(request: Request) -> Response:
             values: dict[str, Any] = {}
             for name in asks_who:
-                values[str(name)] = bearer.caller(request)
+                values[str(name)] = await bearer.caller(request)
             if request_name:
                 values[request_name] = request
             for place, fields in (("path", dependant.path_params), ("query", dependant.query_params)):

@@ -25,6 +25,16 @@ MAX_BODY = 1024 * 1024
 BODY_S = 5.0
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 STREAM = re.compile(r"/students/[^/]+/stream|/dashboard/[^/]+/[^/]+/live")
+# What a route says itself stays. Answers hold personal data, so nobody on the way keeps them.
+PROTECTION = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"strict-transport-security", b"max-age=31536000"),
+    (b"cache-control", b"no-store"),
+)
+NOTHING_LOADS = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -111,11 +121,19 @@ class Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            given = message.get("headers", ())
+            said = {name.lower() for name, _ in given}
+            allowance = self.scope["state"].get("allowance")
             message["headers"] = [
-                *message.get("headers", ()),
+                *given,
                 (b"x-request-id", self.meta.request_id.encode()),
-                (b"x-content-type-options", b"nosniff"),
+                *(allowance.headers() if allowance is not None else ()),
+                *(header for header in PROTECTION if header[0] not in said),
             ]
+            if b"content-security-policy" not in said and not dict(given).get(b"content-type", b"").startswith(
+                b"text/html"
+            ):
+                message["headers"].append(NOTHING_LOADS)
         await self._send(message)
 
 

@@ -35,14 +35,19 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def answers(
-    kind: type[msgspec.Struct], status: int = 200, *, also: str | None = None, **more: type[msgspec.Struct]
+    kind: type[msgspec.Struct],
+    status: int = 200,
+    *,
+    also: str | None = None,
+    many: bool = False,
+    **more: type[msgspec.Struct],
 ) -> dict[str, Any]:
     """A route's ``openapi_extra``: what it answers, in the envelope, or as text of the media type ``also``.
 
-    ``more`` are further statuses, as ``_202``.
+    ``many`` is a list of them; ``more`` are further statuses, as ``_202``.
     """
     kinds = {status: kind} | {int(name[1:]): one for name, one in more.items()}
-    responses = {str(code): _answer(one) for code, one in kinds.items()}
+    responses = {str(code): _answer(one, many=many) for code, one in kinds.items()}
     if also is not None:
         responses[str(status)]["content"][also] = {"schema": {"type": "string"}}
     return {"responses": responses}
@@ -54,13 +59,14 @@ def takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def _answer(kind: type[msgspec.Struct]) -> dict[str, Any]:
+def _answer(kind: type[msgspec.Struct], *, many: bool) -> dict[str, Any]:
+    one = {"$ref": REF.format(name=kind.__name__)}
     envelope = {
         "type": "object",
         "required": ["success", "data", "meta"],
         "properties": {
             "success": {"const": True},
-            "data": {"$ref": REF.format(name=kind.__name__)},
+            "data": {"type": "array", "items": one} if many else one,
             "meta": {"$ref": REF.format(name="Meta")},
         },
     }

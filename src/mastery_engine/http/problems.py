@@ -15,6 +15,7 @@ from mastery_engine.errors import (
     InvalidInput,
     MasteryError,
     NotFound,
+    RateLimited,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -28,6 +29,7 @@ STATUS: dict[type[MasteryError], int] = {
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,
+    RateLimited: 429,
     Busy: 503,
     Unavailable: 503,
 }
@@ -64,7 +66,7 @@ def problem(error: Exception, meta: Meta, *, accept: str, details: Mapping[str, 
     status = status_of(error)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, Busy | Unavailable):
+    if isinstance(error, Busy | RateLimited | Unavailable):
         headers["Retry-After"] = str(error.retry_after)
     found = {**({"field": error.field} if error.field else {}), **(details or {})}
     return respond(status, error.message, meta, accept=accept, headers=headers, details=found)

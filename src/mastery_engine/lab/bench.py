@@ -16,7 +16,9 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.lab.bench_fold import fold
 from mastery_engine.lab.bench_http import batch, http, lag
 from mastery_engine.lab.bench_scale import scale
+from mastery_engine.lab.bench_stream import stream
 from mastery_engine.lab.measures import Line, Report, at_least, ratios, shown
+from mastery_engine.lab.tokens import tokens
 from mastery_engine.lab.simulate import past, pupils
 
 CHUNK = 1_000
@@ -94,4 +96,6 @@ PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "batch": batch,
     "lag": lag,
     "scale": scale,
+    "tokens": tokens,
+    "stream": stream,
 }

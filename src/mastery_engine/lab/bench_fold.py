@@ -1,19 +1,25 @@
 """What the fold costs."""
 
+import os
 from collections import defaultdict
+from collections.abc import Mapping
 from random import Random
 from time import process_time
 
 import msgspec
 
 from mastery_engine.domain.events import LearningEvent, Logged
-from mastery_engine.domain.moments import DAY, Micros
+from mastery_engine.domain.guidance import advise
+from mastery_engine.domain.mastery import mastery
+from mastery_engine.domain.moments import DAY, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import NOBODY, Student
 from mastery_engine.domain.transition import apply, apply_all, needs_cold
-from mastery_engine.lab.measures import Line, at_most
+from mastery_engine.lab.measures import Line, at_most, shown
 from mastery_engine.lab.simulate import past, pupils
+from mastery_engine.settings import settings_from
+from mastery_engine.wiring import curriculum
 
 BATCH, STUDENTS = 500, 400
 SEED = 1
@@ -36,7 +42,23 @@ def fold(runs: int, until: Micros, events: int) -> list[Line]:
             students[name] = done.student
         costs.append((process_time() - started) / BATCH * 1e6)
         offset += BATCH
-    return [at_most("fold", "transition.apply_all, 500 events over 400 students", "µs/event", costs[1:], 15.0)]
+    return [
+        at_most("fold", "transition.apply_all, 500 events over 400 students", "µs/event", costs[1:], 15.0),
+        shown("fold", "advice and path made anew, counted apart", "µs each", _advised(students, until, rules, runs)),
+    ]
+
+
+def _advised(students: Mapping[str, Student], until: Micros, rules: Rules, runs: int) -> list[float]:
+    """What it costs to make a student's advice anew, with the course of this installation."""
+    course = curriculum(settings_from(os.environ))
+    scores = [(one, mastery(one.evidence, until, rules)) for one in students.values()]
+    costs = []
+    for _ in range(runs):
+        started = process_time()
+        for student, score in scores:
+            advise(student.guidance, student.evidence, score, day_of(until), course, rules)
+        costs.append((process_time() - started) / len(scores) * 1e6)
+    return costs
 
 
 def grown(until: Micros) -> dict[str, tuple[Student, IdsByDay]]:

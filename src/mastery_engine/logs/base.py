@@ -5,6 +5,7 @@ to the dead letters, with its bytes as they came.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -72,6 +73,9 @@ class DeadLetter(msgspec.Struct, frozen=True):
 Where: TypeAlias = Callable[[Mapping[int, int]], Awaitable[Mapping[int, int]]]
 
 
+NO_TRACES: Mapping[str, str] = MappingProxyType({})
+
+
 class EventLog(Protocol):
     """Events in, results and dead letters out. All raise Unavailable when the log is away."""
 
@@ -79,8 +83,11 @@ class EventLog(Protocol):
         """The identity of the log: another log never has the same offsets' meaning."""
         ...
 
-    async def append(self, events: Sequence[LearningEvent]) -> list[Position]:
-        """Append events, which are durable on return; their positions in the same order."""
+    async def append(self, events: Sequence[LearningEvent], traceparent: str | None = None) -> list[Position]:
+        """Append events, which are durable on return; their positions in the same order.
+
+        ``traceparent`` goes with them where the log's records have headers.
+        """
         ...
 
     async def ends(self) -> dict[int, int]:
@@ -102,8 +109,11 @@ class EventLog(Protocol):
         """Everything below these offsets is folded, and its results have gone out."""
         ...
 
-    async def publish(self, results: Sequence[Result]) -> None:
-        """Send results; durable on return. One that was sent before, by its id, is not sent again or can be told."""
+    async def publish(self, results: Sequence[Result], traceparents: Mapping[str, str] = NO_TRACES) -> None:
+        """Send results; durable on return. One that was sent before, by its id, is not sent again or can be told.
+
+        ``traceparents`` gives the traces that results belong to, by the results' ids.
+        """
         ...
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:

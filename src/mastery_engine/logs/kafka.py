@@ -13,8 +13,9 @@ from confluent_kafka import Consumer
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.results import Result, message, topic_of
+from mastery_engine.domain.traceparent import TRACEPARENT
 from mastery_engine.errors import TooLarge
-from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, DeadLetter, Position, Where
+from mastery_engine.logs.base import NO_TRACES, REQUESTS_TOPIC, Batch, DeadLetter, Position, Where
 from mastery_engine.logs.kafka_dead import DeadLetters, cut, letter_headers
 from mastery_engine.logs.kafka_reader import Asker, Reader, committed_of, ends_of
 from mastery_engine.logs.kafka_sender import Sender
@@ -51,13 +52,18 @@ class KafkaLog:
             self._log_id = await asyncio.to_thread(topic_id, self._settings)
         return self._log_id
 
-    async def append(self, events: Sequence[LearningEvent]) -> list[Position]:
+    async def append(self, events: Sequence[LearningEvent], traceparent: str | None = None) -> list[Position]:
         await self.log_id()
+        traced = {} if traceparent is None else {TRACEPARENT: traceparent}
         return await self._sender.send(
-            [(REQUESTS_TOPIC, event.student_id.encode(), encode(event), _headers_in(event)) for event in events]
+            [
+                (REQUESTS_TOPIC, event.student_id.encode(), encode(event), _headers_in(event) | traced)
+                for event in events
+            ]
         )
 
-    async def publish(self, results: Sequence[Result]) -> None:
+    async def publish(self, results: Sequence[Result], traceparents: Mapping[str, str] = NO_TRACES) -> None:
+        await self.log_id()
         sent = []
         for result in results:
             told = message(result)
@@ -71,10 +77,13 @@ class KafkaLog:
                 "content-type": "application/json",
                 "tenant": told.tenant,
             }
+            if told.event_id in traceparents:
+                headers[TRACEPARENT] = traceparents[told.event_id]
             sent.append((topic_of(result), told.student_id.encode(), _encode(told), headers))
         await self._sender.send(sent)
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        await self.log_id()
         try:
             await self._bury(letters)
         except TooLarge:
@@ -108,9 +117,11 @@ class KafkaLog:
             await self._reader.commit(ends)
 
     async def ends(self) -> dict[int, int]:
+        await self.log_id()
         return await self._asker.ask(ends_of)
 
     async def committed(self) -> dict[int, int]:
+        await self.log_id()
         return await self._asker.ask(committed_of)
 
     async def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:

@@ -1,7 +1,7 @@
 """Dead letters on Kafka: the record as it came, with why and from where in ``dlq.*`` headers; read back for people."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import Any
@@ -11,7 +11,6 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 
 from mastery_engine.domain.cloudevents import unwrap
 from mastery_engine.domain.events import DEFAULT_TENANT, peek
-from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, moment_of, rfc3339
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import DeadLetter
@@ -35,6 +34,8 @@ def headers_of(one: Message) -> dict[str, str]:
         has_nulls = len(gc.get_referents(found)) < len(found)  # the client's bug: to touch such a null is a crash
     except (UnicodeDecodeError, SystemError):
         return dict(NOT_UTF8)
+    if not found:
+        return {}
     if has_nulls:
         return dict(NOT_UTF8)
     return {name: (value or b"").decode(errors="surrogateescape") for name, value in found}
@@ -48,6 +49,11 @@ def bytes_of(headers: Mapping[str, str]) -> list[tuple[str, str | bytes | None]]
 def text_of(header: str) -> str:
     """A header's value as text that can be shown and stored."""
     return header.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def derived_from(log_id: str, partition: int | str, offset: int | str) -> str:
+    """The id of an event that came without one: a second reading of the same record gives the same."""
+    return f"kafka:{log_id}:{partition}:{offset}"
 
 
 def stated_id(headers: Mapping[str, str], value: bytes | None) -> str | None:
@@ -103,10 +109,7 @@ class DeadLetters:
                 redriven[int(headers[REDRIVEN])] = _moment(headers["dlq.at"])
             elif "dlq.offset" in headers:
                 letters.append(_letter(one, headers, log_id))
-        return [
-            msgspec.structs.replace(letter, redriven=redriven.get(letter.letter_id))
-            for letter in sorted(letters, key=lambda letter: letter.letter_id)
-        ]
+        return _told_apart(letters, redriven)
 
     def _messages(self, consumer: Consumer) -> list[Message]:
         known = consumer.list_topics(DEAD_LETTERS_TOPIC, timeout=ANSWER_S).topics[DEAD_LETTERS_TOPIC].partitions
@@ -134,6 +137,19 @@ class DeadLetters:
         return found
 
 
+def _told_apart(letters: Sequence[DeadLetter], redriven: Mapping[int, Micros]) -> list[DeadLetter]:
+    """Each record once, though it may have been buried again; redriven where one of these was."""
+    found: dict[tuple[str, int, int], DeadLetter] = {}
+    for letter in sorted(letters, key=lambda letter: letter.letter_id):
+        place = (letter.topic, letter.partition, letter.offset)
+        at = redriven.get(letter.letter_id)
+        if place not in found:
+            found[place] = msgspec.structs.replace(letter, redriven=at)
+        elif at is not None and found[place].redriven is None:
+            found[place] = msgspec.structs.replace(found[place], redriven=at)
+    return sorted(found.values(), key=lambda letter: letter.letter_id)
+
+
 def _letter(one: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter:
     value, partition, offset = one.value(), headers["dlq.partition"], headers["dlq.offset"]
     student_id, event_id = peek(None if value is None else unwrap(value)[0])
@@ -147,7 +163,7 @@ def _letter(one: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter
         headers={name: value for name, value in headers.items() if not name.startswith("dlq.")},
         received=one.timestamp()[1] * 1_000,
         student_id=student_id,
-        event_id=event_id or stated_id(headers, value) or derived_id("kafka", log_id, partition, offset),
+        event_id=event_id or stated_id(headers, value) or derived_from(log_id, partition, offset),
         code=headers["dlq.code"],
         message=headers["dlq.message"],
         attempts=int(headers["dlq.attempts"]),

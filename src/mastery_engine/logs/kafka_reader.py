@@ -14,11 +14,10 @@ from typing import TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from mastery_engine.domain.events import DEFAULT_TENANT
-from mastery_engine.domain.ids import derived_id
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, Record, Where
-from mastery_engine.logs.kafka_dead import headers_of, stated_id, text_of
-from mastery_engine.logs.kafka_faults import ANSWER_S, away
+from mastery_engine.logs.kafka_dead import derived_from, headers_of, stated_id, text_of
+from mastery_engine.logs.kafka_faults import ANSWER_S, Complaints, away, made, when_settled
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
 
 logger = logging.getLogger(__name__)
@@ -43,6 +42,7 @@ class Asker:
         self._settings = settings
         self._thread = ThreadPoolExecutor(1, name)
         self._client: Consumer | None = None
+        self._complaints = Complaints()
 
     async def ask(self, question: Callable[[Consumer], T]) -> T:
         """The answer. Raises Unavailable."""
@@ -50,11 +50,15 @@ class Asker:
 
     def _asked(self, question: Callable[[Consumer], T]) -> T:
         if self._client is None:
-            self._client = Consumer(self._settings.client(**{"group.id": GROUP, "enable.auto.commit": False}))
+            outside = {"group.id": GROUP, "enable.auto.commit": False, "error_cb": self._complaints}
+            self._client = made(Consumer, self._settings.client(**outside))
         try:
-            return question(self._client)
+            answer = when_settled(partial(question, self._client))
         except KafkaException as error:
-            raise away(error) from error
+            self._client.poll(0)  # so that it tells its complaints
+            raise away(error, self._complaints) from error
+        self._complaints.clear()
+        return answer
 
     async def close(self) -> None:
         if self._client is not None:
@@ -223,15 +227,15 @@ def record_of(one: Message, log_id: str) -> Record:
     """A record of Kafka as the log gives it; what may serve as the event's id is found here."""
     headers = headers_of(one)
     partition, offset, value = one.partition() or 0, one.offset() or 0, one.value()
-    derived = derived_id("kafka", log_id, str(partition), str(offset))
+    tenant = headers.get("tenant")
     return Record(
         partition=partition,
         offset=offset,
         received=one.timestamp()[1] * 1_000,
-        tenant=text_of(headers.get("tenant") or DEFAULT_TENANT),
+        tenant=text_of(tenant) if tenant else DEFAULT_TENANT,
         key=one.key(),
         value=value,
-        event_id=stated_id(headers, value) or derived,
+        event_id=stated_id(headers, value) or derived_from(log_id, partition, offset),
         headers=headers,
     )
 

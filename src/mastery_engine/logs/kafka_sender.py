@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from mastery_engine.logs.base import Position
 from mastery_engine.logs.kafka_dead import bytes_of
-from mastery_engine.logs.kafka_faults import ANSWER_S, away
+from mastery_engine.logs.kafka_faults import ANSWER_S, Complaints, away, made
 from mastery_engine.logs.kafka_settings import KafkaSettings
 from mastery_engine.logs.topics import LARGEST_BYTES
 
@@ -21,6 +21,7 @@ class Sender:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
+        self._complaints = Complaints()
         self._producer = self._made()
         self._broken = False
         self._open = True
@@ -28,7 +29,8 @@ class Sender:
         self._thread.start()
 
     def _made(self) -> Producer:
-        return Producer(
+        return made(
+            Producer,
             self._settings.client(
                 **{
                     "enable.idempotence": True,
@@ -38,8 +40,9 @@ class Sender:
                     "delivery.timeout.ms": DELIVERY_MS,
                     "queue.buffering.max.messages": 500_000,
                     "message.max.bytes": LARGEST_BYTES,
+                    "error_cb": self._complaints,
                 }
-            )
+            ),
         )
 
     def _poll(self) -> None:
@@ -54,7 +57,7 @@ class Sender:
             return []
         if self._broken:
             self._producer, self._broken = self._made(), False
-        delivery = Delivery(len(messages), self._fenced)
+        delivery = Delivery(len(messages), self._fenced, self._complaints)
         for place, (topic, key, value, headers) in enumerate(messages):
             try:
                 self._producer.produce(
@@ -77,8 +80,8 @@ class Sender:
 class Delivery:
     """What became of messages sent together; told in the producer's thread, awaited in the loop."""
 
-    def __init__(self, number: int, fenced: Callable[[], None]) -> None:
-        self._fenced = fenced
+    def __init__(self, number: int, fenced: Callable[[], None], complaints: Complaints) -> None:
+        self._fenced, self._complaints = fenced, complaints
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[list[Position]] = self._loop.create_future()
         self._left = number
@@ -112,6 +115,7 @@ class Delivery:
         if self.done.done():
             return
         if self._error is None:
+            self._complaints.clear()
             self.done.set_result(self._positions)
         else:
-            self.done.set_exception(away(self._error))
+            self.done.set_exception(away(self._error, self._complaints))

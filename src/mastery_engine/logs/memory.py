@@ -9,7 +9,7 @@ import msgspec
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.results import Result, result_id
-from mastery_engine.logs.base import Batch, DeadLetter, Position, Record, Where
+from mastery_engine.logs.base import NO_TRACES, Batch, DeadLetter, Position, Record, Where
 
 IDLE_S = 0.05
 
@@ -31,7 +31,8 @@ class MemoryLog:
     async def log_id(self) -> str:
         return self._log_id
 
-    async def append(self, events: Sequence[LearningEvent]) -> list[Position]:
+    async def append(self, events: Sequence[LearningEvent], traceparent: str | None = None) -> list[Position]:
+        del traceparent
         return [
             self._put(event.received, event.tenant, event.student_id.encode(), encode(event), event.event_id)
             for event in events
@@ -73,7 +74,8 @@ class MemoryLog:
     async def commit(self, ends: Mapping[int, int]) -> None:
         self._committed = ends[0]
 
-    async def publish(self, results: Sequence[Result]) -> None:
+    async def publish(self, results: Sequence[Result], traceparents: Mapping[str, str] = NO_TRACES) -> None:
+        del traceparents
         for result in results:
             self.published.setdefault(result_id(result), result)
 

@@ -11,7 +11,7 @@ from mastery_engine.database import Database
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.results import Result, message, topic_of
-from mastery_engine.logs.base import Batch, DeadLetter, Position, Record, Where
+from mastery_engine.logs.base import NO_TRACES, Batch, DeadLetter, Position, Record, Where
 
 PARTITION = 0
 POLL_S = 0.05
@@ -43,7 +43,8 @@ class SqliteLog:
     async def log_id(self) -> str:
         return str(self._database.read("SELECT log_id FROM log")[0][0])
 
-    async def append(self, events: Sequence[LearningEvent]) -> list[Position]:
+    async def append(self, events: Sequence[LearningEvent], traceparent: str | None = None) -> list[Position]:
+        del traceparent
         if not events:
             return []
         rows = [
@@ -94,7 +95,8 @@ class SqliteLog:
     async def commit(self, ends: Mapping[int, int]) -> None:
         await self._database.put("UPDATE log SET committed = ?", [(ends[PARTITION],)])
 
-    async def publish(self, results: Sequence[Result]) -> None:
+    async def publish(self, results: Sequence[Result], traceparents: Mapping[str, str] = NO_TRACES) -> None:
+        del traceparents
         rows = []
         for result in results:
             sent = message(result)

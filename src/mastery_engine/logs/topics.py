@@ -2,13 +2,14 @@
 
 import logging
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.results import EVENTS_TOPIC, RESULTS_TOPIC
-from mastery_engine.errors import StartRefused, Unavailable
+from mastery_engine.errors import StartRefused
 from mastery_engine.logs.base import REQUESTS_TOPIC
+from mastery_engine.logs.kafka_faults import ANSWER_S, Complaints, away, made, when_settled
 from mastery_engine.logs.kafka_settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
@@ -17,7 +18,8 @@ DEAD_LETTERS_TOPIC = "mastery.dlq"
 TOPICS = (REQUESTS_TOPIC, RESULTS_TOPIC, EVENTS_TOPIC, DEAD_LETTERS_TOPIC)
 MOST_REPLICAS = 3
 LARGEST_BYTES = 8 * 1024 * 1024  # what we send: a dead letter is its record and more
-ANSWER_S = 10.0
+
+NOT_PERMITTED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
 
 
 def ensure_topics(settings: KafkaSettings) -> list[str]:
@@ -25,7 +27,8 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
 
     Raises Unavailable where Kafka does not answer, StartRefused where topics are missing and may not be made.
     """
-    admin = AdminClient(settings.client())
+    complaints = Complaints()
+    admin = made(AdminClient, settings.client(error_cb=complaints))
     try:
         cluster = admin.list_topics(timeout=ANSWER_S)
         missing = [name for name in TOPICS if name not in cluster.topics]
@@ -35,12 +38,13 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
                 "mastery-engine topics create."
             )
         replication = settings.replication or min(len(cluster.brokers), MOST_REPLICAS)
-        made = admin.create_topics([_topic(name, settings, replication) for name in missing]) if missing else {}
-        for name, outcome in made.items():
+        wanted = [_topic(name, settings, replication) for name in missing]
+        for name, outcome in (admin.create_topics(wanted) if wanted else {}).items():
             _made(name, outcome)
         _check(admin, [name for name in TOPICS if name not in missing])
     except KafkaException as error:
-        raise Unavailable(f"Kafka is away ({error.args[0]}).") from error
+        admin.poll(0)  # so that it tells its complaints
+        raise away(error, complaints) from error
     return missing
 
 
@@ -48,7 +52,12 @@ def _made(name: str, outcome: object) -> None:
     try:
         outcome.result(ANSWER_S)  # type: ignore[attr-defined]
     except KafkaException as error:
-        if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+        if error.args[0].code() in NOT_PERMITTED:
+            raise StartRefused(
+                f"Kafka has no topic {name}, or none that this user sees, and does not let it make one: have the "
+                "topics made and permitted to it."
+            ) from error
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
         logger.info("another process made %s", name)
 
@@ -66,18 +75,32 @@ def _topic(name: str, settings: KafkaSettings, replication: int) -> NewTopic:
 
 def _check(admin: AdminClient, names: list[str]) -> None:
     """Warn where the time of receipt is the sender's word: then a late or wrong clock decides what counts."""
-    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
-    for resource, outcome in (admin.describe_configs(resources) if resources else {}).items():
+    if REQUESTS_TOPIC not in names:
+        return
+    (outcome,) = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, REQUESTS_TOPIC)]).values()
+    try:
         kind = outcome.result(ANSWER_S)["message.timestamp.type"].value
-        if resource.name == REQUESTS_TOPIC and kind != "LogAppendTime":
-            logger.warning("%s has message.timestamp.type=%s: receipts are as senders say", resource.name, kind)
+    except KafkaException as error:
+        if error.args[0].code() not in NOT_PERMITTED:
+            raise
+        logger.warning(
+            "Kafka does not let this user read the settings of %s: see that message.timestamp.type is LogAppendTime",
+            REQUESTS_TOPIC,
+        )
+        return
+    if kind != "LogAppendTime":
+        logger.warning("%s has message.timestamp.type=%s: receipts are as senders say", REQUESTS_TOPIC, kind)
 
 
 def topic_id(settings: KafkaSettings) -> str:
     """The id of the requests' topic: one made anew has another, though it has the same name."""
-    admin = AdminClient(settings.client())
-    try:
+    admin = made(AdminClient, settings.client())
+
+    def ask() -> str:
         described = admin.describe_topics(TopicCollection([REQUESTS_TOPIC]), request_timeout=ANSWER_S)
         return str(described[REQUESTS_TOPIC].result(ANSWER_S).topic_id)
+
+    try:
+        return when_settled(ask)
     except KafkaException as error:
-        raise Unavailable(f"Kafka is away ({error.args[0]}).") from error
+        raise away(error) from error

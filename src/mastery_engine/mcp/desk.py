@@ -15,8 +15,11 @@ from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, N
 from mastery_engine.mcp.results import Result
 from mastery_engine.mcp.tokens import count
 from mastery_engine.service import Mastery
+from mastery_engine.service.advising import Advising
+from mastery_engine.service.predictions import Predictions
 from mastery_engine.service.reports import Reports
 from mastery_engine.service.skills import Skills
+from mastery_engine.service.standings import Standings
 
 StudentId = Annotated[
     str, StringConstraints(pattern=STUDENT_ID), Field(description="the student's id, as in student_12345")
@@ -38,6 +41,9 @@ class Desk(msgspec.Struct, frozen=True):
     mastery: Mastery
     reports: Reports
     skills: Skills
+    predictions: Predictions
+    advising: Advising
+    standings: Standings
     who: Callable[[], Caller]
 
     def told(self, tool: str, result: Result) -> CallToolResult:

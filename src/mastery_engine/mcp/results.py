@@ -89,7 +89,7 @@ class HelpResult(Result):
 
     student_id: str
     score: float
-    trend: str
+    trend: str | None = None
     reasons: list[str]
 
 
@@ -117,3 +117,46 @@ class StatusResult(Result):
 
     status: str
     reason: str | None = None
+
+
+class ForecastResult(Result):
+    """The score now and then; ``lower`` to ``upper`` holds with 80%."""
+
+    now: float
+    then: float
+    lower: float
+    upper: float
+    trend: str
+    intervention_needed: bool
+
+
+class AdviceResult(Result):
+    """What to do next, best first."""
+
+    steps: list[str]
+
+
+class PathResult(Result):
+    """The next skills of a path of so many ``steps`` and ``minutes``."""
+
+    skills: list[str]
+    steps: int
+    minutes: int
+    done_by: str
+
+
+class NoticedResult(Result):
+    """What holds a student up, and what a tutor would notice."""
+
+    stuck_on: list[str]
+    habits: list[str]
+
+
+class CohortResult(Result):
+    """A class in a few lines."""
+
+    size: int
+    average: float | None = None
+    levels: dict[str, int]
+    need_help: int
+    first: list[HelpResult]

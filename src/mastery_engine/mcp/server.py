@@ -11,11 +11,16 @@ from mastery_engine import __version__
 from mastery_engine.access import Caller
 from mastery_engine.errors import MasteryError
 from mastery_engine.mcp.desk import Desk
+from mastery_engine.mcp.tools_ahead import add_ahead_tools
 from mastery_engine.mcp.tools_class import add_class_tools, add_event_tools
 from mastery_engine.mcp.tools_student import add_student_tools
 from mastery_engine.service import Mastery
+from mastery_engine.service.advising import Advising
+from mastery_engine.service.cohorts import Cohorts
+from mastery_engine.service.predictions import Predictions
 from mastery_engine.service.reports import Reports
 from mastery_engine.service.skills import Skills
+from mastery_engine.service.standings import Standings
 
 INSTRUCTIONS = (
     "Turns what students of a course did (exercises, quizzes, reviews, active days) into a mastery score from 0 to 1. "
@@ -25,11 +30,12 @@ INSTRUCTIONS = (
 )
 
 
-def make_server(mastery: Mastery, who: Callable[[], Caller]) -> MCPServer:
+def make_server(mastery: Mastery, predictions: Predictions, who: Callable[[], Caller]) -> MCPServer:
     """The server on an engine; ``who`` gives the caller of the call under way."""
     server = MCPServer("mastery-engine", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
-    desk = Desk(mastery, Reports(mastery), Skills(mastery), who)
-    for add in (add_student_tools, add_class_tools, add_event_tools, _add_resources, _add_prompts):
+    standings = Standings(mastery, Cohorts(mastery))
+    desk = Desk(mastery, Reports(mastery), Skills(mastery), predictions, Advising(mastery), standings, who)
+    for add in (add_student_tools, add_class_tools, add_event_tools, add_ahead_tools, _add_resources, _add_prompts):
         add(server, desk)
     return server
 

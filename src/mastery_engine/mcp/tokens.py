@@ -1,4 +1,4 @@
-"""How many tokens a text is for a model: byte-pair encoding with the vocabulary o200k_base, which ships in a package."""
+"""How many tokens a text is for a model, by the vocabulary o200k_base, which ships in a package."""
 
 from functools import cache
 

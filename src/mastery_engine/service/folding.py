@@ -2,13 +2,16 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
+from typing import Any
 
 import msgspec
 
 from mastery_engine.clock import Clock
-from mastery_engine.domain.events import Logged
+from mastery_engine.domain.curriculum import NO_CURRICULUM, Curriculum
+from mastery_engine.domain.events import LearningEvent, Logged
+from mastery_engine.domain.moments import day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
@@ -16,7 +19,7 @@ from mastery_engine.domain.student import NOBODY, Student, StudentKey, key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
 from mastery_engine.metrics import Metrics
-from mastery_engine.stores.base import Change, DocumentCache, Held, Store
+from mastery_engine.stores.base import Change, DocumentCache, Held, Join, Store
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ class Folding:
         metrics: Metrics,
         documents: DocumentCache | None = None,
         skills: SkillModel = DEFAULT_SKILLS,
+        curriculum: Curriculum = NO_CURRICULUM,
     ) -> None:
         self._store = store
         self._documents = documents
@@ -48,6 +52,7 @@ class Folding:
         self._skills = skills
         self._clock = clock
         self._metrics = metrics
+        self._curriculum = curriculum
 
     async def fold(self, events: Sequence[Logged], settled: Mapping[int, int] | None = None) -> Folded:
         """Fold events, in order; whoever loses a race for a document reads it again and folds again.
@@ -81,13 +86,35 @@ class Folding:
             if after.student is not student
         ]
         self._metrics.fold_seconds.observe(perf_counter() - started)
+        await self._join(zip(held, batch, done, strict=True))
         lost = await self._commit(changes) if changes else set()
+        new: list[LearningEvent] = []
         for key, after in zip(held, done, strict=True):
             if key not in lost:
                 folded.students[key] = after.student
-                self._metrics.count_folded(after.new)
+                new += after.new
+        self._metrics.count_folded(new)
         folded.failed.extend(one for one in failed if key_of(one[0].event) not in lost)
         return {key: waiting[key] for key in lost}
+
+    async def _join(self, turns: Iterable[tuple[StudentKey, Turn, Transition]]) -> None:
+        """Who is in which cohort by events, before the documents say so: a crash in between loses none.
+
+        It is said for new cohorts, once a day for the others, and for repeats, whose first time a store may have lost.
+        """
+        joins = [
+            Join(key, cohort_id, day_of(after.student.received))
+            for key, (before, _, _), after in turns
+            if after.student.cohorts
+            and (
+                after.student is before
+                or after.student.cohorts != before.cohorts
+                or day_of(after.student.received) > day_of(before.received)
+            )
+            for cohort_id in after.student.cohorts
+        ]
+        if joins:
+            await self._store.join(joins)
 
     async def _commit(self, changes: Sequence[Change]) -> set[StudentKey]:
         """Write the documents; those whose race was lost."""
@@ -108,9 +135,15 @@ class Folding:
         self, batch: Sequence[Turn], settled: Mapping[int, int]
     ) -> tuple[list[Transition], list[tuple[Logged, Exception]]]:
         """The batch's fold. Should an event break it, that event alone is left out, to be dead-lettered."""
-        at = self._clock()
+        given: dict[str, Any] = {
+            "at": self._clock(),
+            "rules": self._rules,
+            "skills": self._skills,
+            "settled": settled,
+            "curriculum": self._curriculum,
+        }
         try:
-            return apply_all(batch, at, self._rules, skills=self._skills, settled=settled), []
+            return apply_all(batch, **given), []
         except Exception:
             logger.exception("an event broke the fold: each is tried on its own")
         failed: list[tuple[Logged, Exception]] = []
@@ -119,15 +152,10 @@ class Folding:
             sound: list[Logged] = []
             for one in events:
                 try:
-                    apply(student, [*sound, one], at, self._rules, skills=self._skills, cold=cold, settled=settled)
+                    apply(student, [*sound, one], cold=cold, **given)
                     sound.append(one)
                 except Exception as error:
                     logger.exception("an event broke the fold", extra={"event_id": one.event.event_id})
                     failed.append((one, error))
-            after = (
-                apply(student, sound, at, self._rules, skills=self._skills, cold=cold, settled=settled)
-                if sound
-                else Transition(student, ())
-            )
-            done.append(after)
+            done.append(apply(student, sound, cold=cold, **given) if sound else Transition(student, ()))
         return done, failed

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from datetime import date
 from functools import partial
 
+import msgspec
+
 from mastery_engine.access import Act, Caller, check_act, check_student, may_record
 from mastery_engine.answers import (
     Calculated,
@@ -23,7 +25,9 @@ from mastery_engine.answers import (
     current_mastery,
     history_summary,
 )
+from mastery_engine.answers_advice import path_ahead
 from mastery_engine.clock import Clock
+from mastery_engine.domain.curriculum import NO_CURRICULUM, Curriculum
 from mastery_engine.domain.events import LearningEvent, Logged, check_times, decode, peek, unknown_fields
 from mastery_engine.domain.history import Point, average, trend
 from mastery_engine.domain.ids import derived_id, id_hash
@@ -40,7 +44,9 @@ from mastery_engine.logs.base import EventLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service.folding import Folding
 from mastery_engine.service.trail import Trail
-from mastery_engine.stores.base import DocumentCache, Store
+from mastery_engine.service.wording import Wording
+from mastery_engine.stores.base import DocumentCache, Kept, Store
+from mastery_engine.stores.kept import KeptInMemory
 
 NOTHING_GIVEN = ComponentValues()
 QUERY_S = 2.0
@@ -77,24 +83,33 @@ class Mastery:
         metrics: Metrics,
         new_id: Callable[[], str],
         documents: DocumentCache | None = None,
+        kept: Kept | None = None,
         skill_model: SkillModel = DEFAULT_SKILLS,
+        curriculum: Curriculum = NO_CURRICULUM,
     ) -> None:
-        """``documents``, where they are given, answer queries; folds load from the store."""
+        """``documents``, where they are given, answer queries; folds load from the store.
+
+        ``kept`` holds what costs more than a read, for all replicas; of this process alone where it is not given.
+        """
         self.store = store
         self.log = log
         self.rules = rules
         self.clock = clock
         self.metrics = metrics
         self.new_id = new_id
+        self.kept: Kept = kept or KeptInMemory(clock)
         self._documents = documents
         self.skill_model = skill_model
-        self.folding = Folding(store, rules, clock, metrics, documents, skill_model)
+        self.curriculum = curriculum
+        self.wording = Wording(curriculum)
+        self.folding = Folding(store, rules, clock, metrics, documents, skill_model, curriculum)
         self.trail = Trail(store, clock)
 
     async def close(self) -> None:
         """Write what waits, and let go of store and log."""
         await self.trail.flush()
         await self.log.close()
+        await self.kept.close()
         if self._documents is not None:
             await self._documents.close()
         await self.store.close()
@@ -137,7 +152,7 @@ class Mastery:
         if not events:
             return []
         await self.trail.write(caller, call, {event.student_id: None for event in events})
-        positions = await self.log.append(events)
+        positions = await self.log.append(events, caller.traceparent)
         return [
             Logged(event, position.partition, position.offset)
             for event, position in zip(events, positions, strict=True)
@@ -166,7 +181,9 @@ class Mastery:
             check_same(event_id, given, student)
         else:
             student = (await self.students(caller, [student_id]))[0]
-        return Calculated(student_id, self.with_given(student, given))
+        shown = self.with_given(student, given)
+        advice = self.wording(StudentKey(caller.tenant, student_id), student.guidance, self.clock())
+        return Calculated(student_id, msgspec.structs.replace(shown, recommendations=advice))
 
     async def record(self, caller: Caller, rows: Sequence[tuple[str, str, ComponentValues]]) -> list[Student]:
         """Log calculation requests (event id, student, components) and fold them at once; the documents after it."""
@@ -206,16 +223,17 @@ class Mastery:
         points = self.points(student, last=today)
         if on is None:
             score = mastery(student.evidence, now, self.rules)
-            shown = current_mastery(score, rfc3339(now), self.rules, with_components=with_components)
-            updated = rfc3339(student.updated)
+            advice = self.wording(StudentKey(caller.tenant, student_id), student.guidance, now)
+            shown = current_mastery(score, rfc3339(now), self.rules, with_components=with_components, advice=advice)
+            updated, ahead = rfc3339(student.updated), path_ahead(student.guidance.path)
         else:
             if not points:
                 raise NotFound(f"Nothing is known of this student on or before {on}.", field="date")
-            updated = iso_date(points[-1].day)
+            updated, ahead = iso_date(points[-1].day), None
             shown = current_mastery(self._score_of(points[-1]), updated, self.rules, with_components=with_components)
         mean = average(points)
         return StudentMastery(
-            student_id, shown, None if mean is None else round(mean, 4), trend(points, today), updated
+            student_id, shown, None if mean is None else round(mean, 4), trend(points, today), updated, ahead
         )
 
     def _score_of(self, point: Point) -> MasteryScore:

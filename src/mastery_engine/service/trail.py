@@ -29,7 +29,7 @@ class Trail:
             raise Unavailable("The audit trail cannot be written: no student's data is shown until it can.")
         self._waiting.append(self._record(caller, call, student_id, allowed=allowed))
 
-    async def write(self, caller: Caller, call: str, student_ids: Iterable[str]) -> None:
+    async def write(self, caller: Caller, call: str, student_ids: Iterable[str | None]) -> None:
         """Record a change to each of these students; on record when this returns."""
         await self._store.audit([self._record(caller, call, student_id, allowed=True) for student_id in student_ids])
 

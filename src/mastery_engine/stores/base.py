@@ -5,11 +5,12 @@ Everything here is batches: one student is a batch of one.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.cohort import Cohort
+from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import FellBack
@@ -32,6 +33,31 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     version: int
     student: Student | None
     cold: IdsByDay | None = None
+
+
+class Roster(msgspec.Struct, frozen=True):
+    """A cohort as the store has it: the admin's word with the number of its writes, and who joined by events."""
+
+    version: int
+    cohort: Cohort
+    joined: frozenset[str]
+
+    @property
+    def members(self) -> frozenset[str]:
+        return self.cohort.members(self.joined)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether an admin or an event ever named it."""
+        return bool(self.version or self.joined)
+
+
+class Join(msgspec.Struct, frozen=True, gc=False):
+    """An event of this day (UTC, of its receipt) says that a student is in a cohort."""
+
+    key: StudentKey
+    cohort_id: str
+    day: Day
 
 
 class Marks(msgspec.Struct, frozen=True):
@@ -105,6 +131,30 @@ class Store(Protocol):
         """Write each change whose version is still the store's; False for each that lost. Keys do not repeat."""
         ...
 
+    async def versions(self, keys: Sequence[StudentKey]) -> list[int]:
+        """The documents' versions, in the order of the keys; 0 where there is none."""
+        ...
+
+    async def cohort(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
+        """A cohort, with those who joined it by events of ``since`` or later; version 0 where no admin named it."""
+        ...
+
+    async def put_cohort(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
+        """Write an admin's word where ``version`` is still the store's; durable on return. False where it lost."""
+        ...
+
+    async def cohorts_of(self, key: StudentKey) -> frozenset[str]:
+        """The cohorts that admins put a student in."""
+        ...
+
+    async def join(self, joins: Sequence[Join]) -> None:
+        """Note who joined by events; to be called before the documents that say so are committed."""
+        ...
+
+    async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
+        """Take a student out of those who joined these cohorts by events; an admin's word stays."""
+        ...
+
     async def marks(self, log_id: str) -> Marks:
         """The marks of a log, to be read before a batch is folded."""
         ...
@@ -134,11 +184,11 @@ class Store(Protocol):
         ...
 
     def students(self) -> AsyncIterator[StudentKey]:
-        """Every student that has a document, in no order."""
+        """Every student that has a document, in no order; one may come twice."""
         ...
 
     async def clear(self) -> None:
-        """Remove all documents, cold ids and marks in one step; a replay fills them again from the log."""
+        """Remove all documents, cold ids, marks and joins in one step; a replay fills them again from the log."""
         ...
 
     async def audit(self, records: Sequence[AuditRecord]) -> None:
@@ -160,7 +210,7 @@ class Store(Protocol):
         ...
 
     async def purge(self, before: Micros) -> int:
-        """Remove audit records, batches and refusals from before a moment; how many there were."""
+        """Remove audit records, batches and refusals from before a moment; how many there were. Old joins go too."""
         ...
 
     async def ping(self) -> None:
@@ -179,6 +229,34 @@ class DocumentCache(Protocol):
 
     def forget(self, keys: Iterable[StudentKey]) -> None:
         """These documents have changed."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class KeptKey(NamedTuple):
+    """What was worked out (``kind``: forecast, cohort, …), and about whom: a student's id, or a cohort's."""
+
+    tenant: str
+    subject: str
+    kind: str
+
+
+class Kept(Protocol):
+    """What costs more than a read, for five minutes: the L2 cache, shared by all replicas where the store is.
+
+    A value is found only under the version that it was worked out from. A cache that is away has nothing, and loses
+    what it is given: neither raises.
+    """
+
+    async def kept(self, key: KeptKey, version: int) -> bytes | None:
+        """What was kept of this version, if it still is."""
+        ...
+
+    async def keep(self, key: KeptKey, version: int, value: bytes) -> None: ...
+
+    async def drop(self, tenant: str, subject: str) -> None:
+        """Forget all kinds about a student or cohort, as an erasure does. Raises Unavailable."""
         ...
 
     async def close(self) -> None: ...

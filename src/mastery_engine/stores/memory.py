@@ -1,11 +1,13 @@
 """The store in memory: for tests, and for folds that nobody keeps. It holds packed bytes, as the others do."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.cohort import NO_COHORT, Cohort
+from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held, Marks, Refusal, check_marks
+from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held, Join, Marks, Refusal, Roster, check_marks
 
 
 class MemoryStore:
@@ -14,6 +16,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self._documents: dict[StudentKey, tuple[int, bytes]] = {}
         self._cold: dict[StudentKey, bytes] = {}
+        self._cohorts: dict[tuple[str, str], tuple[int, Cohort]] = {}
+        self._joined: dict[tuple[str, str], dict[str, Day]] = defaultdict(dict)
         self._marks: dict[str, dict[int, int]] = {}
         self._floods: set[tuple[str, int]] = set()
         self._refusals: dict[tuple[StudentKey, str], Refusal] = {}
@@ -42,6 +46,36 @@ class MemoryStore:
         if change.cold is not None:
             self._cold[change.key] = pack_ids(change.cold)
         return True
+
+    async def versions(self, keys: Sequence[StudentKey]) -> list[int]:
+        return [self._documents.get(key, (0, b""))[0] for key in keys]
+
+    async def cohort(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
+        version, cohort = self._cohorts.get((tenant, cohort_id), (0, NO_COHORT))
+        joined = self._joined.get((tenant, cohort_id), {})
+        return Roster(version, cohort, frozenset(one for one, day in joined.items() if day >= since))
+
+    async def put_cohort(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
+        if self._cohorts.get((tenant, cohort_id), (0, NO_COHORT))[0] != version:
+            return False
+        self._cohorts[tenant, cohort_id] = (version + 1, cohort)
+        return True
+
+    async def cohorts_of(self, key: StudentKey) -> frozenset[str]:
+        return frozenset(
+            cohort_id
+            for (tenant, cohort_id), (_, cohort) in self._cohorts.items()
+            if tenant == key.tenant and key.student_id in cohort.put
+        )
+
+    async def join(self, joins: Sequence[Join]) -> None:
+        for one in joins:
+            joined = self._joined[one.key.tenant, one.cohort_id]
+            joined[one.key.student_id] = max(joined.get(one.key.student_id, 0), one.day)
+
+    async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
+        for cohort_id in cohort_ids:
+            self._joined[key.tenant, cohort_id].pop(key.student_id, None)
 
     async def marks(self, log_id: str) -> Marks:
         return Marks(dict(self._marks.get(log_id, {})))
@@ -74,6 +108,7 @@ class MemoryStore:
     async def clear(self) -> None:
         self._documents.clear()
         self._cold.clear()
+        self._joined.clear()
         self._marks.clear()
 
     async def audit(self, records: Sequence[AuditRecord]) -> None:
@@ -97,6 +132,9 @@ class MemoryStore:
         refusals = {place: refusal for place, refusal in self._refusals.items() if refusal.at >= before}
         removed = len(self._audit) - len(audit) + len(self._batches) - len(batches)
         removed += len(self._refusals) - len(refusals)
+        for joined in self._joined.values():
+            for student_id in [one for one, day in joined.items() if day < day_of(before)]:
+                del joined[student_id]
         self._audit, self._batches, self._refusals = audit, batches, refusals
         return removed
 

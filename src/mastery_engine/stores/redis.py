@@ -8,29 +8,26 @@ the mark came back with the documents, older, or the server is another than the 
 ``move_marks`` says so.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisClusterException, RedisError
 
 from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.errors import FellBack, Unavailable
+from mastery_engine.errors import FellBack
 from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held, Marks, Refusal
-from mastery_engine.stores.redis_client import Client
+from mastery_engine.stores.redis_client import Client, disconnect
+from mastery_engine.stores.redis_cohorts import JOINED_KEYS, STUDENT_KEYS, VERSION_BYTES, RedisCohorts, beside
+from mastery_engine.stores.redis_errors import AWAY, away, or_unavailable
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-VERSION_BYTES = 8
 MARK_COPIES = 32
 PAGE = 500
 TENANTS = "mastery:tenants"
-STUDENT_KEYS = "mastery:{"
+BATCHES = "mastery:batches"
 OPEN_BATCHES = "mastery:open-batches"
 
 COMMIT = """
@@ -72,25 +69,23 @@ return -2
 MOVE_MARKS = LIFE + _MOVE
 ANOTHER_LIFE, MOVED = -1, -2
 
-AWAY = (RedisError, RedisClusterException, OSError)  # a Cluster's errors are of a tree of their own
+# By the records' own time, so that a purge cuts by it; an id must not be lower than the newest.
+AUDIT = """
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local newest = last and tonumber(string.match(last[1], '^%d+')) or 0
+for i = 1, #ARGV, 2 do
+  newest = math.max(newest, tonumber(ARGV[i]))
+  local added = redis.pcall('XADD', KEYS[1], string.format('%.0f-*', newest), 'record', ARGV[i + 1])
+  if type(added) == 'table' and added.err then redis.call('XADD', KEYS[1], '*', 'record', ARGV[i + 1]) end
+end
+"""
 
 _encode = msgspec.msgpack.Encoder().encode
+_decode_refusal = msgspec.msgpack.Decoder(Refusal).decode
+_decode_name = msgspec.msgpack.Decoder(tuple[str, str]).decode
 
 
-def _or_unavailable(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Redis's own errors as Unavailable."""
-
-    @wraps(call)
-    async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return await call(*args, **kwargs)
-        except AWAY as error:
-            raise Unavailable(f"Redis is away ({type(error).__name__}: {error}): nothing was lost.") from error
-
-    return guarded
-
-
-class RedisStore:
+class RedisStore(RedisCohorts):
     """See ``Store``. ``retention_days`` is the life of a key after its last write."""
 
     def __init__(self, client: Client, *, retention_days: int) -> None:
@@ -99,7 +94,7 @@ class RedisStore:
         self._is_alone = isinstance(client, Redis)
         self._copies = MARK_COPIES if isinstance(client, RedisCluster) else 1
 
-    @_or_unavailable
+    @or_unavailable
     async def load(self, keys: Sequence[StudentKey]) -> list[Held | None]:
         values = await self._values([_document(key) for key in keys])
         return [
@@ -107,7 +102,7 @@ class RedisStore:
             for value in values
         ]
 
-    @_or_unavailable
+    @or_unavailable
     async def load_cold(self, keys: Sequence[StudentKey]) -> list[IdsByDay]:
         values = await self._values([_cold(key) for key in keys])
         return [{} if value is None else unpack_ids(value) for value in values]
@@ -123,7 +118,7 @@ class RedisStore:
             pipeline.get(name)
         return list(await pipeline.execute())
 
-    @_or_unavailable
+    @or_unavailable
     async def commit(self, changes: Sequence[Change]) -> list[bool]:
         if not changes:
             return []
@@ -151,7 +146,7 @@ class RedisStore:
             pipeline.execute_command("EVAL", text, 1, name, *own)
         return list(await pipeline.execute())
 
-    @_or_unavailable
+    @or_unavailable
     async def marks(self, log_id: str) -> Marks:
         found = await self._each_copy(READ_MARKS, log_id, [[]] * self._copies)
         copies = [dict(zip(map(int, flat[::2]), map(int, flat[1::2]), strict=True)) for _, flat in found]
@@ -159,7 +154,7 @@ class RedisStore:
         lowest = {partition: min(copy.get(partition, 0) for copy in copies) for partition in partitions}
         return Marks(lowest, ",".join(life.decode() for life, _ in found))
 
-    @_or_unavailable
+    @or_unavailable
     async def move_marks(self, log_id: str, starts: Mapping[int, int], ends: Mapping[int, int], life: str) -> None:
         moves = [part for partition, end in ends.items() for part in (partition, starts.get(partition, 0), end)]
         lives = life.split(",")
@@ -171,97 +166,110 @@ class RedisStore:
             if outcome != MOVED:
                 raise FellBack(f"Redis holds less of partition {outcome} than before: the log is read again.")
 
-    @_or_unavailable
+    @or_unavailable
     async def floods(self, log_id: str) -> set[int]:
         return {int(partition) for partition in await self._client.smembers(_floods(log_id))}
 
-    @_or_unavailable
+    @or_unavailable
     async def set_flood(self, log_id: str, partition: int, *, flooded: bool) -> None:
         if flooded:
             await self._client.sadd(_floods(log_id), partition)
         else:
             await self._client.srem(_floods(log_id), partition)
 
-    @_or_unavailable
+    @or_unavailable
     async def note_refusals(self, refusals: Sequence[Refusal]) -> None:
+        if not refusals:
+            return
+        pipeline = self._client.pipeline()
         for refusal in refusals:
             name = _refused(refusal.key)
-            await self._client.hset(name, refusal.event_id, _encode(refusal))
-            await self._client.pexpire(name, self._life_ms)
+            pipeline.hset(name, refusal.event_id, _encode(refusal))
+            pipeline.pexpire(name, self._life_ms)
+        await pipeline.execute()
 
-    @_or_unavailable
+    @or_unavailable
     async def refusal(self, key: StudentKey, event_id: str) -> Refusal | None:
         found = await self._client.hget(_refused(key), event_id)
-        return None if found is None else msgspec.msgpack.decode(found, type=Refusal)
+        return None if found is None else _decode_refusal(found)
 
     async def students(self) -> AsyncIterator[StudentKey]:
         try:
             async for name in self._client.scan_iter(match="mastery:{*}:d", count=PAGE):
                 yield student_of(name)
         except AWAY as error:
-            raise Unavailable(f"Redis is away ({error}).") from error
+            raise away(error) from error
 
-    @_or_unavailable
+    @or_unavailable
     async def clear(self) -> None:
         """The marks go first: a crash in between leaves a store that is filled from the log's beginning."""
-        for pattern in ("mastery:marks:*", "mastery:{*}:d", "mastery:{*}:c"):
+        for pattern in ("mastery:marks:*", "mastery:{*}:d", "mastery:{*}:c", JOINED_KEYS):
             async for name in self._client.scan_iter(match=pattern, count=PAGE):
                 await self._client.unlink(name)
 
-    @_or_unavailable
+    @or_unavailable
     async def audit(self, records: Sequence[AuditRecord]) -> None:
-        pipeline = self._client.pipeline()
+        if not records:
+            return
+        of_tenant: dict[str, list[Any]] = defaultdict(list)
         for record in records:
-            pipeline.xadd(_audit(record.tenant), {"record": _encode(record)}, id=f"{record.at // 1_000}-*")
-        for tenant in {record.tenant for record in records}:
+            of_tenant[record.tenant] += [record.at // 1_000, _encode(record)]
+        pipeline = self._client.pipeline()
+        for tenant, values in of_tenant.items():
+            pipeline.execute_command("EVAL", AUDIT, 1, _audit(tenant), *values)
             pipeline.sadd(TENANTS, tenant)
-        outcomes = await pipeline.execute(raise_on_error=False)
-        for record, outcome in zip(records, outcomes, strict=False):
-            if isinstance(outcome, Exception):  # an id must not be lower than the newest: then the server's own time
-                await self._client.xadd(_audit(record.tenant), {"record": _encode(record)})
+        await pipeline.execute()
 
-    @_or_unavailable
+    @or_unavailable
     async def audited(self, tenant: str, *, limit: int) -> list[AuditRecord]:
         rows = await self._client.xrevrange(_audit(tenant), count=limit)
         return [msgspec.msgpack.decode(fields[b"record"], type=AuditRecord) for _, fields in rows]
 
-    @_or_unavailable
+    @or_unavailable
     async def put_batch(self, job: BatchJob) -> None:
         member, name = _encode([job.tenant, job.batch_id]), _batch(job.tenant, job.batch_id)
         await self._client.set(name, _encode(job), px=self._life_ms)
+        await self._client.zadd(BATCHES, {member: job.created})
         if job.answer is None:
             await self._client.zadd(OPEN_BATCHES, {member: job.created})
         else:
             await self._client.zrem(OPEN_BATCHES, member)
 
-    @_or_unavailable
+    @or_unavailable
     async def batch(self, tenant: str, batch_id: str) -> BatchJob | None:
         found = await self._client.get(_batch(tenant, batch_id))
         return None if found is None else msgspec.msgpack.decode(found, type=BatchJob)
 
-    @_or_unavailable
+    @or_unavailable
     async def open_batches(self) -> list[BatchJob]:
         members = await self._client.zrange(OPEN_BATCHES, 0, -1)
-        names = [msgspec.msgpack.decode(member, type=tuple[str, str]) for member in members]
-        found = [await self._client.get(_batch(*name)) for name in names]
+        names = [_decode_name(member) for member in members]
+        found = await self._values([_batch(*name) for name in names])
         jobs = [msgspec.msgpack.decode(value, type=BatchJob) for value in found if value is not None]
         return [job for job in jobs if job.answer is None]
 
-    @_or_unavailable
+    @or_unavailable
     async def purge(self, before: Micros) -> int:
-        """Documents, batches and refusals expire by themselves; the audit trail is cut here."""
-        tenants = await self._client.smembers(TENANTS)
         removed = 0
-        for tenant in tenants:
+        for tenant in await self._client.smembers(TENANTS):
             removed += await self._client.xtrim(_audit(tenant.decode()), minid=before // 1_000, approximate=False)
+        for member in await self._client.zrangebyscore(BATCHES, "-inf", f"({before}"):
+            removed += await self._client.delete(_batch(*_decode_name(member)))
+            await self._client.zrem(OPEN_BATCHES, member)
+            await self._client.zrem(BATCHES, member)
+        async for name in self._client.scan_iter(match="mastery:{*}:r", count=PAGE):
+            kept = await self._client.hgetall(name)
+            old = [event_id for event_id, refusal in kept.items() if _decode_refusal(refusal).at < before]
+            if old:
+                removed += await self._client.hdel(name, *old)
         return removed
 
-    @_or_unavailable
+    @or_unavailable
     async def ping(self) -> None:
         await self._client.ping()
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await disconnect(self._client)
 
 
 def _written(change: Change) -> tuple[bytes, bytes, bytes]:
@@ -280,20 +288,15 @@ def student_of(name: bytes) -> StudentKey:
 
 
 def _document(key: StudentKey) -> str:
-    return _beside(key, "d")
+    return beside(key, "d")
 
 
 def _cold(key: StudentKey) -> str:
-    return _beside(key, "c")
+    return beside(key, "c")
 
 
 def _refused(key: StudentKey) -> str:
-    return _beside(key, "r")
-
-
-def _beside(key: StudentKey, what: str) -> str:
-    """A key of a student: all share one hash tag."""
-    return f"{STUDENT_KEYS}{key.tenant}:{key.student_id}}}:{what}"
+    return beside(key, "r")
 
 
 def _marks(log_id: str, copy: int) -> str:

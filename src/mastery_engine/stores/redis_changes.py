@@ -11,7 +11,8 @@ from redis.exceptions import RedisError
 
 from mastery_engine.errors import Unavailable
 from mastery_engine.stores.cached import Heard
-from mastery_engine.stores.redis import STUDENT_KEYS, student_of
+from mastery_engine.stores.redis import student_of
+from mastery_engine.stores.redis_cohorts import STUDENT_KEYS
 
 CHANNEL = "__redis__:invalidate"
 PING_S = 0.25

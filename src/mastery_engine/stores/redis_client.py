@@ -6,12 +6,15 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisClusterException, RedisError
 
 from mastery_engine.errors import StartRefused
 
 Client: TypeAlias = "Redis | RedisCluster"
+
+AWAY = (RedisError, RedisClusterException, OSError)  # a Cluster's errors are of a tree of their own
 
 CONNECT_S = 1.0
 ANSWER_S = 5.0
@@ -38,7 +41,17 @@ def connect(host: str) -> Client:
         )
         return Redis.from_pool(pool)
     except (ValueError, KeyError) as error:
-        raise StartRefused(f"REDIS_HOST cannot be read ({error}): give host:port or a URL.") from error
+        why = "" if "@" in host else f" ({error})"  # the error may quote a part of the password
+        raise StartRefused(f"REDIS_HOST cannot be read{why}: give host:port or a URL.") from None
+
+
+async def disconnect(client: Client) -> None:
+    """Close the client, and what asks the Sentinels where it uses any."""
+    pool = getattr(client, "connection_pool", None)
+    if isinstance(pool, SentinelConnectionPool):
+        for one in pool.sentinel_manager.sentinels:
+            await one.aclose()
+    await client.aclose()
 
 
 def _patience() -> dict[str, Any]:

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import msgspec
 
 from mastery_engine.database import Database
-from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
 from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held, Marks, Refusal, check_marks
+from mastery_engine.stores.sqlite_cohorts import SqliteCohorts
 
 _LOAD_ONE = "SELECT tenant, student_id, version, body FROM documents WHERE tenant = ? AND student_id = ?"
 _LOAD = (
@@ -56,7 +57,7 @@ _PAGE = 1_000
 _encode = msgspec.json.Encoder().encode
 
 
-class SqliteStore:
+class SqliteStore(SqliteCohorts):
     """See ``Store``. The file is the database's, which others may share; it is theirs to close."""
 
     def __init__(self, database: Database) -> None:
@@ -125,6 +126,7 @@ class SqliteStore:
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM documents")
             connection.execute("DELETE FROM cold_ids")
+            connection.execute("DELETE FROM cohort_joined")
             connection.execute("DELETE FROM marks")
 
         await self._database.write(write)
@@ -156,6 +158,7 @@ class SqliteStore:
             audit = connection.execute("DELETE FROM audit WHERE at < ?", (before,)).rowcount
             batches = connection.execute("DELETE FROM batches WHERE created < ?", (before,)).rowcount
             refusals = connection.execute("DELETE FROM refusals WHERE at < ?", (before,)).rowcount
+            connection.execute("DELETE FROM cohort_joined WHERE day < ?", (day_of(before),))
             return audit + batches + refusals
 
         return await self._database.write(write)

@@ -40,7 +40,11 @@ async def _age(mastery: Mastery, keys: Sequence[StudentKey]) -> int:
     for key, cold in zip(due, await mastery.store.load_cold(due), strict=True):
         left = aged(held[key].student, cold, mastery.clock(), mastery.rules)
         changes.append(Change(key, held[key].version, left.student if left else None, left.cold if left else None))
-    return sum(await mastery.store.commit(changes)) if changes else 0
+    won = await mastery.store.commit(changes) if changes else []
+    for change, took in zip(changes, won, strict=True):
+        if took and change.student is None:
+            await mastery.store.leave(change.key, held[change.key].student.cohorts)
+    return sum(won)
 
 
 async def keep_purging(mastery: Mastery) -> None:

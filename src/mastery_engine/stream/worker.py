@@ -6,14 +6,16 @@ hold, and hand out again the results that had not gone out.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from mastery_engine.domain.cloudevents import unwrap
 from mastery_engine.domain.events import Logged, check_event_id, check_tenant, check_times, decode, is_tenant, peek
 from mastery_engine.domain.moments import SECOND, Micros
-from mastery_engine.domain.results import Result, event_type
+from mastery_engine.domain.results import Pending, event_type, result_id
 from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.traceparent import TRACEPARENT, traceparent_in
 from mastery_engine.errors import Flooded, InvalidInput, MasteryError, RefusedEvent, StartRefused, Unavailable
 from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, DeadLetter, Position, Record
 from mastery_engine.service import Mastery
@@ -127,16 +129,17 @@ class Worker:
         letters += [self._letter(records[one.partition, one.offset], error) for one, error in folded.failed]
         await self._bury(letters)
         await store.move_marks(log_id, batch.starts, batch.ends, marks.life)
-        results: list[Result] = [
-            pending.result
+        due = [
+            pending
             for student in folded.students.values()
             for pending in student.outbox
             if self._is_due(pending.partition, pending.offset, batch)
         ]
+        results = [pending.result for pending in due]
         if results:
-            await log.publish(results)
-            for result in results:
-                self._mastery.metrics.results.labels(event_type(result)).inc()
+            await log.publish(results, _traces(due, records))
+            for kind, number in Counter(map(event_type, results)).items():
+                self._mastery.metrics.results.labels(kind).inc(number)
         await log.commit(
             {partition: max(end, self._published_before.get(partition, 0)) for partition, end in batch.ends.items()}
         )
@@ -262,6 +265,18 @@ async def check_floods(mastery: Mastery, log_id: str, partitions: Collection[int
     """Raises Flooded where one of the partitions was flooded and nobody has looked since."""
     for partition in sorted((await mastery.store.floods(log_id)) & set(partitions)):
         raise flooded(partition)
+
+
+def _traces(due: Sequence[Pending], records: Mapping[tuple[int, int], Record]) -> dict[str, str]:
+    """By the result's id, the trace that the last event which caused it came with."""
+    traces: dict[str, str] = {}
+    for pending in due:
+        record = records.get((pending.partition, pending.offset))
+        if record is not None and record.headers:
+            trace = traceparent_in(record.headers.get(TRACEPARENT) or record.headers.get(f"ce_{TRACEPARENT}"))
+            if trace is not None:
+                traces[result_id(pending.result)] = trace
+    return traces
 
 
 def _is_reached(until: Mapping[int, int], reached: Mapping[int, int]) -> bool:

@@ -72,7 +72,7 @@ def humane(route: Route) -> Route:
 async def home(request: Request) -> Response:
     if not request.cookies:
         return page("sign_in.html", None, message="")
-    caller = caller_of(request)
+    caller = await caller_of(request)
     if caller.role == "student":
         return RedirectResponse(f"/dashboard/students/{caller.subject}", 303)
     if caller.role == "teacher":
@@ -85,7 +85,7 @@ async def home(request: Request) -> Response:
 async def enter(request: Request) -> Response:
     check_same_origin(request)
     token = await token_in(request)
-    caller_of(request, token or "-")
+    await caller_of(request, token or "-")
     answer = RedirectResponse("/dashboard", 303)
     sign_in(request, answer, token)
     return answer
@@ -103,7 +103,7 @@ async def leave(request: Request) -> Response:
 @router.get("/find")
 @humane
 async def find(request: Request) -> Response:
-    caller_of(request)
+    await caller_of(request)
     chosen = request.query_params.get("student", "")
     if not chosen.replace("_", "").replace("-", "").isalnum() or not chosen.isascii():
         raise InvalidInput("A student's id has letters, digits, _ and -.")
@@ -113,13 +113,15 @@ async def find(request: Request) -> Response:
 @router.get("/students/{student_id}")
 @humane
 async def student(request: Request, student_id: str) -> Response:
-    caller = caller_of(request)
+    caller = await caller_of(request)
     mastery: Mastery = request.app.state.mastery
     now = await mastery.query(caller, student_id)
     history = (await mastery.history(caller, student_id)).history
     known = await mastery.known(caller, student_id)
     active = known.evidence.activity.up_to(day_of(mastery.clock()))
     days = [bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)]
+    ahead = await request.app.state.predictions.next_days(caller, student_id)
+    advice = await request.app.state.advising.recommendations(caller, student_id, limit=3)
     skills = await Skills(mastery).of(caller, student_id)
     return page(
         "student.html",
@@ -130,6 +132,8 @@ async def student(request: Request, student_id: str) -> Response:
         line=charts.line(history) if history else None,
         levels=[(level.name, charts.y_of(level.from_score)) for level in mastery.rules.levels if level.from_score],
         days=days,
+        ahead=ahead,
+        advice=advice,
         skills=skills.skills,
     )
 
@@ -137,7 +141,7 @@ async def student(request: Request, student_id: str) -> Response:
 @router.get("/students/{student_id}/live")
 @humane
 async def live(request: Request, student_id: str) -> Response:
-    return event_stream(await request.app.state.watching.watch(caller_of(request), student_id))
+    return event_stream(await request.app.state.watching.watch(await caller_of(request), student_id))
 
 
 @router.get("/assets/{name}")

@@ -1,5 +1,6 @@
 """The sign-in: a token in a cookie that no script reads, and that no other site's page sends."""
 
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -9,6 +10,8 @@ from starlette.responses import Response
 from mastery_engine.access import Caller
 from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
 from mastery_engine.http.face import MAX_TOKEN
+from mastery_engine.http.limits import Limits
+from mastery_engine.service.cohorts import Cohorts
 from mastery_engine.tokens import Tokens
 
 COOKIE = "mastery_session"
@@ -16,14 +19,24 @@ PATH = "/dashboard"
 FORM = "application/x-www-form-urlencoded"
 
 
-def caller_of(request: Request, token: str | None = None) -> Caller:
+async def caller_of(request: Request, token: str | None = None) -> Caller:
     """Who has signed in, or would with this token. Raises Unauthenticated, Forbidden."""
     token = token or request.cookies.get(COOKIE, "")
     if not token or len(token) > MAX_TOKEN:
         raise Unauthenticated("Sign in with your token.")
-    tokens: Tokens = request.app.state.tokens
+    state = request.app.state
+    tokens, cohorts, limits = (
+        cast("Tokens", state.tokens),
+        cast("Cohorts", state.cohorts),
+        cast("Limits", state.limits),
+    )
     address = request.client.host if request.client else ""
-    return msgspec.structs.replace(tokens.verify(token), address=address, request_id=request.state.request_id)
+    try:
+        known = await cohorts.admit(await tokens.admit(token))
+    except Unauthenticated:
+        await limits.blame(address)
+        raise
+    return msgspec.structs.replace(known, address=address, request_id=request.state.request_id)
 
 
 async def token_in(request: Request) -> str:

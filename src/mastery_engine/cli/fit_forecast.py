@@ -1,0 +1,35 @@
+"""``fit forecast``: the forecast's parameters from a file of events."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mastery_engine.cli.backtest_forecast import Calendar, Events
+from mastery_engine.cli.console import AsJson, progress, say
+
+
+def forecast(
+    file: Events,
+    out: Annotated[
+        Path, typer.Option(help="The file of parameters; other parts that it has stay.", dir_okay=False)
+    ] = Path("model.msgpack"),
+    calendar: Calendar = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the forecast to a file of events; serve and worker load what comes out by MODEL_FILE.
+
+    \b
+    Example:
+      mastery-engine fit forecast events.jsonl.gz --calendar due.csv --out model.msgpack
+    """
+    from mastery_engine.domain.forecast_model import with_forecast
+    from mastery_engine.lab.fit_forecast import fit_forecast
+
+    with progress("Collecting cases, then fitting", None) as told:
+        parameters = fit_forecast(file, calendar, told=told)
+    written = with_forecast(out.read_bytes() if out.exists() else None, parameters)
+    out.write_bytes(written)
+    known = parameters.with_calendar is not None
+    words = f"Wrote {out} ({len(written):,} bytes): a forecast {'with and ' if known else ''}without a calendar."
+    say(as_json, {"file": str(out), "bytes": len(written), "with_calendar": known}, words)

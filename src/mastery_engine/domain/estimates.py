@@ -1,0 +1,69 @@
+"""What a student knows of each skill, as far as it is known: the value that advice, paths and simulations are given."""
+
+from collections.abc import Mapping
+from math import exp
+from typing import TypeAlias
+
+import msgspec
+
+from mastery_engine.domain.curriculum import Curriculum
+from mastery_engine.domain.evidence import Evidence
+from mastery_engine.domain.moments import DAY, Day, Micros
+
+UNSEEN = 0.30
+KNOWN = 0.60
+MASTERED = 0.80
+_LEAST, _MOST = 0.25, 0.95
+_KEEPS_DAYS = 60.0
+
+
+class SkillEstimate(msgspec.Struct, frozen=True, gc=False):
+    """What is known of one skill now.
+
+    ``probability`` is that of a correct next answer, ``uncertainty`` its standard error, ``forgotten`` how much of it
+    was lost since ``last_practised``; all in [0, 1].
+    """
+
+    skill: str
+    probability: float
+    uncertainty: float
+    forgotten: float
+    last_practised: Micros
+
+
+Estimates: TypeAlias = Mapping[str, SkillEstimate]
+
+
+class Outlook(msgspec.Struct, frozen=True, gc=False):
+    """Estimates within a course; ``known`` are the skills that count as known."""
+
+    estimates: Estimates
+    known: set[str]
+    curriculum: Curriculum
+
+
+def outlook(estimates: Estimates, curriculum: Curriculum) -> Outlook:
+    """What the estimates mean in a course: known is what is shown to be, and what was never seen and is below that."""
+    shown = [name for name, one in estimates.items() if one.probability >= KNOWN]
+    below = set().union(*[curriculum.before.get(name, ()) for name in shown])
+    return Outlook(estimates, below.difference(estimates).union(shown), curriculum)
+
+
+def estimates_of(evidence: Evidence, curriculum: Curriculum, today: Day, floor: Day) -> dict[str, SkillEstimate]:
+    """Estimates from the exercises done in each topic that is a skill, or a module for its skills.
+
+    The share done stands for what was learned, and of that e^(-days / 60) is left (Ebbinghaus 1885, as an exponential).
+    """
+    found: dict[str, SkillEstimate] = {}
+    oldest, progresses = floor * DAY, evidence.completion
+    for topic, progress in progresses.items():
+        skills = curriculum.skills_of(topic)
+        if not skills or progress.at < oldest:
+            continue
+        learned = (_MOST - _LEAST) * progress.completed / progress.total
+        left = learned * exp(-max(0, today - progress.at // DAY) / _KEEPS_DAYS)
+        uncertainty = 0.5 / (1 + progress.total) ** 0.5
+        for skill in skills:
+            if skill == topic or skill not in progresses:
+                found[skill] = SkillEstimate(skill, _LEAST + left, uncertainty, learned - left, progress.at)
+    return found

@@ -1,0 +1,194 @@
+"""The learning path: skills on the shortest way to a goal, each after its prerequisites, and when they will be done."""
+
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
+from itertools import chain
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from mastery_engine.domain.curriculum import Curriculum
+from mastery_engine.domain.estimates import KNOWN, MASTERED, UNSEEN, Estimates, Outlook
+from mastery_engine.domain.evidence import ActiveDays
+from mastery_engine.domain.moments import Day
+from mastery_engine.domain.recommend import FORGOTTEN
+from mastery_engine.domain.rules import Rules
+
+Goal: TypeAlias = Literal["improve_mastery", "master_topic", "prepare_assessment"]
+
+SHORTEST_STEP = 5
+USUAL_MINUTES, FEWEST_MINUTES, MOST_MINUTES = 30, 15, 120
+RHYTHM_DAYS = 28
+SCHOOL_DAYS = frozenset(range(5))
+QUICKER, SLOWER = 0.7, 1.6
+LAST_DAY = 3 * 365
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One skill on the way; ``now`` is the probability of a right answer before it."""
+
+    skill: str
+    minutes: int
+    now: float
+    forgotten: float
+    leads_to: str = ""
+
+    @property
+    def reason(self) -> str:
+        if self.forgotten >= FORGOTTEN:
+            lost = f"{self.forgotten:.2f} of it is lost, the next answer is right with {self.now:.2f}."
+            return f"Known before and fading: {lost}"
+        why = f"The next answer on it is right with {self.now:.2f}; {MASTERED:.2f} is the goal."
+        return f"{why} {self.leads_to} builds on it." if self.leads_to else why
+
+
+class Rhythm(msgspec.Struct, frozen=True, gc=False):
+    """On which weekdays (0 is Monday) a student works, and for how many minutes."""
+
+    weekdays: frozenset[int]
+    minutes: int
+
+
+class Timetable(msgspec.Struct, frozen=True, gc=False):
+    """Which skills on which days, and when all is done: at the earliest, expected, at the latest."""
+
+    days: tuple[tuple[Day, tuple[str, ...]], ...]
+    earliest: Day
+    expected: Day
+    latest: Day
+
+
+def learning_path(
+    view: Outlook, rules: Rules, goal: Goal = "improve_mastery", topic: str | None = None, *, most: int | None = None
+) -> tuple[Step, ...]:
+    """The (first) steps to a goal in an order that respects prerequisites; none where it is reached.
+
+    ``master_topic``: every skill of ``topic`` and what they rest on. ``prepare_assessment``: what was begun (of
+    ``topic``, if given) and is not mastered or fades. ``improve_mastery``: what brings the mean probability over the
+    course to the next level's bound in the least minutes.
+    """
+    estimates, known, curriculum = view.estimates, view.known, view.curriculum
+    wanted = curriculum.skills.keys() if topic is None else curriculum.skills_of(topic)
+    if goal == "improve_mastery":
+        chosen = _cheapest(view, rules)
+    else:
+        targets = [name for name in wanted if _is_open(name, estimates, known)]
+        if goal == "prepare_assessment":
+            targets = [name for name in targets if name in estimates] or targets[:1]
+        resting = chain.from_iterable(curriculum.before[name] for name in targets)
+        chosen = {*targets, *[name for name in resting if name not in known]}
+    return _steps(chosen, estimates, curriculum, most)
+
+
+def _is_open(name: str, estimates: Estimates, known: set[str]) -> bool:
+    one = estimates.get(name)
+    if one is None:
+        return name not in known
+    return one.probability < MASTERED or one.forgotten >= FORGOTTEN
+
+
+def _cheapest(view: Outlook, rules: Rules) -> set[str]:
+    """Skills by gain for a minute, as their prerequisites allow, until the mean reaches the next level's bound."""
+    estimates, known, curriculum = view.estimates, view.known, view.curriculum
+    now = dict.fromkeys(curriculum.skills, UNSEEN)
+    now.update(dict.fromkeys(known, KNOWN))
+    now.update({name: one.probability for name, one in estimates.items() if name in now})
+    total, size = sum(now.values()), max(1, len(now))
+    goal = next((level.from_score for level in rules.levels if level.from_score > total / size + 1e-9), 1.0) * size
+    ready: list[tuple[float, int, str]] = []
+    waiting: dict[str, int] = {}
+    for place, (name, skill) in enumerate(curriculum.skills.items()):
+        if now[name] < MASTERED:
+            if known.issuperset(skill.prerequisites):
+                ready.append((_worth(now[name], skill.minutes), place, name))
+            else:
+                waiting[name] = place
+    heapify(ready)
+    chosen: set[str] = set()
+    while ready and total < goal:
+        name = heappop(ready)[2]
+        chosen.add(name)
+        total += MASTERED - now[name]
+        if name in known:
+            continue
+        for later in curriculum.after[name]:
+            skill = curriculum.skills[later]
+            if later in waiting and all(needed in known or needed in chosen for needed in skill.prerequisites):
+                heappush(ready, (_worth(now[later], skill.minutes), waiting.pop(later), later))
+    return chosen
+
+
+def _worth(now: float, whole: int) -> float:
+    """What a minute brings, negative, so that the best comes first."""
+    return (now - MASTERED) / _minutes(now, whole)
+
+
+def _minutes(now: float, whole: int) -> int:
+    """What is left of a skill's minutes; they are for the way from never seen to mastered."""
+    return max(SHORTEST_STEP, round(whole * max(0.0, MASTERED - now) / (MASTERED - UNSEEN)))
+
+
+def _steps(chosen: set[str], estimates: Estimates, curriculum: Curriculum, most: int | None) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    for name, skill in curriculum.skills.items():
+        if len(steps) == most:
+            break
+        if name in chosen:
+            one = estimates.get(name)
+            now, forgotten = (UNSEEN, 0.0) if one is None else (one.probability, one.forgotten)
+            whole = skill.minutes // 2 if forgotten >= FORGOTTEN else skill.minutes
+            leads_to = next((later for later in curriculum.after[name] if later in chosen), "")
+            steps.append(Step(name, _minutes(now, whole), now, forgotten, leads_to))
+    return tuple(steps)
+
+
+def rhythm(activity: ActiveDays, minutes_a_day: float | None, today: Day) -> Rhythm:
+    """The weekdays of the last four weeks with at least half of the work of the busiest; school days of a newcomer."""
+    active = activity.up_to(today)
+    counts = [0] * 7
+    for back in range(RHYTHM_DAYS):
+        counts[weekday(today - back)] += active >> back & 1
+    most = max(counts)
+    days = frozenset(day for day, count in enumerate(counts) if 2 * count >= most) if most else SCHOOL_DAYS
+    minutes = USUAL_MINUTES if minutes_a_day is None else round(minutes_a_day)
+    return Rhythm(days, min(max(minutes, FEWEST_MINUTES), MOST_MINUTES))
+
+
+def weekday(day: Day) -> int:
+    """0 is Monday; day 0 was a Thursday."""
+    return (day + 3) % 7
+
+
+def timetable(steps: Iterable[Step], rhythm: Rhythm, today: Day) -> Timetable:
+    """Days for the steps in the student's own rhythm, from today on.
+
+    Earliest: every day, in 0.7 of the minutes; latest: on the usual weekdays, in 1.6 of them.
+    """
+    work = [(step.skill, step.minutes) for step in steps]
+    days = _days(work, rhythm.weekdays, rhythm.minutes, today)
+    quick = _days([(name, minutes * QUICKER) for name, minutes in work], frozenset(range(7)), rhythm.minutes, today)
+    slow = _days([(name, minutes * SLOWER) for name, minutes in work], rhythm.weekdays, rhythm.minutes, today)
+    first, middle, last = (one[-1][0] if one else today for one in (quick, days, slow))
+    return Timetable(tuple(days), first, middle, last)
+
+
+def _days(
+    work: list[tuple[str, float]] | list[tuple[str, int]], weekdays: frozenset[int], minutes: int, today: Day
+) -> list[tuple[Day, tuple[str, ...]]]:
+    days: list[tuple[Day, tuple[str, ...]]] = []
+    names: list[str] = []
+    day, left = today - 1, 0.0
+    for skill, needed in work:
+        wanted = float(needed)
+        while wanted > 1e-9:
+            if left <= 1e-9:
+                if names:
+                    days.append((day, tuple(names)))
+                day = next(one for one in range(day + 1, day + 8) if weekday(one) in weekdays)
+                left, names = float(minutes), []
+            spent = min(left, wanted)
+            wanted, left = wanted - spent, left - spent
+            names.append(skill)
+    if names:
+        days.append((day, tuple(names)))
+    return days

@@ -1,0 +1,99 @@
+"""What the stream bench measures, each in a process of its own: the engine's worker, and the floor below it.
+
+``python -m mastery_engine.lab.stream_runs engine|floor``, with the engine's settings in the environment: it works the
+records that the log has, says ``ready``, waits for a line, and prints the seconds that it took for those that came
+meanwhile.
+"""
+
+import asyncio
+import os
+import sys
+from time import perf_counter
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, Producer, TopicPartition
+from redis import Redis
+
+from mastery_engine.domain.results import RESULTS_TOPIC
+from mastery_engine.logs.base import REQUESTS_TOPIC
+from mastery_engine.settings import settings_from
+from mastery_engine.stream.worker import Worker
+from mastery_engine.wiring import WORKER_BATCH, open_mastery
+
+BATCH = 500
+DOCUMENT, RESULT = b"d" * 1_500, b"r" * 350
+
+
+async def engine() -> float:
+    """A worker as it is."""
+    mastery = open_mastery(settings_from(os.environ), batch_size=WORKER_BATCH)
+    worker = Worker(mastery)
+    await worker.run(until=await mastery.log.ends())
+    await asyncio.to_thread(_told_to_go)
+    ends = await mastery.log.ends()
+    started = perf_counter()
+    await worker.run(until=ends)
+    seconds = perf_counter() - started
+    await mastery.close()
+    return seconds
+
+
+def floor() -> float:
+    """The same loop without a domain: consume, decode, MGET, SET, produce, flush, commit."""
+    broker, host = os.environ["KAFKA_BROKER"], os.environ["REDIS_HOST"]
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    common: dict[str, Any] = {"bootstrap.servers": broker}
+    consumer = Consumer({**common, "group.id": "floor", "enable.auto.commit": False, "fetch.wait.max.ms": 50})
+    producer = Producer({**common, "enable.idempotence": True, "acks": "all", "compression.type": "lz4"})
+    store = Redis.from_url(f"redis://{host}")
+    starts = _ends(consumer)
+    _told_to_go()
+    ends = _ends(consumer)
+    started = perf_counter()
+    consumer.assign([TopicPartition(REQUESTS_TOPIC, part, start) for part, start in starts.items()])
+    reached = dict(starts)
+    while any(reached[part] < end for part, end in ends.items()):
+        messages = consumer.consume(BATCH, 0.2)
+        if not messages:
+            continue
+        names = {decode(one.value() or b"{}")["student_id"] for one in messages}
+        store.mget([f"floor:{name}" for name in names])
+        store.mset({f"floor:{name}": DOCUMENT for name in names})
+        for name in names:
+            producer.produce(RESULTS_TOPIC, RESULT, name)
+        producer.flush()
+        for one in messages:
+            reached[one.partition() or 0] = (one.offset() or 0) + 1
+        consumer.commit(
+            offsets=[TopicPartition(REQUESTS_TOPIC, part, offset) for part, offset in reached.items()],
+            asynchronous=False,
+        )
+    seconds = perf_counter() - started
+    consumer.close()
+    store.close()
+    return seconds
+
+
+def _ends(consumer: Consumer) -> dict[int, int]:
+    parts = consumer.list_topics(REQUESTS_TOPIC, timeout=10).topics[REQUESTS_TOPIC].partitions
+    return {part: consumer.get_watermark_offsets(TopicPartition(REQUESTS_TOPIC, part), timeout=10)[1] for part in parts}
+
+
+def _told_to_go() -> None:
+    _say("ready")
+    sys.stdin.readline()
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run what the command line names, and print its seconds."""
+    _say(str(asyncio.run(engine()) if sys.argv[1] == "engine" else floor()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Kafka with SASL, TLS and access rules, Redis with TLS and a password: by the engine's settings; wrong ones say so."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from mastery_engine.errors import StartRefused, Unavailable
+from mastery_engine.logs.kafka import KafkaLog
+from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
+from mastery_engine.logs.topics import TOPICS, ensure_topics, topic_id
+from scripts.servers.certificate import Certificate, make_certificate
+from scripts.servers.kafka import Kafka
+from scripts.servers.redis import Redis
+from tests.conftest import RealServers
+from tests.fleet import Fleet, until
+from tests.live import Live
+
+pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(180)]
+
+USER, PASSWORD = "engine", "pass word"
+RULED = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",  # the plain listener: ours, and the broker's own
+}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """Of an authority that signed nobody here."""
+    return make_certificate(tmp_path_factory.mktemp("stranger"))
+
+
+@pytest.fixture(scope="module")
+def secured(real_servers: RealServers, certificate: Certificate) -> Iterator[Kafka]:
+    made = real_servers.started(
+        "Apache Kafka", lambda: Kafka(sasl=(USER, PASSWORD), certificate=certificate, settings=RULED)
+    )
+    with made as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="module")
+def guarded(real_servers: RealServers, certificate: Certificate) -> Iterator[Redis]:
+    with real_servers.started("Redis with TLS", lambda: Redis(password=PASSWORD, certificate=certificate)) as redis:
+        yield redis
+
+
+@pytest.fixture
+def fleet(secured: Kafka, guarded: Redis, certificate: Certificate, tmp_path: Path) -> Iterator[Fleet]:
+    permit(secured, topics=[AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE, AclOperation.CREATE])
+    fleet = Fleet(secured, guarded, tmp_path, environment(secured, certificate))
+    yield fleet
+    fleet.close()
+
+
+def environment(kafka: Kafka, certificate: Certificate, **other: str) -> dict[str, str]:
+    ours = {
+        "KAFKA_BROKER": kafka.secured,
+        "KAFKA_SECURITY_PROTOCOL": kafka.security_protocol,
+        "KAFKA_SASL_MECHANISM": "PLAIN",
+        "KAFKA_USERNAME": USER,
+        "KAFKA_PASSWORD": PASSWORD,
+        "KAFKA_CA_FILE": str(certificate.authority),
+    }
+    return {**ours, **other}
+
+
+def settings(kafka: Kafka, certificate: Certificate, **other: Any) -> KafkaSettings:
+    known = KafkaSettings(
+        kafka.secured, kafka.security_protocol, "PLAIN", USER, PASSWORD, str(certificate.authority), partitions=1
+    )
+    return msgspec.structs.replace(known, **other)
+
+
+def permit(kafka: Kafka, *, topics: list[AclOperation]) -> None:
+    """What the user may do with the topics; it may work in the group."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    wanted = [rule(ResourceType.TOPIC, "mastery.", operation) for operation in topics]
+    for outcome in admin.create_acls([*wanted, rule(ResourceType.GROUP, GROUP, AclOperation.READ)]).values():
+        outcome.result(20)
+
+
+def forbid_all(kafka: Kafka) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    whatever = AclBindingFilter(
+        ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+    )
+    for outcome in admin.delete_acls([whatever]).values():
+        outcome.result(20)
+
+
+def rule(kind: ResourceType, name: str, operation: AclOperation) -> AclBinding:
+    pattern, allow = ResourcePatternType.PREFIXED, AclPermissionType.ALLOW
+    return AclBinding(kind, name, pattern, f"User:{USER}", "*", operation, allow)
+
+
+async def test_the_engine_works_over_sasl_and_tls(fleet: Fleet) -> None:
+    api = fleet.api(WORKER_ENABLED="true")
+    with api.client() as client:
+        body = {"student_id": "ada", "components": {"quiz": 0.5}}
+        assert client.post("/mastery/calculate", json=body).status_code == 200
+        one = {"event_type": "quiz", "student_id": "ada", "data": {"total_questions": 4, "correct_answers": 3}}
+        sent = client.post("/mastery/ingest", json=one)
+        assert sent.status_code == 202
+        path = f"/students/ada/events/{sent.json()['data']['event_id']}"
+        until(lambda: client.get(path).json()["data"]["status"] == "processed")
+        found = client.post("/mastery/query", json={"student_id": "ada"}).json()["data"]["current_mastery"]
+        assert found["components"]["quiz"] == 0.75
+    assert PASSWORD not in api.log_text()
+    assert quote(PASSWORD) not in api.log_text()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [({"password": "guessed"}, "KAFKA_PASSWORD"), ({"username": "nobody"}, "KAFKA_USERNAME")],
+)
+def test_wrong_credentials_are_named(
+    secured: Kafka, certificate: Certificate, wrong: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mastery_engine.logs.topics.ANSWER_S", 2.0)
+    with pytest.raises(Unavailable, match=named):
+        ensure_topics(settings(secured, certificate, **wrong))
+
+
+async def test_an_authority_that_signed_nothing_here_is_named_by_readiness(
+    secured: Kafka, stranger: Certificate
+) -> None:
+    log = KafkaLog(settings(secured, stranger))
+    with pytest.raises(Unavailable, match="KAFKA_CA_FILE"):
+        await log.ping()
+    await log.close()
+
+
+def test_settings_that_no_client_can_be_made_of_stop_the_start(secured: Kafka, certificate: Certificate) -> None:
+    for wrong in ({"ca_file": "/nowhere.pem"}, {"username": None}):
+        with pytest.raises(StartRefused, match="KAFKA_CA_FILE"):
+            KafkaLog(settings(secured, certificate, **wrong))
+
+
+def test_readiness_says_what_is_wrong_with_the_credentials_while_the_service_lives(
+    secured: Kafka, guarded: Redis, certificate: Certificate, tmp_path: Path
+) -> None:
+    wrong_url = guarded.url.replace(quote(PASSWORD), "guessed")
+    given = environment(secured, certificate, KAFKA_PASSWORD="guessed", REDIS_HOST=wrong_url)
+    api = Live(tmp_path / "data", home=tmp_path, **given, WORKER_ENABLED="false")
+    api.ready = lambda: is_alive(api)  # type: ignore[method-assign]
+    with api:
+        until(lambda: "KAFKA_PASSWORD" in httpx.get(f"{api.url}/ready", timeout=10).text)
+        answer = httpx.get(f"{api.url}/ready", timeout=10)
+        assert answer.status_code == 503
+        said = {one["name"]: one["message"] for one in answer.json()["error"]["details"]["dependencies"]}
+        assert "KAFKA_PASSWORD" in said["log"]
+        assert "REDIS_HOST" in said["store"]
+
+
+def is_alive(api: Live) -> bool:
+    try:
+        return httpx.get(f"{api.url}/health", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_what_may_not_be_asked_of_kafka_is_a_warning_and_what_may_not_be_made_a_sentence(
+    secured: Kafka, certificate: Certificate, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = settings(secured, certificate)
+    admin = AdminClient({"bootstrap.servers": secured.bootstrap})
+    there = set(TOPICS) & admin.list_topics(timeout=20).topics.keys()
+    for outcome in (admin.delete_topics(list(there)) if there else {}).values():
+        outcome.result(20)
+    forbid_all(secured)
+    permit(secured, topics=[AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE])
+    until(lambda: not set(TOPICS) & admin.list_topics(timeout=20).topics.keys())
+    with pytest.raises(StartRefused, match="permitted"):
+        ensure_topics(chosen)
+    plain = KafkaSettings(secured.bootstrap, partitions=1)
+    assert set(ensure_topics(plain)) == set(TOPICS)
+    with caplog.at_level(logging.WARNING):
+        assert ensure_topics(chosen) == []
+    assert "LogAppendTime" in caplog.text
+    assert topic_id(chosen) == topic_id(plain)
