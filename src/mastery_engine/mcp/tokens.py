@@ -1,5 +1,6 @@
 """How many tokens a text is for a model, by the vocabulary o200k_base, which ships in a package."""
 
+import warnings
 from functools import cache
 
 from bpe_openai import Encoding, get_encoding
@@ -12,4 +13,6 @@ def count(text: str) -> int:
 
 @cache
 def _encoding() -> Encoding:
-    return get_encoding("o200k_base")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of how the package opens its file
+        return get_encoding("o200k_base")
