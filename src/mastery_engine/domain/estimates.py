@@ -6,13 +6,17 @@ from typing import TypeAlias
 
 import msgspec
 
+from mastery_engine.domain import skills
 from mastery_engine.domain.curriculum import Curriculum
 from mastery_engine.domain.evidence import Evidence
 from mastery_engine.domain.moments import DAY, Day, Micros
+from mastery_engine.domain.skill_model import SkillModel
+from mastery_engine.domain.skills import Tracing
 
 UNSEEN = 0.30
 KNOWN = 0.60
 MASTERED = 0.80
+ENOUGH = 3  # answers, before they say more than the exercises done
 _LEAST, _MOST = 0.25, 0.95
 _KEEPS_DAYS = 60.0
 
@@ -57,13 +61,26 @@ def estimates_of(evidence: Evidence, curriculum: Curriculum, today: Day, floor: 
     found: dict[str, SkillEstimate] = {}
     oldest, progresses = floor * DAY, evidence.completion
     for topic, progress in progresses.items():
-        skills = curriculum.skills_of(topic)
-        if not skills or progress.at < oldest:
+        meant = curriculum.skills_of(topic)
+        if not meant or progress.at < oldest:
             continue
         learned = (_MOST - _LEAST) * progress.completed / progress.total
         left = learned * exp(-max(0, today - progress.at // DAY) / _KEEPS_DAYS)
         uncertainty = 0.5 / (1 + progress.total) ** 0.5
-        for skill in skills:
+        for skill in meant:
             if skill == topic or skill not in progresses:
                 found[skill] = SkillEstimate(skill, _LEAST + left, uncertainty, learned - left, progress.at)
+    return found
+
+
+def traced_estimates(
+    tracing: Tracing, curriculum: Curriculum, today: Day, model: SkillModel
+) -> dict[str, SkillEstimate]:
+    """Estimates from the answers to items of each skill of the course, where there were enough to go by."""
+    found: dict[str, SkillEstimate] = {}
+    for name, skill in tracing.skills.items():
+        if skill.answers >= ENOUGH and name in curriculum.skills:
+            now = skills.estimate(tracing, name, today * DAY, model)
+            error = now.uncertainty * now.probability * (1.0 - now.probability)
+            found[name] = SkillEstimate(name, now.probability, error, now.forgotten, skill.at)
     return found

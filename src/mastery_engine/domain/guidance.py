@@ -18,7 +18,7 @@ from mastery_engine.domain.advice import (
     with_dismissed,
 )
 from mastery_engine.domain.curriculum import Curriculum
-from mastery_engine.domain.estimates import MASTERED, Outlook, estimates_of, outlook
+from mastery_engine.domain.estimates import MASTERED, Outlook, estimates_of, outlook, traced_estimates
 from mastery_engine.domain.events import Logged
 from mastery_engine.domain.evidence import Evidence
 from mastery_engine.domain.habits import NO_HABITS, Habits, with_work
@@ -29,6 +29,8 @@ from mastery_engine.domain.moments import DAY, Day, Micros
 from mastery_engine.domain.path import Step, learning_path
 from mastery_engine.domain.recommend import recommend
 from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
+from mastery_engine.domain.skills import NOT_TRACED, Tracing
 from mastery_engine.domain.struggle import NO_SPELLS, SIGNS, Spell, Spells, noticed, open_spells
 from mastery_engine.domain.struggle import since as spells_since
 
@@ -86,9 +88,19 @@ def guided(guidance: Guidance, fresh: Sequence[Logged], floor: Day) -> tuple[Gui
     return Guidance(spells, habits, guidance.advice, guidance.path, dismissed, guidance.basis), raised
 
 
-def outlook_of(evidence: Evidence, today: Day, curriculum: Curriculum, rules: Rules) -> Outlook:
-    """What a student knows within the course on a day."""
-    return outlook(estimates_of(evidence, curriculum, today, today - rules.retention_days + 1), curriculum)
+def outlook_of(
+    evidence: Evidence,
+    today: Day,
+    curriculum: Curriculum,
+    rules: Rules,
+    tracing: Tracing = NOT_TRACED,
+    model: SkillModel = DEFAULT_SKILLS,
+) -> Outlook:
+    """What a student knows within the course on a day: by their answers, else by the exercises done."""
+    found = estimates_of(evidence, curriculum, today, today - rules.retention_days + 1)
+    if tracing.skills:
+        found |= traced_estimates(tracing, curriculum, today, model)
+    return outlook(found, curriculum)
 
 
 def advice_for(
@@ -108,10 +120,17 @@ def advice_for(
 
 
 def advise(
-    guidance: Guidance, evidence: Evidence, score: MasteryScore, today: Day, curriculum: Curriculum, rules: Rules
+    guidance: Guidance,
+    evidence: Evidence,
+    score: MasteryScore,
+    today: Day,
+    curriculum: Curriculum,
+    rules: Rules,
+    tracing: Tracing = NOT_TRACED,
+    model: SkillModel = DEFAULT_SKILLS,
 ) -> Guidance:
     """With the advice of a day; with the path too, where other skills are known than when it was made."""
-    view = outlook_of(evidence, today, curriculum, rules)
+    view = outlook_of(evidence, today, curriculum, rules, tracing, model)
     found = advice_for(guidance, evidence, score, view, today, rules, limit=HELD)
     basis = _basis(view)
     path = guidance.path if basis == guidance.basis else learning_path(view, rules, most=PATH_HELD)

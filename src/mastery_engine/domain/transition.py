@@ -99,7 +99,7 @@ def apply_all(
         _guide(turn)
     if curriculum is not None:
         for turn in live:
-            _advise(turn, at, rules, curriculum)
+            _advise(turn, at, rules, curriculum, skills)
     for turn in live:
         _tell(turn, at, rules, settled)
     return [_transition(turn, at, rules) if turn.fresh else Transition(turn.student, ()) for turn in turns]
@@ -232,11 +232,12 @@ def _guide(turn: _Stages) -> None:
     turn.guidance, turn.raised = guided(before, turn.fresh, floor)
 
 
-def _advise(turn: _Stages, at: Micros, rules: Rules, curriculum: Curriculum) -> None:
+def _advise(turn: _Stages, at: Micros, rules: Rules, curriculum: Curriculum, model: SkillModel) -> None:
     """Advice and path made anew, where a component or the level has moved or a day has passed."""
     before = turn.guidance
     if before.advice.is_due(turn.score, at // DAY):
-        turn.guidance = advise(before, turn.evidence, turn.score, at // DAY, curriculum, rules)
+        today = at // DAY
+        turn.guidance = advise(before, turn.evidence, turn.score, today, curriculum, rules, turn.tracing, model)
         turn.path_changed = [step.skill for step in before.path] != [step.skill for step in turn.guidance.path]
 
 

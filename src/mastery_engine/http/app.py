@@ -160,7 +160,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.cohorts = Cohorts(engine)
         app.state.standings = Standings(engine, app.state.cohorts)
         app.state.skills = Skills(engine)
-        app.state.predictions = Predictions(engine, forecast_model(settings))
+        app.state.predictions = Predictions(engine, forecast_model(settings), app.state.cohorts.due_days)
         app.state.advising = Advising(engine)
         app.state.watching = Watching(engine)
         for work in (

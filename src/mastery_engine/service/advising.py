@@ -13,6 +13,7 @@ from mastery_engine.answers_advice import (
 )
 from mastery_engine.domain import path
 from mastery_engine.domain.advice import RANKS, Priority, Recommendation, away, recommendation_id
+from mastery_engine.domain.estimates import Outlook
 from mastery_engine.domain.guidance import advice_for, outlook_of
 from mastery_engine.domain.habits import work
 from mastery_engine.domain.mastery import mastery
@@ -42,7 +43,7 @@ class Advising:
         now = engine.clock()
         score = mastery(student.evidence, now, engine.rules)
         today = day_of(now)
-        view = outlook_of(student.evidence, today, engine.curriculum, engine.rules)
+        view = self._outlook(student, today)
         fresh = advice_for(student.guidance, student.evidence, score, view, today, engine.rules)
         held: Sequence[Recommendation] = ()
         if not student.guidance.advice.is_due(score, today):
@@ -71,7 +72,7 @@ class Advising:
                 field="topic",
             )
         today, floor = self._days()
-        view = outlook_of(student.evidence, today, engine.curriculum, engine.rules)
+        view = self._outlook(student, today)
         steps = path.learning_path(view, engine.rules, goal, topic)
         minutes = work(student.guidance.habits, floor).minutes_a_day
         days = path.timetable(steps, path.rhythm(student.evidence.activity, minutes, today), today)
@@ -85,6 +86,10 @@ class Advising:
         today, floor = self._days()
         struggles = list(open_spells(student.guidance.spells, floor))
         return student_patterns(student_id, patterns(student, today, engine.rules), struggles)
+
+    def _outlook(self, student: Student, today: Day) -> Outlook:
+        engine = self._engine
+        return outlook_of(student.evidence, today, engine.curriculum, engine.rules, student.tracing, engine.skill_model)
 
     async def _student(self, caller: Caller, student_id: str, call: str) -> Student:
         """The document; that of nobody where nothing counts any more, or ever did."""

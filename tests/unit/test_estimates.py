@@ -1,0 +1,45 @@
+"""What advice goes by: the exercises done, and answers where there were enough."""
+
+import pytest
+
+from mastery_engine.domain.estimates import ENOUGH, KNOWN
+from mastery_engine.domain.evidence import NO_EVIDENCE, evidence_of
+from mastery_engine.domain.guidance import outlook_of
+from mastery_engine.domain.kinds import Answer
+from mastery_engine.domain.moments import DAY
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.skill_model import DEFAULT_SKILLS
+from mastery_engine.domain.skills import NOT_TRACED, Tracing, estimate, traced
+from tests.samples import CURRICULUM, NOW, TODAY, done
+
+SKILL = next(iter(CURRICULUM.skills))
+
+
+def answered(times: int, *, right: bool, skill: str = SKILL) -> Tracing:
+    tracing = NOT_TRACED
+    for number in range(times):
+        tracing = traced(tracing, Answer(f"i{number}", (skill,), right), NOW - DAY, DEFAULT_SKILLS)
+    return tracing
+
+
+def test_a_few_answers_say_nothing_yet_and_enough_of_them_are_believed() -> None:
+    assert outlook_of(NO_EVIDENCE, TODAY, CURRICULUM, Rules(), answered(ENOUGH - 1, right=True)).known == set()
+    view = outlook_of(NO_EVIDENCE, TODAY, CURRICULUM, Rules(), answered(8, right=True))
+    assert SKILL in view.known
+    found = view.estimates[SKILL]
+    traced_now = estimate(answered(8, right=True), SKILL, TODAY * DAY, DEFAULT_SKILLS)
+    assert found.probability == traced_now.probability >= KNOWN
+    assert found.uncertainty == pytest.approx(
+        traced_now.uncertainty * found.probability * (1 - found.probability), abs=1e-12
+    )
+    assert found.last_practised == NOW - DAY
+
+
+def test_answers_count_for_more_than_exercises_and_unknown_skills_are_left_out() -> None:
+    evidence = evidence_of(done(SKILL, 10, 10), retention_days=90)
+    assert SKILL in outlook_of(evidence, TODAY, CURRICULUM, Rules()).known
+    assert SKILL not in outlook_of(evidence, TODAY, CURRICULUM, Rules(), answered(8, right=False)).known
+    assert (
+        "juggling"
+        not in outlook_of(evidence, TODAY, CURRICULUM, Rules(), answered(8, right=True, skill="juggling")).estimates
+    )
