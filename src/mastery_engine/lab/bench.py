@@ -18,8 +18,8 @@ from mastery_engine.lab.bench_http import batch, http, lag
 from mastery_engine.lab.bench_scale import scale
 from mastery_engine.lab.bench_stream import stream
 from mastery_engine.lab.measures import Line, Report, at_least, ratios, shown
-from mastery_engine.lab.tokens import tokens
 from mastery_engine.lab.simulate import past, pupils
+from mastery_engine.lab.tokens import tokens
 
 CHUNK = 1_000
 SEED = 1

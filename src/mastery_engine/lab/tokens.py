@@ -67,8 +67,8 @@ async def _measure(until: Micros) -> list[Line]:
 async def _lines(
     mastery: Mastery, server: MCPServer, class_: Sequence[LearningEvent], jobs: dict[str, list[Call]]
 ) -> list[Line]:
-    of_class = count("\n".join(encode(event).decode() for event in class_))
-    of_one = count("\n".join(encode(event).decode() for event in class_ if event.student_id == BEST_KNOWN))
+    of_class = sum(count(encode(event).decode() + "\n") for event in class_)
+    of_one = sum(count(encode(event).decode() + "\n") for event in class_ if event.student_id == BEST_KNOWN)
     lines: list[Line] = []
     saved: list[float] = []
     async with Client(server) as client:

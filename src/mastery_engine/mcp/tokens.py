@@ -3,7 +3,9 @@
 import warnings
 from functools import cache
 
-from bpe_openai import Encoding, get_encoding
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of how the package opens its files
+    from bpe_openai import Encoding, get_encoding
 
 
 def count(text: str) -> int:
@@ -14,5 +16,7 @@ def count(text: str) -> int:
 @cache
 def _encoding() -> Encoding:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of how the package opens its file
-        return get_encoding("o200k_base")
+        warnings.simplefilter("ignore", DeprecationWarning)
+        encoding = get_encoding("o200k_base")
+        encoding.encode("a")  # it opens the vocabulary now
+        return encoding

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from typing import Annotated
 
+import msgspec
 from mcp.server import MCPServer
 from mcp.types import CallToolResult, ToolAnnotations
 from msgspec import UNSET
@@ -45,7 +46,7 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
             {
                 "historical_average": found.historical_average,
                 "last_updated": found.last_updated,
-                "recommendations": found.current_mastery.recommendations,
+                "recommendations": msgspec.to_builtins(found.current_mastery.recommendations),
             }
             if detail
             else {}
