@@ -10,6 +10,7 @@ from mastery_engine.domain.events import LearningEvent
 CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 BATCH_BUCKETS = (1, 10, 50, 100, 250, 500, 1_000, 5_000, 20_000)
 FOLD_BUCKETS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+TOKEN_BUCKETS = (25, 50, 100, 200, 400, 800, 1_600, 3_200)
 MOST_PARTITIONS = 100
 
 
@@ -66,6 +67,14 @@ class Metrics:
             "mastery_dead_letters", "Events put among the dead letters, by code.", ["code"], registry=self.registry
         )
         self.results = Counter("mastery_results_published", "Results sent.", ["event_type"], registry=self.registry)
+        self.answer_tokens = Histogram(
+            "mastery_mcp_answer_tokens",
+            "Tokens of an answer to an agent.",
+            ["tool"],
+            buckets=TOKEN_BUCKETS,
+            registry=self.registry,
+        )
+        self.streams = Gauge("mastery_streams_open", "Open streams of students' mastery.", registry=self.registry)
         self.worker_up = Gauge("mastery_worker_up", "1 while the worker of this process works.", registry=self.registry)
 
     def waits(self, lag: Mapping[int, int]) -> None:

@@ -17,6 +17,7 @@ from mastery_engine.cli import (
     dlq,
     fit,
     ingest,
+    mcp,
     openapi,
     purge,
     replay,
@@ -40,6 +41,7 @@ app.command()(serving.serve)
 app.command()(serving.worker)
 app.command()(demo.demo)
 app.command()(token.token)
+app.command()(mcp.mcp)
 app.command()(ingest.ingest)
 app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq")

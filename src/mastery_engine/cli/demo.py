@@ -30,7 +30,8 @@ TOKEN_S = 7 * 86_400
 CLASS = Caller("simulated-class", "service", "default")
 
 TO_TRY = """
-A simulated class of {students} works at {url} (Ctrl-C ends it). To try, in another terminal:
+A simulated class of {students} works at {url} (Ctrl-C ends it). Its dashboard: {url}/dashboard,
+to sign in with the token below. To try, in another terminal:
 
 export JWT_TOKEN={token}
 

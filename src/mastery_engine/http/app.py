@@ -17,6 +17,8 @@ from starlette.routing import Match
 from mastery_engine import __version__, answers, answers_advice, answers_cohorts, answers_predictions, answers_skills
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
+from mastery_engine.http.agents import add_agents, agents_served
+from mastery_engine.http.dashboard import pages
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.limits import Limits
 from mastery_engine.http.logs import configure_logging
@@ -33,6 +35,7 @@ from mastery_engine.http.routers import (
     process,
     recommendations,
     skills,
+    stream,
 )
 from mastery_engine.http.traced import Traced
 from mastery_engine.metrics import Metrics
@@ -43,6 +46,7 @@ from mastery_engine.service.cohorts import Cohorts
 from mastery_engine.service.predictions import Predictions
 from mastery_engine.service.skills import Skills
 from mastery_engine.service.standings import Standings
+from mastery_engine.service.watching import Watching
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
 from mastery_engine.stream.worker import Worker
@@ -109,6 +113,7 @@ def create_app(settings: Settings) -> FastAPI:
         events,
         analytics,
         skills,
+        stream,
         predictions,
         cohorts,
         recommendations,
@@ -116,8 +121,10 @@ def create_app(settings: Settings) -> FastAPI:
         process,
         dapr,
         docs,
+        pages,
     ):
         app.include_router(part.router)
+    add_agents(app)
     for kind in (MasteryError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)
     app.add_middleware(
@@ -176,8 +183,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.skills = Skills(engine)
         app.state.predictions = Predictions(engine, forecast_model(settings), app.state.cohorts.due_days)
         app.state.advising = Advising(engine)
-        for work in (engine.trail.keep_flushing(), app.state.batches.keep_working()):
+        app.state.watching = Watching(engine)
+        for work in (
+            engine.trail.keep_flushing(),
+            app.state.batches.keep_working(),
+            app.state.watching.keep_looking(),
+        ):
             await stack.enter_async_context(_beside(work))
+        await stack.enter_async_context(agents_served(app, engine))
         if settings.worker_enabled:
             await stack.enter_async_context(_working(app, engine))
         logger.info("started", extra={"environment": settings.environment, "data_dir": str(settings.data_dir)})

@@ -24,6 +24,7 @@ ALIAS = "/api/v1"
 MAX_BODY = 1024 * 1024
 BODY_S = 5.0
 PROBES = frozenset({"/health", "/ready", "/metrics"})
+STREAM = re.compile(r"/students/[^/]+/stream|/dashboard/[^/]+/[^/]+/live")
 # What a route says itself stays. Answers hold personal data, so nobody on the way keeps them.
 PROTECTION = (
     (b"x-content-type-options", b"nosniff"),
@@ -60,7 +61,8 @@ class Edge:
         if scope["path"].startswith(ALIAS + "/"):
             scope["path"] = scope["path"][len(ALIAS) :]
             scope["raw_path"] = scope.get("raw_path", b"")[len(ALIAS) :]
-        counted = scope["path"] not in PROBES
+        exchange.is_stream = STREAM.fullmatch(scope["path"]) is not None
+        counted = scope["path"] not in PROBES and not exchange.is_stream
         self._under_way += counted
         self._metrics.in_flight.set(self._under_way)
         try:
@@ -88,7 +90,8 @@ class Edge:
         endpoint = getattr(exchange.scope.get("route"), "path", "unmatched")
         status = exchange.status or 500
         self._metrics.requests.labels(endpoint, exchange.scope["method"], str(status)).inc()
-        self._metrics.latency.labels(endpoint).observe(seconds)
+        if not exchange.is_stream:
+            self._metrics.latency.labels(endpoint).observe(seconds)
         logger.info(
             "request",
             extra={
@@ -110,6 +113,7 @@ class Exchange:
         self.headers = Headers(scope=scope)
         self.meta = meta
         self.status: int | None = None
+        self.is_stream = False
         self.started = perf_counter()
         self._send = send
         scope["state"] = {**scope.get("state", {}), "meta": meta, "request_id": meta.request_id}

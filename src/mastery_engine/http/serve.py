@@ -18,7 +18,7 @@ def serve(settings: Settings) -> None:
     """Serve HTTP until SIGTERM or SIGINT. Raises StartRefused where the port is taken or the engine cannot start."""
     with listen(settings) as listener:
         asyncio.run(try_start(settings))
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 create_app(settings),
                 lifespan="on",
@@ -31,6 +31,16 @@ def serve(settings: Settings) -> None:
         server.run(sockets=[listener])
     if not server.started:
         raise StartRefused("The service did not start; the log above says why.")
+
+
+class _Server(uvicorn.Server):
+    """Lets open streams end before it waits for its connections."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        watching = getattr(getattr(self.config.app, "state", None), "watching", None)
+        if watching is not None:
+            watching.end()
+        await super().shutdown(sockets)
 
 
 async def try_start(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from mastery_engine.lab.bench_scale import scale
 from mastery_engine.lab.bench_stream import stream
 from mastery_engine.lab.measures import Line, Report, at_least, ratios, shown
 from mastery_engine.lab.simulate import past, pupils
+from mastery_engine.lab.tokens import tokens
 
 CHUNK = 1_000
 SEED = 1
@@ -95,5 +96,6 @@ PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "batch": batch,
     "lag": lag,
     "scale": scale,
+    "tokens": tokens,
     "stream": stream,
 }

@@ -1,0 +1,58 @@
+"""What an explanation and a class at a glance answer."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from mastery_engine.answers import Score
+from mastery_engine.domain.history import Trend
+from mastery_engine.domain.rules import Component
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What one component costs: ``cost`` = ``weight`` × (1 − ``score``), the most that it could add to the score.
+
+    ``needed`` is its value at which the next level begins while the others stay; None where it cannot be had so.
+    """
+
+    component: Component
+    score: Score
+    weight: Score
+    cost: Score
+    has_evidence: bool
+    needed: Score | None
+    what_moves_it: str
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a score is what it is; the costliest component first. ``missing`` is the distance to the next level."""
+
+    student_id: str
+    mastery_score: Score
+    level: str
+    coverage: Score
+    next_level: str | None
+    missing: Score | None
+    costs: list[Cost]
+
+
+class Glance(msgspec.Struct, frozen=True):
+    """One student of several. ``reasons`` say why this one needs help; empty where nothing does."""
+
+    student_id: str
+    mastery_score: Score
+    level: str
+    coverage: Score
+    trend: Trend
+    change_7_days: Annotated[float, Meta(ge=-1.0, le=1.0)] | None
+    last_active: str
+    reasons: list[str]
+
+
+class ClassGlance(msgspec.Struct, frozen=True):
+    """Several students, who needs help most first; ``unknown`` are those without any event."""
+
+    students: list[Glance]
+    unknown: list[str]
+    average: Score | None

@@ -1,0 +1,171 @@
+"""The pages and their routes."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from fastapi import APIRouter, Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from mastery_engine.access import Act, Caller
+from mastery_engine.domain.moments import day_of, iso_date
+from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
+from mastery_engine.http.dashboard import charts
+from mastery_engine.http.dashboard.session import caller_of, check_same_origin, sign_in, sign_out, token_in
+from mastery_engine.http.problems import status_of
+from mastery_engine.http.routers.stream import event_stream
+from mastery_engine.service import Mastery
+from mastery_engine.service.reports import MOST_STUDENTS, Reports
+from mastery_engine.service.skills import Skills
+
+HERE = Path(__file__).parent
+ASSETS = {"style.css": "text/css", "live.js": "text/javascript"}
+SAFE = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+SHOWN_DAYS = 28
+FIGURES = {
+    "mastery_queue_depth": "events that wait",
+    "mastery_events_total": "events",
+    "mastery_dead_letters_total": "dead letters",
+    "mastery_results_published_total": "results sent",
+    "mastery_http_requests_total": "calls",
+    "mastery_streams_open": "open streams",
+    "mastery_worker_up": "worker at work",
+    "mastery_consumer_lag": "lag",
+}
+
+router = APIRouter(include_in_schema=False, prefix="/dashboard")
+templates = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+templates.filters["percent"] = lambda value: f"{100 * value:.0f}%"
+
+Route: TypeAlias = Callable[..., Awaitable[Response]]
+
+
+def page(name: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:
+    text = templates.get_template(name).render(caller=caller, **values)
+    return HTMLResponse(text, status, SAFE)
+
+
+def humane(route: Route) -> Route:
+    """A failure is a page too; who has not signed in gets the form."""
+
+    @wraps(route)
+    async def answered(request: Request, **values: str) -> Response:
+        try:
+            return await route(request, **values)
+        except Unauthenticated as error:
+            return page("sign_in.html", None, 401, message=error.message)
+        except MasteryError as error:
+            return page("sorry.html", None, status_of(error), message=error.message)
+
+    return answered
+
+
+@router.get("")
+@humane
+async def home(request: Request) -> Response:
+    if not request.cookies:
+        return page("sign_in.html", None, message="")
+    caller = await caller_of(request)
+    if caller.role == "student":
+        return RedirectResponse(f"/dashboard/students/{caller.subject}", 303)
+    if caller.role == "teacher":
+        return await _class(request, caller)
+    return await _operator(request, caller)
+
+
+@router.post("")
+@humane
+async def enter(request: Request) -> Response:
+    check_same_origin(request)
+    token = await token_in(request)
+    await caller_of(request, token or "-")
+    answer = RedirectResponse("/dashboard", 303)
+    sign_in(request, answer, token)
+    return answer
+
+
+@router.post("/sign-out")
+@humane
+async def leave(request: Request) -> Response:
+    check_same_origin(request)
+    answer = RedirectResponse("/dashboard", 303)
+    sign_out(answer)
+    return answer
+
+
+@router.get("/find")
+@humane
+async def find(request: Request) -> Response:
+    await caller_of(request)
+    chosen = request.query_params.get("student", "")
+    if not chosen.replace("_", "").replace("-", "").isalnum() or not chosen.isascii():
+        raise InvalidInput("A student's id has letters, digits, _ and -.")
+    return RedirectResponse(f"/dashboard/students/{chosen}", 303)
+
+
+@router.get("/students/{student_id}")
+@humane
+async def student(request: Request, student_id: str) -> Response:
+    caller = await caller_of(request)
+    mastery: Mastery = request.app.state.mastery
+    now = await mastery.query(caller, student_id)
+    history = (await mastery.history(caller, student_id)).history
+    known = await mastery.known(caller, student_id)
+    active = known.evidence.activity.up_to(day_of(mastery.clock()))
+    days = [bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)]
+    ahead = await request.app.state.predictions.next_days(caller, student_id)
+    advice = await request.app.state.advising.recommendations(caller, student_id, limit=3)
+    skills = await Skills(mastery).of(caller, student_id)
+    return page(
+        "student.html",
+        caller,
+        now=now,
+        why=await Reports(mastery).explain(caller, student_id),
+        history=history,
+        line=charts.line(history) if history else None,
+        levels=[(level.name, charts.y_of(level.from_score)) for level in mastery.rules.levels if level.from_score],
+        days=days,
+        ahead=ahead,
+        advice=advice,
+        skills=skills.skills,
+    )
+
+
+@router.get("/students/{student_id}/live")
+@humane
+async def live(request: Request, student_id: str) -> Response:
+    return event_stream(await request.app.state.watching.watch(await caller_of(request), student_id))
+
+
+@router.get("/assets/{name}")
+async def asset(name: str) -> Response:
+    if name not in ASSETS:
+        raise NotFound("There is no such page.")
+    return Response((HERE / name).read_bytes(), media_type=ASSETS[name], headers={"Cache-Control": "max-age=300"})
+
+
+async def _class(request: Request, caller: Caller) -> Response:
+    mastery: Mastery = request.app.state.mastery
+    chosen = sorted(caller.students)[:MOST_STUDENTS]
+    if not chosen:
+        raise Forbidden("This token names no students: ask for one that does.")
+    return page("class.html", caller, found=await Reports(mastery).glance(caller, chosen))
+
+
+async def _operator(request: Request, caller: Caller) -> Response:
+    mastery: Mastery = request.app.state.mastery
+    mastery.check_act(caller, Act.RECORD, "operator-page")
+    rows = [
+        (FIGURES[sample.name], ", ".join(f"{name} {value}" for name, value in sample.labels.items()), sample.value)
+        for metric in mastery.metrics.registry.collect()
+        for sample in metric.samples
+        if sample.name in FIGURES
+    ]
+    return page("operator.html", caller, rows=rows, day=iso_date(day_of(mastery.clock())))

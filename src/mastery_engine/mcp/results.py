@@ -1,0 +1,162 @@
+"""What the tools answer: short and typed."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Result(BaseModel):
+    """What is None is left out of the answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Parts(Result):
+    """The four components, each in [0, 1]; 0 also where there is no evidence."""
+
+    completion: float
+    quiz: float
+    quality: float
+    consistency: float
+
+
+class MasteryResult(Result):
+    """A student's mastery."""
+
+    student_id: str
+    score: float = Field(description="0 to 1")
+    level: str
+    coverage: float = Field(description="share of the score's weights that has evidence; below 1 it is provisional")
+    components: Parts
+    trend: str | None = None
+    historical_average: float | None = None
+    last_updated: str | None = None
+    recommendations: list[dict[str, Any]] | None = None
+
+
+class CostResult(Result):
+    """One component: ``cost`` is how much of the score it takes away."""
+
+    component: str
+    score: float
+    cost: float
+    no_evidence: bool | None = None
+    needed_for_next_level: float | None = None
+    what_moves_it: str | None = None
+
+
+class ExplanationResult(Result):
+    """Why a score is what it is, the costliest component first; the costs add up to 1 − score."""
+
+    score: float
+    level: str
+    next_level: str | None = None
+    missing_to_next_level: float | None = None
+    costs: list[CostResult]
+
+
+class HistoryResult(Result):
+    """A range of days in a line; ``points`` only on request."""
+
+    trend: str
+    first: float | None = None
+    last: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    average: float | None = None
+    points: dict[str, float] | None = Field(None, description="score by day, or by the first day of a week or month")
+
+
+class SkillResult(Result):
+    """One skill."""
+
+    skill: str
+    right_next: float = Field(description="probability that the next answer is right")
+    forgotten: float
+    answers: int
+
+
+class SkillsResult(Result):
+    """The strongest and weakest skills of those answered on."""
+
+    known: int
+    weakest: list[SkillResult]
+    strongest: list[SkillResult]
+
+
+class HelpResult(Result):
+    """One student who needs help, and why."""
+
+    student_id: str
+    score: float
+    trend: str | None = None
+    reasons: list[str]
+
+
+class ClassResult(Result):
+    """Several students in a few lines."""
+
+    students: int
+    average: float | None = None
+    levels: dict[str, int]
+    need_help: int
+    first: list[HelpResult] = Field(description="those who need help most")
+    unknown: list[str] | None = None
+
+
+class IngestResult(Result):
+    """What became of the events: ``refused`` names each that was, with the reason."""
+
+    accepted: int
+    event_ids: list[str]
+    refused: list[str] | None = None
+
+
+class StatusResult(Result):
+    """processed, dead_lettered or not_processed."""
+
+    status: str
+    reason: str | None = None
+
+
+class ForecastResult(Result):
+    """The score now and then; ``lower`` to ``upper`` holds with 80%."""
+
+    now: float
+    then: float
+    lower: float
+    upper: float
+    trend: str
+    intervention_needed: bool
+
+
+class AdviceResult(Result):
+    """What to do next, best first."""
+
+    steps: list[str]
+
+
+class PathResult(Result):
+    """The next skills of a path of so many ``steps`` and ``minutes``."""
+
+    skills: list[str]
+    steps: int
+    minutes: int
+    done_by: str
+
+
+class NoticedResult(Result):
+    """What holds a student up, and what a tutor would notice."""
+
+    stuck_on: list[str]
+    habits: list[str]
+
+
+class CohortResult(Result):
+    """A class in a few lines."""
+
+    size: int
+    average: float | None = None
+    levels: dict[str, int]
+    need_help: int
+    first: list[HelpResult]

@@ -1,0 +1,111 @@
+"""Explanations of a score, and several students at a glance."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from mastery_engine.access import Act, Caller
+from mastery_engine.answers_reports import ClassGlance, Cost, Explanation, Glance
+from mastery_engine.domain.explanation import costs, missing
+from mastery_engine.domain.history import trend
+from mastery_engine.domain.mastery import mastery as mastery_of
+from mastery_engine.domain.moments import Day, day_of, rfc3339
+from mastery_engine.domain.rules import Component
+from mastery_engine.domain.student import Student
+from mastery_engine.errors import InvalidInput
+from mastery_engine.service.mastery import Mastery
+
+MOST_STUDENTS = 200
+AWAY_DAYS = 7
+FALL = 0.05
+LOW_RANK = 0
+
+WHAT_MOVES: Final[dict[Component, str]] = {
+    "completion": "finish open exercises; harder ones weigh more",
+    "quiz": "take quizzes; old ones fade with a half-life of 14 days, so new results soon outweigh them",
+    "quality": "hand in reviewed code; old reviews fade with a half-life of 14 days",
+    "consistency": "work on more days; each day back counts 0.9 of the one after it",
+}
+
+
+class Reports:
+    """Read only; every student that is looked at goes on record."""
+
+    def __init__(self, mastery: Mastery) -> None:
+        self._mastery = mastery
+
+    async def explain(self, caller: Caller, student_id: str) -> Explanation:
+        """Raises NotFound, Forbidden."""
+        mastery = self._mastery
+        mastery.check_student(caller, Act.READ, student_id, "explain")
+        student = await mastery.known(caller, student_id)
+        score = mastery_of(student.evidence, mastery.clock(), mastery.rules)
+        lacking = missing(score, mastery.rules)
+        return Explanation(
+            student_id,
+            round(score.score, 4),
+            score.level,
+            round(score.coverage, 4),
+            None if lacking is None else mastery.rules.levels[score.rank + 1].name,
+            None if lacking is None else round(lacking, 4),
+            [
+                Cost(
+                    one.component,
+                    round(one.value, 4),
+                    one.weight,
+                    round(one.cost, 4),
+                    one.has_evidence,
+                    None if one.needed is None else round(one.needed, 4),
+                    WHAT_MOVES[one.component],
+                )
+                for one in costs(score, mastery.rules)
+            ],
+        )
+
+    async def glance(self, caller: Caller, student_ids: Sequence[str]) -> ClassGlance:
+        """At most 200 students, each of them one that the caller may read. Raises InvalidInput, Forbidden."""
+        mastery = self._mastery
+        chosen = list(dict.fromkeys(student_ids))
+        if not 1 <= len(chosen) <= MOST_STUDENTS:
+            raise InvalidInput(f"Name 1 to {MOST_STUDENTS} students.", field="student_ids")
+        for student_id in chosen:
+            mastery.check_student(caller, Act.READ, student_id, "glance")
+        found: list[Glance] = []
+        unknown: list[str] = []
+        for student_id, student in zip(chosen, await mastery.students(caller, chosen), strict=True):
+            if student.is_known(mastery.clock(), mastery.rules):
+                found.append(self._at_a_glance(student_id, student))
+            else:
+                unknown.append(student_id)
+        found.sort(key=lambda one: (-len(one.reasons), one.mastery_score, one.student_id))
+        mean = round(sum(one.mastery_score for one in found) / len(found), 4) if found else None
+        return ClassGlance(found, unknown, mean)
+
+    def _at_a_glance(self, student_id: str, student: Student) -> Glance:
+        mastery = self._mastery
+        now = mastery.clock()
+        today = day_of(now)
+        score = mastery_of(student.evidence, now, mastery.rules)
+        points = mastery.points(student, last=today)
+        before = [point.score for point in points if point.day <= today - AWAY_DAYS]
+        change = round(score.score - before[-1], 4) if before else None
+        return Glance(
+            student_id,
+            round(score.score, 4),
+            score.level,
+            round(score.coverage, 4),
+            trend(points, today),
+            change,
+            rfc3339(student.latest),
+            _reasons(score.rank, score.level, change, today - day_of(student.latest)),
+        )
+
+
+def _reasons(rank: int, level: str, change: float | None, days_away: Day) -> list[str]:
+    found = []
+    if rank == LOW_RANK:
+        found.append(f"the score is at the lowest level, {level}")
+    if change is not None and change <= -FALL:
+        found.append(f"the score fell by {-change:.2f} in {AWAY_DAYS} days")
+    if days_away >= AWAY_DAYS:
+        found.append(f"no activity for {days_away} days")
+    return found

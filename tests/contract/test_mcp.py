@@ -1,0 +1,168 @@
+"""Agents over HTTP and stdio, with the official client."""
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from mcp import StdioServerParameters
+from mcp.client import Client
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
+
+from tests.calls import STUDENT, Api, event
+from tests.live import ROOT, bearer, environment, make_token
+
+OTHER = "student_2"
+TOOLS = {
+    "get_mastery",
+    "what_if",
+    "explain_score",
+    "get_history",
+    "get_skills",
+    "who_needs_help",
+    "ingest_events",
+    "event_status",
+    "forecast",
+    "recommend",
+    "learning_path",
+    "struggles",
+    "cohort_overview",
+}
+
+
+@asynccontextmanager
+async def agent(api: Api, token: str | None = None) -> AsyncIterator[Client]:
+    """The client over HTTP."""
+    transport = httpx2.ASGITransport(api.app)
+    async with (
+        httpx2.AsyncClient(transport=transport, headers=bearer(token or make_token())) as http,
+        Client(streamable_http_client("http://test/mcp", http_client=http)) as client,
+    ):
+        yield client
+
+
+async def ask(client: Client, tool: str, **arguments: Any) -> Any:
+    answer = await client.call_tool(tool, arguments)
+    assert not answer.is_error, answer.content
+    assert json.loads(answer.content[0].text) == answer.structured_content
+    return answer.structured_content
+
+
+async def failure(client: Client, tool: str, **arguments: Any) -> str:
+    answer = await client.call_tool(tool, arguments)
+    assert answer.is_error
+    return str(answer.content[0].text).removeprefix(f"Error executing tool {tool}: ")
+
+
+async def test_the_tools_answer_as_the_calls_do(api: Api) -> None:
+    await api.learn(event("completion"), event("quiz"), event("answer", correct=False))
+    known = await api.query()
+    async with agent(api) as client:
+        tools = (await client.list_tools()).tools
+        assert {tool.name for tool in tools} == TOOLS
+        assert all(tool.description and tool.output_schema for tool in tools)
+        mastery = await ask(client, "get_mastery", student_id=STUDENT)
+        assert (mastery["score"], mastery["level"]) == (known["mastery_score"], known["level"])
+        assert mastery["components"] == known["components"]
+        more = await ask(client, "get_mastery", student_id=STUDENT, detail=True)
+        assert more["last_updated"].endswith("Z")
+        tried = await ask(client, "what_if", student_id=STUDENT, quality=1.0)
+        assert round(tried["score"] - mastery["score"], 4) == 0.2
+        why = await ask(client, "explain_score", student_id=STUDENT)
+        assert round(sum(one["cost"] for one in why["costs"]) + why["score"], 3) == 1.0
+        assert why["costs"][0] == {
+            "component": "quality",
+            "score": 0.0,
+            "cost": 0.2,
+            "no_evidence": True,
+            "needed_for_next_level": why["costs"][0]["needed_for_next_level"],
+            "what_moves_it": why["costs"][0]["what_moves_it"],
+        }
+        history = await ask(client, "get_history", student_id=STUDENT, detail=True, aggregation="daily")
+        assert list(history["points"].values()) == [mastery["score"]]
+        skills = await ask(client, "get_skills", student_id=STUDENT)
+        assert [one["skill"] for one in skills["weakest"]] == ["loops"]
+        ahead = await ask(client, "forecast", student_id=STUDENT)
+        assert ahead["lower"] <= ahead["then"] <= ahead["upper"]
+        assert (await ask(client, "recommend", student_id=STUDENT))["steps"]
+        assert (await ask(client, "learning_path", student_id=STUDENT))["skills"]
+        assert (await ask(client, "struggles", student_id=STUDENT))["stuck_on"] == []
+        await api.call("PUT", "/cohorts/py-101", {"name": "Python", "members": [STUDENT]})
+        assert (await ask(client, "cohort_overview", cohort_id="py-101"))["size"] == 1
+
+
+async def test_an_agent_records_and_follows_an_event(api: Api) -> None:
+    async with agent(api, make_token("service")) as client:
+        found = await ask(client, "ingest_events", events=[event("quiz"), {"event_type": "quiz"}])
+        assert found["accepted"] == 1
+        assert found["refused"][0].startswith("event 1: ")
+        await api.processed(found["event_ids"][0])
+        assert await ask(client, "event_status", student_id=STUDENT, event_id=found["event_ids"][0]) == {
+            "status": "processed"
+        }
+
+
+async def test_a_teacher_learns_who_needs_help(api: Api) -> None:
+    await api.learn(
+        event("completion", student_id=STUDENT),
+        event("quiz", student_id=STUDENT),
+        event("quiz", student_id=OTHER, correct_answers=1, days_ago=10),
+    )
+    token = make_token("teacher", students=[STUDENT, OTHER, "student_3"])
+    async with agent(api, token) as client:
+        found = await ask(client, "who_needs_help")
+        assert (found["students"], found["need_help"], found["unknown"]) == (2, 1, ["student_3"])
+        assert found["first"][0]["student_id"] == OTHER
+        assert "no activity for 10 days" in found["first"][0]["reasons"]
+    async with agent(api) as client:
+        assert "student_ids" in await failure(client, "who_needs_help")
+
+
+async def test_a_student_reads_nobody_else(api: Api) -> None:
+    await api.learn(event("quiz", student_id=STUDENT), event("quiz", student_id=OTHER))
+    async with agent(api, make_token("student", subject=STUDENT)) as client:
+        await ask(client, "get_mastery", student_id=STUDENT)
+        for tool in ("get_mastery", "what_if", "explain_score", "get_history", "get_skills"):
+            for other in (OTHER, "nobody"):
+                assert (await failure(client, tool, student_id=other)).startswith("FORBIDDEN: ")
+        assert (await failure(client, "who_needs_help", student_ids=[STUDENT, OTHER])).startswith("FORBIDDEN")
+        assert (await failure(client, "ingest_events", events=[event("quiz")])).startswith("FORBIDDEN")
+    denied = [record for record in await api.audited() if record.student_id == OTHER and not record.allowed]
+    assert len(denied) >= 6
+    assert {record.subject for record in denied} == {STUDENT}
+
+
+async def test_without_a_token_the_door_is_shut(api: Api) -> None:
+    answer = await api.post("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, token="")
+    assert answer.status_code == 401
+    async with agent(api) as client:
+        assert (await failure(client, "get_mastery", student_id="nobody")).startswith("NOT_FOUND: ")
+
+
+async def test_resources_and_the_prompt(api: Api) -> None:
+    await api.learn(event("quiz"))
+    async with agent(api) as client:
+        rules = json.loads((await client.read_resource("mastery://rules")).contents[0].text)
+        assert rules["weights"]["completion"] == 0.4
+        summary = await client.read_resource(f"mastery://students/{STUDENT}/summary")
+        assert json.loads(summary.contents[0].text)["costs_most"] == "completion"
+        prompt = await client.get_prompt("tutor", {"student_id": STUDENT})
+        assert STUDENT in prompt.messages[0].content.text
+
+
+async def test_over_stdio_the_token_of_the_environment_counts(tmp_path: Path) -> None:
+    token = make_token("student", subject=STUDENT)
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "mastery_engine", "mcp"],
+        env=environment(tmp_path, {"MASTERY_TOKEN": token}),
+        cwd=ROOT,
+    )
+    async with Client(stdio_client(server)) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
+        assert (await failure(client, "get_mastery", student_id=OTHER)).startswith("FORBIDDEN: ")
+        assert (await failure(client, "get_mastery", student_id=STUDENT)).startswith("NOT_FOUND: ")

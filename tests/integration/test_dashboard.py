@@ -1,0 +1,165 @@
+"""The dashboard in a real browser."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.calls import STUDENT, event
+from tests.conftest import RealServers
+from tests.live import Live, bearer, make_token
+
+OTHER = "student_2"
+STUDENT_TOKEN = make_token("student", subject=STUDENT)
+TEACHER_TOKEN = make_token("teacher", subject="ada", students=[STUDENT, OTHER, "student_3"])
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser(real_servers: RealServers) -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        real_servers.missing["Chromium"] = "apt-get install chromium"
+        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        give_up("no Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        real_servers.used.add(f"Chromium {started.version}")
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    home = tmp_path_factory.mktemp("dashboard")
+    with Live(home / "data", home=home) as server:
+        with server.client() as client:
+            events = [event("quiz", days_ago=day, correct_answers=10 - day // 3) for day in range(20, 0, -1)]
+            events += [event("completion", days_ago=1), event("answer"), event("answer", skills=["functions"])]
+            events += [event("quiz", student_id=OTHER, correct_answers=1, days_ago=12)]
+            ids = [receipt["event_id"] for receipt in _sent(client, events)]
+            _wait_for(client, OTHER, ids[-1])
+        yield server
+
+
+def _sent(client: httpx.Client, events: list[dict[str, object]]) -> list[dict[str, str]]:
+    answer = client.post("/mastery/ingest/batch", json={"events": events}).json()["data"]
+    assert answer["refused"] == 0, answer
+    results: list[dict[str, str]] = answer["results"]
+    return results
+
+
+def _wait_for(client: httpx.Client, student_id: str, event_id: str) -> None:
+    for _ in range(500):
+        if client.get(f"/students/{student_id}/events/{event_id}").json()["data"]["status"] == "processed":
+            return
+    raise AssertionError("the event was not processed")
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def sign_in(page: Page, live: Live, token: str) -> None:
+    """With the keyboard alone."""
+    page.goto(f"{live.url}/dashboard")
+    page.keyboard.press("Tab")
+    for _ in range(6):
+        if page.evaluate("document.activeElement.id") == "token":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.type(token)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("button:has-text('Sign out')")
+
+
+def check(page: Page, name: str) -> None:
+    """No axe violations, nothing wider than the screen, under 100 KB; ``PICTURES`` keeps what it looks like."""
+    pictures = os.environ.get("PICTURES")
+    for width in (360, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        if pictures:
+            page.screenshot(path=Path(pictures) / f"{name}-{width}.png")
+    assert len(page.content()) < 60_000
+
+
+def test_a_student_sees_an_event_within_two_seconds(live: Live, page: Page) -> None:
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    sign_in(page, live, STUDENT_TOKEN)
+    assert page.locator("h1").inner_text() == STUDENT
+    check(page, "student")
+    before = page.locator("#score").inner_text()
+    with live.client() as client:
+        _sent(client, [event("quality", code_quality_score=1.0, correctness_score=1.0, efficiency_score=1.0)])
+    expect(page.locator("#score")).not_to_have_text(before, timeout=6_000)
+    assert not faults
+
+
+def test_a_teacher_drills_into_a_student(live: Live, page: Page) -> None:
+    sign_in(page, live, TEACHER_TOKEN)
+    assert page.locator("tbody tr th").first.inner_text() == OTHER
+    check(page, "teacher")
+    page.click(f"text={OTHER}")
+    assert page.locator("h1").inner_text() == OTHER
+    page.goto(f"{live.url}/dashboard/students/somebody_else")
+    assert "cannot be shown" in page.locator("h1").inner_text()
+    check(page, "sorry")
+
+
+def test_an_operator_sees_figures_and_signs_out(live: Live, page: Page) -> None:
+    page.goto(f"{live.url}/dashboard")
+    check(page, "sign-in")
+    sign_in(page, live, make_token())
+    assert "events" in page.locator("tbody").inner_text()
+    check(page, "operator")
+    page.fill("#student", STUDENT)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#score")
+    page.click("text=Sign out")
+    page.wait_for_selector("#token")
+
+
+def test_it_works_without_javascript_and_in_the_dark(live: Live, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False, color_scheme="dark")
+    page = context.new_page()
+    page.goto(f"{live.url}/dashboard")
+    page.fill("#token", STUDENT_TOKEN)
+    page.click("button")
+    assert page.locator("#score").inner_text().endswith("%")
+    if pictures := os.environ.get("PICTURES"):
+        page.screenshot(path=Path(pictures) / "student-dark.png")
+    context.close()
+
+
+def test_the_cookie_and_the_headers_are_strict(live: Live) -> None:
+    with httpx.Client(base_url=live.url) as client:
+        answer = client.post("/dashboard", data={"token": STUDENT_TOKEN})
+        assert answer.status_code == 303
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        shown = client.get(f"/dashboard/students/{STUDENT}")
+        assert "default-src 'none'" in shown.headers["content-security-policy"]
+        assert client.get(f"/dashboard/students/{OTHER}").status_code == 403
+        assert client.get("/dashboard/find", params={"student": "//evil.test"}).status_code == 400
+        assert client.get("/dashboard/assets/pages.py").status_code == 404
+        for headers in ({"Origin": "https://evil.test"}, {"Sec-Fetch-Site": "cross-site"}):
+            assert client.post("/dashboard", data={"token": "x"}, headers=headers).status_code == 403
+            assert client.post("/dashboard/sign-out", headers=headers).status_code == 403
+        assert client.post("/dashboard", data={"token": "x"}).status_code == 401
+        assert client.post("/dashboard", json={"token": "x"}).status_code == 400
+        assert client.post("/dashboard/sign-out").status_code == 303
+    no_cookie = httpx.get(f"{live.url}/dashboard/students/{STUDENT}", headers=bearer(STUDENT_TOKEN))
+    assert no_cookie.status_code == 401
