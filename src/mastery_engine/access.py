@@ -20,6 +20,8 @@ class Act(Enum):
     TRY = "calculate without recording"
     TRY_MANY = "calculate a batch without recording"
     RECORD = "record events or calculations"
+    OWN_DATA = "see or change a student's consent, or export their data"
+    GOVERN = "erase students or read the audit trail"
 
 
 class Reach(Enum):
@@ -36,6 +38,8 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
     Act.TRY: {"student": Reach.SELF, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.TRY_MANY: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.RECORD: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.OWN_DATA: {"student": Reach.SELF, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.GOVERN: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
 }
 
 

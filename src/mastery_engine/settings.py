@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mastery_engine.errors import StartRefused
 
 SHORTEST_SECRET = 32
+MAKE_ONE = "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 KNOWN_WEAK = frozenset(
     {"dev-secret", "secret", "changeme", "secure-random-value", "secure-random-value-change-in-production"}
 )
@@ -26,6 +27,8 @@ class Settings(BaseModel):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8005
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("mastery-engine", appauthor=False)))
     jwt_secret: str | None = None
+    pseudonym_key: str | None = None
+    consent_default: Literal["given", "withheld"] = "given"
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     worker_enabled: bool = True
@@ -111,12 +114,17 @@ def check_secret(settings: Settings) -> None:
     """In production a missing, well-known or short secret stops the start."""
     if not settings.in_production:
         return
-    secret = settings.jwt_secret
-    if secret is None or secret in KNOWN_WEAK or len(secret.encode()) < SHORTEST_SECRET:
+    if _is_unsafe(settings.jwt_secret):
+        raise StartRefused(f"JWT_SECRET must be at least {SHORTEST_SECRET} random bytes in production. {MAKE_ONE}")
+    if _is_unsafe(settings.pseudonym_key):
         raise StartRefused(
-            f"JWT_SECRET must be at least {SHORTEST_SECRET} random bytes in production. Make one with: "
-            "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            f"PSEUDONYM_KEY must be at least {SHORTEST_SECRET} random bytes in production, the same for all replicas "
+            f"and never another: with another one, erased students would be forgotten as such. {MAKE_ONE}"
         )
+
+
+def _is_unsafe(secret: str | None) -> bool:
+    return secret is None or secret in KNOWN_WEAK or len(secret.encode()) < SHORTEST_SECRET
 
 
 def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
@@ -132,4 +140,6 @@ def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
             warnings.append(f"{name} is not a setting of the Mastery Engine; is {near[0]} meant?")
     if settings.jwt_secret is not None and len(settings.jwt_secret.encode()) < SHORTEST_SECRET:
         warnings.append(f"JWT_SECRET is shorter than {SHORTEST_SECRET} bytes: good enough for development alone.")
+    if settings.pseudonym_key is not None and len(settings.pseudonym_key.encode()) < SHORTEST_SECRET:
+        warnings.append(f"PSEUDONYM_KEY is shorter than {SHORTEST_SECRET} bytes: good enough for development alone.")
     return warnings

@@ -23,6 +23,7 @@ from mastery_engine.logs.base import EventLog
 from mastery_engine.logs.sqlite import SqliteLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
+from mastery_engine.service.consents import Consents
 from mastery_engine.settings import Settings
 from mastery_engine.stores.base import DocumentCache, Store
 from mastery_engine.stores.sqlite import SqliteStore
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SECRET_FILE = "jwt-secret"  # nosec B105
+PSEUDONYM_FILE = "pseudonym-key"
 LOCK_FILE = "worker.lock"
 
 # Small batches leave the loop to HTTP; large ones fold a file or a replay faster, many events of a student at once.
@@ -65,7 +67,9 @@ def open_mastery(
     metrics = metrics or Metrics()
     store, documents = _store(settings, database)
     log = _log(settings, database, batch_size, metrics)
-    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents)
+    key = (settings.pseudonym_key or kept_secret(settings, PSEUDONYM_FILE)).encode()
+    consents = Consents(log, clock, key, default=settings.consent_default == "given")
+    return Mastery(store, log, rules(settings), clock, metrics, new_id, documents, consents=consents)
 
 
 def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None]:

@@ -14,6 +14,7 @@ from mastery_engine.cli import (
     dlq,
     ingest,
     openapi,
+    privacy,
     purge,
     replay,
     serving,
@@ -41,6 +42,8 @@ app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(topics.app, name="topics")
 app.command()(purge.purge)
+app.command()(privacy.export)
+app.command()(privacy.erase)
 app.command()(simulate.simulate)
 app.command()(openapi.openapi)
 app.command()(bench.bench)

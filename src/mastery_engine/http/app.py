@@ -12,17 +12,18 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from mastery_engine import __version__, answers, answers_skills
+from mastery_engine import __version__, answers, answers_privacy, answers_skills
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.logs import configure_logging
 from mastery_engine.http.middleware import Edge
 from mastery_engine.http.problems import problem
-from mastery_engine.http.routers import analytics, events, mastery, operations, skills
+from mastery_engine.http.routers import analytics, compliance, events, mastery, operations, skills
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.service.batches import Batches
+from mastery_engine.service.privacy import Privacy
 from mastery_engine.service.skills import Skills
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
@@ -42,6 +43,10 @@ ANSWERS = (
     answers.EventStatus,
     answers.MasteryHistory,
     answers_skills.StudentSkills,
+    answers_privacy.Consent,
+    answers_privacy.Erasure,
+    answers_privacy.Export,
+    answers_privacy.AuditTrail,
     operations.Health,
     operations.Readiness,
     operations.Service,
@@ -64,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
-    for part in (mastery, events, analytics, skills, operations, docs):
+    for part in (mastery, events, analytics, skills, compliance, operations, docs):
         app.include_router(part.router)
     for kind in (MasteryError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)
@@ -107,6 +112,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.tokens = tokens(settings)
         app.state.batches = Batches(engine)
         app.state.skills = Skills(engine)
+        app.state.privacy = Privacy(engine)
         for work in (engine.trail.keep_flushing(), app.state.batches.keep_working()):
             await stack.enter_async_context(_beside(work))
         if settings.worker_enabled:

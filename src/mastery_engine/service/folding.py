@@ -9,6 +9,7 @@ import msgspec
 
 from mastery_engine.clock import Clock
 from mastery_engine.domain.events import Logged
+from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
@@ -16,6 +17,7 @@ from mastery_engine.domain.student import NOBODY, Student, StudentKey, key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
 from mastery_engine.metrics import Metrics
+from mastery_engine.service.consents import Consents
 from mastery_engine.stores.base import Change, DocumentCache, Held, Store
 
 logger = logging.getLogger(__name__)
@@ -24,10 +26,11 @@ MAX_ROUNDS = 100
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """The documents after a fold, and the events that could not be folded at all."""
+    """The documents after a fold, the events that could not be folded at all, and those that consent does not allow."""
 
     students: dict[StudentKey, Student]
     failed: list[tuple[Logged, Exception]]
+    refused: list[Logged]
 
 
 class Folding:
@@ -39,10 +42,12 @@ class Folding:
         rules: Rules,
         clock: Clock,
         metrics: Metrics,
+        consents: Consents,
         documents: DocumentCache | None = None,
         skills: SkillModel = DEFAULT_SKILLS,
     ) -> None:
         self._store = store
+        self._consents = consents
         self._documents = documents
         self._rules = rules
         self._skills = skills
@@ -57,7 +62,7 @@ class Folding:
         waiting: dict[StudentKey, list[Logged]] = defaultdict(list)
         for one in events:
             waiting[key_of(one.event)].append(one)
-        folded = Folded({}, [])
+        folded = Folded({}, [], [])
         for _ in range(MAX_ROUNDS):
             waiting = await self._round(waiting, settled or {}, folded)
             if not waiting:
@@ -68,12 +73,20 @@ class Folding:
     async def _round(
         self, waiting: Mapping[StudentKey, list[Logged]], settled: Mapping[int, int], folded: Folded
     ) -> dict[StudentKey, list[Logged]]:
-        """Fold what waits; what lost the race is returned, to be tried again."""
-        keys = list(waiting)
-        held = dict(zip(keys, await self._store.load(keys), strict=True))
-        cold = await self._cold_ids(held, waiting)
+        """Fold what waits and counts; what lost the race is returned, to be tried again.
+
+        Consent is read after the documents: of an erasure that is not known by then, either the document is seen to
+        be gone at the commit, or the erasure is seen right after it.
+        """
+        found = dict(zip(waiting, await self._store.load(list(waiting)), strict=True))
+        await self._consents.refresh()
+        erased = self._consents.erased(list(waiting))
+        sifted = self._consents.sift(waiting)
+        await self.remove([key for key in erased if found[key] is not None and self._consents.state(key).erased])
+        held = {key: one for key, one in found.items() if sifted[key]}
+        cold = await self._cold_ids(held, sifted)
         started = perf_counter()
-        batch = [(before.student if before else NOBODY, waiting[key], cold.get(key)) for key, before in held.items()]
+        batch = [(before.student if before else NOBODY, sifted[key], cold.get(key)) for key, before in held.items()]
         done, failed = self._apply(batch, settled)
         changes = [
             Change(key, before.version if before else 0, after.student, after.cold)
@@ -82,12 +95,34 @@ class Folding:
         ]
         self._metrics.fold_seconds.observe(perf_counter() - started)
         lost = await self._commit(changes) if changes else set()
+        if changes:
+            lost |= await self._erased_meanwhile([change.key for change in changes], erased)
         for key, after in zip(held, done, strict=True):
             if key not in lost:
                 folded.students[key] = after.student
                 self._metrics.count_folded(after.new)
+        for key, some in waiting.items():
+            if key not in lost and len(sifted[key]) < len(some):
+                kept = {(one.partition, one.offset) for one in sifted[key]}
+                folded.refused.extend(one for one in some if (one.partition, one.offset) not in kept)
         folded.failed.extend(one for one in failed if key_of(one[0].event) not in lost)
         return {key: waiting[key] for key in lost}
+
+    async def _erased_meanwhile(
+        self, keys: Sequence[StudentKey], erased: Mapping[StudentKey, Micros]
+    ) -> set[StudentKey]:
+        """Whoever was erased while their document was folded: it is removed, and what counts is folded anew."""
+        await self._consents.refresh()
+        late = {key for key, at in self._consents.erased(keys).items() if erased.get(key) != at}
+        await self.remove(list(late))
+        return late
+
+    async def remove(self, keys: Sequence[StudentKey]) -> int:
+        """Remove all that the store holds about students who were erased; how many records there were."""
+        removed = sum([await self._store.erase(key) for key in keys])
+        if self._documents is not None and keys:
+            self._documents.forget(keys)
+        return removed
 
     async def _commit(self, changes: Sequence[Change]) -> set[StudentKey]:
         """Write the documents; those whose race was lost."""

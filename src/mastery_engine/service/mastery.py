@@ -34,10 +34,11 @@ from mastery_engine.domain.periods import Aggregation, periods
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import holds
 from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
-from mastery_engine.domain.student import NOBODY, Student, StudentKey
+from mastery_engine.domain.student import NOBODY, Student, StudentKey, key_of
 from mastery_engine.errors import Conflict, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.logs.base import EventLog
 from mastery_engine.metrics import Metrics
+from mastery_engine.service.consents import REFUSED, Consents
 from mastery_engine.service.folding import Folding
 from mastery_engine.service.trail import Trail
 from mastery_engine.stores.base import DocumentCache, Store
@@ -78,8 +79,12 @@ class Mastery:
         new_id: Callable[[], str],
         documents: DocumentCache | None = None,
         skill_model: SkillModel = DEFAULT_SKILLS,
+        consents: Consents | None = None,
     ) -> None:
-        """``documents``, where they are given, answer queries; folds load from the store."""
+        """``documents``, where they are given, answer queries; folds load from the store.
+
+        Without ``consents`` they are kept in the log under a key that anybody may know: for tests and benches alone.
+        """
         self.store = store
         self.log = log
         self.rules = rules
@@ -88,8 +93,9 @@ class Mastery:
         self.new_id = new_id
         self._documents = documents
         self.skill_model = skill_model
-        self.folding = Folding(store, rules, clock, metrics, documents, skill_model)
-        self.trail = Trail(store, clock)
+        self.consents = consents or Consents(log, clock, b"", default=True)
+        self.folding = Folding(store, rules, clock, metrics, self.consents, documents, skill_model)
+        self.trail = Trail(store, clock, self.consents.name)
 
     async def close(self) -> None:
         """Write what waits, and let go of store and log."""
@@ -109,6 +115,7 @@ class Mastery:
         self.check_act(caller, Act.RECORD, "ingest")
         receipts: list[Receipt] = []
         events: list[LearningEvent] = []
+        await self.consents.refresh()
         for place, value in enumerate(values):
             try:
                 event = self._event(caller, value, partial(self.derived, caller, call, key, place))
@@ -124,6 +131,7 @@ class Mastery:
 
     def _event(self, caller: Caller, value: bytes, event_id: Callable[[], str]) -> LearningEvent:
         event = decode(value, received=self.clock(), tenant=caller.tenant, event_id=event_id)
+        self.consents.check_known_processing(key_of(event))
         return check_times(event, retention_days=self.rules.retention_days)
 
     def derived(self, caller: Caller, call: str, key: str | None, place: int) -> str:
@@ -170,6 +178,7 @@ class Mastery:
 
     async def record(self, caller: Caller, rows: Sequence[tuple[str, str, ComponentValues]]) -> list[Student]:
         """Log calculation requests (event id, student, components) and fold them at once; the documents after it."""
+        await self.consents.check_processing([StudentKey(caller.tenant, student_id) for _, student_id, _ in rows])
         now = self.clock()
         events = [
             LearningEvent(
@@ -180,6 +189,8 @@ class Mastery:
         folded = await self.folding.fold(await self.submit(caller, events, "calculate"))
         for _, error in folded.failed:
             raise error
+        if folded.refused:
+            raise Forbidden(REFUSED, field="student_id")  # it was withdrawn meanwhile
         return [folded.students[StudentKey(caller.tenant, student_id)] for _, student_id, _ in rows]
 
     def with_given(self, student: Student, given: ComponentValues) -> CurrentMastery:
@@ -268,6 +279,10 @@ class Mastery:
             seen.may_be_cold(known_by) and holds((await self.store.load_cold([key]))[0], known_by)
         )
 
+    async def check_profiling(self, tenant: str, student_id: str) -> None:
+        """Raises Conflict, with the reason, where no profile may be made of this student."""
+        await self.consents.check_profiling(StudentKey(tenant, student_id))
+
     def check_act(self, caller: Caller, act: Act, call: str) -> None:
         """Raises Forbidden, on record, where the caller's role may do this to nobody."""
         try:
@@ -284,17 +299,18 @@ class Mastery:
         call: str,
         *,
         given: ComponentValues = NOTHING_GIVEN,
+        changes: bool = False,
     ) -> None:
         """Raises Forbidden where the caller may not do this to this student; on record either way.
 
-        What records the components ``given`` goes on record with the change itself.
+        What records the components ``given``, or ``changes`` something else, goes on record with the change itself.
         """
         try:
             check_student(caller, act, student_id)
         except Forbidden:
             self.trail.note(caller, call, student_id, allowed=False)
             raise
-        if act is not Act.RECORD or given == NOTHING_GIVEN:
+        if not changes and (act is not Act.RECORD or given == NOTHING_GIVEN):
             self.trail.note(caller, call, student_id, allowed=True)
 
     async def known(self, caller: Caller, student_id: str) -> Student:
