@@ -132,6 +132,8 @@ def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
     warnings = []
     if settings.log == "kafka" and settings.store == "sqlite":
         warnings.append("Kafka with SQLite: documents live on this machine alone, so run one replica.")
+    if settings.log == "kafka" and settings.pseudonym_key is None:
+        warnings.append("PSEUDONYM_KEY is not set: erasures and consent made here are not known to other processes.")
     for name in sorted(environ):
         if name in FIELD_OF:
             continue
