@@ -25,6 +25,11 @@ CALLS = {
     ("GET", "/batch/mastery/{batch_id}"),
     ("POST", "/analytics/mastery-history"),
     ("POST", "/analytics/skills"),
+    ("GET", "/compliance/students/{student_id}/consent"),
+    ("PUT", "/compliance/students/{student_id}/consent"),
+    ("GET", "/compliance/students/{student_id}/export"),
+    ("DELETE", "/compliance/students/{student_id}"),
+    ("GET", "/compliance/audit"),
 }
 OPEN = {("GET", path) for path in ("/health", "/ready", "/", "/metrics", "/docs", "/openapi.json")}
 
