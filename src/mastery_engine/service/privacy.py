@@ -18,10 +18,12 @@ from mastery_engine.answers_privacy import (
     HeldLetter,
     StaysUntil,
 )
+from mastery_engine.domain.cloudevents import unwrap
+from mastery_engine.domain.events import peek
 from mastery_engine.domain.moments import day_of, iso_date, moment_of, rfc3339
 from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import InvalidInput, NotFound
-from mastery_engine.logs.base import DeadLetter
+from mastery_engine.logs.base import DeadLetter, Record
 from mastery_engine.service.mastery import Mastery
 from mastery_engine.stores.base import AuditFilter, AuditRecord
 
@@ -105,14 +107,7 @@ class Privacy:
             consent,
             await self._audit(key),
             await self._letters(key),
-            (
-                None
-                if records is None
-                else [
-                    HeldEvent(one.partition, one.offset, rfc3339(one.received), one.event_id, _text(one.value) or "")
-                    for one in records
-                ]
-            ),
+            (None if records is None else [_held_event(one) for one in records]),
             await self._elsewhere(),
         )
 
@@ -196,6 +191,12 @@ def _entry(one: AuditRecord) -> AuditEntry:
     return AuditEntry(
         rfc3339(one.at), one.subject, one.role, one.call, one.student_id, one.allowed, one.address, one.request_id
     )
+
+
+def _held_event(one: Record) -> HeldEvent:
+    inner = None if one.value is None else unwrap(one.value)[0]
+    event_id = peek(inner)[1] or one.event_id
+    return HeldEvent(one.partition, one.offset, rfc3339(one.received), event_id, _text(one.value) or "")
 
 
 def _is_of(letter: DeadLetter, student_id: str) -> bool:
