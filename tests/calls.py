@@ -16,6 +16,7 @@ import httpx
 import jsonschema_rs
 from fastapi import FastAPI
 
+from mastery_engine.domain.student import StudentKey
 from mastery_engine.http.app import create_app
 from mastery_engine.settings import Settings
 from mastery_engine.stores.base import AuditRecord
@@ -91,8 +92,13 @@ class Api:
     async def audited(self, tenant: str = "default") -> list[AuditRecord]:
         """The audit trail, oldest first, with what waits to be written."""
         await self.app.state.mastery.trail.flush()
-        newest_first: list[AuditRecord] = await self.app.state.mastery.store.audited(tenant, limit=1_000)
+        mastery = self.app.state.mastery
+        newest_first: list[AuditRecord] = await mastery.store.audited(tenant, limit=1_000)
         return newest_first[::-1]
+
+    def pseudonym(self, student_id: str, tenant: str = "default") -> str:
+        """The keyed hash under which a student is on record."""
+        return str(self.app.state.mastery.consents.name(StudentKey(tenant, student_id)))
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PR
 def environment(data_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """What a command of the engine is given: nothing of this shell's settings."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    ours = {"PYTHONPATH": str(ROOT / "src"), "DATA_DIR": str(data_dir), "JWT_SECRET": SECRET}
+    ours = {"PYTHONPATH": str(ROOT / "src"), "DATA_DIR": str(data_dir), "JWT_SECRET": SECRET, "PSEUDONYM_KEY": SECRET}
     return {**kept, **ours, **settings}
 
 

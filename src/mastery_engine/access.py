@@ -24,6 +24,8 @@ class Act(Enum):
     COHORT = "see the figures of a cohort"
     ROSTER = "see who is in a cohort"
     SET_ROSTER = "say who is in a cohort"
+    OWN_DATA = "see or change a student's consent, or export their data"
+    GOVERN = "erase students or read the audit trail"
 
 
 class Reach(Enum):
@@ -44,6 +46,8 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
     Act.COHORT: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.ROSTER: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.SET_ROSTER: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.OWN_DATA: {"student": Reach.SELF, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.GOVERN: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
 }
 
 

@@ -6,7 +6,7 @@ Readers never wait for the writer (WAL). A write is durable when its call return
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -88,6 +88,11 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX cohort_put_by_cohort ON cohort_put (tenant, cohort_id);
     """,
+    """
+    CREATE TABLE consents (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, value BLOB NOT NULL, at INTEGER NOT NULL
+    ) STRICT;
+    """,
 )
 
 _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
@@ -131,7 +136,14 @@ class Database:
 
         await self.write(write)
 
-    def read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+    async def scrub(self) -> None:
+        """Leave no byte of what was deleted in the file or beside it: both are written anew. Raises Unavailable.
+
+        It takes as long as the file is large (about a second for 200 MB), and writes wait meanwhile.
+        """
+        await self.write(_scrubbing)
+
+    def read(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
         """All rows of a query. A point read takes some 10 µs, less than a hop to another thread, so it runs here."""
         try:
             return self._reader.execute(query, values).fetchall()
@@ -171,6 +183,8 @@ class Database:
     def _write_group(self, group: Sequence[_Job]) -> list[Any]:
         """The jobs' answers, or the error of each; a job that fails takes no other with it."""
         outcomes: list[Any] = []
+        if any(job is _scrubbing for job, _, _ in group):
+            return self._scrub_between(group)
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             for job, _, _ in group:
@@ -190,6 +204,27 @@ class Database:
                     self._writer.execute("ROLLBACK")
             return [error] * len(group)
         return outcomes
+
+    def _scrub_between(self, group: Sequence[_Job]) -> list[Any]:
+        """The group's writes, then the scrub, which can be in no transaction; its jobs hear of its error."""
+        writes = [job for job in group if job[0] is not _scrubbing]
+        written = iter(self._write_group(writes) if writes else [])
+        scrubbed: Any = None
+        try:
+            self._writer.execute("VACUUM")
+            busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                scrubbed = Unavailable(
+                    "Another process reads the database: what was erased is gone, but traces may be in the file. "
+                    "Erase again."
+                )
+        except sqlite3.Error as error:
+            scrubbed = error
+        return [scrubbed if job is _scrubbing else next(written) for job, _, _ in group]
+
+
+def _scrubbing(_: sqlite3.Connection) -> None:
+    """Stands for a scrub among the writer's jobs."""
 
 
 def _tell(outcomes: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:

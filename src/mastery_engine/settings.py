@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mastery_engine.errors import StartRefused
 
 SHORTEST_SECRET = 32
+MAKE_ONE = "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 KNOWN_WEAK = frozenset(
     {
         "dev-secret",
@@ -35,6 +36,8 @@ class Settings(BaseModel):
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("mastery-engine", appauthor=False)))
     jwt_secret: str | None = Field(default=None, repr=False)
     jwt_jwks_url: str | None = None
+    pseudonym_key: str | None = Field(default=None, repr=False)
+    consent_default: Literal["given", "withheld"] = "given"
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     worker_enabled: bool = True
@@ -137,14 +140,17 @@ def check_secret(settings: Settings) -> None:
         return
     if url.scheme == "http":
         raise StartRefused("JWT_JWKS_URL must be https in production: whoever can change its answer makes tokens.")
-    secret = settings.jwt_secret
-    if secret is None and settings.jwt_jwks_url:
-        return
-    if secret is None or secret in KNOWN_WEAK or len(secret.encode()) < SHORTEST_SECRET:
+    if _is_unsafe(settings.jwt_secret) and not (settings.jwt_secret is None and settings.jwt_jwks_url):
+        raise StartRefused(f"JWT_SECRET must be at least {SHORTEST_SECRET} random bytes in production. {MAKE_ONE}")
+    if _is_unsafe(settings.pseudonym_key):
         raise StartRefused(
-            f"JWT_SECRET must be at least {SHORTEST_SECRET} random bytes in production. Make one with: "
-            "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            f"PSEUDONYM_KEY must be at least {SHORTEST_SECRET} random bytes in production, the same for all replicas "
+            f"and never another: with another one, erased students would be forgotten as such. {MAKE_ONE}"
         )
+
+
+def _is_unsafe(secret: str | None) -> bool:
+    return secret is None or secret in KNOWN_WEAK or len(secret.encode()) < SHORTEST_SECRET
 
 
 def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
@@ -152,6 +158,8 @@ def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
     warnings = []
     if settings.log == "kafka" and settings.store == "sqlite":
         warnings.append("Kafka with SQLite: documents live on this machine alone, so run one replica.")
+    if settings.log == "kafka" and settings.pseudonym_key is None:
+        warnings.append("PSEUDONYM_KEY is not set: erasures and consent made here are not known to other processes.")
     for name in sorted(environ):
         if name in FIELD_OF:
             continue
@@ -164,4 +172,6 @@ def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
         warnings.append("JWT_SECRET is a value that everybody knows: change it before anybody else can call.")
     elif settings.jwt_secret is not None and len(settings.jwt_secret.encode()) < SHORTEST_SECRET:
         warnings.append(f"JWT_SECRET is shorter than {SHORTEST_SECRET} bytes: good enough for development alone.")
+    if settings.pseudonym_key is not None and len(settings.pseudonym_key.encode()) < SHORTEST_SECRET:
+        warnings.append(f"PSEUDONYM_KEY is shorter than {SHORTEST_SECRET} bytes: good enough for development alone.")
     return warnings

@@ -29,6 +29,7 @@ from mastery_engine.logs.base import EventLog
 from mastery_engine.logs.sqlite import SqliteLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
+from mastery_engine.service.consents import Consents
 from mastery_engine.settings import Settings
 from mastery_engine.stores.base import DocumentCache, Kept, Store
 from mastery_engine.stores.sqlite import SqliteStore
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SECRET_FILE = "jwt-secret"  # nosec B105
+PSEUDONYM_FILE = "pseudonym-key"
 LOCK_FILE = "worker.lock"
 SHIPPED_FORECAST = ("parameters", "forecast.msgpack")
 
@@ -78,6 +80,7 @@ def open_mastery(
     metrics = metrics or Metrics()
     store, documents, kept = _store(settings, database)
     log = _log(settings, database, batch_size, metrics)
+    key = (settings.pseudonym_key or kept_secret(settings, PSEUDONYM_FILE)).encode()
     return Mastery(
         store,
         log,
@@ -90,6 +93,7 @@ def open_mastery(
         skill_model=skill_model(settings),
         curriculum=curriculum(settings),
         tracing=tracing or tracing_for(settings),
+        consents=Consents(log, clock, key, default=settings.consent_default == "given"),
     )
 
 

@@ -29,6 +29,11 @@ CALLS = {
     ("PUT", "/cohorts/{cohort_id}"),
     ("GET", "/cohorts/{cohort_id}"),
     ("POST", "/analytics/skills"),
+    ("GET", "/compliance/students/{student_id}/consent"),
+    ("PUT", "/compliance/students/{student_id}/consent"),
+    ("GET", "/compliance/students/{student_id}/export"),
+    ("DELETE", "/compliance/students/{student_id}"),
+    ("GET", "/compliance/audit"),
 }
 SIDECAR = {("POST", "/process"), ("GET", "/dapr/subscribe"), ("POST", "/dapr/events")}
 OPEN = {("GET", path) for path in ("/health", "/ready", "/", "/metrics", "/docs", "/openapi.json")}

@@ -12,8 +12,8 @@ from mastery_engine.database import Database
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.domain.transition import apply
-from mastery_engine.errors import FellBack
-from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Refusal, Store
+from mastery_engine.errors import FellBack, InvalidInput
+from mastery_engine.stores.base import AuditFilter, AuditRecord, BatchJob, Change, Refusal, Store
 from mastery_engine.stores.memory import MemoryStore
 from mastery_engine.stores.redis import RedisStore
 from mastery_engine.stores.redis_client import connect
@@ -381,3 +381,65 @@ async def test_a_purge_takes_what_is_older_than_a_moment_and_no_document(store: 
 
 async def test_it_answers_while_it_is_open(store: Store) -> None:
     await store.ping()
+
+
+# ---- erasures, and the audit trail's pages
+
+
+async def test_an_erasure_takes_all_that_is_the_students_and_nothing_else(store: Store) -> None:
+    for key in (ADA, BOB, StudentKey("school-1", "ada")):
+        await put(store, key, cold={1: b"x" * 8})
+        await store.note_refusals([Refusal(key, "e-1", "CODE", "why", NOW)])
+    jobs = [
+        BatchJob("default", "of-ada", "tutor", "normal", NOW, b"{}", b'{"rows":[{"student_id":"ada"}]}'),
+        BatchJob("default", "by-adas-teacher", "tutor", "normal", NOW, b'{"students":["ada"]}', b"{}"),
+        BatchJob("default", "of-bob", "tutor", "normal", NOW, b"{}", b'{"rows":[{"student_id":"bob"}]}'),
+        BatchJob("school-1", "of-ada", "tutor", "normal", NOW, b"{}", b'{"rows":[{"student_id":"ada"}]}'),
+    ]
+    for job in jobs:
+        await store.put_batch(job)
+    assert [one.event_id for one in await store.refusals(ADA)] == ["e-1"]
+    assert await store.erase(ADA) == 5
+    assert await store.erase(ADA) == 0
+    assert await read(store) is None
+    assert await cold(store) == {}
+    assert await store.refusals(ADA) == []
+    assert await store.batch("default", "of-ada") is None
+    await store.put_batch(msgspec.structs.replace(jobs[0], answer=b"{}"))  # it was worked meanwhile
+    assert await store.batch("default", "of-ada") is None
+    assert {(job.tenant, job.batch_id) for job in await store.open_batches()} == {
+        ("default", "of-bob"),
+        ("school-1", "of-ada"),
+    }
+    assert sorted(await everyone(store)) == [BOB, StudentKey("school-1", "ada")]
+    assert await store.refusal(BOB, "e-1") is not None
+
+
+async def test_the_audit_trail_is_filtered_and_paged_newest_first(store: Store) -> None:
+    written = [record(n, at=NOW + n // 2 * 1_000_000, student_id="ada" if n % 3 else None) for n in range(20)]
+    await store.audit([*written, record(0, tenant="school-1")])
+    newest = written[::-1]
+
+    async def pages(wanted: AuditFilter, limit: int) -> list[list[AuditRecord]]:
+        found: list[list[AuditRecord]] = []
+        cursor: str | None = None
+        while not found or cursor is not None:
+            page = await store.audit_page("default", wanted, limit=limit, cursor=cursor)
+            found.append(page.records)
+            cursor = page.cursor
+        return found
+
+    assert await pages(AuditFilter(), 100) == [newest]
+    assert await pages(AuditFilter(), 10) == [newest[:10], newest[10:]]
+    assert await pages(AuditFilter(call="other"), 10) == [[]]
+    wanted = {
+        AuditFilter(student="ada"): [one for one in newest if one.student_id == "ada"],
+        AuditFilter(subject="user-7", call="query"): [written[7]],
+        AuditFilter(allowed=False): newest[::2],
+        AuditFilter(start=NOW + 1_000_000, end=NOW + 3_000_000): written[2:6][::-1],
+    }
+    for one, expected in wanted.items():
+        assert [found for page in await pages(one, 3) for found in page] == expected
+    for bad in ("x", "-1", "1-x"):
+        with pytest.raises(InvalidInput):
+            await store.audit_page("default", AuditFilter(), limit=1, cursor=bad)

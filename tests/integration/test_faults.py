@@ -161,6 +161,10 @@ BAD_SETTINGS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "host": ({"HOST": "256.1.1.1"}, ("256.1.1.1", "cannot be listened on")),
     "two at once": ({"PORT": "x", "LOG_LEVEL": "y"}, ("PORT", "LOG_LEVEL")),
     "no secret in production": ({"ENVIRONMENT": "production", "JWT_SECRET": ""}, ("JWT_SECRET", "32", "python -c")),
+    "no key of pseudonyms in production": (
+        {"ENVIRONMENT": "production", "JWT_SECRET": "x" * 32, "PSEUDONYM_KEY": ""},
+        ("PSEUDONYM_KEY", "32", "python -c"),
+    ),
     "short secret in production": ({"ENVIRONMENT": "production", "JWT_SECRET": "x" * 31}, ("JWT_SECRET", "32")),
     "known secret in production": (
         {"ENVIRONMENT": "production", "JWT_SECRET": "secure-random-value-change-in-production"},

@@ -19,6 +19,7 @@ from mastery_engine.cli import (
     ingest,
     mcp,
     openapi,
+    privacy,
     purge,
     replay,
     serving,
@@ -48,6 +49,8 @@ app.add_typer(dlq.app, name="dlq")
 app.add_typer(topics.app, name="topics")
 app.command()(purge.purge)
 app.add_typer(curriculum.app, name="curriculum")
+app.command()(privacy.export)
+app.command()(privacy.erase)
 app.command()(simulate.simulate)
 app.command()(openapi.openapi)
 app.command()(asyncapi.asyncapi)

@@ -58,6 +58,7 @@ def apply(
     cold: IdsByDay | None = None,
     settled: Mapping[int, int] | None = None,
     curriculum: Curriculum | None = None,
+    profiled: bool = True,
 ) -> Transition:
     """The document after the events, which belong to this student and may be repeats, in the order of their arrival.
 
@@ -65,8 +66,17 @@ def apply(
     that a replay comes to the same document. ``skills`` is what knowledge tracing goes by. ``cold`` are the cold ids,
     where ``needs_cold`` asks for them. ``settled`` gives for each partition the offset below which all results have
     gone out, so that the document may forget them. Advice is made from the ``curriculum``; without one, none is.
+    Of who is not ``profiled`` no skills, struggles, habits or advice are kept.
     """
-    return apply_all([(student, events, cold)], at, rules, skills=skills, settled=settled, curriculum=curriculum)[0]
+    return apply_all(
+        [(student, events, cold)],
+        at,
+        rules,
+        skills=skills,
+        settled=settled,
+        curriculum=curriculum,
+        profiled=(profiled,),
+    )[0]
 
 
 def apply_all(
@@ -77,8 +87,9 @@ def apply_all(
     skills: SkillModel = DEFAULT_SKILLS,
     settled: Mapping[int, int] | None = None,
     curriculum: Curriculum | None = None,
+    profiled: Sequence[bool] | None = None,
 ) -> list[Transition]:
-    """``apply`` for a batch of students, each with their events and cold ids.
+    """``apply`` for a batch of students, each with their events and cold ids; all are profiled if nothing is said.
 
     It goes stage by stage, each over all students, and not student by student: so the processor has the code of one
     stage at hand, which makes the same work a third cheaper.
@@ -87,18 +98,19 @@ def apply_all(
     for turn in turns:
         _admit(turn)
     live = [turn for turn in turns if turn.fresh]
+    known = live if profiled is None else [one for one, may in zip(turns, profiled, strict=True) if may and one.fresh]
     for turn in live:
         _learn(turn, rules)
-    for turn in live:
+    for turn in known:
         _trace(turn, skills)
     for turn in live:
         turn.score = mastery(turn.evidence, at, rules)
     for turn in live:
         _set_point(turn, at, rules)
-    for turn in live:
+    for turn in known:
         _guide(turn)
     if curriculum is not None:
-        for turn in live:
+        for turn in known:
             _advise(turn, at, rules, curriculum, skills)
     for turn in live:
         _tell(turn, at, rules, settled)

@@ -14,7 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from mastery_engine import __version__, answers, answers_advice, answers_cohorts, answers_predictions, answers_skills
+from mastery_engine import (
+    __version__,
+    answers,
+    answers_advice,
+    answers_cohorts,
+    answers_predictions,
+    answers_privacy,
+    answers_skills,
+)
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import add_agents, agents_served
@@ -27,6 +35,7 @@ from mastery_engine.http.problems import problem
 from mastery_engine.http.routers import (
     analytics,
     cohorts,
+    compliance,
     dapr,
     events,
     mastery,
@@ -44,6 +53,7 @@ from mastery_engine.service.advising import Advising
 from mastery_engine.service.batches import Batches
 from mastery_engine.service.cohorts import Cohorts
 from mastery_engine.service.predictions import Predictions
+from mastery_engine.service.privacy import Privacy
 from mastery_engine.service.skills import Skills
 from mastery_engine.service.standings import Standings
 from mastery_engine.service.watching import Watching
@@ -82,6 +92,10 @@ ANSWERS = (
     answers_advice.Recommended,
     answers_advice.LearningPath,
     answers_advice.StudentPatterns,
+    answers_privacy.Consent,
+    answers_privacy.Erasure,
+    answers_privacy.Export,
+    answers_privacy.AuditTrail,
     operations.Health,
     operations.Readiness,
     operations.Service,
@@ -120,6 +134,7 @@ def create_app(settings: Settings) -> FastAPI:
         operations,
         process,
         dapr,
+        compliance,
         docs,
         pages,
     ):
@@ -184,6 +199,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.predictions = Predictions(engine, forecast_model(settings), app.state.cohorts.due_days)
         app.state.advising = Advising(engine)
         app.state.watching = Watching(engine)
+        app.state.privacy = Privacy(engine, app.state.cohorts)
         for work in (
             engine.trail.keep_flushing(),
             app.state.batches.keep_working(),

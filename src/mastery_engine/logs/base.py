@@ -13,6 +13,7 @@ import msgspec
 from mastery_engine.domain.events import LearningEvent
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.results import Result
+from mastery_engine.domain.student import StudentKey
 
 REQUESTS_TOPIC = "mastery.requests"
 
@@ -38,6 +39,21 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     value: bytes | None
     event_id: str
     headers: dict[str, str] = {}
+
+
+class ConsentRecord(msgspec.Struct, frozen=True, gc=False):
+    """A student's consent over time, under their keyed hash; ``at`` is when the log took it."""
+
+    name: str
+    value: bytes
+    at: Micros
+
+
+class Fading(msgspec.Struct, frozen=True):
+    """Where records stay that cannot be taken out singly, and until when; None where that cannot be told."""
+
+    where: str
+    until: Micros | None
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -128,6 +144,33 @@ class EventLog(Protocol):
 
     async def redrive(self, letter_id: int, at: Micros) -> Position | None:
         """Put a dead letter back into the log once, with its bytes, id and receipt; None where that was done before."""
+        ...
+
+    async def put_consent(self, name: str, value: bytes, at: Micros) -> None:
+        """Keep a student's consent in place of what was kept under the name; durable on return.
+
+        ``at`` is the sender's time; a log with a clock of its own goes by that.
+        """
+        ...
+
+    async def consents(self, after: int) -> tuple[list[ConsentRecord], int]:
+        """The records of consent from a position on (0: all of them), and the position behind the last."""
+        ...
+
+    async def held(self, key: StudentKey, *, scan: bool = False) -> list[Record] | None:
+        """The student's events; None where only ``scan``, a reading of the whole log, would find them."""
+        ...
+
+    async def erase(self, key: StudentKey) -> int:
+        """Take out what is the student's, to the last byte; how many records there were. Kafka's stay: ``fading``."""
+        ...
+
+    async def scrub(self, positions: Sequence[Position]) -> None:
+        """Take out events that must not be kept, to the last byte; Kafka's stay."""
+        ...
+
+    async def fading(self, now: Micros) -> list[Fading]:
+        """Until when records stay that ``erase`` cannot take out."""
         ...
 
     async def purge(self, before: Micros) -> int:

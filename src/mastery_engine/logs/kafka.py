@@ -10,17 +10,30 @@ from typing import TypeVar
 import msgspec
 from confluent_kafka import Consumer
 
-from mastery_engine.domain.events import LearningEvent, encode
+from mastery_engine.domain.cloudevents import unwrap
+from mastery_engine.domain.events import LearningEvent, encode, peek
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.results import Result, message, topic_of
+from mastery_engine.domain.student import StudentKey
 from mastery_engine.domain.traceparent import TRACEPARENT
 from mastery_engine.errors import TooLarge
-from mastery_engine.logs.base import NO_TRACES, REQUESTS_TOPIC, Batch, DeadLetter, Position, Where
-from mastery_engine.logs.kafka_dead import DeadLetters, cut, letter_headers
-from mastery_engine.logs.kafka_reader import Asker, Reader, committed_of, ends_of
+from mastery_engine.logs.base import (
+    NO_TRACES,
+    REQUESTS_TOPIC,
+    Batch,
+    ConsentRecord,
+    DeadLetter,
+    Fading,
+    Position,
+    Record,
+    Where,
+)
+from mastery_engine.logs.kafka_consent import ConsentTopic, stays
+from mastery_engine.logs.kafka_dead import DeadLetters, cut, letter_headers, records_of
+from mastery_engine.logs.kafka_reader import Asker, Reader, committed_of, ends_of, record_of
 from mastery_engine.logs.kafka_sender import Sender
 from mastery_engine.logs.kafka_settings import KafkaSettings
-from mastery_engine.logs.topics import DEAD_LETTERS_TOPIC, ensure_topics, topic_id
+from mastery_engine.logs.topics import CONSENT_TOPIC, DEAD_LETTERS_TOPIC, ensure_topics, topic_id
 
 T = TypeVar("T")
 
@@ -45,6 +58,7 @@ class KafkaLog:
         self._reader: Reader | None = None
         self._log_id: str | None = None
         self._dead = DeadLetters(settings)
+        self._consent = ConsentTopic(settings)
 
     async def log_id(self) -> str:
         if self._log_id is None:
@@ -142,6 +156,36 @@ class KafkaLog:
         await self._sender.send([(DEAD_LETTERS_TOPIC, letter.key, None, marker)])
         return position
 
+    async def put_consent(self, name: str, value: bytes, at: Micros) -> None:
+        """The time is the broker's, as that of the events is."""
+        del at
+        await self.log_id()
+        await self._sender.send([(CONSENT_TOPIC, name.encode(), value, {})])
+
+    async def consents(self, after: int) -> tuple[list[ConsentRecord], int]:
+        await self.log_id()
+        return await self._consent.after(after)
+
+    async def held(self, key: StudentKey, *, scan: bool = False) -> list[Record] | None:
+        if not scan:
+            return None
+        found = await asyncio.to_thread(records_of, self._settings, REQUESTS_TOPIC)
+        log_id = await self.log_id()
+        records = (record_of(one, log_id) for one in found)
+        return [one for one in records if one.tenant == key.tenant and _is_of(one, key.student_id)]
+
+    async def erase(self, key: StudentKey) -> int:
+        """Records on Kafka cannot be taken out singly: ``fading`` says how long they stay."""
+        del key
+        return 0
+
+    async def scrub(self, positions: Sequence[Position]) -> None:
+        """They stay, as those of ``erase`` do."""
+        del positions
+
+    async def fading(self, now: Micros) -> list[Fading]:
+        return await asyncio.to_thread(stays, self._settings, now)
+
     async def purge(self, before: Micros) -> int:
         """Records on Kafka cannot be taken out singly: they age out by the topics' retention."""
         del before
@@ -159,10 +203,17 @@ class KafkaLog:
         await self._sender.close()
         await self._asker.close()
         await self._pinger.close()
+        await self._consent.close()
 
 
 def _untold() -> None:
     """Nobody counts."""
+
+
+def _is_of(record: Record, student_id: str) -> bool:
+    """Whether a record is the student's, by its key or by its content."""
+    value = None if record.value is None else unwrap(record.value)[0]
+    return record.key == student_id.encode() or peek(value)[0] == student_id
 
 
 def _headers_in(event: LearningEvent) -> dict[str, str]:

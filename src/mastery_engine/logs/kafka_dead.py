@@ -94,13 +94,7 @@ class DeadLetters:
 
     def all(self, log_id: str) -> list[DeadLetter]:
         """All dead letters by ``letter_id``, those that were redriven too. Raises Unavailable."""
-        consumer = Consumer(self._settings.client(**{"group.id": "mastery-engine-dlq", "enable.auto.commit": False}))
-        try:
-            messages = self._messages(consumer)
-        except KafkaException as error:
-            raise Unavailable(f"Kafka is away ({error.args[0]}).") from error
-        finally:
-            consumer.close()
+        messages = records_of(self._settings, DEAD_LETTERS_TOPIC)
         redriven: dict[int, Micros] = {}
         letters: list[DeadLetter] = []
         for one in messages:
@@ -111,30 +105,42 @@ class DeadLetters:
                 letters.append(_letter(one, headers, log_id))
         return _told_apart(letters, redriven)
 
-    def _messages(self, consumer: Consumer) -> list[Message]:
-        known = consumer.list_topics(DEAD_LETTERS_TOPIC, timeout=ANSWER_S).topics[DEAD_LETTERS_TOPIC].partitions
-        left = {}
-        for partition in known:
-            low, high = consumer.get_watermark_offsets(TopicPartition(DEAD_LETTERS_TOPIC, partition), timeout=ANSWER_S)
-            if high > low:
-                left[partition] = high
-        consumer.assign([TopicPartition(DEAD_LETTERS_TOPIC, partition, OFFSET_BEGINNING) for partition in left])
-        found: list[Message] = []
-        moved = monotonic()
-        while left:
-            messages = consumer.consume(1_000, 0.1)
-            if messages:
-                moved = monotonic()
-            elif monotonic() - moved > ANSWER_S:
-                raise Unavailable("Kafka is away: the dead letters cannot be read now.")
-            for one in messages:
-                if one.error() is not None:
-                    raise KafkaException(one.error())
-                found.append(one)
-                partition, offset = one.partition() or 0, one.offset() or 0
-                if offset + 1 >= left.get(partition, 0):
-                    left.pop(partition, None)
-        return found
+
+def records_of(settings: KafkaSettings, topic: str) -> list[Message]:
+    """Everything that a topic holds; blocks. Raises Unavailable."""
+    consumer = Consumer(settings.client(**{"group.id": "mastery-engine-dlq", "enable.auto.commit": False}))
+    try:
+        return _messages(consumer, topic)
+    except KafkaException as error:
+        raise Unavailable(f"Kafka is away ({error.args[0]}).") from error
+    finally:
+        consumer.close()
+
+
+def _messages(consumer: Consumer, topic: str) -> list[Message]:
+    known = consumer.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
+    left = {}
+    for partition in known:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=ANSWER_S)
+        if high > low:
+            left[partition] = high
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in left])
+    found: list[Message] = []
+    moved = monotonic()
+    while left:
+        messages = consumer.consume(1_000, 0.1)
+        if messages:
+            moved = monotonic()
+        elif monotonic() - moved > ANSWER_S:
+            raise Unavailable(f"Kafka is away: {topic} cannot be read now.")
+        for one in messages:
+            if one.error() is not None:
+                raise KafkaException(one.error())
+            found.append(one)
+            partition, offset = one.partition() or 0, one.offset() or 0
+            if offset + 1 >= left.get(partition, 0):
+                left.pop(partition, None)
+    return found
 
 
 def _told_apart(letters: Sequence[DeadLetter], redriven: Mapping[int, Micros]) -> list[DeadLetter]:

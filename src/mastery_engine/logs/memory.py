@@ -9,7 +9,8 @@ import msgspec
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.results import Result, result_id
-from mastery_engine.logs.base import NO_TRACES, Batch, DeadLetter, Position, Record, Where
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.logs.base import NO_TRACES, Batch, ConsentRecord, DeadLetter, Fading, Position, Record, Where
 
 IDLE_S = 0.05
 
@@ -26,6 +27,7 @@ class MemoryLog:
         self._letters: dict[int, DeadLetter] = {}
         self._last_letter = 0
         self._appended = asyncio.Event()
+        self._consents: list[ConsentRecord] = []
         self.published: dict[str, Result] = {}
 
     async def log_id(self) -> str:
@@ -100,6 +102,42 @@ class MemoryLog:
             return None
         self._letters[letter_id] = msgspec.structs.replace(letter, redriven=at)
         return self._put(letter.received, letter.tenant, letter.key, letter.value, letter.event_id or "")
+
+    async def put_consent(self, name: str, value: bytes, at: Micros) -> None:
+        self._consents.append(ConsentRecord(name, value, at))
+
+    async def consents(self, after: int) -> tuple[list[ConsentRecord], int]:
+        return self._consents[after:], len(self._consents)
+
+    async def held(self, key: StudentKey, *, scan: bool = False) -> list[Record] | None:
+        del scan
+        return [one for one in self._records.values() if (one.tenant, one.key) == (key.tenant, key.student_id.encode())]
+
+    async def erase(self, key: StudentKey) -> int:
+        name = key.student_id.encode()
+        records = {at: one for at, one in self._records.items() if (one.tenant, one.key) != (key.tenant, name)}
+        letters = {
+            at: one
+            for at, one in self._letters.items()
+            if one.tenant != key.tenant or (one.key != name and one.student_id != key.student_id)
+        }
+        published = {
+            at: one
+            for at, one in self.published.items()
+            if (one.tenant, one.student_id) != (key.tenant, key.student_id)
+        }
+        removed = len(self._records) + len(self._letters) + len(self.published)
+        removed -= len(records) + len(letters) + len(published)
+        self._records, self._letters, self.published = records, letters, published
+        return removed
+
+    async def scrub(self, positions: Sequence[Position]) -> None:
+        for position in positions:
+            self._records.pop(position.offset, None)
+
+    async def fading(self, now: Micros) -> list[Fading]:
+        del now
+        return []
 
     async def purge(self, before: Micros) -> int:
         kept = {

@@ -11,7 +11,8 @@ from mastery_engine.database import Database
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.results import Result, message, topic_of
-from mastery_engine.logs.base import NO_TRACES, Batch, DeadLetter, Position, Record, Where
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.logs.base import NO_TRACES, Batch, ConsentRecord, DeadLetter, Fading, Position, Record, Where
 
 PARTITION = 0
 POLL_S = 0.05
@@ -28,6 +29,14 @@ _BURY = (
     "INSERT OR IGNORE INTO dead_letters (topic, part, position, tenant, key, value, headers, received, student_id, "
     "event_id, code, message, attempts, at, redriven, letter_id) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+)
+_PUT_CONSENT = "INSERT OR REPLACE INTO consents (name, value, at) VALUES (?, ?, ?)"
+_CONSENTS = "SELECT name, value, at, seq FROM consents WHERE seq > ? ORDER BY seq"
+_HELD = "SELECT ?, seq, received, tenant, key, value, event_id FROM requests WHERE tenant = ? AND key = ? ORDER BY seq"
+_ERASE = (
+    "DELETE FROM requests WHERE tenant = :tenant AND key = CAST(:student AS BLOB)",
+    "DELETE FROM results WHERE tenant = :tenant AND student_id = :student",
+    "DELETE FROM dead_letters WHERE tenant = :tenant AND (student_id = :student OR key = CAST(:student AS BLOB))",
 )
 _PUBLISH = "INSERT OR IGNORE INTO results (at, topic, event_id, tenant, student_id, value) VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -124,6 +133,36 @@ class SqliteLog:
         offset = await self._database.write(write)
         self._appended.set()
         return None if offset is None else Position(PARTITION, offset)
+
+    async def put_consent(self, name: str, value: bytes, at: Micros) -> None:
+        await self._database.put(_PUT_CONSENT, [(name, value, at)])
+
+    async def consents(self, after: int) -> tuple[list[ConsentRecord], int]:
+        rows = self._database.read(_CONSENTS, (after,))
+        return [ConsentRecord(*row[:3]) for row in rows], rows[-1][3] if rows else after
+
+    async def held(self, key: StudentKey, *, scan: bool = False) -> list[Record] | None:
+        del scan
+        rows = self._database.read(_HELD, (PARTITION, key.tenant, key.student_id.encode()))
+        return [Record(*row) for row in rows]
+
+    async def erase(self, key: StudentKey) -> int:
+        values = {"tenant": key.tenant, "student": key.student_id}
+
+        def write(connection: sqlite3.Connection) -> int:
+            return sum(connection.execute(statement, values).rowcount for statement in _ERASE)
+
+        removed = await self._database.write(write)
+        await self._database.scrub()
+        return removed
+
+    async def scrub(self, positions: Sequence[Position]) -> None:
+        await self._database.put("DELETE FROM requests WHERE seq = ?", [(one.offset,) for one in positions])
+        await self._database.scrub()
+
+    async def fading(self, now: Micros) -> list[Fading]:
+        del now
+        return []
 
     async def purge(self, before: Micros) -> int:
         def write(connection: sqlite3.Connection) -> int:

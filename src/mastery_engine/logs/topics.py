@@ -1,11 +1,12 @@
 """The topics: their names, how the missing ones are made, and what is wrong with those that are there."""
 
 import logging
+from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, TopicMetadata  # type: ignore[attr-defined]
 
-from mastery_engine.domain.moments import DAY
+from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.results import EVENTS_TOPIC, RESULTS_TOPIC
 from mastery_engine.errors import StartRefused
 from mastery_engine.logs.base import REQUESTS_TOPIC
@@ -15,7 +16,9 @@ from mastery_engine.logs.kafka_settings import KafkaSettings
 logger = logging.getLogger(__name__)
 
 DEAD_LETTERS_TOPIC = "mastery.dlq"
-TOPICS = (REQUESTS_TOPIC, RESULTS_TOPIC, EVENTS_TOPIC, DEAD_LETTERS_TOPIC)
+CONSENT_TOPIC = "mastery.consent"
+AGING = (REQUESTS_TOPIC, RESULTS_TOPIC, EVENTS_TOPIC, DEAD_LETTERS_TOPIC)
+TOPICS = (*AGING, CONSENT_TOPIC)
 MOST_REPLICAS = 3
 LARGEST_BYTES = 8 * 1024 * 1024  # what we send: a dead letter is its record and more
 
@@ -31,6 +34,7 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
     admin = made(AdminClient, settings.client(error_cb=complaints))
     try:
         cluster = admin.list_topics(timeout=ANSWER_S)
+        _check_one_partition(cluster.topics)
         missing = [name for name in TOPICS if name not in cluster.topics]
         if missing and not settings.create_topics:
             raise StartRefused(
@@ -48,6 +52,36 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
     return missing
 
 
+def _check_one_partition(topics: Mapping[str, TopicMetadata]) -> None:
+    """Changes of consent have one order. Raises StartRefused where the topic has more partitions than one."""
+    found = topics.get(CONSENT_TOPIC)
+    if found is not None and len(found.partitions) > 1:
+        raise StartRefused(
+            f"{CONSENT_TOPIC} has {len(found.partitions)} partitions: it must have one. Have it made anew, compacted, "
+            "while no service runs, and copy its records over: they are what students have allowed."
+        )
+
+
+def longest_stay(settings: KafkaSettings) -> dict[str, Micros | None]:
+    """How long a record may stay in each topic that ages, as Kafka has it; None for ever. Raises Unavailable.
+
+    A segment goes as a whole, once its newest record is past the retention, and may take records for ``segment.ms``.
+    """
+    complaints = Complaints()
+    admin = made(AdminClient, settings.client(error_cb=complaints))
+    try:
+        asked = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name) for name in AGING])
+        found = {resource.name: outcome.result(ANSWER_S) for resource, outcome in asked.items()}
+    except KafkaException as error:
+        raise away(error, complaints) from error
+    stays: dict[str, Micros | None] = {}
+    for name in AGING:
+        retention, segment = (int(found[name][which].value) for which in ("retention.ms", "segment.ms"))
+        ages = "delete" in found[name]["cleanup.policy"].value and retention >= 0
+        stays[name] = (retention + segment) * 1_000 if ages else None
+    return stays
+
+
 def _made(name: str, outcome: object) -> None:
     try:
         outcome.result(ANSWER_S)  # type: ignore[attr-defined]
@@ -63,6 +97,17 @@ def _made(name: str, outcome: object) -> None:
 
 
 def _topic(name: str, settings: KafkaSettings, replication: int) -> NewTopic:
+    if name == CONSENT_TOPIC:
+        return NewTopic(
+            name,
+            num_partitions=1,
+            replication_factor=replication,
+            config={
+                "cleanup.policy": "compact",
+                "message.timestamp.type": "LogAppendTime",
+                "min.insync.replicas": str(2 if replication > 2 else 1),
+            },
+        )
     config = {
         "retention.ms": str(settings.retention_days * DAY // 1_000),
         "message.timestamp.type": "LogAppendTime",

@@ -82,6 +82,7 @@ class Advising:
         """What a tutor would notice, and the open struggles. Raises NotFound."""
         engine = self._engine
         engine.check_student(caller, Act.READ, student_id, "patterns")
+        await engine.check_profiling(caller.tenant, student_id)
         student = await engine.known(caller, student_id)
         today, floor = self._days()
         struggles = list(open_spells(student.guidance.spells, floor))
@@ -95,6 +96,7 @@ class Advising:
         """The document; that of nobody where nothing counts any more, or ever did."""
         engine = self._engine
         engine.check_student(caller, Act.READ, student_id, call)
+        await engine.check_profiling(caller.tenant, student_id)
         (student,) = await engine.students(caller, [student_id])
         return student if student.is_known(engine.clock(), engine.rules) else NOBODY
 

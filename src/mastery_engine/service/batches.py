@@ -11,7 +11,7 @@ from mastery_engine.access import Act, Caller, may_record
 from mastery_engine.answers import BatchAnswer, BatchFailure, BatchResult, BatchState, BatchSummary, Problem
 from mastery_engine.domain.events import StudentId, malformed, peek
 from mastery_engine.domain.kinds import ComponentValues
-from mastery_engine.domain.student import Student
+from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import Conflict, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.service.mastery import NOTHING_GIVEN, Mastery
 from mastery_engine.stores.base import BatchJob, Priority
@@ -153,12 +153,15 @@ class Batches:
         failures: list[BatchFailure] = []
         good: list[tuple[int, str, ComponentValues]] = []
         act = Act.RECORD if request.record else Act.TRY_MANY
+        await mastery.consents.refresh()
         for index, row in enumerate(request.rows):
             try:
                 if row.problem is not None or row.student_id is None:
                     failures.append(BatchFailure(index, row.student_id, row.problem or _NO_STUDENT))
                     continue
                 mastery.check_student(caller, act, row.student_id, "batch", given=row.components)
+                if request.record and row.components != NOTHING_GIVEN:
+                    mastery.consents.check_known_processing(StudentKey(caller.tenant, row.student_id))
                 good.append((index, row.student_id, row.components))
             except MasteryError as error:
                 failures.append(_failure(index, row.student_id, error))

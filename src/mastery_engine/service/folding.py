@@ -11,7 +11,7 @@ import msgspec
 from mastery_engine.clock import Clock
 from mastery_engine.domain.curriculum import NO_CURRICULUM, Curriculum
 from mastery_engine.domain.events import LearningEvent, Logged
-from mastery_engine.domain.moments import day_of
+from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
@@ -19,6 +19,7 @@ from mastery_engine.domain.student import NOBODY, Student, StudentKey, key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
 from mastery_engine.metrics import Metrics
+from mastery_engine.service.consents import Consents
 from mastery_engine.stores.base import Change, DocumentCache, Held, Join, Store
 
 logger = logging.getLogger(__name__)
@@ -27,10 +28,11 @@ MAX_ROUNDS = 100
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """The documents after a fold, and the events that could not be folded at all."""
+    """The documents after a fold, the events that could not be folded at all, and those that consent does not allow."""
 
     students: dict[StudentKey, Student]
     failed: list[tuple[Logged, Exception]]
+    refused: list[Logged]
 
 
 class Folding:
@@ -42,11 +44,13 @@ class Folding:
         rules: Rules,
         clock: Clock,
         metrics: Metrics,
+        consents: Consents,
         documents: DocumentCache | None = None,
         skills: SkillModel = DEFAULT_SKILLS,
         curriculum: Curriculum = NO_CURRICULUM,
     ) -> None:
         self._store = store
+        self._consents = consents
         self._documents = documents
         self._rules = rules
         self._skills = skills
@@ -62,7 +66,7 @@ class Folding:
         waiting: dict[StudentKey, list[Logged]] = defaultdict(list)
         for one in events:
             waiting[key_of(one.event)].append(one)
-        folded = Folded({}, [])
+        folded = Folded({}, [], [])
         for _ in range(MAX_ROUNDS):
             waiting = await self._round(waiting, settled or {}, folded)
             if not waiting:
@@ -73,13 +77,21 @@ class Folding:
     async def _round(
         self, waiting: Mapping[StudentKey, list[Logged]], settled: Mapping[int, int], folded: Folded
     ) -> dict[StudentKey, list[Logged]]:
-        """Fold what waits; what lost the race is returned, to be tried again."""
-        keys = list(waiting)
-        held = dict(zip(keys, await self._store.load(keys), strict=True))
-        cold = await self._cold_ids(held, waiting)
+        """Fold what waits and counts; what lost the race is returned, to be tried again.
+
+        Consent is read after the documents: of an erasure that is not known by then, either the document is seen to
+        be gone at the commit, or the erasure is seen right after it.
+        """
+        found = dict(zip(waiting, await self._store.load(list(waiting)), strict=True))
+        await self._consents.refresh()
+        erased = self._consents.erased(list(waiting))
+        sifted = self._consents.sift(waiting)
+        await self.remove([key for key in erased if found[key] is not None and self._consents.state(key).erased])
+        held = {key: one for key, one in found.items() if sifted[key]}
+        cold = await self._cold_ids(held, sifted)
         started = perf_counter()
-        batch = [(before.student if before else NOBODY, waiting[key], cold.get(key)) for key, before in held.items()]
-        done, failed = self._apply(batch, settled)
+        batch = [(before.student if before else NOBODY, sifted[key], cold.get(key)) for key, before in held.items()]
+        done, failed = self._apply(batch, settled, [self._consents.state(key).profiling for key in held])
         changes = [
             Change(key, before.version if before else 0, after.student, after.cold)
             for (key, before), (student, _, _), after in zip(held.items(), batch, done, strict=True)
@@ -88,12 +100,18 @@ class Folding:
         self._metrics.fold_seconds.observe(perf_counter() - started)
         await self._join(zip(held, batch, done, strict=True))
         lost = await self._commit(changes) if changes else set()
+        if changes:
+            lost |= await self._erased_meanwhile([change.key for change in changes], erased)
         new: list[LearningEvent] = []
         for key, after in zip(held, done, strict=True):
             if key not in lost:
                 folded.students[key] = after.student
                 new += after.new
         self._metrics.count_folded(new)
+        for key, some in waiting.items():
+            if key not in lost and len(sifted[key]) < len(some):
+                kept = {(one.partition, one.offset) for one in sifted[key]}
+                folded.refused.extend(one for one in some if (one.partition, one.offset) not in kept)
         folded.failed.extend(one for one in failed if key_of(one[0].event) not in lost)
         return {key: waiting[key] for key in lost}
 
@@ -116,6 +134,22 @@ class Folding:
         if joins:
             await self._store.join(joins)
 
+    async def _erased_meanwhile(
+        self, keys: Sequence[StudentKey], erased: Mapping[StudentKey, Micros]
+    ) -> set[StudentKey]:
+        """Whoever was erased while their document was folded: it is removed, and what counts is folded anew."""
+        await self._consents.refresh()
+        late = {key for key, at in self._consents.erased(keys).items() if erased.get(key) != at}
+        await self.remove(list(late))
+        return late
+
+    async def remove(self, keys: Sequence[StudentKey]) -> int:
+        """Remove all that the store holds about students who were erased; how many records there were."""
+        removed = sum([await self._store.erase(key) for key in keys])
+        if self._documents is not None and keys:
+            self._documents.forget(keys)
+        return removed
+
     async def _commit(self, changes: Sequence[Change]) -> set[StudentKey]:
         """Write the documents; those whose race was lost."""
         started = perf_counter()
@@ -132,7 +166,7 @@ class Folding:
         return dict(zip(asked, await self._store.load_cold(asked), strict=True)) if asked else {}
 
     def _apply(
-        self, batch: Sequence[Turn], settled: Mapping[int, int]
+        self, batch: Sequence[Turn], settled: Mapping[int, int], profiled: Sequence[bool]
     ) -> tuple[list[Transition], list[tuple[Logged, Exception]]]:
         """The batch's fold. Should an event break it, that event alone is left out, to be dead-lettered."""
         given: dict[str, Any] = {
@@ -143,19 +177,19 @@ class Folding:
             "curriculum": self._curriculum,
         }
         try:
-            return apply_all(batch, **given), []
+            return apply_all(batch, **given, profiled=profiled), []
         except Exception:
             logger.exception("an event broke the fold: each is tried on its own")
         failed: list[tuple[Logged, Exception]] = []
         done: list[Transition] = []
-        for student, events, cold in batch:
+        for (student, events, cold), may in zip(batch, profiled, strict=True):
             sound: list[Logged] = []
             for one in events:
                 try:
-                    apply(student, [*sound, one], cold=cold, **given)
+                    apply(student, [*sound, one], cold=cold, profiled=may, **given)
                     sound.append(one)
                 except Exception as error:
                     logger.exception("an event broke the fold", extra={"event_id": one.event.event_id})
                     failed.append((one, error))
-            done.append(apply(student, sound, cold=cold, **given) if sound else Transition(student, ()))
+            done.append(apply(student, sound, cold=cold, profiled=may, **given) if sound else Transition(student, ()))
         return done, failed

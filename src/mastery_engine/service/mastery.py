@@ -29,6 +29,7 @@ from mastery_engine.answers_advice import path_ahead
 from mastery_engine.clock import Clock
 from mastery_engine.domain.curriculum import NO_CURRICULUM, Curriculum
 from mastery_engine.domain.events import LearningEvent, Logged, check_times, decode, peek, unknown_fields
+from mastery_engine.domain.guidance import NO_GUIDANCE, Guidance
 from mastery_engine.domain.history import Point, average, trend
 from mastery_engine.domain.ids import derived_id, id_hash
 from mastery_engine.domain.kinds import CalculationRequested, ComponentValues
@@ -38,10 +39,11 @@ from mastery_engine.domain.periods import Aggregation, periods
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import holds
 from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
-from mastery_engine.domain.student import NOBODY, Student, StudentKey
+from mastery_engine.domain.student import NOBODY, Student, StudentKey, key_of
 from mastery_engine.errors import Conflict, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.logs.base import EventLog
 from mastery_engine.metrics import Metrics
+from mastery_engine.service.consents import REFUSED, Consents
 from mastery_engine.service.folding import Folding
 from mastery_engine.service.trail import Trail
 from mastery_engine.service.wording import Wording
@@ -88,10 +90,12 @@ class Mastery:
         skill_model: SkillModel = DEFAULT_SKILLS,
         curriculum: Curriculum = NO_CURRICULUM,
         tracing: Tracing | None = None,
+        consents: Consents | None = None,
     ) -> None:
         """``documents``, where they are given, answer queries; folds load from the store.
 
         ``kept`` holds what costs more than a read, for all replicas; of this process alone where it is not given.
+        Without ``consents`` they are kept in the log under a key that anybody may know: for tests and benches alone.
         """
         self.store = store
         self.log = log
@@ -104,9 +108,10 @@ class Mastery:
         self.skill_model = skill_model
         self.curriculum = curriculum
         self.wording = Wording(curriculum)
-        self.folding = Folding(store, rules, clock, metrics, documents, skill_model, curriculum)
         self.tracing = tracing or Tracing()
-        self.trail = Trail(store, clock)
+        self.consents = consents or Consents(log, clock, b"", default=True)
+        self.folding = Folding(store, rules, clock, metrics, self.consents, documents, skill_model, curriculum)
+        self.trail = Trail(store, clock, self.consents.name)
 
     async def close(self) -> None:
         """Write what waits, and let go of store and log."""
@@ -135,6 +140,7 @@ class Mastery:
         self.check_act(caller, Act.RECORD, "ingest")
         receipts: list[Receipt] = []
         events: list[LearningEvent] = []
+        await self.consents.refresh()
         for place, value in enumerate(values):
             try:
                 made = partial(self.derived, caller, call, key, place) if event_id is None else partial(str, event_id)
@@ -151,6 +157,7 @@ class Mastery:
 
     def _event(self, caller: Caller, value: bytes, event_id: Callable[[], str]) -> LearningEvent:
         event = decode(value, received=self.clock(), tenant=caller.tenant, event_id=event_id)
+        self.consents.check_known_processing(key_of(event))
         return check_times(event, retention_days=self.rules.retention_days)
 
     def derived(self, caller: Caller, call: str, key: str | None, place: int) -> str:
@@ -196,11 +203,19 @@ class Mastery:
         else:
             student = (await self.students(caller, [student_id]))[0]
         shown = self.with_given(student, given)
-        advice = self.wording(StudentKey(caller.tenant, student_id), student.guidance, self.clock())
+        guidance = await self._shown_guidance(caller, student_id, student)
+        advice = self.wording(StudentKey(caller.tenant, student_id), guidance, self.clock())
         return Calculated(student_id, msgspec.structs.replace(shown, recommendations=advice))
+
+    async def _shown_guidance(self, caller: Caller, student_id: str, student: Student) -> Guidance:
+        """The student's advice; none where they allow no profile."""
+        await self.consents.refresh_lately()
+        allowed = self.consents.state(StudentKey(caller.tenant, student_id)).profiling
+        return student.guidance if allowed else NO_GUIDANCE
 
     async def record(self, caller: Caller, rows: Sequence[tuple[str, str, ComponentValues]]) -> list[Student]:
         """Log calculation requests (event id, student, components) and fold them at once; the documents after it."""
+        await self.consents.check_processing([StudentKey(caller.tenant, student_id) for _, student_id, _ in rows])
         now = self.clock()
         events = [
             LearningEvent(
@@ -213,6 +228,8 @@ class Mastery:
             folded = await self.folding.fold(logged)
         for _, error in folded.failed:
             raise error
+        if folded.refused:
+            raise Forbidden(REFUSED, field="student_id")  # it was withdrawn meanwhile
         return [folded.students[StudentKey(caller.tenant, student_id)] for _, student_id, _ in rows]
 
     def with_given(self, student: Student, given: ComponentValues) -> CurrentMastery:
@@ -239,9 +256,10 @@ class Mastery:
         points = self.points(student, last=today)
         if on is None:
             score = mastery(student.evidence, now, self.rules)
-            advice = self.wording(StudentKey(caller.tenant, student_id), student.guidance, now)
+            guidance = await self._shown_guidance(caller, student_id, student)
+            advice = self.wording(StudentKey(caller.tenant, student_id), guidance, now)
             shown = current_mastery(score, rfc3339(now), self.rules, with_components=with_components, advice=advice)
-            updated, ahead = rfc3339(student.updated), path_ahead(student.guidance.path)
+            updated, ahead = rfc3339(student.updated), path_ahead(guidance.path)
         else:
             if not points:
                 raise NotFound(f"Nothing is known of this student on or before {on}.", field="date")
@@ -302,6 +320,10 @@ class Mastery:
             seen.may_be_cold(known_by) and holds((await self.store.load_cold([key]))[0], known_by)
         )
 
+    async def check_profiling(self, tenant: str, student_id: str) -> None:
+        """Raises Conflict, with the reason, where no profile may be made of this student."""
+        await self.consents.check_profiling(StudentKey(tenant, student_id))
+
     def check_act(self, caller: Caller, act: Act, call: str) -> None:
         """Raises Forbidden, on record, where the caller's role may do this to nobody."""
         try:
@@ -318,17 +340,18 @@ class Mastery:
         call: str,
         *,
         given: ComponentValues = NOTHING_GIVEN,
+        changes: bool = False,
     ) -> None:
         """Raises Forbidden where the caller may not do this to this student; on record either way.
 
-        What records the components ``given`` goes on record with the change itself.
+        What records the components ``given``, or ``changes`` something else, goes on record with the change itself.
         """
         try:
             check_student(caller, act, student_id)
         except Forbidden:
             self.trail.note(caller, call, student_id, allowed=False)
             raise
-        if act is not Act.RECORD or given == NOTHING_GIVEN:
+        if not changes and (act is not Act.RECORD or given == NOTHING_GIVEN):
             self.trail.note(caller, call, student_id, allowed=True)
 
     async def known(self, caller: Caller, student_id: str) -> Student:

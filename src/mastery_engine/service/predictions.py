@@ -44,6 +44,7 @@ class Predictions:
     async def next_days(self, caller: Caller, student_id: str, days: int = WEEK) -> Prediction:
         """The forecast for the next 1 to 30 days. Raises Forbidden, NotFound."""
         self._engine.check_student(caller, Act.READ, student_id, "next-week")
+        await self._engine.check_profiling(caller.tenant, student_id)
         student = await self._engine.known(caller, student_id)
         return prediction(student_id, await self._forecast(caller, student_id, student, days))
 
@@ -51,6 +52,7 @@ class Predictions:
         """The last 7 to 90 days, today's among them, and the forecast for the next 7. Raises Forbidden, NotFound."""
         engine = self._engine
         engine.check_student(caller, Act.READ, student_id, "trajectory")
+        await engine.check_profiling(caller.tenant, student_id)
         student = await engine.known(caller, student_id)
         today = day_of(engine.clock())
         points = engine.points(student, first=today - days + 1, last=today)

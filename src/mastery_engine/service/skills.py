@@ -17,6 +17,7 @@ class Skills:
         """Every skill that the student has answered on; none where there was no answer. Raises NotFound, Forbidden."""
         mastery = self._mastery
         mastery.check_student(caller, Act.READ, student_id, "skills")
+        await mastery.check_profiling(caller.tenant, student_id)
         tracing = (await mastery.known(caller, student_id)).tracing
         now = mastery.clock()
         found = []

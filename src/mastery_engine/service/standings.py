@@ -69,6 +69,7 @@ class Standings:
             self._mastery.trail.note(caller, "compare", student_id, allowed=False)
             raise not_your_cohort()
         self._mastery.trail.note(caller, "compare", student_id, allowed=True)
+        await self._mastery.check_profiling(caller.tenant, student_id)
         mine = next((one for one in found if one.student_id == student_id), None)
         if mine is None:
             raise NotFound("The student is not in this cohort, or nothing is known of them yet.", field="student_id")
@@ -118,7 +119,9 @@ class Standings:
     async def _standings(self, tenant: str, cohort_id: str, roster: Roster) -> list[Standing]:
         """The members of whom something is known, by id, as of today."""
         mastery = self._mastery
-        now, members = mastery.clock(), sorted(roster.members)
+        await mastery.consents.refresh_lately()
+        now = mastery.clock()
+        members = sorted(one for one in roster.members if mastery.consents.state(StudentKey(tenant, one)).profiling)
         known = self._take(tenant, cohort_id, now)
         fresh: dict[str, tuple[int, Standing | None]] = {}
         changed = [one for one in members if one not in known.standings]

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from mastery_engine.access import Caller
 from mastery_engine.clock import Clock
+from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.stores.base import AuditRecord, Store
 
@@ -18,9 +19,11 @@ MOST_WAITING = 100_000
 class Trail:
     """Collects audit records and writes them to the store. A crash may lose the last half second of reads."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, name: Callable[[StudentKey], str]) -> None:
+        """``name`` gives the keyed hash of a student: no student's id goes on record."""
         self._store = store
         self._clock = clock
+        self._name = name
         self._waiting: list[AuditRecord] = []
 
     def note(self, caller: Caller, call: str, student_id: str | None, *, allowed: bool) -> None:
@@ -54,10 +57,10 @@ class Trail:
         return AuditRecord(
             self._clock(),
             caller.tenant,
-            caller.subject,
+            self._name(StudentKey(caller.tenant, caller.subject)) if caller.role == "student" else caller.subject,
             caller.role,
             call,
-            student_id,
+            None if student_id is None else self._name(StudentKey(caller.tenant, student_id)),
             allowed,
             caller.address,
             caller.request_id,

@@ -13,7 +13,7 @@ from mastery_engine.domain.cohort import Cohort
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import Student, StudentKey
-from mastery_engine.errors import FellBack
+from mastery_engine.errors import FellBack, InvalidInput
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -81,7 +81,10 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class AuditRecord(msgspec.Struct, frozen=True, gc=False):
-    """Who did what, to whom, when, from where, and whether they might."""
+    """Who did what, to whom, when, from where, and whether they might.
+
+    ``student_id`` is a keyed hash, and so is a student's own ``subject``: they outlive an erasure.
+    """
 
     at: Micros
     tenant: str
@@ -92,6 +95,34 @@ class AuditRecord(msgspec.Struct, frozen=True, gc=False):
     allowed: bool
     address: str
     request_id: str
+
+
+class AuditFilter(msgspec.Struct, frozen=True):
+    """Which audit records are wanted; None wants all. ``start`` is included, ``end`` is not."""
+
+    student: str | None = None
+    subject: str | None = None
+    call: str | None = None
+    start: Micros | None = None
+    end: Micros | None = None
+    allowed: bool | None = None
+
+    def wants(self, record: "AuditRecord") -> bool:
+        return (
+            self.student in (None, record.student_id)
+            and self.subject in (None, record.subject)
+            and self.call in (None, record.call)
+            and (self.start is None or record.at >= self.start)
+            and (self.end is None or record.at < self.end)
+            and self.allowed in (None, record.allowed)
+        )
+
+
+class AuditPage(msgspec.Struct, frozen=True):
+    """Some audit records, newest first; ``cursor`` leads to those before them, None where there are none."""
+
+    records: list[AuditRecord]
+    cursor: str | None
 
 
 Priority: TypeAlias = Literal["low", "normal", "high"]
@@ -199,8 +230,23 @@ class Store(Protocol):
         """The newest records of a tenant, newest first."""
         ...
 
+    async def audit_page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
+        """The newest records of a tenant that are wanted, or those before a page's cursor. Raises InvalidInput."""
+        ...
+
+    async def refusals(self, key: StudentKey) -> list[Refusal]:
+        """Why events of a student were dead-lettered, all that is known."""
+        ...
+
+    async def erase(self, key: StudentKey) -> int:
+        """Remove document, cold ids and refusals of a student, and batches that name them; how many there were.
+
+        The bytes may be in the file still: the log's ``erase`` comes after this one, and sees to both.
+        """
+        ...
+
     async def put_batch(self, job: BatchJob) -> None:
-        """Keep a batch, or its answer; durable on return."""
+        """Keep a batch; durable on return. An answer is kept only where the batch is there still."""
         ...
 
     async def batch(self, tenant: str, batch_id: str) -> BatchJob | None: ...
@@ -260,6 +306,18 @@ class Kept(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+def names_student(job: BatchJob, key: StudentKey) -> bool:
+    """Whether a batch is about a student, or was sent by them or by somebody whose token names them."""
+    quoted = msgspec.json.encode(key.student_id)
+    return job.tenant == key.tenant and (
+        job.subject == key.student_id or any(quoted in part for part in (job.caller, job.request, job.answer or b""))
+    )
+
+
+def bad_cursor() -> InvalidInput:
+    return InvalidInput("This cursor is none of ours: leave it out to begin anew.", field="cursor")
 
 
 def check_marks(known: Mapping[int, int], starts: Mapping[int, int]) -> None:

@@ -18,7 +18,19 @@ from mastery_engine.domain.cohort import Cohort
 from mastery_engine.domain.moments import DAY, SECOND, Day, Micros
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held, Join, Marks, Refusal, Roster
+from mastery_engine.stores.base import (
+    AuditFilter,
+    AuditPage,
+    AuditRecord,
+    BatchJob,
+    Change,
+    Held,
+    Join,
+    Marks,
+    Refusal,
+    Roster,
+    names_student,
+)
 from mastery_engine.stores.dapr_client import DaprState, Value, Write
 from mastery_engine.stores.dapr_cohorts import DaprCohorts
 from mastery_engine.stores.dapr_index import DaprIndex
@@ -220,10 +232,40 @@ class DaprStore:
     async def audited(self, tenant: str, *, limit: int) -> list[AuditRecord]:
         return await self._trail.newest(tenant, limit)
 
+    async def audit_page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
+        return await self._trail.page(tenant, wanted, limit, cursor)
+
+    async def refusals(self, key: StudentKey) -> list[Refusal]:
+        found = await self._state.read([_refused(key, event_id) for event_id in await self._refused_of(key)])
+        return sorted((msgspec.convert(one.data, Refusal) for one in found if one is not None), key=lambda one: one.at)
+
+    async def _refused_of(self, key: StudentKey) -> list[str]:
+        names = [msgspec.json.decode(name, type=tuple[str, str, str]) for name in await self._set("refusals").members()]
+        return [event_id for tenant, student_id, event_id in names if (tenant, student_id) == key]
+
+    async def erase(self, key: StudentKey) -> int:
+        """The document leaves no stone: who writes after an erasure finds nothing and folds anew."""
+        (kept,) = await self._read([key])
+        refused = await self._refused_of(key)
+        jobs = [await self.batch(*_pair(name)) for name in await self._set("batches").members()]
+        named = [job for job in jobs if job is not None and names_student(job, key)]
+        cold = [kept.cold] if kept is not None and kept.cold else []
+        batches = [_batch(job.tenant, job.batch_id) for job in named]
+        await self._state.change([], [_document(key), *cold, *[_refused(key, one) for one in refused], *batches])
+        await self._set("refusals").discard([_encode([*key, one]) for one in refused])
+        for listed in ("open-batches", "batches"):
+            await self._set(listed).discard([_encode([job.tenant, job.batch_id]) for job in named])
+        await self._students.discard([_listed(key)])
+        self._known.pop(key, None)
+        return int(kept is not None and bool(kept.body)) + len(cold) + len(refused) + len(named)
+
     async def put_batch(self, job: BatchJob) -> None:
-        """The batch first: the list of open ones names none that is not there."""
+        """The batch first: the lists name none that is not there. An answer is kept only where the batch is."""
+        if job.answer is not None and await self.batch(job.tenant, job.batch_id) is None:
+            return
         await self._state.change([Write(_batch(job.tenant, job.batch_id), _built(job), None, self._life_s)])
         waiting, name = self._set("open-batches"), _encode([job.tenant, job.batch_id])
+        await self._set("batches").add([name])
         await (waiting.add([name]) if job.answer is None else waiting.discard([name]))
 
     async def batch(self, tenant: str, batch_id: str) -> BatchJob | None:
@@ -241,7 +283,8 @@ class DaprStore:
         await self._cohorts.drop_joins(before // DAY)
         for job in await self.open_batches():
             if job.created < before:
-                await self._set("open-batches").discard([_encode([job.tenant, job.batch_id])])
+                for listed in ("open-batches", "batches"):
+                    await self._set(listed).discard([_encode([job.tenant, job.batch_id])])
                 await self._state.change([], [_batch(job.tenant, job.batch_id)])
                 removed += 1
         return removed + await self._purge_refusals(before)
@@ -267,6 +310,10 @@ class DaprStore:
 
     async def close(self) -> None:
         await self._state.close()
+
+
+def _pair(name: str) -> tuple[str, str]:
+    return msgspec.json.decode(name, type=tuple[str, str])
 
 
 def _text(value: bytes) -> str:

@@ -1,6 +1,7 @@
 """The audit trail behind Dapr's state API: for each tenant numbered pages, and a head that says which there are."""
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +10,12 @@ import msgspec
 
 from mastery_engine.domain.moments import Micros
 from mastery_engine.errors import Unavailable
-from mastery_engine.stores.base import AuditRecord
+from mastery_engine.stores.base import AuditFilter, AuditPage, AuditRecord, bad_cursor
 from mastery_engine.stores.dapr_client import DaprState, Value, Write
 from mastery_engine.stores.dapr_index import DaprIndex
 
 PAGE = 100
+_CURSOR = re.compile(r"\d{1,9}-\d{1,3}", re.ASCII)
 MAX_ROUNDS = 200
 
 
@@ -86,6 +88,21 @@ class DaprTrail:
                 break
         return found[:limit]
 
+    async def page(self, tenant: str, wanted: AuditFilter, limit: int, cursor: str | None) -> AuditPage:
+        """Those that are wanted, the newest first; a cursor is the number of a page and a place in it."""
+        _, first, last = await self._head(tenant)
+        start = (last, PAGE) if cursor is None else _place(cursor)
+        found: list[AuditRecord] = []
+        for number in range(min(last, start[0]), first - 1, -1):
+            (page,) = await self._state.read([_page(tenant, number)])
+            rows = msgspec.convert(page.data if page is not None else [], list[AuditRecord])
+            for place in range(min(len(rows), start[1] if number == start[0] else PAGE) - 1, -1, -1):
+                if wanted.wants(rows[place]):
+                    if len(found) == limit:
+                        return AuditPage(found, f"{number}-{place + 1}")
+                    found.append(rows[place])
+        return AuditPage(found, None)
+
     async def purge(self, before: Micros) -> int:
         """Remove what is older than a moment; how much that was."""
         removed = 0
@@ -105,6 +122,13 @@ class DaprTrail:
             if await self._state.write([Write(_page(tenant, number), kept, page.etag, self._life_s)]):
                 return len(rows) - len(kept)
         raise Unavailable("Too many writers want the audit trail at once: ask again.")
+
+
+def _place(cursor: str) -> tuple[int, int]:
+    if not _CURSOR.fullmatch(cursor):
+        raise bad_cursor()
+    number, place = cursor.split("-")
+    return int(number), int(place)
 
 
 def _head(tenant: str) -> str:

@@ -7,7 +7,21 @@ from mastery_engine.domain.cohort import NO_COHORT, Cohort
 from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held, Join, Marks, Refusal, Roster, check_marks
+from mastery_engine.stores.base import (
+    AuditFilter,
+    AuditPage,
+    AuditRecord,
+    BatchJob,
+    Change,
+    Held,
+    Join,
+    Marks,
+    Refusal,
+    Roster,
+    bad_cursor,
+    check_marks,
+    names_student,
+)
 
 
 class MemoryStore:
@@ -117,8 +131,33 @@ class MemoryStore:
     async def audited(self, tenant: str, *, limit: int) -> list[AuditRecord]:
         return [record for record in reversed(self._audit) if record.tenant == tenant][:limit]
 
+    async def audit_page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
+        if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
+            raise bad_cursor()
+        last = len(self._audit) if cursor is None else min(int(cursor), len(self._audit))
+        found: list[AuditRecord] = []
+        for place in range(last - 1, -1, -1):
+            record = self._audit[place]
+            if record.tenant == tenant and wanted.wants(record):
+                if len(found) == limit:
+                    return AuditPage(found, str(place + 1))
+                found.append(record)
+        return AuditPage(found, None)
+
+    async def refusals(self, key: StudentKey) -> list[Refusal]:
+        return [refusal for refusal in self._refusals.values() if refusal.key == key]
+
+    async def erase(self, key: StudentKey) -> int:
+        removed = int(self._documents.pop(key, None) is not None) + int(self._cold.pop(key, None) is not None)
+        refusals = {place: one for place, one in self._refusals.items() if one.key != key}
+        batches = {place: job for place, job in self._batches.items() if not names_student(job, key)}
+        removed += len(self._refusals) - len(refusals) + len(self._batches) - len(batches)
+        self._refusals, self._batches = refusals, batches
+        return removed
+
     async def put_batch(self, job: BatchJob) -> None:
-        self._batches[job.tenant, job.batch_id] = job
+        if job.answer is None or (job.tenant, job.batch_id) in self._batches:
+            self._batches[job.tenant, job.batch_id] = job
 
     async def batch(self, tenant: str, batch_id: str) -> BatchJob | None:
         return self._batches.get((tenant, batch_id))

@@ -8,6 +8,7 @@ the mark came back with the documents, older, or the server is another than the 
 ``move_marks`` says so.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -19,7 +20,18 @@ from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
 from mastery_engine.errors import FellBack
-from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held, Marks, Refusal
+from mastery_engine.stores.base import (
+    AuditFilter,
+    AuditPage,
+    AuditRecord,
+    BatchJob,
+    Change,
+    Held,
+    Marks,
+    Refusal,
+    bad_cursor,
+    names_student,
+)
 from mastery_engine.stores.redis_client import Client, disconnect
 from mastery_engine.stores.redis_cohorts import JOINED_KEYS, STUDENT_KEYS, VERSION_BYTES, RedisCohorts, beside
 from mastery_engine.stores.redis_errors import AWAY, away, or_unavailable
@@ -79,6 +91,7 @@ for i = 1, #ARGV, 2 do
   if type(added) == 'table' and added.err then redis.call('XADD', KEYS[1], '*', 'record', ARGV[i + 1]) end
 end
 """
+_STREAM_ID = re.compile(r"\d{1,15}-\d{1,15}", re.ASCII)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_refusal = msgspec.msgpack.Decoder(Refusal).decode
@@ -226,9 +239,43 @@ class RedisStore(RedisCohorts):
         return [msgspec.msgpack.decode(fields[b"record"], type=AuditRecord) for _, fields in rows]
 
     @or_unavailable
+    async def audit_page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
+        if cursor is not None and not _STREAM_ID.fullmatch(cursor):
+            raise bad_cursor()
+        found: list[AuditRecord] = []
+        last, before = "", cursor
+        while rows := await self._client.xrevrange(_audit(tenant), max=f"({before}" if before else "+", count=PAGE):
+            for name, fields in rows:
+                before = name.decode()
+                record = msgspec.msgpack.decode(fields[b"record"], type=AuditRecord)
+                if wanted.wants(record):
+                    if len(found) == limit:
+                        return AuditPage(found, last)
+                    found.append(record)
+                    last = before
+        return AuditPage(found, None)
+
+    @or_unavailable
+    async def refusals(self, key: StudentKey) -> list[Refusal]:
+        values = (await self._client.hgetall(_refused(key))).values()
+        return sorted((msgspec.msgpack.decode(one, type=Refusal) for one in values), key=lambda one: one.at)
+
+    @or_unavailable
+    async def erase(self, key: StudentKey) -> int:
+        removed = int(await self._client.delete(_document(key), _cold(key), _refused(key)))
+        async for name in self._client.scan_iter(match=f"{_batch(key.tenant, '')}*", count=PAGE):
+            value = await self._client.get(name)
+            job = None if value is None else msgspec.msgpack.decode(value, type=BatchJob)
+            if job is not None and names_student(job, key):
+                removed += await self._client.delete(name)
+                for listed in (OPEN_BATCHES, BATCHES):
+                    await self._client.zrem(listed, _encode([job.tenant, job.batch_id]))
+        return removed
+
+    @or_unavailable
     async def put_batch(self, job: BatchJob) -> None:
         member, name = _encode([job.tenant, job.batch_id]), _batch(job.tenant, job.batch_id)
-        await self._client.set(name, _encode(job), px=self._life_ms)
+        await self._client.set(name, _encode(job), px=self._life_ms, xx=job.answer is not None)
         await self._client.zadd(BATCHES, {member: job.created})
         if job.answer is None:
             await self._client.zadd(OPEN_BATCHES, {member: job.created})

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -9,7 +10,19 @@ from mastery_engine.database import Database
 from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.stores.base import AuditRecord, BatchJob, Change, Held, Marks, Refusal, check_marks
+from mastery_engine.stores.base import (
+    AuditFilter,
+    AuditPage,
+    AuditRecord,
+    BatchJob,
+    Change,
+    Held,
+    Marks,
+    Refusal,
+    bad_cursor,
+    check_marks,
+    names_student,
+)
 from mastery_engine.stores.sqlite_cohorts import SqliteCohorts
 
 _LOAD_ONE = "SELECT tenant, student_id, version, body FROM documents WHERE tenant = ? AND student_id = ?"
@@ -41,6 +54,18 @@ _AUDITED = (
     "SELECT at, tenant, subject, role, call, student_id, allowed, address, request_id "
     "FROM audit WHERE tenant = ? ORDER BY seq DESC LIMIT ?"
 )
+_AUDIT_PAGE = (
+    "SELECT at, tenant, subject, role, call, student_id, allowed, address, request_id, seq FROM audit "
+    "WHERE tenant = :tenant AND (:before IS NULL OR seq < :before) "
+    "AND (:student IS NULL OR student_id = :student) AND (:subject IS NULL OR subject = :subject) "
+    "AND (:call IS NULL OR call = :call) AND (:start IS NULL OR at >= :start) AND (:end IS NULL OR at < :end) "
+    "AND (:allowed IS NULL OR allowed = :allowed) ORDER BY seq DESC LIMIT :most"
+)
+_REFUSALS = "SELECT event_id, code, message, at FROM refusals WHERE tenant = ? AND student_id = ? ORDER BY at"
+_ALL_BATCHES = (
+    "SELECT tenant, batch_id, subject, priority, created, caller, request, answer FROM batches WHERE tenant = ?"
+)
+_ANSWER_BATCH = "UPDATE batches SET answer = ? WHERE tenant = ? AND batch_id = ?"
 _PUT_BATCH = (
     "INSERT OR REPLACE INTO batches (tenant, batch_id, subject, priority, created, caller, request, answer) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -53,7 +78,13 @@ _OPEN_BATCHES = (
     "SELECT tenant, batch_id, subject, priority, created, caller, request, answer "
     "FROM batches WHERE answer IS NULL ORDER BY created"
 )
+_ERASE = (
+    "DELETE FROM documents WHERE tenant = ? AND student_id = ?",
+    "DELETE FROM cold_ids WHERE tenant = ? AND student_id = ?",
+    "DELETE FROM refusals WHERE tenant = ? AND student_id = ?",
+)
 _PAGE = 1_000
+LONGEST_SEQ = 19
 _encode = msgspec.json.Encoder().encode
 
 
@@ -136,14 +167,37 @@ class SqliteStore(SqliteCohorts):
         await self._database.put(_PUT_AUDIT, [(rows,)])
 
     async def audited(self, tenant: str, *, limit: int) -> list[AuditRecord]:
-        return [
-            AuditRecord(at, tenant, subject, role, call, student_id, bool(allowed), address, request_id)
-            for at, tenant, subject, role, call, student_id, allowed, address, request_id in self._database.read(
-                _AUDITED, (tenant, limit)
-            )
-        ]
+        return [_audit_record(row) for row in self._database.read(_AUDITED, (tenant, limit))]
+
+    async def audit_page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
+        if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < LONGEST_SEQ):
+            raise bad_cursor()
+        before = None if cursor is None else int(cursor)
+        values = {**msgspec.structs.asdict(wanted), "tenant": tenant, "before": before, "most": limit + 1}
+        rows = self._database.read(_AUDIT_PAGE, values)
+        records = [_audit_record(row[:9]) for row in rows[:limit]]
+        return AuditPage(records, str(rows[limit - 1][9]) if len(rows) > limit else None)
+
+    async def refusals(self, key: StudentKey) -> list[Refusal]:
+        return [Refusal(key, *row) for row in self._database.read(_REFUSALS, key)]
+
+    async def erase(self, key: StudentKey) -> int:
+        def write(connection: sqlite3.Connection) -> int:
+            removed = 0
+            for row in connection.execute(_ALL_BATCHES, (key.tenant,)).fetchall():
+                if names_student(BatchJob(*row), key):
+                    connection.execute("DELETE FROM batches WHERE tenant = ? AND batch_id = ?", row[:2])
+                    removed += 1
+            for statement in _ERASE:
+                removed += connection.execute(statement, key).rowcount
+            return removed
+
+        return await self._database.write(write)
 
     async def put_batch(self, job: BatchJob) -> None:
+        if job.answer is not None:
+            await self._database.put(_ANSWER_BATCH, [(job.answer, job.tenant, job.batch_id)])
+            return
         await self._database.put(_PUT_BATCH, [msgspec.structs.astuple(job)])
 
     async def batch(self, tenant: str, batch_id: str) -> BatchJob | None:
@@ -192,6 +246,11 @@ def _write(
     if done.rowcount and body is not None and cold is not None:
         connection.execute("INSERT OR REPLACE INTO cold_ids VALUES (?, ?, ?)", (*key, cold))
     return done.rowcount == 1
+
+
+def _audit_record(row: Sequence[Any]) -> AuditRecord:
+    at, tenant, subject, role, call, student_id, allowed, address, request_id = row
+    return AuditRecord(at, tenant, subject, role, call, student_id, bool(allowed), address, request_id)
 
 
 def _listed(keys: Sequence[StudentKey]) -> tuple[str]:

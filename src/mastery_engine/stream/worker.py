@@ -16,7 +16,15 @@ from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.results import Pending, event_type, result_id
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.domain.traceparent import TRACEPARENT, traceparent_in
-from mastery_engine.errors import Flooded, InvalidInput, MasteryError, RefusedEvent, StartRefused, Unavailable
+from mastery_engine.errors import (
+    Flooded,
+    Forbidden,
+    InvalidInput,
+    MasteryError,
+    RefusedEvent,
+    StartRefused,
+    Unavailable,
+)
 from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, DeadLetter, Position, Record
 from mastery_engine.service import Mastery
 from mastery_engine.stores.base import Refusal, check_marks
@@ -130,7 +138,10 @@ class Worker:
             folded = await self._mastery.folding.fold(events, settled=batch.starts)
         records = {(record.partition, record.offset): record for record in batch.records}
         letters += [self._letter(records[one.partition, one.offset], error) for one, error in folded.failed]
+        letters += [self._withheld(records[one.partition, one.offset]) for one in folded.refused]
         await self._bury(letters)
+        if folded.refused:
+            await log.scrub([Position(one.partition, one.offset) for one in folded.refused])
         await store.move_marks(log_id, batch.starts, batch.ends, marks.life)
         due = [
             pending
@@ -247,6 +258,25 @@ class Worker:
             event_id or record.event_id or None,
             code,
             message,
+            1,
+            self._mastery.clock(),
+        )
+
+    def _withheld(self, record: Record) -> DeadLetter:
+        """A dead letter without anything of the student, who has not allowed that it be kept."""
+        return DeadLetter(
+            REQUESTS_TOPIC,
+            record.partition,
+            record.offset,
+            record.tenant,
+            None,
+            None,
+            {},
+            record.received,
+            None,
+            None,
+            Forbidden.code,
+            "Processing was not allowed when this event was received, or the student was erased.",
             1,
             self._mastery.clock(),
         )

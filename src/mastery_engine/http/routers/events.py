@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Request
 
 from mastery_engine.answers import EventStatus, IngestAnswer, Receipt
 from mastery_engine.domain.events import EVENT_ID, Envelope, peek
-from mastery_engine.errors import InvalidInput
+from mastery_engine.errors import Forbidden, InvalidInput
 from mastery_engine.http.bodies import Rows, StudentId, read_rows
 from mastery_engine.http.face import Authenticated, Face, idempotency_key, json_body, note_student
 from mastery_engine.http.openapi import answers, takes
@@ -23,6 +23,8 @@ async def ingest(caller: Authenticated, request: Request) -> Receipt:
     note_student(request, peek(body)[0])
     answer = await mastery.ingest(caller, [body], idempotency_key(request))
     (receipt,) = answer.results
+    if receipt.error is not None and receipt.error.code == Forbidden.code:
+        raise Forbidden(receipt.error.message, field=receipt.error.field)
     if receipt.error is not None:
         raise InvalidInput(receipt.error.message, field=receipt.error.field)
     return receipt

@@ -1,0 +1,88 @@
+"""Consent over time: what a student had allowed at a moment, and whether an event counts.
+
+A history is what was changed, oldest first; it begins anew with an erasure, which withdraws everything.
+"""
+
+import hmac
+from typing import TypeAlias
+
+import msgspec
+
+from mastery_engine.domain.events import LearningEvent
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.student import StudentKey
+
+
+class ConsentChange(msgspec.Struct, frozen=True, array_like=True):
+    """What is allowed from a moment on; ``erased`` where the student was erased then."""
+
+    at: Micros
+    processing: bool
+    profiling: bool
+    erased: bool = False
+
+
+class ConsentNote(msgspec.Struct, frozen=True, array_like=True):
+    """A history as a log keeps it. The time of ``latest`` is that of the record, whatever stands here."""
+
+    settled: tuple[ConsentChange, ...]
+    latest: ConsentChange | None = None
+
+
+History: TypeAlias = tuple[ConsentChange, ...]
+
+_pack = msgspec.json.Encoder().encode
+_unpack = msgspec.json.Decoder(ConsentNote).decode
+
+
+def pseudonym(secret: bytes, key: StudentKey) -> str:
+    """The keyed hash (HMAC-SHA-256) by which a student is known where their id must not stand."""
+    return hmac.digest(secret, f"{len(key.tenant)}:{key.tenant}{key.student_id}".encode(), "sha256").hex()
+
+
+def pack_note(settled: History, latest: ConsentChange | None = None) -> bytes:
+    return _pack(ConsentNote(settled, latest))
+
+
+def unpack_note(value: bytes, at: Micros) -> History:
+    """The history in a record that the log took at a moment."""
+    note = _unpack(value)
+    if note.latest is None:
+        return note.settled
+    after = note.settled[-1].at + 1 if note.settled else 0
+    return (*note.settled, msgspec.structs.replace(note.latest, at=max(at, after)))
+
+
+def merged(one: History, other: History) -> History:
+    """All changes of both, by time, from the last erasure on."""
+    changes = sorted({*one, *other}, key=lambda change: (change.at, not change.erased))
+    starts = [place for place, change in enumerate(changes) if change.erased]
+    return tuple(changes[starts[-1] :] if starts else changes)
+
+
+def allowed_at(history: History, at: Micros, *, default: bool) -> ConsentChange:
+    """What was allowed at a moment; a change holds from its own moment on."""
+    known = ConsentChange(0, default, default)
+    for change in history:
+        if change.at > at:
+            break
+        known = change
+    return known
+
+
+def now_allowed(history: History, *, default: bool) -> ConsentChange:
+    """What the last change has allowed."""
+    return history[-1] if history else ConsentChange(0, default, default)
+
+
+def erased_at(history: History) -> Micros | None:
+    """When the student was erased the last time."""
+    return history[0].at if history and history[0].erased else None
+
+
+def counts(event: LearningEvent, history: History, *, default: bool) -> bool:
+    """Whether processing was allowed at the event's receipt, and nothing of it lies at or before an erasure."""
+    erased = erased_at(history)
+    if erased is not None and min(event.received, event.at) <= erased:
+        return False
+    return allowed_at(history, event.received, default=default).processing

@@ -1,0 +1,140 @@
+"""Who has allowed what, as the log's records of consent say it: the log is the truth, and is read before each fold."""
+
+import asyncio
+import hmac
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from mastery_engine.clock import Clock
+from mastery_engine.domain.consent import (
+    ConsentChange,
+    History,
+    counts,
+    erased_at,
+    merged,
+    now_allowed,
+    pack_note,
+    pseudonym,
+    unpack_note,
+)
+from mastery_engine.domain.events import Logged
+from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.errors import Conflict, Forbidden
+from mastery_engine.logs.base import EventLog
+
+REFRESH = SECOND
+REFUSED = "Processing of this student's data is not allowed: PUT …/consent comes first."
+
+
+class Consents:
+    """All changes of consent and erasures, by the students' keyed hashes."""
+
+    def __init__(self, log: EventLog, clock: Clock, secret: bytes, *, default: bool) -> None:
+        """``default`` is what holds for a student of whom nothing was said."""
+        self._log = log
+        self._clock = clock
+        self._secret = secret
+        self._known: dict[str, History] = {}
+        self._next = 0
+        self._lock = asyncio.Lock()
+        self._read_at = -REFRESH
+        self.default = default
+
+    def name(self, key: StudentKey) -> str:
+        """The student's keyed hash."""
+        return pseudonym(self._secret, key)
+
+    def proof(self, key: StudentKey, at: Micros) -> str:
+        """That this student was erased at this moment, as only the holder of the key can make it."""
+        return hmac.digest(self._secret, f"erased:{self.name(key)}:{at}".encode(), "sha256").hex()
+
+    async def refresh(self) -> None:
+        """Learn what the log has been told since. Raises Unavailable."""
+        async with self._lock:
+            await self._read()
+
+    async def refresh_lately(self) -> None:
+        """The same, where that was more than a second ago: for reading. Raises Unavailable."""
+        if abs(self._clock() - self._read_at) >= REFRESH:
+            await self.refresh()
+
+    async def _read(self) -> None:
+        self._read_at = self._clock()
+        notes, self._next = await self._log.consents(self._next)
+        for note in notes:
+            self._known[note.name] = merged(self._known.get(note.name, ()), unpack_note(note.value, note.at))
+
+    def history(self, key: StudentKey) -> History:
+        """What was changed, as of the last ``refresh``."""
+        return self._known.get(self.name(key), ()) if self._known else ()
+
+    def state(self, key: StudentKey) -> ConsentChange:
+        """What is allowed now, as of the last ``refresh``."""
+        return now_allowed(self.history(key), default=self.default)
+
+    def erased(self, keys: Sequence[StudentKey]) -> dict[StudentKey, Micros]:
+        """When each of these was erased the last time, where they were."""
+        found = {key: erased_at(self.history(key)) for key in keys} if self._known else {}
+        return {key: at for key, at in found.items() if at is not None}
+
+    def sift(self, events: Mapping[StudentKey, Sequence[Logged]]) -> dict[StudentKey, list[Logged]]:
+        """The events that count, by what was allowed at their receipt."""
+        if not self._known and self.default:
+            return {key: list(some) for key, some in events.items()}
+        return {
+            key: [one for one in some if counts(one.event, self.history(key), default=self.default)]
+            for key, some in events.items()
+        }
+
+    async def change(self, key: StudentKey, processing: bool | None, profiling: bool | None) -> None:
+        """Change what is allowed; what is None stays as it is. Durable on return."""
+        async with self._lock:
+            await self._read()
+            before = self.state(key)
+            await self._put(
+                key,
+                ConsentChange(
+                    0,
+                    before.processing if processing is None else processing,
+                    before.profiling if profiling is None else profiling,
+                ),
+            )
+
+    async def erase(self, key: StudentKey) -> Micros:
+        """Nothing from before now counts any more; the moment. Durable on return."""
+        async with self._lock:
+            await self._read()
+            await self._put(key, ConsentChange(0, False, False, erased=True))
+            return max(change.at for change in self.history(key) if change.erased)
+
+    async def _put(self, key: StudentKey, change: ConsentChange) -> None:
+        """Write; where another process wrote meanwhile, both changes stand in the last record."""
+        name, before = self.name(key), self.history(key)
+        await self._log.put_consent(name, pack_note(before, change), self._clock())
+        await self._read()
+        after = self._known[name]
+        if [msgspec.structs.replace(one, at=0) for one in after[len(before) :]] != [change] and not change.erased:
+            await self._log.put_consent(name, pack_note(after), self._clock())
+            await self._read()
+
+    async def check_processing(self, keys: Sequence[StudentKey]) -> None:
+        """Raises Forbidden where new events of one of these are not allowed."""
+        await self.refresh()
+        for key in keys:
+            self.check_known_processing(key)
+
+    def check_known_processing(self, key: StudentKey) -> None:
+        """The same, as of the last ``refresh``."""
+        if not self.state(key).processing:
+            raise Forbidden(REFUSED, field="student_id")
+
+    async def check_profiling(self, key: StudentKey) -> None:
+        """Raises Conflict where no profile may be made of this student."""
+        await self.refresh_lately()
+        if not self.state(key).profiling:
+            raise Conflict(
+                "Profiling of this student is not allowed, so there is none: PUT …/consent comes first.",
+                field="student_id",
+            )

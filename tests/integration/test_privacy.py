@@ -1,0 +1,197 @@
+"""Consent and erasure on Kafka and Redis, with events under way and workers that lag."""
+
+import json
+import random
+import subprocess
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis as redis_client
+
+from mastery_engine.domain.consent import History, counts, merged, unpack_note
+from mastery_engine.domain.events import LearningEvent, decode
+from mastery_engine.stores.redis import RedisStore
+from mastery_engine.stores.redis_client import connect
+from scripts.servers.kafka import Kafka
+from scripts.servers.redis import Redis
+from tests.conftest import RealServers
+from tests.contract.test_store_suite import (
+    test_an_erasure_takes_all_that_is_the_students_and_nothing_else as suite_erasure,
+)
+from tests.contract.test_store_suite import (
+    test_the_audit_trail_is_filtered_and_paged_newest_first as suite_audit,
+)
+from tests.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, event, pause, until
+from tests.integration.test_kafka import command, query
+from tests.live import COMMAND, Live, environment
+
+pytestmark = [pytest.mark.xdist_group("privacy"), pytest.mark.timeout(240)]
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def fleet(real_servers: RealServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    home = tmp_path_factory.mktemp("privacy")
+    with (
+        real_servers.started("Apache Kafka", lambda: Kafka(home=home / "kafka")) as kafka,
+        real_servers.started("Redis", lambda: Redis(home=home / "redis")) as redis,
+    ):
+        fleet = Fleet(kafka, redis, home)
+        yield fleet
+        fleet.close()
+
+
+@pytest.mark.parametrize("kind", ["redis_server", "redis_cluster"])
+async def test_redis_erases_and_pages_as_the_other_stores_do(request: pytest.FixtureRequest, kind: str) -> None:
+    server = request.getfixturevalue(kind)
+    for suite in (suite_erasure, suite_audit):
+        store = RedisStore(connect(server.url), retention_days=1)
+        try:
+            await store._client.flushall()
+            await suite(store)
+        finally:
+            await store._client.flushall()
+            await store.close()
+
+
+class Stream:
+    """One student's quizzes without end, past the API, as another service sends them."""
+
+    def __init__(self, fleet: Fleet, student: str) -> None:
+        self.foreign, self.student, self.sent = Foreign(fleet.kafka), student, 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while not self._over.wait(0.005):
+            made = event(f"{self.student}-{self.sent}", random.Random(self.sent), self.student)
+            data = {"total_questions": 1_000, "correct_answers": self.sent % 1_001}
+            made |= {"event_type": "quiz", "data": data, "timestamp": datetime.now(UTC).isoformat()}
+            self.foreign.put_events([made])
+            self.sent += 1
+
+    def __enter__(self) -> "Stream":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self.foreign.flush()
+
+
+def everything_in(redis: Redis) -> bytes:
+    """All keys and values of Redis, as one text."""
+    client = redis_client.Redis.from_url(redis.url)
+    found: list[bytes] = []
+    for name in client.scan_iter(count=1_000):
+        found.append(name)
+        kind = client.type(name)
+        if kind == b"string":
+            found.append(client.get(name) or b"")
+        else:
+            read = {
+                b"hash": client.hgetall,
+                b"set": client.smembers,
+                b"stream": client.xrange,
+                b"zset": lambda one: client.zrange(one, 0, -1),
+            }[kind]
+            found.append(repr(read(name)).encode())
+    client.close()
+    return b"\n".join(found)
+
+
+def asked(api: Live, method: str, path: str, body: Json | None = None, status: int = 200) -> Any:
+    with api.client() as client:
+        answer = client.request(method, f"/compliance/{path}", json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json().get("data")
+
+
+def test_who_is_erased_while_events_stream_in_stays_erased(fleet: Fleet) -> None:
+    student = f"erased-{uuid4().hex}"
+    worker, other, api = fleet.worker(), fleet.worker(), fleet.api()
+    with Stream(fleet, student) as stream:
+        until(lambda: student.encode() in everything_in(fleet.redis))
+        asked(api, "PUT", f"students/{student}/consent", {"profiling": True})
+        worker.pause()
+        pause(0.3)
+        said = asked(api, "DELETE", f"students/{student}")
+        worker.resume()
+        pause(1)
+    assert stream.sent > 50
+    topics = {one["where"]: one["until"] for one in said["ages_out"] if one["where"].startswith("topic ")}
+    assert topics.keys() == {f"topic {name}" for name in (REQUESTS, RESULTS, EVENTS, DEAD)}
+    assert all(one > said["erased_at"] for one in topics.values())
+    fleet.settle()
+    assert student.encode() not in everything_in(fleet.redis)
+    asked(api, "GET", f"students/{student}/export", status=404)
+    dead = fleet.records(DEAD)
+    buried = [one for one in dead if student.encode() in (one.key() or b"") + (one.value() or b"")]
+    assert buried == []
+    assert dead
+    for one in (worker, other):
+        one.stop()
+    command(fleet, "replay")
+    assert student.encode() not in everything_in(fleet.redis)
+
+
+def test_what_counts_was_allowed_when_it_was_received_and_a_replay_says_the_same(fleet: Fleet) -> None:
+    student = f"wavering-{uuid4().hex}"
+    worker, api = fleet.worker(), fleet.api()
+    with Stream(fleet, student) as stream:
+        for turn in range(6):
+            pause(0.2)
+            if turn % 3 == 0:
+                worker.pause()
+            asked(api, "PUT", f"students/{student}/consent", {"processing": turn % 2 == 1})
+            if turn % 3 == 2:
+                worker.resume()
+        pause(0.2)
+    worker.resume()
+    fleet.settle()
+    history = history_of(fleet)
+    received = events_of(fleet, student)
+    allowed = [one for one in received if counts(one, history, default=True)]
+    assert 0 < len(allowed) < len(received) == stream.sent
+    mean = sum(one.data.correct_answers for one in allowed) / len(allowed) / 1_000  # type: ignore[union-attr]
+    assert query(api, student)["components"]["quiz"] == pytest.approx(mean, abs=2e-4)
+    worker.stop()
+    command(fleet, "replay")
+    assert query(api, student)["components"]["quiz"] == pytest.approx(mean, abs=2e-4)
+    words = [*COMMAND, "export", student, "--scan-log"]
+    given = environment(fleet.home / "data", fleet.environment())
+    said = json.loads(subprocess.run(words, env=given, capture_output=True, check=True, timeout=60).stdout)
+    assert {one["event_id"] for one in said["events"]} == {one.event_id for one in received}
+
+
+def history_of(fleet: Fleet) -> History:
+    """The longest history in the topic, as a foreign client reads it."""
+    found: dict[bytes, History] = {}
+    for one in fleet.records("mastery.consent"):
+        name = one.key() or b""
+        found[name] = merged(found.get(name, ()), unpack_note(one.value() or b"", one.timestamp()[1] * 1_000))
+    return max(found.values(), key=len)
+
+
+def events_of(fleet: Fleet, student: str) -> list[LearningEvent]:
+    return [
+        decode(one.value() or b"", received=one.timestamp()[1] * 1_000)
+        for one in fleet.records(REQUESTS)
+        if one.key() == student.encode()
+    ]
+
+
+def test_the_topic_of_consent_holds_no_names(fleet: Fleet) -> None:
+    api = fleet.api()
+    asked(api, "PUT", "students/a-plain-name/consent", {"profiling": False})
+    assert all(
+        b"a-plain-name" not in (one.key() or b"") + (one.value() or b"") for one in fleet.records("mastery.consent")
+    )
+    again = fleet.api()  # another replica knows it too
+    assert asked(again, "GET", "students/a-plain-name/consent")["profiling"] is False
