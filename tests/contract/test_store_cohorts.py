@@ -9,15 +9,16 @@ import pytest
 from mastery_engine.domain.cohort import NO_COHORT, Cohort, Due
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.stores.base import Change, Join, Roster, Store
-from tests.contract.test_store_suite import ADA, BOB, EVE, STORES, put, student
+from tests.contract.test_store_suite import ADA, BOB, EVE, STORES, Opener, put, student
 from tests.samples import DAY, NOW, TODAY
 
 CLASS = Cohort("Größe 1", ("ada", "bob"), ("eve",), (Due(TODAY, "loops", "exam", 60), Due(TODAY + 1)))
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=STORES, ids=lambda opener: opener.__name__)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    async with STORES[request.param](tmp_path) as opened:
+    opener: Opener = request.param
+    async with opener(tmp_path, request) as opened:
         yield opened
 
 

@@ -150,9 +150,3 @@ def test_what_the_project_structure_names_is_there() -> None:
     assert len(names) >= 8
     for name in names:
         assert (ROOT / base / name).exists(), name
-
-
-def test_what_is_not_built_yet_is_not_there(live: Live) -> None:
-    with live.client() as client:
-        for path in ("/dashboard", "/mcp"):
-            assert client.post(path, json={}).status_code == 404, f"{path} is built: the README does not say so"

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from mastery_engine.lab.bench_lines import line
 
 from mastery_engine.errors import StartRefused
 from mastery_engine.lab import bench_stream
@@ -35,9 +34,3 @@ def test_without_the_source_tree_it_says_what_it_needs(monkeypatch: pytest.Monke
     monkeypatch.setattr(bench_stream, "ROOT", tmp_path)
     with pytest.raises(StartRefused, match="source tree"), bench_stream._servers():
         pass
-
-
-def test_a_line_has_the_median_and_what_is_thought_of_it() -> None:
-    assert line("p", "w", "s", [3.0, 1.0, 2.0]) == bench_stream.Line("p", "w", "s", 2.0, 1.0, 3.0)
-    assert line("p", "w", "s", [3.0, 1.0, 2.0], "at most 2", 2.0).met is True
-    assert line("p", "w", "s", [3.0, 1.0, 2.0], "at least 3", 3.0, most=False).met is False

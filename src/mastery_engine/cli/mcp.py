@@ -49,8 +49,9 @@ async def _serve(settings: "Settings") -> None:
 
     caller = await _caller(settings)
     async with opened(settings) as mastery:
-        caller = await Cohorts(mastery).admit(caller)
-        predictions = Predictions(mastery, forecast_model(settings))
+        cohorts = Cohorts(mastery)
+        caller = await cohorts.admit(caller)
+        predictions = Predictions(mastery, forecast_model(settings), cohorts.due_days)
         flushing = asyncio.create_task(mastery.trail.keep_flushing())
         try:
             await make_server(mastery, predictions, lambda: caller).run_stdio_async()

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from mastery_engine.access import Act, Caller
 from mastery_engine.domain.moments import day_of, iso_date
+from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
 from mastery_engine.http.dashboard import charts
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, sign_in, sign_out, token_in
@@ -120,9 +121,10 @@ async def student(request: Request, student_id: str) -> Response:
     known = await mastery.known(caller, student_id)
     active = known.evidence.activity.up_to(day_of(mastery.clock()))
     days = [bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)]
-    ahead = await request.app.state.predictions.next_days(caller, student_id)
-    advice = await request.app.state.advising.recommendations(caller, student_id, limit=3)
-    skills = await Skills(mastery).of(caller, student_id)
+    profiled = mastery.consents.state(StudentKey(caller.tenant, student_id)).profiling
+    ahead = await request.app.state.predictions.next_days(caller, student_id) if profiled else None
+    advice = await request.app.state.advising.recommendations(caller, student_id, limit=3) if profiled else []
+    skills = (await Skills(mastery).of(caller, student_id)).skills if profiled else []
     return page(
         "student.html",
         caller,
@@ -134,7 +136,7 @@ async def student(request: Request, student_id: str) -> Response:
         days=days,
         ahead=ahead,
         advice=advice,
-        skills=skills.skills,
+        skills=skills,
     )
 
 
