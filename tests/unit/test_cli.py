@@ -27,6 +27,8 @@ COMMANDS = [
     ("purge",),
     ("simulate",),
     ("openapi",),
+    ("backtest", "forecast"),
+    ("fit", "forecast"),
 ]
 
 
