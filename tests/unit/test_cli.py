@@ -33,6 +33,8 @@ COMMANDS = [
     ("openapi",),
     ("backtest", "skills"),
     ("fit", "skills"),
+    ("backtest", "forecast"),
+    ("fit", "forecast"),
 ]
 
 

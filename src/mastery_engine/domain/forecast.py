@@ -1,11 +1,13 @@
 """The forecast: the distribution of the mastery score on each of the next days.
 
 What is known already is computed exactly: the score as it ages where nothing new comes. What is likely, how far work
-will move it from there, is a model's. A day's distribution is never narrower than that of the day before it.
+will move it from there, is a model's. No day's distribution is wider than that of a day after it: the last day, which
+was asked for, rules.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from math import inf
 
 import msgspec
 
@@ -51,6 +53,10 @@ class DayAhead(msgspec.Struct, frozen=True, gc=False):
         """The probability of a score below this one."""
         place = bisect_left(self.quantiles, score)
         return self._between(place, score)
+
+    def close(self) -> float:
+        """The probability of a score within ``CLOSE`` of the median."""
+        return self.at_most(self.score + CLOSE) - self.below(self.score - CLOSE)
 
     def _between(self, place: int, score: float) -> float:
         if place == 0:
@@ -110,32 +116,35 @@ def forecast(
             rows.append(row)
             groups.append(group_of(day, due=False))
     predictor = known or model.alone
-    moved = _widening(predictor.moves(rows, groups))
     found = tuple(
-        DayAhead(here.today + day, tuple(min(1.0, max(0.0, score + move)) for move in moves))
-        for day, score, moves in zip(range(1, days + 1), without, moved, strict=True)
+        _day(here.today + day, score, some)
+        for day, score, some in zip(range(1, days + 1), without, _narrowed(predictor.moves(rows, groups)), strict=True)
     )
     last = found[-1]
-    close = last.at_most(last.score + CLOSE) - last.below(last.score - CLOSE)
     lost = rules.level_index(last.score) < rules.level_index(here.score)
     return Forecast(
         here.score,
         found,
-        predictor.confidence(close),
+        predictor.confidence(last.close(), groups[-1]),
         _trend(last.score - here.score, days),
         last.score < PASS_MARK or lost,
     )
 
 
-def _widening(days: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Each day's quantiles, none nearer to its median than on the day before."""
-    wide = [0.0] * len(LEVELS)
+def _day(day: Day, score: float, moves: Sequence[float]) -> DayAhead:
+    """A day's distribution, from where the score ages to and how far it moves from there."""
+    return DayAhead(day, tuple(min(1.0, max(0.0, score + move)) for move in moves))
+
+
+def _narrowed(days: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Each day's quantiles, none further from its median than on the day after."""
+    near = [inf] * len(LEVELS)
     found = []
-    for moves in days:
+    for moves in reversed(days):
         middle = moves[MEDIAN]
-        wide = [max(far, abs(move - middle)) for far, move in zip(wide, moves, strict=True)]
-        found.append([middle - far if place < MEDIAN else middle + far for place, far in enumerate(wide)])
-    return found
+        near = [min(far, abs(move - middle)) for far, move in zip(near, moves, strict=True)]
+        found.append([middle - far if place < MEDIAN else middle + far for place, far in enumerate(near)])
+    return found[::-1]
 
 
 def _trend(change: float, days: int) -> Trend:

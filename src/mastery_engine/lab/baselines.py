@@ -1,7 +1,7 @@
 """What people would use instead of the engine's forecast: a point, spread by the residuals of the training students."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from statistics import NormalDist, fmean
 
 import numpy as np
@@ -12,8 +12,8 @@ from mastery_engine.lab.origins import Origin
 
 LEVELS = tuple(step / 20 for step in range(1, 20))
 LAST_POINTS = 4
-HOLT_POINTS = 4  # fewer weekly points say nothing of a trend: the last one stands
-HOLT_RESIDUALS = 2_000  # training origins whose residuals spread the forecast
+HOLT_CONSTANTS = tuple(product((0.5, 0.9), (0.1, 0.4), (0.8, 0.95)))  # of level, trend and damping
+HOLT_CHOOSES_ON, HOLT_RESIDUALS = 200, 2_000  # training origins
 
 Point = Callable[[Origin], float]
 
@@ -42,15 +42,39 @@ def linear(origin: Origin) -> float:
     return mean + slope * (len(points) - middle)
 
 
-def holt(origin: Origin) -> float:
-    """Damped Holt (Gardner and McKenzie 1985) through the weekly points, its constants fitted for each student anew."""
-    from statsmodels.tsa.holtwinters import Holt
+class DampedHolt:
+    """Damped Holt (Gardner and McKenzie 1985) through the weekly points, by statsmodels.
 
-    if len(origin.weekly) < HOLT_POINTS or len(set(origin.weekly)) == 1:
-        return origin.now
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of constants that did not converge: what was found is used, as people do
-        made = Holt(np.array(origin.weekly), damped_trend=True, initialization_method="legacy-heuristic").fit()
+    Its three constants are those with the least absolute error on training students: one student's few points cannot
+    tell them.
+    """
+
+    def __init__(self, training: Sequence[Origin]) -> None:
+        known = training[:: max(1, len(training) // HOLT_CHOOSES_ON)]
+        errors = {constants: self._error(known, constants) for constants in HOLT_CONSTANTS}
+        self._constants = min(errors, key=lambda constants: errors[constants])
+
+    def __call__(self, origin: Origin) -> float:
+        return self._ahead(origin, self._constants)
+
+    def _error(self, known: Sequence[Origin], constants: tuple[float, float, float]) -> float:
+        return fmean(abs(origin.later - self._ahead(origin, constants)) for origin in known)
+
+    @staticmethod
+    def _ahead(origin: Origin, constants: tuple[float, float, float]) -> float:
+        from statsmodels.tsa.holtwinters import Holt
+
+        if len(set(origin.weekly)) == 1:
+            return origin.now
+        level, trend, damping = constants
+        weekly = np.array(origin.weekly)
+        made = Holt(
+            weekly,
+            damped_trend=True,
+            initialization_method="known",
+            initial_level=weekly[0],
+            initial_trend=weekly[1] - weekly[0],
+        ).fit(smoothing_level=level, smoothing_trend=trend, damping_trend=damping, optimized=False)
         return float(made.forecast(1)[0])
 
 
@@ -59,7 +83,6 @@ POINTS: Mapping[str, Point] = {
     "aged": aged,
     "drift": drift,
     "linear": linear,
-    "holt": holt,
 }
 NAMES = ("persistence", "persistence_gaussian", "aged", "drift", "linear", "holt", "mean_change")
 
@@ -89,7 +112,7 @@ def quantiles(name: str, training: Sequence[Origin], test: Sequence[Origin], tol
         change = fmean(origin.later - origin.now for origin in training)
         residuals = [origin.later - origin.now - change for origin in training]
         return _spread([origin.now + change for origin in test], np.quantile(residuals, LEVELS))
-    point = POINTS[name]
+    point = DampedHolt(training) if name == "holt" else POINTS[name]
     known = training[:: max(1, len(training) // HOLT_RESIDUALS)] if name == "holt" else training
     residuals = [origin.later - point(origin) for origin in known]
     points = []
