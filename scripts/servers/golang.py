@@ -33,7 +33,7 @@ def build_inside(path: str, version: str, package: str, *flags: str) -> Path:
         out = ["-o", f"{folder}/", package]
         run([str(go), "build", "-trimpath", "-mod=readonly", *flags, *out], folder=module(path, version), limit=BUILD_S)
 
-    return cached(Path(package).name, version, build)
+    return cached(Path(package).name, version, build, takes_minutes=True)
 
 
 def build_from(name: str, version: str, requires: Mapping[str, str], packages: Sequence[str], *flags: str) -> Path:
@@ -65,4 +65,4 @@ def build_from(name: str, version: str, requires: Mapping[str, str], packages: S
         if not any(folder.iterdir()):
             raise Unavailable(f"{name}: the build made nothing")
 
-    return cached(name, version, build)
+    return cached(name, version, build, takes_minutes=True)

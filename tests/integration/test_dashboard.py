@@ -1,7 +1,6 @@
 """The dashboard in a real browser."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from scripts.servers.cache import command
 from tests.calls import STUDENT, event
 from tests.conftest import RealServers
 from tests.live import Live, bearer, make_token
@@ -22,11 +22,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"
 
 @pytest.fixture(scope="module")
 def browser(real_servers: RealServers) -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        real_servers.missing["Chromium"] = "apt-get install chromium"
-        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        give_up("no Chromium: apt-get install chromium")
+    path = real_servers.had("Chromium", lambda: command("chromium", packages=["chromium"]))
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         real_servers.used.add(f"Chromium {started.version}")

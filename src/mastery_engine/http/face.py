@@ -35,24 +35,26 @@ class Bearer(HTTPBearer):
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
             raise Unauthenticated("This call needs a token: send Authorization: Bearer TOKEN.")
-        state = request.app.state
-        tokens, cohorts, limits = (
-            cast("Tokens", state.tokens),
-            cast("Cohorts", state.cohorts),
-            cast("Limits", state.limits),
-        )
-        address = request.client.host if request.client else ""
-        try:
-            known = await tokens.admit(token.strip())
-        except Unauthenticated:
-            await limits.blame(address)
-            raise
+        cohorts, limits = cast("Cohorts", request.app.state.cohorts), cast("Limits", request.app.state.limits)
+        known = await bearer_of(request, token.strip())
         request.state.allowance = allowance = await limits.take(known, request.scope["route"].path)
         if allowance is not None and allowance.is_over:
             raise limits.over(allowance, "You have used up your calls of this kind for a minute")
         known = await cohorts.admit(known)
         trace = traceparent_in(request.headers.get(TRACEPARENT))
-        return msgspec.structs.replace(known, address=address, request_id=request.state.request_id, traceparent=trace)
+        return msgspec.structs.replace(known, traceparent=trace)
+
+
+async def bearer_of(request: Request, token: str) -> Caller:
+    """Whose token it is, and from where. Raises Unauthenticated, which counts against the address, and Forbidden."""
+    tokens, limits = cast("Tokens", request.app.state.tokens), cast("Limits", request.app.state.limits)
+    address = request.client.host if request.client else ""
+    try:
+        known = await tokens.admit(token)
+    except Unauthenticated:
+        await limits.blame(address)
+        raise
+    return msgspec.structs.replace(known, address=address, request_id=request.state.request_id)
 
 
 bearer = Bearer(

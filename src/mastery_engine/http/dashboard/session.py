@@ -1,18 +1,14 @@
 """The sign-in: a token in a cookie that no script reads, and that no other site's page sends."""
 
-from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
 from fastapi import Request
 from starlette.responses import Response
 
 from mastery_engine.access import Caller
 from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
-from mastery_engine.http.face import MAX_TOKEN
-from mastery_engine.http.limits import Limits
+from mastery_engine.http.face import MAX_TOKEN, bearer_of
 from mastery_engine.service.cohorts import Cohorts
-from mastery_engine.tokens import Tokens
 
 COOKIE = "mastery_session"
 PATH = "/dashboard"
@@ -24,19 +20,8 @@ async def caller_of(request: Request, token: str | None = None) -> Caller:
     token = token or request.cookies.get(COOKIE, "")
     if not token or len(token) > MAX_TOKEN:
         raise Unauthenticated("Sign in with your token.")
-    state = request.app.state
-    tokens, cohorts, limits = (
-        cast("Tokens", state.tokens),
-        cast("Cohorts", state.cohorts),
-        cast("Limits", state.limits),
-    )
-    address = request.client.host if request.client else ""
-    try:
-        known = await cohorts.admit(await tokens.admit(token))
-    except Unauthenticated:
-        await limits.blame(address)
-        raise
-    return msgspec.structs.replace(known, address=address, request_id=request.state.request_id)
+    cohorts: Cohorts = request.app.state.cohorts
+    return await cohorts.admit(await bearer_of(request, token))
 
 
 async def token_in(request: Request) -> str:
