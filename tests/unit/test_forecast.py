@@ -251,7 +251,7 @@ def constant(moves: list[float], groups: int = 3) -> Part:
     )
     layer = Layer.of(np.zeros((inputs, len(LEVELS)), np.float32), np.array(moves, np.float32))
     numbers = np.ones(inputs, np.float32).tobytes()
-    return Part(Ensemble(numbers, numbers, ((layer,),)), (LEVELS,) * groups, ())
+    return Part(Ensemble(numbers, numbers, ((layer,),)), (LEVELS,) * groups, ((),) * groups)
 
 
 def shipped_parameters() -> ForecastParameters:

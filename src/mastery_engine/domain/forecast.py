@@ -125,7 +125,7 @@ def forecast(
     return Forecast(
         here.score,
         found,
-        predictor.confidence(last.close()),
+        predictor.confidence(last.close(), groups[-1]),
         _trend(last.score - here.score, days),
         last.score < PASS_MARK or lost,
     )

@@ -23,12 +23,13 @@ Row: TypeAlias = tuple[float, ...]
 
 class Part(msgspec.Struct, frozen=True):
     """One way to forecast. ``levels`` says for each group of cases which level of the networks truly is each of
-    ``LEVELS`` (Kuleshov et al. 2018); ``confidence`` are pairs of a computed probability and the share that came true.
+    ``LEVELS`` (Kuleshov et al. 2018); ``confidence`` are for each group pairs of a computed probability and the share
+    that came true, none where there were too few cases.
     """
 
     ensemble: Ensemble
     levels: tuple[tuple[float, ...], ...]
-    confidence: tuple[tuple[float, float], ...]
+    confidence: tuple[tuple[tuple[float, float], ...], ...]
 
 
 class ForecastParameters(msgspec.Struct, frozen=True):
@@ -88,7 +89,9 @@ class Predictor:
         try:
             self._ensemble = Compiled(part.ensemble)
             self._levels = np.array(part.levels, dtype=np.float64).reshape(groups, len(LEVELS))
-            self._stated, self._true = np.array(part.confidence, dtype=np.float64).reshape(-1, 2).T
+            self._confidence = [np.array(pairs, dtype=np.float64).reshape(-1, 2).T for pairs in part.confidence]
+            if len(self._confidence) != groups:
+                raise ValueError(f"confidence is for {len(self._confidence)} groups, not for {groups}")
             self._ensemble.quantiles([[0.0] * self._ensemble.inputs])
         except (ValueError, IndexError, TypeError) as error:
             raise InvalidInput(f"The parameters of the forecast do not fit together: {error}.") from error
@@ -100,9 +103,10 @@ class Predictor:
             for group, quantiles in zip(groups, self._ensemble.quantiles(rows), strict=True)
         ]
 
-    def confidence(self, computed: float) -> float:
+    def confidence(self, computed: float, group: int) -> float:
         """The share of such forecasts that comes true."""
-        return float(np.interp(computed, self._stated, self._true)) if len(self._stated) else computed
+        stated, true = self._confidence[group]
+        return float(np.interp(computed, stated, true)) if len(stated) else computed
 
 
 class ForecastModel:
