@@ -218,7 +218,11 @@ def test_api8_production_does_not_start_unsafe(given: dict[str, str], word: str)
 
 
 def test_api8_production_starts_with_keys_alone() -> None:
-    given = {"ENVIRONMENT": "production", "JWT_JWKS_URL": "https://id.example/keys"}
+    given = {
+        "ENVIRONMENT": "production",
+        "JWT_JWKS_URL": "https://id.example/keys",
+        "PSEUDONYM_KEY": "for-tests-alone-0123456789-0123456789",
+    }
     assert settings_from(given).jwt_secret is None
 
 

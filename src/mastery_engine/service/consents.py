@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import logging
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -21,10 +22,13 @@ from mastery_engine.domain.consent import (
 from mastery_engine.domain.events import Logged
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.errors import Conflict, Forbidden
+from mastery_engine.errors import Conflict, Forbidden, Unavailable
 from mastery_engine.logs.base import EventLog
 
+logger = logging.getLogger(__name__)
+
 REFRESH = SECOND
+PATIENCE_S = 0.5
 REFUSED = "Processing of this student's data is not allowed: PUT …/consent comes first."
 
 
@@ -39,7 +43,8 @@ class Consents:
         self._known: dict[str, History] = {}
         self._next = 0
         self._lock = asyncio.Lock()
-        self._read_at = -REFRESH
+        self._asked_at = -REFRESH
+        self._was_read = False
         self.default = default
 
     def name(self, key: StudentKey) -> str:
@@ -55,14 +60,24 @@ class Consents:
         async with self._lock:
             await self._read()
 
-    async def refresh_lately(self) -> None:
-        """The same, where that was more than a second ago: for reading. Raises Unavailable."""
-        if abs(self._clock() - self._read_at) >= REFRESH:
-            await self.refresh()
+    async def refresh_lately(self) -> bool:
+        """The same, where that was more than a second ago: for reading. A log that is away leaves what was known.
+
+        False where nothing was ever read, so that nobody knows what is allowed.
+        """
+        now = self._clock()
+        if abs(now - self._asked_at) >= REFRESH:
+            self._asked_at = now
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    await self.refresh()
+            except (Unavailable, TimeoutError) as error:
+                logger.warning("consent is as it was last known: %s", error)
+        return self._was_read
 
     async def _read(self) -> None:
-        self._read_at = self._clock()
         notes, self._next = await self._log.consents(self._next)
+        self._was_read = True
         for note in notes:
             self._known[note.name] = merged(self._known.get(note.name, ()), unpack_note(note.value, note.at))
 
@@ -132,7 +147,8 @@ class Consents:
 
     async def check_profiling(self, key: StudentKey) -> None:
         """Raises Conflict where no profile may be made of this student."""
-        await self.refresh_lately()
+        if not await self.refresh_lately():
+            raise Unavailable("Nobody can say now whether a profile of this student is allowed: ask again later.")
         if not self.state(key).profiling:
             raise Conflict(
                 "Profiling of this student is not allowed, so there is none: PUT …/consent comes first.",

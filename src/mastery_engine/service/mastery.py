@@ -209,8 +209,8 @@ class Mastery:
 
     async def _shown_guidance(self, caller: Caller, student_id: str, student: Student) -> Guidance:
         """The student's advice; none where they allow no profile."""
-        await self.consents.refresh_lately()
-        allowed = self.consents.state(StudentKey(caller.tenant, student_id)).profiling
+        known = await self.consents.refresh_lately()
+        allowed = known and self.consents.state(StudentKey(caller.tenant, student_id)).profiling
         return student.guidance if allowed else NO_GUIDANCE
 
     async def record(self, caller: Caller, rows: Sequence[tuple[str, str, ComponentValues]]) -> list[Student]:

@@ -98,6 +98,7 @@ class DaprStore:
         if unknown:
             await self._read(unknown)
         sound = [change for change in changes if self._version(change.key) == change.version]
+        guards = {one.key: self._known.get(one.key) for one in sound}  # others read on while this one waits
         await self._students.add([_listed(one.key) for one in sound if one.version == 0 and one.student is not None])
         write_id = secrets.token_hex(4)
         cold = [
@@ -107,8 +108,8 @@ class DaprStore:
         ]
         if cold:
             await self._state.write(cold)
-        writes = {one.key: self._document_write(one, write_id) for one in sound}
-        before = {key: self._known[key][0].cold for key in writes if key in self._known}
+        writes = {one.key: _document_write(one, guards[one.key], write_id, self._life_s) for one in sound}
+        before = {key: guard[0].cold for key, guard in guards.items() if guard is not None}
         took = await self._state.write([write for write in writes.values() if write is not None])
         won = dict.fromkeys(writes, True)
         if not took:
@@ -130,17 +131,6 @@ class DaprStore:
     def _version(self, key: StudentKey) -> int:
         known = self._known.get(key)
         return known[0].version if known is not None and known[0].body else 0
-
-    def _document_write(self, change: Change, write_id: str) -> Write | None:
-        """The write of a change; None where there is nothing to remove."""
-        known = self._known.get(change.key)
-        kept, etag = known if known is not None else (Kept(0), None)
-        writes = (*kept.writes[1 - WRITES_KEPT :], write_id)
-        if change.student is None:
-            return Write(_document(change.key), Kept(0, writes=writes), etag, STONE_S) if kept.body else None
-        cold = kept.cold if change.cold is None else _cold(change.key, write_id) if change.cold else ""
-        body = _text(pack(change.student))
-        return Write(_document(change.key), Kept(change.version + 1, body, cold, writes), etag, self._life_s)
 
     async def _sweep(
         self, changes: Sequence[Change], before: Mapping[StudentKey, str], won: Mapping[StudentKey, bool], write_id: str
@@ -310,6 +300,17 @@ class DaprStore:
 
     async def close(self) -> None:
         await self._state.close()
+
+
+def _document_write(change: Change, known: tuple[Kept, str] | None, write_id: str, life_s: int) -> Write | None:
+    """The write of a change, guarded by what was read; None where there is nothing to remove."""
+    kept, etag = known if known is not None else (Kept(0), None)
+    writes = (*kept.writes[1 - WRITES_KEPT :], write_id)
+    if change.student is None:
+        return Write(_document(change.key), Kept(0, writes=writes), etag, STONE_S) if kept.body else None
+    cold = kept.cold if change.cold is None else _cold(change.key, write_id) if change.cold else ""
+    body = _text(pack(change.student))
+    return Write(_document(change.key), Kept(change.version + 1, body, cold, writes), etag, life_s)
 
 
 def _pair(name: str) -> tuple[str, str]:
