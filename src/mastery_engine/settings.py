@@ -21,6 +21,7 @@ KNOWN_WEAK = frozenset(
         "secure-random-value",
         "secure-random-value-change-in-production",
         "change-this-secret-before-anybody-else-can-reach-the-service",
+        "change-this-key-before-anybody-else-can-reach-the-service",
     }
 )
 
