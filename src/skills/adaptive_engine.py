@@ -1,0 +1,38 @@
+"""What a student should do next: ``python src/skills/adaptive_engine.py events.jsonl student_12345``.
+
+It runs without a server or a data folder; advice by the gain of mastery for each minute, as JSON.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from mastery_engine.domain.guidance import advice_for, outlook_of
+from mastery_engine.domain.mastery import mastery
+from mastery_engine.domain.moments import day_of
+from mastery_engine.domain.rules import Rules
+from mastery_engine.errors import InvalidInput
+from mastery_engine.lab.folded import course, folded
+
+ADVICE = 5
+
+
+def advise(path: Path, student_id: str) -> list[dict[str, object]]:
+    """Up to five pieces of advice, best first. Raises InvalidInput."""
+    rules = Rules()
+    student, now = folded(path, student_id, rules)
+    today = day_of(now)
+    view = outlook_of(student.evidence, today, course(), rules, student.tracing)
+    score = mastery(student.evidence, now, rules)
+    found = advice_for(student.guidance, student.evidence, score, view, today, rules, limit=ADVICE)
+    return [
+        {"action": one.action, "area": one.area, "priority": one.priority, "expected_gain": round(one.gain, 4)}
+        for one in found
+    ]
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(advise(Path(sys.argv[1]), sys.argv[2])))
+    except (IndexError, OSError, InvalidInput) as error:
+        sys.exit(f"Error: {error} Usage: adaptive_engine.py EVENTS.jsonl STUDENT_ID")
