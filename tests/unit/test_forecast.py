@@ -298,3 +298,23 @@ def test_parameters_that_do_not_fit_together_are_refused(groups: int) -> None:
 
 def test_the_median_and_the_interval_are_where_their_levels_say() -> None:
     assert (LEVELS[LOWER], LEVELS[MEDIAN], LEVELS[UPPER]) == (0.1, 0.5, 0.9)
+
+
+def test_confidence_for_other_groups_than_the_levels_is_refused() -> None:
+    part = msgspec.structs.replace(constant([0.0] * len(LEVELS)), confidence=((),))
+    with pytest.raises(InvalidInput, match="fit together"):
+        ForecastModel(ForecastParameters(part))
+
+
+def test_evidence_that_has_left_the_retention_is_not_looked_at() -> None:
+    gone = situation(BUSY, NOW + 200 * DAY, RULES)
+    assert gone.submitted == ()
+    assert gone.numbers[: len(gone.numbers) - 24] == situation(NOBODY, NOW, RULES).numbers[: len(gone.numbers) - 24]
+    half = situation(student_of(quiz(1, 2, "old", at=NOW - 80 * DAY), quiz(1, 2, "new")), NOW + 20 * DAY, RULES)
+    assert half.submitted == (TODAY,)
+
+
+def test_the_rhythm_goes_back_twelve_weeks() -> None:
+    old = student_of(quiz(1, 2, "old", at=NOW - 80 * DAY))
+    weeks = [sum(situation(old, NOW + days * DAY, RULES).numbers[-12:]) for days in (0, 3, 4, 9)]
+    assert weeks == [1.0, 1.0, 0.0, 0.0]
