@@ -23,6 +23,8 @@ REDRIVEN = "dlq.redriven"
 SHORTENED = 64 * 1024
 NOT_UTF8 = {"tenant": "(headers whose names are not UTF-8)"}
 
+URL_SAFE = str.maketrans("+/", "-_")  # a topic's id is Base64, and an event's has no such letters
+
 
 def headers_of(one: Message) -> dict[str, str]:
     """A record's headers as text that ``bytes_of`` turns into the same bytes again.
@@ -53,7 +55,7 @@ def text_of(header: str) -> str:
 
 def derived_from(log_id: str, partition: int | str, offset: int | str) -> str:
     """The id of an event that came without one: a second reading of the same record gives the same."""
-    return f"kafka:{log_id}:{partition}:{offset}"
+    return f"kafka:{log_id.translate(URL_SAFE)}:{partition}:{offset}"
 
 
 def stated_id(headers: Mapping[str, str], value: bytes | None) -> str | None:

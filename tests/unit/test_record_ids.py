@@ -1,0 +1,15 @@
+"""The id of a record that came without one."""
+
+import re
+
+from mastery_engine.domain.events import EVENT_ID
+from mastery_engine.logs.kafka_dead import derived_from
+
+
+def test_any_topics_id_makes_an_events_id() -> None:
+    made = {
+        derived_from(log_id, 5, 17)
+        for log_id in ("L+XeWVBWTZ6t1ffkZv8/Lg", "L-XeWVBWTZ6t1ffkZv8_Lg", "AAAAAAAAAAAAAAAAAAAAAA")
+    }
+    assert all(re.fullmatch(EVENT_ID, one) for one in made)
+    assert len(made) == 2
