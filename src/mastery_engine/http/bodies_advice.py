@@ -23,9 +23,3 @@ class FindPath(Body):
     student_id: StudentId
     goal: Goal = "improve_mastery"
     topic: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
-
-
-class FindPatterns(Body):
-    """Whose patterns."""
-
-    student_id: StudentId

@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 
 from mastery_engine.answers_advice import LearningPath, Recommended, StudentPatterns
-from mastery_engine.http.bodies_advice import Advise, FindPath, FindPatterns
+from mastery_engine.http.bodies import OfStudent
+from mastery_engine.http.bodies_advice import Advise, FindPath
 from mastery_engine.http.face import Authenticated, Face
 from mastery_engine.http.openapi import answers
 from mastery_engine.service.advising import Advising
@@ -26,7 +27,7 @@ async def path(caller: Authenticated, request: Request, body: FindPath) -> Learn
 
 
 @router.post("/analytics/patterns", openapi_extra=answers(StudentPatterns))
-async def patterns(caller: Authenticated, request: Request, body: FindPatterns) -> StudentPatterns:
+async def patterns(caller: Authenticated, request: Request, body: OfStudent) -> StudentPatterns:
     """What a tutor would notice in a student's history, each with its evidence; and the open struggles."""
     advising: Advising = request.app.state.advising
     return await advising.patterns(caller, body.student_id)

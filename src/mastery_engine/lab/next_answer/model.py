@@ -35,7 +35,6 @@ from mastery_engine.lab.next_answer.student import (
 )
 
 ROTATIONS = 4
-WITHOUT_TIMES = 60.0  # seconds from answer to answer
 
 Row: TypeAlias = tuple[str, Skills, int, float]  # item, skills, right, seconds
 Key = TypeVar("Key", bound=Hashable)
