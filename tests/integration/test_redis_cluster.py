@@ -37,6 +37,14 @@ def owner(cluster: RedisCluster, slot: int) -> Redis:
     return cluster.nodes[next(number for number, end in enumerate((5461, 10923, 16384)) if slot < end)]
 
 
+async def test_a_cold_client_takes_many_calls_at_once(cluster: RedisCluster) -> None:
+    """Just after its start the nodes' maps differ: the calls are sent on, and none breaks another's connection."""
+    for _ in range(10):
+        store = RedisStore(connect(cluster.url), retention_days=90)
+        assert await asyncio.gather(*(store.load(KEYS[n : n + 2]) for n in range(40))) == [[None, None]] * 40
+        await store.close()
+
+
 async def test_a_node_that_is_gone_is_an_unavailable_store_until_it_is_back(cluster: RedisCluster) -> None:
     store = RedisStore(connect(cluster.url), retention_days=90)
     assert all(await store.commit([Change(key, 0, NOBODY) for key in KEYS]))

@@ -134,7 +134,7 @@ def test_redis_with_snapshots_loses_what_came_after_the_last(real_servers: RealS
     with real_servers.started("Redis", lambda: Redis(persistence="snapshots")) as server:
         with server.client() as client:
             client.set("saved", 1)
-            client.save()
+            server.save()
             client.set("late", 1)
             server.kill()
             server.restart()

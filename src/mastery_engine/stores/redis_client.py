@@ -64,8 +64,9 @@ def _patience() -> dict[str, Any]:
 
 
 def _cluster(url: SplitResult) -> RedisCluster:
+    """A slot that has moved is noted: to read the whole map anew, redis-py closes connections that others are using."""
     nodes = [ClusterNode(name, port) for name, port in _hosts(url)]
-    return RedisCluster(startup_nodes=nodes, **_identity(url), **_patience())
+    return RedisCluster(startup_nodes=nodes, reinitialize_steps=0, **_identity(url), **_patience())
 
 
 def _behind_sentinels(url: SplitResult) -> Redis:
