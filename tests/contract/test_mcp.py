@@ -1,6 +1,7 @@
 """Agents over HTTP and stdio, with the official client."""
 
 import json
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -168,3 +169,9 @@ async def test_over_stdio_the_token_of_the_environment_counts(tmp_path: Path) ->
         assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
         assert (await failure(client, "get_mastery", student_id=OTHER)).startswith("FORBIDDEN: ")
         assert (await failure(client, "get_mastery", student_id=STUDENT)).startswith("NOT_FOUND: ")
+
+
+def test_a_start_does_not_wait_for_the_vocabulary_of_tokens() -> None:
+    loaded = "import sys, mastery_engine.http.app; print('bpe_openai' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

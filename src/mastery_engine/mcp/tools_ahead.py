@@ -32,7 +32,7 @@ def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
             trend=found.trend,
             intervention_needed=found.intervention_needed,
         )
-        return desk.told("forecast", result)
+        return await desk.told("forecast", result)
 
     @server.tool(annotations=READS)
     async def recommend(
@@ -42,7 +42,7 @@ def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
         with plainly():
             found = await desk.advising.recommendations(desk.who(), student_id, limit=limit)
         steps = [f"{one.action} {one.area}, {one.estimated_time} min: {one.reason}" for one in found]
-        return desk.told("recommend", AdviceResult(steps=steps))
+        return await desk.told("recommend", AdviceResult(steps=steps))
 
     @server.tool(annotations=READS)
     async def learning_path(
@@ -60,7 +60,7 @@ def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
             minutes=sum(one.minutes for one in found.steps),
             done_by=found.estimated_completion.expected,
         )
-        return desk.told("learning_path", result)
+        return await desk.told("learning_path", result)
 
     @server.tool(annotations=READS)
     async def struggles(student_id: StudentId) -> Annotated[CallToolResult, NoticedResult]:
@@ -71,7 +71,7 @@ def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
             stuck_on=[f"{one.topic} ({one.pattern}): {one.evidence}" for one in found.struggles],
             habits=[f"{one.kind} ({one.strength:.2f}): {one.evidence}" for one in found.patterns],
         )
-        return desk.told("struggles", result)
+        return await desk.told("struggles", result)
 
     @server.tool(annotations=READS)
     async def cohort_overview(
@@ -94,4 +94,4 @@ def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
                 for one in found.at_risk
             ],
         )
-        return desk.told("cohort_overview", result)
+        return await desk.told("cohort_overview", result)
