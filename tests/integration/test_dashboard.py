@@ -1,6 +1,7 @@
 """The dashboard in a real browser."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,8 +81,9 @@ def sign_in(page: Page, live: Live, token: str) -> None:
 def check(page: Page, name: str) -> None:
     """No axe violations, nothing wider than the screen, under 100 KB; ``PICTURES`` keeps what it looks like."""
     pictures = os.environ.get("PICTURES")
-    for width in (360, 1440):
+    for width, scheme in ((360, "dark"), (1440, "light")):
         page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
@@ -101,6 +103,26 @@ def test_a_student_sees_an_event_within_two_seconds(live: Live, page: Page) -> N
         _sent(client, [event("quality", code_quality_score=1.0, correctness_score=1.0, efficiency_score=1.0)])
     expect(page.locator("#score")).not_to_have_text(before, timeout=6_000)
     assert not faults
+
+
+def test_the_map_and_the_forecast_are_pictures_with_tables(live: Live, page: Page) -> None:
+    sign_in(page, live, STUDENT_TOKEN)
+    for width, shown, hidden in ((1440, "broad", "narrow"), (360, "narrow", "broad")):
+        page.set_viewport_size({"width": width, "height": 900})
+        expect(page.locator(f"svg.{shown}")).to_be_visible()
+        expect(page.locator(f"svg.{hidden}")).to_be_hidden()
+        assert page.get_by_role("img", name="The course as a map").count() == 1
+    assert page.locator("svg.narrow .begun text").first.text_content() == "Loops with for and"
+    assert page.locator(".band").count() == 1
+    page.locator("#t-skills summary").press("Enter")
+    row = page.locator("#t-skills tr", has_text="Loops with for and while")
+    assert row.locator("td").all_inner_texts()[0::2] == ["begun", "conditionals"]
+    page.locator("#t-history summary").press("Enter")
+    ahead = page.locator("#t-history tr", has_text="forecast")
+    assert ahead.count() == 7
+    assert re.search(r"\d+% \(\d+% to \d+%\)", ahead.first.inner_text())
+    page.emulate_media(media="print")
+    expect(page.locator("svg.broad")).to_be_visible()
 
 
 def test_a_teacher_drills_into_a_student(live: Live, page: Page) -> None:

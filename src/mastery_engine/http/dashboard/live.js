@@ -7,10 +7,13 @@ if (main) {
     const answer = await fetch(location.href);
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-    const open = Boolean(main.querySelector("details[open]"));
+    const open = [...main.querySelectorAll("details[open]")].map((one) => one.id);
+    const focused = main.querySelector(":focus")?.closest("main [id]")?.id;
     main.replaceChildren(...fresh.childNodes);
     main.dataset.updated = fresh.dataset.updated;
-    if (open) main.querySelector("details").open = true;
+    for (const one of main.querySelectorAll("details")) one.open = open.includes(one.id);
+    const again = focused && document.getElementById(focused);
+    if (again) (again.querySelector("summary") ?? again).focus({preventScroll: true});
     document.getElementById("told").textContent = "The page has changed: " + document.getElementById("score").textContent;
   });
 }

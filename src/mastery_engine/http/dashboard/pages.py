@@ -13,13 +13,12 @@ from mastery_engine.access import Act, Caller
 from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
-from mastery_engine.http.dashboard import charts
+from mastery_engine.http.dashboard import charts, skill_map
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, sign_in, sign_out, token_in
 from mastery_engine.http.problems import status_of
 from mastery_engine.http.routers.stream import event_stream
 from mastery_engine.service import Mastery
 from mastery_engine.service.reports import MOST_STUDENTS, Reports
-from mastery_engine.service.skills import Skills
 
 HERE = Path(__file__).parent
 ASSETS = {"style.css": "text/css", "live.js": "text/javascript"}
@@ -30,6 +29,7 @@ SAFE = {
     "Cache-Control": "no-store",
 }
 SHOWN_DAYS = 28
+BROAD, NARROW = 6, 2  # skills beside each other on the map
 FIGURES = {
     "mastery_queue_depth": "events that wait",
     "mastery_events_total": "events",
@@ -124,19 +124,21 @@ async def student(request: Request, student_id: str) -> Response:
     profiled = mastery.consents.state(StudentKey(caller.tenant, student_id)).profiling
     ahead = await request.app.state.predictions.next_days(caller, student_id) if profiled else None
     advice = await request.app.state.advising.recommendations(caller, student_id, limit=3) if profiled else []
-    skills = (await Skills(mastery).of(caller, student_id)).skills if profiled else []
+    course = await request.app.state.skills.map(caller, student_id) if profiled else None
     return page(
         "student.html",
         caller,
         now=now,
         why=await Reports(mastery).explain(caller, student_id),
         history=history,
-        line=charts.line(history) if history else None,
+        chart=charts.chart(history, ahead) if history else None,
         levels=[(level.name, charts.y_of(level.from_score)) for level in mastery.rules.levels if level.from_score],
         days=days,
         ahead=ahead,
         advice=advice,
-        skills=skills,
+        course=course,
+        broad=skill_map.picture(course.places, BROAD) if course else None,
+        narrow=skill_map.picture(course.places, NARROW) if course else None,
     )
 
 
