@@ -22,9 +22,7 @@ from mastery_engine.service.reports import Reports
 from mastery_engine.service.skills import Skills
 from mastery_engine.service.standings import Standings
 
-StudentId = Annotated[
-    str, StringConstraints(pattern=STUDENT_ID), Field(description="the student's id, as in student_12345")
-]
+StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 ADVICE: tuple[tuple[type[MasteryError], str], ...] = (

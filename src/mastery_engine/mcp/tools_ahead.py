@@ -1,4 +1,4 @@
-"""Tools about what comes: forecast, advice, path; what is stuck; a cohort."""
+"""Tools about what comes: forecast, advice, path; and what is stuck."""
 
 from typing import Annotated
 
@@ -7,14 +7,12 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mastery_engine.mcp.desk import Desk, StudentId, plainly
-from mastery_engine.mcp.results import AdviceResult, CohortResult, ForecastResult, HelpResult, NoticedResult, PathResult
+from mastery_engine.mcp.results import AdviceResult, ForecastResult, NoticedResult, PathResult
 from mastery_engine.mcp.tools_student import READS
-
-CohortId = Annotated[str, Field(min_length=1, max_length=100, description="the class, as in py-101")]
 
 
 def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
-    """Forecast, recommendations, learning path, struggles, cohort overview."""
+    """Forecast, recommendations, learning path, struggles."""
 
     @server.tool(annotations=READS)
     async def forecast(
@@ -72,26 +70,3 @@ def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
             habits=[f"{one.kind} ({one.strength:.2f}): {one.evidence}" for one in found.patterns],
         )
         return await desk.told("struggles", result)
-
-    @server.tool(annotations=READS)
-    async def cohort_overview(
-        cohort_id: CohortId, limit: Annotated[int, Field(ge=1, le=50)] = 5
-    ) -> Annotated[CallToolResult, CohortResult]:
-        """A named class: size, average, levels, who needs help. Call it once for each class to compare classes."""
-        with plainly():
-            found = await desk.standings.cohort(desk.who(), cohort_id, limit=limit)
-        result = CohortResult(
-            size=found.size,
-            average=found.average,
-            levels=found.level_distribution,
-            need_help=found.at_risk_count,
-            first=[
-                HelpResult(
-                    student_id=one.student_id,
-                    score=one.mastery_score,
-                    reasons=[reason.message for reason in one.reasons],
-                )
-                for one in found.at_risk
-            ],
-        )
-        return await desk.told("cohort_overview", result)

@@ -24,10 +24,7 @@ def add_class_tools(server: MCPServer, desk: Desk) -> None:
         ] = None,
         limit: Annotated[int, Field(ge=1, le=50, description="how many to name")] = 5,
     ) -> Annotated[CallToolResult, ClassResult]:
-        """A group of up to 200 students at a glance: average, levels, and who needs help most, with the reasons.
-
-        Call it once for each group to compare classes.
-        """
+        """A group of up to 200 students at a glance: average, levels, and who needs help most, with the reasons."""
         caller = desk.who()
         with plainly():
             chosen = student_ids or sorted(caller.students)
