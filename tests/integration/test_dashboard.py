@@ -18,6 +18,8 @@ from tests.live import Live, bearer, make_token
 
 OTHER = "student_2"
 STUDENT_TOKEN = make_token("student", subject=STUDENT)
+CLASS = ["student_4", "student_5", "student_6"]
+CLASS_TOKEN = make_token("teacher", subject="ada", cohorts=["py-101", "py-102", "nobody-named-it"])
 TEACHER_TOKEN = make_token("teacher", subject="ada", students=[STUDENT, OTHER, "student_3"])
 NOTE_THE_CHANGE = """() => {
   const score = document.getElementById("score").textContent;
@@ -51,8 +53,11 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             events = [event("quiz", days_ago=day, correct_answers=10 - day // 3) for day in range(20, 0, -1)]
             events += [event("completion", days_ago=1), event("answer"), event("answer", skills=["functions"])]
             events += [event("quiz", student_id=OTHER, correct_answers=1, days_ago=12)]
+            events += [event("quiz", student_id=one, correct_answers=8) for one in CLASS]
             ids = [receipt["event_id"] for receipt in _sent(client, events)]
-            _wait_for(client, OTHER, ids[-1])
+            _wait_for(client, CLASS[-1], ids[-1])
+            client.put("/cohorts/py-101", json={"name": "Python 101", "members": [STUDENT, OTHER, *CLASS]})
+            client.put("/cohorts/py-102", json={"name": "Python 102", "members": CLASS[1:]})
         yield server
 
 
@@ -155,6 +160,26 @@ def test_a_teacher_drills_into_a_student(live: Live, page: Page) -> None:
     check(page, "sorry")
 
 
+def test_a_teacher_compares_a_student_with_the_class_and_the_classes(live: Live, page: Page) -> None:
+    sign_in(page, live, CLASS_TOKEN)
+    page.click("text=Compare students and classes")
+    assert page.locator("section tbody tr th").all_inner_texts() == ["Python 101", "Python 102"]
+    check(page, "compare")
+    page.select_option("#student", OTHER)
+    page.select_option("#cohort", "py-101")
+    page.get_by_role("button", name="Compare").press("Enter")
+    page.wait_for_selector("#h-one")
+    assert page.locator("#h-one").inner_text() == f"{OTHER} in py-101"
+    assert "Place 5 of 5, ahead of 0% of the others" in page.locator("main").inner_text()
+    row = page.locator("tr", has=page.get_by_role("rowheader", name="quiz"))
+    assert row.locator("td").all_inner_texts()[0] == "10%"
+    assert page.locator("#student").input_value() == OTHER
+    check(page, "compare-one")
+    page.click(f"text=All of {OTHER}")
+    page.click("text=py-101")
+    assert page.locator("#h-one").inner_text() == f"{OTHER} in py-101"
+
+
 def test_an_operator_sees_figures_and_signs_out(live: Live, page: Page) -> None:
     page.goto(f"{live.url}/dashboard")
     check(page, "sign-in")
@@ -192,6 +217,10 @@ def test_the_cookie_and_the_headers_are_strict(live: Live) -> None:
         assert client.get(f"/dashboard/students/{OTHER}").status_code == 403
         assert client.get("/dashboard/find", params={"student": "//evil.test"}).status_code == 400
         assert client.get("/dashboard/assets/pages.py").status_code == 404
+        own = {"student": STUDENT, "cohort": "py-101"}
+        assert f"{STUDENT} in py-101" in client.get("/dashboard/compare", params=own).text
+        for others, status in (({"student": OTHER}, 403), ({"student": "//"}, 400), ({"cohort": "py-102"}, 403)):
+            assert client.get("/dashboard/compare", params=own | others).status_code == status
         for headers in ({"Origin": "https://evil.test"}, {"Sec-Fetch-Site": "cross-site"}):
             assert client.post("/dashboard", data={"token": "x"}, headers=headers).status_code == 403
             assert client.post("/dashboard/sign-out", headers=headers).status_code == 403

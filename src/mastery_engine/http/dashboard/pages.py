@@ -1,15 +1,21 @@
 """The pages and their routes."""
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
 from fastapi import APIRouter, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from mastery_engine.access import Act, Caller
+from mastery_engine.access import TABLE, Act, Caller, Reach
+from mastery_engine.answers_cohorts import CohortFigures, Comparison
+from mastery_engine.domain.cohort import LONGEST_COHORT_ID
+from mastery_engine.domain.events import STUDENT_ID
 from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
@@ -18,7 +24,9 @@ from mastery_engine.http.dashboard.session import caller_of, check_same_origin, 
 from mastery_engine.http.problems import status_of
 from mastery_engine.http.routers.stream import event_stream
 from mastery_engine.service import Mastery
+from mastery_engine.service.cohorts import Cohorts
 from mastery_engine.service.reports import MOST_STUDENTS, Reports
+from mastery_engine.service.standings import Standings
 
 HERE = Path(__file__).parent
 ASSETS = {"style.css": "text/css", "live.js": "text/javascript"}
@@ -29,6 +37,8 @@ SAFE = {
     "Cache-Control": "no-store",
 }
 SHOWN_DAYS = 28
+MOST_CLASSES = 20
+STUDENT = re.compile(STUDENT_ID)
 BROAD, NARROW = 6, 2  # skills beside each other on the map
 FIGURES = {
     "mastery_queue_depth": "events that wait",
@@ -105,10 +115,31 @@ async def leave(request: Request) -> Response:
 @humane
 async def find(request: Request) -> Response:
     await caller_of(request)
-    chosen = request.query_params.get("student", "")
-    if not chosen.replace("_", "").replace("-", "").isalnum() or not chosen.isascii():
-        raise InvalidInput("A student's id has letters, digits, _ and -.")
-    return RedirectResponse(f"/dashboard/students/{chosen}", 303)
+    return RedirectResponse(f"/dashboard/students/{_checked(request.query_params.get('student', ''))}", 303)
+
+
+@router.get("/compare")
+@humane
+async def compare(request: Request) -> Response:
+    """A student beside a class, where both are named; a teacher's classes beside each other."""
+    caller = await caller_of(request)
+    standings: Standings = request.app.state.standings
+    chosen, cohort_id = request.query_params.get("student", ""), request.query_params.get("cohort", "")
+    cohorts = sorted(caller.cohorts)[:MOST_CLASSES]
+    found = None
+    if chosen and cohort_id:
+        found = await standings.compare(caller, _checked(chosen), cohort_id[:LONGEST_COHORT_ID], "by_component")
+    return page(
+        "compare.html",
+        caller,
+        student=chosen,
+        cohort=cohort_id,
+        students=sorted(caller.students)[:MOST_STUDENTS],
+        cohorts=cohorts,
+        found=found,
+        rows=_places(found) if found else [],
+        classes=await _side_by_side(standings, caller, cohorts),
+    )
 
 
 @router.get("/students/{student_id}")
@@ -134,6 +165,7 @@ async def student(request: Request, student_id: str) -> Response:
         chart=charts.chart(history, ahead) if history else None,
         levels=[(level.name, charts.y_of(level.from_score)) for level in mastery.rules.levels if level.from_score],
         days=days,
+        cohorts=await _comparable(request, caller, student_id) if profiled else [],
         ahead=ahead,
         advice=advice,
         course=course,
@@ -153,6 +185,39 @@ async def asset(name: str) -> Response:
     if name not in ASSETS:
         raise NotFound("There is no such page.")
     return Response((HERE / name).read_bytes(), media_type=ASSETS[name], headers={"Cache-Control": "max-age=300"})
+
+
+async def _side_by_side(standings: Standings, caller: Caller, cohort_ids: Sequence[str]) -> list[CohortFigures]:
+    """Those of a teacher's classes of which anything is known yet."""
+    found = []
+    for cohort_id in cohort_ids:
+        with suppress(NotFound):
+            found.append(await standings.cohort(caller, cohort_id, limit=1))
+    return found
+
+
+def _checked(student_id: str) -> str:
+    """Raises InvalidInput: it becomes part of an address."""
+    if not STUDENT.fullmatch(student_id):
+        raise InvalidInput("A student's id has letters, digits, _ and -.")
+    return student_id
+
+
+def _places(found: Comparison) -> list[tuple[str, float, float, int]]:
+    """The score and its components: of the student, of the class, and the place."""
+    parts = msgspec.structs.asdict(found.components) if found.components else {}
+    overall = ("score", found.student, found.cohort_average, found.rank)
+    return [overall, *[(name, one.student, one.cohort_average, one.rank) for name, one in parts.items()]]
+
+
+async def _comparable(request: Request, caller: Caller, student_id: str) -> list[str]:
+    """The classes of a student whose figures the caller may see."""
+    cohorts: Cohorts = request.app.state.cohorts
+    reach = TABLE[Act.COHORT][caller.role]
+    if reach is Reach.NOBODY:
+        return []
+    named = await cohorts.named(StudentKey(caller.tenant, student_id))
+    return sorted(named if reach is Reach.TENANT else named & caller.cohorts)
 
 
 async def _class(request: Request, caller: Caller) -> Response:
