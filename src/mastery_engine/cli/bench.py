@@ -14,7 +14,7 @@ def bench(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="fold, embedded, http, batch, lag, scale, stream, tokens; all of them.", show_default=False
+            help="fold, embedded, http, batch, lag, watch, scale, tokens, stream; all of them.", show_default=False
         ),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Repeats; medians are shown.")] = 5,

@@ -17,6 +17,7 @@ from mastery_engine.lab.bench_fold import fold
 from mastery_engine.lab.bench_http import batch, http, lag
 from mastery_engine.lab.bench_scale import scale
 from mastery_engine.lab.bench_stream import stream
+from mastery_engine.lab.bench_watch import watch
 from mastery_engine.lab.measures import Line, Report, at_least, ratios, shown
 from mastery_engine.lab.simulate import past, pupils
 from mastery_engine.lab.tokens import tokens
@@ -95,6 +96,7 @@ PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "http": http,
     "batch": batch,
     "lag": lag,
+    "watch": watch,
     "scale": scale,
     "tokens": tokens,
     "stream": stream,

@@ -14,10 +14,13 @@ from pathlib import Path
 from time import monotonic, sleep
 from urllib.request import urlopen
 
+import msgspec
+
 from mastery_engine.errors import StartRefused
 
 START_S = 60.0
 CONNECTIONS = 32
+_USER, _SYSTEM = 11, 12  # fields of /proc/…/stat after the name, see proc_pid_stat(5)
 
 _SCRIPT = """
 wrk.method = "POST"
@@ -88,9 +91,21 @@ def command(*argv: str, environment: Mapping[str, str]) -> str:
     return _run([sys.executable, "-m", "mastery_engine", *argv], environment)
 
 
+class Service(msgspec.Struct, frozen=True):
+    """A process that serves at an address."""
+
+    url: str
+    process_id: int
+
+    def cpu_s(self) -> float:
+        """The seconds of processor time that it has used."""
+        fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[_USER]) + int(fields[_SYSTEM])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def serving(*argv: str, ready: str, environment: Mapping[str, str]) -> Iterator[str]:
-    """A Python service on a free port, which is given as ``--port``; its address, once ``ready`` answers."""
+def serving(*argv: str, ready: str, environment: Mapping[str, str]) -> Iterator[Service]:
+    """A Python service on a free port, which is given as ``--port``; once ``ready`` answers."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -102,7 +117,7 @@ def serving(*argv: str, ready: str, environment: Mapping[str, str]) -> Iterator[
     ):
         try:
             _wait(process, url + ready)
-            yield url
+            yield Service(url, process.pid)
         finally:
             process.terminate()
             process.wait(timeout=START_S)
