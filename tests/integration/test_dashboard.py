@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from scripts.servers.cache import command
 from tests.calls import STUDENT, event
@@ -127,6 +127,22 @@ def test_a_student_sees_an_event_within_two_seconds(live: Live, page: Page) -> N
     expect(page.locator("#t-history summary")).to_be_focused()
     assert page.locator("#told").inner_text().startswith("The page has changed: ")
     assert not faults
+
+
+def test_a_page_that_is_refused_because_too_many_ask_is_asked_for_again(live: Live, page: Page) -> None:
+    sign_in(page, live, STUDENT_TOKEN)
+    address = page.url
+    asked: list[str] = []
+
+    def busy_once(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=503) if len(asked) == 1 else route.continue_()
+
+    page.route(address, busy_once)
+    with live.client() as client:
+        _sent(client, [event("execution")])
+    expect(page.locator("#told")).to_contain_text("The page has changed", timeout=10_000)
+    assert asked == [address, address]
 
 
 def test_the_map_and_the_forecast_are_pictures_with_tables(live: Live, page: Page) -> None:

@@ -1,6 +1,7 @@
 """The course as a picture: rows of skills, each below what it asks for first, and lines between them."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import ceil
 from textwrap import wrap
 
@@ -30,7 +31,7 @@ class Box(msgspec.Struct, frozen=True):
     place: Place
     x: int
     y: int
-    lines: list[str]
+    lines: tuple[str, ...]
     sign: str
     fill: int
 
@@ -103,8 +104,12 @@ def _above(one: Place, at: dict[str, tuple[int, int]]) -> float:
 
 def _box(one: Place, x: int, y: int) -> Box:
     sign = SIGNS[one.state] + ("" if one.probability is None else f", {100 * one.probability:.0f}%")
-    lines = wrap(one.skill.title, LETTERS, max_lines=2, placeholder="…")
-    return Box(one, x, y, lines, sign, round(BOX * (one.probability or 0.0)))
+    return Box(one, x, y, _lines(one.skill.title), sign, round(BOX * (one.probability or 0.0)))
+
+
+@lru_cache(maxsize=1_000)
+def _lines(title: str) -> tuple[str, ...]:
+    return tuple(wrap(title, LETTERS, max_lines=2, placeholder="…"))
 
 
 def _line(above: tuple[int, int], below: tuple[int, int]) -> str:
