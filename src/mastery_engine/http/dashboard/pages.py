@@ -4,42 +4,30 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import wraps
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
-from mastery_engine.access import TABLE, Act, Caller, Reach
+from mastery_engine.access import Act, Caller
 from mastery_engine.answers_cohorts import CohortFigures, Comparison
 from mastery_engine.domain.cohort import LONGEST_COHORT_ID
 from mastery_engine.domain.events import STUDENT_ID
 from mastery_engine.domain.moments import day_of, iso_date
-from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
-from mastery_engine.http.dashboard import charts, skill_map
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, sign_in, sign_out, token_in
+from mastery_engine.http.dashboard.student import student_page
+from mastery_engine.http.dashboard.templates import HERE, page
 from mastery_engine.http.problems import status_of
 from mastery_engine.http.routers.stream import event_stream
 from mastery_engine.service import Mastery
-from mastery_engine.service.cohorts import Cohorts
 from mastery_engine.service.reports import MOST_STUDENTS, Reports
 from mastery_engine.service.standings import Standings
 
-HERE = Path(__file__).parent
 ASSETS = {"style.css": "text/css", "live.js": "text/javascript"}
-SAFE = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-SHOWN_DAYS = 28
 MOST_CLASSES = 20
 STUDENT = re.compile(STUDENT_ID)
-BROAD, NARROW = 6, 2  # skills beside each other on the map
 FIGURES = {
     "mastery_queue_depth": "events that wait",
     "mastery_events_total": "events",
@@ -52,15 +40,7 @@ FIGURES = {
 }
 
 router = APIRouter(include_in_schema=False, prefix="/dashboard")
-templates = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-templates.filters["percent"] = lambda value: f"{100 * value:.0f}%"
-
 Route: TypeAlias = Callable[..., Awaitable[Response]]
-
-
-def page(name: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:
-    text = templates.get_template(name).render(caller=caller, **values)
-    return HTMLResponse(text, status, SAFE)
 
 
 def humane(route: Route) -> Route:
@@ -145,33 +125,7 @@ async def compare(request: Request) -> Response:
 @router.get("/students/{student_id}")
 @humane
 async def student(request: Request, student_id: str) -> Response:
-    caller = await caller_of(request)
-    mastery: Mastery = request.app.state.mastery
-    now = await mastery.query(caller, student_id)
-    history = (await mastery.history(caller, student_id)).history
-    known = await mastery.known(caller, student_id)
-    active = known.evidence.activity.up_to(day_of(mastery.clock()))
-    days = [bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)]
-    profiled = mastery.consents.state(StudentKey(caller.tenant, student_id)).profiling
-    ahead = await request.app.state.predictions.next_days(caller, student_id) if profiled else None
-    advice = await request.app.state.advising.recommendations(caller, student_id, limit=3) if profiled else []
-    course = await request.app.state.skills.map(caller, student_id) if profiled else None
-    return page(
-        "student.html",
-        caller,
-        now=now,
-        why=await Reports(mastery).explain(caller, student_id),
-        history=history,
-        chart=charts.chart(history, ahead) if history else None,
-        levels=[(level.name, charts.y_of(level.from_score)) for level in mastery.rules.levels if level.from_score],
-        days=days,
-        cohorts=await _comparable(request, caller, student_id) if profiled else [],
-        ahead=ahead,
-        advice=advice,
-        course=course,
-        broad=skill_map.picture(course.places, BROAD) if course else None,
-        narrow=skill_map.picture(course.places, NARROW) if course else None,
-    )
+    return await student_page(request, await caller_of(request), student_id)
 
 
 @router.get("/students/{student_id}/live")
@@ -208,16 +162,6 @@ def _places(found: Comparison) -> list[tuple[str, float, float, int]]:
     parts = msgspec.structs.asdict(found.components) if found.components else {}
     overall = ("score", found.student, found.cohort_average, found.rank)
     return [overall, *[(name, one.student, one.cohort_average, one.rank) for name, one in parts.items()]]
-
-
-async def _comparable(request: Request, caller: Caller, student_id: str) -> list[str]:
-    """The classes of a student whose figures the caller may see."""
-    cohorts: Cohorts = request.app.state.cohorts
-    reach = TABLE[Act.COHORT][caller.role]
-    if reach is Reach.NOBODY:
-        return []
-    named = await cohorts.named(StudentKey(caller.tenant, student_id))
-    return sorted(named if reach is Reach.TENANT else named & caller.cohorts)
 
 
 async def _class(request: Request, caller: Caller) -> Response:
