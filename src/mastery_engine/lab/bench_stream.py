@@ -26,7 +26,8 @@ from mastery_engine.logs.topics import TOPICS, ensure_topics
 
 ROOT = Path(__file__).parents[3]
 QUIX = "3.28.1"
-STUDENTS, MOST_EVENTS, WARMING = 400, 30_000, 500
+STUDENTS, MOST_EVENTS = 400, 30_000
+WARMING = 20_000  # 50 events a student are known before: a class amid its term
 PATIENCE_S = 120
 
 
