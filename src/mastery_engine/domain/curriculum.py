@@ -44,9 +44,9 @@ class Curriculum(msgspec.Struct, frozen=True):
     """A course. ``skills`` are all of its skills, each after its prerequisites.
 
     ``before`` has for each skill all that it rests on, ``after`` those that ask for it first; ``members`` has for each
-    module its skills. Sets of skills are also whole numbers, with a bit for each skill: ``bits``. ``rows`` are the skills
-    as advice goes through them: (skill, its bit, the bits of its prerequisites, minutes); ``opens`` has for each row the
-    rows that ask for it first. ``mark`` tells two courses apart.
+    module its skills. Sets of skills are also whole numbers, with a bit for each skill (``bits``; ``below`` is
+    ``before`` so). ``rows`` are the skills as advice goes through them: (skill, its bit, the bits of its prerequisites,
+    minutes); ``opens`` has for each row the rows that ask for it first. ``mark`` tells two courses apart.
     """
 
     modules: tuple[Module, ...] = ()
