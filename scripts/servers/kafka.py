@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (
+    AdminClient,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 
 from scripts.servers.cache import cached, command, free_port, is_free, run
 from scripts.servers.certificate import Certificate
 from scripts.servers.process import Server
 
 VERSION = "4.3.1"
+SCRAM = "SCRAM-SHA-512"
 OLDEST = "3.5.2"  # of the line that the engine promises to work with
 
 # Kafka's jars log through SLF4J and bring nothing that writes: without slf4j-simple a failed start is silent.
@@ -68,7 +74,7 @@ class Kafka(Server):
     ) -> None:
         """A user and password open a second listener with SASL/PLAIN, a certificate with TLS, both with both.
 
-        Settings are the broker's own, above ours. Raises Unavailable.
+        SCRAM takes there whom ``let_in`` has named. Settings are the broker's own, above ours. Raises Unavailable.
         """
         self._java = command("java", packages=["default-jre-headless"])
         self._jars = jars(version)
@@ -91,6 +97,14 @@ class Kafka(Server):
     def security_protocol(self) -> str:
         """What the secured listener speaks, by Kafka's name for it."""
         return ("SASL_" if self._sasl else "") + ("SSL" if self._certificate else "PLAINTEXT")
+
+    def let_in(self, user: str, password: str) -> None:
+        """A user for SCRAM, whom the broker keeps."""
+        what = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        wanted = [UserScramCredentialUpsertion(user, what, password.encode())]
+        for done in admin.alter_user_scram_credentials(wanted).values():
+            done.result(20)
 
     def argv(self) -> list[str]:
         properties = self.home / "server.properties"
@@ -124,7 +138,10 @@ class Kafka(Server):
             protocols["SECURED"] = self.security_protocol
         if self._sasl:
             user, password = self._sasl
-            own["sasl.enabled.mechanisms"] = "PLAIN"
+            own["sasl.enabled.mechanisms"] = f"PLAIN,{SCRAM}"
+            own[f"listener.name.secured.{SCRAM.lower()}.sasl.jaas.config"] = (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            )
             own["listener.name.secured.plain.sasl.jaas.config"] = (
                 "org.apache.kafka.common.security.plain.PlainLoginModule required"
                 f' username="{user}" password="{password}" user_{user}="{password}";'

@@ -52,12 +52,11 @@ def versions(cluster: Kubernetes, said: list[str]) -> dict[str, str]:
 
     "configured" alone says little: kubectl says it where the server has filled in a list that is compared as a whole.
     """
-    found = {}
-    for name in (line.split()[0] for line in said):
-        shown = cluster.kubectl("get", name, "-n", "learnflow", "-o", "jsonpath={.metadata.resourceVersion}")
-        assert shown.returncode == 0, shown.stderr
-        found[name] = shown.stdout
-    return found
+    names = [line.split()[0] for line in said]
+    shown = cluster.kubectl("get", *names, "-n", "learnflow", "-o", "json")
+    assert shown.returncode == 0, shown.stderr
+    items = json.loads(shown.stdout)["items"]
+    return {name: one["metadata"]["resourceVersion"] for name, one in zip(names, items, strict=True)}
 
 
 def test_a_bare_cluster_takes_the_folder_twice_by_either_command(cluster: Kubernetes) -> None:

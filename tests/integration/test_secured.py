@@ -1,5 +1,6 @@
 """Kafka with SASL, TLS and access rules, Redis with TLS and a password: by the engine's settings; wrong ones say so."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +25,12 @@ from mastery_engine.logs.kafka import KafkaLog
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
 from mastery_engine.logs.topics import TOPICS, ensure_topics, topic_id
 from scripts.servers.certificate import Certificate, make_certificate
-from scripts.servers.kafka import Kafka
+from scripts.servers.kafka import SCRAM, Kafka
 from scripts.servers.redis import Redis
 from tests.conftest import RealServers
 from tests.fleet import Fleet, until
 from tests.live import Live
+from tests.samples import quiz
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(180)]
 
@@ -128,6 +130,18 @@ async def test_the_engine_works_over_sasl_and_tls(fleet: Fleet) -> None:
         assert found["components"]["quiz"] == 0.75
     assert PASSWORD not in api.log_text()
     assert quote(PASSWORD) not in api.log_text()
+
+
+async def test_the_engine_works_over_scram(secured: Kafka, certificate: Certificate) -> None:
+    permit(secured, topics=[AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE, AclOperation.CREATE])
+    secured.let_in(USER, "another word")
+    log = KafkaLog(settings(secured, certificate, sasl_mechanism=SCRAM, password="another word"))
+    before = await log.ends()
+    (position,) = await log.append([quiz(1, 2)])
+    assert (await log.ends())[position.partition] == before[position.partition] + 1
+    await log.close()
+    with pytest.raises(Unavailable, match="KAFKA_PASSWORD"):
+        await asyncio.to_thread(ensure_topics, settings(secured, certificate, sasl_mechanism=SCRAM))
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ def answered(times: int, *, right: bool, skill: str = SKILL) -> Tracing:
 
 
 def test_a_few_answers_say_nothing_yet_and_enough_of_them_are_believed() -> None:
-    assert outlook_of(NO_EVIDENCE, TODAY, CURRICULUM, Rules(), answered(ENOUGH - 1, right=True)).known == set()
+    assert outlook_of(NO_EVIDENCE, TODAY, CURRICULUM, Rules(), answered(ENOUGH - 1, right=True)).known == 0
     view = outlook_of(NO_EVIDENCE, TODAY, CURRICULUM, Rules(), answered(8, right=True))
-    assert SKILL in view.known
+    assert view.knows(SKILL)
     found = view.estimates[SKILL]
     traced_now = estimate(answered(8, right=True), SKILL, TODAY * DAY, DEFAULT_SKILLS)
     assert found.probability == traced_now.probability >= KNOWN
@@ -37,8 +37,8 @@ def test_a_few_answers_say_nothing_yet_and_enough_of_them_are_believed() -> None
 
 def test_answers_count_for_more_than_exercises_and_unknown_skills_are_left_out() -> None:
     evidence = evidence_of(done(SKILL, 10, 10), retention_days=90)
-    assert SKILL in outlook_of(evidence, TODAY, CURRICULUM, Rules()).known
-    assert SKILL not in outlook_of(evidence, TODAY, CURRICULUM, Rules(), answered(8, right=False)).known
+    assert outlook_of(evidence, TODAY, CURRICULUM, Rules()).knows(SKILL)
+    assert not outlook_of(evidence, TODAY, CURRICULUM, Rules(), answered(8, right=False)).knows(SKILL)
     assert (
         "juggling"
         not in outlook_of(evidence, TODAY, CURRICULUM, Rules(), answered(8, right=True, skill="juggling")).estimates

@@ -32,9 +32,10 @@ def serve(host: Host = None, port: Port = None) -> None:
       mastery-engine serve --port 8005
     """
     end_well_on_signals()
+    known = settings(host=host, port=port)  # what is wrong with them is said before the server is loaded
     from mastery_engine.http.serve import serve
 
-    serve(settings(host=host, port=port))
+    serve(known)
 
 
 def worker(after_flood: AfterFlood = False) -> None:

@@ -4,8 +4,9 @@
 in which each comes after its prerequisites.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias, get_args
+from zlib import crc32
 
 import msgspec
 import yaml
@@ -43,7 +44,9 @@ class Curriculum(msgspec.Struct, frozen=True):
     """A course. ``skills`` are all of its skills, each after its prerequisites.
 
     ``before`` has for each skill all that it rests on, ``after`` those that ask for it first; ``members`` has for each
-    module its skills.
+    module its skills. Sets of skills are also whole numbers, with a bit for each skill (``bits``; ``below`` is
+    ``before`` so). ``rows`` are the skills as advice goes through them: (skill, its bit, the bits of its prerequisites,
+    minutes); ``opens`` has for each row the rows that ask for it first. ``mark`` tells two courses apart.
     """
 
     modules: tuple[Module, ...] = ()
@@ -51,6 +54,11 @@ class Curriculum(msgspec.Struct, frozen=True):
     before: dict[str, frozenset[str]] = {}
     after: dict[str, tuple[str, ...]] = {}
     members: dict[str, tuple[str, ...]] = {}
+    bits: dict[str, int] = {}
+    below: dict[str, int] = {}
+    rows: tuple[tuple[str, int, int, int], ...] = ()
+    opens: tuple[tuple[int, ...], ...] = ()
+    mark: int = 0
 
     def skills_of(self, topic: str) -> tuple[str, ...]:
         """The ids that a topic stands for: a skill itself, or a module's skills; none where the course lacks it."""
@@ -95,7 +103,17 @@ def curriculum_of(modules: Sequence[Module]) -> Curriculum:
     skills = {name: known[name] for name in before}
     after = {name: tuple([one.id for one in skills.values() if name in one.prerequisites]) for name in skills}
     members = {module.id: tuple([skill.id for skill in module.skills]) for module in modules}
-    return Curriculum(tuple(modules), skills, before, after, members)
+    bits = {name: 1 << place for place, name in enumerate(skills)}
+
+    def set_of(names: Iterable[str]) -> int:
+        return sum([bits[name] for name in names])
+
+    below = {name: set_of(needed) for name, needed in before.items()}
+    rows = tuple([(name, bits[name], set_of({*one.prerequisites}), one.minutes) for name, one in skills.items()])
+    places = {name: place for place, name in enumerate(skills)}
+    opens = tuple([tuple([places[later] for later in after[name]]) for name in skills])
+    mark = crc32(repr(rows).encode())
+    return Curriculum(tuple(modules), skills, before, after, members, bits, below, rows, opens, mark)
 
 
 def _circle(waiting: dict[str, Skill]) -> list[str]:

@@ -39,18 +39,27 @@ Estimates: TypeAlias = Mapping[str, SkillEstimate]
 
 
 class Outlook(msgspec.Struct, frozen=True, gc=False):
-    """Estimates within a course; ``known`` are the skills that count as known."""
+    """Estimates within a course; ``known`` has the bits of the skills that count as known."""
 
     estimates: Estimates
-    known: set[str]
+    known: int
     curriculum: Curriculum
+
+    def knows(self, skill: str) -> bool:
+        """Whether this skill of the course counts as known."""
+        return bool(self.known & self.curriculum.bits[skill])
 
 
 def outlook(estimates: Estimates, curriculum: Curriculum) -> Outlook:
     """What the estimates mean in a course: known is what is shown to be, and what was never seen and is below that."""
-    shown = [name for name, one in estimates.items() if one.probability >= KNOWN]
-    below = set().union(*[curriculum.before.get(name, ()) for name in shown])
-    return Outlook(estimates, below.difference(estimates).union(shown), curriculum)
+    seen = shown = below = 0
+    for name, one in estimates.items():
+        bit = curriculum.bits.get(name, 0)
+        seen |= bit
+        if bit and one.probability >= KNOWN:
+            shown |= bit
+            below |= curriculum.below[name]
+    return Outlook(estimates, below & ~seen | shown, curriculum)
 
 
 def estimates_of(evidence: Evidence, curriculum: Curriculum, today: Day, floor: Day) -> dict[str, SkillEstimate]:

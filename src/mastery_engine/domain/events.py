@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from mastery_engine.domain.kinds import ALIASES, KINDS, Consistency, Data
-from mastery_engine.domain.moments import EARLIEST, LATEST, MINUTE, Micros, day_of, day_of_date, moment_of, rfc3339
+from mastery_engine.domain.moments import DAY, EARLIEST, LATEST, MINUTE, Micros, day_of, day_of_date, moment_of, rfc3339
 from mastery_engine.errors import InvalidInput, RefusedEvent
 
 DEFAULT_TENANT = "default"
@@ -99,7 +99,7 @@ def decode(
     ``event_id`` serves where the envelope has none: an id, or what makes one. Raises InvalidInput with the field.
     """
     try:
-        value = bytes(value)
+        value = bytes(value)  # a copy only of what is no bytes
         if not value.isascii():
             value.decode()  # the decoder does not look into what it skips
         envelope = _envelope.decode(value)
@@ -150,10 +150,10 @@ def moment_from(timestamp: datetime | int) -> Micros:
 
 def check_metadata(metadata: dict[str, Scalar]) -> None:
     """Raises InvalidInput where metadata is more than the engine keeps."""
-    if len(metadata) - ("cohort_id" in metadata) > MAX_METADATA_KEYS:
+    if len(metadata) > MAX_METADATA_KEYS and len(metadata) - ("cohort_id" in metadata) > MAX_METADATA_KEYS:
         raise InvalidInput(f"metadata has more than {MAX_METADATA_KEYS} unknown keys.", field="metadata")
     for key, content in metadata.items():
-        if max(len(key), len(content) if isinstance(content, str) else 0) > MAX_METADATA_LENGTH:
+        if len(key) > MAX_METADATA_LENGTH or (isinstance(content, str) and len(content) > MAX_METADATA_LENGTH):
             raise InvalidInput(
                 f"A key or a text in metadata is longer than {MAX_METADATA_LENGTH} characters.",
                 field=f"metadata.{key[:MAX_METADATA_LENGTH]}",
@@ -165,12 +165,13 @@ def check_metadata(metadata: dict[str, Scalar]) -> None:
 
 def check_times(event: LearningEvent, *, retention_days: int) -> LearningEvent:
     """The event itself, where its times let it count; raises RefusedEvent otherwise. Depends on its receipt alone."""
-    if event.at > event.received + CLOCK_SKEW:
+    at, received = event.at, event.received
+    if at > received + CLOCK_SKEW:
         raise RefusedEvent(
             f"The event is timed {rfc3339(event.at)}, more than 5 minutes after its receipt: check the sender's clock.",
             field="timestamp",
         )
-    if day_of(event.at) <= day_of(event.received) - retention_days:
+    if at // DAY <= received // DAY - retention_days:
         raise RefusedEvent(
             f"The event is of {rfc3339(event.at)}: older than the {retention_days} days that are kept.",
             field="timestamp",

@@ -5,9 +5,10 @@ associative (sums to float rounding), which is why late, shuffled and split deli
 """
 
 from array import array
+from functools import lru_cache
 from heapq import nlargest
 from struct import Struct
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -202,15 +203,13 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def merge(self, other: "Evidence") -> "Evidence":
         """This evidence and that of other events; an event that is in both counts twice, so the caller sees to it."""
         completion, quiz, quality = self.completion, self.quiz, self.quality
-        activity, direct = self.activity, self.direct
+        activity, direct = self.activity.merge(other.activity), self.direct
         if other.completion:
             completion = _latest_of_each(completion, other.completion)
         if other.quiz.days:
             quiz = quiz.merge(other.quiz)
         if other.quality.days:
             quality = quality.merge(other.quality)
-        if other.activity.bits:
-            activity = activity.merge(other.activity)
         if other.direct is not NONE_SET:
             direct = _later_of_each(direct, other.direct)
         return Evidence(completion, quiz, quality, activity, direct)
@@ -235,35 +234,42 @@ NO_EVIDENCE = Evidence()
 
 def evidence_of(event: LearningEvent, *, retention_days: int) -> Evidence:
     """What one event is evidence of. Days that it names and that are older than the retention are left out."""
+    data: Any = event.data
+    kind = type(data)
+    if kind is Execution or kind is Help:
+        return _active(event.at // DAY)
     at = event.at
-    match event.data:
-        case Execution() | Help():
-            return Evidence(NO_PROGRESS, NO_SUMS, NO_SUMS, ActiveDays(at // DAY, _ONE_DAY))
-        case Completion() as data:
-            difficulty = _DIFFICULTIES[data.difficulty]
-            progress = Progress(at, event.event_id, data.completed_exercises, data.total_exercises, difficulty)
-            return Evidence({data.topic or "": progress}, NO_SUMS, NO_SUMS, ActiveDays(at // DAY, _ONE_DAY))
-        case Answer() as data:
-            answered = DecayedSums.of(at, 1.0, float(data.correct))
-            return Evidence(NO_PROGRESS, answered, NO_SUMS, ActiveDays(at // DAY, _ONE_DAY))
-        case Quiz() as data:
-            trust = 1.0 if data.confidence_score is None else 0.5 + 0.5 * data.confidence_score
-            answered = DecayedSums.of(at, data.total_questions * trust, data.correct_answers / data.total_questions)
-            return Evidence(NO_PROGRESS, answered, NO_SUMS, ActiveDays(at // DAY, _ONE_DAY))
-        case Quality() as data:
-            given = [data.code_quality_score, data.correctness_score, data.efficiency_score]
-            if data.peer_review_score is not None:
-                given.append(data.peer_review_score)
-            scored = DecayedSums.of(at, 1.0, sum(given) / len(given))
-            return Evidence(NO_PROGRESS, NO_SUMS, scored, ActiveDays(at // DAY, _ONE_DAY))
-        case Consistency() as data:
-            return Evidence(activity=_named_days(data, at // DAY, day_of(event.received) - retention_days + 1))
-        case CalculationRequested() as data:
-            completion, quiz, quality, consistency = (
-                None if value is None else Direct(at, event.event_id, value) for value in data.components.values()
-            )
-            return Evidence(direct=(completion, quiz, quality, consistency))
+    if kind is Completion:
+        difficulty = _DIFFICULTIES[data.difficulty]
+        progress = Progress(at, event.event_id, data.completed_exercises, data.total_exercises, difficulty)
+        return Evidence({data.topic or "": progress}, NO_SUMS, NO_SUMS, ActiveDays(at // DAY, _ONE_DAY))
+    if kind is Answer:
+        answered = DecayedSums.of(at, 1.0, float(data.correct))
+        return Evidence(NO_PROGRESS, answered, NO_SUMS, ActiveDays(at // DAY, _ONE_DAY))
+    if kind is Quiz:
+        trust = 1.0 if data.confidence_score is None else 0.5 + 0.5 * data.confidence_score
+        answered = DecayedSums.of(at, data.total_questions * trust, data.correct_answers / data.total_questions)
+        return Evidence(NO_PROGRESS, answered, NO_SUMS, ActiveDays(at // DAY, _ONE_DAY))
+    if kind is Quality:
+        given = [data.code_quality_score, data.correctness_score, data.efficiency_score]
+        if data.peer_review_score is not None:
+            given.append(data.peer_review_score)
+        scored = DecayedSums.of(at, 1.0, sum(given) / len(given))
+        return Evidence(NO_PROGRESS, NO_SUMS, scored, ActiveDays(at // DAY, _ONE_DAY))
+    if kind is Consistency:
+        return Evidence(activity=_named_days(data, at // DAY, day_of(event.received) - retention_days + 1))
+    if kind is CalculationRequested:
+        completion, quiz, quality, consistency = (
+            None if value is None else Direct(at, event.event_id, value) for value in data.components.values()
+        )
+        return Evidence(direct=(completion, quiz, quality, consistency))
     return NO_EVIDENCE
+
+
+@lru_cache(maxsize=512)
+def _active(day: Day) -> Evidence:
+    """Of work that counts for its day alone."""
+    return Evidence(activity=ActiveDays(day, _ONE_DAY))
 
 
 def _named_days(data: Consistency, today: Day, floor: Day) -> ActiveDays:

@@ -139,6 +139,6 @@ def advise(
 
 
 def _basis(view: Outlook) -> int:
-    """A mark, never 0, of which skills are known and how many are mastered."""
+    """A mark, never 0, of the course, which of its skills are known, and how many are mastered."""
     mastered = sum([one.probability >= MASTERED for one in view.estimates.values()])
-    return crc32(f"{mastered} {' '.join(sorted(view.known))}".encode()) + 1
+    return crc32(f"{mastered} {view.known:x}".encode(), view.curriculum.mark) + 1

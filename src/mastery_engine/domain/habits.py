@@ -69,6 +69,9 @@ _NO_BLOCK = Block()
 def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
     """The habits with what these events say of them."""
     after: Habits | None = None
+    changed = -1  # the number of the block whose counts are at hand
+    counts = bytearray()
+    quizzes, seconds, asked = 0, 0, NOT_ASKED
     for one in fresh:
         event = one.event
         data: Any = event.data
@@ -77,28 +80,33 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
             continue
         day, within = divmod(event.at, DAY)
         number, place = divmod(day, BLOCK_DAYS)
-        if number * BLOCK_DAYS < floor:
-            continue
-        if after is None:
-            after = {**habits}
-        block = after.get(number, _NO_BLOCK)
-        counts = bytearray(block.counts)
-        hour, place = within // HOUR, _HOURS + place
+        if number != changed:
+            if number * BLOCK_DAYS < floor:
+                continue
+            if after is None:
+                after = {**habits}
+            else:
+                after[changed] = Block(bytes(counts), quizzes, seconds, asked)
+            block = after.get(number, _NO_BLOCK)
+            changed, counts = number, bytearray(block.counts)
+            quizzes, seconds, asked = block.quizzes, block.seconds, block.asked
+        hour = within // HOUR
         if counts[hour] < _FULL:
             counts[hour] += 1
-        if counts[place] < _FULL:
-            counts[place] += 1
-        quizzes, seconds, asked = block.quizzes, block.seconds, block.asked
+        if counts[_HOURS + place] < _FULL:
+            counts[_HOURS + place] += 1
         if kind is Quiz or kind is Answer:
-            quizzes |= (kind is Quiz) << place - _HOURS
+            quizzes |= (kind is Quiz) << place
             spent = data.time_spent if kind is Quiz else data.duration
             asked = _asked(asked, data, spent)
         else:  # a completion's time is that of its runs and answers, which tell it
             spent = data.duration if kind is Execution else None
         if spent is not None:
             seconds += int(min(LONGEST_S, spent))
-        after[number] = Block(bytes(counts), quizzes, seconds, asked)
-    return habits if after is None else after
+    if after is None:
+        return habits
+    after[changed] = Block(bytes(counts), quizzes, seconds, asked)
+    return after
 
 
 def since(habits: Habits, floor: Day) -> Habits:

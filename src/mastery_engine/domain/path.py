@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
-from itertools import chain
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -67,54 +66,59 @@ def learning_path(
     ``topic``, if given) and is not mastered or fades. ``improve_mastery``: what brings the mean probability over the
     course to the next level's bound in the least minutes.
     """
-    estimates, known, curriculum = view.estimates, view.known, view.curriculum
+    estimates, curriculum = view.estimates, view.curriculum
     wanted = curriculum.skills.keys() if topic is None else curriculum.skills_of(topic)
     if goal == "improve_mastery":
         chosen = _cheapest(view, rules)
     else:
-        targets = [name for name in wanted if _is_open(name, estimates, known)]
+        targets = [name for name in wanted if _is_open(name, view)]
         if goal == "prepare_assessment":
             targets = [name for name in targets if name in estimates] or targets[:1]
-        resting = chain.from_iterable(curriculum.before[name] for name in targets)
-        chosen = {*targets, *[name for name in resting if name not in known]}
+        chosen = 0
+        for name in targets:
+            chosen |= curriculum.bits[name] | curriculum.below[name] & ~view.known
     return _steps(chosen, estimates, curriculum, most)
 
 
-def _is_open(name: str, estimates: Estimates, known: set[str]) -> bool:
-    one = estimates.get(name)
+def _is_open(name: str, view: Outlook) -> bool:
+    one = view.estimates.get(name)
     if one is None:
-        return name not in known
+        return not view.knows(name)
     return one.probability < MASTERED or one.forgotten >= FORGOTTEN
 
 
-def _cheapest(view: Outlook, rules: Rules) -> set[str]:
+def _cheapest(view: Outlook, rules: Rules) -> int:
     """Skills by gain for a minute, as their prerequisites allow, until the mean reaches the next level's bound."""
-    estimates, known, curriculum = view.estimates, view.known, view.curriculum
-    now = dict.fromkeys(curriculum.skills, UNSEEN)
-    now.update(dict.fromkeys(known, KNOWN))
-    now.update({name: one.probability for name, one in estimates.items() if name in now})
-    total, size = sum(now.values()), max(1, len(now))
-    goal = next((level.from_score for level in rules.levels if level.from_score > total / size + 1e-9), 1.0) * size
-    ready: list[tuple[float, int, str]] = []
-    waiting: dict[str, int] = {}
-    for place, (name, skill) in enumerate(curriculum.skills.items()):
-        if now[name] < MASTERED:
-            if known.issuperset(skill.prerequisites):
-                ready.append((_worth(now[name], skill.minutes), place, name))
+    estimates, known, rows = view.estimates, view.known, view.curriculum.rows
+    total, chances = 0.0, []
+    ready: list[tuple[float, int]] = []
+    waiting = 0
+    for place, (name, bit, needed, minutes) in enumerate(rows):
+        one = estimates.get(name)
+        now = (KNOWN if known & bit else UNSEEN) if one is None else one.probability
+        total += now
+        chances.append(now)
+        if now < MASTERED:
+            if known & needed == needed:
+                ready.append((_worth(now, minutes), place))
             else:
-                waiting[name] = place
+                waiting |= bit
+    size = max(1, len(rows))
+    goal = next((level.from_score for level in rules.levels if level.from_score > total / size + 1e-9), 1.0) * size
     heapify(ready)
-    chosen: set[str] = set()
+    chosen = 0
     while ready and total < goal:
-        name = heappop(ready)[2]
-        chosen.add(name)
-        total += MASTERED - now[name]
-        if name in known:
+        place = heappop(ready)[1]
+        bit = rows[place][1]
+        chosen |= bit
+        total += MASTERED - chances[place]
+        if known & bit:
             continue
-        for later in curriculum.after[name]:
-            skill = curriculum.skills[later]
-            if later in waiting and all(needed in known or needed in chosen for needed in skill.prerequisites):
-                heappush(ready, (_worth(now[later], skill.minutes), waiting.pop(later), later))
+        for later in view.curriculum.opens[place]:
+            _, opened, needed, minutes = rows[later]
+            if waiting & opened and (known | chosen) & needed == needed:
+                waiting ^= opened
+                heappush(ready, (_worth(chances[later], minutes), later))
     return chosen
 
 
@@ -128,16 +132,18 @@ def _minutes(now: float, whole: int) -> int:
     return max(SHORTEST_STEP, round(whole * max(0.0, MASTERED - now) / (MASTERED - UNSEEN)))
 
 
-def _steps(chosen: set[str], estimates: Estimates, curriculum: Curriculum, most: int | None) -> tuple[Step, ...]:
+def _steps(chosen: int, estimates: Estimates, curriculum: Curriculum, most: int | None) -> tuple[Step, ...]:
+    """The first ``most`` of the skills whose bits are ``chosen``; all of them for None."""
     steps: list[Step] = []
-    for name, skill in curriculum.skills.items():
+    bits = curriculum.bits
+    for name, bit, _, minutes in curriculum.rows:
         if len(steps) == most:
             break
-        if name in chosen:
+        if chosen & bit:
             one = estimates.get(name)
             now, forgotten = (UNSEEN, 0.0) if one is None else (one.probability, one.forgotten)
-            whole = skill.minutes // 2 if forgotten >= FORGOTTEN else skill.minutes
-            leads_to = next((later for later in curriculum.after[name] if later in chosen), "")
+            whole = minutes // 2 if forgotten >= FORGOTTEN else minutes
+            leads_to = next((later for later in curriculum.after[name] if chosen & bits[later]), "")
             steps.append(Step(name, _minutes(now, whole), now, forgotten, leads_to))
     return tuple(steps)
 

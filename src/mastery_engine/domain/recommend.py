@@ -54,17 +54,17 @@ def within_reach(view: Outlook) -> Reach:
     """
     known, estimates = view.known, view.estimates
     found: list[tuple[str, float, float, int, bool]] = []
-    for name, skill in view.curriculum.skills.items():
+    for name, bit, needed, minutes in view.curriculum.rows:
         one = estimates.get(name)
         if one is None:
-            if name not in known and known.issuperset(skill.prerequisites):
-                found.append((name, UNSEEN, _FIRST, max(10, skill.minutes // 2), False))
+            if not known & bit and known & needed == needed:
+                found.append((name, UNSEEN, _FIRST, max(10, minutes // 2), False))
         elif one.forgotten >= FORGOTTEN:
             now = one.probability
-            found.append((name, now, min(1.0, now + one.forgotten), max(REVIEW_MINUTES, skill.minutes // 3), True))
-        elif one.probability < MASTERED and known.issuperset(skill.prerequisites):
+            found.append((name, now, min(1.0, now + one.forgotten), max(REVIEW_MINUTES, minutes // 3), True))
+        elif one.probability < MASTERED and known & needed == needed:
             now = one.probability
-            found.append((name, now, practised(now), max(10, skill.minutes // 2), False))
+            found.append((name, now, practised(now), max(10, minutes // 2), False))
     return Reach(tuple(found))
 
 

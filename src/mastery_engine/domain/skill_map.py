@@ -42,8 +42,8 @@ def _state(view: Outlook, name: str, is_answered: bool) -> State:
         return "fading"
     if one is not None and one.probability >= MASTERED:
         return "mastered"
-    if name in view.known:
+    if view.knows(name):
         return "known"
     if one is not None or is_answered:
         return "begun"
-    return "ready" if view.known.issuperset(view.curriculum.skills[name].prerequisites) else "later"
+    return "ready" if all(map(view.knows, view.curriculum.skills[name].prerequisites)) else "later"

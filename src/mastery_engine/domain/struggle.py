@@ -101,11 +101,12 @@ def open_spells(spells: Spells, floor: Day) -> Iterator[tuple[str, Spell]]:
 
 def _made(event: LearningEvent) -> tuple[str, ...]:
     """The topics on which an answer or a completion is a success."""
-    match event.data:
-        case Answer(correct=True, skills=skills):
-            return skills
-        case Completion() as data if data.completed_exercises == data.total_exercises:
-            return (data.topic or "",)
+    data: Any = event.data
+    kind = type(data)
+    if kind is Answer:
+        return data.skills if data.correct else ()
+    if kind is Completion and data.completed_exercises == data.total_exercises:
+        return (data.topic or "",)
     return ()
 
 

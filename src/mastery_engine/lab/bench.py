@@ -8,6 +8,7 @@ import subprocess  # nosec B404
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from html import escape
 from pathlib import Path
 from time import perf_counter
 
@@ -15,10 +16,14 @@ from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.lab.bench_fold import fold
 from mastery_engine.lab.bench_http import batch, http, lag
+from mastery_engine.lab.bench_peers import peers
 from mastery_engine.lab.bench_scale import scale
+from mastery_engine.lab.bench_soak import soak
 from mastery_engine.lab.bench_stream import stream
 from mastery_engine.lab.bench_watch import watch
+from mastery_engine.lab.bench_workers import workers
 from mastery_engine.lab.measures import Line, Report, at_least, ratios, shown
+from mastery_engine.lab.plots import COLOURS, Frame, line, plot
 from mastery_engine.lab.simulate import past, pupils
 from mastery_engine.lab.tokens import tokens
 
@@ -33,6 +38,18 @@ def report(parts: Sequence[str], *, runs: int, until: Micros, events: int) -> Re
         lines += PARTS[part](runs, until, events)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}"
     return Report(machine, platform.python_version(), sqlite3.sqlite_version, lines)
+
+
+def page(measured: Report) -> str:
+    """What was measured over time, as a page of plots."""
+    drawn = []
+    for one in measured.lines:
+        if one.over_time:
+            seconds, highest = one.over_time[-1][0], max(value for _, value in one.over_time)
+            frame = Frame(one.what, "second", one.unit, (0.0, max(1.0, seconds)), (0.0, highest * 1.1 or 1.0))
+            drawn.append(plot(frame, line(frame, one.over_time, COLOURS[0])))
+    head = "<!doctype html><html lang='en'><meta charset='utf-8'><title>Mastery Engine: bench</title>"
+    return f"{head}<h1>{escape(measured.machine)}</h1>{''.join(drawn)}</html>"
 
 
 def embedded(runs: int, until: Micros, events: int) -> list[Line]:
@@ -100,4 +117,7 @@ PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "scale": scale,
     "tokens": tokens,
     "stream": stream,
+    "workers": workers,
+    "peers": peers,
+    "soak": soak,
 }

@@ -13,6 +13,7 @@ from mastery_engine.errors import StartRefused
 from mastery_engine.lab.bench_http import served
 from mastery_engine.lab.load import Service
 from mastery_engine.lab.measures import Line, at_most, shown
+from mastery_engine.lab.servers import cpu_seconds
 
 WATCHERS = 300
 RATE = 10
@@ -114,6 +115,6 @@ async def _so_many(found: Sized, many: int, what: str) -> None:
 
 async def _cores(service: Service, work: Awaitable[None]) -> float:
     """How many cores the service kept busy meanwhile."""
-    started, used = perf_counter(), service.cpu_s()
+    started, used = perf_counter(), cpu_seconds([service.process_id])
     await work
-    return (service.cpu_s() - used) / (perf_counter() - started)
+    return (cpu_seconds([service.process_id]) - used) / (perf_counter() - started)

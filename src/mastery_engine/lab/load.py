@@ -20,7 +20,6 @@ from mastery_engine.errors import StartRefused
 
 START_S = 60.0
 CONNECTIONS = 32
-_USER, _SYSTEM = 11, 12  # fields of /proc/…/stat after the name, see proc_pid_stat(5)
 
 _SCRIPT = """
 wrk.method = "POST"
@@ -96,11 +95,6 @@ class Service(msgspec.Struct, frozen=True):
 
     url: str
     process_id: int
-
-    def cpu_s(self) -> float:
-        """The seconds of processor time that it has used."""
-        fields = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[_USER]) + int(fields[_SYSTEM])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

@@ -5,9 +5,14 @@ from statistics import median
 
 import msgspec
 
+FAR = 10.0
+
 
 class Line(msgspec.Struct, frozen=True):
-    """One measured thing. ``goal`` is in words; ``met`` is None where there is no goal for it."""
+    """One measured thing. ``goal`` is in words; ``met`` is None where there is no goal for it.
+
+    ``far``: a ratio that misses its goal by a factor of ten, which no noise explains. ``over_time``: (second, value).
+    """
 
     part: str
     what: str
@@ -17,6 +22,8 @@ class Line(msgspec.Struct, frozen=True):
     high: float
     goal: str = ""
     met: bool | None = None
+    far: bool = False
+    over_time: list[tuple[float, float]] = []
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -30,12 +37,16 @@ class Report(msgspec.Struct, frozen=True):
 
 def at_most(part: str, what: str, unit: str, values: Sequence[float], bound: float) -> Line:
     """A figure whose median should not be above the bound."""
-    return _line(part, what, unit, values, f"at most {bound:,g}", median(values) <= bound)
+    middle = median(values)
+    far = unit == "" and middle > bound * FAR
+    return _line(part, what, unit, values, f"at most {bound:,g}", middle <= bound, far)
 
 
 def at_least(part: str, what: str, unit: str, values: Sequence[float], bound: float) -> Line:
     """A figure whose median should not be below the bound."""
-    return _line(part, what, unit, values, f"at least {bound:,g}", median(values) >= bound)
+    middle = median(values)
+    far = unit == "" and middle < bound / FAR
+    return _line(part, what, unit, values, f"at least {bound:,g}", middle >= bound, far)
 
 
 def shown(part: str, what: str, unit: str, values: Sequence[float]) -> Line:
@@ -48,5 +59,14 @@ def ratios(ours: Sequence[float], floor: Sequence[float]) -> list[float]:
     return [one / other for one, other in zip(ours, floor, strict=True)]
 
 
-def _line(part: str, what: str, unit: str, values: Sequence[float], goal: str = "", met: bool | None = None) -> Line:
-    return Line(part, what, unit, round(median(values), 3), round(min(values), 3), round(max(values), 3), goal, met)
+def _line(
+    part: str,
+    what: str,
+    unit: str,
+    values: Sequence[float],
+    goal: str = "",
+    met: bool | None = None,
+    far: bool = False,
+) -> Line:
+    middle, low, high = (round(one, 3) for one in (median(values), min(values), max(values)))
+    return Line(part, what, unit, middle, low, high, goal, met, far)

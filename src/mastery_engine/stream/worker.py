@@ -8,27 +8,18 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 
-from mastery_engine.domain.cloudevents import unwrap
-from mastery_engine.domain.events import Logged, check_event_id, check_tenant, check_times, decode, is_tenant, peek
+from mastery_engine.domain.events import is_tenant
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.results import Pending, event_type, result_id
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.domain.traceparent import TRACEPARENT, traceparent_in
-from mastery_engine.errors import (
-    Flooded,
-    Forbidden,
-    InvalidInput,
-    MasteryError,
-    RefusedEvent,
-    StartRefused,
-    Unavailable,
-)
-from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, DeadLetter, Position, Record
+from mastery_engine.errors import Flooded, StartRefused, Unavailable
+from mastery_engine.logs.base import Batch, DeadLetter, Position, Record
 from mastery_engine.service import Mastery
 from mastery_engine.stores.base import Refusal, check_marks
 from mastery_engine.stream.flood import counted, flooded
+from mastery_engine.stream.reading import Reading
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +37,12 @@ class Worker:
         self._latest: dict[int, int] = {}
         self._worked: dict[int, int] = {}
         self._unguarded: dict[int, int] = {}
+        self._reading = Reading(mastery.rules.retention_days, mastery.clock)
         self._stopping = asyncio.Event()
         self._published_before: dict[int, int] = {}
         self._looked: Micros = 0
+        self._telling: asyncio.Task[None] | None = None
+        self._told: Mapping[int, int] = {}
 
     def stop(self) -> None:
         """Finish the batch under way, then return from ``run``."""
@@ -84,6 +78,16 @@ class Worker:
 
         Raises Unavailable; what was read and not committed is to be read again then.
         """
+        try:
+            done = await self._work_on(until)
+            await self._all_told()
+            return done
+        finally:
+            if self._telling is not None:
+                await asyncio.gather(self._telling, return_exceptions=True)  # what ended the work says more
+                self._telling = None
+
+    async def _work_on(self, until: Mapping[int, int] | None) -> bool:
         log = self._mastery.log
         log_id = await log.log_id()
         if self._after_flood:
@@ -105,6 +109,8 @@ class Worker:
                 for part in self._parts(batch):
                     await self.work(log_id, part)
                 reached |= batch.ends
+            else:
+                await self._all_told()
             await self._look_after(reached)
             if self._stopping.is_set() or (until is not None and _is_reached(until, reached)):
                 return True
@@ -126,40 +132,68 @@ class Worker:
         ]
 
     async def work(self, log_id: str, batch: Batch) -> None:
-        """Fold one batch, publish, commit. Raises Unavailable; then the batch is to be read again."""
+        """Fold one batch, and begin to publish and commit it once the one before is through.
+
+        So the next batch is folded while Kafka acknowledges this one's results. Raises Unavailable; then what is not
+        committed is to be read again.
+        """
         log, store = self._mastery.log, self._mastery.store
         marks = await store.marks(log_id)
         check_marks(marks.offsets, batch.starts)
-        events, letters, unreadable = self._read(batch)
-        latest = await self._guarded(log_id, batch, unreadable)
+        read = self._reading.read(batch)
+        latest = await self._guarded(log_id, batch, read.unreadable)
         tracing = self._mastery.tracing
         causes = tracing.causes(batch.records)
-        with tracing.steps("fold", causes, events=len(events)):
-            folded = await self._mastery.folding.fold(events, settled=batch.starts)
+        settled = {partition: self._told.get(partition, start) for partition, start in batch.starts.items()}
+        with tracing.steps("fold", causes, events=len(read.events)):
+            folded = await self._mastery.folding.fold(read.events, settled=settled)
         records = {(record.partition, record.offset): record for record in batch.records}
-        letters += [self._letter(records[one.partition, one.offset], error) for one, error in folded.failed]
-        letters += [self._withheld(records[one.partition, one.offset]) for one in folded.refused]
+        letters = [
+            *read.letters,
+            *[self._reading.letter(records[one.partition, one.offset], error) for one, error in folded.failed],
+            *[self._reading.withheld(records[one.partition, one.offset]) for one in folded.refused],
+        ]
         await self._bury(letters)
         if folded.refused:
             await log.scrub([Position(one.partition, one.offset) for one in folded.refused])
         await store.move_marks(log_id, batch.starts, batch.ends, marks.life)
+        self._latest = latest
+        self._worked |= batch.ends
         due = [
             pending
             for student in folded.students.values()
             for pending in student.outbox
             if self._is_due(pending.partition, pending.offset, batch)
         ]
+        await self._all_told()
+        self._told = batch.starts
+        self._telling = asyncio.create_task(self._tell(batch, due, causes, records))
+
+    async def _all_told(self) -> None:
+        """Wait until what was folded is published and committed. Raises Unavailable."""
+        if self._telling is not None:
+            telling, self._telling = self._telling, None
+            await telling
+            self._told = {}
+
+    async def _tell(
+        self,
+        batch: Batch,
+        due: Sequence[Pending],
+        causes: Sequence[str],
+        records: Mapping[tuple[int, int], Record],
+    ) -> None:
+        """Publish a batch's results, then commit its offsets."""
+        log = self._mastery.log
         results = [pending.result for pending in due]
         if results:
-            with tracing.steps("publish", causes, results=len(results)):
+            with self._mastery.tracing.steps("publish", causes, results=len(results)):
                 await log.publish(results, _traces(due, records))
             for kind, number in Counter(map(event_type, results)).items():
                 self._mastery.metrics.results.labels(kind).inc(number)
         await log.commit(
             {partition: max(end, self._published_before.get(partition, 0)) for partition, end in batch.ends.items()}
         )
-        self._latest = latest
-        self._worked |= batch.ends
         self._mastery.metrics.batch_records.observe(len(batch.records))
 
     async def _guarded(self, log_id: str, batch: Batch, unreadable: Collection[Position]) -> dict[int, int]:
@@ -214,72 +248,6 @@ class Worker:
         """Whether a result belongs to this batch, and is not of a time whose results went out before."""
         start = max(batch.starts.get(partition, 0), self._published_before.get(partition, 0))
         return start <= offset < batch.ends.get(partition, 0)
-
-    def _read(self, batch: Batch) -> tuple[list[Logged], list[DeadLetter], set[Position]]:
-        """The batch's events, dead letters of what is none, and which of these could not be read at all."""
-        retention_days = self._mastery.rules.retention_days
-        events: list[Logged] = []
-        letters: list[DeadLetter] = []
-        unreadable: set[Position] = set()
-        for record in batch.records:
-            try:
-                if record.value is None:
-                    raise InvalidInput("The record has no value.")
-                event = decode(
-                    unwrap(record.value)[0],
-                    received=record.received,
-                    tenant=check_tenant(record.tenant),
-                    event_id=partial(check_event_id, record.event_id),  # its own id goes first, whatever this one is
-                )
-                check_times(event, retention_days=retention_days)
-            except InvalidInput as error:
-                letters.append(self._letter(record, error))
-                if not isinstance(error, RefusedEvent):
-                    unreadable.add(Position(record.partition, record.offset))
-            else:
-                events.append(Logged(event, record.partition, record.offset))
-        return events, letters, unreadable
-
-    def _letter(self, record: Record, error: Exception) -> DeadLetter:
-        student_id, event_id = peek(None if record.value is None else unwrap(record.value)[0])
-        code, message = MasteryError.code, f"The fold failed: {error}"
-        if isinstance(error, MasteryError):
-            code, message = error.code, f"{error.field}: {error.message}" if error.field else error.message
-        return DeadLetter(
-            REQUESTS_TOPIC,
-            record.partition,
-            record.offset,
-            record.tenant,
-            record.key,
-            record.value,
-            record.headers,
-            record.received,
-            student_id,
-            event_id or record.event_id or None,
-            code,
-            message,
-            1,
-            self._mastery.clock(),
-        )
-
-    def _withheld(self, record: Record) -> DeadLetter:
-        """A dead letter without anything of the student, who has not allowed that it be kept."""
-        return DeadLetter(
-            REQUESTS_TOPIC,
-            record.partition,
-            record.offset,
-            record.tenant,
-            None,
-            None,
-            {},
-            record.received,
-            None,
-            None,
-            Forbidden.code,
-            "Processing was not allowed when this event was received, or the student was erased.",
-            1,
-            self._mastery.clock(),
-        )
 
     async def _look_after(self, reached: Mapping[int, int]) -> None:
         """Once a second: say how much waits, and see whether the store still holds what it held."""

@@ -1,0 +1,193 @@
+"""A large class for minutes: 5,000 events and 300 queries a second over 50,000 students, one API and one worker.
+
+Events go to Kafka at their rate whatever the engine does, queries likewise (k6). At the end each document is asked for
+the ids that it holds: so many events were counted, and none twice.
+"""
+
+import asyncio
+import os
+import subprocess  # nosec B404
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from random import Random
+
+import msgspec
+from confluent_kafka import Consumer, Producer
+
+from mastery_engine.domain.events import LearningEvent, encode
+from mastery_engine.domain.ids import ID_BYTES
+from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.errors import StartRefused
+from mastery_engine.lab.bench_workers import waiting
+from mastery_engine.lab.load import Load, command, serving
+from mastery_engine.lab.measures import Line, at_least, at_most
+from mastery_engine.lab.servers import PATIENCE_S, Servers, fresh, memory_mib, servers
+from mastery_engine.lab.simulate import past, pupils
+from mastery_engine.logs.base import REQUESTS_TOPIC
+from mastery_engine.logs.kafka_settings import GROUP
+from mastery_engine.stores.redis import RedisStore
+from mastery_engine.stores.redis_client import connect
+
+RATE, QUERIES, STUDENTS = 5_000, 300, 50_000
+SHORTEST_S, LONGEST_S, EVENTS_A_SECOND = 10, 300, 150
+SETTLED_S = 5
+PAGE = 1_000
+QUERY = '{"student_id": "student_%d"}'
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One second: how many events waited, and the memory in MiB of the worker."""
+
+    at: float
+    waiting: int
+    memory: float
+
+
+def soak(runs: int, until: Micros, events: int) -> list[Line]:
+    """One run, of a second for each 150 of ``events``, 300 at most. Raises StartRefused."""
+    del runs
+    seconds = min(LONGEST_S, max(SHORTEST_S, events // EVENTS_A_SECOND))
+    kinds = past(pupils(40, 1), days=10, seed=1, until=until)
+    made = _events(kinds, until, Random(1))  # nosec B311
+    with servers() as running:
+        fresh(running.environment)
+        environment = {**running.environment, "LOG_LEVEL": "WARNING"}
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            _worker({**environment, "DATA_DIR": f"{folder}/worker"}) as worker,
+        ):
+            _sent(running, (next(made) for _ in range(STUDENTS)), rate=None)
+            asker = _asker(running)
+            _drained(asker)
+            given = {**environment, "WORKER_ENABLED": "false", "DATA_DIR": f"{folder}/api", "RATE_LIMIT_ENABLED": "0"}
+            token = command("token", "--role", "service", environment=given).strip()
+            with serving("-m", "mastery_engine", "serve", ready="/health", environment=given) as service:
+                load = Load(f"{service.url}/mastery/query", QUERY, token=token, students=STUDENTS)
+                samples, (_, p99) = _under_load(running, asker, worker, made, seconds, load)
+            _drained(asker)
+            asker.close()
+            counted = asyncio.run(_counted(running.environment["REDIS_HOST"]))
+    sent = STUDENTS + seconds * RATE
+    settled = [one for one in samples if one.at >= min(SETTLED_S, seconds / 2)]
+    lags = [one.waiting / RATE for one in settled]
+    third = settled[len(settled) // 3].memory
+    worked = seconds * RATE - samples[-1].waiting
+    lag = at_most("soak", "lag at its worst", "s", [max(lags)], 1.0)
+    memory = at_most(
+        "soak", "memory of the worker at the end, to that after a third", "", [settled[-1].memory / third], 1.1
+    )
+    return [
+        at_most("soak", f"events of {sent:,} lost or counted twice", "", [abs(sent - counted)], 0.0),
+        at_least("soak", f"events worked within {seconds} s", "events/s", [worked / seconds], RATE * 0.99),
+        msgspec.structs.replace(lag, over_time=[(one.at, one.waiting / RATE) for one in samples]),
+        at_most("soak", f"query at {QUERIES}/s meanwhile, 99% point", "ms", [p99], 50.0),
+        msgspec.structs.replace(memory, over_time=[(one.at, one.memory) for one in samples]),
+    ]
+
+
+def _events(kinds: Sequence[LearningEvent], until: Micros, chance: Random) -> Iterator[tuple[str, bytes]]:
+    """Events of now, first one of each student, then of whomever chance names."""
+    number, started = 0, time.perf_counter()
+    while True:
+        name = f"student_{number if number < STUDENTS else chance.randrange(STUDENTS)}"
+        now = until + int((time.perf_counter() - started) * SECOND)
+        event = msgspec.structs.replace(
+            chance.choice(kinds), event_id=f"soak-{number}", student_id=name, at=now, received=now
+        )
+        yield name, encode(event)
+        number += 1
+
+
+def _sent(running: Servers, events: Iterator[tuple[str, bytes]], rate: int | None) -> None:
+    """Put events into the log, at most so many a second, as an open loop does: late ones are made up for."""
+    producer = Producer({"bootstrap.servers": running.environment["KAFKA_BROKER"], "linger.ms": 5})
+    started = time.perf_counter()
+    for number, (name, value) in enumerate(events):
+        if rate is not None and number % 50 == 0:
+            time.sleep(max(0.0, started + number / rate - time.perf_counter()))
+        producer.produce(REQUESTS_TOPIC, value, name)
+        producer.poll(0)
+    producer.flush(PATIENCE_S)
+
+
+def _under_load(
+    running: Servers,
+    asker: Consumer,
+    worker: int,
+    made: Iterator[tuple[str, bytes]],
+    seconds: int,
+    load: Load,
+) -> tuple[list[Sample], tuple[float, float]]:
+    """A sample each second, and the 95% and 99% points of the queries in ms."""
+    samples: list[Sample] = []
+    latencies: list[tuple[float, float]] = []
+    failed: list[BaseException] = []
+
+    def beside(work: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001  it is raised below
+                failed.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    some = (next(made) for _ in range(seconds * RATE))
+    threads = [
+        beside(lambda: _sent(running, some, RATE)),
+        beside(lambda: latencies.append(load.latency_ms(QUERIES, seconds))),
+    ]
+    started = time.perf_counter()
+    for second in range(1, seconds + 1):
+        time.sleep(max(0.0, started + second - time.perf_counter()))
+        samples.append(Sample(time.perf_counter() - started, waiting(asker), memory_mib(worker)))
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+    return samples, latencies[0]
+
+
+@contextmanager
+def _worker(environment: dict[str, str]) -> Iterator[int]:
+    with subprocess.Popen(  # nosec B603
+        [sys.executable, "-m", "mastery_engine", "worker"], env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield process.pid
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_S)
+
+
+def _asker(running: Servers) -> Consumer:
+    broker = running.environment["KAFKA_BROKER"]
+    return Consumer({"bootstrap.servers": broker, "group.id": GROUP, "enable.auto.commit": False})
+
+
+def _drained(asker: Consumer) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while waiting(asker):
+        if time.monotonic() > deadline:
+            raise StartRefused("The worker does not get on with the log: see what it wrote above.")
+        time.sleep(0.05)
+
+
+async def _counted(host: str) -> int:
+    """How many events the documents hold, by their ids."""
+    store = RedisStore(connect(host), retention_days=90)
+    found = 0
+    for start in range(0, STUDENTS, PAGE):
+        keys = [StudentKey("default", f"student_{number}") for number in range(start, start + PAGE)]
+        for held in await store.load(keys):
+            if held is not None:
+                found += sum(map(len, held.student.seen.recent.values())) // ID_BYTES
+    await store.close()
+    return found

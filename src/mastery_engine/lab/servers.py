@@ -1,0 +1,105 @@
+"""Kafka and Redis of a bench's own, on loopback; topics and keys made anew, records put in, processor time read."""
+
+import os
+import subprocess  # nosec B404
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from redis import Redis
+
+from mastery_engine.errors import StartRefused
+from mastery_engine.lab.peers import ROOT
+from mastery_engine.logs.base import REQUESTS_TOPIC
+from mastery_engine.logs.kafka_settings import KafkaSettings
+from mastery_engine.logs.topics import TOPICS, ensure_topics
+
+PATIENCE_S = 120
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Servers(msgspec.Struct, frozen=True):
+    """How the two are reached, as settings of the engine, and their processes."""
+
+    environment: dict[str, str]
+    kafka: int
+    redis: int
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Kafka and Redis while they are needed. Raises StartRefused where they cannot be had."""
+    if not (ROOT / "scripts" / "servers").is_dir():
+        raise StartRefused("This part starts Kafka and Redis with scripts/servers: run it from the source tree.")
+    started = subprocess.Popen(  # nosec B603
+        [sys.executable, "-m", "scripts.servers"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        said = [started.stdout.readline() for _ in range(2)] if started.stdout else []
+        words = dict(one.removeprefix("export ").strip().split("=", 1) for one in said if "=" in one)
+        if words.keys() != {"KAFKA_BROKER", "REDIS_HOST"}:
+            raise StartRefused(f"Kafka and Redis did not start: {started.communicate(timeout=PATIENCE_S)[1].strip()}")
+        processes = dict(_children(started.pid))
+        kafka = next(pid for name, pid in processes.items() if name == "java")
+        yield Servers(words, kafka, next(pid for name, pid in processes.items() if name != "java"))
+    finally:
+        started.terminate()
+        started.wait(PATIENCE_S)
+
+
+def _children(parent: int) -> Iterator[tuple[str, int]]:
+    """Names and ids of a process's children."""
+    for pid in _children_ids(parent):
+        yield Path(f"/proc/{pid}/comm").read_text().strip(), pid
+
+
+def _children_ids(parent: int) -> list[int]:
+    tasks = Path(f"/proc/{parent}/task")
+    return [int(one) for task in tasks.iterdir() for one in (task / "children").read_text().split()]
+
+
+def cpu_seconds(processes: Iterable[int]) -> float:
+    """Processor time that running processes have used so far, in seconds."""
+    total = 0
+    for pid in processes:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def memory_mib(pid: int) -> float:
+    """The memory of a running process that is in use, in MiB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def fresh(environment: dict[str, str]) -> None:
+    """Topics without a record, and a Redis without a key."""
+    with Redis.from_url(f"redis://{environment['REDIS_HOST']}") as store:
+        store.flushall()
+    settings = KafkaSettings(environment["KAFKA_BROKER"])
+    admin = AdminClient(settings.client())
+    old = [name for name in admin.list_topics(timeout=10).topics if not name.startswith("__")]
+    for outcome in (admin.delete_topics(old) if old else {}).values():
+        outcome.result(20)
+    while set(TOPICS) & admin.list_topics(timeout=10).topics.keys():
+        time.sleep(0.05)
+    ensure_topics(settings)
+
+
+def produce(environment: dict[str, str], records: Sequence[tuple[str, bytes]]) -> None:
+    """Put records (student, value) into the log, as a foreign client does."""
+    producer = Producer({"bootstrap.servers": environment["KAFKA_BROKER"], "linger.ms": 5})
+    for name, value in records:
+        while True:
+            try:
+                producer.produce(REQUESTS_TOPIC, value, name)
+                break
+            except BufferError:
+                producer.poll(0.05)
+    producer.flush(PATIENCE_S)
