@@ -340,6 +340,9 @@ def test_demo_is_a_living_class_that_goes_on(shell: Shell) -> None:
             answer = httpx.post(f"{url}/mastery/query", json=query, headers=bearer(token))
             assert answer.status_code == 200
             assert answer.json()["data"]["current_mastery"]["coverage"] == 1.0
+            teacher = said(shell).partition("with this token:")[2].split()[0]
+            page = httpx.get(f"{url}/dashboard", cookies={"mastery_session": teacher})
+            assert ("Your students" in page.text, "/students/student_12345" in page.text) == (True, True)
             student = unpack(shell.documents()["default", "student_12345"])
             completions.append(sum(progress.completed for progress in student.evidence.completion.values()))
             (before,) = shell.rows("SELECT max(seq) FROM requests")
