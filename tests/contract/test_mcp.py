@@ -1,6 +1,7 @@
 """Agents over HTTP and stdio, with the official client."""
 
 import json
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from mastery_engine.mcp.brief import plain
+from mastery_engine.mcp.tokens import count
 from tests.calls import STUDENT, Api, event
 from tests.live import ROOT, bearer, environment, make_token
 
@@ -31,6 +35,7 @@ TOOLS = {
     "learning_path",
     "struggles",
     "cohort_overview",
+    "compare",
 }
 
 
@@ -122,6 +127,47 @@ async def test_a_teacher_learns_who_needs_help(api: Api) -> None:
         assert "student_ids" in await failure(client, "who_needs_help")
 
 
+async def two_classes(api: Api) -> None:
+    """py-101 has the student, who is right more often than the other four; py-102 has one more, and is behind."""
+    others = [f"student_{number}" for number in range(2, 7)]
+    await api.learn(event("quiz"), *[event("quiz", student_id=one, correct_answers=1) for one in others])
+    await api.call("PUT", "/cohorts/py-101", {"name": "Python", "members": [STUDENT, *others[:4]]})
+    await api.call("PUT", "/cohorts/py-102", {"name": "Python", "members": others[4:]})
+
+
+async def test_classes_are_compared_in_one_call(api: Api) -> None:
+    await two_classes(api)
+    token = make_token("teacher", subject="ada", cohorts=["py-101", "py-102"])
+    async with agent(api, token) as client:
+        for arguments in ({}, {"cohort_ids": ["py-101", "py-102"]}):
+            first, second = (await ask(client, "compare", **arguments))["classes"]
+            assert (first["cohort_id"], first["size"], first["need_help"]) == ("py-101", 5, 5)
+            assert (second["cohort_id"], second["size"], second["levels"]) == ("py-102", 1, {"beginner": 1})
+            assert first["average"] > second["average"]
+            assert first["components"]["quiz"] == pytest.approx((0.9 + 4 * 0.1) / 5)
+        assert (await failure(client, "compare", cohort_ids=["py-103"])).startswith("FORBIDDEN: ")
+    async with agent(api) as client:
+        assert "(argument cohort_ids)" in await failure(client, "compare")
+        assert (await failure(client, "compare", cohort_ids=["no-such"])).startswith("NOT_FOUND: ")
+
+
+async def test_a_student_is_compared_with_a_class(api: Api) -> None:
+    await two_classes(api)
+    async with agent(api, make_token("student", subject=STUDENT)) as client:
+        found = await ask(client, "compare", cohort_ids=["py-101"], student_id=STUDENT)
+        (place,) = found["classes"]
+        assert (place["rank"], place["size"], place["percentile"]) == (1, 5, 100.0)
+        assert found["student"]["components"]["quiz"] == 0.9
+        assert place["components"]["quiz"] < 0.9
+        assert found["student"]["score"] > place["average"]
+        for arguments in (
+            {"cohort_ids": ["py-101"]},
+            {"cohort_ids": ["py-101"], "student_id": OTHER},
+            {"cohort_ids": ["py-102"], "student_id": STUDENT},
+        ):
+            assert (await failure(client, "compare", **arguments)).startswith("FORBIDDEN: ")
+
+
 async def test_a_student_reads_nobody_else(api: Api) -> None:
     await api.learn(event("quiz", student_id=STUDENT), event("quiz", student_id=OTHER))
     async with agent(api, make_token("student", subject=STUDENT)) as client:
@@ -150,10 +196,41 @@ async def test_resources_and_the_prompt(api: Api) -> None:
     async with agent(api) as client:
         rules = json.loads((await client.read_resource("mastery://rules")).contents[0].text)
         assert rules["weights"]["completion"] == 0.4
+        course = json.loads((await client.read_resource("mastery://curriculum")).contents[0].text)
+        assert course[0]["skills"][1] == {
+            "id": "types",
+            "title": "Numbers, texts and truth values",
+            "after": ["variables"],
+            "minutes": 30,
+        }
         summary = await client.read_resource(f"mastery://students/{STUDENT}/summary")
         assert json.loads(summary.contents[0].text)["costs_most"] == "completion"
         prompt = await client.get_prompt("tutor", {"student_id": STUDENT})
         assert STUDENT in prompt.messages[0].content.text
+
+
+async def test_the_list_of_tools_says_what_they_take_and_answer_in_few_tokens(api: Api) -> None:
+    async with agent(api) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert sum(count(tool.model_dump_json(exclude_none=True, by_alias=True)) for tool in tools.values()) < 3_800
+    for tool in tools.values():
+        assert tool.description
+        assert tool.output_schema["properties"]
+        assert "  " not in tool.description
+        assert '"title":"' not in tool.model_dump_json()
+    taken = tools["get_mastery"].input_schema
+    assert taken["required"] == ["student_id"]
+    assert taken["properties"]["on"] == {
+        "description": "as it was known on that day; today if left out",
+        "format": "date",
+        "type": "string",
+    }
+    assert tools["get_mastery"].output_schema["properties"]["trend"] == {"type": "string"}
+
+
+def test_a_field_that_is_named_title_stays() -> None:
+    schema = {"title": "Book", "properties": {"title": {"title": "Title", "type": "string"}}, "anyOf": [{"a": 1}, {}]}
+    assert plain(schema) == {"properties": {"title": {"type": "string"}}, "anyOf": [{"a": 1}, {}]}
 
 
 async def test_over_stdio_the_token_of_the_environment_counts(tmp_path: Path) -> None:
@@ -168,3 +245,9 @@ async def test_over_stdio_the_token_of_the_environment_counts(tmp_path: Path) ->
         assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
         assert (await failure(client, "get_mastery", student_id=OTHER)).startswith("FORBIDDEN: ")
         assert (await failure(client, "get_mastery", student_id=STUDENT)).startswith("NOT_FOUND: ")
+
+
+def test_a_start_does_not_wait_for_the_vocabulary_of_tokens() -> None:
+    loaded = "import sys, mastery_engine.http.app; print('bpe_openai' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from mastery_engine.errors import StartRefused
+from mastery_engine.lab import bench_watch
 from mastery_engine.lab.bench import page
 from mastery_engine.lab.load import Load, tool
 from mastery_engine.lab.measures import Report, at_least, at_most, ratios, shown
+from mastery_engine.wiring import system_clock
 from tests.live import COMMAND, Live, environment, make_token
 
 pytestmark = pytest.mark.xdist_group("bench")
@@ -38,6 +40,21 @@ def test_a_batch_costs_less_than_its_calculations_one_by_one_and_events_are_soon
     found = measured(tmp_path, "batch", "lag")
     assert 0 < found["1,000 calculations in one batch"][0] < found["1,000 single calculations, one after another"][0]
     assert 0 < found["event to visible state at 1,000 events/s, 95% point"][0] < 10_000
+
+
+def test_open_pages_are_watched_and_what_they_cost_is_the_serving_process_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("WATCHERS", 20), ("SECONDS", 1.0), ("IDLE_S", 0.2)):
+        monkeypatch.setattr(bench_watch, name, value)
+    idle, busy, seen = bench_watch.watch(1, system_clock(), 0)
+    assert (idle.what, busy.what) == ("20 open pages, nothing happens", "20 open pages, 10 events/s")
+    assert 0 <= idle.median <= busy.median < 2
+    assert 0 < seen.median < 10
+
+
+async def test_pages_that_stay_as_they_were_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_watch, "PATIENCE_S", 0.0)
+    with pytest.raises(StartRefused, match="Only 1 of 2 events were seen"):
+        await bench_watch._so_many([1], 2, "events were seen")
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="no wrk on this machine: apt-get install wrk")

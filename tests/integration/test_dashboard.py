@@ -1,13 +1,15 @@
 """The dashboard in a real browser."""
 
 import os
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from scripts.servers.cache import command
 from tests.calls import STUDENT, event
@@ -16,7 +18,20 @@ from tests.live import Live, bearer, make_token
 
 OTHER = "student_2"
 STUDENT_TOKEN = make_token("student", subject=STUDENT)
+CLASS = ["student_4", "student_5", "student_6"]
+CLASS_TOKEN = make_token("teacher", subject="ada", cohorts=["py-101", "py-102", "nobody-named-it"])
 TEACHER_TOKEN = make_token("teacher", subject="ada", students=[STUDENT, OTHER, "student_3"])
+NOTE_THE_CHANGE = """() => {
+  const score = document.getElementById("score").textContent;
+  window.changedAt = new Promise((resolve) => {
+    new MutationObserver((_, observer) => {
+      if (document.getElementById("score").textContent === score) return;
+      observer.disconnect();
+      resolve(Date.now());
+    }).observe(document.querySelector("main"), {childList: true});
+    setTimeout(() => resolve(Infinity), 10000);
+  });
+}"""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
@@ -38,8 +53,11 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             events = [event("quiz", days_ago=day, correct_answers=10 - day // 3) for day in range(20, 0, -1)]
             events += [event("completion", days_ago=1), event("answer"), event("answer", skills=["functions"])]
             events += [event("quiz", student_id=OTHER, correct_answers=1, days_ago=12)]
+            events += [event("quiz", student_id=one, correct_answers=8) for one in CLASS]
             ids = [receipt["event_id"] for receipt in _sent(client, events)]
-            _wait_for(client, OTHER, ids[-1])
+            _wait_for(client, CLASS[-1], ids[-1])
+            client.put("/cohorts/py-101", json={"name": "Python 101", "members": [STUDENT, OTHER, *CLASS]})
+            client.put("/cohorts/py-102", json={"name": "Python 102", "members": CLASS[1:]})
         yield server
 
 
@@ -80,8 +98,9 @@ def sign_in(page: Page, live: Live, token: str) -> None:
 def check(page: Page, name: str) -> None:
     """No axe violations, nothing wider than the screen, under 100 KB; ``PICTURES`` keeps what it looks like."""
     pictures = os.environ.get("PICTURES")
-    for width in (360, 1440):
+    for width, scheme in ((360, "dark"), (1440, "light")):
         page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
@@ -96,11 +115,54 @@ def test_a_student_sees_an_event_within_two_seconds(live: Live, page: Page) -> N
     sign_in(page, live, STUDENT_TOKEN)
     assert page.locator("h1").inner_text() == STUDENT
     check(page, "student")
-    before = page.locator("#score").inner_text()
+    page.locator("#t-history summary").press("Enter")
     with live.client() as client:
-        _sent(client, [event("quality", code_quality_score=1.0, correctness_score=1.0, efficiency_score=1.0)])
-    expect(page.locator("#score")).not_to_have_text(before, timeout=6_000)
+        for share in (1.0, 0.0, 1.0):  # the mean of them moves each time
+            page.evaluate(NOTE_THE_CHANGE)
+            data = dict.fromkeys(("code_quality_score", "correctness_score", "efficiency_score"), share)
+            _sent(client, [event("quality", **data)])
+            answered = time.time()
+            assert page.evaluate("() => window.changedAt") / 1_000 - answered < 2.0
+    assert page.locator("#t-history").get_attribute("open") is not None
+    expect(page.locator("#t-history summary")).to_be_focused()
+    assert page.locator("#told").inner_text().startswith("The page has changed: ")
     assert not faults
+
+
+def test_a_page_that_is_refused_because_too_many_ask_is_asked_for_again(live: Live, page: Page) -> None:
+    sign_in(page, live, STUDENT_TOKEN)
+    address = page.url
+    asked: list[str] = []
+
+    def busy_once(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=503) if len(asked) == 1 else route.continue_()
+
+    page.route(address, busy_once)
+    with live.client() as client:
+        _sent(client, [event("execution")])
+    expect(page.locator("#told")).to_contain_text("The page has changed", timeout=10_000)
+    assert asked == [address, address]
+
+
+def test_the_map_and_the_forecast_are_pictures_with_tables(live: Live, page: Page) -> None:
+    sign_in(page, live, STUDENT_TOKEN)
+    for width, shown, hidden in ((1440, "broad", "narrow"), (360, "narrow", "broad")):
+        page.set_viewport_size({"width": width, "height": 900})
+        expect(page.locator(f"svg.{shown}")).to_be_visible()
+        expect(page.locator(f"svg.{hidden}")).to_be_hidden()
+        assert page.get_by_role("img", name="The course as a map").count() == 1
+    assert page.locator("svg.narrow .begun text").first.text_content() == "Loops with for and"
+    assert page.locator(".band").count() == 1
+    page.locator("#t-skills summary").press("Enter")
+    row = page.locator("#t-skills tr", has_text="Loops with for and while")
+    assert row.locator("td").all_inner_texts()[0::2] == ["begun", "conditionals"]
+    page.locator("#t-history summary").press("Enter")
+    ahead = page.locator("#t-history tr", has_text="forecast")
+    assert ahead.count() == 7
+    assert re.search(r"\d+% \(\d+% to \d+%\)", ahead.first.inner_text())
+    page.emulate_media(media="print")
+    expect(page.locator("svg.broad")).to_be_visible()
 
 
 def test_a_teacher_drills_into_a_student(live: Live, page: Page) -> None:
@@ -112,6 +174,26 @@ def test_a_teacher_drills_into_a_student(live: Live, page: Page) -> None:
     page.goto(f"{live.url}/dashboard/students/somebody_else")
     assert "cannot be shown" in page.locator("h1").inner_text()
     check(page, "sorry")
+
+
+def test_a_teacher_compares_a_student_with_the_class_and_the_classes(live: Live, page: Page) -> None:
+    sign_in(page, live, CLASS_TOKEN)
+    page.click("text=Compare students and classes")
+    assert page.locator("section tbody tr th").all_inner_texts() == ["Python 101", "Python 102"]
+    check(page, "compare")
+    page.select_option("#student", OTHER)
+    page.select_option("#cohort", "py-101")
+    page.get_by_role("button", name="Compare").press("Enter")
+    page.wait_for_selector("#h-one")
+    assert page.locator("#h-one").inner_text() == f"{OTHER} in py-101"
+    assert "Place 5 of 5, ahead of 0% of the others" in page.locator("main").inner_text()
+    row = page.locator("tr", has=page.get_by_role("rowheader", name="quiz"))
+    assert row.locator("td").all_inner_texts()[0] == "10%"
+    assert page.locator("#student").input_value() == OTHER
+    check(page, "compare-one")
+    page.click(f"text=All of {OTHER}")
+    page.click("text=py-101")
+    assert page.locator("#h-one").inner_text() == f"{OTHER} in py-101"
 
 
 def test_an_operator_sees_figures_and_signs_out(live: Live, page: Page) -> None:
@@ -151,6 +233,10 @@ def test_the_cookie_and_the_headers_are_strict(live: Live) -> None:
         assert client.get(f"/dashboard/students/{OTHER}").status_code == 403
         assert client.get("/dashboard/find", params={"student": "//evil.test"}).status_code == 400
         assert client.get("/dashboard/assets/pages.py").status_code == 404
+        own = {"student": STUDENT, "cohort": "py-101"}
+        assert f"{STUDENT} in py-101" in client.get("/dashboard/compare", params=own).text
+        for others, status in (({"student": OTHER}, 403), ({"student": "//"}, 400), ({"cohort": "py-102"}, 403)):
+            assert client.get("/dashboard/compare", params=own | others).status_code == status
         for headers in ({"Origin": "https://evil.test"}, {"Sec-Fetch-Site": "cross-site"}):
             assert client.post("/dashboard", data={"token": "x"}, headers=headers).status_code == 403
             assert client.post("/dashboard/sign-out", headers=headers).status_code == 403

@@ -18,7 +18,7 @@ def bench(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="fold, embedded, http, batch, lag, scale, tokens, stream, workers, peers, soak; all of them.",
+            help="fold, embedded, http, batch, lag, watch, scale, tokens, stream, workers, peers, soak; all of them.",
             show_default=False,
         ),
     ] = None,

@@ -27,6 +27,7 @@ from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unav
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import add_agents, agents_served
 from mastery_engine.http.dashboard import pages
+from mastery_engine.http.dashboard.student import SharedBodies
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.limits import Limits
 from mastery_engine.http.logs import configure_logging
@@ -122,6 +123,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
+    app.state.student_bodies = SharedBodies()
     for part in (
         mastery,
         events,

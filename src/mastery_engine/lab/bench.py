@@ -20,6 +20,7 @@ from mastery_engine.lab.bench_peers import peers
 from mastery_engine.lab.bench_scale import scale
 from mastery_engine.lab.bench_soak import soak
 from mastery_engine.lab.bench_stream import stream
+from mastery_engine.lab.bench_watch import watch
 from mastery_engine.lab.bench_workers import workers
 from mastery_engine.lab.measures import Line, Report, at_least, ratios, shown
 from mastery_engine.lab.plots import COLOURS, Frame, line, plot
@@ -112,6 +113,7 @@ PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "http": http,
     "batch": batch,
     "lag": lag,
+    "watch": watch,
     "scale": scale,
     "tokens": tokens,
     "stream": stream,

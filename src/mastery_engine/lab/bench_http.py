@@ -13,7 +13,7 @@ import msgspec
 
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
-from mastery_engine.lab.load import Load, command, serving
+from mastery_engine.lab.load import Load, Service, command, serving
 from mastery_engine.lab.measures import Line, at_least, at_most, ratios, shown
 from mastery_engine.lab.simulate import past, pupils
 
@@ -32,14 +32,14 @@ def http(runs: int, until: Micros, events: int) -> list[Line]:
     queries: list[float] = []
     calculations: list[float] = []
     with (
-        served(until, events) as (url, token),
+        served(until, events) as (service, token),
         serving(
             "-m", "uvicorn", "mastery_engine.lab.bare:app", "--log-level=error", ready="/docs", environment={}
         ) as bare,
     ):
-        query = Load(f"{url}/mastery/query", QUERY, token=token, students=events)
-        calculate = Load(f"{url}/mastery/calculate", CALCULATE, token=token, students=events)
-        plain = Load(f"{bare}/mastery/query", QUERY, students=events)
+        query = Load(f"{service.url}/mastery/query", QUERY, token=token, students=events)
+        calculate = Load(f"{service.url}/mastery/calculate", CALCULATE, token=token, students=events)
+        plain = Load(f"{bare.url}/mastery/query", QUERY, students=events)
         for run in range(runs):
             floor.append(plain.per_second(SECONDS, seed=run))
             queries.append(query.per_second(SECONDS, seed=run))
@@ -61,8 +61,8 @@ def http(runs: int, until: Micros, events: int) -> list[Line]:
 def batch(runs: int, until: Micros, events: int) -> list[Line]:
     """A batch of 1,000 recorded calculations, beside 1,000 single calls over 32 connections."""
     del events
-    with served(until, CALCULATIONS) as (url, token):
-        timed = [asyncio.run(_batch_and_singles(url, token, run)) for run in range(runs)]
+    with served(until, CALCULATIONS) as (service, token):
+        timed = [asyncio.run(_batch_and_singles(service.url, token, run)) for run in range(runs)]
     batches, singles = zip(*timed, strict=True)
     return [
         shown("batch", "1,000 calculations in one batch", "s", batches),
@@ -103,8 +103,8 @@ async def _is_unknown(client: httpx.AsyncClient, student_id: str) -> bool:
 def lag(runs: int, until: Micros, events: int) -> list[Line]:
     """From the acknowledgement of an event to the query that shows it, at 1,000 events/s."""
     del events
-    with served(until, CALCULATIONS) as (url, token):
-        points = [asyncio.run(_lags(url, token, run)) for run in range(runs)]
+    with served(until, CALCULATIONS) as (service, token):
+        points = [asyncio.run(_lags(service.url, token, run)) for run in range(runs)]
     return [at_most("lag", f"event to visible state at {INGEST_RATE:,} events/s, 95% point", "ms", points, 100.0)]
 
 
@@ -146,18 +146,18 @@ async def _ingesting(client: httpx.AsyncClient, run: int) -> None:
 
 
 @contextmanager
-def served(until: Micros, students: int) -> Iterator[tuple[str, str]]:
-    """The engine on SQLite with so many students who have a few events each; its address and a service's token."""
+def served(until: Micros, students: int) -> Iterator[tuple[Service, str]]:
+    """The engine on SQLite with so many students who have a few events each; and a service's token."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {"DATA_DIR": str(Path(folder, "data")), "LOG_LEVEL": "WARNING"}
         source = Path(folder, "events.jsonl")
         source.write_bytes(b"\n".join(encode(event) for event in _of_each(students, until)))
         command("ingest", str(source), "--json", environment=environment)
         token = command("token", "--role", "service", environment=environment).strip()
-        with serving("-m", "mastery_engine", "serve", ready="/ready", environment=environment) as url:
-            while _waiting(url):
+        with serving("-m", "mastery_engine", "serve", ready="/ready", environment=environment) as service:
+            while _waiting(service.url):
                 sleep(0.1)
-            yield url, token
+            yield service, token
 
 
 def _of_each(students: int, until: Micros) -> Iterator[LearningEvent]:

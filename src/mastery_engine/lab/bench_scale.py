@@ -51,8 +51,8 @@ def scale(runs: int, until: Micros, events: int) -> list[Line]:
         }
         token = command("token", "--role", "service", environment=environment).strip()
         with serving("-m", "mastery_engine", "serve", ready="/health", environment=environment) as service:
-            of_few = Load(f"{service}/mastery/query", QUERY, token=token, students=FEW)
-            of_many = Load(f"{service}/mastery/query", QUERY, token=token, students=many)
+            of_few = Load(f"{service.url}/mastery/query", QUERY, token=token, students=FEW)
+            of_many = Load(f"{service.url}/mastery/query", QUERY, token=token, students=many)
             pairs = [
                 (of_few.per_second(SECONDS, seed=run), of_many.per_second(SECONDS, seed=run)) for run in range(runs)
             ]

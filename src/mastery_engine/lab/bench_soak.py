@@ -66,8 +66,8 @@ def soak(runs: int, until: Micros, events: int) -> list[Line]:
             _drained(asker)
             given = {**environment, "WORKER_ENABLED": "false", "DATA_DIR": f"{folder}/api", "RATE_LIMIT_ENABLED": "0"}
             token = command("token", "--role", "service", environment=given).strip()
-            with serving("-m", "mastery_engine", "serve", ready="/health", environment=given) as url:
-                load = Load(f"{url}/mastery/query", QUERY, token=token, students=STUDENTS)
+            with serving("-m", "mastery_engine", "serve", ready="/health", environment=given) as service:
+                load = Load(f"{service.url}/mastery/query", QUERY, token=token, students=STUDENTS)
                 samples, (_, p99) = _under_load(running, asker, worker, made, seconds, load)
             _drained(asker)
             asker.close()

@@ -14,6 +14,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from urllib.request import urlopen
 
+import msgspec
+
 from mastery_engine.errors import StartRefused
 
 START_S = 60.0
@@ -88,9 +90,16 @@ def command(*argv: str, environment: Mapping[str, str]) -> str:
     return _run([sys.executable, "-m", "mastery_engine", *argv], environment)
 
 
+class Service(msgspec.Struct, frozen=True):
+    """A process that serves at an address."""
+
+    url: str
+    process_id: int
+
+
 @contextmanager
-def serving(*argv: str, ready: str, environment: Mapping[str, str]) -> Iterator[str]:
-    """A Python service on a free port, which is given as ``--port``; its address, once ``ready`` answers."""
+def serving(*argv: str, ready: str, environment: Mapping[str, str]) -> Iterator[Service]:
+    """A Python service on a free port, which is given as ``--port``; once ``ready`` answers."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -102,7 +111,7 @@ def serving(*argv: str, ready: str, environment: Mapping[str, str]) -> Iterator[
     ):
         try:
             _wait(process, url + ready)
-            yield url
+            yield Service(url, process.pid)
         finally:
             process.terminate()
             process.wait(timeout=START_S)

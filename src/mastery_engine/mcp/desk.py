@@ -1,5 +1,6 @@
 """What the tools share: the engine's services, who asks, and how a failure is told to a model."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -21,9 +22,7 @@ from mastery_engine.service.reports import Reports
 from mastery_engine.service.skills import Skills
 from mastery_engine.service.standings import Standings
 
-StudentId = Annotated[
-    str, StringConstraints(pattern=STUDENT_ID), Field(description="the student's id, as in student_12345")
-]
+StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 ADVICE: tuple[tuple[type[MasteryError], str], ...] = (
@@ -46,10 +45,10 @@ class Desk(msgspec.Struct, frozen=True):
     standings: Standings
     who: Callable[[], Caller]
 
-    def told(self, tool: str, result: Result) -> CallToolResult:
-        """The answer as it is sent, JSON without blanks; its size is a metric."""
+    async def told(self, tool: str, result: Result) -> CallToolResult:
+        """The answer as it is sent, JSON without blanks; its size is a metric, counted beside the loop."""
         text = result.model_dump_json(exclude_none=True)
-        self.mastery.metrics.answer_tokens.labels(tool).observe(count(text))
+        self.mastery.metrics.answer_tokens.labels(tool).observe(await asyncio.to_thread(count, text))
         return CallToolResult(
             content=[TextContent(type="text", text=text)], structured_content=result.model_dump(exclude_none=True)
         )

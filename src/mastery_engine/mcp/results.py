@@ -160,3 +160,31 @@ class CohortResult(Result):
     levels: dict[str, int]
     need_help: int
     first: list[HelpResult]
+
+
+class ClassRow(Result):
+    """One class: averages; of a student who is compared with it, the place in it."""
+
+    cohort_id: str
+    size: int
+    average: float | None = None
+    components: Parts | None = None
+    levels: dict[str, int] | None = None
+    need_help: int | None = None
+    rank: int | None = None
+    percentile: float | None = None
+
+
+class ComparedStudent(Result):
+    """Who is compared."""
+
+    score: float
+    level: str
+    components: Parts
+
+
+class ComparedResult(Result):
+    """Classes in the order asked for."""
+
+    student: ComparedStudent | None = None
+    classes: list[ClassRow]

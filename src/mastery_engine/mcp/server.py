@@ -10,9 +10,11 @@ from mcp.server.mcpserver.exceptions import ResourceError
 from mastery_engine import __version__
 from mastery_engine.access import Caller
 from mastery_engine.errors import MasteryError
+from mastery_engine.mcp.brief import BriefServer
 from mastery_engine.mcp.desk import Desk
 from mastery_engine.mcp.tools_ahead import add_ahead_tools
 from mastery_engine.mcp.tools_class import add_class_tools, add_event_tools
+from mastery_engine.mcp.tools_cohorts import add_cohort_tools
 from mastery_engine.mcp.tools_student import add_student_tools
 from mastery_engine.service import Mastery
 from mastery_engine.service.advising import Advising
@@ -25,18 +27,20 @@ from mastery_engine.service.standings import Standings
 INSTRUCTIONS = (
     "Turns what students of a course did (exercises, quizzes, reviews, active days) into a mastery score from 0 to 1. "
     "score = 0.40 completion + 0.30 quiz + 0.20 quality + 0.10 consistency unless the school has other rules "
-    "(resource mastery://rules). Ask the tools instead of adding up raw events: they answer in few tokens. "
-    "Answers are short; pass detail=true only where you need more."
+    "(resource mastery://rules). A student_id is as in student_12345. Ask the tools instead of adding up raw events: "
+    "they answer in few tokens. Answers are short; pass detail=true only where you need more."
 )
 
 
 def make_server(mastery: Mastery, predictions: Predictions, who: Callable[[], Caller]) -> MCPServer:
     """The server on an engine; ``who`` gives the caller of the call under way."""
-    server = MCPServer("mastery-engine", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
+    server = BriefServer("mastery-engine", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
     standings = Standings(mastery, Cohorts(mastery))
     desk = Desk(mastery, Reports(mastery), Skills(mastery), predictions, Advising(mastery), standings, who)
-    for add in (add_student_tools, add_class_tools, add_event_tools, add_ahead_tools, _add_resources, _add_prompts):
+    for add in (add_student_tools, add_class_tools, add_cohort_tools, add_event_tools, add_ahead_tools):
         add(server, desk)
+    _add_resources(server, desk)
+    _add_prompts(server)
     return server
 
 
@@ -45,6 +49,22 @@ def _add_resources(server: MCPServer, desk: Desk) -> None:
     def rules() -> str:
         """The weights of the components, the levels with their lower bounds, the retention in days."""
         return msgspec.json.encode(desk.mastery.rules).decode()
+
+    @server.resource("mastery://curriculum", mime_type="application/json")
+    def curriculum() -> str:
+        """The course: modules, their skills, what each skill asks for first, and the minutes that it takes."""
+        course = [
+            {
+                "module": module.id,
+                "title": module.title,
+                "skills": [
+                    {"id": one.id, "title": one.title, "after": one.prerequisites, "minutes": one.minutes}
+                    for one in module.skills
+                ],
+            }
+            for module in desk.mastery.curriculum.modules
+        ]
+        return msgspec.json.encode(course).decode()
 
     @server.resource("mastery://students/{student_id}/summary", mime_type="application/json")
     async def summary(student_id: str) -> str:
@@ -65,7 +85,7 @@ def _add_resources(server: MCPServer, desk: Desk) -> None:
         )
 
 
-def _add_prompts(server: MCPServer, _desk: Desk) -> None:
+def _add_prompts(server: MCPServer) -> None:
     @server.prompt()
     def tutor(student_id: str) -> str:
         """Tutor one student by what the engine knows."""

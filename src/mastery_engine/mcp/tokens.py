@@ -2,21 +2,23 @@
 
 import warnings
 from functools import cache
+from typing import TYPE_CHECKING
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # of how the package opens its files
-    from bpe_openai import Encoding, get_encoding
+if TYPE_CHECKING:
+    from bpe_openai import Encoding
 
 
 def count(text: str) -> int:
-    """The tokens of a text."""
+    """The tokens of a text. The first call takes half a second: it loads the vocabulary."""
     return len(_encoding().encode(text))
 
 
 @cache
-def _encoding() -> Encoding:
+def _encoding() -> "Encoding":
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)  # of how the package opens its files
+        from bpe_openai import get_encoding
+
         encoding = get_encoding("o200k_base")
         encoding.encode("a")  # it opens the vocabulary now
         return encoding

@@ -1,4 +1,4 @@
-"""Tools about what comes: forecast, advice, path; what is stuck; a cohort."""
+"""Tools about what comes: forecast, advice, path; and what is stuck."""
 
 from typing import Annotated
 
@@ -7,14 +7,12 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mastery_engine.mcp.desk import Desk, StudentId, plainly
-from mastery_engine.mcp.results import AdviceResult, CohortResult, ForecastResult, HelpResult, NoticedResult, PathResult
+from mastery_engine.mcp.results import AdviceResult, ForecastResult, NoticedResult, PathResult
 from mastery_engine.mcp.tools_student import READS
-
-CohortId = Annotated[str, Field(min_length=1, max_length=100, description="the class, as in py-101")]
 
 
 def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
-    """Forecast, recommendations, learning path, struggles, cohort overview."""
+    """Forecast, recommendations, learning path, struggles."""
 
     @server.tool(annotations=READS)
     async def forecast(
@@ -32,7 +30,7 @@ def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
             trend=found.trend,
             intervention_needed=found.intervention_needed,
         )
-        return desk.told("forecast", result)
+        return await desk.told("forecast", result)
 
     @server.tool(annotations=READS)
     async def recommend(
@@ -42,7 +40,7 @@ def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
         with plainly():
             found = await desk.advising.recommendations(desk.who(), student_id, limit=limit)
         steps = [f"{one.action} {one.area}, {one.estimated_time} min: {one.reason}" for one in found]
-        return desk.told("recommend", AdviceResult(steps=steps))
+        return await desk.told("recommend", AdviceResult(steps=steps))
 
     @server.tool(annotations=READS)
     async def learning_path(
@@ -60,7 +58,7 @@ def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
             minutes=sum(one.minutes for one in found.steps),
             done_by=found.estimated_completion.expected,
         )
-        return desk.told("learning_path", result)
+        return await desk.told("learning_path", result)
 
     @server.tool(annotations=READS)
     async def struggles(student_id: StudentId) -> Annotated[CallToolResult, NoticedResult]:
@@ -71,27 +69,4 @@ def add_ahead_tools(server: MCPServer, desk: Desk) -> None:
             stuck_on=[f"{one.topic} ({one.pattern}): {one.evidence}" for one in found.struggles],
             habits=[f"{one.kind} ({one.strength:.2f}): {one.evidence}" for one in found.patterns],
         )
-        return desk.told("struggles", result)
-
-    @server.tool(annotations=READS)
-    async def cohort_overview(
-        cohort_id: CohortId, limit: Annotated[int, Field(ge=1, le=50)] = 5
-    ) -> Annotated[CallToolResult, CohortResult]:
-        """A named class: size, average, levels, who needs help. Call it once for each class to compare classes."""
-        with plainly():
-            found = await desk.standings.cohort(desk.who(), cohort_id, limit=limit)
-        result = CohortResult(
-            size=found.size,
-            average=found.average,
-            levels=found.level_distribution,
-            need_help=found.at_risk_count,
-            first=[
-                HelpResult(
-                    student_id=one.student_id,
-                    score=one.mastery_score,
-                    reasons=[reason.message for reason in one.reasons],
-                )
-                for one in found.at_risk
-            ],
-        )
-        return desk.told("cohort_overview", result)
+        return await desk.told("struggles", result)

@@ -24,10 +24,7 @@ def add_class_tools(server: MCPServer, desk: Desk) -> None:
         ] = None,
         limit: Annotated[int, Field(ge=1, le=50, description="how many to name")] = 5,
     ) -> Annotated[CallToolResult, ClassResult]:
-        """A group of up to 200 students at a glance: average, levels, and who needs help most, with the reasons.
-
-        Call it once for each group to compare classes.
-        """
+        """A group of up to 200 students at a glance: average, levels, and who needs help most, with the reasons."""
         caller = desk.who()
         with plainly():
             chosen = student_ids or sorted(caller.students)
@@ -35,7 +32,7 @@ def add_class_tools(server: MCPServer, desk: Desk) -> None:
                 raise InvalidInput("This token names no students of its own.", field="student_ids")
             found = await desk.reports.glance(caller, chosen)
         need = [one for one in found.students if one.reasons]
-        return desk.told(
+        return await desk.told(
             "who_needs_help",
             ClassResult(
                 students=len(found.students),
@@ -77,7 +74,9 @@ def add_event_tools(server: MCPServer, desk: Desk) -> None:
             f"event {place}: {one.error.message}" for place, one in enumerate(found.results) if one.error is not None
         ]
         ids = [str(one.event_id) for one in found.results if one.error is None]
-        return desk.told("ingest_events", IngestResult(accepted=found.accepted, event_ids=ids, refused=refused or None))
+        return await desk.told(
+            "ingest_events", IngestResult(accepted=found.accepted, event_ids=ids, refused=refused or None)
+        )
 
     @server.tool(annotations=READS)
     async def event_status(
@@ -86,6 +85,6 @@ def add_event_tools(server: MCPServer, desk: Desk) -> None:
         """Whether an event counts already: processed, dead_lettered (with the reason), or not_processed yet."""
         with plainly():
             found = await desk.mastery.event_status(desk.who(), student_id, event_id)
-        return desk.told(
+        return await desk.told(
             "event_status", StatusResult(status=found.status, reason=found.reason.message if found.reason else None)
         )

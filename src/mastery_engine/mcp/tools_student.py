@@ -51,7 +51,7 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
             if detail
             else {}
         )
-        return desk.told(
+        return await desk.told(
             "get_mastery", _mastery(student_id, found.current_mastery).model_copy(update={"trend": found.trend, **more})
         )
 
@@ -70,7 +70,7 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
         given = ComponentValues(completion, quiz, quality, consistency)
         with plainly():
             found = await desk.mastery.calculate(desk.who(), student_id, given, record=False)
-        return desk.told("what_if", _mastery(student_id, found.current_mastery))
+        return await desk.told("what_if", _mastery(student_id, found.current_mastery))
 
     @server.tool(annotations=READS)
     async def explain_score(
@@ -83,7 +83,7 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
         """
         with plainly():
             found = await desk.reports.explain(desk.who(), student_id)
-        return desk.told(
+        return await desk.told(
             "explain_score",
             ExplanationResult(
                 score=found.mastery_score,
@@ -122,7 +122,7 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
             )
             now = await desk.mastery.query(desk.who(), student_id, with_components=False)
         shown, summary = found.history, found.summary
-        return desk.told(
+        return await desk.told(
             "get_history",
             HistoryResult(
                 trend=now.trend,
@@ -150,7 +150,7 @@ def add_student_tools(server: MCPServer, desk: Desk) -> None:
             for one in found
         ]
         weakest = told_of[::-1][:limit]
-        return desk.told(
+        return await desk.told(
             "get_skills",
             SkillsResult(
                 known=len(found), weakest=weakest, strongest=[one for one in told_of[:limit] if one not in weakest]

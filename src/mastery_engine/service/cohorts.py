@@ -88,7 +88,7 @@ class Cohorts:
 
     async def due_days(self, tenant: str, student_id: str) -> tuple[Day, ...]:
         """The days on which work is due for a student, rising; a day stands as often as it has work due."""
-        rosters = [await self.roster(tenant, one) for one in sorted(await self._named(StudentKey(tenant, student_id)))]
+        rosters = [await self.roster(tenant, one) for one in sorted(await self.named(StudentKey(tenant, student_id)))]
         return tuple(
             sorted(due.day for roster in rosters if student_id in roster.members for due in roster.cohort.calendar)
         )
@@ -98,7 +98,7 @@ class Cohorts:
         store = self._mastery.store
         (held,) = await store.load([key])
         await store.leave(key, held.student.cohorts if held else ())
-        for cohort_id in await self._named(key):
+        for cohort_id in await self.named(key):
             for _ in range(MAX_ROUNDS):
                 roster = await self.roster(key.tenant, cohort_id)
                 without = roster.cohort.without(key.student_id)
@@ -106,7 +106,7 @@ class Cohorts:
                     break
             self._seen.pop((key.tenant, cohort_id), None)
 
-    async def _named(self, key: StudentKey) -> frozenset[str]:
+    async def named(self, key: StudentKey) -> frozenset[str]:
         """The cohorts that a student may be in, by events or by admins."""
         (held,) = await self._mastery.store.load([key])
         return (await self._mastery.store.cohorts_of(key)).union(held.student.cohorts if held else ())

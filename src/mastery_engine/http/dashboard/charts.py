@@ -1,28 +1,56 @@
-"""Numbers as the pictures need them."""
+"""A history and its forecast as the picture needs them."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import msgspec
 
 from mastery_engine.answers import HistoryPoint
+from mastery_engine.answers_predictions import Prediction
 
-WIDTH, HEIGHT = 600, 160
-
-
-class Line(msgspec.Struct, frozen=True):
-    """A history as a polyline in a box of 600 × 160; scores run from 0 at the bottom to 1."""
-
-    points: str
-    last_x: float
-    last_y: float
+WIDTH, HEIGHT = 600, 200
 
 
-def line(history: Sequence[HistoryPoint]) -> Line:
-    """At least one point."""
-    step = WIDTH / max(1, len(history) - 1)
-    places = [(round(place * step, 1), y_of(point.mastery_score)) for place, point in enumerate(history)]
-    return Line(" ".join(f"{x},{y}" for x, y in places), *places[-1])
+class Chart(msgspec.Struct, frozen=True):
+    """Days from left to right in a box of 600 × 200; scores run from 0 at the bottom to 1. Lines are lists of points.
+
+    ``ahead`` goes from the last point by way of today through the days to come, ``band`` is around them; both are empty
+    where there is no forecast. ``x`` and ``y`` are the place of the newest score.
+    """
+
+    line: str
+    ahead: str
+    band: str
+    x: float
+    y: float
+
+
+def chart(history: Sequence[HistoryPoint], forecast: Prediction | None) -> Chart:
+    """At least one point of history, the oldest first."""
+    past = [(_day(point.date), point.mastery_score) for point in history]
+    days = forecast.days if forecast else []
+    now = (_day(days[0].date) - 1, forecast.current_score) if forecast else past[-1]
+    above = [(_day(one.date), one.upper) for one in days]
+    below = [(_day(one.date), one.lower) for one in reversed(days)]
+    middle = [(_day(one.date), one.score) for one in days]
+    first = past[0][0]
+    step = WIDTH / max(1, [now, *middle][-1][0] - first)
+
+    def points(places: Sequence[tuple[int, float]]) -> str:
+        return " ".join(f"{round((day - first) * step, 1)},{y_of(score)}" for day, score in places)
+
+    return Chart(
+        line=points(past),
+        ahead=points([past[-1], now, *middle]) if days else "",
+        band=points([now, *above, *below]) if days else "",
+        x=round((now[0] - first) * step, 1),
+        y=y_of(now[1]),
+    )
 
 
 def y_of(score: float) -> float:
     return round(HEIGHT * (1.0 - score), 1)
+
+
+def _day(text: str) -> int:
+    return date.fromisoformat(text).toordinal()

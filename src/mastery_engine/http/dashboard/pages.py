@@ -1,35 +1,33 @@
 """The pages and their routes."""
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import wraps
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+import msgspec
 from fastapi import APIRouter, Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from mastery_engine.access import Act, Caller
+from mastery_engine.answers_cohorts import CohortFigures, Comparison
+from mastery_engine.domain.cohort import LONGEST_COHORT_ID
+from mastery_engine.domain.events import STUDENT_ID
 from mastery_engine.domain.moments import day_of, iso_date
-from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
-from mastery_engine.http.dashboard import charts
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, sign_in, sign_out, token_in
+from mastery_engine.http.dashboard.student import student_page
+from mastery_engine.http.dashboard.templates import HERE, page
 from mastery_engine.http.problems import status_of
 from mastery_engine.http.routers.stream import event_stream
 from mastery_engine.service import Mastery
 from mastery_engine.service.reports import MOST_STUDENTS, Reports
-from mastery_engine.service.skills import Skills
+from mastery_engine.service.standings import Standings
 
-HERE = Path(__file__).parent
 ASSETS = {"style.css": "text/css", "live.js": "text/javascript"}
-SAFE = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-SHOWN_DAYS = 28
+MOST_CLASSES = 20
+STUDENT = re.compile(STUDENT_ID)
 FIGURES = {
     "mastery_queue_depth": "events that wait",
     "mastery_events_total": "events",
@@ -42,15 +40,7 @@ FIGURES = {
 }
 
 router = APIRouter(include_in_schema=False, prefix="/dashboard")
-templates = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-templates.filters["percent"] = lambda value: f"{100 * value:.0f}%"
-
 Route: TypeAlias = Callable[..., Awaitable[Response]]
-
-
-def page(name: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:
-    text = templates.get_template(name).render(caller=caller, **values)
-    return HTMLResponse(text, status, SAFE)
 
 
 def humane(route: Route) -> Route:
@@ -105,39 +95,37 @@ async def leave(request: Request) -> Response:
 @humane
 async def find(request: Request) -> Response:
     await caller_of(request)
-    chosen = request.query_params.get("student", "")
-    if not chosen.replace("_", "").replace("-", "").isalnum() or not chosen.isascii():
-        raise InvalidInput("A student's id has letters, digits, _ and -.")
-    return RedirectResponse(f"/dashboard/students/{chosen}", 303)
+    return RedirectResponse(f"/dashboard/students/{_checked(request.query_params.get('student', ''))}", 303)
+
+
+@router.get("/compare")
+@humane
+async def compare(request: Request) -> Response:
+    """A student beside a class, where both are named; a teacher's classes beside each other."""
+    caller = await caller_of(request)
+    standings: Standings = request.app.state.standings
+    chosen, cohort_id = request.query_params.get("student", ""), request.query_params.get("cohort", "")
+    cohorts = sorted(caller.cohorts)[:MOST_CLASSES]
+    found = None
+    if chosen and cohort_id:
+        found = await standings.compare(caller, _checked(chosen), cohort_id[:LONGEST_COHORT_ID], "by_component")
+    return page(
+        "compare.html",
+        caller,
+        student=chosen,
+        cohort=cohort_id,
+        students=sorted(caller.students)[:MOST_STUDENTS],
+        cohorts=cohorts,
+        found=found,
+        rows=_places(found) if found else [],
+        classes=await _side_by_side(standings, caller, cohorts),
+    )
 
 
 @router.get("/students/{student_id}")
 @humane
 async def student(request: Request, student_id: str) -> Response:
-    caller = await caller_of(request)
-    mastery: Mastery = request.app.state.mastery
-    now = await mastery.query(caller, student_id)
-    history = (await mastery.history(caller, student_id)).history
-    known = await mastery.known(caller, student_id)
-    active = known.evidence.activity.up_to(day_of(mastery.clock()))
-    days = [bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)]
-    profiled = mastery.consents.state(StudentKey(caller.tenant, student_id)).profiling
-    ahead = await request.app.state.predictions.next_days(caller, student_id) if profiled else None
-    advice = await request.app.state.advising.recommendations(caller, student_id, limit=3) if profiled else []
-    skills = (await Skills(mastery).of(caller, student_id)).skills if profiled else []
-    return page(
-        "student.html",
-        caller,
-        now=now,
-        why=await Reports(mastery).explain(caller, student_id),
-        history=history,
-        line=charts.line(history) if history else None,
-        levels=[(level.name, charts.y_of(level.from_score)) for level in mastery.rules.levels if level.from_score],
-        days=days,
-        ahead=ahead,
-        advice=advice,
-        skills=skills,
-    )
+    return await student_page(request, await caller_of(request), student_id)
 
 
 @router.get("/students/{student_id}/live")
@@ -151,6 +139,29 @@ async def asset(name: str) -> Response:
     if name not in ASSETS:
         raise NotFound("There is no such page.")
     return Response((HERE / name).read_bytes(), media_type=ASSETS[name], headers={"Cache-Control": "max-age=300"})
+
+
+async def _side_by_side(standings: Standings, caller: Caller, cohort_ids: Sequence[str]) -> list[CohortFigures]:
+    """Those of a teacher's classes of which anything is known yet."""
+    found = []
+    for cohort_id in cohort_ids:
+        with suppress(NotFound):
+            found.append(await standings.cohort(caller, cohort_id, limit=1))
+    return found
+
+
+def _checked(student_id: str) -> str:
+    """Raises InvalidInput: it becomes part of an address."""
+    if not STUDENT.fullmatch(student_id):
+        raise InvalidInput("A student's id has letters, digits, _ and -.")
+    return student_id
+
+
+def _places(found: Comparison) -> list[tuple[str, float, float, int]]:
+    """The score and its components: of the student, of the class, and the place."""
+    parts = msgspec.structs.asdict(found.components) if found.components else {}
+    overall = ("score", found.student, found.cohort_average, found.rank)
+    return [overall, *[(name, one.student, one.cohort_average, one.rank) for name, one in parts.items()]]
 
 
 async def _class(request: Request, caller: Caller) -> Response:

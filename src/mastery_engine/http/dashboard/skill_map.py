@@ -1,0 +1,119 @@
+"""The course as a picture: rows of skills, each below what it asks for first, and lines between them."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import ceil
+from textwrap import wrap
+
+import msgspec
+
+from mastery_engine.domain.skill_map import Place, State
+
+MOST_SHOWN = 60
+CELL, BOX = 170, 156
+ROW, TALL = 84, 56
+LETTERS = 21
+
+SIGNS: dict[State, str] = {
+    "mastered": "✓✓ mastered",
+    "known": "✓ known",
+    "fading": "↓ fading",
+    "begun": "… begun",
+    "ready": "→ ready to begin",
+    "later": "later",
+}
+NEAREST: tuple[State, ...] = ("fading", "begun", "ready", "mastered", "known", "later")
+
+
+class Box(msgspec.Struct, frozen=True):
+    """A skill at its place; ``fill`` is how wide its bar is."""
+
+    place: Place
+    x: int
+    y: int
+    lines: tuple[str, ...]
+    sign: str
+    fill: int
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """Boxes, and the lines from what is needed first: as SVG paths, those from a known skill first."""
+
+    boxes: list[Box]
+    done: list[str]
+    open: list[str]
+    width: int
+    height: int
+    left_out: int
+
+
+def picture(places: Sequence[Place], per_row: int) -> Picture:
+    """The map of these skills, which come each after its prerequisites; of a large course those next to the student."""
+    shown = _nearest(places)
+    at: dict[str, tuple[int, int]] = {}
+    rows = _rows(shown, per_row, at)
+    boxes = [_box(one, *at[one.skill.id]) for row in rows for one in row]
+    known = {one.skill.id for one in shown if one.state in ("mastered", "known", "fading")}
+    lines: tuple[list[str], list[str]] = ([], [])
+    for one in shown:
+        for needed in one.skill.prerequisites:
+            if needed in at:
+                lines[needed not in known].append(_line(at[needed], at[one.skill.id]))
+    height = (len(rows) - 1) * ROW + TALL
+    return Picture(boxes, *lines, width=_width(per_row), height=height, left_out=len(places) - len(shown))
+
+
+def _nearest(places: Sequence[Place]) -> list[Place]:
+    """At most 60: what is under way and can be begun before the rest."""
+    order = sorted(range(len(places)), key=lambda number: (NEAREST.index(places[number].state), number))
+    return [places[number] for number in sorted(order[:MOST_SHOWN])]
+
+
+def _width(boxes: int) -> int:
+    return boxes * CELL - CELL + BOX
+
+
+def _rows(places: Sequence[Place], per_row: int, at: dict[str, tuple[int, int]]) -> list[list[Place]]:
+    """Rows of at most ``per_row``, by the longest way to a skill; ``at`` is told each skill's corner.
+
+    In a row each stands as near below what it asks for as the others let it.
+    """
+    depths: dict[str, int] = {}
+    levels: dict[int, list[Place]] = {}
+    for one in places:
+        depth = 1 + max((depths.get(needed, -1) for needed in one.skill.prerequisites), default=-1)
+        depths[one.skill.id] = depth
+        levels.setdefault(depth, []).append(one)
+    rows: list[list[Place]] = []
+    for _, level in sorted(levels.items()):
+        level.sort(key=lambda one: _above(one, at))
+        size = ceil(len(level) / ceil(len(level) / per_row))
+        for start in range(0, len(level), size):
+            row = level[start : start + size]
+            left = (_width(per_row) - _width(len(row))) // 2
+            at.update({one.skill.id: (left + number * CELL, len(rows) * ROW) for number, one in enumerate(row)})
+            rows.append(row)
+    return rows
+
+
+def _above(one: Place, at: dict[str, tuple[int, int]]) -> float:
+    """Where what it asks for first stands, on average."""
+    found = [at[needed][0] for needed in one.skill.prerequisites if needed in at]
+    return sum(found) / len(found) if found else 0.0
+
+
+def _box(one: Place, x: int, y: int) -> Box:
+    sign = SIGNS[one.state] + ("" if one.probability is None else f", {100 * one.probability:.0f}%")
+    return Box(one, x, y, _lines(one.skill.title), sign, round(BOX * (one.probability or 0.0)))
+
+
+@lru_cache(maxsize=1_000)
+def _lines(title: str) -> tuple[str, ...]:
+    return tuple(wrap(title, LETTERS, max_lines=2, placeholder="…"))
+
+
+def _line(above: tuple[int, int], below: tuple[int, int]) -> str:
+    x1, y1 = above[0] + BOX // 2, above[1] + TALL
+    x2, y2 = below[0] + BOX // 2, below[1]
+    middle = (y1 + y2) // 2
+    return f"M{x1} {y1}C{x1} {middle} {x2} {middle} {x2} {y2}"
