@@ -1,8 +1,6 @@
 """Consent and erasure on Kafka and Redis, with events under way and workers that lag."""
 
-import json
 import random
-import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,7 +25,7 @@ from tests.contract.test_store_suite import (
 )
 from tests.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, event, pause, until
 from tests.integration.test_kafka import command, query
-from tests.live import COMMAND, Live, environment
+from tests.live import Live
 
 pytestmark = [pytest.mark.xdist_group("privacy"), pytest.mark.timeout(240)]
 
@@ -164,9 +162,7 @@ def test_what_counts_was_allowed_when_it_was_received_and_a_replay_says_the_same
     worker.stop()
     command(fleet, "replay")
     assert query(api, student)["components"]["quiz"] == pytest.approx(mean, abs=2e-4)
-    words = [*COMMAND, "export", student, "--scan-log"]
-    given = environment(fleet.home / "data", fleet.environment())
-    said = json.loads(subprocess.run(words, env=given, capture_output=True, check=True, timeout=60).stdout)
+    said = command(fleet, "export", student, "--scan-log")
     assert {one["event_id"] for one in said["events"]} == {one.event_id for one in received}
 
 
