@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -14,11 +15,10 @@ from mastery_engine.domain.events import DEFAULT_TENANT, peek
 from mastery_engine.domain.moments import Micros, moment_of, rfc3339
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import DeadLetter
-from mastery_engine.logs.kafka_faults import is_end
+from mastery_engine.logs.kafka_faults import ANSWER_S, is_end, when_settled
 from mastery_engine.logs.kafka_settings import KafkaSettings
 from mastery_engine.logs.topics import DEAD_LETTERS_TOPIC
 
-ANSWER_S = 10.0
 PER_PARTITION = 10**12
 REDRIVEN = "dlq.redriven"
 SHORTENED = 64 * 1024
@@ -114,7 +114,7 @@ def records_of(settings: KafkaSettings, topic: str) -> list[Message]:
     outside = {"group.id": "mastery-engine-dlq", "enable.auto.commit": False, "enable.partition.eof": True}
     consumer = Consumer(settings.client(**outside))
     try:
-        return _messages(consumer, topic)
+        return when_settled(partial(_messages, consumer, topic))
     except KafkaException as error:
         raise Unavailable(f"Kafka is away ({error.args[0]}).") from error
     finally:
