@@ -66,7 +66,7 @@ async def subscribe(request: Request) -> Response:
     return Response(msgspec.json.encode([] if settings.log == "kafka" else wanted), media_type=JSON)
 
 
-@router.post(ROUTE, openapi_extra=bare(Outcome))
+@router.post(ROUTE, openapi_extra=bare(Outcome, bearer=True))
 async def deliver(request: Request) -> Response:
     """An event that Dapr delivers, in a CloudEvent or bare."""
     caller = await caller_of(request, SecurityContext())
