@@ -1,8 +1,8 @@
 """Predict, learn, fit."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from math import exp, log1p
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,10 +11,13 @@ from mastery_engine.lab.next_answer.shared import (
     FIRM,
     NO_COMBINATION,
     NO_ITEM,
+    NONE,
     Combination,
     Effect,
+    Effects,
     Item,
     Shared,
+    answered,
 )
 from mastery_engine.lab.next_answer.sight import PAUSE, Sight, see
 from mastery_engine.lab.next_answer.student import (
@@ -24,7 +27,7 @@ from mastery_engine.lab.next_answer.student import (
     HOUR,
     MEMORY,
     MIDDLE,
-    RECENT,
+    NOTHING,
     SKILL_NOISE,
     SKILL_VARIANCE,
     SLOW,
@@ -37,7 +40,6 @@ from mastery_engine.lab.next_answer.student import (
 ROTATIONS = 4
 
 Row: TypeAlias = tuple[str, Skills, int, float]  # item, skills, right, seconds
-Key = TypeVar("Key", bound=Hashable)
 
 
 def predict(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: float) -> tuple[float, Sight]:
@@ -51,31 +53,36 @@ def predict(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: 
 
 def show(learner: Learner, item_id: str, skills: Skills, right: int, at: float, sight: Sight) -> None:
     """The answer, to the student's own state; ``sight`` is what was seen before it."""
-    residual, weight = right - sight.first, sight.first * (1.0 - sight.first)
+    first, general, answers = sight.first, sight.general, learner.answers
+    residual, weight = right - first, first * (1.0 - first)
     scale = 1.0 + weight * sight.variance
-    number = len(skills)
-    learner.mean += sight.general * residual / scale
-    learner.variance = _surer(sight.general, 1.0, weight / scale, GENERAL_NOISE, GENERAL_VARIANCE)
-    for name, skill in zip(skills, sight.practised, strict=True):
-        spread = skill.variance_at(at)
-        skill.mean += spread / number * residual / scale
-        skill.variance = _surer(spread, 1.0 / number, weight / scale, SKILL_NOISE, SKILL_VARIANCE)
-        skill.learn(right, residual, learner.answers, at)
+    told, part = residual / scale, 1.0 / len(skills)
+    learner.mean += general * told
+    learner.variance = _surer(general, 1.0, weight / scale, GENERAL_NOISE, GENERAL_VARIANCE)
+    for name, skill, spread in zip(skills, sight.practised, sight.spreads, strict=True):
+        skill.mean += spread * part * told
+        skill.variance = _surer(spread, part, weight / scale, SKILL_NOISE, SKILL_VARIANCE)
+        skill.learn(right, residual, answers, at)
         learner.skills[name] = skill
     _count(learner, right, residual, sight)
-    if learner.before is not None:
-        learner.recent = (*learner.recent, learner.before)[-RECENT:]
+    if learner.before != NOTHING:
+        learner.recent.append(learner.before)
         if sight.gap < PAUSE:
             learner.pace = learner.pace * 0.9 + sight.pace * 0.1
-    known = learner.items.pop(item_id, None)
-    attempts, successes = (0, 0) if known is None else (known.attempts, known.right)
-    learner.items[item_id] = Remembered(right, attempts + 1, successes + right, learner.answers)
-    if len(learner.items) > MEMORY:
-        del learner.items[next(iter(learner.items))]
-    learner.pace_before = sight.pace
-    learner.before_that, learner.before, learner.skills_before = learner.before, (item_id, right), skills
-    learner.at = at
-    learner.answers += 1
+    items = learner.items
+    known = items.pop(item_id, None)
+    if known is None:
+        items[item_id] = Remembered(right, 1, right, answers)
+        if len(items) > MEMORY:
+            del items[next(iter(items))]
+    else:
+        items[item_id] = Remembered(right, known.attempts + 1, known.right + right, answers)
+    item = sight.item
+    learner.pace_before, learner.usual_pace = sight.pace, item.usual_pace()
+    learner.item_before, learner.skills_before, learner.right_before = item_id, skills, right
+    learner.before_that, learner.before = learner.before, item.answered[right]
+    learner.combined_before = sight.combination.answered[right]
+    learner.at, learner.answers = at, answers + 1
 
 
 def _surer(variance: float, part: float, information: float, noise: float, most: float) -> float:
@@ -87,19 +94,20 @@ def _surer(variance: float, part: float, information: float, noise: float, most:
 def _count(learner: Learner, right: int, residual: float, sight: Sight) -> None:
     wrong = 1 - right
     a, b, c, d, e, f = learner.decayed
-    learner.decayed = [
+    learner.decayed = (
         a * FAST + right,
         b * FAST + wrong,
         c * MIDDLE + right,
         d * MIDDLE + wrong,
         e * SLOW + right,
         f * SLOW + wrong,
-    ]
+    )
     above, below, above_slow, below_slow = learner.credit
-    learner.credit = [*credited(above, below, residual, MIDDLE), *credited(above_slow, below_slow, residual, SLOW)]
+    learner.credit = (*credited(above, below, residual, MIDDLE), *credited(above_slow, below_slow, residual, SLOW))
     a, b, c, d, e, f, g, h = sight.timed
-    learner.timed = [a + right, b + wrong, c + right, d + wrong, e + right, f + wrong, g + right, h + wrong]
-    learner.right, learner.wrong = learner.right + right, learner.wrong + wrong
+    learner.timed = (a + right, b + wrong, c + right, d + wrong, e + right, f + wrong, g + right, h + wrong)
+    learner.right += right
+    learner.wrong += wrong
     learner.run = learner.run + 1 if sight.same_item else 0
     learner.session = learner.session + 1 if sight.gap < HOUR else 0
     learner.last_five = (learner.last_five << 1 | right) & 31 | (32 if learner.last_five >= 16 else 0)
@@ -109,11 +117,11 @@ def teach(shared: Shared, learner: Learner, item_id: str, skills: Skills, right:
     """The answer, to what all students share; to be called before ``show``."""
     residual, weight = right - sight.first, sight.first * (1.0 - sight.first)
     scale = 1.0 + weight * sight.variance
+    if sight.item is NO_ITEM:
+        sight.item = shared.items[item_id] = Item(answered(len(shared.items)))
+    if sight.combination is NO_COMBINATION:
+        sight.combination = shared.combinations[skills] = Combination(answered(len(shared.combinations)))
     item, combination = sight.item, sight.combination
-    if item is NO_ITEM:
-        item = shared.items[item_id] = Item()
-    if combination is NO_COMBINATION:
-        combination = shared.combinations[skills] = Combination()
     item.difficulty -= item.variance * residual / scale
     item.variance -= item.variance**2 * weight / scale
     for name in skills:
@@ -122,29 +130,26 @@ def teach(shared: Shared, learner: Learner, item_id: str, skills: Skills, right:
         shared.skills[name] = (level + part * residual / scale, max(FIRM, variance - part**2 * weight / scale))
     shared.answers += 1
     shared.usual += max(1.0 / (shared.answers + 20), 0.0005) * 4 * residual
-    keys = sight.keys
-    _add(item.again, keys.again, residual, weight)
-    _add(shared.lately, keys.lately, residual, weight)
-    _add(combination.practised, keys.practised, residual, weight)
-    _add(combination.lately, keys.skills_lately, residual, weight)
-    _add(combination.in_a_row, keys.in_a_row, residual, weight)
-    _add(combination.after, keys.skills, residual, weight)
-    if learner.before is not None:
-        _add(item.after, learner.before, residual, weight)
-        _add(item.after_two, (learner.before_that, learner.before), residual, weight)
-        for recent in learner.recent:
-            _add(item.after_any, recent, residual, weight)
-        if sight.gap < PAUSE:
-            _add(shared.seconds, learner.before[0], log1p(sight.gap), 1.0)
+    told = complex(residual, weight)
+    two, again, lately, practised, skills_lately, in_a_row = sight.keys
+    _add(item.again, again, told)
+    _add(shared.lately, lately, told)
+    _add(combination.practised, practised, told)
+    _add(combination.lately, skills_lately, told)
+    _add(combination.in_a_row, in_a_row, told)
+    if learner.before == NOTHING:
+        return
+    _add(combination.after, learner.combined_before, told)
+    _add(item.after, learner.before, told)
+    _add(item.after_two, two, told)
+    for recent in learner.recent:
+        _add(item.after_any, recent, told)
+    if sight.gap < PAUSE:
+        shared.items[learner.item_before].seconds += complex(log1p(sight.gap), 1.0)
 
 
-def _add(table: dict[Key, Effect], key: Key, residual: float, information: float) -> None:
-    found = table.get(key)
-    if found is None:
-        table[key] = [residual, information]
-    else:
-        found[0] += residual
-        found[1] += information
+def _add(table: Effects, key: int, told: Effect) -> None:
+    table[key] = table.get(key, NONE) + told
 
 
 def fit(students: Sequence[Sequence[Row]], *, seed: int = 0, progress: Callable[[int], None] | None = None) -> Shared:

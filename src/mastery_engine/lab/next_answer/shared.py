@@ -10,28 +10,40 @@ from mastery_engine.lab.next_answer.student import Answered, Skills
 ITEM_VARIANCE, SKILL_VARIANCE = 1.0, 0.5
 FIRM = 0.002  # a usual level is never surer than this
 SHRINK = 2.0  # the prior precision of an effect: its standard deviation is 0.7 log-odds
+USUAL_PACE = 4.0  # log1p(seconds) between answers, where an item's is unknown; as sure as 2 answers
 
-Effect: TypeAlias = list[float]  # the sum of residuals, and the information in them
+Effect: TypeAlias = complex  # the sum of residuals, and as imaginary part the information in them: one object to fetch
+NONE: Effect = 0j
+Effects: TypeAlias = dict[int, Effect]
+
+UNKNOWN: tuple[Answered, Answered] = (-2, -1)
 
 
 class Item(Struct):
-    """An item's difficulty, and how it goes after what came before it."""
+    """An item's difficulty, and how it goes after what came before it. ``answered`` wrong, and right."""
 
+    answered: tuple[Answered, Answered] = UNKNOWN
     difficulty: float = 0.0
     variance: float = ITEM_VARIANCE
-    after: dict[Answered, Effect] = {}
-    after_two: dict[tuple[Answered | None, Answered], Effect] = {}
-    again: dict[int, Effect] = {}
-    after_any: dict[Answered, Effect] = {}
+    seconds: complex = 0j  # of log1p(seconds) until the next answer: the sum, and as imaginary part the number
+    after: Effects = {}
+    after_two: Effects = {}
+    again: Effects = {}
+    after_any: Effects = {}
+
+    def usual_pace(self) -> float:
+        """The log1p(seconds) that students take from an answer to this item to the next one."""
+        return (self.seconds.real + 2 * USUAL_PACE) / (self.seconds.imag + 2)
 
 
 class Combination(Struct):
     """Skills as items combine them, and how it goes after other skills, and with practice."""
 
-    after: dict[tuple[Skills, int], Effect] = {}
-    practised: dict[tuple[int, ...], Effect] = {}
-    lately: dict[tuple[int, ...], Effect] = {}
-    in_a_row: dict[int, Effect] = {}
+    answered: tuple[Answered, Answered] = UNKNOWN
+    after: Effects = {}
+    practised: Effects = {}
+    lately: Effects = {}
+    in_a_row: Effects = {}
 
 
 class Shared(Struct):
@@ -40,8 +52,7 @@ class Shared(Struct):
     items: dict[str, Item] = {}
     combinations: dict[Skills, Combination] = {}
     skills: dict[str, tuple[float, float]] = {}  # usual level and its variance
-    lately: dict[int, Effect] = {}
-    seconds: dict[str, Effect] = {}  # of log1p(seconds) until the next answer: sum and number
+    lately: Effects = {}
     usual: float = 0.8
     answers: int = 0
     head: Head | None = None
@@ -54,9 +65,6 @@ class Shared(Struct):
 NO_ITEM, NO_COMBINATION = Item(), Combination()
 
 
-def effect(found: Effect | None) -> tuple[float, float]:
-    """The shrunk effect, and how far its information goes beyond the prior, in [0, 1)."""
-    if found is None:
-        return 0.0, 0.0
-    precision = found[1] + SHRINK
-    return found[0] / precision, found[1] / precision
+def answered(number: int) -> tuple[Answered, Answered]:
+    """The wrong and the right answer to what has this number."""
+    return 2 * number, 2 * number + 1

@@ -1,17 +1,18 @@
 """Everything that is known just before an answer: the features, the first estimate, and where its residual belongs."""
 
 from math import exp, log1p, sqrt
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from mastery_engine.lab.next_answer.shared import (
     NO_COMBINATION,
     NO_ITEM,
+    NONE,
     SHRINK,
     Combination,
     Item,
     Shared,
-    effect,
 )
 from mastery_engine.lab.next_answer.student import (
     DAY,
@@ -19,30 +20,21 @@ from mastery_engine.lab.next_answer.student import (
     GENERAL_VARIANCE,
     HOUR,
     NEVER,
+    NOTHING,
     Learner,
     SkillCounts,
     Skills,
 )
 
 PAUSE = 1_800.0  # seconds: a longer gap says nothing of the pace
-USUAL_PACE = 4.0  # log1p(seconds) between answers, where an item's is unknown
 LONG_AGO = 9_999
-_NOTHING_BEFORE = (0.0,) * 8
-_FADES = tuple(-0.6931471805599453 / life for life in (HOUR, DAY, 7 * DAY, 30 * DAY))
+_HOUR, _DAY, _WEEK, _MONTH = (-0.6931471805599453 / life for life in (HOUR, DAY, 7 * DAY, 30 * DAY))
+
+# Where this answer belongs in the tables: after the two last answers, again, lately, practised, skills lately, in a row.
+Keys: TypeAlias = tuple[int, int, int, int, int, int]
 
 
-class Keys(Struct):
-    """The places in the shared tables that this answer belongs to."""
-
-    skills: tuple[Skills, int]
-    again: int
-    lately: int
-    practised: tuple[int, ...]
-    skills_lately: tuple[int, ...]
-    in_a_row: int
-
-
-class Sight(Struct):
+class Sight(Struct, gc=False):
     """What is seen. ``first`` is the estimate from levels alone, ``variance`` that of its log-odds."""
 
     features: list[float]
@@ -50,7 +42,8 @@ class Sight(Struct):
     variance: float
     general: float
     practised: list[SkillCounts]
-    timed: list[float]
+    spreads: list[float]
+    timed: tuple[float, ...]
     item: Item
     combination: Combination
     keys: Keys
@@ -61,38 +54,43 @@ class Sight(Struct):
 
 def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: float) -> Sight:
     """What is known before an answer at ``at``, in seconds."""
-    gap, general, timed, pace, usual_pace = _time(shared, learner, at)
+    gap, general, timed, pace, usual_pace = _time(learner, at)
     item = shared.items.get(item_id, NO_ITEM)
     combination = shared.combinations.get(skills, NO_COMBINATION)
-    practised = [learner.skills.get(name) or SkillCounts() for name in skills]
-    number = len(skills)
-    usual, skill_level, spread, place, when, counts = _skills(shared, skills, practised, at)
-    level = learner.mean + skill_level + usual - item.difficulty
-    variance = general + item.variance + spread
-    known = learner.items.get(item_id)
-    before = learner.before
-    same_item, last_right = (False, 0) if before is None else (before[0] == item_id, before[1])
+    known_skills = learner.skills
+    practised = [known_skills.get(name) or SkillCounts() for name in skills]
+    spreads = [one.variance_at(at) for one in practised]
+    usual, skill_level, spread, place, when, counts, practice, skills_lately = _skills(
+        shared, skills, practised, spreads
+    )
+    mean, answers, last_right = learner.mean, learner.answers, learner.right_before
+    difficulty, item_variance = item.difficulty, item.variance
+    level = mean + skill_level + usual - difficulty
+    variance = general + item_variance + spread
+    same_item = item_id == learner.item_before and learner.before != NOTHING
     same_skills = skills == learner.skills_before
+    known = learner.items.get(item_id)
     if known is None:
         last, attempts, right, since, again, tried = 0.5, 0, 0, LONG_AGO, 0, 0
     else:
         last, attempts, right = known.last, known.attempts, known.right
-        since, again, tried = learner.answers - known.place, min(attempts, 4) << 1 | known.last, 2 | known.last
-    row = min(learner.run, 20) << 3 if same_item else 168
-    keys = Keys(
-        (learner.skills_before, last_right),
+        since, again, tried = answers - known.place, min(attempts, 4) << 1 | last, 2 | last
+    run = learner.run
+    keys = (
+        learner.before_that << 32 | learner.before,
         again,
         learner.last_five << 2 | same_skills << 1 | same_item,
-        tuple([min(one.right + one.wrong, 8) for one in practised]),
-        tuple([one.last_four for one in practised]),
-        row | last_right << 2 | tried,
+        practice,
+        skills_lately,
+        (min(run, 20) << 3 if same_item else 168) | last_right << 2 | tried,
     )
+    number = len(skills)
     features = [
         level,
-        item.difficulty,
-        item.variance,
+        difficulty,
+        item_variance,
         usual,
-        learner.mean,
+        mean,
         skill_level,
         *learner.decayed,
         *learner.credit,
@@ -100,14 +98,14 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
         learner.right,
         learner.wrong,
         *counts,
-        learner.answers - place if place >= 0 else LONG_AGO,
-        max(0.0, at - when) if when > NEVER / 10 else -NEVER,
+        answers - place if place >= 0 else LONG_AGO,
+        (at - when if at > when else 0.0) if place >= 0 else -NEVER,
         gap,
         last,
         attempts,
         right,
         since,
-        learner.run + 1 if same_item else 0,
+        run + 1 if same_item else 0,
         same_skills,
         same_item,
         number if same_skills else len(set(skills).intersection(learner.skills_before)),
@@ -121,61 +119,69 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
     ]
     _add_effects(features, shared, learner, item, combination, keys)
     first = 1.0 / (1.0 + exp(-max(-30.0, level / sqrt(1.0 + 0.35 * variance))))
-    return Sight(features, first, variance, general, practised, timed, item, combination, keys, gap, pace, same_item)
+    return Sight(
+        features,
+        first,
+        variance,
+        general,
+        practised,
+        spreads,
+        timed,
+        item,
+        combination,
+        keys,
+        gap,
+        pace,
+        same_item,
+    )
 
 
-def _time(shared: Shared, learner: Learner, at: float) -> tuple[float, float, list[float], float, float]:
+def _time(learner: Learner, at: float) -> tuple[float, float, tuple[float, ...], float, float]:
     """The gap, what it has done to the general variance and to the counts, the pace, and the usual pace."""
-    if learner.at is None or learner.before is None:
+    if learner.before == NOTHING:
         return 0.0, learner.variance, learner.timed, 0.0, learner.pace
-    gap = max(0.0, at - learner.at)
-    general = min(GENERAL_VARIANCE, learner.variance + DRIFT * gap / DAY)
+    gap = at - learner.at
+    if gap < 0.0:
+        gap = 0.0
+    general = learner.variance + DRIFT * gap / DAY
+    if general > GENERAL_VARIANCE:
+        general = GENERAL_VARIANCE
     a, b, c, d, e, f, g, h = learner.timed
-    hour, day, week, month = _FADES
-    hour, day, week, month = exp(hour * gap), exp(day * gap), exp(week * gap), exp(month * gap)
-    timed = [a * hour, b * hour, c * day, d * day, e * week, f * week, g * month, h * month]
+    hour, day, week, month = exp(_HOUR * gap), exp(_DAY * gap), exp(_WEEK * gap), exp(_MONTH * gap)
+    timed = (a * hour, b * hour, c * day, d * day, e * week, f * week, g * month, h * month)
     if gap >= PAUSE:
         return gap, general, timed, 0.0, learner.pace
-    known = shared.seconds.get(learner.before[0])
-    usual = USUAL_PACE if known is None else (known[0] + 2 * USUAL_PACE) / (known[1] + 2)
-    pace = log1p(gap) - usual
+    pace = log1p(gap) - learner.usual_pace
     return gap, general, timed, pace, learner.pace * 0.9 + pace * 0.1
 
 
 def _skills(
-    shared: Shared, skills: Skills, practised: list[SkillCounts], at: float
-) -> tuple[float, float, float, int, float, list[float]]:
-    """Of the skills together: usual level, level, variance of both, when last practised (answer, second), counts."""
+    shared: Shared, skills: Skills, practised: list[SkillCounts], spreads: list[float]
+) -> tuple[float, float, float, int, float, tuple[float, ...], int, int]:
+    """Of the skills together: usual level, level, variance of both, when last practised (answer, second), counts.
+
+    Last come the keys of how much they were practised, and of how it went lately.
+    """
     one = practised[0]
     usual, variance = shared.skill(skills[0])
-    spread, place, when = variance + one.variance_at(at), one.place, one.at
-    counts = [
-        one.right_fast,
-        one.wrong_fast,
-        one.right_middle,
-        one.wrong_middle,
-        one.right,
-        one.wrong,
-        one.above,
-        one.below,
-    ]
+    spread, level, place, when, lately = variance + spreads[0], one.mean, one.place, one.at, one.last_four
+    right, wrong = one.right, one.wrong
+    practice = min(right + wrong, 8)
+    a, b, c, d, e, f = one.right_fast, one.wrong_fast, one.right_middle, one.wrong_middle, one.above, one.below
     number = len(skills)
     if number == 1:
-        return usual, one.mean, spread, place, when, counts
-    level = one.mean
-    for name, other in zip(skills[1:], practised[1:], strict=True):
+        return usual, level, spread, place, when, (a, b, c, d, right, wrong, e, f), practice, lately
+    for name, other, own in zip(skills[1:], practised[1:], spreads[1:], strict=True):
         more, variance = shared.skill(name)
-        usual, level, spread = usual + more, level + other.mean, spread + variance + other.variance_at(at)
+        usual, level, spread = usual + more, level + other.mean, spread + variance + own
         place, when = max(place, other.place), max(when, other.at)
-        counts[0] += other.right_fast
-        counts[1] += other.wrong_fast
-        counts[2] += other.right_middle
-        counts[3] += other.wrong_middle
-        counts[4] += other.right
-        counts[5] += other.wrong
-        counts[6] += other.above
-        counts[7] += other.below
-    return usual / number, level / number, spread / number**2, place, when, [count / number for count in counts]
+        practice = practice * 9 + min(other.right + other.wrong, 8)
+        lately = lately << 5 | other.last_four
+        right, wrong = right + other.right, wrong + other.wrong
+        a, b, c, d = a + other.right_fast, b + other.wrong_fast, c + other.right_middle, d + other.wrong_middle
+        e, f = e + other.above, f + other.below
+    mean = tuple([count / number for count in (a, b, c, d, right, wrong, e, f)])
+    return usual / number, level / number, spread / number**2, place, when, mean, practice, lately
 
 
 def _add_effects(
@@ -183,25 +189,26 @@ def _add_effects(
 ) -> None:
     """How much better or worse it goes than the levels say, after what came before and with practice."""
     before = learner.before
-    if before is None:
-        features += _NOTHING_BEFORE
-    else:
-        one, other = item.after.get(before), item.after.get((before[0], 1 - before[1]))
-        features += effect(one)
-        features += effect(one if other is None else other if one is None else [one[0] + other[0], one[1] + other[1]])
-        features += effect(combination.after.get(keys.skills))
-        features += effect(item.after_two.get((learner.before_that, before)))
-    features += effect(item.again.get(keys.again))
-    features += effect(shared.lately.get(keys.lately))
-    features += effect(combination.practised.get(keys.practised))
-    features += effect(combination.lately.get(keys.skills_lately))
-    features += effect(combination.in_a_row.get(keys.in_a_row))
-    residual = information = 0.0
-    after_any = item.after_any
-    if after_any:
-        for recent in learner.recent:
-            found = after_any.get(recent)
-            if found is not None:
-                residual += found[0]
-                information += found[1]
-    features += (residual / (information + 2 * SHRINK), information / (information + 2 * SHRINK))
+    two, again, lately, practised, skills_lately, in_a_row = keys
+    after = item.after
+    one = after.get(before, NONE)
+    for found in (
+        one,
+        one + after.get(before ^ 1, NONE),
+        combination.after.get(learner.combined_before, NONE),
+        item.after_two.get(two, NONE),
+        item.again.get(again, NONE),
+        shared.lately.get(lately, NONE),
+        combination.practised.get(practised, NONE),
+        combination.lately.get(skills_lately, NONE),
+        combination.in_a_row.get(in_a_row, NONE),
+    ):
+        information = found.imag
+        precision = information + SHRINK
+        features += (found.real / precision, information / precision)
+    total = NONE
+    for known in map(item.after_any.get, learner.recent):
+        if known is not None:
+            total += known
+    precision = total.imag + 2 * SHRINK
+    features += (total.real / precision, total.imag / precision)

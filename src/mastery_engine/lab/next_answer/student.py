@@ -1,5 +1,6 @@
 """What the model keeps of a student: levels, decayed counts, and the items answered last."""
 
+from collections import deque
 from typing import TypeAlias
 
 from msgspec import Struct, field
@@ -14,7 +15,8 @@ DAY, HOUR = 86_400.0, 3_600.0
 FAST, MIDDLE, SLOW = 0.5, 0.5 ** (1 / 8), 0.5 ** (1 / 40)
 
 Skills: TypeAlias = tuple[str, ...]
-Answered: TypeAlias = tuple[str, int]  # an item, and 1 where the answer was right
+Answered: TypeAlias = int  # twice the number of an item, or of skills combined, and 1 more where the answer was right
+NOTHING: Answered = -3  # where there is no answer yet; -2 and -1 are answers to what no table knows
 
 
 class SkillCounts(Struct):
@@ -65,22 +67,26 @@ class Learner(Struct):
 
     mean: float = 0.0
     variance: float = GENERAL_VARIANCE
-    decayed: list[float] = field(default_factory=lambda: [0.0] * 6)  # right and wrong, at each of the three half-lives
-    credit: list[float] = field(default_factory=lambda: [0.0] * 4)  # better and worse than expected, at two of them
-    timed: list[float] = field(default_factory=lambda: [0.0] * 8)  # right and wrong, fading with time
+    decayed: tuple[float, ...] = (0.0,) * 6  # right and wrong, at each of the three half-lives
+    credit: tuple[float, ...] = (0.0,) * 4  # better and worse than expected, at two of them
+    timed: tuple[float, ...] = (0.0,) * 8  # right and wrong, fading with time
     answers: int = 0
     right: int = 0
     wrong: int = 0
-    at: float | None = None
-    before: Answered | None = None
-    before_that: Answered | None = None
+    at: float = NEVER
+    item_before: str = ""
     skills_before: Skills = ()
+    right_before: int = 0
+    before: Answered = NOTHING
+    before_that: Answered = NOTHING
+    combined_before: Answered = NOTHING
+    usual_pace: float = 0.0  # log1p(seconds) that students take until the next answer, after the item before
     run: int = 0
     session: int = 0
     last_five: int = 1
     pace: float = 0.0
     pace_before: float = 0.0
-    recent: tuple[Answered, ...] = ()
+    recent: deque[Answered] = field(default_factory=lambda: deque(maxlen=RECENT))  # those before the last one
     skills: dict[str, SkillCounts] = {}
     items: dict[str, Remembered] = {}
 
