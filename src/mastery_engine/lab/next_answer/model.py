@@ -13,28 +13,26 @@ from mastery_engine.lab.next_answer.shared import (
     NO_ITEM,
     NONE,
     Combination,
-    Effect,
-    Effects,
     Item,
     Shared,
     answered,
+    learned,
 )
 from mastery_engine.lab.next_answer.sight import PAUSE, Sight, see
 from mastery_engine.lab.next_answer.student import (
-    FAST,
     GENERAL_NOISE,
     GENERAL_VARIANCE,
     HOUR,
     MEMORY,
-    MIDDLE,
     NOTHING,
     SKILL_NOISE,
     SKILL_VARIANCE,
-    SLOW,
+    Counts,
     Learner,
     Remembered,
     Skills,
-    credited,
+    faded_counts,
+    skill_counts,
 )
 
 ROTATIONS = 4
@@ -56,61 +54,61 @@ def show(learner: Learner, item_id: str, skills: Skills, right: int, at: float, 
     first, general, answers = sight.first, sight.general, learner.answers
     residual, weight = right - first, first * (1.0 - first)
     scale = 1.0 + weight * sight.variance
-    told, part = residual / scale, 1.0 / len(skills)
+    told, information, part = residual / scale, weight / scale, 1.0 / len(skills)
     learner.mean += general * told
-    learner.variance = _surer(general, 1.0, weight / scale, GENERAL_NOISE, GENERAL_VARIANCE)
-    for name, skill, spread in zip(skills, sight.practised, sight.spreads, strict=True):
+    learner.variance = _surer(general, information, GENERAL_NOISE, GENERAL_VARIANCE)
+    for name, skill, spread in sight.practised:
         skill.mean += spread * part * told
-        skill.variance = _surer(spread, part, weight / scale, SKILL_NOISE, SKILL_VARIANCE)
-        skill.learn(right, residual, answers, at)
+        skill.variance = _surer(spread, part * part * information, SKILL_NOISE, SKILL_VARIANCE)
+        skill.counts = skill_counts(skill.counts, right, residual)
+        skill.place, skill.at = answers, at
+        skill.last_four = _results(skill.last_four, right, 8)
         learner.skills[name] = skill
-    _count(learner, right, residual, sight)
+    learner.faded = faded_counts(learner.faded, right, residual)
+    learner.timed = _timed(sight.timed, right)
+    learner.last_five = _results(learner.last_five, right, 16)
+    learner.right += right
+    learner.run = learner.run + 1 if sight.same_item else 0
+    learner.session = learner.session + 1 if sight.gap < HOUR else 0
+    _remember(learner, item_id, right)
     if learner.before != NOTHING:
         learner.recent.append(learner.before)
-        if sight.gap < PAUSE:
-            learner.pace = learner.pace * 0.9 + sight.pace * 0.1
-    items = learner.items
-    known = items.pop(item_id, None)
-    if known is None:
-        items[item_id] = Remembered(right, 1, right, answers)
-        if len(items) > MEMORY:
-            del items[next(iter(items))]
-    else:
-        items[item_id] = Remembered(right, known.attempts + 1, known.right + right, answers)
     item = sight.item
-    learner.pace_before, learner.usual_pace = sight.pace, item.usual_pace()
+    learner.pace, learner.pace_before, learner.usual_pace = sight.paces, sight.pace, item.usual_pace()
     learner.item_before, learner.skills_before, learner.right_before = item_id, skills, right
     learner.before_that, learner.before = learner.before, item.answered[right]
     learner.combined_before = sight.combination.answered[right]
     learner.at, learner.answers = at, answers + 1
 
 
-def _surer(variance: float, part: float, information: float, noise: float, most: float) -> float:
-    """The variance after an answer that this is a part of; learning adds a share of what it has lost."""
-    left = variance - (variance * part) ** 2 * information
-    return min(variance, left + noise * (most - left))
+def _surer(variance: float, information: float, noise: float, most: float) -> float:
+    """The variance after an answer; learning adds a share of what it has lost."""
+    left = variance - variance * variance * information
+    left += noise * (most - left)
+    return left if left < variance else variance
 
 
-def _count(learner: Learner, right: int, residual: float, sight: Sight) -> None:
-    wrong = 1 - right
-    a, b, c, d, e, f = learner.decayed
-    learner.decayed = (
-        a * FAST + right,
-        b * FAST + wrong,
-        c * MIDDLE + right,
-        d * MIDDLE + wrong,
-        e * SLOW + right,
-        f * SLOW + wrong,
-    )
-    above, below, above_slow, below_slow = learner.credit
-    learner.credit = (*credited(above, below, residual, MIDDLE), *credited(above_slow, below_slow, residual, SLOW))
-    a, b, c, d, e, f, g, h = sight.timed
-    learner.timed = (a + right, b + wrong, c + right, d + wrong, e + right, f + wrong, g + right, h + wrong)
-    learner.right += right
-    learner.wrong += wrong
-    learner.run = learner.run + 1 if sight.same_item else 0
-    learner.session = learner.session + 1 if sight.gap < HOUR else 0
-    learner.last_five = (learner.last_five << 1 | right) & 31 | (32 if learner.last_five >= 16 else 0)
+def _timed(counts: Counts, right: int) -> Counts:
+    a, b, c, d, e, f, g, h = counts
+    if right:
+        return a + 1.0, b, c + 1.0, d, e + 1.0, f, g + 1.0, h
+    return a, b + 1.0, c, d + 1.0, e, f + 1.0, g, h + 1.0
+
+
+def _results(before: int, right: int, full: int) -> int:
+    """The last results as bits under a leading 1, which stays where ``full`` says that none may be added."""
+    return (before << 1 | right) & (2 * full - 1) | (2 * full if before >= full else 0)
+
+
+def _remember(learner: Learner, item_id: str, right: int) -> None:
+    items = learner.items
+    known = items.pop(item_id, None)
+    if known is None:
+        items[item_id] = Remembered(right, 1, right, learner.answers)
+        if len(items) > MEMORY:
+            del items[next(iter(items))]
+    else:
+        items[item_id] = Remembered(right, known.attempts + 1, known.right + right, learner.answers)
 
 
 def teach(shared: Shared, learner: Learner, item_id: str, skills: Skills, right: int, sight: Sight) -> None:
@@ -125,31 +123,33 @@ def teach(shared: Shared, learner: Learner, item_id: str, skills: Skills, right:
     item.difficulty -= item.variance * residual / scale
     item.variance -= item.variance**2 * weight / scale
     for name in skills:
-        level, variance = shared.skill(name)
+        level, variance = shared.skills.get(name) or shared.new_skill()
         part = variance / len(skills)
         shared.skills[name] = (level + part * residual / scale, max(FIRM, variance - part**2 * weight / scale))
     shared.answers += 1
     shared.usual += max(1.0 / (shared.answers + 20), 0.0005) * 4 * residual
-    told = complex(residual, weight)
-    two, again, lately, practised, skills_lately, in_a_row = sight.keys
-    _add(item.again, again, told)
-    _add(shared.lately, lately, told)
-    _add(combination.practised, practised, told)
-    _add(combination.lately, skills_lately, told)
-    _add(combination.in_a_row, in_a_row, told)
-    if learner.before == NOTHING:
-        return
-    _add(combination.after, learner.combined_before, told)
-    _add(item.after, learner.before, told)
-    _add(item.after_two, two, told)
-    for recent in learner.recent:
-        _add(item.after_any, recent, told)
-    if sight.gap < PAUSE:
-        shared.items[learner.item_before].seconds += complex(log1p(sight.gap), 1.0)
-
-
-def _add(table: Effects, key: int, told: Effect) -> None:
-    table[key] = table.get(key, NONE) + told
+    two, again, all_lately, practice, lately, in_a_row = sight.keys
+    places = [
+        (item.again, again),
+        (shared.lately, all_lately),
+        (combination.practised, practice),
+        (combination.lately, lately),
+        (combination.in_a_row, in_a_row),
+    ]
+    if learner.before != NOTHING:
+        places += (
+            (combination.after, learner.combined_before),
+            (item.after, learner.before),
+            (item.after_item, learner.before >> 1),
+            (item.after_two, two),
+        )
+        told = complex(residual, weight)
+        for recent in learner.recent:
+            item.after_any[recent] = item.after_any.get(recent, 0j) + told
+        if sight.gap < PAUSE:
+            shared.items[learner.item_before].seconds += complex(log1p(sight.gap), 1.0)
+    for table, key in places:
+        table[key] = learned(table.get(key, NONE), residual, weight)
 
 
 def fit(students: Sequence[Sequence[Row]], *, seed: int = 0, progress: Callable[[int], None] | None = None) -> Shared:

@@ -12,9 +12,9 @@ FIRM = 0.002  # a usual level is never surer than this
 SHRINK = 2.0  # the prior precision of an effect: its standard deviation is 0.7 log-odds
 USUAL_PACE = 4.0  # log1p(seconds) between answers, where an item's is unknown; as sure as 2 answers
 
-Effect: TypeAlias = complex  # the sum of residuals, and as imaginary part the information in them: one object to fetch
-NONE: Effect = 0j
+Effect: TypeAlias = tuple[float, float]  # shrunk towards none; how far its information goes beyond the prior, in [0, 1)
 Effects: TypeAlias = dict[int, Effect]
+NONE: Effect = (0.0, 0.0)
 
 UNKNOWN: tuple[Answered, Answered] = (-2, -1)
 
@@ -27,9 +27,10 @@ class Item(Struct):
     variance: float = ITEM_VARIANCE
     seconds: complex = 0j  # of log1p(seconds) until the next answer: the sum, and as imaginary part the number
     after: Effects = {}
+    after_item: Effects = {}
     after_two: Effects = {}
     again: Effects = {}
-    after_any: Effects = {}
+    after_any: dict[Answered, complex] = {}  # residuals, and as imaginary part their information: they are summed
 
     def usual_pace(self) -> float:
         """The log1p(seconds) that students take from an answer to this item to the next one."""
@@ -57,9 +58,9 @@ class Shared(Struct):
     answers: int = 0
     head: Head | None = None
 
-    def skill(self, name: str) -> tuple[float, float]:
-        """Usual level and variance of a skill."""
-        return self.skills.get(name) or (self.usual, SKILL_VARIANCE)
+    def new_skill(self) -> tuple[float, float]:
+        """Usual level and variance of a skill that nobody has met."""
+        return self.usual, SKILL_VARIANCE
 
 
 NO_ITEM, NO_COMBINATION = Item(), Combination()
@@ -68,3 +69,10 @@ NO_ITEM, NO_COMBINATION = Item(), Combination()
 def answered(number: int) -> tuple[Answered, Answered]:
     """The wrong and the right answer to what has this number."""
     return 2 * number, 2 * number + 1
+
+
+def learned(effect: Effect, residual: float, information: float) -> Effect:
+    """The effect after a residual more, the mean of all of them under a prior of ``SHRINK`` at none."""
+    mean, support = effect
+    precision = SHRINK / (1.0 - support) + information
+    return mean + (residual - mean * information) / precision, 1.0 - SHRINK / precision

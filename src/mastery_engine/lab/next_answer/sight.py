@@ -21,6 +21,7 @@ from mastery_engine.lab.next_answer.student import (
     HOUR,
     NEVER,
     NOTHING,
+    Counts,
     Learner,
     SkillCounts,
     Skills,
@@ -35,56 +36,49 @@ Keys: TypeAlias = tuple[int, int, int, int, int, int]
 
 
 class Sight(Struct, gc=False):
-    """What is seen. ``first`` is the estimate from levels alone, ``variance`` that of its log-odds."""
+    """What is seen. ``first`` is the estimate from levels alone, ``variance`` that of its log-odds.
+
+    ``practised`` has the skills, each with its variance now.
+    """
 
     features: list[float]
     first: float
     variance: float
     general: float
-    practised: list[SkillCounts]
-    spreads: list[float]
-    timed: tuple[float, ...]
+    practised: list[tuple[str, SkillCounts, float]]
+    timed: Counts
     item: Item
     combination: Combination
     keys: Keys
     gap: float
     pace: float
+    paces: float
     same_item: bool
 
 
 def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: float) -> Sight:
     """What is known before an answer at ``at``, in seconds."""
-    gap, general, timed, pace, usual_pace = _time(learner, at)
+    gap, general, timed, pace, paces = _time(learner, at)
     item = shared.items.get(item_id, NO_ITEM)
     combination = shared.combinations.get(skills, NO_COMBINATION)
-    known_skills = learner.skills
-    practised = [known_skills.get(name) or SkillCounts() for name in skills]
-    spreads = [one.variance_at(at) for one in practised]
-    usual, skill_level, spread, place, when, counts, practice, skills_lately = _skills(
-        shared, skills, practised, spreads
-    )
-    mean, answers, last_right = learner.mean, learner.answers, learner.right_before
+    practised, usual, skill_level, spread, place, when, counts, practice, lately = _skills(shared, learner, skills, at)
+    mean, answers, last_right, right = learner.mean, learner.answers, learner.right_before, learner.right
+    before, run, number = learner.before, learner.run, len(skills)
     difficulty, item_variance = item.difficulty, item.variance
     level = mean + skill_level + usual - difficulty
     variance = general + item_variance + spread
-    same_item = item_id == learner.item_before and learner.before != NOTHING
+    same_item = item_id == learner.item_before and before != NOTHING
     same_skills = skills == learner.skills_before
     known = learner.items.get(item_id)
     if known is None:
-        last, attempts, right, since, again, tried = 0.5, 0, 0, LONG_AGO, 0, 0
+        last, attempts, successes, since, again, tried = 0.5, 0, 0, LONG_AGO, 0, 0
     else:
-        last, attempts, right = known.last, known.attempts, known.right
-        since, again, tried = answers - known.place, min(attempts, 4) << 1 | last, 2 | last
-    run = learner.run
-    keys = (
-        learner.before_that << 32 | learner.before,
-        again,
-        learner.last_five << 2 | same_skills << 1 | same_item,
-        practice,
-        skills_lately,
-        (min(run, 20) << 3 if same_item else 168) | last_right << 2 | tried,
-    )
-    number = len(skills)
+        last, attempts, successes, since = known.last, known.attempts, known.right, answers - known.place
+        again, tried = min(attempts, 4) << 1 | last, 2 | last
+    two = learner.before_that << 32 | before
+    all_lately = learner.last_five << 2 | same_skills << 1 | same_item
+    in_a_row = (min(run, 20) << 3 if same_item else 168) | last_right << 2 | tried
+    residual, support = _after_any(item, learner)
     features = [
         level,
         difficulty,
@@ -92,18 +86,17 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
         usual,
         mean,
         skill_level,
-        *learner.decayed,
-        *learner.credit,
+        *learner.faded,
         *timed,
-        learner.right,
-        learner.wrong,
+        right,
+        answers - right,
         *counts,
         answers - place if place >= 0 else LONG_AGO,
         (at - when if at > when else 0.0) if place >= 0 else -NEVER,
         gap,
         last,
         attempts,
-        right,
+        successes,
         since,
         run + 1 if same_item else 0,
         same_skills,
@@ -115,29 +108,40 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
         pace,
         pace * last_right,
         learner.pace_before,
-        usual_pace,
+        paces,
+        *item.after.get(before, NONE),
+        *item.after_item.get(before >> 1, NONE),
+        *combination.after.get(learner.combined_before, NONE),
+        *item.after_two.get(two, NONE),
+        *item.again.get(again, NONE),
+        *shared.lately.get(all_lately, NONE),
+        *combination.practised.get(practice, NONE),
+        *combination.lately.get(lately, NONE),
+        *combination.in_a_row.get(in_a_row, NONE),
+        residual,
+        support,
     ]
-    _add_effects(features, shared, learner, item, combination, keys)
     first = 1.0 / (1.0 + exp(-max(-30.0, level / sqrt(1.0 + 0.35 * variance))))
+    keys = (two, again, all_lately, practice, lately, in_a_row)
     return Sight(
         features,
         first,
         variance,
         general,
         practised,
-        spreads,
         timed,
         item,
         combination,
         keys,
         gap,
         pace,
+        paces,
         same_item,
     )
 
 
-def _time(learner: Learner, at: float) -> tuple[float, float, tuple[float, ...], float, float]:
-    """The gap, what it has done to the general variance and to the counts, the pace, and the usual pace."""
+def _time(learner: Learner, at: float) -> tuple[float, float, Counts, float, float]:
+    """The gap, what it has done to the general variance and to the counts, the pace, and the student's usual one."""
     if learner.before == NOTHING:
         return 0.0, learner.variance, learner.timed, 0.0, learner.pace
     gap = at - learner.at
@@ -156,59 +160,44 @@ def _time(learner: Learner, at: float) -> tuple[float, float, tuple[float, ...],
 
 
 def _skills(
-    shared: Shared, skills: Skills, practised: list[SkillCounts], spreads: list[float]
-) -> tuple[float, float, float, int, float, tuple[float, ...], int, int]:
-    """Of the skills together: usual level, level, variance of both, when last practised (answer, second), counts.
-
-    Last come the keys of how much they were practised, and of how it went lately.
-    """
-    one = practised[0]
-    usual, variance = shared.skill(skills[0])
-    spread, level, place, when, lately = variance + spreads[0], one.mean, one.place, one.at, one.last_four
-    right, wrong = one.right, one.wrong
-    practice = min(right + wrong, 8)
-    a, b, c, d, e, f = one.right_fast, one.wrong_fast, one.right_middle, one.wrong_middle, one.above, one.below
+    shared: Shared, learner: Learner, skills: Skills, at: float
+) -> tuple[list[tuple[str, SkillCounts, float]], float, float, float, int, float, Counts, int, int]:
+    """The skills, each with its variance; then of them together: usual level, level, variance of both, when last
+    practised (answer, second), counts, and the keys of how much they were practised and of how it went lately."""
+    name = skills[0]
+    one = learner.skills.get(name) or SkillCounts()
+    own = one.variance_at(at)
+    usual, variance = shared.skills.get(name) or shared.new_skill()
+    practised = [(name, one, own)]
+    level, spread, place, when, lately, counts = one.mean, variance + own, one.place, one.at, one.last_four, one.counts
+    practice = _practice(counts)
     number = len(skills)
     if number == 1:
-        return usual, level, spread, place, when, (a, b, c, d, right, wrong, e, f), practice, lately
-    for name, other, own in zip(skills[1:], practised[1:], spreads[1:], strict=True):
-        more, variance = shared.skill(name)
-        usual, level, spread = usual + more, level + other.mean, spread + variance + own
-        place, when = max(place, other.place), max(when, other.at)
-        practice = practice * 9 + min(other.right + other.wrong, 8)
-        lately = lately << 5 | other.last_four
-        right, wrong = right + other.right, wrong + other.wrong
-        a, b, c, d = a + other.right_fast, b + other.wrong_fast, c + other.right_middle, d + other.wrong_middle
-        e, f = e + other.above, f + other.below
-    mean = tuple([count / number for count in (a, b, c, d, right, wrong, e, f)])
-    return usual / number, level / number, spread / number**2, place, when, mean, practice, lately
+        return practised, usual, level, spread, place, when, counts, practice, lately
+    for name in skills[1:]:
+        one = learner.skills.get(name) or SkillCounts()
+        own = one.variance_at(at)
+        practised.append((name, one, own))
+        more, variance = shared.skills.get(name) or shared.new_skill()
+        usual, level, spread = usual + more, level + one.mean, spread + variance + own
+        place, when = max(place, one.place), max(when, one.at)
+        practice, lately = practice * 9 + _practice(one.counts), lately << 5 | one.last_four
+        counts = tuple([count + other for count, other in zip(counts, one.counts, strict=True)])
+    counts = tuple([count / number for count in counts])
+    return practised, usual / number, level / number, spread / number**2, place, when, counts, practice, lately
 
 
-def _add_effects(
-    features: list[float], shared: Shared, learner: Learner, item: Item, combination: Combination, keys: Keys
-) -> None:
-    """How much better or worse it goes than the levels say, after what came before and with practice."""
-    before = learner.before
-    two, again, lately, practised, skills_lately, in_a_row = keys
-    after = item.after
-    one = after.get(before, NONE)
-    for found in (
-        one,
-        one + after.get(before ^ 1, NONE),
-        combination.after.get(learner.combined_before, NONE),
-        item.after_two.get(two, NONE),
-        item.again.get(again, NONE),
-        shared.lately.get(lately, NONE),
-        combination.practised.get(practised, NONE),
-        combination.lately.get(skills_lately, NONE),
-        combination.in_a_row.get(in_a_row, NONE),
-    ):
-        information = found.imag
-        precision = information + SHRINK
-        features += (found.real / precision, information / precision)
-    total = NONE
+def _practice(counts: Counts) -> int:
+    """How often a skill was practised, up to 8 times."""
+    answers = counts[4] + counts[5]
+    return int(answers) if answers < 8.0 else 8
+
+
+def _after_any(item: Item, learner: Learner) -> tuple[float, float]:
+    """How much better or worse it goes than the levels say, after those answers before the last one together."""
+    total = 0j
     for known in map(item.after_any.get, learner.recent):
         if known is not None:
             total += known
     precision = total.imag + 2 * SHRINK
-    features += (total.real / precision, total.imag / precision)
+    return total.real / precision, total.imag / precision

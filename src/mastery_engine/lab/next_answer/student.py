@@ -15,42 +15,30 @@ DAY, HOUR = 86_400.0, 3_600.0
 FAST, MIDDLE, SLOW = 0.5, 0.5 ** (1 / 8), 0.5 ** (1 / 40)
 
 Skills: TypeAlias = tuple[str, ...]
+Counts: TypeAlias = tuple[float, ...]
 Answered: TypeAlias = int  # twice the number of an item, or of skills combined, and 1 more where the answer was right
 NOTHING: Answered = -3  # where there is no answer yet; -2 and -1 are answers to what no table knows
 
 
 class SkillCounts(Struct):
-    """One skill: its level, and its right and wrong answers, all and decayed."""
+    """One skill: its level, and its right and wrong answers; ``counts`` are in the order of the features.
+
+    Right and wrong at half-lives of 1 and 8 answers, right and wrong in all, above and below expectation.
+    """
 
     mean: float = 0.0
     variance: float = SKILL_VARIANCE
-    right_fast: float = 0.0
-    wrong_fast: float = 0.0
-    right_middle: float = 0.0
-    wrong_middle: float = 0.0
-    right: int = 0
-    wrong: int = 0
-    above: float = 0.0
-    below: float = 0.0
+    counts: Counts = (0.0,) * 8
     place: int = -1
     at: float = NEVER
     last_four: int = 1
 
     def variance_at(self, at: float) -> float:
         """The variance at a time: a day away makes the level less sure."""
-        if self.at <= NEVER / 10:
+        if at <= self.at or self.place < 0:
             return self.variance
-        return min(SKILL_VARIANCE, self.variance + DRIFT * max(0.0, at - self.at) / DAY)
-
-    def learn(self, right: int, residual: float, place: int, at: float) -> None:
-        """Count an answer; ``residual`` is how much better it was than expected."""
-        wrong = 1 - right
-        self.right_fast, self.wrong_fast = self.right_fast * FAST + right, self.wrong_fast * FAST + wrong
-        self.right_middle, self.wrong_middle = self.right_middle * MIDDLE + right, self.wrong_middle * MIDDLE + wrong
-        self.right, self.wrong = self.right + right, self.wrong + wrong
-        self.above, self.below = credited(self.above, self.below, residual, MIDDLE)
-        self.place, self.at = place, at
-        self.last_four = (self.last_four << 1 | right) & 15 | (16 if self.last_four >= 8 else 0)
+        variance = self.variance + DRIFT * (at - self.at) / DAY
+        return variance if variance < SKILL_VARIANCE else SKILL_VARIANCE
 
 
 class Remembered(Struct):
@@ -67,12 +55,10 @@ class Learner(Struct):
 
     mean: float = 0.0
     variance: float = GENERAL_VARIANCE
-    decayed: tuple[float, ...] = (0.0,) * 6  # right and wrong, at each of the three half-lives
-    credit: tuple[float, ...] = (0.0,) * 4  # better and worse than expected, at two of them
-    timed: tuple[float, ...] = (0.0,) * 8  # right and wrong, fading with time
+    faded: Counts = (0.0,) * 10  # right and wrong at each of the three half-lives; above and below expectation, at two
+    timed: Counts = (0.0,) * 8  # right and wrong, fading with time
     answers: int = 0
     right: int = 0
-    wrong: int = 0
     at: float = NEVER
     item_before: str = ""
     skills_before: Skills = ()
@@ -80,10 +66,10 @@ class Learner(Struct):
     before: Answered = NOTHING
     before_that: Answered = NOTHING
     combined_before: Answered = NOTHING
-    usual_pace: float = 0.0  # log1p(seconds) that students take until the next answer, after the item before
     run: int = 0
     session: int = 0
     last_five: int = 1
+    usual_pace: float = 0.0  # log1p(seconds) that students take until the next answer, after the item before
     pace: float = 0.0
     pace_before: float = 0.0
     recent: deque[Answered] = field(default_factory=lambda: deque(maxlen=RECENT))  # those before the last one
@@ -91,8 +77,33 @@ class Learner(Struct):
     items: dict[str, Remembered] = {}
 
 
-def credited(above: float, below: float, residual: float, keep: float) -> tuple[float, float]:
-    """What was better and what was worse than expected, faded, with an answer more; a better one is never less."""
-    if residual >= 0:
-        return max(above, above * keep + residual), below * keep
-    return above * keep, max(below, below * keep - residual)
+def skill_counts(counts: Counts, right: int, residual: float) -> Counts:
+    """The counts of a skill after an answer; ``residual`` is how much better it was than expected.
+
+    What was above expectation is never less for a right answer, nor what was below for a wrong one.
+    """
+    a, b, c, d, e, f, above, below = counts
+    if right:
+        above = _more(above, residual, MIDDLE)
+        return a * FAST + 1.0, b * FAST, c * MIDDLE + 1.0, d * MIDDLE, e + 1.0, f, above, below * MIDDLE
+    below = _more(below, -residual, MIDDLE)
+    return a * FAST, b * FAST + 1.0, c * MIDDLE, d * MIDDLE + 1.0, e, f + 1.0, above * MIDDLE, below
+
+
+def faded_counts(counts: Counts, right: int, residual: float) -> Counts:
+    """The counts of a student after an answer, as ``skill_counts`` are made."""
+    a, b, c, d, e, f, above, below, above_slow, below_slow = counts
+    if right:
+        above, above_slow = _more(above, residual, MIDDLE), _more(above_slow, residual, SLOW)
+        below, below_slow = below * MIDDLE, below_slow * SLOW
+        a, c, e = a * FAST + 1.0, c * MIDDLE + 1.0, e * SLOW + 1.0
+        return a, b * FAST, c, d * MIDDLE, e, f * SLOW, above, below, above_slow, below_slow
+    above, above_slow = above * MIDDLE, above_slow * SLOW
+    below, below_slow = _more(below, -residual, MIDDLE), _more(below_slow, -residual, SLOW)
+    b, d, f = b * FAST + 1.0, d * MIDDLE + 1.0, f * SLOW + 1.0
+    return a * FAST, b, c * MIDDLE, d, e * SLOW, f, above, below, above_slow, below_slow
+
+
+def _more(sum_: float, surprise: float, keep: float) -> float:
+    more = sum_ * keep + surprise
+    return more if more > sum_ else sum_
