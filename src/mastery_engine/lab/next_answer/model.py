@@ -22,7 +22,6 @@ from mastery_engine.lab.next_answer.sight import PAUSE, Sight, see
 from mastery_engine.lab.next_answer.student import (
     GENERAL_NOISE,
     GENERAL_VARIANCE,
-    HOUR,
     MEMORY,
     NOTHING,
     SKILL_NOISE,
@@ -65,11 +64,10 @@ def show(learner: Learner, item_id: str, skills: Skills, right: int, at: float, 
         skill.last_four = _results(skill.last_four, right, 8)
         learner.skills[name] = skill
     learner.faded = faded_counts(learner.faded, right, residual)
-    learner.timed = _timed(sight.timed, right)
+    learner.timed, learner.quick = _timed(sight.timed, right), sight.quick
     learner.last_five = _results(learner.last_five, right, 16)
     learner.right += right
     learner.run = learner.run + 1 if sight.same_item else 0
-    learner.session = learner.session + 1 if sight.gap < HOUR else 0
     _remember(learner, item_id, right)
     if learner.before != NOTHING:
         learner.recent.append(learner.before)
@@ -89,10 +87,10 @@ def _surer(variance: float, information: float, noise: float, most: float) -> fl
 
 
 def _timed(counts: Counts, right: int) -> Counts:
-    a, b, c, d, e, f, g, h = counts
+    a, b, c, d, e, f = counts
     if right:
-        return a + 1.0, b, c + 1.0, d, e + 1.0, f, g + 1.0, h
-    return a, b + 1.0, c, d + 1.0, e, f + 1.0, g, h + 1.0
+        return a + 1.0, b, c + 1.0, d, e + 1.0, f
+    return a, b + 1.0, c, d + 1.0, e, f + 1.0
 
 
 def _results(before: int, right: int, full: int) -> int:
@@ -104,11 +102,11 @@ def _remember(learner: Learner, item_id: str, right: int) -> None:
     items = learner.items
     known = items.pop(item_id, None)
     if known is None:
-        items[item_id] = Remembered(right, 1, right, learner.answers)
+        items[item_id] = Remembered(right, 1, learner.answers)
         if len(items) > MEMORY:
             del items[next(iter(items))]
     else:
-        items[item_id] = Remembered(right, known.attempts + 1, known.right + right, learner.answers)
+        items[item_id] = Remembered(right, known.attempts + 1, learner.answers)
 
 
 def teach(shared: Shared, learner: Learner, item_id: str, skills: Skills, right: int, sight: Sight) -> None:

@@ -21,6 +21,7 @@ from mastery_engine.lab.next_answer.student import (
     HOUR,
     NEVER,
     NOTHING,
+    SHORT,
     Counts,
     Learner,
     SkillCounts,
@@ -29,7 +30,8 @@ from mastery_engine.lab.next_answer.student import (
 
 PAUSE = 1_800.0  # seconds: a longer gap says nothing of the pace
 LONG_AGO = 9_999
-_HOUR, _DAY, _WEEK, _MONTH = (-0.6931471805599453 / life for life in (HOUR, DAY, 7 * DAY, 30 * DAY))
+QUICK = -1.0  # a pace below this, in log1p(seconds): less than two fifths of the usual time
+_HOUR, _DAY, _MONTH = (-0.6931471805599453 / life for life in (HOUR, DAY, 30 * DAY))
 
 # Where this answer belongs in the tables: after the two last answers, again, lately, practised, skills lately, in a row.
 Keys: TypeAlias = tuple[int, int, int, int, int, int]
@@ -47,6 +49,7 @@ class Sight(Struct, gc=False):
     general: float
     practised: list[tuple[str, SkillCounts, float]]
     timed: Counts
+    quick: Counts
     item: Item
     combination: Combination
     keys: Keys
@@ -58,12 +61,12 @@ class Sight(Struct, gc=False):
 
 def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: float) -> Sight:
     """What is known before an answer at ``at``, in seconds."""
-    gap, general, timed, pace, paces = _time(learner, at)
+    gap, general, timed, pace, paces, quick = _time(learner, at)
     item = shared.items.get(item_id, NO_ITEM)
     combination = shared.combinations.get(skills, NO_COMBINATION)
     practised, usual, skill_level, spread, place, when, counts, practice, lately = _skills(shared, learner, skills, at)
     mean, answers, last_right, right = learner.mean, learner.answers, learner.right_before, learner.right
-    before, run, number = learner.before, learner.run, len(skills)
+    before, run = learner.before, learner.run
     difficulty, item_variance = item.difficulty, item.variance
     level = mean + skill_level + usual - difficulty
     variance = general + item_variance + spread
@@ -71,9 +74,9 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
     same_skills = skills == learner.skills_before
     known = learner.items.get(item_id)
     if known is None:
-        last, attempts, successes, since, again, tried = 0.5, 0, 0, LONG_AGO, 0, 0
+        last, attempts, since, again, tried = 0.5, 0, LONG_AGO, 0, 0
     else:
-        last, attempts, successes, since = known.last, known.attempts, known.right, answers - known.place
+        last, attempts, since = known.last, known.attempts, answers - known.place
         again, tried = min(attempts, 4) << 1 | last, 2 | last
     two = learner.before_that << 32 | before
     all_lately = learner.last_five << 2 | same_skills << 1 | same_item
@@ -90,21 +93,19 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
         *timed,
         right,
         answers - right,
+        *quick,
         *counts,
         answers - place if place >= 0 else LONG_AGO,
         (at - when if at > when else 0.0) if place >= 0 else -NEVER,
         gap,
         last,
         attempts,
-        successes,
         since,
         run + 1 if same_item else 0,
         same_skills,
         same_item,
-        number if same_skills else len(set(skills).intersection(learner.skills_before)),
         last_right,
-        number,
-        learner.session,
+        len(skills),
         pace,
         pace * last_right,
         learner.pace_before,
@@ -130,6 +131,7 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
         general,
         practised,
         timed,
+        quick,
         item,
         combination,
         keys,
@@ -140,23 +142,30 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
     )
 
 
-def _time(learner: Learner, at: float) -> tuple[float, float, Counts, float, float]:
-    """The gap, what it has done to the general variance and to the counts, the pace, and the student's usual one."""
+def _time(learner: Learner, at: float) -> tuple[float, float, Counts, float, float, Counts]:
+    """The gap, what it has done to the general variance and to the counts, the pace, the student's usual one, and how
+    many answers were quick."""
     if learner.before == NOTHING:
-        return 0.0, learner.variance, learner.timed, 0.0, learner.pace
+        return 0.0, learner.variance, learner.timed, 0.0, learner.pace, learner.quick
     gap = at - learner.at
     if gap < 0.0:
         gap = 0.0
     general = learner.variance + DRIFT * gap / DAY
     if general > GENERAL_VARIANCE:
         general = GENERAL_VARIANCE
-    a, b, c, d, e, f, g, h = learner.timed
-    hour, day, week, month = exp(_HOUR * gap), exp(_DAY * gap), exp(_WEEK * gap), exp(_MONTH * gap)
-    timed = (a * hour, b * hour, c * day, d * day, e * week, f * week, g * month, h * month)
+    a, b, c, d, e, f = learner.timed
+    hour, day, month = exp(_HOUR * gap), exp(_DAY * gap), exp(_MONTH * gap)
+    timed = (a * hour, b * hour, c * day, d * day, e * month, f * month)
     if gap >= PAUSE:
-        return gap, general, timed, 0.0, learner.pace
+        return gap, general, timed, 0.0, learner.pace, learner.quick
     pace = log1p(gap) - learner.usual_pace
-    return gap, general, timed, pace, learner.pace * 0.9 + pace * 0.1
+    right, wrong = learner.quick
+    right, wrong = right * SHORT, wrong * SHORT
+    if pace >= QUICK:
+        quick = (right, wrong)
+    else:
+        quick = (right + 1.0, wrong) if learner.right_before else (right, wrong + 1.0)
+    return gap, general, timed, pace, learner.pace * 0.9 + pace * 0.1, quick
 
 
 def _skills(

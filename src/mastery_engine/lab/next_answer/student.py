@@ -11,8 +11,8 @@ RECENT, MEMORY = 12, 64  # items looked back on, items remembered
 NEVER = -1e8
 DAY, HOUR = 86_400.0, 3_600.0
 
-# How much is left of a count after an answer more: half-lives of 1, 8 and 40 answers.
-FAST, MIDDLE, SLOW = 0.5, 0.5 ** (1 / 8), 0.5 ** (1 / 40)
+# How much is left of a count after an answer more: half-lives of 1, 2, 3 and 8 answers.
+FAST, BRIEF, SHORT, MIDDLE = 0.5, 0.5 ** (1 / 2), 0.5 ** (1 / 3), 0.5 ** (1 / 8)
 
 Skills: TypeAlias = tuple[str, ...]
 Counts: TypeAlias = tuple[float, ...]
@@ -46,7 +46,6 @@ class Remembered(Struct):
 
     last: int
     attempts: int
-    right: int
     place: int
 
 
@@ -55,8 +54,9 @@ class Learner(Struct):
 
     mean: float = 0.0
     variance: float = GENERAL_VARIANCE
-    faded: Counts = (0.0,) * 10  # right and wrong at each of the three half-lives; above and below expectation, at two
-    timed: Counts = (0.0,) * 8  # right and wrong, fading with time
+    faded: Counts = (0.0,) * 8  # right and wrong at half-lives of 1 and 8, above and below expectation at 2 and 8
+    timed: Counts = (0.0,) * 6  # right and wrong, fading with time
+    quick: Counts = (0.0,) * 2  # right and wrong that took far less time than usual, fading
     answers: int = 0
     right: int = 0
     at: float = NEVER
@@ -67,7 +67,6 @@ class Learner(Struct):
     before_that: Answered = NOTHING
     combined_before: Answered = NOTHING
     run: int = 0
-    session: int = 0
     last_five: int = 1
     usual_pace: float = 0.0  # log1p(seconds) that students take until the next answer, after the item before
     pace: float = 0.0
@@ -92,16 +91,30 @@ def skill_counts(counts: Counts, right: int, residual: float) -> Counts:
 
 def faded_counts(counts: Counts, right: int, residual: float) -> Counts:
     """The counts of a student after an answer, as ``skill_counts`` are made."""
-    a, b, c, d, e, f, above, below, above_slow, below_slow = counts
+    a, b, c, d, above_brief, below_brief, above, below = counts
     if right:
-        above, above_slow = _more(above, residual, MIDDLE), _more(above_slow, residual, SLOW)
-        below, below_slow = below * MIDDLE, below_slow * SLOW
-        a, c, e = a * FAST + 1.0, c * MIDDLE + 1.0, e * SLOW + 1.0
-        return a, b * FAST, c, d * MIDDLE, e, f * SLOW, above, below, above_slow, below_slow
-    above, above_slow = above * MIDDLE, above_slow * SLOW
-    below, below_slow = _more(below, -residual, MIDDLE), _more(below_slow, -residual, SLOW)
-    b, d, f = b * FAST + 1.0, d * MIDDLE + 1.0, f * SLOW + 1.0
-    return a * FAST, b, c * MIDDLE, d, e * SLOW, f, above, below, above_slow, below_slow
+        above_brief, above = _more(above_brief, residual, BRIEF), _more(above, residual, MIDDLE)
+        return (
+            a * FAST + 1.0,
+            b * FAST,
+            c * MIDDLE + 1.0,
+            d * MIDDLE,
+            above_brief,
+            below_brief * BRIEF,
+            above,
+            below * MIDDLE,
+        )
+    below_brief, below = _more(below_brief, -residual, BRIEF), _more(below, -residual, MIDDLE)
+    return (
+        a * FAST,
+        b * FAST + 1.0,
+        c * MIDDLE,
+        d * MIDDLE + 1.0,
+        above_brief * BRIEF,
+        below_brief,
+        above * MIDDLE,
+        below,
+    )
 
 
 def _more(sum_: float, surprise: float, keep: float) -> float:
