@@ -34,7 +34,7 @@ class Head:
 
     def logit(self, features: list[float]) -> float:
         """The log-odds of one answer."""
-        _PACKED.pack_into(self._told, 0, *features)
+        _PACKED.pack_into(self._told.data, 0, *features)
         np.log1p(self._counts, self._counts)
         self._weights.dot(self._told, self._layer)
         np.tanh(self._hidden, self._hidden)

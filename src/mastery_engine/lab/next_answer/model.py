@@ -83,7 +83,9 @@ def _surer(variance: float, information: float, noise: float, most: float) -> fl
     """The variance after an answer; learning adds a share of what it has lost."""
     left = variance - variance * variance * information
     left += noise * (most - left)
-    return left if left < variance else variance
+    if left < variance:
+        return left
+    return variance
 
 
 def _timed(counts: Counts, right: int) -> Counts:

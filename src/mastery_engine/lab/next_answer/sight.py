@@ -33,7 +33,7 @@ LONG_AGO = 9_999
 QUICK = -1.0  # a pace below this, in log1p(seconds): less than two fifths of the usual time
 _HOUR, _DAY, _MONTH = (-0.6931471805599453 / life for life in (HOUR, DAY, 30 * DAY))
 
-# Where this answer belongs in the tables: after the two last answers, again, lately, practised, skills lately, in a row.
+# Where this answer belongs: after the two last answers, again, lately, practised, skills lately, in a row.
 Keys: TypeAlias = tuple[int, int, int, int, int, int]
 
 
@@ -161,11 +161,9 @@ def _time(learner: Learner, at: float) -> tuple[float, float, Counts, float, flo
     pace = log1p(gap) - learner.usual_pace
     right, wrong = learner.quick
     right, wrong = right * SHORT, wrong * SHORT
-    if pace >= QUICK:
-        quick = (right, wrong)
-    else:
-        quick = (right + 1.0, wrong) if learner.right_before else (right, wrong + 1.0)
-    return gap, general, timed, pace, learner.pace * 0.9 + pace * 0.1, quick
+    if pace < QUICK:
+        right, wrong = (right + 1.0, wrong) if learner.right_before else (right, wrong + 1.0)
+    return gap, general, timed, pace, learner.pace * 0.9 + pace * 0.1, (right, wrong)
 
 
 def _skills(

@@ -1,9 +1,10 @@
 """What the model keeps of a student: levels, decayed counts, and the items answered last."""
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 GENERAL_VARIANCE, SKILL_VARIANCE = 0.7, 0.25  # of the log-odds, before the first answer
 GENERAL_NOISE, SKILL_NOISE, DRIFT = 0.004, 0.01, 0.02  # what learning adds with each answer (a share), a day away
@@ -20,7 +21,8 @@ Answered: TypeAlias = int  # twice the number of an item, or of skills combined,
 NOTHING: Answered = -3  # where there is no answer yet; -2 and -1 are answers to what no table knows
 
 
-class SkillCounts(Struct):
+@dataclass(slots=True)
+class SkillCounts:
     """One skill: its level, and its right and wrong answers; ``counts`` are in the order of the features.
 
     Right and wrong at half-lives of 1 and 8 answers, right and wrong in all, above and below expectation.
@@ -38,7 +40,9 @@ class SkillCounts(Struct):
         if at <= self.at or self.place < 0:
             return self.variance
         variance = self.variance + DRIFT * (at - self.at) / DAY
-        return variance if variance < SKILL_VARIANCE else SKILL_VARIANCE
+        if variance > SKILL_VARIANCE:
+            return SKILL_VARIANCE
+        return variance
 
 
 class Remembered(Struct):
@@ -49,7 +53,8 @@ class Remembered(Struct):
     place: int
 
 
-class Learner(Struct):
+@dataclass(slots=True)
+class Learner:
     """One student, up to an answer."""
 
     mean: float = 0.0
@@ -72,8 +77,8 @@ class Learner(Struct):
     pace: float = 0.0
     pace_before: float = 0.0
     recent: deque[Answered] = field(default_factory=lambda: deque(maxlen=RECENT))  # those before the last one
-    skills: dict[str, SkillCounts] = {}
-    items: dict[str, Remembered] = {}
+    skills: dict[str, SkillCounts] = field(default_factory=dict)
+    items: dict[str, Remembered] = field(default_factory=dict)
 
 
 def skill_counts(counts: Counts, right: int, residual: float) -> Counts:
@@ -119,4 +124,6 @@ def faded_counts(counts: Counts, right: int, residual: float) -> Counts:
 
 def _more(sum_: float, surprise: float, keep: float) -> float:
     more = sum_ * keep + surprise
-    return more if more > sum_ else sum_
+    if more > sum_:
+        return more
+    return sum_
