@@ -26,7 +26,6 @@ from mastery_engine.lab.next_answer.student import (
     NOTHING,
     SKILL_NOISE,
     SKILL_VARIANCE,
-    Counts,
     Learner,
     Remembered,
     Skills,
@@ -64,7 +63,7 @@ def show(learner: Learner, item_id: str, skills: Skills, right: int, at: float, 
         skill.last_four = _results(skill.last_four, right, 8)
         learner.skills[name] = skill
     learner.faded = faded_counts(learner.faded, right, residual)
-    learner.timed, learner.quick = _timed(sight.timed, right), sight.quick
+    learner.timed, learner.quick = sight.timed, sight.quick
     learner.last_five = _results(learner.last_five, right, 16)
     learner.right += right
     learner.run = learner.run + 1 if sight.same_item else 0
@@ -72,7 +71,7 @@ def show(learner: Learner, item_id: str, skills: Skills, right: int, at: float, 
     if learner.before != NOTHING:
         learner.recent.append(learner.before)
     item = sight.item
-    learner.pace, learner.pace_before, learner.usual_pace = sight.paces, sight.pace, item.usual_pace()
+    learner.pace, learner.pace_before, learner.usual_pace = sight.paces, sight.pace, item.pace
     learner.item_before, learner.skills_before, learner.right_before = item_id, skills, right
     learner.before_that, learner.before = learner.before, item.answered[right]
     learner.combined_before = sight.combination.answered[right]
@@ -86,13 +85,6 @@ def _surer(variance: float, information: float, noise: float, most: float) -> fl
     if left < variance:
         return left
     return variance
-
-
-def _timed(counts: Counts, right: int) -> Counts:
-    a, b, c, d, e, f = counts
-    if right:
-        return a + 1.0, b, c + 1.0, d, e + 1.0, f
-    return a, b + 1.0, c, d + 1.0, e, f + 1.0
 
 
 def _results(before: int, right: int, full: int) -> int:
@@ -147,7 +139,9 @@ def teach(shared: Shared, learner: Learner, item_id: str, skills: Skills, right:
         for recent in learner.recent:
             item.after_any[recent] = item.after_any.get(recent, 0j) + told
         if sight.gap < PAUSE:
-            shared.items[learner.item_before].seconds += complex(log1p(sight.gap), 1.0)
+            last = shared.items[learner.item_before]
+            last.paces += 1.0
+            last.pace += (log1p(sight.gap) - last.pace) / last.paces
     for table, key in places:
         table[key] = learned(table.get(key, NONE), residual, weight)
 

@@ -10,7 +10,6 @@ from mastery_engine.lab.next_answer.student import Answered, Skills
 ITEM_VARIANCE, SKILL_VARIANCE = 1.0, 0.5
 FIRM = 0.002  # a usual level is never surer than this
 SHRINK = 2.0  # the prior precision of an effect: its standard deviation is 0.7 log-odds
-USUAL_PACE = 4.0  # log1p(seconds) between answers, where an item's is unknown; as sure as 2 answers
 
 Effect: TypeAlias = tuple[float, float]  # shrunk towards none; how far its information goes beyond the prior, in [0, 1)
 Effects: TypeAlias = dict[int, Effect]
@@ -25,16 +24,13 @@ class Item(Struct):
     answered: tuple[Answered, Answered] = UNKNOWN
     difficulty: float = 0.0
     variance: float = ITEM_VARIANCE
-    seconds: complex = 0j  # of log1p(seconds) until the next answer: the sum, and as imaginary part the number
+    pace: float = 4.0  # the mean of log1p(seconds) until the next answer
+    paces: float = 2.0  # how many that mean is of; the prior is worth two
     after: Effects = {}
     after_item: Effects = {}
     after_two: Effects = {}
     again: Effects = {}
     after_any: dict[Answered, complex] = {}  # residuals, and as imaginary part their information: they are summed
-
-    def usual_pace(self) -> float:
-        """The log1p(seconds) that students take from an answer to this item to the next one."""
-        return (self.seconds.real + 2 * USUAL_PACE) / (self.seconds.imag + 2)
 
 
 class Combination(Struct):

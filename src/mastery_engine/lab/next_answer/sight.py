@@ -154,16 +154,25 @@ def _time(learner: Learner, at: float) -> tuple[float, float, Counts, float, flo
     if general > GENERAL_VARIANCE:
         general = GENERAL_VARIANCE
     a, b, c, d, e, f = learner.timed
+    right = learner.right_before
+    wrong = 1 - right
     hour, day, month = exp(_HOUR * gap), exp(_DAY * gap), exp(_MONTH * gap)
-    timed = (a * hour, b * hour, c * day, d * day, e * month, f * month)
+    timed = (
+        (a + right) * hour,
+        (b + wrong) * hour,
+        (c + right) * day,
+        (d + wrong) * day,
+        (e + right) * month,
+        (f + wrong) * month,
+    )
     if gap >= PAUSE:
         return gap, general, timed, 0.0, learner.pace, learner.quick
     pace = log1p(gap) - learner.usual_pace
-    right, wrong = learner.quick
-    right, wrong = right * SHORT, wrong * SHORT
+    quick_right, quick_wrong = learner.quick
+    quick_right, quick_wrong = quick_right * SHORT, quick_wrong * SHORT
     if pace < QUICK:
-        right, wrong = (right + 1.0, wrong) if learner.right_before else (right, wrong + 1.0)
-    return gap, general, timed, pace, learner.pace * 0.9 + pace * 0.1, (right, wrong)
+        quick_right, quick_wrong = quick_right + right, quick_wrong + wrong
+    return gap, general, timed, pace, learner.pace * 0.9 + pace * 0.1, (quick_right, quick_wrong)
 
 
 def _skills(
@@ -202,9 +211,6 @@ def _practice(counts: Counts) -> int:
 
 def _after_any(item: Item, learner: Learner) -> tuple[float, float]:
     """How much better or worse it goes than the levels say, after those answers before the last one together."""
-    total = 0j
-    for known in map(item.after_any.get, learner.recent):
-        if known is not None:
-            total += known
+    total = sum(filter(None, map(item.after_any.get, learner.recent)), 0j)
     precision = total.imag + 2 * SHRINK
     return total.real / precision, total.imag / precision

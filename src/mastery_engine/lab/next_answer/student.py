@@ -60,7 +60,7 @@ class Learner:
     mean: float = 0.0
     variance: float = GENERAL_VARIANCE
     faded: Counts = (0.0,) * 8  # right and wrong at half-lives of 1 and 8, above and below expectation at 2 and 8
-    timed: Counts = (0.0,) * 6  # right and wrong, fading with time
+    timed: Counts = (0.0,) * 6  # right and wrong before the last answer, fading with time
     quick: Counts = (0.0,) * 2  # right and wrong that took far less time than usual, fading
     answers: int = 0
     right: int = 0
@@ -87,43 +87,32 @@ def skill_counts(counts: Counts, right: int, residual: float) -> Counts:
     What was above expectation is never less for a right answer, nor what was below for a wrong one.
     """
     a, b, c, d, e, f, above, below = counts
+    a, b, c, d = a * FAST, b * FAST, c * MIDDLE, d * MIDDLE
     if right:
-        above = _more(above, residual, MIDDLE)
-        return a * FAST + 1.0, b * FAST, c * MIDDLE + 1.0, d * MIDDLE, e + 1.0, f, above, below * MIDDLE
-    below = _more(below, -residual, MIDDLE)
-    return a * FAST, b * FAST + 1.0, c * MIDDLE, d * MIDDLE + 1.0, e, f + 1.0, above * MIDDLE, below
+        more = above * MIDDLE + residual
+        if more > above:
+            above = more
+        return a + 1.0, b, c + 1.0, d, e + 1.0, f, above, below * MIDDLE
+    more = below * MIDDLE - residual
+    if more > below:
+        below = more
+    return a, b + 1.0, c, d + 1.0, e, f + 1.0, above * MIDDLE, below
 
 
 def faded_counts(counts: Counts, right: int, residual: float) -> Counts:
     """The counts of a student after an answer, as ``skill_counts`` are made."""
-    a, b, c, d, above_brief, below_brief, above, below = counts
+    a, b, c, d, brief_above, brief_below, above, below = counts
+    a, b, c, d = a * FAST, b * FAST, c * MIDDLE, d * MIDDLE
     if right:
-        above_brief, above = _more(above_brief, residual, BRIEF), _more(above, residual, MIDDLE)
-        return (
-            a * FAST + 1.0,
-            b * FAST,
-            c * MIDDLE + 1.0,
-            d * MIDDLE,
-            above_brief,
-            below_brief * BRIEF,
-            above,
-            below * MIDDLE,
-        )
-    below_brief, below = _more(below_brief, -residual, BRIEF), _more(below, -residual, MIDDLE)
-    return (
-        a * FAST,
-        b * FAST + 1.0,
-        c * MIDDLE,
-        d * MIDDLE + 1.0,
-        above_brief * BRIEF,
-        below_brief,
-        above * MIDDLE,
-        below,
-    )
-
-
-def _more(sum_: float, surprise: float, keep: float) -> float:
-    more = sum_ * keep + surprise
-    if more > sum_:
-        return more
-    return sum_
+        brief, more = brief_above * BRIEF + residual, above * MIDDLE + residual
+        if brief > brief_above:
+            brief_above = brief
+        if more > above:
+            above = more
+        return a + 1.0, b, c + 1.0, d, brief_above, brief_below * BRIEF, above, below * MIDDLE
+    brief, more = brief_below * BRIEF - residual, below * MIDDLE - residual
+    if brief > brief_below:
+        brief_below = brief
+    if more > below:
+        below = more
+    return a, b + 1.0, c, d + 1.0, brief_above * BRIEF, brief_below, above * MIDDLE, below
