@@ -1,7 +1,7 @@
 """The consumer, in a thread of its own, and clients outside the group that only ask.
 
-Between two batches the consumer is polled, and only then partitions come and go: a batch under way is always finished
-first.
+Between two batches the consumer is polled, and only then partitions come and go: a batch under way is always folded
+first. Its results may still be on their way then; whoever takes the partition over sends them again, under their ids.
 """
 
 import asyncio
