@@ -24,9 +24,9 @@ class Head:
     """
 
     def __init__(self, weights: Floats, biases: Floats, out: Floats) -> None:
-        """``weights`` has the hidden rows, then the line; ``biases`` follow it; ``out`` is of the hidden alone."""
-        self._weights = np.ascontiguousarray(np.column_stack([weights, biases]), np.float32)
-        self._out = np.append(out, 1.0).astype(np.float32)
+        """``weights`` has the hidden rows, then the line; ``biases`` become its last column; ``out`` gets a 1 for it."""
+        self.weights = np.ascontiguousarray(np.column_stack([weights, biases]), np.float32)
+        self.out = np.append(out, 1.0).astype(np.float32)
         self._told = np.ones(len(FEATURES) + 1, np.float32)
         self._counts = self._told[LOGGED]
         self._layer = np.empty(len(biases), np.float32)
@@ -36,9 +36,9 @@ class Head:
         """The log-odds of one answer."""
         _PACKED.pack_into(self._told.data, 0, *features)
         np.log1p(self._counts, self._counts)
-        self._weights.dot(self._told, self._layer)
+        self.weights.dot(self._told, self._layer)
         np.tanh(self._hidden, self._hidden)
-        return float(self._out.dot(self._layer))
+        return float(self.out.dot(self._layer))
 
 
 def logged(rows: Floats) -> Floats:
