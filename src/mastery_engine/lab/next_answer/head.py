@@ -24,7 +24,7 @@ class Head:
     """
 
     def __init__(self, weights: Floats, biases: Floats, out: Floats) -> None:
-        """``weights`` has the hidden rows, then the line; ``biases`` become its last column; ``out`` gets a 1 for it."""
+        """``weights`` has the hidden rows, then the line; ``biases`` becomes its last column, ``out`` gets a 1."""
         self.weights = np.ascontiguousarray(np.column_stack([weights, biases]), np.float32)
         self.out = np.append(out, 1.0).astype(np.float32)
         self._told = np.ones(len(FEATURES) + 1, np.float32)
