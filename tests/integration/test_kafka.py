@@ -49,9 +49,8 @@ def foreign(fleet: Fleet, api: Live) -> Foreign:
 def command(fleet: Fleet, *words: str, fails: bool = False) -> Any:
     """What a command of the engine says with --json."""
     given = environment(fleet.home / "data", fleet.environment())
-    as_json = [] if words[0] == "export" else ["--json"]  # which is JSON in any case
     done = subprocess.run(
-        [*COMMAND, *words, *as_json], env=given, capture_output=True, text=True, check=False, timeout=120
+        [*COMMAND, *words, "--json"], env=given, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == int(fails), done.stderr
     return json.loads(done.stdout) if done.stdout else done.stderr

@@ -9,8 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.contract.test_log_suite import without_topics
-from tests.fleet import DEAD, REQUESTS, Fleet, consumer_of, ends_of, events
+from tests.fleet import DEAD, REQUESTS, Fleet, bare_fleet, consumer_of, ends_of, events
 from tests.integration.test_kafka import command, raw
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
@@ -18,10 +17,7 @@ pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
 
 @pytest.fixture
 def fleet(kafka: Kafka, redis_server: Redis, tmp_path: Path) -> Fleet:
-    without_topics(kafka)
-    with redis_server.client() as client:
-        client.flushall()
-    fleet = Fleet(kafka, redis_server, tmp_path)
+    fleet = bare_fleet(kafka, redis_server, tmp_path)
     command(fleet, "topics", "create")
     return fleet
 

@@ -31,7 +31,11 @@ CLASS = Caller("simulated-class", "service", "default")
 
 TO_TRY = """
 A simulated class of {students} works at {url} (Ctrl-C ends it). Its dashboard: {url}/dashboard,
-to sign in with the token below. To try, in another terminal:
+to sign in as its teacher with this token:
+
+{teacher}
+
+To try, in another terminal:
 
 export JWT_TOKEN={token}
 
@@ -157,12 +161,14 @@ def _listens(settings: "Settings", stopping: threading.Event) -> bool:
 
 
 def _to_try(settings: "Settings") -> str:
-    from mastery_engine.lab.simulate import BEST_KNOWN
+    from mastery_engine.lab.simulate import BEST_KNOWN, COHORT
     from mastery_engine.wiring import tokens
 
-    token = tokens(settings).make(subject="demo", role="admin", lives_s=TOKEN_S)
+    made = tokens(settings)
+    token = made.make(subject="demo", role="admin", lives_s=TOKEN_S)
+    teacher = made.make(subject="teacher", role="teacher", cohorts=[COHORT], lives_s=TOKEN_S)
     url = f"http://{_reachable(settings.host)}:{settings.port}"
-    return TO_TRY.format(students=STUDENTS, url=url, token=token, student=BEST_KNOWN)
+    return TO_TRY.format(students=STUDENTS, url=url, teacher=teacher, token=token, student=BEST_KNOWN)
 
 
 def _reachable(host: str) -> str:

@@ -73,17 +73,13 @@ def any_of(*kinds: type[msgspec.Struct]) -> dict[str, Any]:
     return {"responses": {"200": answer, "202": answer}, "security": [{"Bearer": []}, *BY_SIDECAR]}
 
 
-def bare(kind: type[msgspec.Struct], *, many: bool = False, bearer: bool = False) -> dict[str, Any]:
-    """A route's ``openapi_extra`` for an answer whose form another system sets: no envelope.
-
-    ``bearer``: it may be called beside the sidecar too, with a token.
-    """
+def bare(kind: type[msgspec.Struct], *, many: bool = False) -> dict[str, Any]:
+    """A route's ``openapi_extra`` for an answer whose form another system sets: no envelope."""
     schema: dict[str, Any] = {"$ref": REF.format(name=kind.__name__)}
     schema = {"type": "array", "items": schema} if many else schema
     description = (kind.__doc__ or "").splitlines()[0]
     content = {"application/json": {"schema": schema}}
-    security = [{"Bearer": []}, *BY_SIDECAR] if bearer else BY_SIDECAR
-    return {"responses": {"200": {"description": description, "content": content}}, "security": security}
+    return {"responses": {"200": {"description": description, "content": content}}, "security": BY_SIDECAR}
 
 
 def _answer(kind: type[msgspec.Struct], *, many: bool = False) -> dict[str, Any]:

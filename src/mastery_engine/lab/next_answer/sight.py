@@ -190,6 +190,7 @@ def _skills(
     number = len(skills)
     if number == 1:
         return practised, usual, level, spread, place, when, counts, practice, lately
+    a, b, c, d, e, f, g, h = counts
     for name in skills[1:]:
         one = learner.skills.get(name) or SkillCounts()
         own = one.variance_at(at)
@@ -198,9 +199,11 @@ def _skills(
         usual, level, spread = usual + more, level + one.mean, spread + variance + own
         place, when = max(place, one.place), max(when, one.at)
         practice, lately = practice * 9 + _practice(one.counts), lately << 5 | one.last_four
-        counts = tuple([count + other for count, other in zip(counts, one.counts, strict=True)])
-    counts = tuple([count / number for count in counts])
-    return practised, usual / number, level / number, spread / number**2, place, when, counts, practice, lately
+        i, j, k, q, m, n, o, p = one.counts
+        a, b, c, d, e, f, g, h = a + i, b + j, c + k, d + q, e + m, f + n, g + o, h + p
+    part = 1.0 / number
+    counts = (a * part, b * part, c * part, d * part, e * part, f * part, g * part, h * part)
+    return practised, usual * part, level * part, spread * part * part, place, when, counts, practice, lately
 
 
 def _practice(counts: Counts) -> int:
