@@ -26,6 +26,7 @@ run: $(VENV)/.installed-run ## the service with a living simulated class, at htt
 	$(BIN)/mastery-engine demo
 
 test: setup ## all tests, on two processes; ARGS="-k quiz" narrows
+	@$(BIN)/python -m scripts.servers --build
 	$(PYTEST) -n 2 --dist loadgroup $(ARGS)
 
 coverage: setup ## all tests, with lines and branches counted; report in htmlcov/

@@ -20,10 +20,12 @@ from typing import Any
 import pytest
 import redis
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from mastery_engine.domain.mastery import mastery
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
+from mastery_engine.logs.topics import TOPICS
 from mastery_engine.stores.redis import RedisStore
 from mastery_engine.stores.redis_client import connect
 from scripts.servers.kafka import Kafka
@@ -189,6 +191,26 @@ class Fleet:
         missing = truth.ids - causes.keys()
         assert not missing, sorted(missing)[:5]
         assert causes.keys() <= truth.ids or truth.derived
+
+
+def without_topics(server: Kafka) -> None:
+    """The broker as it was before the engine came to it."""
+    admin = AdminClient({"bootstrap.servers": server.bootstrap})
+    old = [name for name in TOPICS if name in admin.list_topics(timeout=10).topics]
+    for outcome in (admin.delete_topics(old) if old else {}).values():
+        outcome.result(10)
+    deadline = time.monotonic() + 10
+    while set(TOPICS) & admin.list_topics(timeout=10).topics.keys():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def bare_fleet(kafka: Kafka, redis: Redis, home: Path) -> Fleet:
+    """A fleet on the run's servers, of which nothing is left of before."""
+    without_topics(kafka)
+    with redis.client() as client:
+        client.flushall()
+    return Fleet(kafka, redis, home)
 
 
 def consumer_of(kafka: Kafka, group: str) -> Consumer:

@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from scripts.servers import kafka, redis
+from scripts.servers import dapr, kafka, kubernetes, redis
 from scripts.servers.cache import Unavailable, free_port, is_free
 from scripts.servers.process import Server, StartFailed
 
@@ -16,6 +16,7 @@ def main() -> int:
     """The exit status: 0 after Ctrl-C or SIGTERM, 1 where a server could not be had, or ended by itself."""
     parser = argparse.ArgumentParser(prog="python -m scripts.servers", description=__doc__)
     parser.add_argument("--prepare", action="store_true", help="only fetch what the servers are made from")
+    parser.add_argument("--build", action="store_true", help="only make what the tests need and takes minutes to make")
     parser.add_argument("--data", type=Path, help="keep the data in this folder (else they go with the servers)")
     parser.add_argument("--kafka-version", default=kafka.VERSION, help="default: %(default)s")
     chosen = parser.parse_args()
@@ -23,6 +24,8 @@ def main() -> int:
     try:
         if chosen.prepare:
             return _prepare(chosen.kafka_version)
+        if chosen.build:
+            return _build()
         return _serve(chosen.data, chosen.kafka_version)
     except (Unavailable, StartFailed) as error:
         print(error, file=sys.stderr)
@@ -35,6 +38,16 @@ def _prepare(kafka_version: str) -> int:
     print(f"Apache Kafka {kafka_version}: {kafka.jars(kafka_version)}")
     found = redis.program()
     print(f"{found.name} {found.version}: {found.path}")
+    return 0
+
+
+def _build() -> int:
+    """Before the tests, so that no test waits for it or is slowed down by it; what cannot be had the tests say."""
+    for make in (dapr.program, kubernetes.programs):
+        try:
+            make()
+        except Unavailable as unavailable:
+            print(f"not built: {unavailable}", file=sys.stderr)
     return 0
 
 

@@ -167,7 +167,9 @@ BODIES: list[tuple[str, Json, bool]] = [
     ("History", {"student_id": STUDENT, "aggregation": "yearly"}, False),
     ("BatchCalculate", {"requests": [{"student_id": STUDENT}], "priority": "high"}, True),
     ("BatchCalculate", {"requests": []}, False),
-    ("BatchCalculate", {"requests": [{"student_id": STUDENT, "quiz": 1}]}, False),
+    ("BatchCalculate", {"requests": [{"student_id": STUDENT, "quiz": 1}]}, True),  # that row fails alone
+    ("RowBody", {"student_id": STUDENT}, True),
+    ("RowBody", {"student_id": STUDENT, "quiz": 1}, False),
     ("Rows", {"events": []}, False),
     ("Envelope", {"event_type": "nap", "student_id": STUDENT, "data": {}}, False),
 ]

@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from mastery_engine.database import Database
 from mastery_engine.domain.events import LearningEvent, decode
@@ -19,10 +18,9 @@ from mastery_engine.logs.kafka import KafkaLog
 from mastery_engine.logs.kafka_settings import KafkaSettings
 from mastery_engine.logs.memory import MemoryLog
 from mastery_engine.logs.sqlite import SqliteLog
-from mastery_engine.logs.topics import TOPICS
 from mastery_engine.wiring import system_clock
 from scripts.servers.kafka import Kafka
-from tests.fleet import EVENTS, RESULTS, records_of
+from tests.fleet import EVENTS, RESULTS, records_of, without_topics
 from tests.samples import DATA, NOW, envelope, event, helped, raw
 
 SIZE = 4
@@ -76,18 +74,6 @@ async def kafka(home: Path, request: pytest.FixtureRequest) -> AsyncIterator[Ope
 
     yield Opened(log, sent, stamps=True)
     await log.close()
-
-
-def without_topics(server: Kafka) -> None:
-    """The broker as it was before the engine came to it."""
-    admin = AdminClient({"bootstrap.servers": server.bootstrap})
-    old = [name for name in TOPICS if name in admin.list_topics(timeout=10).topics]
-    for outcome in (admin.delete_topics(old) if old else {}).values():
-        outcome.result(10)
-    deadline = monotonic() + 10
-    while set(TOPICS) & admin.list_topics(timeout=10).topics.keys():
-        assert monotonic() < deadline
-        sleep(0.02)
 
 
 Opener = Callable[[Path, pytest.FixtureRequest], AbstractAsyncContextManager[Opened]]

@@ -1,12 +1,15 @@
-"""The stream bench's runs work what they are given, on real servers; the figures are the bench's own business."""
+"""The benches on real servers work what they are given; the figures are the benches' own business."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab import bench_stream
+from mastery_engine.lab import bench_soak, bench_stream, bench_workers, servers
+from mastery_engine.lab.servers import Servers
 from mastery_engine.wiring import system_clock
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
@@ -14,13 +17,31 @@ from tests.fleet import REQUESTS, RESULTS, records_of
 
 EVENTS = 600
 
+pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(180)]
 
-@pytest.mark.xdist_group("kafka")
-@pytest.mark.parametrize("what", ["engine", "floor"])
-def test_a_run_works_every_record(kafka: Kafka, redis_server: Redis, what: str) -> None:
+
+@pytest.fixture
+def running(kafka: Kafka, redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> Servers:
+    """The suite's own servers in place of a bench's; few events are known before."""
     environment = {"KAFKA_BROKER": kafka.bootstrap, "REDIS_HOST": f"127.0.0.1:{redis_server.port}"}
-    records = bench_stream._records(EVENTS, system_clock(), 1)
-    assert 0 < bench_stream._timed(what, environment, records) < 60
+    assert kafka.pid is not None
+    assert redis_server.pid is not None
+    ours = Servers(environment, kafka.pid, redis_server.pid)
+
+    @contextmanager
+    def given() -> Iterator[Servers]:
+        yield ours
+
+    for module in (bench_soak, bench_workers):
+        monkeypatch.setattr(module, "servers", given)
+    monkeypatch.setattr(bench_stream, "WARMING", 400)
+    return ours
+
+
+@pytest.mark.parametrize("what", ["engine", "floor"])
+def test_a_run_works_every_record(kafka: Kafka, running: Servers, what: str) -> None:
+    records = bench_stream.class_events(EVENTS, system_clock(), 1)
+    assert 0 < bench_stream._timed(what, running.environment, records) < 60
     assert len(records_of(kafka, REQUESTS)) == EVENTS + bench_stream.WARMING
     results = records_of(kafka, RESULTS)
     if what == "engine":
@@ -30,7 +51,28 @@ def test_a_run_works_every_record(kafka: Kafka, redis_server: Redis, what: str) 
         assert len({one.key() for one in results}) > 200
 
 
+def test_several_workers_share_the_log_and_its_costs_are_known(kafka: Kafka, running: Servers) -> None:
+    found = {line.what: line.median for line in bench_workers.workers(1, system_clock(), EVENTS)}
+    assert found["1 worker on 6 partitions"] > 0
+    assert 0.05 < found["model to measured, 2 workers"] < 20
+    assert found["processor time an event: a worker"] > 0
+    assert len(records_of(kafka, REQUESTS)) == EVENTS + bench_stream.WARMING
+    assert running.kafka != running.redis
+
+
+def test_a_soak_counts_each_event_once(monkeypatch: pytest.MonkeyPatch, running: Servers) -> None:
+    monkeypatch.setattr(bench_soak, "RATE", 200)
+    monkeypatch.setattr(bench_soak, "QUERIES", 20)
+    monkeypatch.setattr(bench_soak, "STUDENTS", 300)
+    monkeypatch.setattr(bench_soak, "SHORTEST_S", 3)
+    found = {line.what: line for line in bench_soak.soak(1, system_clock(), 1)}
+    assert found["events of 900 lost or counted twice"].median == 0
+    assert found["query at 20/s meanwhile, 99% point"].median > 0
+    assert len(found["lag at its worst"].over_time) == 3
+    assert running.environment
+
+
 def test_without_the_source_tree_it_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bench_stream, "ROOT", tmp_path)
-    with pytest.raises(StartRefused, match="source tree"), bench_stream._servers():
+    monkeypatch.setattr(servers, "ROOT", tmp_path)
+    with pytest.raises(StartRefused, match="source tree"), servers.servers():
         pass

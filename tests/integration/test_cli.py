@@ -239,6 +239,25 @@ def test_purge_takes_out_what_is_old(shell: Shell, school: Path) -> None:
         assert all(point.day > today - 3 for point in unpack(body).history.points())
 
 
+def test_export_and_erase_as_the_law_asks(shell: Shell, tmp_path: Path) -> None:
+    ours, theirs = help_event("e-1"), help_event("e-2", student_id="student_2")
+    shell.run("ingest", str(file_of(tmp_path / "events", ours, theirs)))
+    shell.run("ingest", str(file_of(tmp_path / "elsewhere", ours)), "--tenant", "school-2")
+    found = json.loads(shell.run("export", "student_1").stdout)
+    assert (found["student_id"], [one["event_id"] for one in found["events"]]) == ("student_1", ["e-1"])
+    assert "Erase student_1 of default, for good?" in shell.run("erase", "student_1", stdin="n\n", exits=1).stdout
+    assert shell.json("export", "student_1")["document"] == found["document"]
+
+    done = shell.json("erase", "student_1", "--yes")
+    assert min(done["removed_from_store"], done["removed_from_log"]) > 0
+    assert "Nothing is held about this student." in shell.run("export", "student_1", exits=1).stderr
+    late = shell.run("ingest", str(file_of(tmp_path / "late", help_event("e-3"))), exits=1)
+    assert "PUT …/consent comes first" in late.stdout + late.stderr
+    assert shell.documents().keys() == {("default", "student_2"), ("school-2", "student_1")}
+    assert "Proof: " in shell.run("erase", "student_1", "--tenant", "school-2", stdin="y\n").stdout
+    assert all(b"student_1" not in file.read_bytes() for file in shell.folder.iterdir())
+
+
 class TestBesideARunningService:
     @pytest.fixture
     def live(self, shell: Shell, tmp_path: Path) -> Iterator[Live]:
@@ -252,6 +271,14 @@ class TestBesideARunningService:
             for event in lines_of(school)[-20:]:
                 answer = client.get(f"/students/{event['student_id']}/events/{event['event_id']}")
                 assert answer.json()["data"]["status"] == "processed"
+
+    def test_a_student_is_exported_and_erased(self, shell: Shell, live: Live) -> None:
+        with live.client() as client:
+            assert client.post("/mastery/ingest", json=help_event("e-1")).status_code == 202
+            assert [one["event_id"] for one in shell.json("export", "student_1")["events"]] == ["e-1"]
+            shell.run("erase", "student_1", "--yes")
+            assert client.post("/mastery/query", json={"student_id": "student_1"}).status_code == 404
+            assert client.post("/mastery/ingest", json=help_event("e-2")).status_code == 403
 
     def test_a_token_opens_it(self, shell: Shell, live: Live) -> None:
         token = shell.run("token").stdout.strip()

@@ -1,9 +1,8 @@
 """One trace from the call to the published result, as a collector sees it that takes OTLP."""
 
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,15 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from scripts.servers.kafka import Kafka
+from scripts.servers.redis import Redis
 from tests.calls import event
+from tests.fleet import REQUESTS, RESULTS, bare_fleet, headers, until
 from tests.live import Live, refused_start
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
+TRACED = {"traceparent": f"00-{TRACE_ID}-{CALLER}-01"}
 
 
 class Collector(ThreadingHTTPServer):
@@ -32,6 +35,10 @@ class Collector(ThreadingHTTPServer):
 
     def of_trace(self) -> dict[str, Any]:
         return {span.name: span for span in list(self.spans) if span.trace_id.hex() == TRACE_ID}
+
+
+def traced_to(collector: Collector) -> dict[str, str]:
+    return {"TRACE_ENABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -63,15 +70,36 @@ def collecting() -> Iterator[Collector]:
 
 
 def test_one_trace_from_the_call_to_the_published_result(tmp_path: Path) -> None:
-    with collecting() as collector:
-        settings = {"TRACE_ENABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
-        with Live(tmp_path / "data", home=tmp_path, **settings) as live, live.client() as client:
-            headers = {"traceparent": f"00-{TRACE_ID}-{CALLER}-01"}
-            assert client.post("/mastery/ingest", json=event("quiz"), headers=headers).status_code == 202
-            assert client.post("/mastery/query", json={"student_id": "nobody"}).status_code == 404
-            deadline = time.monotonic() + 20
-            while len(collector.of_trace()) < 4 and time.monotonic() < deadline:
-                time.sleep(0.1)
+    with (
+        collecting() as collector,
+        Live(tmp_path / "data", home=tmp_path, **traced_to(collector)) as live,
+        live.client() as client,
+    ):
+        assert client.post("/mastery/ingest", json=event("quiz"), headers=TRACED).status_code == 202
+        assert client.post("/mastery/query", json={"student_id": "nobody"}).status_code == 404
+        until(lambda: len(collector.of_trace()) == 4, 20)
+    check_trace(collector)
+    assert "mastery-engine" in collector.services
+    assert {span.name for span in collector.spans} >= {"POST /mastery/query", "GET /ready"}
+
+
+@pytest.mark.xdist_group("kafka")
+def test_one_trace_through_kafka_and_a_worker_of_its_own(kafka: Kafka, redis_server: Redis, tmp_path: Path) -> None:
+    fleet = bare_fleet(kafka, redis_server, tmp_path)
+    with collecting() as collector, closing(fleet):
+        worker, api = fleet.worker(**traced_to(collector)), fleet.api(**traced_to(collector))
+        with api.client() as client:
+            assert client.post("/mastery/ingest", json=event("quiz"), headers=TRACED).status_code == 202
+        until(lambda: len(collector.of_trace()) == 4, 20)
+        worker.stop()
+    found = check_trace(collector)
+    (sent,), results = fleet.records(REQUESTS), fleet.records(RESULTS)
+    assert headers(sent)["traceparent"].split("-")[1:3] == [TRACE_ID, found["append"].span_id.hex()]
+    assert {headers(one)["traceparent"].split("-")[1] for one in results} == {TRACE_ID}
+
+
+def check_trace(collector: Collector) -> dict[str, Any]:
+    """The spans of the trace by name: each is the child of the step before it."""
     found = collector.of_trace()
     assert found.keys() == {"POST /mastery/ingest", "append", "fold", "publish"}
     parents = {name: span.parent_span_id for name, span in found.items()}
@@ -79,8 +107,7 @@ def test_one_trace_from_the_call_to_the_published_result(tmp_path: Path) -> None
     assert parents["append"] == found["POST /mastery/ingest"].span_id
     assert parents["fold"] == parents["publish"] == found["append"].span_id
     assert found["fold"].start_time_unix_nano < found["publish"].start_time_unix_nano
-    assert "mastery-engine" in collector.services
-    assert {span.name for span in collector.spans} >= {"POST /mastery/query", "GET /ready"}
+    return found
 
 
 def test_a_collector_that_is_away_holds_nothing_up(tmp_path: Path) -> None:

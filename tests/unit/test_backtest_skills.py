@@ -283,6 +283,7 @@ def test_the_split_is_stable_and_whole(answers: Path) -> None:
         ([",".join(COLUMNS), "a,i,~,1,"], "Line 2"),
         ([",".join(COLUMNS), "a,i,s,1,noon"], "Line 2"),
         ([",".join(COLUMNS), "a,i,s,1,nan"], "Line 2"),
+        ([",".join(COLUMNS), "a,i,s,1,1e300"], "Line 2"),
         ([",".join(COLUMNS), "a,i,s"], "Line 2"),
         ([",".join(COLUMNS), "a,i,s,1,"], "needs more"),
         ([",".join(COLUMNS), *[f"{name},i,s,1," for name in "bdfghi"]], "too few to split"),

@@ -61,6 +61,6 @@ def test_the_command_says_how_much_practice_each_policy_takes_and_draws_it(tmp_p
     shown = json.loads(done.stdout)
     assert [one["policy"] for one in shown["courses"]] == ["curriculum", "random"]
     drawn = ElementTree.fromstring(plot.read_text())
-    assert len(drawn.findall("{http://www.w3.org/2000/svg}polyline")) == 2
+    assert len(drawn.findall("{http://www.w3.org/2000/svg}polyline")) == 2 + 1  # and the goal
     said = CliRunner().invoke(cli.app, ["simulate", "--policy", "curriculum", "--students", "1"])
     assert "curriculum" in said.stdout

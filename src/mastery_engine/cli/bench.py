@@ -33,7 +33,8 @@ def bench(
         ),
     ] = 50_000,
     quick: Annotated[
-        bool, typer.Option("--quick", help="One small run; exits with 1 only where a ratio misses by a factor of ten.")
+        bool,
+        typer.Option("--quick", help="One small run; exits with 1 only where a ratio misses by a factor of twenty."),
     ] = False,
     plots: Annotated[
         Path | None, typer.Option(help="Write what was measured over time to this HTML page.", show_default=False)

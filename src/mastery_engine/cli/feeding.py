@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import monotonic
 
 from mastery_engine.access import Caller
@@ -11,6 +11,7 @@ from mastery_engine.domain.events import LearningEvent, Logged
 from mastery_engine.errors import Unavailable
 from mastery_engine.service import Mastery
 from mastery_engine.stream.worker import Worker
+from mastery_engine.tasks import beside
 from mastery_engine.wiring import WorkerLock
 
 IN_FLIGHT = 2
@@ -22,13 +23,10 @@ PATIENCE_S = 60.0
 @asynccontextmanager
 async def working(mastery: Mastery, lock: WorkerLock | None) -> AsyncIterator[asyncio.Task[None]]:
     """The log is worked for as long as this lasts: here, once no other process does; without a lock, elsewhere."""
-    task = asyncio.create_task(_work(mastery, lock))
     try:
-        yield task
+        async with beside(_work(mastery, lock)) as task:
+            yield task
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         if lock is not None:
             lock.release()
 

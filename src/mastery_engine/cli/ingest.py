@@ -91,6 +91,7 @@ class Reading:
     def _event(self, number: int, line: bytes) -> "LearningEvent":
         from mastery_engine.cli.event_file import event_in
         from mastery_engine.domain.events import unknown_fields
+        from mastery_engine.domain.student import key_of
 
         event = event_in(
             number,
@@ -100,6 +101,7 @@ class Reading:
             days=self.days,
             retention_days=self._mastery.rules.retention_days,
         )
+        self._mastery.consents.check_known_processing(key_of(event))
         self.ignored.update(unknown_fields(line))
         return event
 
@@ -155,6 +157,7 @@ async def _ingest(path: Path, tenant: str, *, shift_to_now: bool) -> Ingested:
             ours = chosen.is_on_one_machine and lock.take()
             if ours:
                 await catch_up(mastery)
+            await mastery.consents.refresh()
             before = folded(mastery)
             async with working(mastery, lock if chosen.is_on_one_machine else None) as work:
                 with progress("Reading", source.size) as told:

@@ -45,6 +45,7 @@ async def _serve(settings: "Settings") -> None:
     from mastery_engine.mcp.server import make_server
     from mastery_engine.service.cohorts import Cohorts
     from mastery_engine.service.predictions import Predictions
+    from mastery_engine.tasks import beside
     from mastery_engine.wiring import forecast_model
 
     caller = await _caller(settings)
@@ -52,8 +53,5 @@ async def _serve(settings: "Settings") -> None:
         cohorts = Cohorts(mastery)
         caller = await cohorts.admit(caller)
         predictions = Predictions(mastery, forecast_model(settings), cohorts.due_days)
-        flushing = asyncio.create_task(mastery.trail.keep_flushing())
-        try:
+        async with beside(mastery.trail.keep_flushing()):
             await make_server(mastery, predictions, lambda: caller).run_stdio_async()
-        finally:
-            flushing.cancel()

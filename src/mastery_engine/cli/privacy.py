@@ -25,7 +25,12 @@ StudentArgument = Annotated[str, typer.Argument(help="The student's id.", callba
 ScanLog = Annotated[bool, typer.Option("--scan-log", help="Read Kafka's topic for the student's events too.")]
 
 
-def export(student: StudentArgument, tenant: Tenant = "default", scan_log: ScanLog = False) -> None:
+def export(
+    student: StudentArgument,
+    tenant: Tenant = "default",
+    scan_log: ScanLog = False,
+    as_json: AsJson = True,  # noqa: ARG001  it is JSON in any case
+) -> None:
     """Print all that is held about a student, as one JSON document.
 
     \b

@@ -65,6 +65,7 @@ async def _work(settings: "Settings", *, after_flood: bool) -> None:
     from mastery_engine.settings import warnings_for
     from mastery_engine.stream.purge import keep_purging
     from mastery_engine.stream.worker import Worker
+    from mastery_engine.tasks import beside
     from mastery_engine.wiring import WorkerLock
 
     configure_logging(settings)
@@ -75,19 +76,11 @@ async def _work(settings: "Settings", *, after_flood: bool) -> None:
             worker = Worker(mastery, after_flood=after_flood)
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-            beside = [
-                asyncio.create_task(work)
-                for work in (
-                    mastery.trail.keep_flushing(),
-                    keep_purging(mastery),
-                    Batches(mastery).keep_working(),
-                )
-            ]
-            logger.info("started", extra={"data_dir": str(settings.data_dir)})
-            try:
+            async with (
+                beside(mastery.trail.keep_flushing()),
+                beside(keep_purging(mastery)),
+                beside(Batches(mastery).keep_working()),
+            ):
+                logger.info("started", extra={"data_dir": str(settings.data_dir)})
                 await worker.run()
-            finally:
-                for task in beside:
-                    task.cancel()
-                await asyncio.gather(*beside, return_exceptions=True)
     logger.info("stopped")

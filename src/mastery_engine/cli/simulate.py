@@ -67,7 +67,7 @@ def _compare(policies: list[str], students: int, seed: int, plot: Path | None, *
     """The same class under each policy."""
     import msgspec
 
-    from mastery_engine.lab.plot import curves
+    from mastery_engine.lab.plots import curves
     from mastery_engine.lab.policies import GOAL, POLICIES, course
     from mastery_engine.wiring import curriculum
 

@@ -2,7 +2,11 @@
 
 from hashlib import blake2b
 
+import msgspec
+
 ID_BYTES = 8
+
+_written = msgspec.json.Encoder().encode  # a list of texts as JSON: no two read the same, and it is quickly made
 
 
 def id_hash(event_id: str) -> bytes:
@@ -15,5 +19,5 @@ def id_hash(event_id: str) -> bytes:
 
 def derived_id(*parts: str) -> str:
     """A UUID (version 8, RFC 9562) made of the parts alone; no two lists of parts read the same."""
-    text = blake2b("".join([f"{len(part)}:{part}" for part in parts]).encode(), digest_size=16).hexdigest()
+    text = blake2b(_written(parts), digest_size=16).hexdigest()
     return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-a{text[17:20]}-{text[20:]}"

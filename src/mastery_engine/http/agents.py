@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
 from fastapi import FastAPI
@@ -15,6 +15,7 @@ from mastery_engine.access import Caller
 from mastery_engine.http.face import bearer
 from mastery_engine.mcp.server import make_server
 from mastery_engine.service import Mastery
+from mastery_engine.tasks import ended
 
 CALLER: ContextVar[Caller] = ContextVar("caller")
 
@@ -61,6 +62,4 @@ async def agents_served(app: FastAPI, mastery: Mastery) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await ended(task)

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -61,6 +61,7 @@ from mastery_engine.service.watching import Watching
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
 from mastery_engine.stream.worker import Worker
+from mastery_engine.tasks import beside, ended
 from mastery_engine.wiring import (
     WorkerLock,
     forecast_model,
@@ -207,25 +208,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             app.state.batches.keep_working(),
             app.state.watching.keep_looking(),
         ):
-            await stack.enter_async_context(_beside(work))
+            stack.push_async_callback(ended, asyncio.create_task(work))
         await stack.enter_async_context(agents_served(app, engine))
         if settings.worker_enabled:
             await stack.enter_async_context(_working(app, engine))
         logger.info("started", extra={"environment": settings.environment, "data_dir": str(settings.data_dir)})
         yield
     logger.info("stopped")
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """A task for as long as the service runs."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 @asynccontextmanager
@@ -251,12 +240,10 @@ async def _working(app: FastAPI, engine: Mastery) -> AsyncIterator[None]:
             raise Unavailable(f"The worker of this process has stopped: {why}")
 
     app.state.checks.append(("worker", at_work))
-    async with _beside(keep_purging(engine)):
+    async with beside(keep_purging(engine)):
         try:
             yield
         finally:
             worker.stop()
             await asyncio.wait([task], timeout=LONGEST_STOP_S)
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await ended(task)

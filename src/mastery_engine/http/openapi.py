@@ -17,6 +17,9 @@ from mastery_engine.service.batches import RowBody
 REF = "#/components/schemas/{name}"
 TITLE = "Mastery Engine"
 SIDECAR = {"type": "apiKey", "in": "header", "name": "dapr-api-token", "description": "What the Dapr sidecar shows."}
+WHATEVER = {"description": "Any other row is refused alone."}
+A_QUIZ = {"event_type": "quiz", "student_id": "s_1", "data": {"total_questions": 10, "correct_answers": 9}}
+A_ROW = {"student_id": "s_1", "components": {"completion": 0.85, "quiz": 0.9}}
 BY_SIDECAR: list[dict[str, list[str]]] = [{"Sidecar": []}]
 
 
@@ -103,10 +106,10 @@ def document(app: FastAPI, kinds: tuple[type[msgspec.Struct], ...]) -> dict[str,
     _, ours = msgspec.json.schema_components([*kinds, Failure, *KINDS.values()], ref_template=REF)
     schemas |= json.loads(json.dumps(ours))
     schemas["Envelope"] = learning_event(schemas)
-    schemas["Rows"] = _many(Rows, "events", {"$ref": REF.format(name="Envelope")})
+    schemas["Rows"] = _many(Rows, "events", {"$ref": REF.format(name="Envelope")}, A_QUIZ)
     _, row = msgspec.json.schema_components([RowBody], ref_template=REF)
     schemas |= row
-    schemas["BatchCalculate"] = _many(BatchCalculate, "requests", {"$ref": REF.format(name="RowBody")})
+    schemas["BatchCalculate"] = _many(BatchCalculate, "requests", {"$ref": REF.format(name="RowBody")}, A_ROW)
     for path in made["paths"].values():
         for operation in path.values():
             _add_failures(operation)
@@ -134,9 +137,11 @@ def learning_event(schemas: dict[str, Any]) -> dict[str, Any]:
     return {"title": "LearningEvent", "oneOf": variants}
 
 
-def _many(kind: type[msgspec.Struct], rows: str, row: dict[str, Any]) -> dict[str, Any]:
+def _many(kind: type[msgspec.Struct], rows: str, row: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a body whose rows are each judged on their own."""
     schema: dict[str, Any] = msgspec.json.schema_components([kind], ref_template=REF)[1][kind.__name__]
-    schema["properties"][rows]["items"] = row
+    schema["properties"][rows]["items"] = {"anyOf": [row, WHATEVER]}
+    schema["examples"] = [{rows: [example]}]
     return schema
 
 

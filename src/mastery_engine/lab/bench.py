@@ -27,7 +27,7 @@ from mastery_engine.lab.plots import COLOURS, Frame, line, plot
 from mastery_engine.lab.simulate import past, pupils
 from mastery_engine.lab.tokens import tokens
 
-CHUNK = 1_000
+CHUNK, LEAST = 1_000, 10_000
 SEED = 1
 
 
@@ -54,7 +54,7 @@ def page(measured: Report) -> str:
 
 def embedded(runs: int, until: Micros, events: int) -> list[Line]:
     """A file of events into SQLite and applied, beside SQLite inserting the same bytes in the same batches."""
-    lines = [encode(event) for event in _many(events, until)]
+    lines = [encode(event) for event in _many(max(events, LEAST), until)]
     ours: list[float] = []
     floor: list[float] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -3,6 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import groupby
 from random import Random
 from time import process_time
 
@@ -11,7 +12,7 @@ import msgspec
 from mastery_engine.domain.events import LearningEvent, Logged
 from mastery_engine.domain.guidance import advise
 from mastery_engine.domain.mastery import mastery
-from mastery_engine.domain.moments import DAY, Micros, day_of
+from mastery_engine.domain.moments import DAY, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import NOBODY, Student
@@ -71,14 +72,19 @@ def grown(until: Micros) -> dict[str, tuple[Student, IdsByDay]]:
     for number in range(STUDENTS):
         name = f"student_{number}"
         mine = [event for event in events if event.student_id == events[number % len(events)].student_id]
-        student, cold = NOBODY, IdsByDay()
-        for place, event in enumerate(mine):
-            own = [Logged(msgspec.structs.replace(event, student_id=name), 0, place)]
+        student, cold, offset = NOBODY, IdsByDay(), 0
+        for _, day in groupby(mine, key=_day_of_event):
+            own = [Logged(msgspec.structs.replace(one, student_id=name), 0, offset + n) for n, one in enumerate(day)]
             given = cold if needs_cold(student, own) else None
-            done = apply(student, own, event.at, rules, cold=given, settled={0: place})
+            done = apply(student, own, own[-1].event.at, rules, cold=given, settled={0: offset})
             student, cold = done.student, cold if done.cold is None else done.cold
+            offset += len(own)
         students[name] = (student, cold)
     return students
+
+
+def _day_of_event(event: LearningEvent) -> Day:
+    return day_of(event.received)
 
 
 def _live_batch(students: dict[str, Student], at: Micros, run: int, offset: int) -> dict[str, list[Logged]]:

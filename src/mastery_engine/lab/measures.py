@@ -5,13 +5,13 @@ from statistics import median
 
 import msgspec
 
-FAR = 10.0
+FAR = 20.0
 
 
 class Line(msgspec.Struct, frozen=True):
     """One measured thing. ``goal`` is in words; ``met`` is None where there is no goal for it.
 
-    ``far``: a ratio that misses its goal by a factor of ten, which no noise explains. ``over_time``: (second, value).
+    ``far``: a ratio that misses its goal by a factor of twenty, as no noise does. ``over_time``: (second, value).
     """
 
     part: str

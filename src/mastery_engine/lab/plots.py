@@ -1,6 +1,6 @@
 """Plots as SVG text, small enough to stand inside a page: lines, bands, bars, with axes and a legend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TypeAlias
 
@@ -55,6 +55,18 @@ def bars(frame: Frame, values: Sequence[float]) -> str:
         size = f'width="{right - left:.1f}" height="{bottom - top:.1f}"'
         drawn.append(f'<rect x="{left:.1f}" y="{top:.1f}" {size} fill="{colour}"/>')
     return "".join(drawn)
+
+
+def curves(title: str, across: str, up: str, lines: Mapping[str, Sequence[float]], goal: float) -> str:
+    """A whole plot of lines, each a value in [0, 1] for every step from 0, and of the goal as a level."""
+    steps = float(max(1, *[len(values) - 1 for values in lines.values()]))
+    frame = Frame(title, across, up, (0.0, steps), (0.0, 1.0))
+    level = line(frame, [(0.0, goal), (steps, goal)], "#555555", dashed=True)
+    drawn = [
+        line(frame, [(float(step), value) for step, value in enumerate(values)], COLOURS[place])
+        for place, values in enumerate(lines.values())
+    ]
+    return plot(frame, level, *drawn, legend=list(lines))
 
 
 def plot(frame: Frame, *drawn: str, legend: Sequence[str] = (), ticks: Sequence[str] | None = None) -> str:

@@ -3,11 +3,11 @@
 from functools import partial
 from time import monotonic
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import ConsentRecord, Fading
-from mastery_engine.logs.kafka_faults import ANSWER_S
+from mastery_engine.logs.kafka_faults import ANSWER_S, is_end
 from mastery_engine.logs.kafka_reader import Asker
 from mastery_engine.logs.kafka_settings import KafkaSettings
 from mastery_engine.logs.topics import CONSENT_TOPIC, longest_stay
@@ -39,11 +39,13 @@ def _read(position: int, client: Consumer) -> tuple[list[ConsentRecord], int]:
     deadline = monotonic() + ANSWER_S
     try:
         while position < end:
-            for one in client.consume(1_000, 0.1):
-                fault = one.error()
-                if fault is not None:
-                    raise KafkaException(fault)
-                key, value, position = one.key(), one.value(), (one.offset() or 0) + 1
+            first = client.poll(0.1)
+            for one in [] if first is None else [first, *client.consume(1_000, 0)]:
+                key, value, offset = one.key(), one.value(), one.offset() or 0
+                if is_end(one):
+                    position = offset
+                    continue
+                position = offset + 1
                 if key is not None and value is not None:
                     found.append(ConsentRecord(key.decode(), value, one.timestamp()[1] * 1_000))
                 deadline = monotonic() + ANSWER_S

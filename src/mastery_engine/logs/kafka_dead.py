@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -14,10 +15,10 @@ from mastery_engine.domain.events import DEFAULT_TENANT, peek
 from mastery_engine.domain.moments import Micros, moment_of, rfc3339
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import DeadLetter
+from mastery_engine.logs.kafka_faults import ANSWER_S, is_end, when_settled
 from mastery_engine.logs.kafka_settings import KafkaSettings
 from mastery_engine.logs.topics import DEAD_LETTERS_TOPIC
 
-ANSWER_S = 10.0
 PER_PARTITION = 10**12
 REDRIVEN = "dlq.redriven"
 SHORTENED = 64 * 1024
@@ -110,9 +111,10 @@ class DeadLetters:
 
 def records_of(settings: KafkaSettings, topic: str) -> list[Message]:
     """Everything that a topic holds; blocks. Raises Unavailable."""
-    consumer = Consumer(settings.client(**{"group.id": "mastery-engine-dlq", "enable.auto.commit": False}))
+    outside = {"group.id": "mastery-engine-dlq", "enable.auto.commit": False, "enable.partition.eof": True}
+    consumer = Consumer(settings.client(**outside))
     try:
-        return _messages(consumer, topic)
+        return when_settled(partial(_messages, consumer, topic))
     except KafkaException as error:
         raise Unavailable(f"Kafka is away ({error.args[0]}).") from error
     finally:
@@ -136,10 +138,11 @@ def _messages(consumer: Consumer, topic: str) -> list[Message]:
         elif monotonic() - moved > ANSWER_S:
             raise Unavailable(f"Kafka is away: {topic} cannot be read now.")
         for one in messages:
-            if one.error() is not None:
-                raise KafkaException(one.error())
-            found.append(one)
             partition, offset = one.partition() or 0, one.offset() or 0
+            if is_end(one):
+                left.pop(partition, None)
+                continue
+            found.append(one)
             if offset + 1 >= left.get(partition, 0):
                 left.pop(partition, None)
     return found

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from time import sleep
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from mastery_engine.errors import MasteryError, StartRefused, TooLarge, Unavailable
 
@@ -17,6 +17,9 @@ UNSETTLED = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
 }
 
 ADVICE = {
@@ -56,7 +59,7 @@ def made(kind: Callable[[dict[str, Any]], T], config: Mapping[str, Any]) -> T:
 
 
 def when_settled(ask: Callable[[], T]) -> T:
-    """The answer, though a topic was just made or its leader moves: not every broker knows it at once."""
+    """The answer, though a topic was just made, or its leader or the group's moves: not every broker knows at once."""
     for _ in range(MOST_LOOKS):
         try:
             return ask()
@@ -65,6 +68,19 @@ def when_settled(ask: Callable[[], T]) -> T:
                 raise
         sleep(LOOK_S)
     return ask()
+
+
+def is_end(one: Message) -> bool:
+    """Whether this is no record, but says that the partition holds none from its offset on. Raises KafkaException.
+
+    The log's end is not always one past a record: transactions leave marks there, and what was last may have aged out.
+    """
+    fault = one.error()
+    if fault is None:
+        return False
+    if fault.code() == KafkaError._PARTITION_EOF:
+        return True
+    raise KafkaException(fault)
 
 
 def away(error: Exception, complaints: Complaints | None = None) -> Exception:

@@ -1,7 +1,7 @@
 """The consumer, in a thread of its own, and clients outside the group that only ask.
 
-Between two batches the consumer is polled, and only then partitions come and go: a batch under way is always finished
-first.
+Between two batches the consumer is polled, and only then partitions come and go: a batch under way is always folded
+first. Its results may still be on their way then; whoever takes the partition over sends them again, under their ids.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from mastery_engine.domain.events import DEFAULT_TENANT
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, Record, Where
 from mastery_engine.logs.kafka_dead import derived_from, headers_of, stated_id, text_of
-from mastery_engine.logs.kafka_faults import ANSWER_S, Complaints, away, made, when_settled
+from mastery_engine.logs.kafka_faults import ANSWER_S, Complaints, away, is_end, made, when_settled
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
 
 logger = logging.getLogger(__name__)
@@ -50,8 +50,8 @@ class Asker:
 
     def _asked(self, question: Callable[[Consumer], T]) -> T:
         if self._client is None:
-            outside = {"group.id": GROUP, "enable.auto.commit": False, "error_cb": self._complaints}
-            self._client = made(Consumer, self._settings.client(**outside))
+            outside = {"group.id": GROUP, "enable.auto.commit": False, "enable.partition.eof": True}
+            self._client = made(Consumer, self._settings.client(**outside, error_cb=self._complaints))
         try:
             answer = when_settled(partial(question, self._client))
         except KafkaException as error:
@@ -97,6 +97,7 @@ class Reader:
                     "group.protocol": "classic",
                     "enable.auto.commit": False,
                     "auto.offset.reset": "earliest",
+                    "enable.partition.eof": True,
                     "partition.assignment.strategy": "cooperative-sticky",
                     "session.timeout.ms": settings.session_timeout_ms,
                     "heartbeat.interval.ms": max(settings.session_timeout_ms // 5, 200),
@@ -178,16 +179,16 @@ class Reader:
         ends: dict[int, int] = {}
         records: list[Record] = []
         for one in messages:
-            fault = one.error()
-            if fault is not None:
-                raise KafkaException(fault)
+            is_record = not is_end(one)
             partition, offset = one.partition() or 0, one.offset() or 0
-            if partition not in self._positions:
+            position = self._positions.get(partition)
+            if position is None or not (is_record or offset > position):
                 continue
-            starts.setdefault(partition, self._positions[partition])
-            ends[partition] = self._positions[partition] = offset + 1
-            records.append(record_of(one, self._log_id))
-        return Batch(tuple(records), starts, ends)
+            starts.setdefault(partition, position)
+            ends[partition] = self._positions[partition] = offset + is_record
+            if is_record:
+                records.append(record_of(one, self._log_id))
+        return Batch(tuple(records), starts, ends) if ends else None
 
     async def _starts(self, where: Where, partitions: Sequence[int]) -> Mapping[int, int]:
         committed = await self._committed()

@@ -7,7 +7,6 @@ changed, and answers a ping after all that it told before. Without such word a d
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import TypeAlias
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.stores.base import Held, Store
+from mastery_engine.tasks import ended
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +124,4 @@ class CachedDocuments:
 
     async def close(self) -> None:
         if self._listener is not None:
-            self._listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listener
+            await ended(self._listener)

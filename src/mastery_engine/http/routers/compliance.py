@@ -1,6 +1,5 @@
 """Consent, erasure, export, and the audit trail."""
 
-import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -8,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from mastery_engine.answers_privacy import AuditTrail, Consent, Erasure, Export
 from mastery_engine.http.bodies import StudentId
-from mastery_engine.http.bodies_compliance import ConsentChanged
+from mastery_engine.http.bodies_compliance import ConsentChanged, Moment
 from mastery_engine.http.face import Authenticated, Face
 from mastery_engine.http.openapi import answers
 from mastery_engine.service.privacy import Privacy
@@ -55,8 +54,8 @@ async def audit(
     student: Annotated[StudentId | None, Query()] = None,
     subject: Annotated[Word, Query()] = None,
     call: Annotated[Word, Query()] = None,
-    start: Annotated[datetime.datetime | None, Query(alias="from")] = None,
-    end: Annotated[datetime.datetime | None, Query(alias="to")] = None,
+    start: Annotated[Moment | None, Query(alias="from")] = None,
+    end: Annotated[Moment | None, Query(alias="to")] = None,
     allowed: Annotated[bool | None, Query()] = None,
     limit: Annotated[int, Query(), Field(ge=1, le=1_000)] = 100,
     cursor: Annotated[Word, Query()] = None,

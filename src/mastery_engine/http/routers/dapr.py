@@ -69,6 +69,7 @@ async def subscribe(request: Request) -> Response:
 @router.post(ROUTE, openapi_extra=bare(Outcome))
 async def deliver(request: Request) -> Response:
     """An event that Dapr delivers, in a CloudEvent or bare."""
+    check_sidecar(request)
     caller = await caller_of(request, SecurityContext())
     mastery: Mastery = request.app.state.mastery
     outside = await request.body()

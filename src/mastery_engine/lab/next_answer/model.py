@@ -1,8 +1,8 @@
 """Predict, learn, fit."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from math import exp, log1p
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,33 +11,31 @@ from mastery_engine.lab.next_answer.shared import (
     FIRM,
     NO_COMBINATION,
     NO_ITEM,
+    NONE,
     Combination,
-    Effect,
     Item,
     Shared,
+    answered,
+    learned,
 )
 from mastery_engine.lab.next_answer.sight import PAUSE, Sight, see
 from mastery_engine.lab.next_answer.student import (
-    FAST,
     GENERAL_NOISE,
     GENERAL_VARIANCE,
-    HOUR,
     MEMORY,
-    MIDDLE,
-    RECENT,
+    NOTHING,
     SKILL_NOISE,
     SKILL_VARIANCE,
-    SLOW,
     Learner,
     Remembered,
     Skills,
-    credited,
+    faded_counts,
+    skill_counts,
 )
 
 ROTATIONS = 4
 
 Row: TypeAlias = tuple[str, Skills, int, float]  # item, skills, right, seconds
-Key = TypeVar("Key", bound=Hashable)
 
 
 def predict(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: float) -> tuple[float, Sight]:
@@ -51,100 +49,101 @@ def predict(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: 
 
 def show(learner: Learner, item_id: str, skills: Skills, right: int, at: float, sight: Sight) -> None:
     """The answer, to the student's own state; ``sight`` is what was seen before it."""
-    residual, weight = right - sight.first, sight.first * (1.0 - sight.first)
+    first, general, answers = sight.first, sight.general, learner.answers
+    residual, weight = right - first, first * (1.0 - first)
     scale = 1.0 + weight * sight.variance
-    number = len(skills)
-    learner.mean += sight.general * residual / scale
-    learner.variance = _surer(sight.general, 1.0, weight / scale, GENERAL_NOISE, GENERAL_VARIANCE)
-    for name, skill in zip(skills, sight.practised, strict=True):
-        spread = skill.variance_at(at)
-        skill.mean += spread / number * residual / scale
-        skill.variance = _surer(spread, 1.0 / number, weight / scale, SKILL_NOISE, SKILL_VARIANCE)
-        skill.learn(right, residual, learner.answers, at)
+    told, information, part = residual / scale, weight / scale, 1.0 / len(skills)
+    learner.mean += general * told
+    learner.variance = _surer(general, information, GENERAL_NOISE, GENERAL_VARIANCE)
+    for name, skill, spread in sight.practised:
+        skill.mean += spread * part * told
+        skill.variance = _surer(spread, part * part * information, SKILL_NOISE, SKILL_VARIANCE)
+        skill.counts = skill_counts(skill.counts, right, residual)
+        skill.place, skill.at = answers, at
+        skill.last_four = _results(skill.last_four, right, 8)
         learner.skills[name] = skill
-    _count(learner, right, residual, sight)
-    if learner.before is not None:
-        learner.recent = (*learner.recent, learner.before)[-RECENT:]
-        if sight.gap < PAUSE:
-            learner.pace = learner.pace * 0.9 + sight.pace * 0.1
-    known = learner.items.pop(item_id, None)
-    attempts, successes = (0, 0) if known is None else (known.attempts, known.right)
-    learner.items[item_id] = Remembered(right, attempts + 1, successes + right, learner.answers)
-    if len(learner.items) > MEMORY:
-        del learner.items[next(iter(learner.items))]
-    learner.pace_before = sight.pace
-    learner.before_that, learner.before, learner.skills_before = learner.before, (item_id, right), skills
-    learner.at = at
-    learner.answers += 1
-
-
-def _surer(variance: float, part: float, information: float, noise: float, most: float) -> float:
-    """The variance after an answer that this is a part of; learning adds a share of what it has lost."""
-    left = variance - (variance * part) ** 2 * information
-    return min(variance, left + noise * (most - left))
-
-
-def _count(learner: Learner, right: int, residual: float, sight: Sight) -> None:
-    wrong = 1 - right
-    a, b, c, d, e, f = learner.decayed
-    learner.decayed = [
-        a * FAST + right,
-        b * FAST + wrong,
-        c * MIDDLE + right,
-        d * MIDDLE + wrong,
-        e * SLOW + right,
-        f * SLOW + wrong,
-    ]
-    above, below, above_slow, below_slow = learner.credit
-    learner.credit = [*credited(above, below, residual, MIDDLE), *credited(above_slow, below_slow, residual, SLOW)]
-    a, b, c, d, e, f, g, h = sight.timed
-    learner.timed = [a + right, b + wrong, c + right, d + wrong, e + right, f + wrong, g + right, h + wrong]
-    learner.right, learner.wrong = learner.right + right, learner.wrong + wrong
+    learner.faded = faded_counts(learner.faded, right, residual)
+    learner.timed, learner.quick = sight.timed, sight.quick
+    learner.last_five = _results(learner.last_five, right, 16)
+    learner.right += right
     learner.run = learner.run + 1 if sight.same_item else 0
-    learner.session = learner.session + 1 if sight.gap < HOUR else 0
-    learner.last_five = (learner.last_five << 1 | right) & 31 | (32 if learner.last_five >= 16 else 0)
+    _remember(learner, item_id, right)
+    if learner.before != NOTHING:
+        learner.recent.append(learner.before)
+    item = sight.item
+    learner.pace, learner.pace_before, learner.usual_pace = sight.paces, sight.pace, item.pace
+    learner.item_before, learner.skills_before, learner.right_before = item_id, skills, right
+    learner.before_that, learner.before = learner.before, item.answered[right]
+    learner.combined_before = sight.combination.answered[right]
+    learner.at, learner.answers = at, answers + 1
+
+
+def _surer(variance: float, information: float, noise: float, most: float) -> float:
+    """The variance after an answer; learning adds a share of what it has lost."""
+    left = variance - variance * variance * information
+    left += noise * (most - left)
+    if left < variance:
+        return left
+    return variance
+
+
+def _results(before: int, right: int, full: int) -> int:
+    """The last results as bits under a leading 1, which stays where ``full`` says that none may be added."""
+    return (before << 1 | right) & (2 * full - 1) | (2 * full if before >= full else 0)
+
+
+def _remember(learner: Learner, item_id: str, right: int) -> None:
+    items = learner.items
+    known = items.pop(item_id, None)
+    if known is None:
+        items[item_id] = Remembered(right, 1, learner.answers)
+        if len(items) > MEMORY:
+            del items[next(iter(items))]
+    else:
+        items[item_id] = Remembered(right, known.attempts + 1, learner.answers)
 
 
 def teach(shared: Shared, learner: Learner, item_id: str, skills: Skills, right: int, sight: Sight) -> None:
     """The answer, to what all students share; to be called before ``show``."""
     residual, weight = right - sight.first, sight.first * (1.0 - sight.first)
     scale = 1.0 + weight * sight.variance
+    if sight.item is NO_ITEM:
+        sight.item = shared.items[item_id] = Item(answered(len(shared.items)))
+    if sight.combination is NO_COMBINATION:
+        sight.combination = shared.combinations[skills] = Combination(answered(len(shared.combinations)))
     item, combination = sight.item, sight.combination
-    if item is NO_ITEM:
-        item = shared.items[item_id] = Item()
-    if combination is NO_COMBINATION:
-        combination = shared.combinations[skills] = Combination()
     item.difficulty -= item.variance * residual / scale
     item.variance -= item.variance**2 * weight / scale
     for name in skills:
-        level, variance = shared.skill(name)
+        level, variance = shared.skills.get(name) or shared.new_skill()
         part = variance / len(skills)
         shared.skills[name] = (level + part * residual / scale, max(FIRM, variance - part**2 * weight / scale))
     shared.answers += 1
     shared.usual += max(1.0 / (shared.answers + 20), 0.0005) * 4 * residual
-    keys = sight.keys
-    _add(item.again, keys.again, residual, weight)
-    _add(shared.lately, keys.lately, residual, weight)
-    _add(combination.practised, keys.practised, residual, weight)
-    _add(combination.lately, keys.skills_lately, residual, weight)
-    _add(combination.in_a_row, keys.in_a_row, residual, weight)
-    _add(combination.after, keys.skills, residual, weight)
-    if learner.before is not None:
-        _add(item.after, learner.before, residual, weight)
-        _add(item.after_two, (learner.before_that, learner.before), residual, weight)
+    two, again, all_lately, practice, lately, in_a_row = sight.keys
+    places = [
+        (item.again, again),
+        (shared.lately, all_lately),
+        (combination.practised, practice),
+        (combination.lately, lately),
+        (combination.in_a_row, in_a_row),
+    ]
+    if learner.before != NOTHING:
+        places += (
+            (combination.after, learner.combined_before),
+            (item.after, learner.before),
+            (item.after_item, learner.before >> 1),
+            (item.after_two, two),
+        )
+        told = complex(residual, weight)
         for recent in learner.recent:
-            _add(item.after_any, recent, residual, weight)
+            item.after_any[recent] = item.after_any.get(recent, 0j) + told
         if sight.gap < PAUSE:
-            _add(shared.seconds, learner.before[0], log1p(sight.gap), 1.0)
-
-
-def _add(table: dict[Key, Effect], key: Key, residual: float, information: float) -> None:
-    found = table.get(key)
-    if found is None:
-        table[key] = [residual, information]
-    else:
-        found[0] += residual
-        found[1] += information
+            last = shared.items[learner.item_before]
+            last.paces += 1.0
+            last.pace += (log1p(sight.gap) - last.pace) / last.paces
+    for table, key in places:
+        table[key] = learned(table.get(key, NONE), residual, weight)
 
 
 def fit(students: Sequence[Sequence[Row]], *, seed: int = 0, progress: Callable[[int], None] | None = None) -> Shared:

@@ -11,27 +11,36 @@ ITEM_VARIANCE, SKILL_VARIANCE = 1.0, 0.5
 FIRM = 0.002  # a usual level is never surer than this
 SHRINK = 2.0  # the prior precision of an effect: its standard deviation is 0.7 log-odds
 
-Effect: TypeAlias = list[float]  # the sum of residuals, and the information in them
+Effect: TypeAlias = tuple[float, float]  # shrunk towards none; how far its information goes beyond the prior, in [0, 1)
+Effects: TypeAlias = dict[int, Effect]
+NONE: Effect = (0.0, 0.0)
+
+UNKNOWN: tuple[Answered, Answered] = (-2, -1)
 
 
 class Item(Struct):
-    """An item's difficulty, and how it goes after what came before it."""
+    """An item's difficulty, and how it goes after what came before it. ``answered`` wrong, and right."""
 
+    answered: tuple[Answered, Answered] = UNKNOWN
     difficulty: float = 0.0
     variance: float = ITEM_VARIANCE
-    after: dict[Answered, Effect] = {}
-    after_two: dict[tuple[Answered | None, Answered], Effect] = {}
-    again: dict[int, Effect] = {}
-    after_any: dict[Answered, Effect] = {}
+    pace: float = 4.0  # the mean of log1p(seconds) until the next answer
+    paces: float = 2.0  # how many that mean is of; the prior is worth two
+    after: Effects = {}
+    after_item: Effects = {}
+    after_two: Effects = {}
+    again: Effects = {}
+    after_any: dict[Answered, complex] = {}  # residuals, and as imaginary part their information: they are summed
 
 
 class Combination(Struct):
     """Skills as items combine them, and how it goes after other skills, and with practice."""
 
-    after: dict[tuple[Skills, int], Effect] = {}
-    practised: dict[tuple[int, ...], Effect] = {}
-    lately: dict[tuple[int, ...], Effect] = {}
-    in_a_row: dict[int, Effect] = {}
+    answered: tuple[Answered, Answered] = UNKNOWN
+    after: Effects = {}
+    practised: Effects = {}
+    lately: Effects = {}
+    in_a_row: Effects = {}
 
 
 class Shared(Struct):
@@ -40,23 +49,26 @@ class Shared(Struct):
     items: dict[str, Item] = {}
     combinations: dict[Skills, Combination] = {}
     skills: dict[str, tuple[float, float]] = {}  # usual level and its variance
-    lately: dict[int, Effect] = {}
-    seconds: dict[str, Effect] = {}  # of log1p(seconds) until the next answer: sum and number
+    lately: Effects = {}
     usual: float = 0.8
     answers: int = 0
     head: Head | None = None
 
-    def skill(self, name: str) -> tuple[float, float]:
-        """Usual level and variance of a skill."""
-        return self.skills.get(name) or (self.usual, SKILL_VARIANCE)
+    def new_skill(self) -> tuple[float, float]:
+        """Usual level and variance of a skill that nobody has met."""
+        return self.usual, SKILL_VARIANCE
 
 
 NO_ITEM, NO_COMBINATION = Item(), Combination()
 
 
-def effect(found: Effect | None) -> tuple[float, float]:
-    """The shrunk effect, and how far its information goes beyond the prior, in [0, 1)."""
-    if found is None:
-        return 0.0, 0.0
-    precision = found[1] + SHRINK
-    return found[0] / precision, found[1] / precision
+def answered(number: int) -> tuple[Answered, Answered]:
+    """The wrong and the right answer to what has this number."""
+    return 2 * number, 2 * number + 1
+
+
+def learned(effect: Effect, residual: float, information: float) -> Effect:
+    """The effect after a residual more, the mean of all of them under a prior of ``SHRINK`` at none."""
+    mean, support = effect
+    precision = SHRINK / (1.0 - support) + information
+    return mean + (residual - mean * information) / precision, 1.0 - SHRINK / precision
