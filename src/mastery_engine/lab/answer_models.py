@@ -45,9 +45,10 @@ class Engine:
     def predict(self, rows: Sequence[Row]) -> list[float]:
         learner, found = Learner(), []
         for row in rows:
-            probability, sight = predict(self._shared, learner, row.item_id, row.skills, row.at)
+            item_id, skills, at = row.item_id, row.skills, row.at
+            probability, sight = predict(self._shared, learner, item_id, skills, at)
             found.append(probability)
-            show(learner, row.item_id, row.skills, row.right, row.at, sight)
+            show(learner, item_id, skills, row.right, at, sight)
         return found
 
 

@@ -35,6 +35,17 @@ from mastery_engine.lab.next_answer.student import (
 
 ROTATIONS = 4
 
+
+def _results(before: int, right: int, most: int) -> int:
+    """The last results, ``most`` of them, as bits under a leading 1."""
+    full, more = 1 << most, before << 1 | right
+    return more if more < 2 * full else more % full + full
+
+
+# By the last answer, and the results before it.
+_AFTER_FOUR = tuple(tuple(_results(before, right, 4) for before in range(32)) for right in (0, 1))
+_AFTER_FIVE = tuple(tuple(_results(before, right, 5) for before in range(64)) for right in (0, 1))
+
 Row: TypeAlias = tuple[str, Skills, int, float]  # item, skills, right, seconds
 
 
@@ -60,11 +71,11 @@ def show(learner: Learner, item_id: str, skills: Skills, right: int, at: float, 
         skill.variance = _surer(spread, part * part * information, SKILL_NOISE, SKILL_VARIANCE)
         skill.counts = skill_counts(skill.counts, right, residual)
         skill.place, skill.at = answers, at
-        skill.last_four = _results(skill.last_four, right, 8)
+        skill.last_four = _AFTER_FOUR[right][skill.last_four]
         learner.skills[name] = skill
     learner.faded = faded_counts(learner.faded, right, residual)
     learner.timed, learner.quick = sight.timed, sight.quick
-    learner.last_five = _results(learner.last_five, right, 16)
+    learner.last_five = _AFTER_FIVE[right][learner.last_five]
     learner.right += right
     learner.run = learner.run + 1 if sight.same_item else 0
     _remember(learner, item_id, right)
@@ -85,11 +96,6 @@ def _surer(variance: float, information: float, noise: float, most: float) -> fl
     if left < variance:
         return left
     return variance
-
-
-def _results(before: int, right: int, full: int) -> int:
-    """The last results as bits under a leading 1, which stays where ``full`` says that none may be added."""
-    return (before << 1 | right) & (2 * full - 1) | (2 * full if before >= full else 0)
 
 
 def _remember(learner: Learner, item_id: str, right: int) -> None:
