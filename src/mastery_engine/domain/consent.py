@@ -53,9 +53,13 @@ def unpack_note(value: bytes, at: Micros) -> History:
     return (*note.settled, msgspec.structs.replace(note.latest, at=max(at, after)))
 
 
+def _order(change: ConsentChange) -> tuple[Micros, bool, bool, bool]:
+    return (change.at, not change.erased, not change.processing, not change.profiling)
+
+
 def merged(one: History, other: History) -> History:
-    """All changes of both, by time, from the last erasure on."""
-    changes = sorted({*one, *other}, key=lambda change: (change.at, not change.erased))
+    """All changes of both, by time, from the last erasure on; of two at the same time the stricter is the later."""
+    changes = sorted({*one, *other}, key=_order)
     starts = [place for place, change in enumerate(changes) if change.erased]
     return tuple(changes[starts[-1] :] if starts else changes)
 
