@@ -5,31 +5,33 @@ the ids that it holds: so many events were counted, and none twice.
 """
 
 import asyncio
-import os
-import subprocess  # nosec B404
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from random import Random
 
 import msgspec
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer
 
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.ids import ID_BYTES
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.errors import StartRefused
-from mastery_engine.lab.bench_workers import waiting
 from mastery_engine.lab.load import Load, command, serving
 from mastery_engine.lab.measures import Line, at_least, at_most
-from mastery_engine.lab.servers import PATIENCE_S, Servers, fresh, memory_mib, servers
+from mastery_engine.lab.servers import (
+    Servers,
+    asking,
+    drained,
+    fresh,
+    memory_mib,
+    produce,
+    servers,
+    waiting,
+    working,
+)
 from mastery_engine.lab.simulate import past, pupils
-from mastery_engine.logs.base import REQUESTS_TOPIC
-from mastery_engine.logs.kafka_settings import GROUP
 from mastery_engine.stores.redis import RedisStore
 from mastery_engine.stores.redis_client import connect
 
@@ -56,21 +58,25 @@ def soak(runs: int, until: Micros, events: int) -> list[Line]:
     made = _events(kinds, until, Random(1))  # nosec B311
     with servers() as running:
         fresh(running.environment)
-        environment = {**running.environment, "LOG_LEVEL": "WARNING"}
         with (
             tempfile.TemporaryDirectory() as folder,
-            _worker({**environment, "DATA_DIR": f"{folder}/worker"}) as worker,
+            working(running.environment) as (worker,),
+            asking(running.environment) as asker,
         ):
-            _sent(running, (next(made) for _ in range(STUDENTS)), rate=None)
-            asker = _asker(running)
-            _drained(asker)
-            given = {**environment, "WORKER_ENABLED": "false", "DATA_DIR": f"{folder}/api", "RATE_LIMIT_ENABLED": "0"}
+            produce(running.environment, (next(made) for _ in range(STUDENTS)))
+            drained(asker)
+            given = {
+                **running.environment,
+                "LOG_LEVEL": "WARNING",
+                "WORKER_ENABLED": "false",
+                "DATA_DIR": folder,
+                "RATE_LIMIT_ENABLED": "0",
+            }
             token = command("token", "--role", "service", environment=given).strip()
             with serving("-m", "mastery_engine", "serve", ready="/health", environment=given) as service:
                 load = Load(f"{service.url}/mastery/query", QUERY, token=token, students=STUDENTS)
                 samples, (_, p99) = _under_load(running, asker, worker, made, seconds, load)
-            _drained(asker)
-            asker.close()
+            drained(asker)
             counted = asyncio.run(_counted(running.environment["REDIS_HOST"]))
     sent = STUDENTS + seconds * RATE
     settled = [one for one in samples if one.at >= min(SETTLED_S, seconds / 2)]
@@ -103,18 +109,6 @@ def _events(kinds: Sequence[LearningEvent], until: Micros, chance: Random) -> It
         number += 1
 
 
-def _sent(running: Servers, events: Iterator[tuple[str, bytes]], rate: int | None) -> None:
-    """Put events into the log, at most so many a second, as an open loop does: late ones are made up for."""
-    producer = Producer({"bootstrap.servers": running.environment["KAFKA_BROKER"], "linger.ms": 5})
-    started = time.perf_counter()
-    for number, (name, value) in enumerate(events):
-        if rate is not None and number % 50 == 0:
-            time.sleep(max(0.0, started + number / rate - time.perf_counter()))
-        producer.produce(REQUESTS_TOPIC, value, name)
-        producer.poll(0)
-    producer.flush(PATIENCE_S)
-
-
 def _under_load(
     running: Servers,
     asker: Consumer,
@@ -141,7 +135,7 @@ def _under_load(
 
     some = (next(made) for _ in range(seconds * RATE))
     threads = [
-        beside(lambda: _sent(running, some, RATE)),
+        beside(lambda: produce(running.environment, some, rate=RATE)),
         beside(lambda: latencies.append(load.latency_ms(QUERIES, seconds))),
     ]
     started = time.perf_counter()
@@ -153,31 +147,6 @@ def _under_load(
     if failed:
         raise failed[0]
     return samples, latencies[0]
-
-
-@contextmanager
-def _worker(environment: dict[str, str]) -> Iterator[int]:
-    with subprocess.Popen(  # nosec B603
-        [sys.executable, "-m", "mastery_engine", "worker"], env={**os.environ, **environment}, stdout=subprocess.DEVNULL
-    ) as process:
-        try:
-            yield process.pid
-        finally:
-            process.terminate()
-            process.wait(PATIENCE_S)
-
-
-def _asker(running: Servers) -> Consumer:
-    broker = running.environment["KAFKA_BROKER"]
-    return Consumer({"bootstrap.servers": broker, "group.id": GROUP, "enable.auto.commit": False})
-
-
-def _drained(asker: Consumer) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while waiting(asker):
-        if time.monotonic() > deadline:
-            raise StartRefused("The worker does not get on with the log: see what it wrote above.")
-        time.sleep(0.05)
 
 
 async def _counted(host: str) -> int:

@@ -8,24 +8,15 @@ broker and the Redis shards, whose shares of ``c`` are shown, are not busy all t
 
 import os
 import signal
-import subprocess  # nosec B404
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 import msgspec
-from confluent_kafka import Consumer, TopicPartition
 
 from mastery_engine.domain.moments import Micros
-from mastery_engine.errors import StartRefused
 from mastery_engine.lab.bench_stream import MOST_EVENTS, class_events
 from mastery_engine.lab.measures import Line, shown
-from mastery_engine.lab.servers import PATIENCE_S, Servers, cpu_seconds, fresh, produce, servers
-from mastery_engine.logs.base import REQUESTS_TOPIC
-from mastery_engine.logs.kafka_settings import GROUP
+from mastery_engine.lab.servers import Servers, asking, cpu_seconds, drained, fresh, produce, servers, working
 
 MOST_WORKERS = 3
 PARTITIONS = 6
@@ -78,8 +69,8 @@ def workers(runs: int, until: Micros, events: int) -> list[Line]:
 def _measured(running: Servers, records: Sequence[tuple[str, bytes]], number: int, count: int) -> Measured:
     fresh(running.environment)
     produce(running.environment, records[:-number])
-    with tempfile.TemporaryDirectory() as folder, _workers(running.environment, Path(folder), count) as pids:
-        _wait(running.environment)
+    with working(running.environment, count) as pids, asking(running.environment) as asker:
+        drained(asker)
         for pid in pids:  # they hold still while the log is filled: they share this machine with who fills it
             os.kill(pid, signal.SIGSTOP)
         produce(running.environment, records[-number:])
@@ -88,53 +79,7 @@ def _measured(running: Servers, records: Sequence[tuple[str, bytes]], number: in
         started = time.perf_counter()
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
-        _wait(running.environment)
+        drained(asker)
         rate = number / (time.perf_counter() - started)
         used = [(cpu_seconds(some) - was) / number * 1e6 for some, was in zip(servants, before, strict=True)]
     return Measured(rate, *used)
-
-
-@contextmanager
-def _workers(environment: dict[str, str], folder: Path, count: int) -> Iterator[list[int]]:
-    """The ids of workers while they run."""
-    argv = [sys.executable, "-m", "mastery_engine", "worker"]
-    started = [
-        subprocess.Popen(  # nosec B603
-            argv,
-            env={**os.environ, **environment, "DATA_DIR": str(folder / str(place)), "LOG_LEVEL": "ERROR"},
-            stdout=subprocess.DEVNULL,
-        )
-        for place in range(count)
-    ]
-    try:
-        yield [one.pid for one in started]
-    finally:
-        for one in started:
-            one.send_signal(signal.SIGCONT)
-            one.terminate()
-        for one in started:
-            one.wait(PATIENCE_S)
-
-
-def _wait(environment: dict[str, str]) -> None:
-    """Until all that is in the log is worked and committed. Raises StartRefused."""
-    asker = Consumer({"bootstrap.servers": environment["KAFKA_BROKER"], "group.id": GROUP, "enable.auto.commit": False})
-    deadline = time.monotonic() + PATIENCE_S
-    try:
-        while waiting(asker):
-            if time.monotonic() > deadline:
-                raise StartRefused("The workers do not get on with the log: see what they wrote above.")
-            time.sleep(0.01)
-    finally:
-        asker.close()
-
-
-def waiting(asker: Consumer) -> int:
-    """How many records of the log are not committed yet."""
-    parts = [
-        TopicPartition(REQUESTS_TOPIC, part)
-        for part in asker.list_topics(REQUESTS_TOPIC).topics[REQUESTS_TOPIC].partitions
-    ]
-    ends = [asker.get_watermark_offsets(part, timeout=10)[1] for part in parts]
-    committed = [max(one.offset, 0) for one in asker.committed(parts, timeout=10)]
-    return sum(ends) - sum(committed)

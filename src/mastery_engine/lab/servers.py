@@ -1,22 +1,24 @@
 """Kafka and Redis of a bench's own, on loopback; topics and keys made anew, records put in, processor time read."""
 
 import os
+import signal
 import subprocess  # nosec B404
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from redis import Redis
 
 from mastery_engine.errors import StartRefused
 from mastery_engine.lab.peers import ROOT
 from mastery_engine.logs.base import REQUESTS_TOPIC
-from mastery_engine.logs.kafka_settings import KafkaSettings
+from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
 from mastery_engine.logs.topics import TOPICS, ensure_topics
 
 PATIENCE_S = 120
@@ -54,13 +56,60 @@ def servers() -> Iterator[Servers]:
 
 def _children(parent: int) -> Iterator[tuple[str, int]]:
     """Names and ids of a process's children."""
-    for pid in _children_ids(parent):
-        yield Path(f"/proc/{pid}/comm").read_text().strip(), pid
+    for task in Path(f"/proc/{parent}/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            yield Path(f"/proc/{pid}/comm").read_text().strip(), int(pid)
 
 
-def _children_ids(parent: int) -> list[int]:
-    tasks = Path(f"/proc/{parent}/task")
-    return [int(one) for task in tasks.iterdir() for one in (task / "children").read_text().split()]
+@contextmanager
+def working(environment: dict[str, str], count: int = 1) -> Iterator[list[int]]:
+    """Workers while they run, by their process ids; they may be held still meanwhile."""
+    argv = [sys.executable, "-m", "mastery_engine", "worker"]
+    with tempfile.TemporaryDirectory() as folder:
+        started = [
+            subprocess.Popen(  # nosec B603
+                argv,
+                env={**os.environ, **environment, "DATA_DIR": f"{folder}/{place}", "LOG_LEVEL": "ERROR"},
+                stdout=subprocess.DEVNULL,
+            )
+            for place in range(count)
+        ]
+        try:
+            yield [one.pid for one in started]
+        finally:
+            for one in started:
+                one.send_signal(signal.SIGCONT)
+                one.terminate()
+            for one in started:
+                one.wait(PATIENCE_S)
+
+
+@contextmanager
+def asking(environment: dict[str, str]) -> Iterator[Consumer]:
+    """A client that asks about the workers' group, and is not in it."""
+    asker = Consumer({"bootstrap.servers": environment["KAFKA_BROKER"], "group.id": GROUP, "enable.auto.commit": False})
+    try:
+        yield asker
+    finally:
+        asker.close()
+
+
+def waiting(asker: Consumer) -> int:
+    """How many records of the log are not committed yet."""
+    topic = asker.list_topics(REQUESTS_TOPIC).topics[REQUESTS_TOPIC]
+    parts = [TopicPartition(REQUESTS_TOPIC, part) for part in topic.partitions]
+    ends = [asker.get_watermark_offsets(part, timeout=10)[1] for part in parts]
+    committed = [max(one.offset, 0) for one in asker.committed(parts, timeout=10)]
+    return sum(ends) - sum(committed)
+
+
+def drained(asker: Consumer) -> None:
+    """Wait until all that is in the log is worked and committed. Raises StartRefused."""
+    deadline = time.monotonic() + PATIENCE_S
+    while waiting(asker):
+        if time.monotonic() > deadline:
+            raise StartRefused("The workers do not get on with the log: see what they wrote above.")
+        time.sleep(0.01)
 
 
 def cpu_seconds(processes: Iterable[int]) -> float:
@@ -92,14 +141,21 @@ def fresh(environment: dict[str, str]) -> None:
     ensure_topics(settings)
 
 
-def produce(environment: dict[str, str], records: Sequence[tuple[str, bytes]]) -> None:
-    """Put records (student, value) into the log, as a foreign client does."""
+def produce(environment: dict[str, str], records: Iterable[tuple[str, bytes]], *, rate: int | None = None) -> None:
+    """Put records (student, value) into the log, as a foreign client does.
+
+    At most ``rate`` a second, as an open loop: late ones are made up for.
+    """
     producer = Producer({"bootstrap.servers": environment["KAFKA_BROKER"], "linger.ms": 5})
-    for name, value in records:
+    started = time.perf_counter()
+    for number, (name, value) in enumerate(records):
+        if rate is not None and number % 50 == 0:
+            time.sleep(max(0.0, started + number / rate - time.perf_counter()))
         while True:
             try:
                 producer.produce(REQUESTS_TOPIC, value, name)
                 break
             except BufferError:
                 producer.poll(0.05)
+        producer.poll(0)
     producer.flush(PATIENCE_S)

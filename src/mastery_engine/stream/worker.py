@@ -42,7 +42,7 @@ class Worker:
         self._published_before: dict[int, int] = {}
         self._looked: Micros = 0
         self._telling: asyncio.Task[None] | None = None
-        self._told: Mapping[int, int] = {}
+        self._untold_from: Mapping[int, int] = {}
 
     def stop(self) -> None:
         """Finish the batch under way, then return from ``run``."""
@@ -144,7 +144,7 @@ class Worker:
         latest = await self._guarded(log_id, batch, read.unreadable)
         tracing = self._mastery.tracing
         causes = tracing.causes(batch.records)
-        settled = {partition: self._told.get(partition, start) for partition, start in batch.starts.items()}
+        settled = {partition: self._untold_from.get(partition, start) for partition, start in batch.starts.items()}
         with tracing.steps("fold", causes, events=len(read.events)):
             folded = await self._mastery.folding.fold(read.events, settled=settled)
         records = {(record.partition, record.offset): record for record in batch.records}
@@ -166,7 +166,7 @@ class Worker:
             if self._is_due(pending.partition, pending.offset, batch)
         ]
         await self._all_told()
-        self._told = batch.starts
+        self._untold_from = batch.starts
         self._telling = asyncio.create_task(self._tell(batch, due, causes, records))
 
     async def _all_told(self) -> None:
@@ -174,7 +174,7 @@ class Worker:
         if self._telling is not None:
             telling, self._telling = self._telling, None
             await telling
-            self._told = {}
+            self._untold_from = {}
 
     async def _tell(
         self,
