@@ -159,6 +159,7 @@ class Worker:
         await store.move_marks(log_id, batch.starts, batch.ends, marks.life)
         self._latest = latest
         self._worked |= batch.ends
+        self._mastery.metrics.batch_records.observe(len(batch.records))
         due = [
             pending
             for student in folded.students.values()
@@ -194,7 +195,6 @@ class Worker:
         await log.commit(
             {partition: max(end, self._published_before.get(partition, 0)) for partition, end in batch.ends.items()}
         )
-        self._mastery.metrics.batch_records.observe(len(batch.records))
 
     async def _guarded(self, log_id: str, batch: Batch, unreadable: Collection[Position]) -> dict[int, int]:
         """The latest records after this batch. Raises Flooded, which the store remembers."""
