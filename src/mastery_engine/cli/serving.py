@@ -60,6 +60,7 @@ def end_well_on_signals() -> None:
 
 
 async def _work(settings: "Settings", *, after_flood: bool) -> None:
+    from mastery_engine.collector import settle
     from mastery_engine.http.logs import configure_logging
     from mastery_engine.service.batches import Batches
     from mastery_engine.settings import warnings_for
@@ -82,5 +83,6 @@ async def _work(settings: "Settings", *, after_flood: bool) -> None:
                 beside(Batches(mastery).keep_working()),
             ):
                 logger.info("started", extra={"data_dir": str(settings.data_dir)})
+                settle()
                 await worker.run()
     logger.info("stopped")

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import uvicorn
 
+from mastery_engine.collector import settle
 from mastery_engine.errors import StartRefused
 from mastery_engine.http.app import create_app
 from mastery_engine.settings import Settings
@@ -34,7 +35,11 @@ def serve(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Lets open streams end before it waits for its connections."""
+    """Settles once it has started, and lets open streams end before it waits for its connections."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        settle()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         watching = getattr(getattr(self.config.app, "state", None), "watching", None)

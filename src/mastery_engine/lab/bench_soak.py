@@ -37,7 +37,7 @@ from mastery_engine.stores.redis_client import connect
 
 RATE, QUERIES, STUDENTS = 5_000, 300, 50_000
 SHORTEST_S, LONGEST_S, EVENTS_A_SECOND = 10, 300, 150
-SETTLED_S = 5
+SETTLED_S = 30
 PAGE = 1_000
 QUERY = '{"student_id": "student_%d"}'
 
