@@ -3,27 +3,23 @@
 import os
 from collections import defaultdict
 from collections.abc import Mapping
-from itertools import groupby
 from random import Random
 from time import process_time
-
-import msgspec
 
 from mastery_engine.domain.events import LearningEvent, Logged
 from mastery_engine.domain.guidance import advise
 from mastery_engine.domain.mastery import mastery
-from mastery_engine.domain.moments import DAY, Day, Micros, day_of
+from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.seen import IdsByDay
-from mastery_engine.domain.student import NOBODY, Student
-from mastery_engine.domain.transition import apply, apply_all, needs_cold
+from mastery_engine.domain.student import Student
+from mastery_engine.domain.transition import apply_all
 from mastery_engine.lab.measures import Line, at_most, shown
 from mastery_engine.lab.simulate import past, pupils
+from mastery_engine.lab.term import SEED, STUDENTS, grown
 from mastery_engine.settings import settings_from
 from mastery_engine.wiring import curriculum
 
-BATCH, STUDENTS = 500, 400
-SEED = 1
+BATCH = 500
 
 
 def fold(runs: int, until: Micros, events: int) -> list[Line]:
@@ -60,31 +56,6 @@ def _advised(students: Mapping[str, Student], until: Micros, rules: Rules, runs:
             advise(student.guidance, student.evidence, score, day_of(until), course, rules)
         costs.append((process_time() - started) / len(scores) * 1e6)
     return costs
-
-
-def grown(until: Micros) -> dict[str, tuple[Student, IdsByDay]]:
-    """Documents of 400 students with 30 days of history, as folded day by day, each with its cold ids."""
-    rules, students = Rules(), {}
-    events = [
-        msgspec.structs.replace(event, at=event.at - DAY, received=event.at - DAY)
-        for event in past(pupils(40, SEED), days=29, seed=SEED, until=until)
-    ]
-    for number in range(STUDENTS):
-        name = f"student_{number}"
-        mine = [event for event in events if event.student_id == events[number % len(events)].student_id]
-        student, cold, offset = NOBODY, IdsByDay(), 0
-        for _, day in groupby(mine, key=_day_of_event):
-            own = [Logged(msgspec.structs.replace(one, student_id=name), 0, offset + n) for n, one in enumerate(day)]
-            given = cold if needs_cold(student, own) else None
-            done = apply(student, own, own[-1].event.at, rules, cold=given, settled={0: offset})
-            student, cold = done.student, cold if done.cold is None else done.cold
-            offset += len(own)
-        students[name] = (student, cold)
-    return students
-
-
-def _day_of_event(event: LearningEvent) -> Day:
-    return day_of(event.received)
 
 
 def _live_batch(students: dict[str, Student], at: Micros, run: int, offset: int) -> dict[str, list[Logged]]:

@@ -14,9 +14,9 @@ from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skill_model import DEFAULT_SKILLS
 from mastery_engine.domain.skills import NOT_TRACED, estimate, traced
-from mastery_engine.lab.bench_fold import grown
 from mastery_engine.lab.measures import Line, at_least, ratios, shown
 from mastery_engine.lab.peers import ROOT, python_with
+from mastery_engine.lab.term import grown
 from mastery_engine.settings import settings_from
 from mastery_engine.wiring import forecast_model
 

@@ -15,9 +15,9 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab.bench_fold import grown
 from mastery_engine.lab.load import Load, command, serving, tool
 from mastery_engine.lab.measures import Line, at_most, ratios, shown
+from mastery_engine.lab.term import grown
 from mastery_engine.stores.base import Change
 from mastery_engine.stores.redis import RedisStore
 from mastery_engine.stores.redis_client import connect

@@ -29,7 +29,7 @@ from mastery_engine.logs.base import (
     Where,
 )
 from mastery_engine.logs.kafka_consent import ConsentTopic, stays
-from mastery_engine.logs.kafka_dead import DeadLetters, cut, letter_headers, records_of
+from mastery_engine.logs.kafka_dead import DeadLetters, bytes_of, cut, letter_headers, records_of
 from mastery_engine.logs.kafka_reader import Asker, Reader, committed_of, ends_of, record_of
 from mastery_engine.logs.kafka_sender import Sender
 from mastery_engine.logs.kafka_settings import KafkaSettings
@@ -71,7 +71,7 @@ class KafkaLog:
         traced = {} if traceparent is None else {TRACEPARENT: traceparent}
         return await self._sender.send(
             [
-                (REQUESTS_TOPIC, event.student_id.encode(), encode(event), _headers_in(event) | traced)
+                (REQUESTS_TOPIC, event.student_id.encode(), encode(event), bytes_of(_headers_in(event) | traced))
                 for event in events
             ]
         )
@@ -109,7 +109,7 @@ class KafkaLog:
 
     async def _bury(self, letters: Sequence[DeadLetter]) -> None:
         await self._sender.send(
-            [(DEAD_LETTERS_TOPIC, letter.key, letter.value, letter_headers(letter)) for letter in letters]
+            [(DEAD_LETTERS_TOPIC, letter.key, letter.value, bytes_of(letter_headers(letter))) for letter in letters]
         )
 
     async def batches(self, where: Where) -> AsyncIterator[Batch | None]:
@@ -151,9 +151,9 @@ class KafkaLog:
         if letter is None or letter.redriven is not None:
             return None
         headers = {"event_id": letter.event_id or ""} | letter.headers
-        (position,) = await self._sender.send([(REQUESTS_TOPIC, letter.key, letter.value, headers)])
+        (position,) = await self._sender.send([(REQUESTS_TOPIC, letter.key, letter.value, bytes_of(headers))])
         marker = {"dlq.redriven": str(letter_id), "dlq.at": rfc3339(at)}
-        await self._sender.send([(DEAD_LETTERS_TOPIC, letter.key, None, marker)])
+        await self._sender.send([(DEAD_LETTERS_TOPIC, letter.key, None, bytes_of(marker))])
         return position
 
     async def put_consent(self, name: str, value: bytes, at: Micros) -> None:

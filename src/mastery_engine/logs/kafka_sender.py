@@ -2,18 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from mastery_engine.logs.base import Position
-from mastery_engine.logs.kafka_dead import bytes_of
 from mastery_engine.logs.kafka_faults import ANSWER_S, Complaints, away, made
 from mastery_engine.logs.kafka_settings import KafkaSettings
 from mastery_engine.logs.topics import LARGEST_BYTES
 
 DELIVERY_MS = 8_000
+
+Headers: TypeAlias = dict[str, str] | list[tuple[str, str | bytes | None]]
 
 
 class Sender:
@@ -49,9 +51,7 @@ class Sender:
         while self._open:
             self._producer.poll(0.1)
 
-    async def send(
-        self, messages: Sequence[tuple[str, bytes | None, bytes | None, Mapping[str, str]]]
-    ) -> list[Position]:
+    async def send(self, messages: Sequence[tuple[str, bytes | None, bytes | None, Headers]]) -> list[Position]:
         """Send; durable on return, positions in order. Raises Unavailable; some may have gone out then."""
         if not messages:
             return []
@@ -61,7 +61,7 @@ class Sender:
         for place, (topic, key, value, headers) in enumerate(messages):
             try:
                 self._producer.produce(
-                    topic, value, key, headers=bytes_of(headers), on_delivery=partial(delivery.delivered, place)
+                    topic, value, key, headers=headers, on_delivery=partial(delivery.delivered, place)
                 )
             except (BufferError, KafkaException) as error:
                 delivery.failed(error, len(messages) - place)
