@@ -43,9 +43,14 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
 
 def needs_cold(student: Student, events: Sequence[Logged]) -> bool:
     """Whether ``apply`` must be given the cold ids of this student for these events."""
-    return student.seen.is_due(_last_receipt(student, events)) or (
-        bool(student.seen.cold_filter) and any(student.seen.may_be_cold(id_hash(one.event.event_id)) for one in events)
-    )
+    seen, received = student.seen, student.received
+    for one in events:
+        event = one.event
+        if event.received > received:
+            received = event.received
+        if seen.cold_filter and seen.may_be_cold(id_hash(event.event_id)):
+            return True
+    return seen.is_due(received // DAY)
 
 
 def apply(
@@ -312,7 +317,3 @@ def _transition(turn: _Stages, at: Micros, rules: Rules) -> Transition:
         turn.guidance,
     )
     return Transition(student, tuple([one.event for one in turn.fresh]), moved)
-
-
-def _last_receipt(student: Student, events: Sequence[Logged]) -> int:
-    return day_of(max([student.received, *[one.event.received for one in events]]))

@@ -81,7 +81,7 @@ class KafkaLog:
         sent = []
         for result in results:
             told = message(result)
-            headers = {
+            headers: dict[str, str | bytes | None] = {
                 "ce_specversion": "1.0",
                 "ce_id": told.event_id,
                 "ce_source": SOURCE,

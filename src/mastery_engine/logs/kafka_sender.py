@@ -15,7 +15,7 @@ from mastery_engine.logs.topics import LARGEST_BYTES
 
 DELIVERY_MS = 8_000
 
-Headers: TypeAlias = dict[str, str] | list[tuple[str, str | bytes | None]]
+Headers: TypeAlias = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]]
 
 
 class Sender:
