@@ -76,6 +76,18 @@ def test_many_students_are_measured_beside_few(tmp_path: Path) -> None:
     assert found["cost of a query, many to few"][0] == pytest.approx(few / many, abs=0.001)
 
 
+def test_a_part_that_cannot_be_measured_says_why_and_the_others_go_on(tmp_path: Path) -> None:
+    argv = [*COMMAND, "bench", "http", "tokens", "--quick"]
+    without_tools = environment(tmp_path, {"PATH": str(tmp_path)})
+    done = subprocess.run(argv, env=without_tools, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    http, *others = [line for line in done.stdout.splitlines() if line.startswith(("| http", "| tokens"))]
+    assert "needs wrk" in http
+    assert http.endswith("| not measured | to be measured | missed |")
+    assert len(others) > 6
+    assert all(line.startswith("| tokens") for line in others)
+
+
 def test_a_missing_tool_is_named_with_the_way_to_it() -> None:
     with pytest.raises(StartRefused, match="needs no-such-tool: make one"):
         tool("no-such-tool", "make one")

@@ -8,10 +8,13 @@ import typer
 from mastery_engine.cli.console import AsJson, say
 
 if TYPE_CHECKING:
-    from mastery_engine.lab.measures import Line, Report
+    from collections.abc import Sequence
+
+    from mastery_engine.lab.measures import Line
 
 
 QUICK_EVENTS = 1_000
+HEAD = ("", "| part | what | median (low to high) | goal | |", "|---|---|---|---|---|")
 
 
 def bench(
@@ -48,7 +51,7 @@ def bench(
       mastery-engine bench embedded --runs 5
       mastery-engine bench soak --plots soak.html
     """
-    from mastery_engine.lab.bench import PARTS, page, report
+    from mastery_engine.lab.bench import PARTS, machine, page, report
     from mastery_engine.wiring import system_clock
 
     chosen = parts or list(PARTS)
@@ -57,28 +60,29 @@ def bench(
         raise typer.BadParameter(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}.")
     if quick:
         runs, events = 1, QUICK_EVENTS
-    measured = report(chosen, runs=runs, until=system_clock(), events=events)
+    if not as_json:
+        print("{}; Python {}, SQLite {}".format(*machine()), *HEAD, sep="\n", flush=True)
+    told = None if as_json else _print
+    measured = report(chosen, runs=runs, until=system_clock(), events=events, told=told)
     if plots is not None:
         plots.write_text(page(measured))
-    say(as_json, measured, *_table(measured))
+    if as_json:
+        say(as_json, measured)
     if any(line.far if quick else line.met is False for line in measured.lines):
         raise typer.Exit(1)
 
 
-def _table(measured: "Report") -> list[str]:
-    head = f"{measured.machine}; Python {measured.python}, SQLite {measured.sqlite}"
-    return [
-        head,
-        "",
-        "| part | what | median (low to high) | goal | |",
-        "|---|---|---|---|---|",
-        *map(_row, measured.lines),
-    ]
+def _print(lines: "Sequence[Line]") -> None:
+    print(*map(_row, lines), sep="\n", flush=True)
 
 
 def _row(line: "Line") -> str:
+    from mastery_engine.lab.measures import UNMEASURED
+
     figures = f"{line.median:,.4g} ({line.low:,.4g} to {line.high:,.4g}) {line.unit}".rstrip()
     if line.median >= 1_000:
         figures = f"{line.median:,.0f} ({line.low:,.0f} to {line.high:,.0f}) {line.unit}".rstrip()
+    if line.goal == UNMEASURED:
+        figures = "not measured"
     verdict = "" if line.met is None else "met" if line.met else "missed"
     return f"| {line.part} | {line.what} | {figures} | {line.goal} | {verdict} |"

@@ -14,6 +14,7 @@ from time import perf_counter
 
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
+from mastery_engine.errors import StartRefused
 from mastery_engine.lab.bench_fold import fold
 from mastery_engine.lab.bench_http import batch, http, lag
 from mastery_engine.lab.bench_peers import peers
@@ -22,7 +23,7 @@ from mastery_engine.lab.bench_soak import soak
 from mastery_engine.lab.bench_stream import stream
 from mastery_engine.lab.bench_watch import watch
 from mastery_engine.lab.bench_workers import workers
-from mastery_engine.lab.measures import Line, Report, at_least, ratios, shown
+from mastery_engine.lab.measures import Line, Report, at_least, ratios, shown, unmeasured
 from mastery_engine.lab.plots import COLOURS, Frame, line, plot
 from mastery_engine.lab.simulate import past, pupils
 from mastery_engine.lab.tokens import tokens
@@ -31,13 +32,29 @@ CHUNK, LEAST = 1_000, 10_000
 SEED = 1
 
 
-def report(parts: Sequence[str], *, runs: int, until: Micros, events: int) -> Report:
-    """Measure the parts; ``until`` is the time of the newest simulated event, ``events`` how many a file has."""
+def report(
+    parts: Sequence[str], *, runs: int, until: Micros, events: int, told: Callable[[Sequence[Line]], None] | None = None
+) -> Report:
+    """Measure the parts; ``until`` is the time of the newest simulated event, ``events`` how many a file has.
+
+    ``told`` hears of each part as it ends. A part that cannot be measured here says why, and the others go on.
+    """
     lines: list[Line] = []
     for part in parts:
-        lines += PARTS[part](runs, until, events)
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}"
-    return Report(machine, platform.python_version(), sqlite3.sqlite_version, lines)
+        try:
+            found = PARTS[part](runs, until, events)
+        except StartRefused as error:
+            found = [unmeasured(part, str(error))]
+        lines += found
+        if told is not None:
+            told(found)
+    return Report(*machine(), lines)
+
+
+def machine() -> tuple[str, str, str]:
+    """What this runs on: the machine, Python and SQLite."""
+    here = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}"
+    return here, platform.python_version(), sqlite3.sqlite_version
 
 
 def page(measured: Report) -> str:

@@ -6,6 +6,7 @@ from statistics import median
 import msgspec
 
 FAR = 20.0
+UNMEASURED = "to be measured"
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -52,6 +53,11 @@ def at_least(part: str, what: str, unit: str, values: Sequence[float], bound: fl
 def shown(part: str, what: str, unit: str, values: Sequence[float]) -> Line:
     """A figure without a goal."""
     return _line(part, what, unit, values)
+
+
+def unmeasured(part: str, why: str) -> Line:
+    """A part that could not be measured here, and why: its goals are missed."""
+    return Line(part, why, "", 0.0, 0.0, 0.0, UNMEASURED, met=False, far=True)
 
 
 def ratios(ours: Sequence[float], floor: Sequence[float]) -> list[float]:

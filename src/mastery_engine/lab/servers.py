@@ -104,9 +104,11 @@ def waiting(asker: Consumer) -> int:
 
 
 def drained(asker: Consumer) -> None:
-    """Wait until all that is in the log is worked and committed. Raises StartRefused."""
-    deadline = time.monotonic() + PATIENCE_S
-    while waiting(asker):
+    """Wait until all that is in the log is worked and committed. Raises StartRefused where it gets no less."""
+    least, deadline = waiting(asker), time.monotonic() + PATIENCE_S
+    while left := waiting(asker):
+        if left < least:
+            least, deadline = left, time.monotonic() + PATIENCE_S
         if time.monotonic() > deadline:
             raise StartRefused("The workers do not get on with the log: see what they wrote above.")
         time.sleep(0.01)
