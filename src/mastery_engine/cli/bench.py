@@ -1,5 +1,7 @@
 """``bench``: what the engine costs here, beside a floor."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,6 +56,7 @@ def bench(
     from mastery_engine.lab.bench import PARTS, machine, page, report
     from mastery_engine.wiring import system_clock
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what it started ends with it
     chosen = parts or list(PARTS)
     unknown = [part for part in chosen if part not in PARTS]
     if unknown:

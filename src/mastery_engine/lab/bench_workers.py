@@ -16,7 +16,17 @@ import msgspec
 from mastery_engine.domain.moments import Micros
 from mastery_engine.lab.bench_stream import MOST_EVENTS, class_events
 from mastery_engine.lab.measures import Line, shown
-from mastery_engine.lab.servers import Servers, asking, cpu_seconds, drained, fresh, produce, servers, working
+from mastery_engine.lab.servers import (
+    Servers,
+    asking,
+    cpu_seconds,
+    drained,
+    fresh,
+    produce,
+    servers,
+    shared_out,
+    working,
+)
 
 MOST_WORKERS = 3
 PARTITIONS = 6
@@ -70,6 +80,7 @@ def _measured(running: Servers, records: Sequence[tuple[str, bytes]], number: in
     fresh(running.environment)
     produce(running.environment, records[:-number])
     with working(running.environment, count) as pids, asking(running.environment) as asker:
+        shared_out(running.environment, count)
         drained(asker)
         for pid in pids:  # they hold still while the log is filled: they share this machine with who fills it
             os.kill(pid, signal.SIGSTOP)

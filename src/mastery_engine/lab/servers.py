@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from redis import Redis
 
 from mastery_engine.errors import StartRefused
 from mastery_engine.lab.peers import ROOT
 from mastery_engine.logs.base import REQUESTS_TOPIC
+from mastery_engine.logs.kafka_faults import when_settled
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
 from mastery_engine.logs.topics import TOPICS, ensure_topics
 
@@ -112,6 +113,20 @@ def drained(asker: Consumer) -> None:
         if time.monotonic() > deadline:
             raise StartRefused("The workers do not get on with the log: see what they wrote above.")
         time.sleep(0.01)
+
+
+def shared_out(environment: dict[str, str], count: int) -> None:
+    """Wait until so many workers share the partitions, and no more of them move. Raises StartRefused."""
+    admin = AdminClient(KafkaSettings(environment["KAFKA_BROKER"]).client())
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        group = when_settled(lambda: admin.describe_consumer_groups([GROUP])[GROUP].result(20))
+        busy = [one for one in group.members if one.assignment.topic_partitions]
+        if group.state == ConsumerGroupState.STABLE and len(group.members) == len(busy) == count:
+            return
+        if time.monotonic() > deadline:
+            raise StartRefused("The workers do not share the partitions: see what they wrote above.")
+        time.sleep(0.05)
 
 
 def cpu_seconds(processes: Iterable[int]) -> float:
