@@ -1,7 +1,6 @@
 """Moments are whole microseconds since 1970-01-01 UTC; days are whole days since then."""
 
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import TypeAlias
 
 Micros: TypeAlias = int
@@ -43,7 +42,6 @@ def iso_date(day: Day) -> str:
     return date_of(day).isoformat()
 
 
-@lru_cache(maxsize=256)  # all results of a batch have the same
 def rfc3339(at: Micros) -> str:
     """``2026-01-14T10:30:00Z``, with microseconds only where there are any."""
     return (_NAIVE_EPOCH + timedelta(microseconds=at)).isoformat() + "Z"

@@ -1,5 +1,6 @@
 """What comes out of a fold, for other services to hear of. Ids derive from the events that were the cause."""
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -105,9 +106,12 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     steps: list[dict[str, Any]] | None = None
 
 
+_stamp = lru_cache(maxsize=16)(rfc3339)  # all results of a batch have the same
+
+
 def message(result: Result) -> Message:
     """The value that is sent, ready for JSON."""
-    event_id, kind, at = result_id(result), event_type(result), rfc3339(result.at)
+    event_id, kind, at = result_id(result), event_type(result), _stamp(result.at)
     common = (event_id, kind, at, result.student_id, result.tenant, result.caused_by)
     match result:
         case StruggleDetected():

@@ -42,7 +42,7 @@ class Bearer(HTTPBearer):
             raise limits.over(allowance, "You have used up your calls of this kind for a minute")
         known = await cohorts.admit(known)
         trace = traceparent_in(request.headers.get(TRACEPARENT))
-        return msgspec.structs.replace(known, traceparent=trace)
+        return known if trace is None else msgspec.structs.replace(known, traceparent=trace)
 
 
 async def bearer_of(request: Request, token: str) -> Caller:

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 REFRESH = SECOND
 PATIENCE_S = 0.5
+MOST_NAMES = 20_000  # to make one costs more than to remember it
 REFUSED = "Processing of this student's data is not allowed: PUT …/consent comes first."
 
 
@@ -41,6 +42,7 @@ class Consents:
         self._clock = clock
         self._secret = secret
         self._known: dict[str, History] = {}
+        self._names: dict[StudentKey, str] = {}
         self._next = 0
         self._lock = asyncio.Lock()
         self._asked_at = -REFRESH
@@ -49,7 +51,12 @@ class Consents:
 
     def name(self, key: StudentKey) -> str:
         """The student's keyed hash."""
-        return pseudonym(self._secret, key)
+        name = self._names.get(key)
+        if name is None:
+            if len(self._names) >= MOST_NAMES:
+                self._names.clear()
+            name = self._names[key] = pseudonym(self._secret, key)
+        return name
 
     def proof(self, key: StudentKey, at: Micros) -> str:
         """That this student was erased at this moment, as only the holder of the key can make it."""
