@@ -108,6 +108,28 @@ def test_no_day_is_surer_than_the_day_before(student: Student, due: tuple[int, .
             assert later.score - later.lower >= earlier.score - earlier.lower - 1e-9
 
 
+@settings(max_examples=15)
+@given(students(), st.integers(1, LONGEST), st.sampled_from([(), DUE]))
+def test_a_day_is_the_same_in_whatever_forecast_it_stands(student: Student, days: int, due: tuple[int, ...]) -> None:
+    """To float rounding: the more days are asked for, the larger the matrices."""
+    found, longest = forecast_of(student, days, due).days, forecast_of(student, LONGEST, due).days
+    for one, other in zip(found, longest, strict=False):
+        assert one.quantiles == pytest.approx(other.quantiles, abs=1e-6)
+
+
+def test_of_a_new_student_any_course_may_be_true_and_after_two_weeks_the_model_rules() -> None:
+    widths = []
+    for days_ago in (0, 7, 13, 14, 20):
+        new = student_of(quiz(5, 10, "q", at=NOW - days_ago * DAY), quiz(5, 10, "r", at=NOW))
+        found = forecast_of(new)
+        widths.append(found.days[-1].upper - found.days[-1].lower)
+        assert found.confidence < 0.7 or days_ago >= 7
+    assert widths[0] > 0.5
+    assert widths[0] > widths[3]
+    model_alone = forecast_of(student_of(quiz(5, 10, "q", at=NOW - 14 * DAY), quiz(5, 10, "r", at=NOW - 1)))
+    assert widths[3] == pytest.approx(model_alone.days[-1].upper - model_alone.days[-1].lower, abs=1e-3)
+
+
 @given(students(), st.integers(1, 120))
 def test_the_aged_score_is_the_score_that_the_engine_gives_then(student: Student, days: int) -> None:
     here = situation(student, NOW, RULES)

@@ -1,13 +1,13 @@
 """The forecast: the distribution of the mastery score on each of the next days.
 
 What is known already is computed exactly: the score as it ages where nothing new comes. What is likely, how far work
-will move it from there, is a model's. No day's distribution is wider than that of a day after it: the last day, which
-was asked for, rules.
+will move it from there, is a model's. No day's distribution is wider than that of a day after it: the seventh rules.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from math import inf
+from math import sqrt
+from statistics import NormalDist
 
 import msgspec
 
@@ -19,6 +19,12 @@ from mastery_engine.domain.situation import aged, ahead, due_ahead, situation
 from mastery_engine.domain.student import Student
 
 LONGEST = 30
+WEEK = 7
+SEEN_FROM = 14
+RISE, FALL = 0.30, 0.12
+
+# How far a score may move in a week where nothing is known of the student: normal, and rather up, since work adds.
+_ANY = [abs(NormalDist().inv_cdf(level)) * (FALL if place < MEDIAN else RISE) for place, level in enumerate(LEVELS)]
 CLOSE = 0.05
 PASS_MARK = 0.50
 
@@ -104,7 +110,8 @@ def forecast(
     rows: list[Row] = []
     groups: list[int] = []
     without: list[float] = []
-    for day in range(1, days + 1):
+    horizon, newness = max(days, WEEK), _newness(student, here.today)
+    for day in range(1, horizon + 1):
         left = aged(here, day, rules)
         without.append(left.score)
         row = here.numbers + ahead(here, day, left)
@@ -118,14 +125,16 @@ def forecast(
     predictor = known or model.alone
     found = tuple(
         _day(here.today + day, score, some)
-        for day, score, some in zip(range(1, days + 1), without, _narrowed(predictor.moves(rows, groups)), strict=True)
-    )
+        for day, score, some in zip(
+            range(1, horizon + 1), without, _in_order(predictor.moves(rows, groups), newness), strict=True
+        )
+    )[:days]
     last = found[-1]
     lost = rules.level_index(last.score) < rules.level_index(here.score)
     return Forecast(
         here.score,
         found,
-        predictor.confidence(last.close(), groups[-1]),
+        predictor.confidence(last.close(), groups[days - 1]),
         _trend(last.score - here.score, days),
         last.score < PASS_MARK or lost,
     )
@@ -136,15 +145,34 @@ def _day(day: Day, score: float, moves: Sequence[float]) -> DayAhead:
     return DayAhead(day, tuple(min(1.0, max(0.0, score + move)) for move in moves))
 
 
-def _narrowed(days: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Each day's quantiles, none further from its median than on the day after."""
-    near = [inf] * len(LEVELS)
-    found = []
-    for moves in reversed(days):
-        middle = moves[MEDIAN]
-        near = [min(far, abs(move - middle)) for far, move in zip(near, moves, strict=True)]
-        found.append([middle - far if place < MEDIAN else middle + far for place, far in enumerate(near)])
-    return found[::-1]
+def _newness(student: Student, today: Day) -> float:
+    """1 on a student's first day, and 0 from two weeks on: the model has seen none who was newer."""
+    first = next(iter(student.history.points(first=0, last=today)), None)
+    known = 0 if first is None else today - first.day
+    return max(0.0, 1.0 - known / SEEN_FROM)
+
+
+def _in_order(days: Sequence[Sequence[float]], newness: float) -> list[list[float]]:
+    """Each day's quantiles, none further from its median than on a later day.
+
+    The seventh rules: those before it give way to it, those after it are as far out as the day before them at least.
+    So a day's distribution is the same in whatever forecast it stands. Of a new student any course may be true.
+    """
+    reach = [
+        [
+            max(abs(move - moves[MEDIAN]), newness * sqrt(day / WEEK) * far)
+            for move, far in zip(moves, _ANY, strict=True)
+        ]
+        for day, moves in enumerate(days, 1)
+    ]
+    for place in range(WEEK - 2, -1, -1):
+        reach[place] = list(map(min, reach[place], reach[place + 1]))
+    for place in range(WEEK, len(days)):
+        reach[place] = list(map(max, reach[place], reach[place - 1]))
+    return [
+        [moves[MEDIAN] - far if place < MEDIAN else moves[MEDIAN] + far for place, far in enumerate(fars)]
+        for moves, fars in zip(days, reach, strict=True)
+    ]
 
 
 def _trend(change: float, days: int) -> Trend:
