@@ -1,4 +1,8 @@
-"""``/mcp``: the Model Context Protocol over streamable HTTP, stateless, behind the tokens of all other calls."""
+"""``/mcp``: the Model Context Protocol over streamable HTTP, stateless, behind the tokens of all other calls.
+
+There is nothing to push and no session to end, so GET and DELETE are not allowed: an open GET would hold a place for
+good.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +37,7 @@ class _Agents:
             CALLER.reset(token)
 
 
-ROUTE = Route("/mcp", _Agents(), methods=["GET", "POST", "DELETE"], include_in_schema=False)
+ROUTE = Route("/mcp", _Agents(), methods=["POST"], include_in_schema=False)
 
 
 def add_agents(app: FastAPI) -> None:

@@ -30,6 +30,7 @@ Kind: TypeAlias = Literal["query", "calculate", "predictions", "recommendations"
 # Which calls count together, by the path of their route or the beginning of it. What is not here is not limited.
 KINDS: Mapping[str, Kind] = {
     "/mastery/query": "query",
+    "/mcp": "query",
     "/mastery/calculate": "calculate",
     "/batch/mastery": "batch",
     "/predictions/": "predictions",

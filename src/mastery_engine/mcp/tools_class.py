@@ -54,7 +54,7 @@ def add_event_tools(server: MCPServer, desk: Desk) -> None:
     @server.tool(annotations=ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True))
     async def ingest_events(
         events: Annotated[
-            list[dict[str, Any]],
+            list[Any],  # whatever one of them is, the others are taken
             Field(
                 min_length=1,
                 max_length=100,
