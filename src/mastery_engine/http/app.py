@@ -60,7 +60,7 @@ from mastery_engine.service.standings import Standings
 from mastery_engine.service.watching import Watching
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
-from mastery_engine.stream.worker import Worker
+from mastery_engine.stream.worker import Worker, keep_telling
 from mastery_engine.tasks import beside, ended
 from mastery_engine.wiring import (
     WorkerLock,
@@ -212,6 +212,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await stack.enter_async_context(agents_served(app, engine))
         if settings.worker_enabled:
             await stack.enter_async_context(_working(app, engine))
+        else:
+            stack.push_async_callback(ended, asyncio.create_task(keep_telling(engine)))
         logger.info("started", extra={"environment": settings.environment, "data_dir": str(settings.data_dir)})
         yield
     logger.info("stopped")

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
 from mastery_engine.domain.events import is_tenant
 from mastery_engine.domain.moments import SECOND, Micros
@@ -222,10 +223,15 @@ class Worker:
         self._after_flood = False
 
     async def _bury(self, letters: Sequence[DeadLetter]) -> None:
-        """Dead-letter what cannot be processed, and keep why for whoever asks about the event."""
+        """Dead-letter what cannot be processed, and keep why for whoever asks about the event.
+
+        What the group has committed was dead-lettered in its time: to read it again, as a replay does, sends nothing.
+        """
         if not letters:
             return
-        await self._mastery.log.bury(letters)
+        new = [one for one in letters if one.offset >= self._published_before.get(one.partition, 0)]
+        if new:
+            await self._mastery.log.bury(new)
         await self._mastery.store.note_refusals(
             [
                 Refusal(
@@ -239,7 +245,7 @@ class Worker:
                 if letter.student_id is not None and letter.event_id is not None and is_tenant(letter.tenant)
             ]
         )
-        for letter in letters:
+        for letter in new:
             place = {"partition": letter.partition, "offset": letter.offset, "code": letter.code}
             logger.warning("dead letter: %s", letter.message, extra=place)
             self._mastery.metrics.dead_letters.labels(letter.code).inc()
@@ -255,12 +261,22 @@ class Worker:
         if now - self._looked < SECOND:
             return
         self._looked = now
-        log = self._mastery.log
-        check_marks((await self._mastery.store.marks(await log.log_id())).offsets, reached)
-        ends, committed = await log.ends(), await log.committed()
-        self._mastery.metrics.waits(
-            {partition: max(end - committed.get(partition, 0), 0) for partition, end in ends.items()}
-        )
+        check_marks((await self._mastery.store.marks(await self._mastery.log.log_id())).offsets, reached)
+        await tell_waiting(self._mastery)
+
+
+async def tell_waiting(mastery: Mastery) -> None:
+    """Say in the metrics how much waits in each partition. Raises Unavailable."""
+    ends, committed = await mastery.log.ends(), await mastery.log.committed()
+    mastery.metrics.waits({partition: max(end - committed.get(partition, 0), 0) for partition, end in ends.items()})
+
+
+async def keep_telling(mastery: Mastery) -> None:
+    """For a process without a worker: say each second how much waits for the others', until cancelled."""
+    while True:
+        with suppress(Unavailable):
+            await tell_waiting(mastery)
+        await asyncio.sleep(SECOND / 1_000_000)
 
 
 async def check_floods(mastery: Mastery, log_id: str, partitions: Collection[int]) -> None:
