@@ -79,7 +79,7 @@ class Consents:
                 async with asyncio.timeout(PATIENCE_S):
                     await self.refresh()
             except (Unavailable, TimeoutError) as error:
-                logger.warning("consent is as it was last known: %s", error)
+                logger.warning("consent is as it was last known: %s", str(error) or f"no answer within {PATIENCE_S} s")
         return self._was_read
 
     async def _read(self) -> None:

@@ -25,6 +25,7 @@ class Trail:
         self._clock = clock
         self._name = name
         self._waiting: list[AuditRecord] = []
+        self._is_away = False
 
     def note(self, caller: Caller, call: str, student_id: str | None, *, allowed: bool) -> None:
         """Record an access that changes nothing; it is written soon. Raises Unavailable where too many wait."""
@@ -45,7 +46,11 @@ class Trail:
             await self._store.audit(waiting)
         except Unavailable as error:
             self._waiting = waiting + self._waiting
-            logger.warning("the audit trail waits for the store: %s", error)
+            if not self._is_away:
+                logger.warning("the audit trail waits for the store: %s", error)
+            self._is_away = True
+        else:
+            self._is_away = False
 
     async def keep_flushing(self) -> None:
         """Until cancelled."""
