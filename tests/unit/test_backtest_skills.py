@@ -167,6 +167,13 @@ def _head() -> Head:
 HEAD = _head()
 
 
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_a_head_on_answers_that_are_all_alike_is_not_certain(right: float) -> None:
+    rows = np.random.default_rng(0).exponential(1.0, (50, len(FEATURES))).astype(np.float32)
+    chance = 1 / (1 + exp(-train(rows, np.full(50, right, np.float32)).logit([0.0] * len(FEATURES))))
+    assert 0.0 < chance < 1.0
+
+
 def test_auc_counts_pairs() -> None:
     chance = Random(1)
     right = [float(chance.random() < 0.4) for _ in range(80)]
