@@ -153,11 +153,40 @@ def test_too_little_to_fit_or_to_test(tmp_path: Path) -> None:
         assert isinstance(done.exception, InvalidInput)
 
 
-@pytest.mark.parametrize("text", ["cohort,due\na,2026-01-01\n", "cohort_id,due\na,tomorrow\n"])
-def test_a_calendar_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "due.csv").write_text(text)
-    with pytest.raises(InvalidInput):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"cohort,due\na,2026-01-01\n", "no columns"),
+        (b"cohort_id,due\na,tomorrow\n", "line 2: due"),
+        (b"cohort_id,due\na,2026-01-01\na\n", "line 3: due"),
+        (b"due,cohort_id\n2026-01-01\n", "line 2: cohort_id is empty"),
+        (b"cohort_id,due\na,2026-01-01\n\xe9t\xe9,2026-01-01\n", "line 3: this is no UTF-8"),
+        (b"cohort_id,due\na," + b"1" * 200_000, "cannot be read as CSV after line 1"),
+    ],
+)
+def test_a_calendar_that_is_none_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "due.csv").write_bytes(content)
+    with pytest.raises(InvalidInput, match=f"due.csv.* {said}"):
         calendar_from(tmp_path / "due.csv")
+
+
+def test_a_mark_of_utf_8_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "due.csv").write_text("cohort_id,due\na,1970-01-02\n", "utf-8-sig")
+    assert calendar_from(tmp_path / "due.csv") == {"a": (1,)}
+    (tmp_path / "some.jsonl").write_text("{}\n{}\n", "utf-8-sig")
+    assert list(lines_of(tmp_path / "some.jsonl")) == [(1, b"{}\n"), (2, b"{}\n")]
+
+
+def test_a_packed_file_that_is_cut_short_or_damaged_is_told_so(tmp_path: Path) -> None:
+    path, packed = tmp_path / "some.jsonl.gz", gzip.compress(b"{}\n" * 9)
+    for content, said in (
+        (packed[:-9], "cut short"),
+        (packed[:-8] + b"\0" * 8, "damaged"),
+        (packed[:10] + b"\xff" * 9, "damaged"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InvalidInput, match=f"some.jsonl.gz is {said} after line"):
+            list(lines_of(path))
 
 
 def test_a_bad_line_is_named(tmp_path: Path) -> None:

@@ -167,6 +167,13 @@ def _head() -> Head:
 HEAD = _head()
 
 
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_a_head_on_answers_that_are_all_alike_is_not_certain(right: float) -> None:
+    rows = np.random.default_rng(0).exponential(1.0, (50, len(FEATURES))).astype(np.float32)
+    chance = 1 / (1 + exp(-train(rows, np.full(50, right, np.float32)).logit([0.0] * len(FEATURES))))
+    assert 0.0 < chance < 1.0
+
+
 def test_auc_counts_pairs() -> None:
     chance = Random(1)
     right = [float(chance.random() < 0.4) for _ in range(80)]
@@ -285,7 +292,10 @@ def test_the_split_is_stable_and_whole(answers: Path) -> None:
         ([",".join(COLUMNS), "a,i,s,1,nan"], "Line 2"),
         ([",".join(COLUMNS), "a,i,s,1,1e300"], "Line 2"),
         ([",".join(COLUMNS), "a,i,s"], "Line 2"),
-        ([",".join(COLUMNS), "a,i,s,1,"], "needs more"),
+        ([",".join(COLUMNS), "", "", "a,i,s,2,"], "Line 4"),
+        ([",".join(COLUMNS), ",i,s,1,"], "Line 2"),
+        ([",".join(COLUMNS), "a, ,s,1,"], "Line 2"),
+        ([",".join(COLUMNS), "a,i,s,1,"], "too few students, 1: fitting needs 5 or more"),
         ([",".join(COLUMNS), *[f"{name},i,s,1," for name in "bdfghi"]], "too few to split"),
     ],
 )
@@ -296,11 +306,26 @@ def test_a_bad_file_is_told_what_is_wrong(lines: list[str], said: str, tmp_path:
         backtest(path, print, models=["elo"], splits=40)
 
 
-def test_what_is_no_text_is_no_file_of_answers(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [b"\x00\xff", gzip.compress(b"a" * 99, mtime=0)[:-9], gzip.compress(b"", mtime=0)[:10] + b"\xff" * 9],
+    ids=["bytes", "cut short", "damaged"],
+)
+def test_what_is_no_text_is_no_file_of_answers(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv.gz"
-    path.write_bytes(b"\x00\xff")
+    path.write_bytes(content)
     with pytest.raises(InvalidInput, match="cannot be read"):
         read_answers(path)
+
+
+@pytest.mark.parametrize(("name", "packed"), [("a.csv", True), ("a.csv.gz", False), ("a.csv.gz", True)])
+def test_the_content_says_whether_a_file_is_packed_and_a_mark_of_utf_8_is_no_text(
+    name: str, packed: bool, tmp_path: Path
+) -> None:
+    content = "\n".join([",".join(COLUMNS), *[f"{one},i,s,1," for one in "abcd"], "", "e,i,s,1,"]).encode("utf-8-sig")
+    (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
+    students = read_answers(tmp_path / name)
+    assert [row.number for rows in students.values() for row in rows] == [0, 1, 2, 3, 5], "lines of the file's data"
 
 
 def test_what_fit_writes_the_service_loads(answers: Path, tmp_path: Path) -> None:

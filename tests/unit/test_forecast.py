@@ -328,6 +328,50 @@ def test_confidence_for_other_groups_than_the_levels_is_refused() -> None:
         ForecastModel(ForecastParameters(part))
 
 
+def _changed(**changes: object) -> Part:
+    """A part whose networks are others."""
+    part = constant([0.0] * len(LEVELS))
+    return msgspec.structs.replace(part, ensemble=msgspec.structs.replace(part.ensemble, **changes))
+
+
+def _layer(bias: float, outputs: int = len(LEVELS)) -> Layer:
+    inputs = len(constant([0.0] * len(LEVELS)).ensemble.means) // 4
+    return Layer.of(np.zeros((inputs, outputs), np.float32), np.full(outputs, bias, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (_changed(networks=()), "no network"),
+        (_changed(networks=((),)), "fit together"),
+        (_changed(networks=((_layer(float("nan")),),)), "finite"),
+        (_changed(deviations=np.full(len(constant([0.0]).ensemble.means) // 4, np.nan, "<f4").tobytes()), "finite"),
+        (_changed(networks=((_layer(0.0, 5),),)), "do not answer 23 levels"),
+        (msgspec.structs.replace(_changed(), levels=((float("nan"),) * len(LEVELS),) * 3), "finite"),
+        (msgspec.structs.replace(_changed(), confidence=(((0.5, float("inf")),),) * 3), "finite"),
+    ],
+)
+def test_networks_that_cannot_compute_are_refused(part: Part, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        parameters_from(with_forecast(None, ForecastParameters(part)))
+
+
+def test_networks_for_other_inputs_than_the_engine_has_are_refused() -> None:
+    alone = constant([0.0] * len(LEVELS))
+    with pytest.raises(InvalidInput, match="inputs, and this engine has"):
+        parameters_from(with_forecast(None, ForecastParameters(alone, constant([0.0] * len(LEVELS), 6))))
+    numbers = np.ones(3, np.float32).tobytes()
+    layer = Layer.of(np.zeros((3, len(LEVELS)), np.float32), np.zeros(len(LEVELS), np.float32))
+    few = msgspec.structs.replace(alone, ensemble=Ensemble(numbers, numbers, ((layer,),)))
+    with pytest.raises(InvalidInput, match="for 3 inputs"):
+        parameters_from(with_forecast(None, ForecastParameters(few)))
+
+
+def test_a_field_that_the_forecast_does_not_know_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="forcast"):
+        parameters_from(raw({"version": 1, "forcast": {}}))
+
+
 def test_evidence_that_has_left_the_retention_is_not_looked_at() -> None:
     gone = situation(BUSY, NOW + 200 * DAY, RULES)
     assert gone.submitted == ()

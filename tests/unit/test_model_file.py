@@ -12,11 +12,11 @@ MODEL = SkillModel(version="mine", items={"i": 0.5}, skills={"s": 1.5})
 
 @pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack], ids=["json", "msgpack"])
 def test_the_format_and_the_other_parts_stay(codec: object) -> None:
-    source = codec.encode({"version": 1, "other": {"kept": [1, 2]}})  # type: ignore[attr-defined]
+    source = codec.encode({"version": 1, "forecast": {"kept": [1, 2]}})  # type: ignore[attr-defined]
     assert skills_from(source) is None
     written = with_skills(source, MODEL)
     assert skills_from(written) == MODEL
-    assert codec.decode(written)["other"] == {"kept": [1, 2]}  # type: ignore[attr-defined]
+    assert codec.decode(written)["forecast"] == {"kept": [1, 2]}  # type: ignore[attr-defined]
 
 
 def test_a_new_file_has_this_part_alone() -> None:
@@ -27,6 +27,38 @@ def test_a_new_file_has_this_part_alone() -> None:
 def test_what_cannot_be_read_is_refused(source: bytes) -> None:
     with pytest.raises(InvalidInput, match="cannot be read"):
         skills_from(source)
+
+
+@pytest.mark.parametrize(
+    "skills",
+    [
+        {"format": 2},
+        {"half_life_days": 0.0},
+        {"half_life_days": float("inf")},
+        {"guess": 1.0},
+        {"slip": -0.1},
+        {"guess": 0.5, "slip": 0.5},
+        {"general_variance": -1.0},
+        {"skill_variance": -1.0},
+        {"general_noise": -1.0},
+        {"skill_noise": -1.0},
+        {"drift": -1.0},
+        {"information": -1.0},
+        {"usual": float("nan")},
+        {"guess": float("nan")},
+        {"items": {"i": float("nan")}},
+        {"skills": {"s": float("inf")}},
+    ],
+    ids=str,
+)
+def test_parameters_that_cannot_work_are_refused(skills: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        skills_from(msgspec.msgpack.encode({"version": 1, "skills": skills}))
+
+
+def test_a_part_that_the_engine_does_not_know_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="skils"):
+        skills_from(b'{"version": 1, "skils": {}}')
 
 
 @pytest.mark.parametrize("source", [b"{", b"\x01"])

@@ -10,7 +10,11 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.network import Compiled, Ensemble
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.situation import aged, ahead, due_ahead, situation
+from mastery_engine.domain.student import NOBODY
 from mastery_engine.errors import InvalidInput
 
 VERSION = 1
@@ -21,7 +25,7 @@ SOON, LATER = 3, 10  # days: up to the first, up to the second, and beyond, each
 Row: TypeAlias = tuple[float, ...]
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way to forecast. ``levels`` says for each group of cases which level of the networks truly is each of
     ``LEVELS`` (Kuleshov et al. 2018); ``confidence`` are for each group pairs of a computed probability and the share
     that came true, none where there were too few cases.
@@ -32,18 +36,19 @@ class Part(msgspec.Struct, frozen=True):
     confidence: tuple[tuple[tuple[float, float], ...], ...]
 
 
-class ForecastParameters(msgspec.Struct, frozen=True):
+class ForecastParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is fitted: a way to forecast without a calendar, and one that knows when work is due."""
 
     alone: Part
     with_calendar: Part | None = None
 
 
-class ModelFile(msgspec.Struct, frozen=True):
+class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file of parameters, as far as the forecast is concerned."""
 
     version: Annotated[int, Meta(ge=VERSION, le=VERSION)]
     forecast: ForecastParameters | None = None
+    skills: msgspec.Raw = msgspec.Raw()
 
 
 def parameters_from(source: bytes) -> ForecastParameters | None:
@@ -55,8 +60,22 @@ def parameters_from(source: bytes) -> ForecastParameters | None:
             f"The parameters cannot be read: {error}. Make them anew with mastery-engine fit."
         ) from error
     if found is not None:
-        ForecastModel(found)
+        _check_inputs(ForecastModel(found))
     return found
+
+
+def _check_inputs(model: "ForecastModel") -> None:
+    """Whether a model takes the numbers that the engine looks at, and no others. Raises InvalidInput."""
+    rules = Rules()
+    here = situation(NOBODY, rules.retention_days * DAY, rules)
+    alone = len(here.numbers) + len(ahead(here, 1, aged(here, 1, rules)))
+    with_calendar = alone + len(due_ahead(here, 1, ()))
+    for predictor, wanted in ((model.alone, alone), (model.with_calendar, with_calendar)):
+        if predictor is not None and predictor.inputs != wanted:
+            raise InvalidInput(
+                f"The parameters of the forecast are for {predictor.inputs} inputs, and this engine has {wanted}. "
+                "Make them anew with mastery-engine fit."
+            )
 
 
 def with_forecast(source: bytes | None, parameters: ForecastParameters) -> bytes:
@@ -92,9 +111,27 @@ class Predictor:
             self._confidence = [np.array(pairs, dtype=np.float64).reshape(-1, 2).T for pairs in part.confidence]
             if len(self._confidence) != groups:
                 raise ValueError(f"confidence is for {len(self._confidence)} groups, not for {groups}")
-            self._ensemble.quantiles([[0.0] * self._ensemble.inputs])
+            self._check(part)
         except (ValueError, IndexError, TypeError) as error:
-            raise InvalidInput(f"The parameters of the forecast do not fit together: {error}.") from error
+            raise InvalidInput(
+                f"The parameters of the forecast do not fit together: {error}. Make them anew with mastery-engine fit."
+            ) from error
+
+    @property
+    def inputs(self) -> int:
+        """How many numbers a case has."""
+        return self._ensemble.inputs
+
+    def _check(self, part: Part) -> None:
+        """Raises ValueError where nothing could be computed."""
+        if not part.ensemble.networks:
+            raise ValueError("there is no network")
+        calibration = (self._levels, *self._confidence)
+        if not self._ensemble.is_finite or not all(np.isfinite(numbers).all() for numbers in calibration):
+            raise ValueError("every parameter is a finite number")
+        answered = self._ensemble.quantiles([[0.0] * self.inputs]).shape
+        if answered != (1, len(LEVELS)):
+            raise ValueError(f"the networks do not answer {len(LEVELS)} levels")
 
     def moves(self, rows: Sequence[Row], groups: Sequence[int]) -> list[list[float]]:
         """For each case the quantiles, at ``LEVELS``, of how far the score moves from where it ages to."""

@@ -11,11 +11,12 @@ from mastery_engine.errors import InvalidInput
 VERSION = 1
 
 
-class SkillsFile(msgspec.Struct, frozen=True):
+class SkillsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file of parameters, as far as skills are concerned."""
 
     version: Annotated[int, Meta(ge=VERSION, le=VERSION)]
     skills: SkillModel | None = None
+    forecast: msgspec.Raw = msgspec.Raw()
 
 
 def skills_from(source: bytes) -> SkillModel | None:

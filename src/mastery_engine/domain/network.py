@@ -5,6 +5,7 @@ Taylor 2000; several of them averaged level by level (Lakshminarayanan et al. 20
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TypeAlias
 
 import msgspec
@@ -47,13 +48,20 @@ class Compiled:
 
     def __init__(self, ensemble: Ensemble) -> None:
         self._means = np.frombuffer(ensemble.means, "<f4").astype(np.float32)
-        deviations = np.frombuffer(ensemble.deviations, "<f4").astype(np.float32)
-        self._scales = np.divide(1.0, deviations, out=np.zeros_like(deviations), where=deviations > 0)
+        self._deviations = np.frombuffer(ensemble.deviations, "<f4").astype(np.float32)
+        used = self._deviations > 0
+        self._scales = np.divide(1.0, self._deviations, out=np.zeros_like(self._deviations), where=used)
         self._networks = [[layer.arrays() for layer in layers] for layers in ensemble.networks]
 
     @property
     def inputs(self) -> int:
         return len(self._means)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every number is one that can be computed with."""
+        layers = chain.from_iterable(chain.from_iterable(self._networks))
+        return all(np.isfinite(numbers).all() for numbers in (self._means, self._deviations, *layers))
 
     def quantiles(self, rows: Sequence[Sequence[float]]) -> Numbers:
         """For each row of inputs the quantiles, rising: the mean over the networks."""

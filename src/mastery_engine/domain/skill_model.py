@@ -1,12 +1,18 @@
 """The parameters of knowledge tracing: fitted in bulk, given to the fold as one snapshot that never changes."""
 
-from math import exp
+from math import exp, isfinite
+from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from mastery_engine.domain.kinds import Difficulty
 
 FORMAT = 1
+
+NotNegative: TypeAlias = Annotated[float, Meta(ge=0.0)]
+Positive: TypeAlias = Annotated[float, Meta(gt=0.0)]
+Chance: TypeAlias = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 
 class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,23 +24,31 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``harder`` is how much an advanced item is harder than an intermediate one, and that than one for beginners.
     """
 
-    format: int = FORMAT
+    format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)] = FORMAT
     version: str = "default"
     usual: float = 1.0
-    general_variance: float = 0.35
-    skill_variance: float = 0.5
-    general_noise: float = 0.006
-    skill_noise: float = 0.02
-    drift: float = 0.02
-    information: float = 0.2
+    general_variance: NotNegative = 0.35
+    skill_variance: NotNegative = 0.5
+    general_noise: NotNegative = 0.006
+    skill_noise: NotNegative = 0.02
+    drift: NotNegative = 0.02
+    information: NotNegative = 0.2
     share: float = 0.7
     carry_over: float = 0.85
-    half_life_days: float = 500.0
-    guess: float = 0.0
-    slip: float = 0.0
+    half_life_days: Positive = 500.0
+    guess: Chance = 0.0
+    slip: Chance = 0.0
     harder: float = 0.4
     items: dict[str, float] = {}
     skills: dict[str, float] = {}
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a number is none, or no answer would tell anything."""
+        numbers = [*msgspec.structs.astuple(self)[2:-2], *self.items.values(), *self.skills.values()]
+        if not all(isfinite(number) for number in numbers):
+            raise ValueError("every parameter is a finite number")
+        if self.guess + self.slip >= 1.0:
+            raise ValueError("guess and slip together stay below 1")
 
     def offset(self, skill: str) -> float:
         """The usual level of students who meet a skill."""

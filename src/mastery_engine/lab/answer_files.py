@@ -1,24 +1,27 @@
 """Files of answers, and how the backtest divides their students."""
 
 import csv
-import gzip
+import zlib
 from collections.abc import Sequence
 from hashlib import sha256
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from mastery_engine.errors import InvalidInput
+from mastery_engine.lab.packed import opened
 
 COLUMNS = ("student_id", "item_id", "skill_id", "correct", "timestamp")
 WITHOUT_TIMES = 60.0  # seconds from answer to answer, where the file has only their order
 FARTHEST = 1e12  # seconds from 1970: thirty thousand years
 TEST_SHARE = 5  # one student in five
+FEWEST = 5  # students
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One answer; ``number`` is its place in the file, from 0, ``at`` in seconds since 1970 or the first answer."""
+    """One answer; ``number`` is its line of the data from 0, ``at`` in seconds since 1970 or the first answer."""
 
     number: int
     item_id: str
@@ -37,37 +40,36 @@ def read_answers(path: Path) -> Students:
     """
     students: Students = {}
     try:
-        with _opened(path) as file:
-            reader = csv.DictReader(file)
+        with TextIOWrapper(opened(path), "utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="")
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
                 raise InvalidInput(f"{path.name} has no column {missing[0]}: it needs {', '.join(COLUMNS)}.")
-            for number, line in enumerate(reader):
+            for line in reader:
                 rows = students.setdefault(line["student_id"], [])
-                rows.append(_row(line, number, len(rows)))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+                rows.append(_row(line, reader.line_num - 2, len(rows)))
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"{path.name} cannot be read as CSV: {error}.") from error
-    if len(students) < TEST_SHARE:
-        raise InvalidInput(f"{path.name} has {len(students)} students: a backtest needs more.")
+    if len(students) < FEWEST:
+        raise InvalidInput(
+            f"{path.name} has too few students, {len(students)}: fitting needs {FEWEST} or more, a backtest 20 or more."
+        )
     return students
 
 
 def _row(line: dict[str, str], number: int, place: int) -> Row:
-    skills = tuple(dict.fromkeys(name for name in (line["skill_id"] or "").split("~") if name))
+    skills = tuple(dict.fromkeys(name for name in line["skill_id"].split("~") if name))
     try:
         at = float(line["timestamp"]) if line["timestamp"] else place * WITHOUT_TIMES
-        if not skills or line["correct"] not in ("0", "1") or not abs(at) <= FARTHEST:
+        named = skills and line["student_id"].strip() and line["item_id"].strip()
+        if not named or line["correct"] not in ("0", "1") or not abs(at) <= FARTHEST:
             raise ValueError
-    except (ValueError, TypeError):
+    except ValueError:
         raise InvalidInput(
-            f"Line {number + 2} is no answer: correct is 0 or 1, skill_id names a skill (several joined by ~), and "
-            "timestamp is a number of seconds or empty."
+            f"Line {number + 2} is no answer: student_id and item_id are not empty, correct is 0 or 1, skill_id names "
+            "a skill (several joined by ~), and timestamp is a number of seconds or empty."
         ) from None
     return Row(number, line["item_id"], skills, int(line["correct"]), at)
-
-
-def _opened(path: Path) -> IO[str]:
-    return gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="")
 
 
 def split(students: Sequence[str] | Students, seed: int) -> tuple[list[str], list[str]]:

@@ -3,9 +3,11 @@
 import csv
 import gzip
 import hashlib
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from io import StringIO
 from pathlib import Path
 
 import msgspec
@@ -18,9 +20,11 @@ from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import NOBODY, Student
 from mastery_engine.domain.transition import apply
 from mastery_engine.errors import InvalidInput
+from mastery_engine.lab.packed import opened
 
 WORK = (Completion, Quiz, Quality, Answer)
 TEST_SHARE = 5  # one student of so many is for the test
+BOM = b"\xef\xbb\xbf"
 
 
 class Learner(msgspec.Struct, frozen=True):
@@ -67,13 +71,21 @@ def learners(
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file, plain or gzip, that are not blank, with their numbers from 1."""
-    with path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if packed else path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield number, line
+    """The lines of a file, plain or gzip, that are not blank, with their numbers from 1.
+
+    Raises InvalidInput where a packed file ends too soon or is damaged, after the lines before that.
+    """
+    number = 0
+    with opened(path) as file:
+        try:
+            for number, line in enumerate(file, 1):
+                told = line.removeprefix(BOM) if number == 1 else line
+                if told.strip():
+                    yield number, told
+        except EOFError as error:
+            raise InvalidInput(f"{path} is cut short after line {number}: copy it again, whole.") from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise InvalidInput(f"{path} is damaged after line {number}, copy it again: {error}.") from error
 
 
 def _due(events: Sequence[LearningEvent], calendar: dict[str, tuple[Day, ...]]) -> tuple[Day, ...]:
@@ -85,16 +97,28 @@ def _due(events: Sequence[LearningEvent], calendar: dict[str, tuple[Day, ...]]) 
 def calendar_from(path: Path) -> dict[str, tuple[Day, ...]]:
     """Each cohort's due days, from CSV with the columns ``cohort_id`` and ``due``. Raises InvalidInput."""
     found: dict[str, list[Day]] = defaultdict(list)
-    with path.open(newline="") as file:
-        rows = csv.DictReader(file)
+    rows = csv.DictReader(StringIO(_text_of(path), newline=""), restval="")
+    try:
         if not {"cohort_id", "due"} <= set(rows.fieldnames or ()):
             raise InvalidInput(f"{path} has no columns cohort_id and due.")
         for row in rows:
-            try:
-                found[row["cohort_id"]].append(day_of_date(date.fromisoformat(row["due"])))
-            except ValueError as error:
-                raise InvalidInput(f"{path}, line {rows.line_num}: due is no date like 2026-01-14.") from error
+            if not row["cohort_id"]:
+                raise InvalidInput(f"{path}, line {rows.line_num}: cohort_id is empty.")
+            found[row["cohort_id"]].append(day_of_date(date.fromisoformat(row["due"])))
+    except csv.Error as error:
+        raise InvalidInput(f"{path} cannot be read as CSV after line {rows.line_num}: {error}.") from error
+    except ValueError as error:
+        raise InvalidInput(f"{path}, line {rows.line_num}: due is no date like 2026-01-14.") from error
     return {cohort: tuple(sorted(days)) for cohort, days in found.items()}
+
+
+def _text_of(path: Path) -> str:
+    source = path.read_bytes()
+    try:
+        return source.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        raise InvalidInput(f"{path}, line {line}: this is no UTF-8, save the file as UTF-8.") from error
 
 
 def end_of(day: Day) -> Micros:

@@ -67,7 +67,8 @@ def train(rows: Floats, right: Floats, *, seed: int = 0) -> Head:
     bias = (chance.normal(size=HIDDEN) * 0.5).astype(np.float32)
     out = (np.abs(chance.normal(size=HIDDEN)) / np.sqrt(HIDDEN) * 0.5).astype(np.float32)
     line = np.zeros(width, np.float32)
-    usual = np.array([np.log(right.mean() / (1 - right.mean()))], np.float32)
+    share = (right.sum() + 0.5) / (number + 1)  # within 0 and 1 where all answers are alike
+    usual = np.array([np.log(share / (1 - share))], np.float32)
     parameters = [first, bias, out, line, usual]
     means = [np.zeros_like(one) for one in parameters]
     squares = [np.zeros_like(one) for one in parameters]
