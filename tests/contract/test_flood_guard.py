@@ -17,7 +17,8 @@ from mastery_engine.service import Mastery
 from mastery_engine.stores.memory import MemoryStore
 from mastery_engine.stores.sqlite import SqliteStore
 from mastery_engine.stream.flood import MOST
-from mastery_engine.stream.worker import Worker
+from mastery_engine.stream.worker import Worker, keep_telling
+from mastery_engine.tasks import beside
 from tests.calls import event, serving
 from tests.samples import NOW, QUIZ, Clock, envelope, raw
 
@@ -108,6 +109,24 @@ async def test_after_flood_dead_letters_all_that_the_log_holds_and_is_a_guard_ag
     with pytest.raises(Flooded):
         await work(mastery)
     assert await letters(mastery) == 3 * MOST
+
+
+async def test_what_is_read_again_is_not_dead_lettered_again(mastery: Mastery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay sends nothing, and that of one who reads the dead letters sees each once."""
+    await put(mastery, [b"{", raw(envelope("quiz", QUIZ, "good"))])
+    await work(mastery)
+    monkeypatch.setattr(mastery.log, "bury", None)
+    await mastery.store.clear()
+    await work(mastery)
+    assert await letters(mastery) == 1
+    assert len([key async for key in mastery.store.students()]) == 1
+
+
+async def test_a_process_without_a_worker_tells_what_waits(mastery: Mastery) -> None:
+    await put(mastery, [b"{"] * 3)
+    async with beside(keep_telling(mastery)), asyncio.timeout(5):
+        while b"mastery_queue_depth 0.0" in mastery.metrics.text():
+            await asyncio.sleep(0.01)
 
 
 async def test_refusals_by_age_are_no_flood(mastery: Mastery) -> None:

@@ -102,8 +102,9 @@ async def test_the_tools_answer_as_the_calls_do(api: Api) -> None:
 
 async def test_an_agent_records_and_follows_an_event(api: Api) -> None:
     async with agent(api, make_token("service")) as client:
-        found = await ask(client, "ingest_events", events=[event("quiz"), {"event_type": "quiz"}])
+        found = await ask(client, "ingest_events", events=[event("quiz"), {"event_type": "quiz"}, 5])
         assert found["accepted"] == 1
+        assert found["refused"][1].startswith("event 2: ")
         assert found["refused"][0].startswith("event 1: ")
         await api.processed(found["event_ids"][0])
         assert await ask(client, "event_status", student_id=STUDENT, event_id=found["event_ids"][0]) == {
@@ -189,6 +190,13 @@ async def test_without_a_token_the_door_is_shut(api: Api) -> None:
     assert answer.status_code == 401
     async with agent(api) as client:
         assert (await failure(client, "get_mastery", student_id="nobody")).startswith("NOT_FOUND: ")
+
+
+async def test_nothing_is_held_open_and_a_student_s_calls_are_counted(api: Api) -> None:
+    answer = await api.get("/mcp")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    limited = await api.post("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "ping"}, token=make_token(role="student"))
+    assert limited.headers["x-ratelimit-limit"] == "50"
 
 
 async def test_resources_and_the_prompt(api: Api) -> None:
