@@ -69,6 +69,7 @@ _BURIED = {
     "dlq.message": _header("Why, for people."),
     "dlq.attempts": _header("How often it was tried."),
     "dlq.at": _header("When it was put here."),
+    "dlq.received": _header("When the record itself was received."),
 }
 
 

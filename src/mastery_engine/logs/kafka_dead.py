@@ -86,6 +86,7 @@ def letter_headers(letter: DeadLetter) -> dict[str, str]:
         "dlq.message": letter.message,
         "dlq.attempts": str(letter.attempts),
         "dlq.at": rfc3339(letter.at),
+        "dlq.received": rfc3339(letter.received),
     }
 
 
@@ -172,7 +173,7 @@ def _letter(one: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter
         key=one.key(),
         value=value,
         headers={name: value for name, value in headers.items() if not name.startswith("dlq.")},
-        received=one.timestamp()[1] * 1_000,
+        received=_moment(headers["dlq.received"]) if "dlq.received" in headers else one.timestamp()[1] * 1_000,
         student_id=student_id,
         event_id=event_id or stated_id(headers, value) or derived_from(log_id, partition, offset),
         code=headers["dlq.code"],

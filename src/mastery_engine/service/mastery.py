@@ -53,16 +53,17 @@ from mastery_engine.tracing import Tracing, carried
 
 NOTHING_GIVEN = ComponentValues()
 QUERY_S = 2.0
+CONSENT_S = 5.0
 
 
 @asynccontextmanager
-async def _promptly() -> AsyncIterator[None]:
-    """A query that the store keeps waiting is answered all the same. Raises Unavailable."""
+async def _promptly(whom: str, seconds: float) -> AsyncIterator[None]:
+    """A call that store or log keep waiting is answered all the same. Raises Unavailable."""
     try:
-        async with asyncio.timeout(QUERY_S):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise Unavailable(f"The store has not answered within {QUERY_S:g} s: ask again later.") from None
+        raise Unavailable(f"The {whom} has not answered within {seconds:g} s: ask again later.") from None
 
 
 def check_same(event_id: str, given: ComponentValues, student: Student) -> None:
@@ -140,7 +141,8 @@ class Mastery:
         self.check_act(caller, Act.RECORD, "ingest")
         receipts: list[Receipt] = []
         events: list[LearningEvent] = []
-        await self.consents.refresh()
+        async with _promptly("log", CONSENT_S):  # who waits for it waits behind all others who do
+            await self.consents.refresh()
         for place, value in enumerate(values):
             try:
                 made = partial(self.derived, caller, call, key, place) if event_id is None else partial(str, event_id)
@@ -215,7 +217,8 @@ class Mastery:
 
     async def record(self, caller: Caller, rows: Sequence[tuple[str, str, ComponentValues]]) -> list[Student]:
         """Log calculation requests (event id, student, components) and fold them at once; the documents after it."""
-        await self.consents.check_processing([StudentKey(caller.tenant, student_id) for _, student_id, _ in rows])
+        async with _promptly("log", CONSENT_S):
+            await self.consents.check_processing([StudentKey(caller.tenant, student_id) for _, student_id, _ in rows])
         now = self.clock()
         events = [
             LearningEvent(
@@ -303,7 +306,7 @@ class Mastery:
         """Whether an event has been folded, dead-lettered, or neither so far."""
         self.check_student(caller, Act.READ, student_id, "event-status")
         key = StudentKey(caller.tenant, student_id)
-        async with _promptly():
+        async with _promptly("store", QUERY_S):
             if await self._has_seen(key, id_hash(event_id)):
                 return EventStatus(event_id, "processed")
             refusal = await self.store.refusal(key, event_id)
@@ -366,7 +369,7 @@ class Mastery:
         if self._documents is None:
             held = await self.store.load(keys)
         else:
-            async with _promptly():
+            async with _promptly("store", QUERY_S):
                 held = await self._documents.load(keys)
         return [NOBODY if one is None else one.student for one in held]
 
