@@ -112,7 +112,7 @@ async def test_after_flood_dead_letters_all_that_the_log_holds_and_is_a_guard_ag
 
 
 async def test_what_is_read_again_is_not_dead_lettered_again(mastery: Mastery, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A replay sends nothing, and that of one who reads the dead letters sees each once."""
+    """So whoever reads the dead letters sees each once, however often the log is replayed."""
     await put(mastery, [b"{", raw(envelope("quiz", QUIZ, "good"))])
     await work(mastery)
     monkeypatch.setattr(mastery.log, "bury", None)

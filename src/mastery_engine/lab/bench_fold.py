@@ -16,7 +16,7 @@ from mastery_engine.domain.student import Student
 from mastery_engine.domain.transition import apply_all
 from mastery_engine.lab.measures import Line, at_most, shown
 from mastery_engine.lab.simulate import past, pupils
-from mastery_engine.lab.term import SEED, STUDENTS, grown
+from mastery_engine.lab.term import MODELS, SEED, STUDENTS, grown
 from mastery_engine.settings import settings_from
 from mastery_engine.wiring import curriculum
 
@@ -31,7 +31,7 @@ def fold(runs: int, until: Micros, events: int) -> list[Line]:
     """
     del events
     rules, students = Rules(), {name: student for name, (student, _) in grown(until).items()}
-    models = past(pupils(40, SEED + 1), days=10, seed=SEED, until=until)
+    models = past(pupils(MODELS, SEED + 1), days=10, seed=SEED, until=until)
     answers = [one.data for one in models if type(one.data) is Answer]
     others = [one.data for one in models if type(one.data) is not Answer]
     costs: dict[bool, list[float]] = {True: [], False: []}

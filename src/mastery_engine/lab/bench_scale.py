@@ -12,18 +12,12 @@ from time import monotonic, sleep
 from redis import Redis, RedisError
 
 from mastery_engine.domain.moments import Micros
-from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import StartRefused
 from mastery_engine.lab.load import Load, command, serving, tool
 from mastery_engine.lab.measures import Line, at_most, ratios, shown
-from mastery_engine.lab.term import grown
-from mastery_engine.stores.base import Change
-from mastery_engine.stores.redis import RedisStore
-from mastery_engine.stores.redis_client import connect
+from mastery_engine.lab.term import fill, grown
 
 FEW = 1_000
-PAGE = 1_000
 SECONDS = 3
 STUDENTS_AN_EVENT = 20  # so that the default number of events makes a million students
 START_S = 20.0
@@ -40,7 +34,7 @@ def scale(runs: int, until: Micros, events: int) -> list[Line]:
     with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder)) as url:
         with Redis.from_url(url) as client:
             empty = int(client.info("memory")["used_memory"])
-            asyncio.run(_fill(url, many, until))
+            asyncio.run(fill(url, many, list(grown(until).values())))
             each = (int(client.info("memory")["used_memory"]) - empty) / many
         environment = {
             "REDIS_HOST": url,
@@ -69,20 +63,6 @@ def scale(runs: int, until: Micros, events: int) -> list[Line]:
         shown("scale", f"queries over {many:,} students", "requests/s", all_of_them),
         at_most("scale", "cost of a query, many to few", "", ratios(few, all_of_them), 1.2),
     ]
-
-
-async def _fill(url: str, many: int, until: Micros) -> None:
-    """Documents that differ as those of 400 students do, with their cold ids."""
-    models = list(grown(until).values())
-    store = RedisStore(connect(url), retention_days=Rules().retention_days)
-    for start in range(0, many, PAGE):
-        await store.commit(
-            [
-                Change(StudentKey("default", f"student_{number}"), 0, *models[number % len(models)])
-                for number in range(start, min(start + PAGE, many))
-            ]
-        )
-    await store.close()
 
 
 @contextmanager

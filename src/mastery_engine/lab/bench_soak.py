@@ -36,9 +36,8 @@ from mastery_engine.lab.servers import (
     waiting,
     working,
 )
-from mastery_engine.lab.term import Amid, at_work
+from mastery_engine.lab.term import Amid, at_work, fill
 from mastery_engine.settings import settings_from
-from mastery_engine.stores.base import Change
 from mastery_engine.stores.redis import RedisStore
 from mastery_engine.stores.redis_client import connect
 from mastery_engine.wiring import curriculum
@@ -70,7 +69,8 @@ def soak(runs: int, until: Micros, events: int) -> list[Line]:
     made = _events(models, Random(1))  # nosec B311
     with servers() as running:
         fresh(running.environment)
-        asyncio.run(_fill(running.environment["REDIS_HOST"], models))
+        documents = [(one.student, one.cold) for one in models]
+        asyncio.run(fill(running.environment["REDIS_HOST"], STUDENTS, documents))
         before = asyncio.run(_counted(running.environment["REDIS_HOST"]))
         with (
             tempfile.TemporaryDirectory() as folder,
@@ -106,18 +106,6 @@ def soak(runs: int, until: Micros, events: int) -> list[Line]:
         at_most("soak", f"query at {QUERIES}/s meanwhile, 99% point", "ms", [p99], 50.0),
         msgspec.structs.replace(memory, over_time=[(one.at, one.memory) for one in samples]),
     ]
-
-
-async def _fill(host: str, models: Sequence[Amid]) -> None:
-    """A document of each student, as one of the models has it."""
-    store = RedisStore(connect(host), retention_days=Rules().retention_days)
-    for start in range(0, STUDENTS, PAGE):
-        changes = []
-        for number in range(start, min(start + PAGE, STUDENTS)):
-            model = models[number % len(models)]
-            changes.append(Change(StudentKey("default", f"student_{number}"), 0, model.student, model.cold))
-        await store.commit(changes)
-    await store.close()
 
 
 def _events(models: Sequence[Amid], chance: Random) -> Iterator[tuple[str, bytes]]:

@@ -11,12 +11,16 @@ from mastery_engine.domain.kinds import Data
 from mastery_engine.domain.moments import DAY, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay
-from mastery_engine.domain.student import NOBODY, Student
+from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.domain.transition import apply, needs_cold
 from mastery_engine.lab.simulate import Pupil, past, pupils
+from mastery_engine.stores.base import Change
+from mastery_engine.stores.redis import RedisStore
+from mastery_engine.stores.redis_client import connect
 
 MODELS, STUDENTS, DAYS = 40, 400, 29
 SEED = 1
+PAGE = 1_000
 
 
 class Amid(msgspec.Struct, frozen=True):
@@ -53,6 +57,19 @@ def at_work(until: Micros, steps: int, course: Curriculum) -> list[Amid]:
         student, cold = lived([*mine, now], course)
         found.append(Amid(msgspec.structs.replace(student, outbox=()), cold, tuple(rest)))
     return found
+
+
+async def fill(host: str, many: int, documents: Sequence[tuple[Student, IdsByDay]]) -> None:
+    """``student_0`` and so on into a Redis, each with one of these documents and its cold ids, in turn."""
+    store = RedisStore(connect(host), retention_days=Rules().retention_days)
+    for start in range(0, many, PAGE):
+        await store.commit(
+            [
+                Change(StudentKey("default", f"student_{number}"), 0, *documents[number % len(documents)])
+                for number in range(start, min(start + PAGE, many))
+            ]
+        )
+    await store.close()
 
 
 def lived(events: Sequence[LearningEvent], course: Curriculum | None = None) -> tuple[Student, IdsByDay]:
