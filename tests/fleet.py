@@ -25,7 +25,7 @@ from confluent_kafka.admin import AdminClient
 from mastery_engine.domain.mastery import mastery
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.logs.topics import TOPICS
+from mastery_engine.logs.topic_plans import TOPICS
 from mastery_engine.stores.redis import RedisStore
 from mastery_engine.stores.redis_client import connect
 from scripts.servers.kafka import Kafka

@@ -93,6 +93,7 @@ MIGRATIONS: tuple[str, ...] = (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, value BLOB NOT NULL, at INTEGER NOT NULL
     ) STRICT;
     """,
+    "CREATE INDEX dead_letters_redriven ON dead_letters (tenant, event_id) WHERE redriven IS NOT NULL;",
 )
 
 _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]

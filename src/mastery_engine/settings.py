@@ -1,6 +1,7 @@
 """The environment as one frozen object. ``docs/operations.md`` documents every setting; a test compares the two."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mastery_engine.errors import StartRefused
 
 SHORTEST_SECRET = 32
+BROKERS = re.compile(r"[^\s,:/\[\]]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
 MAKE_ONE = "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 KNOWN_WEAK = frozenset(
     {
@@ -128,8 +130,24 @@ def check_services(settings: Settings) -> None:
         raise StartRefused("STATE_STORE is dapr: set DAPR_STATE_STORE too, to the name of the state component.")
     if settings.log == "kafka" and not settings.kafka_broker:
         raise StartRefused("EVENT_LOG is kafka: set KAFKA_BROKER too, to host:port.")
+    if settings.kafka_broker and not all(BROKERS.fullmatch(one.strip()) for one in settings.kafka_broker.split(",")):
+        raise StartRefused("KAFKA_BROKER must be host:port, or several with commas between; an IPv6 host in brackets.")
+    _check_credentials(settings)
     if settings.log == "sqlite" and settings.store == "redis":
         raise StartRefused("Redis needs Kafka as the log: set KAFKA_BROKER, or leave REDIS_HOST out for one machine.")
+
+
+def _check_credentials(settings: Settings) -> None:
+    needed = {
+        "KAFKA_SASL_MECHANISM": settings.kafka_sasl_mechanism,
+        "KAFKA_USERNAME": settings.kafka_username,
+        "KAFKA_PASSWORD": settings.kafka_password,
+    }
+    missing = [name for name, value in needed.items() if value is None]
+    if settings.kafka_security_protocol.startswith("SASL") and missing:
+        raise StartRefused(
+            f"KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}: set {' and '.join(missing)} too."
+        )
 
 
 def check_secret(settings: Settings) -> None:
@@ -161,6 +179,11 @@ def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
         warnings.append("Kafka with SQLite: documents live on this machine alone, so run one replica.")
     if settings.log == "kafka" and settings.pseudonym_key is None:
         warnings.append("PSEUDONYM_KEY is not set: erasures and consent made here are not known to other processes.")
+    if settings.kafka_username is not None and not settings.kafka_security_protocol.startswith("SASL"):
+        warnings.append(
+            f"KAFKA_USERNAME is not told to Kafka: KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}; are "
+            "SASL_SSL or SASL_PLAINTEXT meant?"
+        )
     for name in sorted(environ):
         if name in FIELD_OF:
             continue

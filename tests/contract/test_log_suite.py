@@ -403,6 +403,19 @@ async def test_a_letter_is_redriven_once_as_it_was(opened: Opened) -> None:
     assert await log.dead_letter(one.letter_id) == kept
 
 
+async def test_a_letter_counts_how_often_it_was_tried(log: EventLog) -> None:
+    await log.append([helped("before")])
+    await log.bury([letter(0, event_id="e-1"), letter(1, value=b'{"event_id": "e-2"}', event_id="e-2")])
+    for tries in (1, 2, 3):
+        last = (await log.dead_letters())[-1] if tries > 1 else (await log.dead_letters())[0]
+        assert (last.event_id, last.attempts) == ("e-1", tries)
+        assert "dlq.attempts" not in last.headers
+        position = await log.redrive(last.letter_id, NOW + tries)
+        again = next(one for one in await records(log) if place(one) == position)
+        await log.bury([letter(100 + tries, event_id="e-1", headers=again.headers)])
+    assert [one.attempts for one in await log.dead_letters() if one.event_id == "e-2"] == [1]
+
+
 @on_one_machine
 async def test_a_null_value_without_an_id_can_be_redriven(log: EventLog) -> None:
     await log.bury([letter(0, key=None, value=None, student_id=None, event_id=None)])

@@ -14,7 +14,7 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY
 from mastery_engine.domain.transition import apply
 from mastery_engine.http.app import create_app
-from mastery_engine.logs.topics import AGING
+from mastery_engine.logs.topic_plans import AGING
 from mastery_engine.settings import Settings
 from tests.live import ROOT
 from tests.samples import DATA, NOW, envelope, given, logged

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mastery_engine.database import FILE_NAME, Database
+from mastery_engine.logs.base import REQUESTS_TOPIC
 from mastery_engine.logs.kafka import KafkaLog
 from mastery_engine.logs.kafka_settings import KafkaSettings
-from mastery_engine.logs.topics import REQUESTS_TOPIC, ensure_topics
+from mastery_engine.logs.topics import ensure_topics
 from mastery_engine.stream.flood import MOST
 from mastery_engine.wiring import system_clock
 from scripts.servers.kafka import Kafka

@@ -1,25 +1,35 @@
-"""Topics whose end is no record: others' transactions leave marks there, and what was last may have aged out."""
+"""Topics that are not as the engine would have them, and what works on them: ends that are no record, other makers.
+
+Others' transactions leave marks at the end, and what was last may have aged out.
+"""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.fleet import DEAD, REQUESTS, Fleet, bare_fleet, consumer_of, ends_of, events
+from tests.fleet import DEAD, REQUESTS, Fleet, bare_fleet, consumer_of, ends_of, events, until
 from tests.integration.test_kafka import command, raw
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
 
 
 @pytest.fixture
-def fleet(kafka: Kafka, redis_server: Redis, tmp_path: Path) -> Fleet:
+def bare(kafka: Kafka, redis_server: Redis, tmp_path: Path) -> Iterator[Fleet]:
     fleet = bare_fleet(kafka, redis_server, tmp_path)
-    command(fleet, "topics", "create")
-    return fleet
+    yield fleet
+    fleet.close()
+
+
+@pytest.fixture
+def fleet(bare: Fleet) -> Fleet:
+    command(bare, "topics", "create")
+    return bare
 
 
 def test_a_replay_and_a_reading_end_where_the_last_is_no_record(fleet: Fleet) -> None:
@@ -48,3 +58,47 @@ def test_a_replay_and_a_reading_end_where_the_last_is_no_record(fleet: Fleet) ->
     for outcome in admin.delete_records([TopicPartition(REQUESTS, part, end) for part, end in ends.items()]).values():
         outcome.result(10)
     assert command(fleet, "replay") | {"seconds": 0} == {"events": 0, "students": 0, "seconds": 0}
+
+
+def test_a_replay_waits_for_one_that_was_killed_and_refuses_beside_one_that_lives(fleet: Fleet) -> None:
+    sent = events("beside", 20, random.Random(5), students=3)
+    worker = fleet.worker()
+    foreign = Producer({"bootstrap.servers": fleet.kafka.bootstrap})
+    for one in sent:
+        foreign.produce(REQUESTS, raw(one), one["student_id"])
+    foreign.flush(10)
+    fleet.settle()
+    before = stored(fleet)
+    refused = command(fleet, "replay", fails=True)
+    assert "1 worker already, on 127.0.0.1" in refused
+    assert "Nothing was changed" in refused
+    assert stored(fleet) == before
+    worker.kill()
+    assert command(fleet, "replay") | {"seconds": 0} == {"events": 20, "students": 3, "seconds": 0}
+
+
+def stored(fleet: Fleet) -> set[bytes]:
+    with fleet.redis.client() as client:
+        return set(client.scan_iter())
+
+
+def test_topics_create_says_in_what_those_that_are_there_differ(bare: Fleet) -> None:
+    admin = AdminClient({"bootstrap.servers": bare.kafka.bootstrap})
+    others = [
+        NewTopic(REQUESTS, 3, 1, config={"retention.ms": "3600000"}),
+        NewTopic("mastery.consent", 1, 1, config={"cleanup.policy": "delete"}),
+    ]
+    for outcome in admin.create_topics(others).values():
+        outcome.result(10)
+    first = command(bare, "topics", "create")
+    assert set(first["there"]) == {REQUESTS, "mastery.consent"}
+    assert {
+        f"{REQUESTS} has 3 partitions, not 6.",
+        f"{REQUESTS} has retention.ms=3600000, not 2592000000.",
+        f"{REQUESTS} has message.timestamp.type=CreateTime, not LogAppendTime.",
+        "mastery.consent has cleanup.policy=delete, not compact.",
+    } <= set(first["differ"])
+    worker = bare.worker()
+    until(lambda: "cleanup.policy=delete" in worker.log_text())
+    assert "message.timestamp.type=CreateTime" in worker.log_text()
+    assert not any(said.startswith(("mastery.results", DEAD)) for said in command(bare, "topics", "create")["differ"])

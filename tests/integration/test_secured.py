@@ -23,7 +23,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from mastery_engine.errors import StartRefused, Unavailable
 from mastery_engine.logs.kafka import KafkaLog
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
-from mastery_engine.logs.topics import TOPICS, ensure_topics, topic_id
+from mastery_engine.logs.topic_plans import TOPICS
+from mastery_engine.logs.topics import ensure_topics, topic_id
 from scripts.servers.certificate import Certificate, make_certificate
 from scripts.servers.kafka import SCRAM, Kafka
 from scripts.servers.redis import Redis

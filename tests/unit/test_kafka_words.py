@@ -25,6 +25,13 @@ def test_a_complaint_says_what_to_do_until_kafka_answers() -> None:
     assert "Kafka is away" in str(away(fault(KafkaError._TRANSPORT), complaints))
 
 
+def test_what_is_away_names_the_setting_and_no_struct() -> None:
+    said = str(away(fault(KafkaError._TRANSPORT)))
+    assert "Broker transport failure" in said
+    assert "KAFKA_BROKER" in said
+    assert "KafkaError{" not in said
+
+
 def test_what_is_too_large_is_no_absence() -> None:
     assert isinstance(away(fault(KafkaError.MSG_SIZE_TOO_LARGE)), TooLarge)
     assert isinstance(away(BufferError("queue full")), Unavailable)

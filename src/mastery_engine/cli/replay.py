@@ -8,7 +8,10 @@ import msgspec
 from mastery_engine.cli.console import AsJson, counted, opened, progress, say, settings
 
 if TYPE_CHECKING:
+    from mastery_engine.logs.base import EventLog
     from mastery_engine.settings import Settings
+
+LOOK_S = 0.5
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -44,6 +47,7 @@ async def _replay(settings: "Settings") -> Replayed:
     started = perf_counter()
     with WorkerLock(settings) as lock:
         async with opened(settings, bulk=True) as mastery:
+            await _alone(mastery.log, settings.kafka_session_timeout_ms / 1_000 + 1)
             ends = await mastery.log.ends()
             await check_floods(mastery, await mastery.log.log_id(), ends)
             await mastery.store.clear()
@@ -53,3 +57,19 @@ async def _replay(settings: "Settings") -> Replayed:
             students = [key async for key in mastery.store.students()]
             events = folded(mastery)
     return Replayed(events, len(students), round(perf_counter() - started, 3))
+
+
+async def _alone(log: "EventLog", patience: float) -> None:
+    """Return once nobody else works the log; one that was killed looks alive for a session. Raises StartRefused."""
+    from time import monotonic
+
+    from mastery_engine.errors import StartRefused
+
+    deadline = monotonic() + patience
+    while others := await log.workers():
+        if monotonic() > deadline:
+            raise StartRefused(
+                f"This log has {counted(len(others), 'worker')} already, on {', '.join(dict.fromkeys(others))}: stop "
+                "each worker, and each serve that works the log too, then replay again. Nothing was changed."
+            )
+        await asyncio.sleep(LOOK_S)

@@ -23,7 +23,8 @@ def create(as_json: AsJson = False) -> None:
     import msgspec
 
     from mastery_engine.errors import StartRefused
-    from mastery_engine.logs.topics import TOPICS, ensure_topics
+    from mastery_engine.logs.topic_plans import TOPICS, differences
+    from mastery_engine.logs.topics import ensure_topics
     from mastery_engine.wiring import kafka_settings
 
     chosen = settings()
@@ -31,5 +32,10 @@ def create(as_json: AsJson = False) -> None:
         raise StartRefused("Set KAFKA_BROKER to Kafka's host:port first.")
     made = ensure_topics(msgspec.structs.replace(kafka_settings(chosen), create_topics=True))
     there = [name for name in TOPICS if name not in made]
-    words = [f"Made {', '.join(made)}." if made else "", f"There already: {', '.join(there)}." if there else ""]
-    say(as_json, {"made": made, "there": there}, *filter(None, words))
+    differ = differences(kafka_settings(chosen)) if there else []
+    words = [
+        f"Made {', '.join(made)}." if made else "",
+        f"There already: {', '.join(there)}." if there else "",
+        *(f"Left as it is: {words}" for words in differ),
+    ]
+    say(as_json, {"made": made, "there": there, "differ": differ}, *filter(None, words))

@@ -20,7 +20,8 @@ from mastery_engine.lab.peers import ROOT
 from mastery_engine.logs.base import REQUESTS_TOPIC
 from mastery_engine.logs.kafka_faults import when_settled
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
-from mastery_engine.logs.topics import TOPICS, ensure_topics
+from mastery_engine.logs.topic_plans import TOPICS
+from mastery_engine.logs.topics import ensure_topics
 
 PATIENCE_S = 120
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -133,7 +133,10 @@ class EventLog(Protocol):
         ...
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
-        """Put what cannot be processed among the dead letters; the same position again changes nothing."""
+        """Put what cannot be processed among the dead letters; the same position again changes nothing.
+
+        ``attempts`` counts the times that the event was put back before.
+        """
         ...
 
     async def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
@@ -175,6 +178,10 @@ class EventLog(Protocol):
 
     async def purge(self, before: Micros) -> int:
         """Remove events, results and dead letters that were received before a moment; how many there were."""
+        ...
+
+    async def workers(self) -> list[str]:
+        """Those in other processes that work the log now, as an operator knows them, where the log can tell."""
         ...
 
     async def ping(self) -> None: ...

@@ -29,11 +29,13 @@ from mastery_engine.logs.base import (
     Where,
 )
 from mastery_engine.logs.kafka_consent import ConsentTopic, stays
-from mastery_engine.logs.kafka_dead import DeadLetters, bytes_of, cut, letter_headers, records_of
+from mastery_engine.logs.kafka_dead import ATTEMPTS, DeadLetters, bytes_of, cut, letter_headers, records_of
+from mastery_engine.logs.kafka_group import members_of
 from mastery_engine.logs.kafka_reader import Asker, Reader, committed_of, ends_of, record_of
 from mastery_engine.logs.kafka_sender import Sender
 from mastery_engine.logs.kafka_settings import KafkaSettings
-from mastery_engine.logs.topics import CONSENT_TOPIC, DEAD_LETTERS_TOPIC, ensure_topics, topic_id
+from mastery_engine.logs.topic_plans import CONSENT_TOPIC, DEAD_LETTERS_TOPIC
+from mastery_engine.logs.topics import ensure_topics, topic_id
 
 T = TypeVar("T")
 
@@ -150,7 +152,7 @@ class KafkaLog:
         letter = await self.dead_letter(letter_id)
         if letter is None or letter.redriven is not None:
             return None
-        headers = {"event_id": letter.event_id or ""} | letter.headers
+        headers = {"event_id": letter.event_id or ""} | letter.headers | {ATTEMPTS: str(letter.attempts)}
         (position,) = await self._sender.send([(REQUESTS_TOPIC, letter.key, letter.value, bytes_of(headers))])
         marker = {"dlq.redriven": str(letter_id), "dlq.at": rfc3339(at)}
         await self._sender.send([(DEAD_LETTERS_TOPIC, letter.key, None, bytes_of(marker))])
@@ -190,6 +192,10 @@ class KafkaLog:
         """Records on Kafka cannot be taken out singly: they age out by the topics' retention."""
         del before
         return 0
+
+    async def workers(self) -> list[str]:
+        """The group's members, by host; one that was killed is one until its session ends."""
+        return await asyncio.to_thread(members_of, self._settings)
 
     async def ping(self) -> None:
         def reach(asker: Consumer) -> None:

@@ -10,7 +10,7 @@ from mastery_engine.logs.base import ConsentRecord, Fading
 from mastery_engine.logs.kafka_faults import ANSWER_S, is_end
 from mastery_engine.logs.kafka_reader import Asker
 from mastery_engine.logs.kafka_settings import KafkaSettings
-from mastery_engine.logs.topics import CONSENT_TOPIC, longest_stay
+from mastery_engine.logs.topic_plans import CONSENT_TOPIC, longest_stay
 
 PARTITION = 0
 

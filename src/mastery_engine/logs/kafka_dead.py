@@ -1,6 +1,7 @@
 """Dead letters on Kafka: the record as it came, with why and from where in ``dlq.*`` headers; read back for people."""
 
 import gc
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -15,12 +16,14 @@ from mastery_engine.domain.events import DEFAULT_TENANT, peek
 from mastery_engine.domain.moments import Micros, moment_of, rfc3339
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import DeadLetter
-from mastery_engine.logs.kafka_faults import ANSWER_S, is_end, when_settled
+from mastery_engine.logs.kafka_faults import ANSWER_S, away, is_end, when_settled
 from mastery_engine.logs.kafka_settings import KafkaSettings
-from mastery_engine.logs.topics import DEAD_LETTERS_TOPIC
+from mastery_engine.logs.topic_plans import DEAD_LETTERS_TOPIC
 
 PER_PARTITION = 10**12
+TRIED = re.compile("[0-9]{1,9}")
 REDRIVEN = "dlq.redriven"
+ATTEMPTS = "dlq.attempts"
 SHORTENED = 64 * 1024
 NOT_UTF8 = {"tenant": "(headers whose names are not UTF-8)"}
 
@@ -76,6 +79,12 @@ def cut(letter: DeadLetter) -> DeadLetter:
     )
 
 
+def tried(headers: Mapping[str, str]) -> int:
+    """How often a record was tried before it was put back, by its headers; 0 where these do not say."""
+    found = headers.get(ATTEMPTS, "")
+    return int(found) if TRIED.fullmatch(found) else 0
+
+
 def letter_headers(letter: DeadLetter) -> dict[str, str]:
     """The record's own headers, and ours; values are text."""
     return letter.headers | {
@@ -84,7 +93,7 @@ def letter_headers(letter: DeadLetter) -> dict[str, str]:
         "dlq.offset": str(letter.offset),
         "dlq.code": letter.code,
         "dlq.message": letter.message,
-        "dlq.attempts": str(letter.attempts),
+        ATTEMPTS: str(letter.attempts + tried(letter.headers)),
         "dlq.at": rfc3339(letter.at),
         "dlq.received": rfc3339(letter.received),
     }
@@ -117,7 +126,7 @@ def records_of(settings: KafkaSettings, topic: str) -> list[Message]:
     try:
         return when_settled(partial(_messages, consumer, topic))
     except KafkaException as error:
-        raise Unavailable(f"Kafka is away ({error.args[0]}).") from error
+        raise away(error) from error
     finally:
         consumer.close()
 
@@ -178,7 +187,7 @@ def _letter(one: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter
         event_id=event_id or stated_id(headers, value) or derived_from(log_id, partition, offset),
         code=headers["dlq.code"],
         message=headers["dlq.message"],
-        attempts=int(headers["dlq.attempts"]),
+        attempts=int(headers[ATTEMPTS]),
         at=_moment(headers["dlq.at"]),
         letter_id=(one.partition() or 0) * PER_PARTITION + (one.offset() or 0) + 1,
     )

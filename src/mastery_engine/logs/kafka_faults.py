@@ -33,6 +33,8 @@ ADVICE = {
     ),
 }
 
+AWAY = "If it should be there, look at KAFKA_BROKER and KAFKA_SECURITY_PROTOCOL."
+
 
 class Complaints:
     """A client's ``error_cb``: why it cannot reach Kafka, where the answers to its calls only say that it cannot."""
@@ -91,4 +93,5 @@ def away(error: Exception, complaints: Complaints | None = None) -> Exception:
         return TooLarge("This is more than Kafka takes as one record: see max.message.bytes of the topic.")
     if complaints is not None and complaints.advice is not None:
         return Unavailable(complaints.advice)
-    return Unavailable(f"Kafka is away ({error.args[0] if error.args else type(error).__name__}): nothing was lost.")
+    why = reason.str() if isinstance(reason, KafkaError) else reason or type(error).__name__
+    return Unavailable(f"Kafka is away ({why}): nothing was lost. {AWAY}")

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from mastery_engine.logs.base import Position
 from mastery_engine.logs.kafka_faults import ANSWER_S, Complaints, away, made
 from mastery_engine.logs.kafka_settings import KafkaSettings
-from mastery_engine.logs.topics import LARGEST_BYTES
+from mastery_engine.logs.topic_plans import LARGEST_BYTES
 
 DELIVERY_MS = 8_000
 

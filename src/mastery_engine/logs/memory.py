@@ -88,7 +88,13 @@ class MemoryLog:
             if position not in buried:
                 buried.add(position)
                 self._last_letter += 1
-                self._letters[self._last_letter] = msgspec.structs.replace(letter, letter_id=self._last_letter)
+                self._letters[self._last_letter] = msgspec.structs.replace(
+                    letter, attempts=letter.attempts + self._redriven(letter), letter_id=self._last_letter
+                )
+
+    def _redriven(self, letter: DeadLetter) -> int:
+        event = letter.tenant, letter.event_id
+        return sum((one.tenant, one.event_id) == event for one in self._letters.values() if one.redriven is not None)
 
     async def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         return [letter for letter_id, letter in self._letters.items() if letter_id > after][:limit]
@@ -149,6 +155,10 @@ class MemoryLog:
         removed -= len(kept) + len(letters) + len(published)
         self._records, self._letters, self.published = kept, letters, published
         return removed
+
+    async def workers(self) -> list[str]:
+        """None that this log knows of: the data folder's lock keeps others away."""
+        return []
 
     async def ping(self) -> None:
         return

@@ -28,7 +28,8 @@ _BY_ID = _LETTERS + "WHERE letter_id = ?"
 _BURY = (
     "INSERT OR IGNORE INTO dead_letters (topic, part, position, tenant, key, value, headers, received, student_id, "
     "event_id, code, message, attempts, at, redriven, letter_id) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 + (SELECT count(*) FROM dead_letters "
+    "WHERE tenant = ?4 AND event_id = ?10 AND redriven IS NOT NULL), ?14, ?15, NULL)"
 )
 _PUT_CONSENT = "INSERT OR REPLACE INTO consents (name, value, at) VALUES (?, ?, ?)"
 _CONSENTS = "SELECT name, value, at, seq FROM consents WHERE seq > ? ORDER BY seq"
@@ -174,6 +175,10 @@ class SqliteLog:
             return removed + connection.execute("DELETE FROM dead_letters WHERE received < ?", (before,)).rowcount
 
         return await self._database.write(write)
+
+    async def workers(self) -> list[str]:
+        """None that this log knows of: the data folder's lock keeps others away."""
+        return []
 
     async def ping(self) -> None:
         """It writes, so that a full disk is seen."""

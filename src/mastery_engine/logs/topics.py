@@ -1,28 +1,20 @@
-"""The topics: their names, how the missing ones are made, and what is wrong with those that are there."""
+"""How topics that are missing are made, and which ones stop the start."""
 
 import logging
 from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, TopicMetadata  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, TopicMetadata  # type: ignore[attr-defined]
 
-from mastery_engine.domain.moments import DAY, Micros
-from mastery_engine.domain.results import EVENTS_TOPIC, RESULTS_TOPIC
 from mastery_engine.errors import StartRefused
 from mastery_engine.logs.base import REQUESTS_TOPIC
 from mastery_engine.logs.kafka_faults import ANSWER_S, Complaints, away, made, when_settled
 from mastery_engine.logs.kafka_settings import KafkaSettings
+from mastery_engine.logs.topic_plans import CONSENT_TOPIC, NOT_PERMITTED, TOPICS, check_existing, planned
 
 logger = logging.getLogger(__name__)
 
-DEAD_LETTERS_TOPIC = "mastery.dlq"
-CONSENT_TOPIC = "mastery.consent"
-AGING = (REQUESTS_TOPIC, RESULTS_TOPIC, EVENTS_TOPIC, DEAD_LETTERS_TOPIC)
-TOPICS = (*AGING, CONSENT_TOPIC)
 MOST_REPLICAS = 3
-LARGEST_BYTES = 8 * 1024 * 1024  # what we send: a dead letter is its record and more
-
-NOT_PERMITTED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
 
 
 def ensure_topics(settings: KafkaSettings) -> list[str]:
@@ -42,10 +34,10 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
                 "mastery-engine topics create."
             )
         replication = settings.replication or min(len(cluster.brokers), MOST_REPLICAS)
-        wanted = [_topic(name, settings, replication) for name in missing]
+        wanted = [planned(name, settings, replication) for name in missing]
         for name, outcome in (admin.create_topics(wanted) if wanted else {}).items():
             _made(name, outcome)
-        _check(admin, [name for name in TOPICS if name not in missing])
+        check_existing(admin, [name for name in TOPICS if name not in missing])
     except KafkaException as error:
         admin.poll(0)  # so that it tells its complaints
         raise away(error, complaints) from error
@@ -62,26 +54,6 @@ def _check_one_partition(topics: Mapping[str, TopicMetadata]) -> None:
         )
 
 
-def longest_stay(settings: KafkaSettings) -> dict[str, Micros | None]:
-    """How long a record may stay in each topic that ages, as Kafka has it; None for ever. Raises Unavailable.
-
-    A segment goes as a whole, once its newest record is past the retention, and may take records for ``segment.ms``.
-    """
-    complaints = Complaints()
-    admin = made(AdminClient, settings.client(error_cb=complaints))
-    try:
-        asked = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name) for name in AGING])
-        found = {resource.name: outcome.result(ANSWER_S) for resource, outcome in asked.items()}
-    except KafkaException as error:
-        raise away(error, complaints) from error
-    stays: dict[str, Micros | None] = {}
-    for name in AGING:
-        retention, segment = (int(found[name][which].value) for which in ("retention.ms", "segment.ms"))
-        ages = "delete" in found[name]["cleanup.policy"].value and retention >= 0
-        stays[name] = (retention + segment) * 1_000 if ages else None
-    return stays
-
-
 def _made(name: str, outcome: object) -> None:
     try:
         outcome.result(ANSWER_S)  # type: ignore[attr-defined]
@@ -94,47 +66,6 @@ def _made(name: str, outcome: object) -> None:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
         logger.info("another process made %s", name)
-
-
-def _topic(name: str, settings: KafkaSettings, replication: int) -> NewTopic:
-    if name == CONSENT_TOPIC:
-        return NewTopic(
-            name,
-            num_partitions=1,
-            replication_factor=replication,
-            config={
-                "cleanup.policy": "compact",
-                "message.timestamp.type": "LogAppendTime",
-                "min.insync.replicas": str(2 if replication > 2 else 1),
-            },
-        )
-    config = {
-        "retention.ms": str(settings.retention_days * DAY // 1_000),
-        "message.timestamp.type": "LogAppendTime",
-        "min.insync.replicas": str(2 if replication > 2 else 1),
-    }
-    if name != REQUESTS_TOPIC:
-        config["max.message.bytes"] = str(LARGEST_BYTES)
-    return NewTopic(name, num_partitions=settings.partitions, replication_factor=replication, config=config)
-
-
-def _check(admin: AdminClient, names: list[str]) -> None:
-    """Warn where the time of receipt is the sender's word: then a late or wrong clock decides what counts."""
-    if REQUESTS_TOPIC not in names:
-        return
-    (outcome,) = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, REQUESTS_TOPIC)]).values()
-    try:
-        kind = outcome.result(ANSWER_S)["message.timestamp.type"].value
-    except KafkaException as error:
-        if error.args[0].code() not in NOT_PERMITTED:
-            raise
-        logger.warning(
-            "Kafka does not let this user read the settings of %s: see that message.timestamp.type is LogAppendTime",
-            REQUESTS_TOPIC,
-        )
-        return
-    if kind != "LogAppendTime":
-        logger.warning("%s has message.timestamp.type=%s: receipts are as senders say", REQUESTS_TOPIC, kind)
 
 
 def topic_id(settings: KafkaSettings) -> str:
