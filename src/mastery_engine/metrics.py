@@ -19,6 +19,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._calls: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "mastery_http_requests", "HTTP calls.", ["endpoint", "method", "status"], registry=self.registry
         )
@@ -76,6 +77,17 @@ class Metrics:
         )
         self.streams = Gauge("mastery_streams_open", "Open streams of students' mastery.", registry=self.registry)
         self.worker_up = Gauge("mastery_worker_up", "1 while the worker of this process works.", registry=self.registry)
+
+    def answered(self, endpoint: str, method: str, status: int, seconds: float | None) -> None:
+        """A call was answered; without ``seconds`` how long it took says nothing, as of a stream."""
+        known = self._calls.get((endpoint, method, status))
+        if known is None:  # what the labels name is looked up once, and not for each call
+            named = self.requests.labels(endpoint, method, str(status)), self.latency.labels(endpoint)
+            known = self._calls[endpoint, method, status] = named
+        requests, latency = known
+        requests.inc()
+        if seconds is not None:
+            latency.observe(seconds)
 
     def waits(self, lag: Mapping[int, int]) -> None:
         """How many records of each partition wait. Past the first partitions one label stands for all the others."""

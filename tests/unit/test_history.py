@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.history import History, Point, average, trend
+from mastery_engine.domain.history import History, average, trend
 from mastery_engine.domain.mastery import FourValues, score_of
 from mastery_engine.domain.rules import Level, Rules
 from tests.samples import TODAY
@@ -25,9 +25,9 @@ def history(scored: list[tuple[int, FourValues]]) -> History:
     return found
 
 
-def points(*scores: tuple[int, float]) -> list[Point]:
-    """Points so many days back, oldest first."""
-    return [Point(TODAY - back, 0, score, (score, None, None, None)) for back, score in scores]
+def scores(*found: tuple[int, float]) -> list[tuple[int, float]]:
+    """Scores of so many days back, oldest first."""
+    return [(TODAY - back, score) for back, score in found]
 
 
 def test_before_anything_there_is_nothing() -> None:
@@ -59,6 +59,8 @@ def test_a_range_of_days_has_both_its_ends(scored: list[tuple[int, FourValues]],
         day for day, _ in scored if first <= day <= last
     ]
     assert list(found.since(first).points()) == list(found.points(first=first))
+    in_range = found.points(first=first, last=last)
+    assert found.scores(first=first, last=last) == [(point.day, point.score) for point in in_range]
 
 
 def test_a_day_has_one_point_its_last() -> None:
@@ -81,11 +83,11 @@ def test_the_level_of_a_day_is_kept_also_among_sixteen() -> None:
 
 
 def test_the_average_is_the_mean_of_the_daily_points() -> None:
-    assert average(points((40, 0.2), (3, 0.3), (0, 0.7))) == pytest.approx(0.4, abs=1e-12)
+    assert average(scores((40, 0.2), (3, 0.3), (0, 0.7))) == pytest.approx(0.4, abs=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("scores", "expected"),
+    ("scored", "expected"),
     [
         ([(0, 0.9)], "stable"),
         ([(7, 0.5), (0, 0.51)], "stable"),  # a change of 0.01 in a week is none
@@ -101,18 +103,18 @@ def test_the_average_is_the_mean_of_the_daily_points() -> None:
     ],
     ids=range(11),
 )
-def test_the_trend_is_the_median_slope_of_two_weeks(scores: list[tuple[int, float]], expected: str) -> None:
-    assert trend(points(*scores), TODAY) == expected
+def test_the_trend_is_the_median_slope_of_two_weeks(scored: list[tuple[int, float]], expected: str) -> None:
+    assert trend(scores(*scored), TODAY) == expected
 
 
 def test_points_later_than_the_day_asked_for_are_not_in_its_trend() -> None:
-    assert trend(points((9, 0.5), (8, 0.5), (0, 0.9)), TODAY - 8) == "stable"
-    assert trend(points((9, 0.5), (8, 0.5), (0, 0.9)), TODAY) == "improving"
+    assert trend(scores((9, 0.5), (8, 0.5), (0, 0.9)), TODAY - 8) == "stable"
+    assert trend(scores((9, 0.5), (8, 0.5), (0, 0.9)), TODAY) == "improving"
 
 
 @given(st.dictionaries(st.integers(0, 30), st.integers(0, 10_000), max_size=12))
 def test_the_trend_is_that_of_all_pairs_computed_apart(scored: dict[int, int]) -> None:
-    found = points(*[(back, scored[back] / 10_000) for back in sorted(scored, reverse=True)])
+    found = scores(*[(back, scored[back] / 10_000) for back in sorted(scored, reverse=True)])
     recent = [(-back, score) for back, score in scored.items() if back <= 13]
     slopes = [(b[1] - a[1]) / (b[0] - a[0]) * 7 / 10_000 for a, b in itertools.combinations(recent, 2)]
     slope = median(slopes) if slopes else 0.0

@@ -104,14 +104,14 @@ def standing(student_id: str, student: Student, at: Micros, rules: Rules) -> Sta
     today = day_of(at)
     found = mastery(student.evidence, at, rules)
     completion, quiz, quality, consistency = (round(value or 0.0, 9) for value in found.components)
-    points = list(student.history.points(first=today - rules.retention_days + 1, last=today))
+    scores = student.history.scores(first=today - rules.retention_days + 1, last=today)
     return Standing(
         student_id,
         round(found.score, 9),
         found.rank,
         (completion, quiz, quality, consistency),
         _away(student.evidence.activity, today),
-        trend(points, today),
+        trend(scores, today),
     )
 
 

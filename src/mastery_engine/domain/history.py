@@ -3,7 +3,7 @@
 A day takes 13 bytes: the day, the level and the coverage, the score and the four components in steps of 0.0001.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median
 from struct import Struct
 from typing import Literal, TypeAlias
@@ -80,19 +80,23 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
                 )
                 yield Point(day, marks >> 4, score / _STEPS, (completion, quiz, quality, consistency))
 
+    def scores(self, *, first: Day = 0, last: Day = 65_535) -> list[tuple[Day, float]]:
+        """The days from ``first`` to ``last`` with their scores, oldest first: all that many a call needs."""
+        return [(row[0], row[2] / _STEPS) for row in _ROW.iter_unpack(self.packed) if first <= row[0] <= last]
 
-def average(points: list[Point]) -> float | None:
-    """The mean score of the points; None of none."""
-    return sum(point.score for point in points) / len(points) if points else None
+
+def average(scores: Sequence[tuple[Day, float]]) -> float | None:
+    """The mean of the days' scores; None of none."""
+    return sum([score for _, score in scores]) / len(scores) if scores else None
 
 
-def trend(points: list[Point], today: Day) -> Trend:
-    """The median slope between pairs of points of the last 14 days (Theil 1950, Sen 1968), a week's change in score."""
-    recent = [point for point in points if today - TREND_DAYS < point.day <= today]
+def trend(scores: Sequence[tuple[Day, float]], today: Day) -> Trend:
+    """The median slope between pairs of the last 14 days' scores (Theil 1950, Sen 1968), a week's change in score."""
+    recent = [one for one in scores if today - TREND_DAYS < one[0] <= today]
     slopes = [
-        (later.score - earlier.score) / (later.day - earlier.day) * 7
-        for place, later in enumerate(recent)
-        for earlier in recent[:place]
+        (later - earlier) / (day - day_before) * 7
+        for place, (day, later) in enumerate(recent)
+        for day_before, earlier in recent[:place]
     ]
     slope = median(slopes) if slopes else 0.0
     if abs(slope) <= STABLE_PER_WEEK + 1e-12:

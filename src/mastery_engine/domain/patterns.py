@@ -136,7 +136,8 @@ def _surge(sight: Sight) -> Pattern | None:
 def _decline(sight: Sight) -> Pattern | None:
     """A fall of 0.08 within 14 days, on a declining trend."""
     recent = [point for point in sight.points if point.day > sight.today - DECLINE_DAYS]
-    if len(recent) < 3 or trend(sight.points, sight.today) != "declining":
+    scores = [(point.day, point.score) for point in sight.points]
+    if len(recent) < 3 or trend(scores, sight.today) != "declining":
         return None
     highest = max(recent, key=lambda point: point.score)
     fall = highest.score - recent[-1].score

@@ -30,7 +30,13 @@ class JsonLines(logging.Formatter):
 
 
 def configure_logging(settings: Settings) -> None:
-    """All of the process's logs, the server's too, go through one handler."""
+    """All of the process's logs, the server's too, go through one handler.
+
+    What no line holds is not looked up for it: thread, process, and who called ("Optimization" in the documentation of
+    ``logging``).
+    """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)

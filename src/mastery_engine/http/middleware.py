@@ -57,7 +57,8 @@ class Edge:
             return
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # the server, which keeps its own scope, leaves the body out
-        exchange = Exchange(scope, send, self._meta(scope))
+        headers = Headers(scope=scope)
+        exchange = Exchange(scope, headers, send, self._meta(headers))
         if scope["path"].startswith(ALIAS + "/"):
             scope["path"] = scope["path"][len(ALIAS) :]
             scope["raw_path"] = scope.get("raw_path", b"")[len(ALIAS) :]
@@ -81,17 +82,16 @@ class Edge:
             self._under_way -= counted
             self._record(exchange)
 
-    def _meta(self, scope: Scope) -> Meta:
-        given = Headers(scope=scope).get("x-request-id", "")
+    def _meta(self, headers: Headers) -> Meta:
+        given = headers.get("x-request-id", "")
         return Meta(rfc3339(self._clock()), given if REQUEST_ID.fullmatch(given) else self._new_id())
 
     def _record(self, exchange: "Exchange") -> None:
         seconds = perf_counter() - exchange.started
         endpoint = getattr(exchange.scope.get("route"), "path", "unmatched")
         status = exchange.status or 500
-        self._metrics.requests.labels(endpoint, exchange.scope["method"], str(status)).inc()
-        if not exchange.is_stream:
-            self._metrics.latency.labels(endpoint).observe(seconds)
+        timed = None if exchange.is_stream else seconds
+        self._metrics.answered(endpoint, exchange.scope["method"], status, timed)
         logger.info(
             "request",
             extra={
@@ -108,9 +108,9 @@ class Edge:
 class Exchange:
     """One request on its way: its meta, and the status it was answered with."""
 
-    def __init__(self, scope: Scope, send: Send, meta: Meta) -> None:
+    def __init__(self, scope: Scope, headers: Headers, send: Send, meta: Meta) -> None:
         self.scope = scope
-        self.headers = Headers(scope=scope)
+        self.headers = headers
         self.meta = meta
         self.status: int | None = None
         self.is_stream = False

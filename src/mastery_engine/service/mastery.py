@@ -256,7 +256,7 @@ class Mastery:
         student = await self.known(caller, student_id)
         now = self.clock()
         today = day_of(now) if on is None else day_of_date(on)
-        points = self.points(student, last=today)
+        scores = self.scores(student, last=today)
         if on is None:
             score = mastery(student.evidence, now, self.rules)
             guidance = await self._shown_guidance(caller, student_id, student)
@@ -264,13 +264,14 @@ class Mastery:
             shown = current_mastery(score, rfc3339(now), self.rules, with_components=with_components, advice=advice)
             updated, ahead = rfc3339(student.updated), path_ahead(guidance.path)
         else:
+            points = self.points(student, last=today)
             if not points:
                 raise NotFound(f"Nothing is known of this student on or before {on}.", field="date")
             updated, ahead = iso_date(points[-1].day), None
             shown = current_mastery(self._score_of(points[-1]), updated, self.rules, with_components=with_components)
-        mean = average(points)
+        mean = average(scores)
         return StudentMastery(
-            student_id, shown, None if mean is None else round(mean, 4), trend(points, today), updated, ahead
+            student_id, shown, None if mean is None else round(mean, 4), trend(scores, today), updated, ahead
         )
 
     def _score_of(self, point: Point) -> MasteryScore:
@@ -375,5 +376,11 @@ class Mastery:
 
     def points(self, student: Student, *, first: Day = 0, last: Day) -> list[Point]:
         """The daily points kept in a range of days."""
-        floor = day_of(self.clock()) - self.rules.retention_days + 1
-        return list(student.history.points(first=max(first, floor), last=last))
+        return list(student.history.points(first=max(first, self._floor()), last=last))
+
+    def scores(self, student: Student, *, first: Day = 0, last: Day) -> list[tuple[Day, float]]:
+        """The same as days and scores alone."""
+        return student.history.scores(first=max(first, self._floor()), last=last)
+
+    def _floor(self) -> Day:
+        return day_of(self.clock()) - self.rules.retention_days + 1

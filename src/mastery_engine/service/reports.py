@@ -85,15 +85,15 @@ class Reports:
         now = mastery.clock()
         today = day_of(now)
         score = mastery_of(student.evidence, now, mastery.rules)
-        points = mastery.points(student, last=today)
-        before = [point.score for point in points if point.day <= today - AWAY_DAYS]
+        scores = mastery.scores(student, last=today)
+        before = [one for day, one in scores if day <= today - AWAY_DAYS]
         change = round(score.score - before[-1], 4) if before else None
         return Glance(
             student_id,
             round(score.score, 4),
             score.level,
             round(score.coverage, 4),
-            trend(points, today),
+            trend(scores, today),
             change,
             rfc3339(student.latest),
             _reasons(score.rank, score.level, change, today - day_of(student.latest)),
