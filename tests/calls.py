@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.http.app import create_app
 from mastery_engine.settings import Settings
-from mastery_engine.stores.base import AuditRecord
+from mastery_engine.stores.audit import AuditRecord
 from tests.live import SECRET, bearer, make_token
 
 Json = dict[str, Any]

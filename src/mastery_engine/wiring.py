@@ -31,7 +31,8 @@ from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
 from mastery_engine.service.consents import Consents
 from mastery_engine.settings import Settings
-from mastery_engine.stores.base import DocumentCache, Kept, Store
+from mastery_engine.stores.base import DocumentCache, Store
+from mastery_engine.stores.kept import Kept
 from mastery_engine.stores.sqlite import SqliteStore
 from mastery_engine.tokens import Tokens
 from mastery_engine.tracing import Tracing, provider_for

@@ -17,7 +17,8 @@ from mastery_engine.service import Mastery
 from mastery_engine.stores.memory import MemoryStore
 from mastery_engine.stores.sqlite import SqliteStore
 from mastery_engine.stream.flood import MOST
-from mastery_engine.stream.worker import Worker, keep_telling
+from mastery_engine.stream.waiting import keep_telling
+from mastery_engine.stream.worker import Worker
 from mastery_engine.tasks import beside
 from tests.calls import event, serving
 from tests.samples import NOW, QUIZ, Clock, envelope, raw

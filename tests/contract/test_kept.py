@@ -6,8 +6,7 @@ import pytest
 
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.errors import Unavailable
-from mastery_engine.stores.base import Kept, KeptKey
-from mastery_engine.stores.kept import LIFE_S, KeptInMemory
+from mastery_engine.stores.kept import LIFE_S, Kept, KeptInMemory, KeptKey
 from mastery_engine.stores.redis_client import connect, disconnect
 from mastery_engine.stores.redis_kept import KeptInRedis
 from scripts.servers.redis import Redis, RedisCluster

@@ -13,7 +13,9 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.domain.transition import apply
 from mastery_engine.errors import FellBack, InvalidInput
-from mastery_engine.stores.base import AuditFilter, AuditRecord, BatchJob, Change, Refusal, Store
+from mastery_engine.stores.audit import AuditFilter, AuditRecord
+from mastery_engine.stores.base import Change, Refusal, Store
+from mastery_engine.stores.batch_jobs import BatchJob
 from mastery_engine.stores.memory import MemoryStore
 from mastery_engine.stores.redis import RedisStore
 from mastery_engine.stores.redis_client import connect

@@ -511,7 +511,7 @@ async def test_an_event_that_breaks_the_fold_is_buried_alone(kind: str, monkeypa
             raise OverflowError("as no event should")
         return evidence_of(one, retention_days=retention_days)
 
-    monkeypatch.setattr("mastery_engine.domain.transition.evidence_of", breaking)
+    monkeypatch.setattr("mastery_engine.domain.stages.evidence_of", breaking)
     async with engine(kind, batch_size=50) as ours:
         names = ["a", "breaks-1", "b", "breaks-2", "c"]
         events = [envelope("quiz", QUIZ, name, at=NOW - n * DAY) for n, name in enumerate(names)]

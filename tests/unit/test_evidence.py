@@ -6,18 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.evidence import (
-    MAX_TOPICS,
-    NO_DAYS,
-    NO_EVIDENCE,
-    NO_SUMS,
-    ActiveDays,
-    DecayedSums,
-    Direct,
-    Evidence,
-    Progress,
-    evidence_of,
-)
+from mastery_engine.domain.active_days import NO_DAYS, ActiveDays
+from mastery_engine.domain.decayed_sums import NO_SUMS, DecayedSums
+from mastery_engine.domain.evidence import MAX_TOPICS, NO_EVIDENCE, Direct, Evidence, Progress, evidence_of
 from mastery_engine.domain.moments import DAY, day_of, iso_date
 from tests.samples import ANSWER, NOW, QUALITY, TODAY, by_id, done, envelope, envelopes, event, helped, quiz
 from tests.samples import given as set_to

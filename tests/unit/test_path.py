@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mastery_engine.domain.active_days import ActiveDays
 from mastery_engine.domain.estimates import MASTERED, UNSEEN, SkillEstimate, outlook
-from mastery_engine.domain.evidence import ActiveDays
 from mastery_engine.domain.path import (
     SCHOOL_DAYS,
     Goal,

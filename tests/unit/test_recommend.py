@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from mastery_engine.domain.advice import Recommendation, away, recommendation_id, with_dismissed
 from mastery_engine.domain.curriculum import NO_CURRICULUM
+from mastery_engine.domain.decayed_sums import DecayedSums
 from mastery_engine.domain.estimates import KNOWN, MASTERED, UNSEEN, SkillEstimate, estimates_of, outlook
-from mastery_engine.domain.evidence import NO_EVIDENCE, DecayedSums, Evidence, evidence_of
+from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence, evidence_of
 from mastery_engine.domain.mastery import components, mastery
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.recommend import QUESTIONS, WEEK, Reach, recommend, within_reach

@@ -8,7 +8,7 @@ import pytest
 from mastery_engine.access import Caller
 from mastery_engine.errors import Unavailable
 from mastery_engine.service.trail import Trail
-from mastery_engine.stores.base import AuditRecord
+from mastery_engine.stores.audit import AuditRecord
 from mastery_engine.stores.memory import MemoryStore
 from tests.samples import Clock
 

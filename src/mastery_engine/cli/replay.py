@@ -41,7 +41,7 @@ async def _replay(settings: "Settings") -> Replayed:
     from time import perf_counter
 
     from mastery_engine.cli.feeding import folded, worked, working
-    from mastery_engine.stream.worker import check_floods
+    from mastery_engine.stream.flood_guard import check_floods
     from mastery_engine.wiring import WorkerLock
 
     started = perf_counter()

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from mastery_engine.domain.active_days import ActiveDays
 from mastery_engine.domain.events import LearningEvent
-from mastery_engine.domain.evidence import ActiveDays
 from mastery_engine.domain.history import Trend, trend
 from mastery_engine.domain.mastery import mastery
 from mastery_engine.domain.moments import Day, Micros, day_of

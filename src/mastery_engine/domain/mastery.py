@@ -4,16 +4,9 @@ from typing import TypeAlias, TypeGuard
 
 import msgspec
 
-from mastery_engine.domain.evidence import (
-    BEGINNER,
-    INTERMEDIATE,
-    NEVER,
-    NONE_SET,
-    ActiveDays,
-    Direct,
-    Evidence,
-)
-from mastery_engine.domain.moments import DAY, Day, Micros, day_of
+from mastery_engine.domain.active_days import ActiveDays
+from mastery_engine.domain.evidence import BEGINNER, INTERMEDIATE, NONE_SET, Direct, Evidence
+from mastery_engine.domain.moments import DAY, NEVER, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 
 FourValues: TypeAlias = tuple[float | None, float | None, float | None, float | None]

@@ -6,9 +6,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from mastery_engine.domain.active_days import ActiveDays
 from mastery_engine.domain.curriculum import Curriculum
 from mastery_engine.domain.estimates import KNOWN, MASTERED, UNSEEN, Estimates, Outlook
-from mastery_engine.domain.evidence import ActiveDays
 from mastery_engine.domain.moments import Day
 from mastery_engine.domain.recommend import FORGOTTEN
 from mastery_engine.domain.rules import Rules

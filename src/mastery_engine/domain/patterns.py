@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.evidence import DecayedSums
+from mastery_engine.domain.decayed_sums import DecayedSums
 from mastery_engine.domain.habits import Work, work
 from mastery_engine.domain.history import Point, trend
 from mastery_engine.domain.moments import Day

@@ -9,10 +9,12 @@ from typing import TypeAlias
 
 import msgspec
 
+from mastery_engine.domain.active_days import ActiveDays
 from mastery_engine.domain.advice import Action, Recommendation
 from mastery_engine.domain.curriculum import Curriculum
+from mastery_engine.domain.decayed_sums import DecayedSums
 from mastery_engine.domain.estimates import MASTERED, UNSEEN, Estimates, Outlook
-from mastery_engine.domain.evidence import ActiveDays, DecayedSums, Evidence
+from mastery_engine.domain.evidence import Evidence
 from mastery_engine.domain.mastery import FourValues, consistency
 from mastery_engine.domain.moments import DAY, Day
 from mastery_engine.domain.rules import Rules

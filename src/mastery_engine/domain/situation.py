@@ -12,7 +12,8 @@ from struct import Struct
 
 import msgspec
 
-from mastery_engine.domain.evidence import HALF_LIFE, ZERO, DecayedSums, Evidence
+from mastery_engine.domain.decayed_sums import HALF_LIFE, ZERO, DecayedSums
+from mastery_engine.domain.evidence import Evidence
 from mastery_engine.domain.history import Point
 from mastery_engine.domain.mastery import MasteryScore, mastery
 from mastery_engine.domain.moments import DAY, Day, Micros, day_of

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import msgspec
 
 from mastery_engine.domain.events import LearningEvent
-from mastery_engine.domain.evidence import NEVER, NO_EVIDENCE, Evidence
+from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence
 from mastery_engine.domain.guidance import NO_GUIDANCE, Guidance
 from mastery_engine.domain.history import History
 from mastery_engine.domain.mastery import components
-from mastery_engine.domain.moments import Day, Micros, day_of
+from mastery_engine.domain.moments import NEVER, Day, Micros, day_of
 from mastery_engine.domain.results import Pending
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.seen import IdsByDay, Seen

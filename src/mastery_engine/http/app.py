@@ -60,7 +60,8 @@ from mastery_engine.service.standings import Standings
 from mastery_engine.service.watching import Watching
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.stream.purge import keep_purging
-from mastery_engine.stream.worker import Worker, keep_telling
+from mastery_engine.stream.waiting import keep_telling
+from mastery_engine.stream.worker import Worker
 from mastery_engine.tasks import beside, ended
 from mastery_engine.wiring import (
     WorkerLock,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from mastery_engine.domain.events import STUDENT_ID, malformed
 from mastery_engine.domain.kinds import ComponentValues
 from mastery_engine.domain.periods import Aggregation
-from mastery_engine.stores.base import Priority
+from mastery_engine.stores.batch_jobs import Priority
 
 StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]

@@ -14,7 +14,7 @@ from mastery_engine.domain.kinds import ComponentValues
 from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import Conflict, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.service.mastery import NOTHING_GIVEN, Mastery
-from mastery_engine.stores.base import BatchJob, Priority
+from mastery_engine.stores.batch_jobs import BatchJob, Priority
 
 logger = logging.getLogger(__name__)
 

@@ -47,8 +47,8 @@ from mastery_engine.service.consents import REFUSED, Consents
 from mastery_engine.service.folding import Folding
 from mastery_engine.service.trail import Trail
 from mastery_engine.service.wording import Wording
-from mastery_engine.stores.base import DocumentCache, Kept, Store
-from mastery_engine.stores.kept import KeptInMemory
+from mastery_engine.stores.base import DocumentCache, Store
+from mastery_engine.stores.kept import Kept, KeptInMemory
 from mastery_engine.tracing import Tracing, carried
 
 NOTHING_GIVEN = ComponentValues()

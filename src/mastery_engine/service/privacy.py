@@ -26,7 +26,7 @@ from mastery_engine.errors import InvalidInput, NotFound
 from mastery_engine.logs.base import DeadLetter, Record
 from mastery_engine.service.cohorts import Cohorts
 from mastery_engine.service.mastery import Mastery
-from mastery_engine.stores.base import AuditFilter, AuditRecord
+from mastery_engine.stores.audit import AuditFilter, AuditRecord
 
 AUDIT_PAGE = 1_000
 LETTERS = 1_000

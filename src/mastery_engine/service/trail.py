@@ -8,7 +8,8 @@ from mastery_engine.access import Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
-from mastery_engine.stores.base import AuditRecord, Store
+from mastery_engine.stores.audit import AuditRecord
+from mastery_engine.stores.base import Store
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ Everything here is batches: one student is a batch of one.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Protocol
 
 import msgspec
 
@@ -13,7 +13,9 @@ from mastery_engine.domain.cohort import Cohort
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import Student, StudentKey
-from mastery_engine.errors import FellBack, InvalidInput
+from mastery_engine.stores.audit import AuditFilter, AuditPage, AuditRecord
+from mastery_engine.stores.batch_jobs import BatchJob
+from mastery_engine.stores.marks import Marks
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -60,16 +62,6 @@ class Join(msgspec.Struct, frozen=True, gc=False):
     day: Day
 
 
-class Marks(msgspec.Struct, frozen=True):
-    """For each partition of a log, the offset below which the documents hold everything.
-
-    ``life`` tells one life of the store's servers from another: with another life, writes may be gone.
-    """
-
-    offsets: dict[int, int]
-    life: str = ""
-
-
 class Refusal(msgspec.Struct, frozen=True):
     """Why an event is among the dead letters, for whoever asks what became of it."""
 
@@ -78,70 +70,6 @@ class Refusal(msgspec.Struct, frozen=True):
     code: str
     message: str
     at: Micros
-
-
-class AuditRecord(msgspec.Struct, frozen=True, gc=False):
-    """Who did what, to whom, when, from where, and whether they might.
-
-    ``student_id`` is a keyed hash, and so is a student's own ``subject``: they outlive an erasure.
-    """
-
-    at: Micros
-    tenant: str
-    subject: str
-    role: str
-    call: str
-    student_id: str | None
-    allowed: bool
-    address: str
-    request_id: str
-
-
-class AuditFilter(msgspec.Struct, frozen=True):
-    """Which audit records are wanted; None wants all. ``start`` is included, ``end`` is not."""
-
-    student: str | None = None
-    subject: str | None = None
-    call: str | None = None
-    start: Micros | None = None
-    end: Micros | None = None
-    allowed: bool | None = None
-
-    def wants(self, record: "AuditRecord") -> bool:
-        return (
-            self.student in (None, record.student_id)
-            and self.subject in (None, record.subject)
-            and self.call in (None, record.call)
-            and (self.start is None or record.at >= self.start)
-            and (self.end is None or record.at < self.end)
-            and self.allowed in (None, record.allowed)
-        )
-
-
-class AuditPage(msgspec.Struct, frozen=True):
-    """Some audit records, newest first; ``cursor`` leads to those before them, None where there are none."""
-
-    records: list[AuditRecord]
-    cursor: str | None
-
-
-Priority: TypeAlias = Literal["low", "normal", "high"]
-
-
-class BatchJob(msgspec.Struct, frozen=True):
-    """A batch of calculations that is worked after its acknowledgement; ``answer`` is None until it is done.
-
-    ``request`` and ``answer`` are JSON; ``caller`` is who sent it, as JSON too.
-    """
-
-    tenant: str
-    batch_id: str
-    subject: str
-    priority: Priority
-    created: Micros
-    caller: bytes
-    request: bytes
-    answer: bytes | None = None
 
 
 class Store(Protocol):
@@ -278,53 +206,3 @@ class DocumentCache(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-
-class KeptKey(NamedTuple):
-    """What was worked out (``kind``: forecast, cohort, …), and about whom: a student's id, or a cohort's."""
-
-    tenant: str
-    subject: str
-    kind: str
-
-
-class Kept(Protocol):
-    """What costs more than a read, for five minutes: the L2 cache, shared by all replicas where the store is.
-
-    A value is found only under the version that it was worked out from. A cache that is away has nothing, and loses
-    what it is given: neither raises.
-    """
-
-    async def kept(self, key: KeptKey, version: int) -> bytes | None:
-        """What was kept of this version, if it still is."""
-        ...
-
-    async def keep(self, key: KeptKey, version: int, value: bytes) -> None: ...
-
-    async def drop(self, tenant: str, subject: str) -> None:
-        """Forget all kinds about a student or cohort, as an erasure does. Raises Unavailable."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-def names_student(job: BatchJob, key: StudentKey) -> bool:
-    """Whether a batch is about a student, or was sent by them or by somebody whose token names them."""
-    quoted = msgspec.json.encode(key.student_id)
-    return job.tenant == key.tenant and (
-        job.subject == key.student_id or any(quoted in part for part in (job.caller, job.request, job.answer or b""))
-    )
-
-
-def bad_cursor() -> InvalidInput:
-    return InvalidInput("This cursor is none of ours: leave it out to begin anew.", field="cursor")
-
-
-def check_marks(known: Mapping[int, int], starts: Mapping[int, int]) -> None:
-    """Raises FellBack where a mark is below the start of what was folded on top of it."""
-    for partition, start in starts.items():
-        if known.get(partition, 0) < start:
-            raise FellBack(
-                f"The store holds partition {partition} up to {known.get(partition, 0)} only, not {start}: "
-                "it is filled again from the log."
-            )

@@ -9,9 +9,9 @@ import secrets
 from collections.abc import Mapping
 
 from mastery_engine.errors import FellBack, Unavailable
-from mastery_engine.stores.base import Marks, check_marks
 from mastery_engine.stores.dapr_client import DaprState, Value, Write
 from mastery_engine.stores.dapr_index import DaprIndex
+from mastery_engine.stores.marks import Marks, check_marks
 
 MAX_ROUNDS = 200
 WITNESS_S = 24 * 3_600

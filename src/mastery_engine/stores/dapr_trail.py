@@ -10,7 +10,7 @@ import msgspec
 
 from mastery_engine.domain.moments import Micros
 from mastery_engine.errors import Unavailable
-from mastery_engine.stores.base import AuditFilter, AuditPage, AuditRecord, bad_cursor
+from mastery_engine.stores.audit import AuditFilter, AuditPage, AuditRecord, bad_cursor
 from mastery_engine.stores.dapr_client import DaprState, Value, Write
 from mastery_engine.stores.dapr_index import DaprIndex
 

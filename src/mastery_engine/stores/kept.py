@@ -1,11 +1,40 @@
-"""What was worked out and costs more than a read, in this process's memory: see ``Kept``."""
+"""What was worked out and costs more than a read: what a cache of it promises, and the one in this process's memory."""
+
+from typing import NamedTuple, Protocol
 
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import SECOND, Micros
-from mastery_engine.stores.base import KeptKey
 
 LIFE_S = 300
 MOST_VALUES = 10_000
+
+
+class KeptKey(NamedTuple):
+    """What was worked out (``kind``: forecast, cohort, …), and about whom: a student's id, or a cohort's."""
+
+    tenant: str
+    subject: str
+    kind: str
+
+
+class Kept(Protocol):
+    """What costs more than a read, for five minutes: the L2 cache, shared by all replicas where the store is.
+
+    A value is found only under the version that it was worked out from. A cache that is away has nothing, and loses
+    what it is given: neither raises.
+    """
+
+    async def kept(self, key: KeptKey, version: int) -> bytes | None:
+        """What was kept of this version, if it still is."""
+        ...
+
+    async def keep(self, key: KeptKey, version: int, value: bytes) -> None: ...
+
+    async def drop(self, tenant: str, subject: str) -> None:
+        """Forget all kinds about a student or cohort, as an erasure does. Raises Unavailable."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class KeptInMemory:

@@ -7,21 +7,10 @@ from mastery_engine.domain.cohort import NO_COHORT, Cohort
 from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.stores.base import (
-    AuditFilter,
-    AuditPage,
-    AuditRecord,
-    BatchJob,
-    Change,
-    Held,
-    Join,
-    Marks,
-    Refusal,
-    Roster,
-    bad_cursor,
-    check_marks,
-    names_student,
-)
+from mastery_engine.stores.audit import AuditFilter, AuditPage, AuditRecord, bad_cursor
+from mastery_engine.stores.base import Change, Held, Join, Refusal, Roster
+from mastery_engine.stores.batch_jobs import BatchJob, names_student
+from mastery_engine.stores.marks import Marks, check_marks
 
 
 class MemoryStore:

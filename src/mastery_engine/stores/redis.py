@@ -1,16 +1,10 @@
-"""The store for many machines: documents in Redis.
+"""The store for many machines: documents, refusals and batches in Redis. Marks, trail and cohorts have their own rooms.
 
 All of a student's keys share one hash tag, so that a Cluster keeps them together. A document's value begins with its
 version, and one script compares and sets; every write renews the expiry, which is the retention.
-
-A mark is kept wherever documents are: on each shard of a Cluster. Redis may come back without its last writes; then
-the mark came back with the documents, older, or the server is another than the one that was written to, and
-``move_marks`` says so.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -19,26 +13,16 @@ from redis.asyncio import Redis, RedisCluster
 from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.errors import FellBack
-from mastery_engine.stores.base import (
-    AuditFilter,
-    AuditPage,
-    AuditRecord,
-    BatchJob,
-    Change,
-    Held,
-    Marks,
-    Refusal,
-    bad_cursor,
-    names_student,
-)
+from mastery_engine.stores.base import Change, Held, Refusal
+from mastery_engine.stores.batch_jobs import BatchJob, names_student
 from mastery_engine.stores.redis_client import Client, disconnect
-from mastery_engine.stores.redis_cohorts import JOINED_KEYS, STUDENT_KEYS, VERSION_BYTES, RedisCohorts, beside
+from mastery_engine.stores.redis_cohorts import JOINED_KEYS, RedisCohorts
 from mastery_engine.stores.redis_errors import AWAY, away, or_unavailable
+from mastery_engine.stores.redis_keys import VERSION_BYTES, beside, student_of
+from mastery_engine.stores.redis_marks import MARK_COPIES, RedisMarks
+from mastery_engine.stores.redis_trail import RedisTrail
 
-MARK_COPIES = 32
 PAGE = 500
-TENANTS = "mastery:tenants"
 BATCHES = "mastery:batches"
 OPEN_BATCHES = "mastery:open-batches"
 
@@ -65,40 +49,13 @@ for i = 1, #KEYS / 2 do
 end
 return won
 """
-LIFE = "local life = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')\n"
-READ_MARKS = LIFE + "return {life, redis.call('HGETALL', KEYS[1])}"
-_MOVE = """
-if life ~= ARGV[1] then return -1 end
-for i = 2, #ARGV, 3 do
-  if tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0') < tonumber(ARGV[i + 1]) then return tonumber(ARGV[i]) end
-end
-for i = 2, #ARGV, 3 do
-  local known = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0')
-  if known < tonumber(ARGV[i + 2]) then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
-end
-return -2
-"""
-MOVE_MARKS = LIFE + _MOVE
-ANOTHER_LIFE, MOVED = -1, -2
-
-# By the records' own time, so that a purge cuts by it; an id must not be lower than the newest.
-AUDIT = """
-local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-local newest = last and tonumber(string.match(last[1], '^%d+')) or 0
-for i = 1, #ARGV, 2 do
-  newest = math.max(newest, tonumber(ARGV[i]))
-  local added = redis.pcall('XADD', KEYS[1], string.format('%.0f-*', newest), 'record', ARGV[i + 1])
-  if type(added) == 'table' and added.err then redis.call('XADD', KEYS[1], '*', 'record', ARGV[i + 1]) end
-end
-"""
-_STREAM_ID = re.compile(r"\d{1,15}-\d{1,15}", re.ASCII)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_refusal = msgspec.msgpack.Decoder(Refusal).decode
 _decode_name = msgspec.msgpack.Decoder(tuple[str, str]).decode
 
 
-class RedisStore(RedisCohorts):
+class RedisStore(RedisCohorts, RedisMarks, RedisTrail):
     """See ``Store``. ``retention_days`` is the life of a key after its last write."""
 
     def __init__(self, client: Client, *, retention_days: int) -> None:
@@ -139,56 +96,12 @@ class RedisStore(RedisCohorts):
         values = [_written(change) for change in changes]
         if self._is_alone:
             flat = [value for three in values for value in three]
-            won = await self._script(COMMIT, names, [self._life_ms, *flat])
+            won = await self._client.execute_command("EVAL", COMMIT, len(names), *names, self._life_ms, *flat)
             return [bool(one) for one in won]
         pipeline = self._client.pipeline()
         for place, three in enumerate(values):
             pipeline.execute_command("EVAL", COMMIT, 2, *names[2 * place : 2 * place + 2], self._life_ms, *three)
         return [bool(won) for (won,) in await pipeline.execute()]
-
-    async def _script(self, text: str, names: Sequence[str], values: Sequence[Any]) -> Any:
-        return await self._client.execute_command("EVAL", text, len(names), *names, *values)
-
-    async def _each_copy(self, text: str, log_id: str, values: Sequence[Sequence[Any]]) -> list[Any]:
-        """Run a script on each copy of the marks, with its own values."""
-        names = [_marks(log_id, copy) for copy in range(self._copies)]
-        if self._copies == 1:
-            return [await self._script(text, names, values[0])]
-        pipeline = self._client.pipeline()
-        for name, own in zip(names, values, strict=True):
-            pipeline.execute_command("EVAL", text, 1, name, *own)
-        return list(await pipeline.execute())
-
-    @or_unavailable
-    async def marks(self, log_id: str) -> Marks:
-        found = await self._each_copy(READ_MARKS, log_id, [[]] * self._copies)
-        copies = [dict(zip(map(int, flat[::2]), map(int, flat[1::2]), strict=True)) for _, flat in found]
-        partitions = {partition for copy in copies for partition in copy}
-        lowest = {partition: min(copy.get(partition, 0) for copy in copies) for partition in partitions}
-        return Marks(lowest, ",".join(life.decode() for life, _ in found))
-
-    @or_unavailable
-    async def move_marks(self, log_id: str, starts: Mapping[int, int], ends: Mapping[int, int], life: str) -> None:
-        moves = [part for partition, end in ends.items() for part in (partition, starts.get(partition, 0), end)]
-        lives = life.split(",")
-        if len(lives) != self._copies:
-            raise FellBack("The store's servers are others than before: the log is read again from the mark.")
-        for outcome in await self._each_copy(MOVE_MARKS, log_id, [[one, *moves] for one in lives]):
-            if outcome == ANOTHER_LIFE:
-                raise FellBack("Redis was restarted or failed over: the log is read again from the mark.")
-            if outcome != MOVED:
-                raise FellBack(f"Redis holds less of partition {outcome} than before: the log is read again.")
-
-    @or_unavailable
-    async def floods(self, log_id: str) -> set[int]:
-        return {int(partition) for partition in await self._client.smembers(_floods(log_id))}
-
-    @or_unavailable
-    async def set_flood(self, log_id: str, partition: int, *, flooded: bool) -> None:
-        if flooded:
-            await self._client.sadd(_floods(log_id), partition)
-        else:
-            await self._client.srem(_floods(log_id), partition)
 
     @or_unavailable
     async def note_refusals(self, refusals: Sequence[Refusal]) -> None:
@@ -219,41 +132,6 @@ class RedisStore(RedisCohorts):
         for pattern in ("mastery:marks:*", "mastery:{*}:d", "mastery:{*}:c", JOINED_KEYS):
             async for name in self._client.scan_iter(match=pattern, count=PAGE):
                 await self._client.unlink(name)
-
-    @or_unavailable
-    async def audit(self, records: Sequence[AuditRecord]) -> None:
-        if not records:
-            return
-        of_tenant: dict[str, list[Any]] = defaultdict(list)
-        for record in records:
-            of_tenant[record.tenant] += [record.at // 1_000, _encode(record)]
-        pipeline = self._client.pipeline()
-        for tenant, values in of_tenant.items():
-            pipeline.execute_command("EVAL", AUDIT, 1, _audit(tenant), *values)
-            pipeline.sadd(TENANTS, tenant)
-        await pipeline.execute()
-
-    @or_unavailable
-    async def audited(self, tenant: str, *, limit: int) -> list[AuditRecord]:
-        rows = await self._client.xrevrange(_audit(tenant), count=limit)
-        return [msgspec.msgpack.decode(fields[b"record"], type=AuditRecord) for _, fields in rows]
-
-    @or_unavailable
-    async def audit_page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
-        if cursor is not None and not _STREAM_ID.fullmatch(cursor):
-            raise bad_cursor()
-        found: list[AuditRecord] = []
-        last, before = "", cursor
-        while rows := await self._client.xrevrange(_audit(tenant), max=f"({before}" if before else "+", count=PAGE):
-            for name, fields in rows:
-                before = name.decode()
-                record = msgspec.msgpack.decode(fields[b"record"], type=AuditRecord)
-                if wanted.wants(record):
-                    if len(found) == limit:
-                        return AuditPage(found, last)
-                    found.append(record)
-                    last = before
-        return AuditPage(found, None)
 
     @or_unavailable
     async def refusals(self, key: StudentKey) -> list[Refusal]:
@@ -297,9 +175,7 @@ class RedisStore(RedisCohorts):
 
     @or_unavailable
     async def purge(self, before: Micros) -> int:
-        removed = 0
-        for tenant in await self._client.smembers(TENANTS):
-            removed += await self._client.xtrim(_audit(tenant.decode()), minid=before // 1_000, approximate=False)
+        removed = await self._purge_trail(before)
         for member in await self._client.zrangebyscore(BATCHES, "-inf", f"({before}"):
             removed += await self._client.delete(_batch(*_decode_name(member)))
             await self._client.zrem(OPEN_BATCHES, member)
@@ -328,12 +204,6 @@ def _written(change: Change) -> tuple[bytes, bytes, bytes]:
     return expected, value, b"" if change.cold is None else pack_ids(change.cold)
 
 
-def student_of(name: bytes) -> StudentKey:
-    """Whose key this is: a document's, or one beside it."""
-    tenant, _, student_id = name.decode()[len(STUDENT_KEYS) : -len("}:d")].partition(":")
-    return StudentKey(tenant, student_id)
-
-
 def _document(key: StudentKey) -> str:
     return beside(key, "d")
 
@@ -344,18 +214,6 @@ def _cold(key: StudentKey) -> str:
 
 def _refused(key: StudentKey) -> str:
     return beside(key, "r")
-
-
-def _marks(log_id: str, copy: int) -> str:
-    return f"mastery:marks:{{{copy}}}:{log_id}"
-
-
-def _floods(log_id: str) -> str:
-    return f"mastery:floods:{log_id}"
-
-
-def _audit(tenant: str) -> str:
-    return f"mastery:audit:{{{tenant}}}"
 
 
 def _batch(tenant: str, batch_id: str) -> str:

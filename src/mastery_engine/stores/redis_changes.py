@@ -11,8 +11,7 @@ from redis.exceptions import RedisError
 
 from mastery_engine.errors import Unavailable
 from mastery_engine.stores.cached import Heard
-from mastery_engine.stores.redis import student_of
-from mastery_engine.stores.redis_cohorts import STUDENT_KEYS
+from mastery_engine.stores.redis_keys import STUDENT_KEYS, student_of
 
 CHANNEL = "__redis__:invalidate"
 PING_S = 0.25

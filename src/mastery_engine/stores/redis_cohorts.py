@@ -15,9 +15,8 @@ from mastery_engine.domain.moments import DAY, Day
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.stores.base import Join, Roster
 from mastery_engine.stores.redis_errors import or_unavailable
+from mastery_engine.stores.redis_keys import VERSION_BYTES, beside
 
-VERSION_BYTES = 8
-STUDENT_KEYS = "mastery:{"
 JOINED_KEYS = "mastery:cohort:*}:in"
 
 READ_VERSIONS = """
@@ -107,11 +106,6 @@ class RedisCohorts:
     async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
         for cohort_id in cohort_ids:
             await self._client.zrem(_joined(key.tenant, cohort_id), key.student_id)
-
-
-def beside(key: StudentKey, what: str) -> str:
-    """A key of a student: all share one hash tag."""
-    return f"{STUDENT_KEYS}{key.tenant}:{key.student_id}}}:{what}"
 
 
 def _record(tenant: str, cohort_id: str) -> str:

@@ -3,11 +3,10 @@
 import logging
 from typing import Any
 
-from mastery_engine.stores.base import KeptKey
-from mastery_engine.stores.kept import LIFE_S
+from mastery_engine.stores.kept import LIFE_S, KeptKey
 from mastery_engine.stores.redis_client import Client
-from mastery_engine.stores.redis_cohorts import VERSION_BYTES
 from mastery_engine.stores.redis_errors import AWAY, away
+from mastery_engine.stores.redis_keys import VERSION_BYTES
 
 logger = logging.getLogger(__name__)
 

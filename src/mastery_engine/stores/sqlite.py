@@ -10,19 +10,10 @@ from mastery_engine.database import Database
 from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.domain.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.stores.base import (
-    AuditFilter,
-    AuditPage,
-    AuditRecord,
-    BatchJob,
-    Change,
-    Held,
-    Marks,
-    Refusal,
-    bad_cursor,
-    check_marks,
-    names_student,
-)
+from mastery_engine.stores.audit import AuditFilter, AuditPage, AuditRecord, bad_cursor
+from mastery_engine.stores.base import Change, Held, Refusal
+from mastery_engine.stores.batch_jobs import BatchJob, names_student
+from mastery_engine.stores.marks import Marks, check_marks
 from mastery_engine.stores.sqlite_cohorts import SqliteCohorts
 
 _LOAD_ONE = "SELECT tenant, student_id, version, body FROM documents WHERE tenant = ? AND student_id = ?"

@@ -7,20 +7,21 @@ hold, and hand out again the results that had not gone out.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 
 from mastery_engine.domain.events import is_tenant
 from mastery_engine.domain.moments import SECOND, Micros
-from mastery_engine.domain.results import Pending, event_type, result_id
+from mastery_engine.domain.results import Pending, event_type
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.domain.traceparent import TRACEPARENT, traceparent_in
-from mastery_engine.errors import Flooded, StartRefused, Unavailable
+from mastery_engine.errors import StartRefused, Unavailable
 from mastery_engine.logs.base import Batch, DeadLetter, Position, Record
 from mastery_engine.service import Mastery
-from mastery_engine.stores.base import Refusal, check_marks
-from mastery_engine.stream.flood import counted, flooded
+from mastery_engine.stores.base import Refusal
+from mastery_engine.stores.marks import check_marks
+from mastery_engine.stream.flood_guard import FloodGuard, check_floods
 from mastery_engine.stream.reading import Reading
+from mastery_engine.stream.telling import is_due, parts, traces
+from mastery_engine.stream.waiting import tell_waiting
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +35,7 @@ class Worker:
     def __init__(self, mastery: Mastery, *, after_flood: bool = False) -> None:
         """``after_flood``: somebody has looked, and what the log holds by now may all go to the dead letters."""
         self._mastery = mastery
-        self._after_flood = after_flood
-        self._latest: dict[int, int] = {}
-        self._worked: dict[int, int] = {}
-        self._unguarded: dict[int, int] = {}
+        self._guard = FloodGuard(mastery, after_flood=after_flood)
         self._reading = Reading(mastery.rules.retention_days, mastery.clock)
         self._stopping = asyncio.Event()
         self._published_before: dict[int, int] = {}
@@ -91,13 +89,12 @@ class Worker:
     async def _work_on(self, until: Mapping[int, int] | None) -> bool:
         log = self._mastery.log
         log_id = await log.log_id()
-        if self._after_flood:
-            await self._end_floods(log_id)
+        await self._guard.begin(log_id)
         reached: dict[int, int] = {}
 
         async def where(committed: Mapping[int, int]) -> Mapping[int, int]:
             await check_floods(self._mastery, log_id, committed)
-            self._forget_latest(committed)
+            self._guard.forget(committed)
             marks = (await self._mastery.store.marks(log_id)).offsets
             starts = {partition: min(marks.get(partition, 0), offset) for partition, offset in committed.items()}
             _check_ahead(marks, await log.ends())
@@ -107,7 +104,7 @@ class Worker:
 
         async for batch in log.batches(where):
             if batch is not None:
-                for part in self._parts(batch):
+                for part in parts(batch, self._published_before):
                     await self.work(log_id, part)
                 reached |= batch.ends
             else:
@@ -116,21 +113,6 @@ class Worker:
             if self._stopping.is_set() or (until is not None and _is_reached(until, reached)):
                 return True
         return True
-
-    def _parts(self, batch: Batch) -> list[Batch]:
-        """What was told before, and what was not, apart: else a result would name causes of both."""
-        told = {partition: self._published_before.get(partition, 0) for partition in batch.ends}
-        early = {partition: start for partition, start in batch.starts.items() if start < told[partition]}
-        late = {partition: end for partition, end in batch.ends.items() if end > told[partition]}
-        if not early or not late:
-            return [batch]
-        records: dict[bool, list[Record]] = {True: [], False: []}
-        for record in batch.records:
-            records[record.offset < told[record.partition]].append(record)
-        return [
-            Batch(tuple(records[True]), early, {one: min(batch.ends[one], told[one]) for one in early}),
-            Batch(tuple(records[False]), {one: max(batch.starts[one], told[one]) for one in late}, late),
-        ]
 
     async def work(self, log_id: str, batch: Batch) -> None:
         """Fold one batch, and begin to publish and commit it once the one before is through.
@@ -142,7 +124,7 @@ class Worker:
         marks = await store.marks(log_id)
         check_marks(marks.offsets, batch.starts)
         read = self._reading.read(batch)
-        latest = await self._guarded(log_id, batch, read.unreadable)
+        latest = await self._guard.counted(log_id, batch, read.unreadable, self._published_before)
         tracing = self._mastery.tracing
         causes = tracing.causes(batch.records)
         settled = {partition: self._untold_from.get(partition, start) for partition, start in batch.starts.items()}
@@ -158,14 +140,13 @@ class Worker:
         if folded.refused:
             await log.scrub([Position(one.partition, one.offset) for one in folded.refused])
         await store.move_marks(log_id, batch.starts, batch.ends, marks.life)
-        self._latest = latest
-        self._worked |= batch.ends
+        self._guard.note(latest, batch)
         self._mastery.metrics.batch_records.observe(len(batch.records))
         due = [
             pending
             for student in folded.students.values()
             for pending in student.outbox
-            if self._is_due(pending.partition, pending.offset, batch)
+            if is_due(pending.partition, pending.offset, batch, self._published_before)
         ]
         await self._all_told()
         self._untold_from = batch.starts
@@ -190,37 +171,12 @@ class Worker:
         results = [pending.result for pending in due]
         if results:
             with self._mastery.tracing.steps("publish", causes, results=len(results)):
-                await log.publish(results, _traces(due, records))
+                await log.publish(results, traces(due, records))
             for kind, number in Counter(map(event_type, results)).items():
                 self._mastery.metrics.results.labels(kind).inc(number)
         await log.commit(
             {partition: max(end, self._published_before.get(partition, 0)) for partition, end in batch.ends.items()}
         )
-
-    async def _guarded(self, log_id: str, batch: Batch, unreadable: Collection[Position]) -> dict[int, int]:
-        """The latest records after this batch. Raises Flooded, which the store remembers."""
-        since = {
-            partition: max(self._published_before.get(partition, 0), self._unguarded.get(partition, 0))
-            for partition in batch.starts
-        }
-        try:
-            return counted(self._latest, batch, unreadable, since)
-        except Flooded as flood:
-            await self._mastery.store.set_flood(log_id, flood.partition, flooded=True)
-            raise
-
-    def _forget_latest(self, committed: Mapping[int, int]) -> None:
-        """A partition that another worker had meanwhile has other latest records than those counted here."""
-        for partition, offset in committed.items():
-            if offset != self._worked.get(partition):
-                self._latest.pop(partition, None)
-
-    async def _end_floods(self, log_id: str) -> None:
-        """The guard looks again from the log's end on."""
-        self._unguarded = await self._mastery.log.ends()
-        for partition in await self._mastery.store.floods(log_id):
-            await self._mastery.store.set_flood(log_id, partition, flooded=False)
-        self._after_flood = False
 
     async def _bury(self, letters: Sequence[DeadLetter]) -> None:
         """Dead-letter what cannot be processed, and keep why for whoever asks about the event.
@@ -250,11 +206,6 @@ class Worker:
             logger.warning("dead letter: %s", letter.message, extra=place)
             self._mastery.metrics.dead_letters.labels(letter.code).inc()
 
-    def _is_due(self, partition: int, offset: int, batch: Batch) -> bool:
-        """Whether a result belongs to this batch, and is not of a time whose results went out before."""
-        start = max(batch.starts.get(partition, 0), self._published_before.get(partition, 0))
-        return start <= offset < batch.ends.get(partition, 0)
-
     async def _look_after(self, reached: Mapping[int, int]) -> None:
         """Once a second: say how much waits, and see whether the store still holds what it held."""
         now = self._mastery.clock()
@@ -263,38 +214,6 @@ class Worker:
         self._looked = now
         check_marks((await self._mastery.store.marks(await self._mastery.log.log_id())).offsets, reached)
         await tell_waiting(self._mastery)
-
-
-async def tell_waiting(mastery: Mastery) -> None:
-    """Say in the metrics how much waits in each partition. Raises Unavailable."""
-    ends, committed = await mastery.log.ends(), await mastery.log.committed()
-    mastery.metrics.waits({partition: max(end - committed.get(partition, 0), 0) for partition, end in ends.items()})
-
-
-async def keep_telling(mastery: Mastery) -> None:
-    """For a process without a worker: say each second how much waits for the others', until cancelled."""
-    while True:
-        with suppress(Unavailable):
-            await tell_waiting(mastery)
-        await asyncio.sleep(SECOND / 1_000_000)
-
-
-async def check_floods(mastery: Mastery, log_id: str, partitions: Collection[int]) -> None:
-    """Raises Flooded where one of the partitions was flooded and nobody has looked since."""
-    for partition in sorted((await mastery.store.floods(log_id)) & set(partitions)):
-        raise flooded(partition)
-
-
-def _traces(due: Sequence[Pending], records: Mapping[tuple[int, int], Record]) -> dict[str, str]:
-    """By the result's id, the trace that the last event which caused it came with."""
-    traces: dict[str, str] = {}
-    for pending in due:
-        record = records.get((pending.partition, pending.offset))
-        if record is not None and record.headers:
-            trace = traceparent_in(record.headers.get(TRACEPARENT) or record.headers.get(f"ce_{TRACEPARENT}"))
-            if trace is not None:
-                traces[result_id(pending.result)] = trace
-    return traces
 
 
 def _is_reached(until: Mapping[int, int], reached: Mapping[int, int]) -> bool:

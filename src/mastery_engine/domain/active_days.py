@@ -1,0 +1,62 @@
+"""The days on which a student was active, as a set of bits: what the consistency component is counted from."""
+
+import msgspec
+
+from mastery_engine.domain.moments import Day
+
+ONE_DAY = b"\x01"
+
+
+class ActiveDays(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A set of days. Bit k of ``bits`` (little-endian) stands for the day ``newest - k``."""
+
+    newest: Day = 0
+    bits: bytes = b""
+
+    @staticmethod
+    def of(*days: Day) -> "ActiveDays":
+        if not days:
+            return NO_DAYS
+        newest = max(days)
+        mask = 0
+        for day in days:
+            mask |= 1 << (newest - day)
+        return packed(newest, mask)
+
+    @property
+    def mask(self) -> int:
+        return int.from_bytes(self.bits, "little")
+
+    def merge(self, other: "ActiveDays") -> "ActiveDays":
+        if not self.bits:
+            return other
+        if not other.bits or (other.bits == ONE_DAY and self.newest == other.newest):
+            return self
+        older, newer = (self, other) if self.newest <= other.newest else (other, self)
+        shift = newer.newest - older.newest
+        return packed(newer.newest, newer.mask | older.mask << shift)
+
+    def since(self, floor: Day) -> "ActiveDays":
+        """Without the days before ``floor``."""
+        kept = self.newest - floor + 1
+        if kept <= 0:
+            return NO_DAYS
+        if len(self.bits) * 8 <= kept:
+            return self
+        return packed(self.newest, self.mask & ((1 << kept) - 1))
+
+    def up_to(self, day: Day) -> int:
+        """The set as bits again, bit k for ``day - k``: days later than ``day`` are left out."""
+        mask = int.from_bytes(self.bits, "little")
+        newest = self.newest
+        return mask >> newest - day if newest > day else mask << day - newest
+
+
+NO_DAYS = ActiveDays()
+
+
+def packed(newest: Day, mask: int) -> ActiveDays:
+    """The set with its first bit set, so that equal sets are equal values."""
+    empty = (mask & -mask).bit_length() - 1
+    mask >>= empty
+    return ActiveDays(newest - empty, mask.to_bytes((mask.bit_length() + 7) // 8, "little"))

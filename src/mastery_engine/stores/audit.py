@@ -1,0 +1,55 @@
+"""The audit trail's records, which of them somebody wants to see, and the pages they come in."""
+
+import msgspec
+
+from mastery_engine.domain.moments import Micros
+from mastery_engine.errors import InvalidInput
+
+
+class AuditRecord(msgspec.Struct, frozen=True, gc=False):
+    """Who did what, to whom, when, from where, and whether they might.
+
+    ``student_id`` is a keyed hash, and so is a student's own ``subject``: they outlive an erasure.
+    """
+
+    at: Micros
+    tenant: str
+    subject: str
+    role: str
+    call: str
+    student_id: str | None
+    allowed: bool
+    address: str
+    request_id: str
+
+
+class AuditFilter(msgspec.Struct, frozen=True):
+    """Which audit records are wanted; None wants all. ``start`` is included, ``end`` is not."""
+
+    student: str | None = None
+    subject: str | None = None
+    call: str | None = None
+    start: Micros | None = None
+    end: Micros | None = None
+    allowed: bool | None = None
+
+    def wants(self, record: "AuditRecord") -> bool:
+        return (
+            self.student in (None, record.student_id)
+            and self.subject in (None, record.subject)
+            and self.call in (None, record.call)
+            and (self.start is None or record.at >= self.start)
+            and (self.end is None or record.at < self.end)
+            and self.allowed in (None, record.allowed)
+        )
+
+
+class AuditPage(msgspec.Struct, frozen=True):
+    """Some audit records, newest first; ``cursor`` leads to those before them, None where there are none."""
+
+    records: list[AuditRecord]
+    cursor: str | None
+
+
+def bad_cursor() -> InvalidInput:
+    return InvalidInput("This cursor is none of ours: leave it out to begin anew.", field="cursor")
