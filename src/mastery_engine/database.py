@@ -4,6 +4,7 @@ Readers never wait for the writer (WAL). A write is durable when its call return
 """
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -108,6 +109,7 @@ class Database:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         _check_length(path)
         try:
+            _keep_private(path)
             self._reader = _connect(path)
             migrate(self._reader, path)
             self._writer = _connect(path)
@@ -272,6 +274,15 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
                 raise  # else another process that opened the file at the same time was first
         else:
             version += 1
+
+
+def _keep_private(path: Path) -> None:
+    """Make a file that is not there yet, for this user alone: SQLite gives those beside it the same rights.
+
+    Whoever gave others rights to a file that is there keeps them.
+    """
+    with suppress(OSError):  # what else is wrong with it SQLite says
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -291,3 +291,44 @@ async def test_a_refusal_does_not_repeat_the_token_or_the_secret(api: Api) -> No
         assert token not in answer.text
         assert SECRET not in answer.text
         assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/compliance/audit?studnet=s_1", "studnet"),
+        ("/compliance/audit?limit=5&limit=6", "limit"),
+        ("/compliance/audit?=1", ""),
+        ("/api/v1/cohorts/py-101?page=2", "page"),
+        (f"/students/{STUDENT}/stream?token=x", "token"),
+    ],
+)
+async def test_a_parameter_that_a_call_has_not_is_refused(api: Api, path: str, field: str) -> None:
+    answer = await api.get(path)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["details"].get("field", "")) == (400, "VALIDATION_ERROR", field)
+    if field == "studnet":
+        assert "allowed, call, cursor, from, limit, student, subject, to" in error["message"]
+
+
+async def test_a_posted_call_takes_no_parameters(api: Api) -> None:
+    answer = await api.post("/mastery/query?student_id=s_1", {"student_id": STUDENT})
+    assert (answer.status_code, answer.json()["error"]["details"]) == (400, {"field": "student_id"})
+    assert (await api.post("/mastery/query?student_id=s_1", {}, token="")).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/"])
+async def test_a_probe_may_have_a_parameter_of_its_own(api: Api, path: str) -> None:
+    assert (await api.get(f"{path}?at=1", token="")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/nope", "/api/v1/nope", "/api/v1", "/health/"])
+async def test_an_unknown_address_points_to_the_documents(api: Api, path: str) -> None:
+    answer = await api.get(path)
+    assert answer.status_code == 404
+    assert "/docs" in answer.json()["error"]["message"]
+
+
+async def test_another_method_is_told_which_there_are(api: Api) -> None:
+    answer = await api.get("/mastery/query")
+    assert answer.json()["error"]["message"] == "This address takes POST alone."

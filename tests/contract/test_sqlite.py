@@ -419,3 +419,18 @@ async def test_a_purge_of_what_is_old_leaves_the_file_sound(database: Database) 
     await log.commit(await log.ends())
     assert await log.purge(NOW) == 500
     assert database.read("PRAGMA integrity_check") == [("ok",)]
+
+
+# ---- it is private
+
+
+async def test_a_new_file_and_those_beside_it_are_for_this_user_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        database = Database(tmp_path / "mastery.db")
+    finally:
+        os.umask(before)
+    await SqliteStore(database).audit([record()])
+    rights = {file.name: file.stat().st_mode & 0o777 for file in os.scandir(tmp_path)}
+    await database.close()
+    assert rights == dict.fromkeys(("mastery.db", "mastery.db-wal", "mastery.db-shm"), 0o600)

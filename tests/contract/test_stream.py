@@ -90,3 +90,53 @@ async def test_a_stream_ends_after_its_life(live: Opened, monkeypatch: pytest.Mo
     monkeypatch.setattr(watching, "LIFE_S", 0.2)
     async with asyncio.timeout(5):
         assert len([one async for one in changes(client, make_token())]) == 1
+
+
+async def test_a_stream_ends_with_its_token(live: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, client = live
+    await api.learn(event("quiz"))
+    monkeypatch.setattr(watching, "HEARTBEAT_S", 0.1)
+    token = make_token("student", subject=STUDENT, lives_s=-58)  # clocks may differ by a minute: good for 2 s
+    async with asyncio.timeout(10):
+        assert len([one async for one in changes(client, token)]) == 1
+    assert (await client.get(f"/students/{STUDENT}/stream", headers=bearer(token))).status_code == 401
+
+
+async def test_a_page_s_stream_ends_with_its_token_too(live: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, client = live
+    await api.learn(event("quiz"))
+    monkeypatch.setattr(watching, "HEARTBEAT_S", 0.1)
+    cookie = {"Cookie": f"mastery_session={make_token(lives_s=-58)}"}
+    async with (
+        asyncio.timeout(10),
+        client.stream("GET", f"/dashboard/students/{STUDENT}/live", headers=cookie) as answer,
+    ):
+        assert answer.status_code == 200
+        await answer.aread()
+
+
+async def test_nobody_goes_on_watching_a_student_who_has_left_their_class(live: Opened) -> None:
+    api, client = live
+    await api.learn(event("quiz"))
+    await api.call("PUT", "/cohorts/py-101", {"name": "Python", "members": [STUDENT]})
+    watched = changes(client, make_token("teacher", cohorts=["py-101"]))
+    await anext(watched)
+    await api.call("PUT", "/cohorts/py-101", {"name": "Python", "members": []})
+    await api.learn(event("completion"))
+    async with asyncio.timeout(10):
+        assert [one async for one in watched] == []
+
+
+async def test_an_erased_student_s_stream_ends_and_the_others_go_on(live: Opened) -> None:
+    api, client = live
+    await api.learn(event("quiz"), event("quiz", student_id="other"))
+    gone = changes(client, make_token())
+    await anext(gone)
+    path = "/students/other/stream"
+    async with client.stream("GET", path, headers=bearer(make_token())) as answer, asyncio.timeout(10):
+        lines = (line async for line in answer.aiter_lines() if line.startswith("data: "))
+        await anext(lines)
+        assert (await api.call("DELETE", f"/compliance/students/{STUDENT}")).status_code == 200
+        assert [one async for one in gone] == []
+        await api.learn(event("completion", student_id="other", completed_exercises=10))
+        assert json.loads((await anext(lines))[6:])["current_mastery"]["components"]["completion"] == 1.0

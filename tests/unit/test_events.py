@@ -199,6 +199,8 @@ def test_the_longest_that_is_taken(field: str, value: Any) -> None:
         ({"metadata": []}, "metadata"),
         ({"metadata": {f"k{n}": "" for n in range(21)}}, "metadata"),
         ({"metadata": {"key": "v" * 201}}, "metadata.key"),
+        ({"metadata": {"good": 1, "bad": {"a": 1}}}, "metadata.bad"),
+        ({"metadata": {"good": "[]", "l" * 201: []}}, "metadata." + "l" * 200),
         ({"metadata": {"k" * 201: ""}}, "metadata." + "k" * 200),
         ({"metadata": {"cohort_id": "c" * 101}}, "metadata.cohort_id"),
         ({"metadata": {"cohort_id": ""}}, "metadata.cohort_id"),

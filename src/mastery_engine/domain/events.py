@@ -76,9 +76,11 @@ NAME_OF: dict[type[Data], str] = {kind: name for name, kind in KINDS.items()}
 FIELDS = frozenset(field.name for field in msgspec.structs.fields(Envelope))
 MAX_METADATA_KEYS = 20
 MAX_METADATA_LENGTH = 200
+ANY_METADATA = "metadata[...]"  # how the decoder names a key of an object
 
 _envelope = msgspec.json.Decoder(Envelope)
 _keys = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_scalar = msgspec.json.Decoder(Scalar)
 _data_decoders: dict[str, Callable[[msgspec.Raw], Data]] = {
     name: msgspec.json.Decoder(KINDS[ALIASES.get(name, name)]).decode for name in (*KINDS, *ALIASES)
 }
@@ -108,7 +110,10 @@ def decode(
             raise unknown_kind(envelope.event_type)
         data = decode_data(decoder, envelope.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise malformed(error) from error
+        fault = malformed(error)
+        if fault.field == ANY_METADATA:
+            fault = InvalidInput(fault.message, field=_metadata_at_fault(value))
+        raise fault from error
     chosen = envelope.event_id or (event_id() if callable(event_id) else event_id)
     if chosen is None:
         raise InvalidInput("The event has no event_id.", field="event_id")
@@ -133,6 +138,16 @@ def decode_data(decoder: Callable[[msgspec.Raw], Data], data: msgspec.Raw) -> Da
         return decoder(data)
     except msgspec.ValidationError as error:
         raise malformed(error, within="data") from error
+
+
+def _metadata_at_fault(value: bytes) -> str:
+    """The field of the first key in metadata whose content is no scalar; the decoder does not say which."""
+    for key, content in _keys.decode(_keys.decode(value)["metadata"]).items():
+        try:
+            _scalar.decode(content)
+        except msgspec.DecodeError:
+            return f"metadata.{key[:MAX_METADATA_LENGTH]}"
+    return "metadata"
 
 
 def unknown_fields(value: bytes | msgspec.Raw) -> list[str]:

@@ -172,7 +172,10 @@ async def _failed(request: Request, error: Exception) -> Response:
         fault = error.errors()[0]
         error = InvalidInput(f"{fault['msg']}.", field=".".join(map(str, fault["loc"][1:])) or None)
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        error = HTTPException(error.status_code, error.detail, {"Allow": ", ".join(_methods(request))})
+        allowed = ", ".join(_methods(request))
+        error = HTTPException(error.status_code, f"This address takes {allowed} alone.", {"Allow": allowed})
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        error = HTTPException(error.status_code, "There is no such address: /docs and /openapi.json list all calls.")
     return problem(error, request.state.meta, accept=request.headers.get("accept", ""))
 
 

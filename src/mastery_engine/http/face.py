@@ -25,6 +25,7 @@ from mastery_engine.tokens import Tokens
 
 MAX_TOKEN = 8_192
 MAX_KEY = 200
+PROBES = "operations"  # the tag of what probes ask, which some do with a parameter of their own
 
 
 class Bearer(HTTPBearer):
@@ -32,17 +33,28 @@ class Bearer(HTTPBearer):
 
     async def caller(self, request: Request) -> Caller:
         """Raises Unauthenticated, Forbidden for an unknown role, or RateLimited."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
-            raise Unauthenticated("This call needs a token: send Authorization: Bearer TOKEN.")
         cohorts, limits = cast("Cohorts", request.app.state.cohorts), cast("Limits", request.app.state.limits)
-        known = await bearer_of(request, token.strip())
+        known = await bearer_of(request, token_of(request))
         request.state.allowance = allowance = await limits.take(known, request.scope["route"].path)
         if allowance is not None and allowance.is_over:
             raise limits.over(allowance, "You have used up your calls of this kind for a minute")
         known = await cohorts.admit(known)
         trace = traceparent_in(request.headers.get(TRACEPARENT))
         return known if trace is None else msgspec.structs.replace(known, traceparent=trace)
+
+
+def token_of(request: Request) -> str:
+    """The bearer token as it was sent. Raises Unauthenticated."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
+        raise Unauthenticated("This call needs a token: send Authorization: Bearer TOKEN.")
+    return token.strip()
+
+
+async def admitted_again(request: Request, token: str) -> Caller:
+    """Whose token it still is, for a call that goes on. Raises Unauthenticated, Forbidden, Unavailable."""
+    tokens, cohorts = cast("Tokens", request.app.state.tokens), cast("Cohorts", request.app.state.cohorts)
+    return await cohorts.admit(await tokens.admit(token))
 
 
 async def bearer_of(request: Request, token: str) -> Caller:
@@ -77,6 +89,8 @@ class Face(APIRoute):
         model = cast("type[BaseModel]", body.field_info.annotation) if body else None
         asks_who = [one.name for one in dependant.dependencies if one.call is bearer]
         request_name = dependant.request_param_name
+        queries = frozenset(field.alias for field in dependant.query_params)
+        takes_anything = PROBES in self.tags
 
         async def handle(request: Request) -> Response:
             values: dict[str, Any] = {}
@@ -84,6 +98,8 @@ class Face(APIRoute):
                 values[str(name)] = await bearer.caller(request)
             if request_name:
                 values[request_name] = request
+            if request.scope["query_string"] and not takes_anything:
+                _check_query(request, queries)
             for place, fields in (("path", dependant.path_params), ("query", dependant.query_params)):
                 given = request.path_params if place == "path" else request.query_params
                 for field in fields:
@@ -129,6 +145,17 @@ def idempotency_key(request: Request) -> str | None:
     if key is not None and not 1 <= len(key) <= MAX_KEY:
         raise InvalidInput(f"Idempotency-Key has 1 to {MAX_KEY} characters.", field="Idempotency-Key")
     return key
+
+
+def _check_query(request: Request, known: frozenset[str]) -> None:
+    """Raises InvalidInput for a parameter that the call does not have, or has twice: a typo would filter nothing."""
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            allowed = f"it has {', '.join(sorted(known))}" if known else "it has none"
+            raise InvalidInput(f"This call has no query parameter {name[:100]!r}: {allowed}.", field=name[:100])
+        if given.count(name) > 1:
+            raise InvalidInput(f"The query parameter {name} is given more than once: give it once.", field=name)
 
 
 def _parameter(field: Any, given: Any) -> Any:

@@ -20,6 +20,17 @@ SIDECAR = {"type": "apiKey", "in": "header", "name": "dapr-api-token", "descript
 WHATEVER = {"description": "Any other row is refused alone."}
 A_QUIZ = {"event_type": "quiz", "student_id": "s_1", "data": {"total_questions": 10, "correct_answers": 9}}
 A_ROW = {"student_id": "s_1", "components": {"completion": 0.85, "quiz": 0.9}}
+KEYED: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "Stands for one call for 24 hours: the same call again counts once. With other content a "
+            "calculation or a batch is 409; an ingest answers as for a repeat, and the events that came first hold.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+        }
+    ]
+}
 BY_SIDECAR: list[dict[str, list[str]]] = [{"Sidecar": []}]
 
 

@@ -9,6 +9,7 @@ import uvicorn
 from mastery_engine.collector import settle
 from mastery_engine.errors import StartRefused
 from mastery_engine.http.app import create_app
+from mastery_engine.http.unreadable import Protocol
 from mastery_engine.settings import Settings
 from mastery_engine.wiring import WorkerLock, open_mastery, tokens
 
@@ -26,6 +27,7 @@ def serve(settings: Settings) -> None:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                http=Protocol,
                 timeout_graceful_shutdown=STOP_S,
             )
         )

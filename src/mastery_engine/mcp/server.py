@@ -1,14 +1,18 @@
 """The server: tools, resources and a prompt. What a token may see by HTTP it may see here, and no more."""
 
 import json
+import re
 from collections.abc import Callable
 
 import msgspec
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS
 
 from mastery_engine import __version__
 from mastery_engine.access import Caller
+from mastery_engine.domain.events import STUDENT_ID
 from mastery_engine.errors import MasteryError
 from mastery_engine.mcp.brief import BriefServer
 from mastery_engine.mcp.desk import Desk
@@ -89,6 +93,8 @@ def _add_prompts(server: MCPServer) -> None:
     @server.prompt()
     def tutor(student_id: str) -> str:
         """Tutor one student by what the engine knows."""
+        if not re.fullmatch(STUDENT_ID, student_id):  # it becomes part of what a model is told
+            raise MCPError(INVALID_PARAMS, f"student_id: must match {STUDENT_ID}")
         return (
             f"You tutor student {student_id}. Call explain_score and get_skills first. Say in plain words where the "
             "student stands, praise what is strong, and propose one next step for the costliest component or weakest "

@@ -1,14 +1,14 @@
 """Students watched live: one look at all of them every half second, however many watch."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
-from mastery_engine.access import Act, Caller
+from mastery_engine.access import Act, Caller, check_student
 from mastery_engine.answers import StudentMastery
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.errors import Busy, MasteryError
+from mastery_engine.errors import Busy, Forbidden, MasteryError, NotFound, Unauthenticated, Unavailable
 from mastery_engine.service.mastery import Mastery
 
 MOST_WATCHERS = 1_000
@@ -25,6 +25,7 @@ class _Watched:
         self.shown = shown
         self.changed = asyncio.Event()
         self.watchers = 0
+        self.is_gone = False
 
 
 class Watching:
@@ -36,11 +37,14 @@ class Watching:
         self._open = 0
         self._ended = asyncio.Event()
 
-    async def watch(self, caller: Caller, student_id: str) -> AsyncIterator[StudentMastery | None]:
+    async def watch(
+        self, caller: Caller, student_id: str, admitted: Callable[[], Awaitable[Caller]]
+    ) -> AsyncIterator[StudentMastery | None]:
         """The mastery now and after each change; None where nothing came for 15 seconds.
 
-        It ends after 15 minutes, so that a token is asked for again. Raises Forbidden, NotFound, and Busy where 1,000
-        watch already.
+        ``admitted`` lets the caller in anew: asked before each of them, so that nobody goes on seeing what their token,
+        or their cohort, no longer shows them. It ends then, with the student, and after 15 minutes. Raises Forbidden,
+        NotFound, and Busy where 1,000 watch already.
         """
         mastery = self._mastery
         mastery.check_student(caller, Act.READ, student_id, "stream")
@@ -54,12 +58,13 @@ class Watching:
         except BaseException:
             self._leave()
             raise
-        return self._changes(StudentKey(caller.tenant, student_id), student.updated, shown)
+        one = _Watched(student.updated, shown)
+        return self._changes(StudentKey(caller.tenant, student_id), one, admitted)
 
     async def _changes(
-        self, key: StudentKey, updated: Micros, shown: StudentMastery
+        self, key: StudentKey, one: _Watched, admitted: Callable[[], Awaitable[Caller]]
     ) -> AsyncIterator[StudentMastery | None]:
-        one = self._watched.setdefault(key, _Watched(updated, shown))
+        one = self._watched.setdefault(key, one)
         one.watchers += 1
         try:
             told = one.shown
@@ -70,7 +75,7 @@ class Watching:
                         async with asyncio.timeout(HEARTBEAT_S):
                             if told is one.shown:
                                 await one.changed.wait()
-                    if self._ended.is_set():
+                    if self._ended.is_set() or one.is_gone or not await _may_go_on(admitted, key):
                         return
                     yield None if told is one.shown else one.shown
                     told = one.shown
@@ -97,7 +102,7 @@ class Watching:
         while True:
             await asyncio.sleep(LOOK_S)
             for tenant in {key.tenant for key in self._watched}:
-                with suppress(MasteryError):  # the store is away, or somebody was erased: the next look may know more
+                with suppress(MasteryError):  # the store is away: the next look may know more
                     await self._look(tenant)
 
     async def _look(self, tenant: str) -> None:
@@ -108,10 +113,26 @@ class Watching:
         ):
             one = self._watched.get(key)
             if one is not None and student.updated != one.updated:
-                one.shown = await self._mastery.query(reader, key.student_id)
+                try:
+                    one.shown = await self._mastery.query(reader, key.student_id)
+                except NotFound:  # erased, or aged out
+                    one.is_gone = True
+                    del self._watched[key]
                 one.updated = student.updated
                 one.changed.set()
                 one.changed = asyncio.Event()
+
+
+async def _may_go_on(admitted: Callable[[], Awaitable[Caller]], key: StudentKey) -> bool:
+    """Whether the caller may still read the student; where nobody can tell just now, what was known holds."""
+    try:
+        caller = await admitted()
+        check_student(caller, Act.READ, key.student_id)
+    except (Unauthenticated, Forbidden):
+        return False
+    except Unavailable:
+        return True
+    return caller.tenant == key.tenant
 
 
 def _reader(tenant: str) -> Caller:

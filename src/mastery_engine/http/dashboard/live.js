@@ -17,7 +17,12 @@ const change = (fresh) => {
   document.getElementById("told").textContent = "The page has changed: " + document.getElementById("score").textContent;
 };
 if (main) {
-  new EventSource(main.dataset.live).addEventListener("mastery", async (event) => {
+  const source = new EventSource(main.dataset.live);
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED)
+      document.getElementById("told").textContent = "The page is no longer live: load it again, or sign in again.";
+  });
+  source.addEventListener("mastery", async (event) => {
     if (event.lastEventId === main.dataset.updated) return;
     const answer = await again();
     if (answer.ok) change(new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main"));

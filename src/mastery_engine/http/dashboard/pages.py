@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import TypeAlias
 
 import msgspec
@@ -16,14 +16,16 @@ from mastery_engine.domain.cohort import LONGEST_COHORT_ID
 from mastery_engine.domain.events import STUDENT_ID
 from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
-from mastery_engine.http.dashboard.session import caller_of, check_same_origin, sign_in, sign_out, token_in
+from mastery_engine.http.dashboard.session import caller_of, check_same_origin, session_of, sign_in, sign_out, token_in
 from mastery_engine.http.dashboard.student import student_page
 from mastery_engine.http.dashboard.templates import HERE, page
+from mastery_engine.http.face import admitted_again
 from mastery_engine.http.problems import status_of
 from mastery_engine.http.routers.stream import event_stream
 from mastery_engine.service import Mastery
 from mastery_engine.service.reports import MOST_STUDENTS, Reports
 from mastery_engine.service.standings import Standings
+from mastery_engine.service.watching import Watching
 
 ASSETS = {"style.css": "text/css", "live.js": "text/javascript"}
 MOST_CLASSES = 20
@@ -131,7 +133,9 @@ async def student(request: Request, student_id: str) -> Response:
 @router.get("/students/{student_id}/live")
 @humane
 async def live(request: Request, student_id: str) -> Response:
-    return event_stream(await request.app.state.watching.watch(await caller_of(request), student_id))
+    watching: Watching = request.app.state.watching
+    caller, admitted = await caller_of(request), partial(admitted_again, request, session_of(request))
+    return event_stream(await watching.watch(caller, student_id, admitted))
 
 
 @router.get("/assets/{name}")

@@ -15,9 +15,14 @@ PATH = "/dashboard"
 FORM = "application/x-www-form-urlencoded"
 
 
+def session_of(request: Request) -> str:
+    """The token of who has signed in; empty where nobody has."""
+    return request.cookies.get(COOKIE, "")
+
+
 async def caller_of(request: Request, token: str | None = None) -> Caller:
     """Who has signed in, or would with this token. Raises Unauthenticated, Forbidden."""
-    token = token or request.cookies.get(COOKIE, "")
+    token = token or session_of(request)
     if not token or len(token) > MAX_TOKEN:
         raise Unauthenticated("Sign in with your token.")
     cohorts: Cohorts = request.app.state.cohorts

@@ -9,13 +9,13 @@ from mastery_engine.domain.events import EVENT_ID, Envelope, peek
 from mastery_engine.errors import Forbidden, InvalidInput
 from mastery_engine.http.bodies import Rows, StudentId, read_rows
 from mastery_engine.http.face import Authenticated, Face, idempotency_key, json_body, note_student
-from mastery_engine.http.openapi import answers, takes
+from mastery_engine.http.openapi import KEYED, answers, takes
 from mastery_engine.service import Mastery
 
 router = APIRouter(route_class=Face, tags=["events"])
 
 
-@router.post("/mastery/ingest", status_code=202, openapi_extra=answers(Receipt, 202) | takes(Envelope))
+@router.post("/mastery/ingest", status_code=202, openapi_extra=answers(Receipt, 202) | takes(Envelope) | KEYED)
 async def ingest(caller: Authenticated, request: Request) -> Receipt:
     """Take one event; it is durable once this answers."""
     mastery: Mastery = request.app.state.mastery
@@ -30,7 +30,7 @@ async def ingest(caller: Authenticated, request: Request) -> Receipt:
     return receipt
 
 
-@router.post("/mastery/ingest/batch", status_code=202, openapi_extra=answers(IngestAnswer, 202) | takes(Rows))
+@router.post("/mastery/ingest/batch", status_code=202, openapi_extra=answers(IngestAnswer, 202) | takes(Rows) | KEYED)
 async def ingest_batch(caller: Authenticated, request: Request) -> IngestAnswer:
     """Take up to 1,000 events, each accepted or refused on its own; the accepted are durable once this answers."""
     mastery: Mastery = request.app.state.mastery

@@ -9,7 +9,7 @@ from mastery_engine.answers import BatchAnswer, BatchState, Calculated, StudentM
 from mastery_engine.http.bodies import BatchCalculate, Calculate, Query, read_rows
 from mastery_engine.http.envelope import success
 from mastery_engine.http.face import Authenticated, Face, idempotency_key, json_body
-from mastery_engine.http.openapi import answers, takes
+from mastery_engine.http.openapi import KEYED, answers, takes
 from mastery_engine.service import Mastery
 from mastery_engine.service.batches import Batches, row_from
 
@@ -23,7 +23,7 @@ async def query(caller: Authenticated, request: Request, body: Query) -> Student
     return await mastery.query(caller, body.student_id, on=body.date, with_components=body.include_components)
 
 
-@router.post("/mastery/calculate", openapi_extra=answers(Calculated))
+@router.post("/mastery/calculate", openapi_extra=answers(Calculated) | KEYED)
 async def calculate(caller: Authenticated, request: Request, body: Calculate) -> Calculated:
     """The score with the components given, the others from the evidence; recorded unless ``record`` is false."""
     mastery: Mastery = request.app.state.mastery
@@ -32,7 +32,7 @@ async def calculate(caller: Authenticated, request: Request, body: Calculate) ->
     )
 
 
-@router.post("/batch/mastery", openapi_extra=answers(BatchAnswer, _202=BatchState) | takes(BatchCalculate))
+@router.post("/batch/mastery", openapi_extra=answers(BatchAnswer, _202=BatchState) | takes(BatchCalculate) | KEYED)
 async def calculate_batch(caller: Authenticated, request: Request) -> Response:
     """Many calculations: up to 100 are answered at once, up to 1,000 later, under a batch_id."""
     batches: Batches = request.app.state.batches

@@ -11,14 +11,14 @@ from starlette.responses import Response
 
 from mastery_engine import __version__
 from mastery_engine.errors import Unavailable
-from mastery_engine.http.face import Face
+from mastery_engine.http.face import PROBES, Face
 from mastery_engine.http.openapi import answers
 from mastery_engine.http.problems import problem
 from mastery_engine.service import Mastery
 
 PATIENCE_S = 3.0
 
-router = APIRouter(route_class=Face, tags=["operations"])
+router = APIRouter(route_class=Face, tags=[PROBES])
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """A student's mastery, live: server-sent events."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -8,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from mastery_engine.answers import StudentMastery
 from mastery_engine.http.bodies import StudentId
-from mastery_engine.http.face import Authenticated, Face
+from mastery_engine.http.face import Authenticated, Face, admitted_again, token_of
 from mastery_engine.service.watching import Watching
 
 EVENT_STREAM = "text/event-stream"
@@ -22,7 +23,8 @@ _encode = msgspec.json.Encoder().encode
     openapi_extra={
         "responses": {
             "200": {
-                "description": "An event `mastery` now and after each change, its data what a query answers.",
+                "description": "An event `mastery` now and after each change, its data what a query answers. It ends "
+                "after 15 minutes, and once the token no longer shows the student: open it again with a good one.",
                 "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
             }
         }
@@ -31,7 +33,8 @@ _encode = msgspec.json.Encoder().encode
 async def stream(caller: Authenticated, request: Request, student_id: StudentId) -> Response:
     """The student's mastery now and after each change, as server-sent events, with heartbeats between."""
     watching: Watching = request.app.state.watching
-    return event_stream(await watching.watch(caller, student_id))
+    admitted = partial(admitted_again, request, token_of(request))
+    return event_stream(await watching.watch(caller, student_id, admitted))
 
 
 def event_stream(changes: AsyncIterator[StudentMastery | None]) -> Response:
