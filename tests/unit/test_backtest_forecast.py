@@ -5,6 +5,7 @@ import gzip
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -19,6 +20,7 @@ from mastery_engine.lab import baselines
 from mastery_engine.lab.backtest_forecast import _forecasts, chosen_models
 from mastery_engine.lab.baselines import NAMES
 from mastery_engine.lab.courses import Learner, calendar_from, end_of, learners, lines_of
+from mastery_engine.lab.fit_forecast import cases_of
 from mastery_engine.lab.origins import Origin, origins_of
 from mastery_engine.lab.simulate import past, pupils
 from mastery_engine.settings import Settings
@@ -115,7 +117,7 @@ def test_the_future_changes_no_past_forecast(folder: Path) -> None:
     learner = max(known, key=lambda one: len(one.events))
     cut = end_of(learner.first + 21)
     shuffled = [event for event in learner.events if event.at > cut][::3]
-    other = Learner(learner.student_id, (*[e for e in learner.events if e.at <= cut], *shuffled), learner.due_days)
+    other = Learner(learner.student_id, (*[e for e in learner.events if e.at <= cut], *shuffled), learner.calendars)
     forecasts = []
     for one in (learner, other):
         origins = [o for o in origins_of(one, RULES, calendar=True, documents=True) if end_of(o.day) <= cut]
@@ -124,13 +126,42 @@ def test_the_future_changes_no_past_forecast(folder: Path) -> None:
     assert forecasts[0] == forecasts[1]
 
 
+def test_a_course_joined_later_changes_no_earlier_forecast(folder: Path) -> None:
+    """Neither what is forecast nor what is fitted knows the calendar of a cohort before an event names it."""
+    model = forecast_model(Settings())
+    lines = list(lines_of(folder / "events.jsonl.gz"))
+    calendar = calendar_from(folder / "due.csv")
+    calendar["py-102"] = tuple(range(calendar["py-101"][0] + 1, calendar["py-101"][-1], 2))
+    known = learners(lines, calendar, retention_days=90)
+    learner = max(known, key=lambda one: len(one.events))
+    cut = end_of(learner.first + 21)
+    place = next(place for place, event in enumerate(learner.events) if event.at > cut)
+    moved = msgspec.structs.replace(learner.events[place], metadata={"cohort_id": "py-102"})
+    events = (*learner.events[:place], moved, *learner.events[place + 1 :])
+    joined = learners([(n, encode(event)) for n, event in enumerate(events, 1)], calendar, retention_days=90)[0]
+    assert joined.due_known(learner.last) != learner.due_known(learner.last)
+
+    def told(one: Learner) -> list[object]:
+        origins = [o for o in origins_of(one, RULES, calendar=True, documents=True) if end_of(o.day) <= cut]
+        cases = [case for case in cases_of(one, RULES) if case.days == 7][: len(origins)]
+        due = [(o.due, o.due_days) for o in origins]
+        return [
+            due,
+            [case.coming for case in cases],
+            _forecasts(origins, model, RULES, calendar=True, told=lambda _: None),
+        ]
+
+    assert len(told(learner)[0]) == 2  # type: ignore[arg-type]
+    assert told(joined) == told(learner)
+
+
 def test_origins_are_those_of_the_protocol(folder: Path) -> None:
     learner = learners(lines_of(folder / "events.jsonl.gz"), {}, retention_days=90)[0]
     origins = list(origins_of(learner, RULES, calendar=False, documents=False))
     assert [o.day - learner.first for o in origins] == [14, 21, 28, 35][: len(origins)]
     assert all(end_of(o.day) + 7 * DAY <= learner.last for o in origins)
     assert [o.weekly[-1] for o in origins] == [o.now for o in origins]
-    assert learner.due_days == ()
+    assert learner.calendars == ()
 
 
 def test_a_fitted_file_is_one_that_the_service_takes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

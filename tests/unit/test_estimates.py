@@ -2,7 +2,7 @@
 
 import pytest
 
-from mastery_engine.domain.estimates import ENOUGH, KNOWN
+from mastery_engine.domain.estimates import ENOUGH, KNOWN, RESTED_DAYS
 from mastery_engine.domain.evidence import NO_EVIDENCE, evidence_of
 from mastery_engine.domain.guidance import outlook_of
 from mastery_engine.domain.kinds import Answer
@@ -13,6 +13,21 @@ from mastery_engine.domain.skills import NOT_TRACED, Tracing, estimate, traced
 from tests.samples import CURRICULUM, NOW, TODAY, done
 
 SKILL = next(iter(CURRICULUM.skills))
+
+
+def test_a_skill_once_known_is_to_be_reviewed_after_three_weeks_without_practice() -> None:
+    """Whatever else was practised; what was never known is to be practised, not reviewed."""
+    at, elsewhere = NOW, NOT_TRACED
+    for right, fades in ((True, True), (False, False)):
+        tracing = answered(8, right=right)
+        for days, rested in ((RESTED_DAYS - 2, False), (RESTED_DAYS - 1, fades)):
+            at = NOW + days * DAY
+            elsewhere = traced(tracing, Answer("i", ("juggling",), True), at, DEFAULT_SKILLS)
+            for one in (tracing, elsewhere):
+                view = outlook_of(NO_EVIDENCE, TODAY + days, CURRICULUM, Rules(), one)
+                assert view.estimates[SKILL].rested == view.estimates[SKILL].fading == rested
+    again = traced(elsewhere, Answer("i", (SKILL,), True), at, DEFAULT_SKILLS)
+    assert not outlook_of(NO_EVIDENCE, at // DAY, CURRICULUM, Rules(), again).estimates[SKILL].fading
 
 
 def answered(times: int, *, right: bool, skill: str = SKILL) -> Tracing:

@@ -1,5 +1,6 @@
 """Learning paths: prerequisites first, no longer than needed, and days in the student's own rhythm."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,10 @@ def test_an_assessment_is_about_what_was_begun() -> None:
     fading = knows_all() | {"json": estimate("json", 0.82, 0.13)}
     assert path("prepare_assessment", None, fading) == ["json"]
     assert path("prepare_assessment", "loops", fading) == []
+    rested = knows_all() | {"json": msgspec.structs.replace(estimate("json", 0.95), rested=True)}
+    assert path("prepare_assessment", None, rested) == ["json"]
+    (step,) = learning_path(outlook(rested, CURRICULUM), RULES, "prepare_assessment")
+    assert step.rested
 
 
 def test_minutes_are_what_is_left_of_the_skills() -> None:
@@ -85,6 +90,7 @@ def test_minutes_are_what_is_left_of_the_skills() -> None:
     assert left.minutes == pytest.approx(whole.minutes / 2, abs=1)
     assert "builds on it" in learning_path(outlook({}, CURRICULUM), RULES, "master_topic", "types")[0].reason
     assert "fading" in Step("loops", 5, 0.6, 0.3).reason
+    assert "not practised for weeks" in Step("loops", 5, 0.9, 0.01, rested=True).reason
 
 
 # ---- the rhythm and the days

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -191,7 +192,16 @@ def test_what_is_forgotten_is_reviewed() -> None:
     estimates = knows_all() | {"loops": estimate("loops", 0.55, 0.3)}
     one = next(one for one in advice(NO_EVIDENCE, estimates) if one.action == "review")
     assert (one.area, one.before, one.after) == ("loops", 0.55, pytest.approx(0.85))
-    assert "You are forgetting loops" in one.reason
+    assert "time to look at loops again" in one.reason
+
+
+def test_what_was_known_and_rested_for_weeks_is_reviewed() -> None:
+    """It comes to what a session of practice would."""
+    rested = msgspec.structs.replace(estimate("loops", 0.9, 0.01, days_ago=30), rested=True)
+    one = next(one for one in advice(NO_EVIDENCE, knows_all() | {"loops": rested}) if one.action == "review")
+    assert (one.area, one.before, one.after) == ("loops", 0.9, pytest.approx(0.925))
+    assert one.gain > 0
+    assert "time to look at loops again" in one.reason
 
 
 def test_a_skill_waits_for_what_it_rests_on() -> None:

@@ -1,5 +1,6 @@
 """The course as a student has it, and its picture."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +35,7 @@ def test_each_state_is_told_from_the_others() -> None:
     for probability, forgotten, state in ((0.9, 0.0, "mastered"), (0.7, 0.0, "known"), (0.4, 0.0, "begun")):
         assert states({first: estimate(first, probability, forgotten)})[first] == state
     assert states({first: estimate(first, 0.9, 0.2)})[first] == "fading"
+    assert states({first: msgspec.structs.replace(estimate(first, 0.9), rested=True)})[first] == "fading"
     assert states({}, {last: 0.5})[last] == "begun", "answered, though it asks for more first"
     resting = next(name for name, below in CURRICULUM.before.items() if first in below)
     assert states({resting: estimate(resting, 0.7)})[first] == "known", "what is known rests on it"

@@ -107,8 +107,8 @@ def _practice(one: Recommendation) -> str:
 def _review(one: Recommendation) -> str:
     if one.after <= one.before:
         return f"You know {one.area}; a look at it every now and then keeps it."
-    fading = f"your next answer is right with {one.before:.2f}, after a review with {one.after:.2f}."
-    return f"You are forgetting {one.area}: {fading}"
+    chance = f"your next answer is right with {one.before:.2f}, after a review with {one.after:.2f}."
+    return f"It is time to look at {one.area} again: {chance}"
 
 
 def _refactor(one: Recommendation) -> str:

@@ -9,13 +9,15 @@ import msgspec
 from mastery_engine.domain import skills
 from mastery_engine.domain.curriculum import Curriculum
 from mastery_engine.domain.evidence import Evidence
-from mastery_engine.domain.moments import DAY, Day, Micros
+from mastery_engine.domain.moments import DAY, Day, Micros, day_of
 from mastery_engine.domain.skill_model import SkillModel
 from mastery_engine.domain.skills import Tracing
 
 UNSEEN = 0.30
 KNOWN = 0.60
 MASTERED = 0.80
+FORGOTTEN = 0.12
+RESTED_DAYS = 21  # about the gap after which a review keeps most for months (Cepeda et al. 2008)
 ENOUGH = 3  # answers, before they say more than the exercises done
 _LEAST, _MOST = 0.25, 0.95
 _KEEPS_DAYS = 60.0
@@ -25,7 +27,7 @@ class SkillEstimate(msgspec.Struct, frozen=True, gc=False):
     """What is known of one skill now.
 
     ``probability`` is that of a correct next answer, ``uncertainty`` its standard error, ``forgotten`` how much of it
-    was lost since ``last_practised``; all in [0, 1].
+    was lost since ``last_practised``; all in [0, 1]. ``rested``: it was known then, three weeks ago or more.
     """
 
     skill: str
@@ -33,6 +35,12 @@ class SkillEstimate(msgspec.Struct, frozen=True, gc=False):
     uncertainty: float
     forgotten: float
     last_practised: Micros
+    rested: bool = False
+
+    @property
+    def fading(self) -> bool:
+        """Whether it is time for a review."""
+        return self.rested or self.forgotten >= FORGOTTEN
 
 
 Estimates: TypeAlias = Mapping[str, SkillEstimate]
@@ -85,11 +93,16 @@ def estimates_of(evidence: Evidence, curriculum: Curriculum, today: Day, floor: 
 def traced_estimates(
     tracing: Tracing, curriculum: Curriculum, today: Day, model: SkillModel
 ) -> dict[str, SkillEstimate]:
-    """Estimates from the answers to items of each skill of the course, where there were enough to go by."""
+    """Estimates from the answers to items of each skill of the course, where there were enough to go by.
+
+    Answers after pauses show next to no loss, but nothing shows either that a skill is still there: so one that was
+    known is to be looked at again after some weeks.
+    """
     found: dict[str, SkillEstimate] = {}
     for name, skill in tracing.skills.items():
         if skill.answers >= ENOUGH and name in curriculum.skills:
             now = skills.estimate(tracing, name, today * DAY, model)
             error = now.uncertainty * now.probability * (1.0 - now.probability)
-            found[name] = SkillEstimate(name, now.probability, error, now.forgotten, skill.at)
+            rested = now.probability + now.forgotten >= KNOWN and today - day_of(skill.at) >= RESTED_DAYS
+            found[name] = SkillEstimate(name, now.probability, error, now.forgotten, skill.at, rested)
     return found

@@ -8,9 +8,8 @@ import msgspec
 
 from mastery_engine.domain.active_days import ActiveDays
 from mastery_engine.domain.curriculum import Curriculum
-from mastery_engine.domain.estimates import KNOWN, MASTERED, UNSEEN, Estimates, Outlook
+from mastery_engine.domain.estimates import FORGOTTEN, KNOWN, MASTERED, UNSEEN, Estimates, Outlook
 from mastery_engine.domain.moments import Day
-from mastery_engine.domain.recommend import FORGOTTEN
 from mastery_engine.domain.rules import Rules
 
 Goal: TypeAlias = Literal["improve_mastery", "master_topic", "prepare_assessment"]
@@ -31,12 +30,15 @@ class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
     now: float
     forgotten: float
     leads_to: str = ""
+    rested: bool = False
 
     @property
     def reason(self) -> str:
         if self.forgotten >= FORGOTTEN:
             lost = f"{self.forgotten:.2f} of it is lost, the next answer is right with {self.now:.2f}."
             return f"Known before and fading: {lost}"
+        if self.rested:
+            return f"Known before, and not practised for weeks: the next answer on it is right with {self.now:.2f}."
         why = f"The next answer on it is right with {self.now:.2f}; {MASTERED:.2f} is the goal."
         return f"{why} {self.leads_to} builds on it." if self.leads_to else why
 
@@ -84,7 +86,7 @@ def _is_open(name: str, view: Outlook) -> bool:
     one = view.estimates.get(name)
     if one is None:
         return not view.knows(name)
-    return one.probability < MASTERED or one.forgotten >= FORGOTTEN
+    return one.probability < MASTERED or one.fading
 
 
 def _cheapest(view: Outlook, rules: Rules) -> int:
@@ -141,10 +143,12 @@ def _steps(chosen: int, estimates: Estimates, curriculum: Curriculum, most: int 
             break
         if chosen & bit:
             one = estimates.get(name)
-            now, forgotten = (UNSEEN, 0.0) if one is None else (one.probability, one.forgotten)
+            now, forgotten, rested = (
+                (UNSEEN, 0.0, False) if one is None else (one.probability, one.forgotten, one.rested)
+            )
             whole = minutes // 2 if forgotten >= FORGOTTEN else minutes
             leads_to = next((later for later in curriculum.after[name] if chosen & bits[later]), "")
-            steps.append(Step(name, _minutes(now, whole), now, forgotten, leads_to))
+            steps.append(Step(name, _minutes(now, whole), now, forgotten, leads_to, rested))
     return tuple(steps)
 
 

@@ -25,7 +25,6 @@ EXERCISE_MINUTES = (6, 8, 12)
 QUIZ_MINUTES, REFACTOR_MINUTES, DAILY_MINUTES = 20, 30, 15
 REVIEW_MINUTES = 10
 WEEK = 7
-FORGOTTEN = 0.12
 FIRST_QUALITY = 0.60
 GOOD_QUALITY = 0.90
 LEARNED = 0.25  # of what is missing, in one session: the exponential law of practice (Heathcote, Brown, Mewhort 2000)
@@ -50,7 +49,7 @@ def practised(probability: float) -> float:
 
 
 def within_reach(view: Outlook) -> Reach:
-    """Skills within reach, where success is neither certain nor hopeless; and what is being forgotten.
+    """Skills within reach, where success is neither certain nor hopeless; and what it is time to review.
 
     That is: not mastered yet, and all that they ask for first is known.
     """
@@ -61,9 +60,10 @@ def within_reach(view: Outlook) -> Reach:
         if one is None:
             if not known & bit and known & needed == needed:
                 found.append((name, UNSEEN, _FIRST, max(10, minutes // 2), False))
-        elif one.forgotten >= FORGOTTEN:
+        elif one.fading:
             now = one.probability
-            found.append((name, now, min(1.0, now + one.forgotten), max(REVIEW_MINUTES, minutes // 3), True))
+            then = min(1.0, max(now + one.forgotten, practised(now)))
+            found.append((name, now, then, max(REVIEW_MINUTES, minutes // 3), True))
         elif one.probability < MASTERED and known & needed == needed:
             now = one.probability
             found.append((name, now, practised(now), max(10, minutes // 2), False))

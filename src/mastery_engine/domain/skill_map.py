@@ -7,7 +7,6 @@ import msgspec
 
 from mastery_engine.domain.curriculum import Skill
 from mastery_engine.domain.estimates import MASTERED, Outlook
-from mastery_engine.domain.recommend import FORGOTTEN
 
 State: TypeAlias = Literal["mastered", "known", "fading", "begun", "ready", "later"]
 
@@ -38,7 +37,7 @@ def skill_map(view: Outlook, answered: Mapping[str, float]) -> list[Place]:
 
 def _state(view: Outlook, name: str, is_answered: bool) -> State:
     one = view.estimates.get(name)
-    if one is not None and one.forgotten >= FORGOTTEN:
+    if one is not None and one.fading:
         return "fading"
     if one is not None and one.probability >= MASTERED:
         return "mastered"

@@ -19,8 +19,9 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All levels are log-odds. ``items`` and ``skills`` hold what was fitted of known ones; others get the priors.
 
     ``information`` is what one answer tells; ``general_noise`` and ``skill_noise`` are the variance that learning adds
-    with each, ``drift`` what a day away adds. Of a change in general level ``share`` reaches the other skills, and
-    ``carry_over`` of it is where a new skill begins. Of what is above ``usual`` half is left after ``half_life_days``.
+    with each. Of what answers took from a variance half is back after ``unsure_days`` away. ``carry_over`` of the
+    general level counts for each skill. Of what one is above that half is left after ``half_life_days`` without
+    practice.
     ``harder`` is how much an advanced item is harder than an intermediate one, and that than one for beginners.
     """
 
@@ -31,10 +32,9 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skill_variance: NotNegative = 0.5
     general_noise: NotNegative = 0.006
     skill_noise: NotNegative = 0.02
-    drift: NotNegative = 0.02
+    unsure_days: Positive = 110.0
     information: NotNegative = 0.2
-    share: float = 0.7
-    carry_over: float = 0.85
+    carry_over: NotNegative = 0.85
     half_life_days: Positive = 500.0
     guess: Chance = 0.0
     slip: Chance = 0.0

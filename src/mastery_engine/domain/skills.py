@@ -3,7 +3,8 @@
 A student has a general level and one for each skill practised, in log-odds of a right answer to an item of no known
 difficulty. An answer moves both towards what it says, by a gain that depends on how many answers there were and how
 long ago, never on what they said (Elo's rule with the gains of a Kalman filter: Glickman 1999, Pelánek 2016). So one
-more right answer, or a right one in the place of a wrong one, lowers no estimate.
+more right answer, or a right one in the place of a wrong one, lowers no estimate then. A skill is what the general
+level lets expect and what its own answers add: with right ones alone it is never below one that was never tried.
 """
 
 from math import sqrt
@@ -80,7 +81,9 @@ def traced(tracing: Tracing, answer: Answer, at: Micros, model: SkillModel) -> T
         skill = skills.pop(name, None)
         level, spread = _level(skill, name, before, at, model)
         gain, spread = _gain(spread, model.skill_noise, model)
-        level += gain * (right - model.chance(level - difficulty))
+        own = gain * (right - model.chance(level - difficulty))
+        shared = model.carry_over * (mean - before.mean)
+        level += max(own, shared) if answer.correct else min(own, shared)
         skills[name] = Skill(level, spread, at, mean, 1 if skill is None else skill.answers + 1)
     while len(skills) > MAX_SKILLS:
         del skills[next(iter(skills))]
@@ -93,7 +96,8 @@ def estimate(tracing: Tracing, skill: str, at: Micros, model: SkillModel) -> Ski
     general = _general(tracing.general, at, model)
     known = tracing.skills.get(skill)
     level, variance = _level(known, skill, general, at, model)
-    probability, uncertainty = model.chance(level), sqrt(variance + general.variance)
+    probability = model.chance(level)
+    uncertainty = sqrt(variance + model.carry_over**2 * general.variance)
     if known is None:
         return SkillEstimate(probability, uncertainty, 0.0, None)
     fresh, _ = _level(known, skill, general, known.at, model)
@@ -110,24 +114,31 @@ def level_of(tracing: Tracing, skill: str, at: Micros, model: SkillModel) -> flo
 def _level(skill: Skill | None, name: str, general: General, at: Micros, model: SkillModel) -> tuple[float, float]:
     """Mean and variance of the level on a skill at a moment, before anything new is learned of it.
 
-    What is above the skill's usual level fades, half of it in each half-life (Settles and Meeder 2016).
+    What its own answers put it above the expected fades, half of it in each half-life (Settles and Meeder 2016).
     """
     usual = model.offset(name)
+    expected = usual + model.carry_over * general.mean
     if skill is None:
-        return usual + model.carry_over * general.mean, model.skill_variance
+        return expected, model.skill_variance
     away = (at - skill.at) / DAY
-    level = skill.mean + model.share * (general.mean - skill.general)
-    if level > usual:
-        level = usual + (level - usual) * 2.0 ** (-away / model.half_life_days)
-    return level, min(model.skill_variance, skill.variance + model.drift * away)
+    own = skill.mean - usual - model.carry_over * skill.general
+    if own > 0.0:
+        own *= 2.0 ** (-away / model.half_life_days)
+    return expected + own, _unsure(skill.variance, model.skill_variance, away, model)
 
 
 def _general(known: General | None, at: Micros, model: SkillModel) -> General:
-    """The general level at a moment: a day away makes it less sure."""
+    """The general level at a moment: days away make it less sure."""
     if known is None:
         return General(0.0, model.general_variance, at)
     away = (at - known.at) / DAY
-    return General(known.mean, min(model.general_variance, known.variance + model.drift * away), at)
+    return General(known.mean, _unsure(known.variance, model.general_variance, away, model), at)
+
+
+def _unsure(variance: float, most: float, away: float, model: SkillModel) -> float:
+    """A variance after days away, on its way back to that of one of whom nothing is known."""
+    left: float = 2.0 ** (-away / model.unsure_days)
+    return most - (most - variance) * left
 
 
 def _gain(variance: float, noise: float, model: SkillModel) -> tuple[float, float]:

@@ -28,11 +28,11 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Learner(msgspec.Struct, frozen=True):
-    """One student of a file: their events in the order of time, and the days on which work was due."""
+    """One student of a file: their events in the order of time, and when which days with work due became known."""
 
     student_id: str
     events: tuple[LearningEvent, ...]
-    due_days: tuple[Day, ...] = ()
+    calendars: tuple[tuple[Micros, tuple[Day, ...]], ...] = ()
 
     @property
     def first(self) -> Day:
@@ -46,6 +46,10 @@ class Learner(msgspec.Struct, frozen=True):
     def is_for_test(self) -> bool:
         """By a stable hash of the id."""
         return int(hashlib.sha256(self.student_id.encode()).hexdigest(), 16) % TEST_SHARE == 0
+
+    def due_known(self, at: Micros) -> tuple[Day, ...]:
+        """The due days, past and to come, of the cohorts that the events up to a moment name."""
+        return tuple(sorted(day for known, days in self.calendars if known <= at for day in days))
 
     def worked(self, after: Day, until: Day) -> bool:
         """Whether a completion, a quiz or other graded work came on one of the days."""
@@ -65,7 +69,7 @@ def learners(
             raise InvalidInput(f"Line {number}: {error.message}", field=error.field) from error
         found[event.student_id].append(event)
     return [
-        Learner(student_id, tuple(sorted(events, key=lambda event: event.at)), _due(events, calendar))
+        Learner(student_id, tuple(sorted(events, key=lambda event: event.at)), _calendars(events, calendar))
         for student_id, events in sorted(found.items())
     ]
 
@@ -88,10 +92,16 @@ def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
             raise InvalidInput(f"{path} is damaged after line {number}, copy it again: {error}.") from error
 
 
-def _due(events: Sequence[LearningEvent], calendar: dict[str, tuple[Day, ...]]) -> tuple[Day, ...]:
-    """The due days of the cohorts that a student's events name."""
-    cohorts = {str(event.metadata.get("cohort_id")) for event in events}
-    return tuple(sorted(day for cohort in cohorts for day in calendar.get(cohort, ())))
+def _calendars(
+    events: Sequence[LearningEvent], calendar: dict[str, tuple[Day, ...]]
+) -> tuple[tuple[Micros, tuple[Day, ...]], ...]:
+    """When a student's events first name each cohort that has a calendar, and its due days."""
+    joined: dict[str, Micros] = {}
+    for event in events:
+        cohort = str(event.metadata.get("cohort_id"))
+        if cohort in calendar:
+            joined[cohort] = min(event.at, joined.get(cohort, event.at))
+    return tuple((at, calendar[cohort]) for cohort, at in joined.items())
 
 
 def calendar_from(path: Path) -> dict[str, tuple[Day, ...]]:

@@ -81,11 +81,12 @@ def cases_of(learner: Learner, rules: Rules) -> list[Case]:
     cases = []
     for day, student in documents.items():
         here = situation(student, end_of(day), rules)
+        due_days = learner.due_known(end_of(day))
         for days in asked[day]:
             if day + days not in scores:
                 continue
             left = aged(here, days, rules)
-            coming = due_ahead(here, days, learner.due_days) if learner.due_days else ()
+            coming = due_ahead(here, days, due_days) if due_days else ()
             cases.append(
                 Case(
                     fold,

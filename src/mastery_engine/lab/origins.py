@@ -17,7 +17,8 @@ class Origin(msgspec.Struct, frozen=True):
     """23:59:59 UTC of one day of one student, with the score then (``now``) and a week later (``later``).
 
     ``weekly`` are the scores at the same time of day in the weeks before, the newest, which is now, last. ``due`` says
-    whether work was due in the week: by the calendar, or, without one, whether work came.
+    whether work was due in the week: by the calendar as it was known then, ``due_days``, or, without one, whether work
+    came.
     """
 
     student_id: str
@@ -47,7 +48,8 @@ def origins_of(learner: Learner, rules: Rules, *, calendar: bool, documents: boo
         at = end_of(day)
         if at + WEEK * DAY > learner.last:
             continue
-        due = any(day < one <= day + WEEK for one in learner.due_days) if calendar else learner.worked(day, day + WEEK)
+        due_days = learner.due_known(at)
+        due = any(day < one <= day + WEEK for one in due_days) if calendar else learner.worked(day, day + WEEK)
         yield Origin(
             learner.student_id,
             day,
@@ -56,6 +58,6 @@ def origins_of(learner: Learner, rules: Rules, *, calendar: bool, documents: boo
             mastery(student.evidence, at + WEEK * DAY, rules).score,
             tuple(score for known, score in scores.items() if known <= day),
             due,
-            learner.due_days,
+            due_days,
             student if documents else NOBODY,
         )
