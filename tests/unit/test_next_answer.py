@@ -5,6 +5,7 @@ from itertools import pairwise
 from math import exp, log, log1p, sqrt, tanh
 from random import Random
 
+import numpy as np
 import pytest
 
 from mastery_engine.lab.next_answer.features import FEATURES
@@ -60,6 +61,7 @@ def slowly(shared: Shared, rows: Sequence[Row]) -> list[float]:
     """The probabilities; levels by the filter as it is written in books, all else summed over the history each time."""
     beliefs: dict[str, tuple[float, float, float]] = {}  # level, variance, when; the general one under ""
     residuals: list[float] = []
+    firsts: list[float] = []
     found = []
     for place, (item_id, skills, right, at) in enumerate(rows):
         item = shared.items.get(item_id, Item())
@@ -76,9 +78,11 @@ def slowly(shared: Shared, rows: Sequence[Row]) -> list[float]:
         first = 1.0 / (1.0 + exp(-level / sqrt(1.0 + 0.35 * variance)))
         told = [level, item.difficulty, item.variance, usual_level, means[""], own_level]
         told += counts_of(shared, rows[:place], residuals, rows[place]) + before_of(shared, rows[:place], rows[place])
+        told += traits_of(shared, rows[: place + 1], firsts)
         told += effects_of(shared, rows[:place], rows[place])
         found.append(1.0 / (1.0 + exp(-logit_of(shared.head, told))))
         residuals.append(right - first)
+        firsts.append(first)
         weight = first * (1.0 - first)
         for name, part in parts.items():
             most, noise = PRIORS["skill" if name else ""]
@@ -169,6 +173,18 @@ def before_of(shared: Shared, past: Sequence[Row], row: Row) -> list[float]:
         mean = mean if pace is None else mean * 0.9 + pace * 0.1
     before, now = [0.0, 0.0, *paces][-2:]
     return [*told, now, now * right, before, mean]
+
+
+def traits_of(shared: Shared, rows: Sequence[Row], firsts: Sequence[float]) -> list[float]:
+    """What the student's traits add to the log-odds of the last of the answers, and its variance."""
+    traits, variances = np.zeros(2), np.ones(2)
+    loadings = [np.array(shared.items.get(one[0], Item()).loadings) for one in rows]
+    for (_, _, right, _), first, asked in zip(rows, firsts, loadings, strict=False):
+        weight = first * (1.0 - first)
+        gains = variances * asked / (1.0 + weight * np.sum(asked**2 * variances))
+        traits = traits + gains * (right - first - weight * (asked @ traits))
+        variances = variances * (1.0 - weight * gains * asked)
+    return [float(loadings[-1] @ traits), float(loadings[-1] ** 2 @ variances)]
 
 
 def effects_of(shared: Shared, past: Sequence[Row], row: Row) -> list[float]:

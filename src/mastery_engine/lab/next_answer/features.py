@@ -61,6 +61,8 @@ FEATURES = (
     Feature("slower than usual after a right answer"),
     Feature("slower before"),
     Feature("pace"),
+    Feature("traits", 1),
+    Feature("traits' variance"),
     *(
         Feature(f"{what} {how}")
         for what in (

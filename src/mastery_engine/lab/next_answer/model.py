@@ -1,6 +1,6 @@
 """Predict, learn, fit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from math import exp, log1p
 from typing import TypeAlias
 
@@ -32,6 +32,7 @@ from mastery_engine.lab.next_answer.student import (
     faded_counts,
     skill_counts,
 )
+from mastery_engine.lab.next_answer.traits import Residual, loadings_of, moved
 
 ROTATIONS = 4
 
@@ -73,6 +74,11 @@ def show(learner: Learner, item_id: str, skills: Skills, right: int, at: float, 
         skill.place, skill.at = answers, at
         skill.last_four = _AFTER_FOUR[right][skill.last_four]
         learner.skills[name] = skill
+    if sight.spread > 0.0:
+        unexplained = residual - weight * sight.shift
+        learner.traits, learner.trait_variances = moved(
+            learner.traits, learner.trait_variances, sight.item.loadings, unexplained, weight, sight.spread
+        )
     learner.faded = faded_counts(learner.faded, right, residual)
     learner.timed, learner.quick = sight.timed, sight.quick
     learner.last_five = _AFTER_FIVE[right][learner.last_five]
@@ -109,15 +115,16 @@ def _remember(learner: Learner, item_id: str, right: int) -> None:
         items[item_id] = Remembered(right, known.attempts + 1, learner.answers)
 
 
-def teach(shared: Shared, learner: Learner, item_id: str, skills: Skills, right: int, sight: Sight) -> None:
-    """The answer, to what all students share; to be called before ``show``."""
+def teach_levels(shared: Shared, learner: Learner, row: Row, sight: Sight) -> None:
+    """The answer, to what all students share of levels and paces; to be called before ``show``."""
+    item_id, skills, right, _ = row
     residual, weight = right - sight.first, sight.first * (1.0 - sight.first)
     scale = 1.0 + weight * sight.variance
     if sight.item is NO_ITEM:
         sight.item = shared.items[item_id] = Item(answered(len(shared.items)))
     if sight.combination is NO_COMBINATION:
         sight.combination = shared.combinations[skills] = Combination(answered(len(shared.combinations)))
-    item, combination = sight.item, sight.combination
+    item = sight.item
     item.difficulty -= item.variance * residual / scale
     item.variance -= item.variance**2 * weight / scale
     for name in skills:
@@ -126,6 +133,15 @@ def teach(shared: Shared, learner: Learner, item_id: str, skills: Skills, right:
         shared.skills[name] = (level + part * residual / scale, max(FIRM, variance - part**2 * weight / scale))
     shared.answers += 1
     shared.usual += max(1.0 / (shared.answers + 20), 0.0005) * 4 * residual
+    if learner.before != NOTHING and sight.gap < PAUSE:
+        last = shared.items[learner.item_before]
+        last.paces += 1.0
+        last.pace += (log1p(sight.gap) - last.pace) / last.paces
+
+
+def teach_effects(shared: Shared, learner: Learner, residual: float, weight: float, sight: Sight) -> None:
+    """What the levels leave unexplained of an answer, to the effects it belongs to; to be called before ``show``."""
+    item, combination = sight.item, sight.combination
     two, again, all_lately, practice, lately, in_a_row = sight.keys
     places = [
         (item.again, again),
@@ -144,49 +160,53 @@ def teach(shared: Shared, learner: Learner, item_id: str, skills: Skills, right:
         told = complex(residual, weight)
         for recent in learner.recent:
             item.after_any[recent] = item.after_any.get(recent, 0j) + told
-        if sight.gap < PAUSE:
-            last = shared.items[learner.item_before]
-            last.paces += 1.0
-            last.pace += (log1p(sight.gap) - last.pace) / last.paces
     for table, key in places:
         table[key] = learned(table.get(key, NONE), residual, weight)
 
 
-def fit(students: Sequence[Sequence[Row]], *, seed: int = 0, progress: Callable[[int], None] | None = None) -> Shared:
+def fit(students: Sequence[Sequence[Row]], *, seed: int = 0) -> Shared:
     """Learn from students, in the order given.
 
-    The head is trained on what was known before each answer, never with what that answer taught. The order is rotated:
-    of each rotation the last part alone is kept, so that the tables are as full as they will be when they are used.
+    The head is trained on what was known before each answer, never with what that answer taught: of each student by
+    tables that the other parts of the students taught.
     """
     parts: list[Floats] = []
     rights: list[int] = []
-    shared = Shared()
     for turn in range(ROTATIONS):
         first, last = turn * len(students) // ROTATIONS, (turn + 1) * len(students) // ROTATIONS
-        shared = Shared()
-        for rows in (*students[:first], *students[last:]):
-            _work(shared, rows)
-            if progress is not None:
-                progress(1)
-        kept: list[list[float]] = []
+        shared = _taught((*students[:first], *students[last:]))
         for rows in students[first:last]:
-            kept += _work(shared, rows)
+            parts.append(np.array([sight.features for _, _, sight in _followed(shared, rows)], np.float32))
             rights += [right for _, _, right, _ in rows]
-            if progress is not None:
-                progress(1)
-        if kept:
-            parts.append(logged(np.array(kept, np.float32)))
-    shared.head = train(np.concatenate(parts), np.array(rights, np.float32), seed=seed)
+    shared = _taught(students)
+    shared.head = train(logged(np.concatenate(parts)), np.array(rights, np.float32), seed=seed)
     return shared
 
 
-def _work(shared: Shared, rows: Sequence[Row]) -> list[list[float]]:
-    """Learn from one student's answers; what was known before each."""
+def _taught(students: Sequence[Sequence[Row]]) -> Shared:
+    """All tables: first the levels, in one pass, then in another what these leave unexplained."""
+    shared = Shared()
+    for rows in students:
+        for row, learner, sight in _followed(shared, rows):
+            teach_levels(shared, learner, row, sight)
+    unexplained: list[list[Residual]] = []
+    for rows in students:
+        found: list[Residual] = []
+        for (item_id, _, right, _), learner, sight in _followed(shared, rows):
+            residual, weight = right - sight.first, sight.first * (1.0 - sight.first)
+            teach_effects(shared, learner, residual, weight, sight)
+            found.append((item_id, residual, weight))
+        unexplained.append(found)
+    for item_id, loadings in loadings_of(unexplained).items():
+        shared.items[item_id].loadings = loadings
+    return shared
+
+
+def _followed(shared: Shared, rows: Sequence[Row]) -> Iterator[tuple[Row, Learner, Sight]]:
+    """Each answer of a student with what is known before it; it is shown when the next one is asked for."""
     learner = Learner()
-    seen = []
-    for item_id, skills, right, at in rows:
+    for row in rows:
+        item_id, skills, right, at = row
         sight = see(shared, learner, item_id, skills, at)
-        seen.append(sight.features)
-        teach(shared, learner, item_id, skills, right, sight)
+        yield row, learner, sight
         show(learner, item_id, skills, right, at, sight)
-    return seen

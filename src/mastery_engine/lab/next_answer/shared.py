@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from mastery_engine.lab.next_answer.head import Head
 from mastery_engine.lab.next_answer.student import Answered, Skills
+from mastery_engine.lab.next_answer.traits import Pair
 
 ITEM_VARIANCE, SKILL_VARIANCE = 1.0, 0.5
 FIRM = 0.002  # a usual level is never surer than this
@@ -26,6 +27,7 @@ class Item(Struct):
     variance: float = ITEM_VARIANCE
     pace: float = 4.0  # the mean of log1p(seconds) until the next answer
     paces: float = 2.0  # how many that mean is of; the prior is worth two
+    loadings: Pair = (0.0, 0.0)
     after: Effects = {}
     after_item: Effects = {}
     after_two: Effects = {}

@@ -40,7 +40,8 @@ Keys: TypeAlias = tuple[int, int, int, int, int, int]
 class Sight(Struct, gc=False):
     """What is seen. ``first`` is the estimate from levels alone, ``variance`` that of its log-odds.
 
-    ``practised`` has the skills, each with its variance now.
+    ``practised`` has the skills, each with its variance now; ``shift`` and ``spread`` are what the traits add to the
+    log-odds, and its variance.
     """
 
     features: list[float]
@@ -48,6 +49,8 @@ class Sight(Struct, gc=False):
     variance: float
     general: float
     practised: list[tuple[str, SkillCounts, float]]
+    shift: float
+    spread: float
     timed: Counts
     quick: Counts
     item: Item
@@ -82,6 +85,8 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
     all_lately = learner.last_five << 2 | same_skills << 1 | same_item
     in_a_row = (min(run, 20) << 3 if same_item else 168) | last_right << 2 | tried
     residual, support = _after_any(item, learner)
+    (a, b), (m, n), (v, w) = item.loadings, learner.traits, learner.trait_variances
+    shift, spread = a * m + b * n, a * a * v + b * b * w
     features = [
         level,
         difficulty,
@@ -110,6 +115,8 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
         pace * last_right,
         learner.pace_before,
         paces,
+        shift,
+        spread,
         *item.after.get(before, NONE),
         *item.after_item.get(before >> 1, NONE),
         *combination.after.get(learner.combined_before, NONE),
@@ -130,6 +137,8 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
         variance,
         general,
         practised,
+        shift,
+        spread,
         timed,
         quick,
         item,

@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from mastery_engine.lab.next_answer.traits import Pair
+
 GENERAL_VARIANCE, SKILL_VARIANCE = 0.7, 0.25  # of the log-odds, before the first answer
 GENERAL_NOISE, SKILL_NOISE, DRIFT = 0.004, 0.01, 0.02  # what learning adds with each answer (a share), a day away
 RECENT, MEMORY = 12, 64  # items looked back on, items remembered
@@ -59,6 +61,8 @@ class Learner:
 
     mean: float = 0.0
     variance: float = GENERAL_VARIANCE
+    traits: Pair = (0.0, 0.0)
+    trait_variances: Pair = (1.0, 1.0)
     faded: Counts = (0.0,) * 8  # right and wrong at half-lives of 1 and 8, above and below expectation at 2 and 8
     timed: Counts = (0.0,) * 6  # right and wrong before the last answer, fading with time
     quick: Counts = (0.0,) * 2  # right and wrong that took far less time than usual, fading
