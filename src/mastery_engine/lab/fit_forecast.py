@@ -159,7 +159,10 @@ def _level_of(quantiles: Sequence[float], move: float) -> float:
 
 
 def _confidence(levels: Sequence[float], quantiles: Numbers, moves: Numbers) -> tuple[tuple[float, float], ...]:
-    """Pairs of computed confidence and the share that came true, rising in both (isotonic: Ayer et al. 1955)."""
+    """Pairs of computed confidence and the share that came true, rising in both (isotonic: Ayer et al. 1955).
+
+    They begin at none and none, or all of the lowest bin would be given its mean.
+    """
     if len(moves) < FEWEST_IN_GROUP:
         return ()
     computed, true = [], []
@@ -180,4 +183,4 @@ def _confidence(levels: Sequence[float], quantiles: Numbers, moves: Numbers) -> 
             size = size_1 + size_2
             both = ((stated_1 * size_1 + stated_2 * size_2) / size, (share_1 * size_1 + share_2 * size_2) / size, size)
             pooled[-2:] = [both]
-    return tuple((stated, share) for stated, share, _ in pooled)
+    return ((0.0, 0.0), *((stated, share) for stated, share, _ in pooled))
