@@ -25,9 +25,9 @@ setup: $(VENV)/.installed-dev ## the virtual environment .venv, again only when 
 run: $(VENV)/.installed-run ## the service with a living simulated class, at http://localhost:8005
 	$(BIN)/mastery-engine demo
 
-test: setup ## all tests, on two processes; ARGS="-k quiz" narrows
+test: setup ## all tests, on three processes, since much of it waits; ARGS="-k quiz" narrows
 	@$(BIN)/python -m scripts.servers --build
-	$(PYTEST) -n 2 --dist loadgroup $(ARGS)
+	$(PYTEST) -n 3 --dist loadgroup $(ARGS)
 
 coverage: setup ## all tests, with lines and branches counted; report in htmlcov/
 	$(PYTEST) -n 2 --dist loadgroup --cov=src --cov-report=term --cov-report=html --cov-fail-under=95 $(ARGS)

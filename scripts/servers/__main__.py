@@ -5,10 +5,11 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from scripts.servers import dapr, kafka, kubernetes, redis
-from scripts.servers.cache import Unavailable, free_port, is_free
+from scripts.servers.cache import Unavailable, command, free_port, is_free
 from scripts.servers.process import Server, StartFailed
 
 
@@ -16,7 +17,7 @@ def main() -> int:
     """The exit status: 0 after Ctrl-C or SIGTERM, 1 where a server could not be had, or ended by itself."""
     parser = argparse.ArgumentParser(prog="python -m scripts.servers", description=__doc__)
     parser.add_argument("--prepare", action="store_true", help="only fetch what the servers are made from")
-    parser.add_argument("--build", action="store_true", help="only make what the tests need and takes minutes to make")
+    parser.add_argument("--build", action="store_true", help="only make what the tests need and takes long to make")
     parser.add_argument("--data", type=Path, help="keep the data in this folder (else they go with the servers)")
     parser.add_argument("--kafka-version", default=kafka.VERSION, help="default: %(default)s")
     chosen = parser.parse_args()
@@ -43,7 +44,8 @@ def _prepare(kafka_version: str) -> int:
 
 def _build() -> int:
     """Before the tests, so that no test waits for it or is slowed down by it; what cannot be had the tests say."""
-    for make in (dapr.program, kubernetes.programs):
+    jars, wrk = partial(kafka.jars, kafka.VERSION), partial(command, "wrk", packages=["wrk"])
+    for make in (redis.program, jars, wrk, dapr.program, kubernetes.programs, kubernetes.etcd):
         try:
             make()
         except Unavailable as unavailable:

@@ -1,7 +1,6 @@
 """The bench measures what it says it measures: on a small class, and with a run each, so that no figure counts."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,9 +13,22 @@ from mastery_engine.lab.bench import page
 from mastery_engine.lab.load import Load, tool
 from mastery_engine.lab.measures import Report, at_least, at_most, ratios, shown
 from mastery_engine.wiring import system_clock
+from scripts.servers import redis
+from scripts.servers.cache import command
+from tests.conftest import RealServers
 from tests.live import COMMAND, Live, environment, make_token
 
 pytestmark = pytest.mark.xdist_group("bench")
+
+
+@pytest.fixture
+def wrk(real_servers: RealServers) -> Path:
+    return real_servers.had("wrk", lambda: command("wrk", packages=["wrk"]))
+
+
+@pytest.fixture
+def redis_program(real_servers: RealServers) -> redis.Program:
+    return real_servers.had("Redis", redis.program)
 
 
 def measured(tmp_path: Path, *parts: str) -> dict[str, list[float]]:
@@ -57,7 +69,7 @@ async def test_pages_that_stay_as_they_were_are_a_failure(monkeypatch: pytest.Mo
         await bench_watch._so_many([1], 2, "events were seen")
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="no wrk on this machine: apt-get install wrk")
+@pytest.mark.usefixtures("wrk")
 def test_load_counts_answers_and_takes_no_error_for_one(tmp_path: Path) -> None:
     with Live(tmp_path / "data", home=tmp_path) as live:
         token = make_token()
@@ -67,7 +79,7 @@ def test_load_counts_answers_and_takes_no_error_for_one(tmp_path: Path) -> None:
             Load(f"{live.url}/mastery/calculate", body, token="none", students=9).per_second(1)
 
 
-@pytest.mark.skipif(not (shutil.which("wrk") and shutil.which("redis-server")), reason="no wrk or no redis-server")
+@pytest.mark.usefixtures("wrk", "redis_program")
 def test_many_students_are_measured_beside_few(tmp_path: Path) -> None:
     found = measured(tmp_path, "scale")
     (memory,) = [figures for what, figures in found.items() if what.startswith("memory of one of 20,000 students")]
