@@ -18,16 +18,14 @@ from uuid import uuid4
 from mastery_engine.clock import Clock
 from mastery_engine.database import FILE_NAME, Database
 from mastery_engine.domain.curriculum import Curriculum, curriculum_from
-from mastery_engine.domain.forecast_model import ForecastModel, parameters_from
-from mastery_engine.domain.model_file import skills_from
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
-from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.jwks import KeySet
 from mastery_engine.logs.base import EventLog
 from mastery_engine.logs.sqlite import SqliteLog
 from mastery_engine.metrics import Metrics
+from mastery_engine.model_files import skill_model
 from mastery_engine.service import Mastery
 from mastery_engine.service.consents import Consents
 from mastery_engine.settings import Settings
@@ -47,7 +45,6 @@ logger = logging.getLogger(__name__)
 SECRET_FILE = "jwt-secret"  # nosec B105
 PSEUDONYM_FILE = "pseudonym-key"
 LOCK_FILE = "worker.lock"
-SHIPPED_FORECAST = ("parameters", "forecast.msgpack")
 
 # Small batches leave the loop to HTTP; larger ones, where there is none, cost fewer round trips and documents an event;
 # the largest fold a file or a replay faster, many events of a student at once.
@@ -180,28 +177,6 @@ def rules(settings: Settings) -> Rules:
         return rules_from(settings.rules_file.read_bytes(), overrides={"retention_days": retention})
     except (OSError, InvalidInput) as error:
         raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
-
-
-def skill_model(settings: Settings) -> SkillModel:
-    """The school's own parameters of knowledge tracing, or the defaults."""
-    if settings.model_file is None:
-        return DEFAULT_SKILLS
-    try:
-        return skills_from(settings.model_file.read_bytes()) or DEFAULT_SKILLS
-    except (OSError, InvalidInput) as error:
-        raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
-
-
-def forecast_model(settings: Settings) -> ForecastModel:
-    """The forecast's model: the school's own where MODEL_FILE has one, else the shipped one."""
-    try:
-        own = settings.model_file and parameters_from(settings.model_file.read_bytes())
-        found = own or parameters_from(files("mastery_engine").joinpath(*SHIPPED_FORECAST).read_bytes())
-    except (OSError, InvalidInput) as error:
-        raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
-    if found is None:
-        raise StartRefused("The package has no parameters for the forecast: install it again.")
-    return ForecastModel(found)
 
 
 def curriculum(settings: Settings) -> Curriculum:

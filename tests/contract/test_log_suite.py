@@ -154,6 +154,16 @@ async def test_events_are_read_in_order_as_they_were_appended(log: EventLog) -> 
     assert offsets == sorted(set(offsets))
 
 
+async def test_all_events_are_there_in_pages_and_none_of_them_is_worked(log: EventLog) -> None:
+    assert [one async for page in log.pages() for one in page] == []
+    events = [event(kind, data, f"e-{kind}") for kind, data in DATA.items()]
+    await log.append(events)
+    paged = [one async for page in log.pages() for one in page]
+    assert events_of(paged) == events
+    assert not any((await log.committed()).values())
+    assert await records(log) == paged
+
+
 async def test_a_record_has_its_receipt_tenant_student_and_id(opened: Opened) -> None:
     sent = decode(raw(envelope("help", {"topic": "größe"}, "e:1")), received=NOW + 17, tenant="school-1")
     before = system_clock() // 1_000 * 1_000

@@ -193,6 +193,25 @@ def test_a_replay_gives_the_same_documents(shell: Shell, school: Path) -> None:
     assert shell.rows("SELECT event_id FROM results ORDER BY seq") == results
 
 
+def test_how_hard_items_are_is_learned_from_the_log_and_a_replay_comes_to_the_same(
+    shell: Shell, school: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "model.msgpack")
+    shell.run("ingest", str(school))
+    before = {key: unpack(body).tracing for key, body in shell.documents().items()}
+    done = shell.json("fit", "skills", "--from-log", "--out", out)
+    assert done["answers"] == sum(one["event_type"] == "answer" for one in lines_of(school)) > 0
+    assert (done["students"], done["revisions"]) == (8, 1)
+    assert done["items"] > 0
+    assert datetime.fromisoformat(done["since"]) > datetime.now(UTC) + timedelta(minutes=14)
+    shell.run("replay", MODEL_FILE=out)
+    assert {key: unpack(body).tracing for key, body in shell.documents().items()} == before
+    again = shell.run("fit", "skills", "--from-log", MODEL_FILE=out).stdout
+    assert f"say nothing new of any item; {out} stays as it is" in again
+    shell.run("fit", "skills", exits=2)
+    shell.run("fit", "skills", str(school), "--from-log", exits=2)
+
+
 def test_dead_letters_are_listed_shown_and_redriven(shell: Shell, tmp_path: Path) -> None:
     shell.run("ingest", str(file_of(tmp_path / "events", help_event("e-0"))))
     poison = b'{"event_type": "help", "student_id": "student_1", "event_id": "e-1", "data": {"topic": 5}}'

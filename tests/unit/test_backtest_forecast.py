@@ -23,8 +23,8 @@ from mastery_engine.lab.courses import Learner, calendar_from, end_of, learners,
 from mastery_engine.lab.fit_forecast import cases_of
 from mastery_engine.lab.origins import Origin, origins_of
 from mastery_engine.lab.simulate import past, pupils
+from mastery_engine.model_files import forecast_model
 from mastery_engine.settings import Settings
-from mastery_engine.wiring import forecast_model
 from tests.samples import NOW
 
 QUANTILES = [f"q{level:02d}" for level in range(5, 100, 5)]

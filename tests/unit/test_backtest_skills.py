@@ -28,8 +28,8 @@ from mastery_engine.lab.fit_skills import fit_skills
 from mastery_engine.lab.logistic import Design
 from mastery_engine.lab.next_answer.features import FEATURES, LOGGED, SIGNS
 from mastery_engine.lab.next_answer.head import Head, train
+from mastery_engine.model_files import skill_model
 from mastery_engine.settings import settings_from
-from mastery_engine.wiring import skill_model
 from tests.live import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"

@@ -32,8 +32,8 @@ from mastery_engine.domain.situation import aged, ahead, due_ahead, situation
 from mastery_engine.domain.student import NOBODY, Student
 from mastery_engine.domain.transition import apply
 from mastery_engine.errors import InvalidInput
+from mastery_engine.model_files import forecast_model
 from mastery_engine.settings import Settings
-from mastery_engine.wiring import forecast_model
 from tests.samples import NOW, TODAY, by_id, done, envelopes, event, logged, quiz, raw
 
 RULES = Rules()

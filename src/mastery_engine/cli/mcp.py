@@ -43,10 +43,10 @@ async def _caller(settings: "Settings") -> "Caller":
 
 async def _serve(settings: "Settings") -> None:
     from mastery_engine.mcp.server import make_server
+    from mastery_engine.model_files import forecast_model
     from mastery_engine.service.cohorts import Cohorts
     from mastery_engine.service.predictions import Predictions
     from mastery_engine.tasks import beside
-    from mastery_engine.wiring import forecast_model
 
     caller = await _caller(settings)
     async with opened(settings) as mastery:

@@ -62,6 +62,7 @@ def end_well_on_signals() -> None:
 async def _work(settings: "Settings", *, after_flood: bool) -> None:
     from mastery_engine.collector import settle
     from mastery_engine.http.logs import configure_logging
+    from mastery_engine.model_files import keep_taking
     from mastery_engine.service.batches import Batches
     from mastery_engine.settings import warnings_for
     from mastery_engine.stream.purge import keep_purging
@@ -81,6 +82,7 @@ async def _work(settings: "Settings", *, after_flood: bool) -> None:
                 beside(mastery.trail.keep_flushing()),
                 beside(keep_purging(mastery)),
                 beside(Batches(mastery).keep_working()),
+                beside(keep_taking(mastery, settings)),
             ):
                 logger.info("started", extra={"data_dir": str(settings.data_dir)})
                 settle()

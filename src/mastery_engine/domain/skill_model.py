@@ -1,4 +1,8 @@
-"""The parameters of knowledge tracing: fitted in bulk, given to the fold as one snapshot that never changes."""
+"""The parameters of knowledge tracing: fitted in bulk, given to the fold as snapshots that never change.
+
+What is learned of items later is a revision, which counts for answers given from a moment on. So an answer weighs the
+same whenever and by whomever it is folded, as long as a revision is known before its moment.
+"""
 
 from math import exp, isfinite
 from typing import Annotated, TypeAlias
@@ -7,12 +11,21 @@ import msgspec
 from msgspec import Meta
 
 from mastery_engine.domain.kinds import Difficulty
+from mastery_engine.domain.moments import Micros
 
 FORMAT = 1
+MAX_REVISIONS = 100
 
 NotNegative: TypeAlias = Annotated[float, Meta(ge=0.0)]
 Positive: TypeAlias = Annotated[float, Meta(gt=0.0)]
 Chance: TypeAlias = Annotated[float, Meta(ge=0.0, lt=1.0)]
+
+
+class Revision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The difficulties in log-odds of items, of those that changed, for answers given at ``since`` or later."""
+
+    since: Micros
+    items: dict[str, float]
 
 
 class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,6 +36,7 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     general level counts for each skill. Of what one is above that half is left after ``half_life_days`` without
     practice.
     ``harder`` is how much an advanced item is harder than an intermediate one, and that than one for beginners.
+    ``revisions`` are in the order of their moments.
     """
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)] = FORMAT
@@ -41,25 +55,45 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     harder: float = 0.4
     items: dict[str, float] = {}
     skills: dict[str, float] = {}
+    revisions: tuple[Revision, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises ValueError where a number is none, or no answer would tell anything."""
-        numbers = [*msgspec.structs.astuple(self)[2:-2], *self.items.values(), *self.skills.values()]
+        tables = [self.items, self.skills, *(one.items for one in self.revisions)]
+        numbers = [*msgspec.structs.astuple(self)[2:-3], *(number for table in tables for number in table.values())]
         if not all(isfinite(number) for number in numbers):
             raise ValueError("every parameter is a finite number")
         if self.guess + self.slip >= 1.0:
             raise ValueError("guess and slip together stay below 1")
+        moments = [one.since for one in self.revisions]
+        if moments != sorted(set(moments)) or len(moments) > MAX_REVISIONS:
+            raise ValueError(f"revisions are in the order of their moments, {MAX_REVISIONS} at most")
 
     def offset(self, skill: str) -> float:
         """The usual level of students who meet a skill."""
         return self.skills.get(skill, self.usual)
 
-    def difficulty(self, item_id: str, said: Difficulty | None) -> float:
-        """How much harder an item is than the usual one of its skills: as fitted, else as its author says."""
+    def difficulty(self, item_id: str, said: Difficulty | None, at: Micros) -> float:
+        """How much harder an item is than the usual one of its skills, for an answer given then: as fitted, else as its
+        author says."""
+        for revision in reversed(self.revisions):
+            if revision.since <= at and item_id in revision.items:
+                return revision.items[item_id]
         known = self.items.get(item_id)
         if known is not None:
             return known
         return 0.0 if said is None else self.harder * _STEPS[said]
+
+    def revised(self, since: Micros, items: dict[str, float]) -> "SkillModel":
+        """The model with these difficulties for answers given from a moment on.
+
+        The oldest revision becomes part of ``items`` where there would be too many. Raises ValueError where there is
+        one of that moment or a later one already: what it says of an answer stays.
+        """
+        revisions, base = (*self.revisions, Revision(since, items)), self.items
+        if len(revisions) > MAX_REVISIONS:
+            base, revisions = base | revisions[0].items, revisions[1:]
+        return msgspec.structs.replace(self, items=base, revisions=revisions)
 
     def chance(self, level: float) -> float:
         """The probability of a right answer at a level."""

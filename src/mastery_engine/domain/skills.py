@@ -71,7 +71,7 @@ def traced(tracing: Tracing, answer: Answer, at: Micros, model: SkillModel) -> T
     known = tracing.general
     at = at if known is None else max(at, known.at)
     right = float(answer.correct)
-    difficulty = model.difficulty(answer.item_id, answer.difficulty)
+    difficulty = model.difficulty(answer.item_id, answer.difficulty, at)
     before = _general(known, at, model)
     expected = sum(model.offset(name) for name in answer.skills) / len(answer.skills)
     gain, variance = _gain(before.variance, model.general_noise, model)

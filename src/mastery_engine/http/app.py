@@ -49,6 +49,7 @@ from mastery_engine.http.routers import (
 )
 from mastery_engine.http.traced import Traced
 from mastery_engine.metrics import Metrics
+from mastery_engine.model_files import forecast_model, keep_taking
 from mastery_engine.service import Mastery
 from mastery_engine.service.advising import Advising
 from mastery_engine.service.batches import Batches
@@ -65,7 +66,6 @@ from mastery_engine.stream.worker import Worker
 from mastery_engine.tasks import beside, ended
 from mastery_engine.wiring import (
     WorkerLock,
-    forecast_model,
     limit_storage,
     new_id,
     open_mastery,
@@ -211,6 +211,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             engine.trail.keep_flushing(),
             app.state.batches.keep_working(),
             app.state.watching.keep_looking(),
+            keep_taking(engine, settings),
         ):
             stack.push_async_callback(ended, asyncio.create_task(work))
         await stack.enter_async_context(agents_served(app, engine))

@@ -17,8 +17,8 @@ from mastery_engine.domain.skills import NOT_TRACED, estimate, traced
 from mastery_engine.lab.measures import Line, at_least, ratios, shown
 from mastery_engine.lab.peers import ROOT, python_with
 from mastery_engine.lab.term import grown
+from mastery_engine.model_files import forecast_model
 from mastery_engine.settings import settings_from
-from mastery_engine.wiring import forecast_model
 
 BKT = "1.4.3"
 REQUIREMENTS = (f"pybkt=={BKT}", "scikit-learn==1.5.2", "numpy==2.0.2", "pandas==2.2.3")  # the newest that it runs with

@@ -18,11 +18,12 @@ from mastery_engine.lab.measures import Line, at_least, shown
 from mastery_engine.lab.simulate import BEST_KNOWN, past, pupils
 from mastery_engine.mcp.server import make_server
 from mastery_engine.mcp.tokens import count
+from mastery_engine.model_files import forecast_model
 from mastery_engine.service import Mastery
 from mastery_engine.service.cohorts import Cohorts
 from mastery_engine.service.predictions import Predictions
 from mastery_engine.settings import Settings
-from mastery_engine.wiring import forecast_model, open_mastery
+from mastery_engine.wiring import open_mastery
 
 STUDENTS, DAYS, SEED = 30, 30, 1
 AGENT, ADMIN = Caller("bench", "service"), Caller("bench", "admin")

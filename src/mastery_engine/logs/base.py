@@ -164,6 +164,10 @@ class EventLog(Protocol):
         """The student's events; None where only ``scan``, a reading of the whole log, would find them."""
         ...
 
+    def pages(self) -> AsyncIterator[Sequence[Record]]:
+        """All events up to the end as it is now, each partition's in order; they are not worked."""
+        ...
+
     async def erase(self, key: StudentKey) -> int:
         """Take out what is the student's, to the last byte; how many records there were. Kafka's stay: ``fading``."""
         ...

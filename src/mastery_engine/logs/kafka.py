@@ -171,10 +171,17 @@ class KafkaLog:
     async def held(self, key: StudentKey, *, scan: bool = False) -> list[Record] | None:
         if not scan:
             return None
+        return [
+            one
+            async for page in self.pages()
+            for one in page
+            if one.tenant == key.tenant and _is_of(one, key.student_id)
+        ]
+
+    async def pages(self) -> AsyncIterator[Sequence[Record]]:
         found = await asyncio.to_thread(records_of, self._settings, REQUESTS_TOPIC)
         log_id = await self.log_id()
-        records = (record_of(one, log_id) for one in found)
-        return [one for one in records if one.tenant == key.tenant and _is_of(one, key.student_id)]
+        yield [record_of(one, log_id) for one in found]
 
     async def erase(self, key: StudentKey) -> int:
         """Records on Kafka cannot be taken out singly: ``fading`` says how long they stay."""

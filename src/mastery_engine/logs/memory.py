@@ -119,6 +119,9 @@ class MemoryLog:
         del scan
         return [one for one in self._records.values() if (one.tenant, one.key) == (key.tenant, key.student_id.encode())]
 
+    async def pages(self) -> AsyncIterator[Sequence[Record]]:
+        yield list(self._records.values())
+
     async def erase(self, key: StudentKey) -> int:
         name = key.student_id.encode()
         records = {at: one for at, one in self._records.items() if (one.tenant, one.key) != (key.tenant, name)}

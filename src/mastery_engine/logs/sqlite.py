@@ -34,6 +34,10 @@ _BURY = (
 _PUT_CONSENT = "INSERT OR REPLACE INTO consents (name, value, at) VALUES (?, ?, ?)"
 _CONSENTS = "SELECT name, value, at, seq FROM consents WHERE seq > ? ORDER BY seq"
 _HELD = "SELECT ?, seq, received, tenant, key, value, event_id FROM requests WHERE tenant = ? AND key = ? ORDER BY seq"
+_PAGE = (
+    "SELECT ?, seq, received, tenant, key, value, event_id FROM requests WHERE seq > ? AND seq < ? "
+    "ORDER BY seq LIMIT 5000"
+)
 _ERASE = (
     "DELETE FROM requests WHERE tenant = :tenant AND key = CAST(:student AS BLOB)",
     "DELETE FROM results WHERE tenant = :tenant AND student_id = :student",
@@ -146,6 +150,12 @@ class SqliteLog:
         del scan
         rows = self._database.read(_HELD, (PARTITION, key.tenant, key.student_id.encode()))
         return [Record(*row) for row in rows]
+
+    async def pages(self) -> AsyncIterator[Sequence[Record]]:
+        last, end = 0, (await self.ends())[PARTITION]
+        while rows := self._database.read(_PAGE, (PARTITION, last, end)):
+            yield [Record(*row) for row in rows]
+            last = rows[-1][1]
 
     async def erase(self, key: StudentKey) -> int:
         values = {"tenant": key.tenant, "student": key.student_id}

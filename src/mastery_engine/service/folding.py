@@ -53,7 +53,7 @@ class Folding:
         self._consents = consents
         self._documents = documents
         self._rules = rules
-        self._skills = skills
+        self.skills = skills
         self._clock = clock
         self._metrics = metrics
         self._curriculum = curriculum
@@ -172,7 +172,7 @@ class Folding:
         given: dict[str, Any] = {
             "at": self._clock(),
             "rules": self._rules,
-            "skills": self._skills,
+            "skills": self.skills,
             "settled": settled,
             "curriculum": self._curriculum,
         }

@@ -114,6 +114,10 @@ class Mastery:
         self.folding = Folding(store, rules, clock, metrics, self.consents, documents, skill_model, curriculum)
         self.trail = Trail(store, clock, self.consents.name)
 
+    def take(self, model: SkillModel) -> None:
+        """Trace skills by another model from now on."""
+        self.skill_model = self.folding.skills = model
+
     async def close(self) -> None:
         """Write what waits, and let go of store and log."""
         await self.trail.flush()

@@ -1,0 +1,90 @@
+"""Item difficulties learned from the log, and taken up by a running service."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mastery_engine.domain.events import decode
+from mastery_engine.domain.kinds import Answer
+from mastery_engine.domain.model_file import with_skills
+from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
+from mastery_engine.errors import StartRefused
+from mastery_engine.model_files import keep_taking, skill_model
+from mastery_engine.settings import Settings
+from mastery_engine.stream.answers import answers_of
+from mastery_engine.wiring import open_mastery
+from tests.calls import Api
+from tests.live import SECRET
+
+PATIENCE_S = 10
+
+
+def answer(event_id: str, student_id: str, *, item: str = "i", right: bool = True) -> dict[str, Any]:
+    data = {"item_id": item, "skills": ["s"], "correct": right}
+    return {"event_id": event_id, "event_type": "answer", "student_id": student_id, "data": data}
+
+
+async def test_answers_are_read_once_in_order_of_whoever_allows_it(api: Api) -> None:
+    await api.learn(answer("e1", "ann", item="first"), answer("e2", "ann", item="second", right=False))
+    await api.learn(answer("e3", "ben"), answer("e4", "cid"))
+    mastery = api.app.state.mastery
+    page = [one async for some in mastery.log.pages() for one in some]
+    await mastery.log.append(
+        [decode(page[0].value, received=page[0].received, tenant="default", event_id=lambda: "e1")]
+    )
+    answered = await api.call("PUT", "/compliance/students/ben/consent", {"processing": False})
+    assert answered.status_code == 200
+    assert (await api.call("DELETE", "/compliance/students/cid")).status_code == 200
+    await api.learn(answer("e5", "dot"))
+    found = await answers_of(mastery)
+    ann, ben, dot = [[one for _, one in answers] for answers in found]
+    assert ann == [Answer("first", ("s",), True), Answer("second", ("s",), False)]
+    assert ben == [Answer("i", ("s",), True)], "what was allowed when it was received"
+    assert dot == [Answer("i", ("s",), True)]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_service_takes_up_a_model_that_changes_and_keeps_its_own_where_the_file_is_broken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "model.msgpack"
+    path.write_bytes(with_skills(None, SkillModel(version="first")))
+    settings = Settings(environment="test", data_dir=tmp_path / "data", jwt_secret=SECRET, model_file=path)
+    mastery = open_mastery(settings)
+    assert mastery.skill_model.version == "first"
+    taking = asyncio.create_task(keep_taking(mastery, settings, look_every_s=0.01))
+    try:
+        await asyncio.sleep(0.05)
+        path.write_bytes(b"{")
+        await until(lambda: "stays as it was" in caplog.text)
+        path.unlink()
+        await asyncio.sleep(0.05)
+        assert mastery.skill_model.version == "first"
+        path.write_bytes(with_skills(None, SkillModel(version="second").revised(5, {"i": 1.0})))
+        await until(lambda: mastery.skill_model.version == "second")
+        assert mastery.folding.skills.difficulty("i", None, 5) == 1.0
+    finally:
+        taking.cancel()
+        await mastery.close()
+
+
+async def test_without_a_file_there_is_nothing_to_look_for(tmp_path: Path) -> None:
+    settings = Settings(environment="test", data_dir=tmp_path, jwt_secret=SECRET)
+    mastery = open_mastery(settings)
+    await asyncio.wait_for(keep_taking(mastery, settings), PATIENCE_S)
+    assert mastery.skill_model == skill_model(settings) == DEFAULT_SKILLS
+    await mastery.close()
+
+
+def test_a_file_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    settings = Settings(environment="test", data_dir=tmp_path, jwt_secret=SECRET, model_file=tmp_path / "none")
+    with pytest.raises(StartRefused, match="MODEL_FILE"):
+        open_mastery(settings)
