@@ -74,10 +74,10 @@ def show(learner: Learner, item_id: str, skills: Skills, right: int, at: float, 
         skill.place, skill.at = answers, at
         skill.last_four = _AFTER_FOUR[right][skill.last_four]
         learner.skills[name] = skill
-    if sight.spread > 0.0:
+    if sight.shift_variance > 0.0:
         unexplained = residual - weight * sight.shift
         learner.traits, learner.trait_variances = moved(
-            learner.traits, learner.trait_variances, sight.item.loadings, unexplained, weight, sight.spread
+            learner.traits, learner.trait_variances, sight.item.loadings, unexplained, weight, sight.shift_variance
         )
     learner.faded = faded_counts(learner.faded, right, residual)
     learner.timed, learner.quick = sight.timed, sight.quick

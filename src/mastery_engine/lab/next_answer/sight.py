@@ -40,8 +40,7 @@ Keys: TypeAlias = tuple[int, int, int, int, int, int]
 class Sight(Struct, gc=False):
     """What is seen. ``first`` is the estimate from levels alone, ``variance`` that of its log-odds.
 
-    ``practised`` has the skills, each with its variance now; ``shift`` and ``spread`` are what the traits add to the
-    log-odds, and its variance.
+    ``practised`` has the skills, each with its variance now; ``shift`` is what the traits add to the log-odds.
     """
 
     features: list[float]
@@ -50,7 +49,7 @@ class Sight(Struct, gc=False):
     general: float
     practised: list[tuple[str, SkillCounts, float]]
     shift: float
-    spread: float
+    shift_variance: float
     timed: Counts
     quick: Counts
     item: Item
@@ -84,9 +83,8 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
     two = learner.before_that << 32 | before
     all_lately = learner.last_five << 2 | same_skills << 1 | same_item
     in_a_row = (min(run, 20) << 3 if same_item else 168) | last_right << 2 | tried
-    residual, support = _after_any(item, learner)
-    (a, b), (m, n), (v, w) = item.loadings, learner.traits, learner.trait_variances
-    shift, spread = a * m + b * n, a * a * v + b * b * w
+    keys = (two, again, all_lately, practice, lately, in_a_row)
+    shift, shift_variance = _traits(item, learner)
     features = [
         level,
         difficulty,
@@ -116,21 +114,10 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
         learner.pace_before,
         paces,
         shift,
-        spread,
-        *item.after.get(before, NONE),
-        *item.after_item.get(before >> 1, NONE),
-        *combination.after.get(learner.combined_before, NONE),
-        *item.after_two.get(two, NONE),
-        *item.again.get(again, NONE),
-        *shared.lately.get(all_lately, NONE),
-        *combination.practised.get(practice, NONE),
-        *combination.lately.get(lately, NONE),
-        *combination.in_a_row.get(in_a_row, NONE),
-        residual,
-        support,
+        shift_variance,
+        *_effects(shared, learner, item, combination, keys),
     ]
     first = 1.0 / (1.0 + exp(-max(-30.0, level / sqrt(1.0 + 0.35 * variance))))
-    keys = (two, again, all_lately, practice, lately, in_a_row)
     return Sight(
         features,
         first,
@@ -138,7 +125,7 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
         general,
         practised,
         shift,
-        spread,
+        shift_variance,
         timed,
         quick,
         item,
@@ -219,6 +206,30 @@ def _practice(counts: Counts) -> int:
     """How often a skill was practised, up to 8 times."""
     answers = counts[4] + counts[5]
     return int(answers) if answers < 8.0 else 8
+
+
+def _effects(shared: Shared, learner: Learner, item: Item, combination: Combination, keys: Keys) -> list[float]:
+    """The effects that belong here, each with its support, in the order of the features."""
+    before = learner.before
+    two, again, all_lately, practice, lately, in_a_row = keys
+    return [
+        *item.after.get(before, NONE),
+        *item.after_item.get(before >> 1, NONE),
+        *combination.after.get(learner.combined_before, NONE),
+        *item.after_two.get(two, NONE),
+        *item.again.get(again, NONE),
+        *shared.lately.get(all_lately, NONE),
+        *combination.practised.get(practice, NONE),
+        *combination.lately.get(lately, NONE),
+        *combination.in_a_row.get(in_a_row, NONE),
+        *_after_any(item, learner),
+    ]
+
+
+def _traits(item: Item, learner: Learner) -> tuple[float, float]:
+    """What the student's traits add to the log-odds of this item, and its variance."""
+    (a, b), (m, n), (v, w) = item.loadings, learner.traits, learner.trait_variances
+    return a * m + b * n, a * a * v + b * b * w
 
 
 def _after_any(item: Item, learner: Learner) -> tuple[float, float]:

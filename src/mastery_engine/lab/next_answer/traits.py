@@ -36,11 +36,11 @@ def loadings_of(students: Sequence[Sequence[Residual]]) -> dict[str, Pair]:
 
 
 def moved(
-    traits: Pair, variances: Pair, loadings: Pair, unexplained: float, information: float, spread: float
+    traits: Pair, variances: Pair, loadings: Pair, unexplained: float, information: float, variance: float
 ) -> tuple[Pair, Pair]:
-    """Traits and variances after an answer; ``spread`` is the variance of what the traits add to its log-odds."""
+    """Traits and variances after an answer; ``variance`` is that of what the traits add to its log-odds."""
     (m, n), (v, w), (a, b) = traits, variances, loadings
-    scale = 1.0 + information * spread
+    scale = 1.0 + information * variance
     told, firm = unexplained / scale, information / scale
     a, b = a * v, b * w
     return (m + a * told, n + b * told), (v - a * a * firm, w - b * b * firm)
