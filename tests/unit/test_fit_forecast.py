@@ -52,6 +52,14 @@ def test_intervals_hold_what_they_say_on_new_cases(model: ForecastModel, calenda
         assert np.mean(np.array(stated)[some]) == pytest.approx(close[some].mean(), abs=0.06)
 
 
+def test_less_confidence_than_any_that_was_calibrated_is_not_more_for_that(model: ForecastModel) -> None:
+    group = group_of(7, due=False)
+    said = [model.alone.confidence(computed, group) for computed in (0.0, 0.02, 0.1, 0.3)]
+    assert said == sorted(said)
+    assert said[0] == 0.0
+    assert said[1] < 0.05
+
+
 def test_the_same_cases_give_the_same_parameters() -> None:
     few = cases(3, 60)
     assert fitted(few) == fitted(few)

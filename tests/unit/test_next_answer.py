@@ -13,6 +13,7 @@ from mastery_engine.lab.next_answer.head import Head
 from mastery_engine.lab.next_answer.model import Row, fit, predict, show
 from mastery_engine.lab.next_answer.shared import NONE, SHRINK, Combination, Effect, Item, Shared, learned
 from mastery_engine.lab.next_answer.student import Learner
+from mastery_engine.lab.next_answer.traits import loadings_of, moved
 
 DAY = 86_400.0
 PRIORS = {"": (0.7, 0.004), "skill": (0.25, 0.01)}  # variance before the first answer, share of it that comes back
@@ -55,6 +56,65 @@ def test_an_effect_is_the_shrunk_mean_of_its_residuals() -> None:
         residuals, information = residuals + residual, information + weight
         precision = information + SHRINK
         assert effect == pytest.approx((residuals / precision, information / precision), abs=1e-12)
+
+
+def minds(number: int, seed: int) -> list[list[Row]]:
+    """Some do well on the items with even numbers and badly on the others, some the other way round; one skill."""
+    chance, found = Random(seed), []
+    for _ in range(number):
+        mind = chance.choice((-1.0, 1.0))
+        items = [chance.randrange(30) for _ in range(60)]
+        sure = [1.0 / (1.0 + exp(-1.5 * mind * (-1.0) ** item)) for item in items]
+        rights = [int(chance.random() < one) for one in sure]
+        answers = enumerate(zip(items, rights, strict=True))
+        found.append([(f"i{item}", ("s",), right, 60.0 * place) for place, (item, right) in answers])
+    return found
+
+
+def test_what_a_student_does_well_on_is_known_after_some_answers() -> None:
+    """Levels cannot tell, since there is one skill: what tells is how it went on items that ask for the same."""
+    learned_of = fit(minds(60, 1))
+    without = fit(minds(60, 1))
+    for item in without.items.values():
+        item.loadings = (0.0, 0.0)
+    unseen = minds(20, 2)
+    losses = []
+    for shared in (learned_of, without):
+        errors = []
+        for rows in unseen:
+            learner = Learner()
+            for item, skills, right, at in rows:
+                probability, sight = predict(shared, learner, item, skills, at)
+                errors.append((right - probability) ** 2)
+                show(learner, item, skills, right, at, sight)
+        losses.append(sum(errors) / len(errors))
+    assert losses[0] < 0.95 * losses[1]
+
+
+def test_loadings_are_found_up_to_a_turn_of_the_traits() -> None:
+    chance = np.random.default_rng(1)
+    asked, traits = chance.normal(size=(20, 2)), chance.normal(size=(150, 2))
+    added = traits @ asked.T
+    students = [
+        [(f"i{item}", 0.25 * (row[item] + chance.normal(0.0, 0.3)), 0.25) for item in range(20) for _ in range(3)]
+        for row in added
+    ]
+    found = np.array(list(loadings_of(students).values()))
+    projected = found @ np.linalg.lstsq(found, asked, rcond=None)[0]
+    assert np.corrcoef(projected.ravel(), asked.ravel())[0, 1] > 0.98
+
+
+def test_a_trait_moves_as_bayes_says() -> None:
+    """With one trait asked for, the filter is exact: the posterior of a normal mean with known information."""
+    traits, variances, told = (0.0, 0.0), (1.0, 1.0), 0.0
+    for place in range(1, 30):
+        residual, information, asked = 0.3 - 0.02 * place, 0.2, 0.8
+        unexplained = residual - information * asked * traits[0]
+        traits, variances = moved(traits, variances, (asked, 0.0), unexplained, information, asked**2 * variances[0])
+        told += asked * residual
+        precision = 1.0 + place * information * asked**2
+        assert variances == pytest.approx((1.0 / precision, 1.0))
+        assert traits == pytest.approx((told / precision, 0.0))
 
 
 def slowly(shared: Shared, rows: Sequence[Row]) -> list[float]:
