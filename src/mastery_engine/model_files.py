@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mastery_engine.domain.forecast_model import ForecastModel, parameters_from
 from mastery_engine.domain.model_file import skills_from
+from mastery_engine.domain.moments import rfc3339
 from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.service import Mastery
@@ -15,6 +16,7 @@ from mastery_engine.settings import Settings
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 30.0
+NEVER_LOOKED = 0
 SHIPPED_FORECAST = ("parameters", "forecast.msgpack")
 
 
@@ -42,20 +44,24 @@ def forecast_model(settings: Settings) -> ForecastModel:
 
 async def keep_taking(mastery: Mastery, settings: Settings, *, look_every_s: float = LOOK_EVERY_S) -> None:
     """Take up what MODEL_FILE says of skills when it changes; a file that cannot be used changes nothing."""
-    path = settings.model_file
-    changed = _changed(path)
+    path, changed = settings.model_file, NEVER_LOOKED
     while path is not None:
         await asyncio.sleep(look_every_s)
         before, changed = changed, _changed(path)
-        if changed in (before, None):
+        if changed == before:
+            continue
+        if changed is None:
+            logger.warning("MODEL_FILE %s is gone: the model stays as it was, and the next start will fail", path)
             continue
         try:
-            mastery.take(await asyncio.to_thread(skill_model, settings))
+            found = await asyncio.to_thread(skill_model, settings)
         except StartRefused as refused:
             logger.warning("the model stays as it was: %s", refused.message)
-        else:
-            known = mastery.skill_model
-            logger.info("took up a model", extra={"version": known.version, "revisions": len(known.revisions)})
+            continue
+        if found != mastery.skill_model:
+            mastery.take(found)
+            since = rfc3339(found.revisions[-1].since) if found.revisions else None
+            logger.info("took up a model", extra={"version": found.version, "newest_revision": since})
 
 
 def _changed(path: Path | None) -> int | None:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from mastery_engine.domain.events import decode
-from mastery_engine.domain.kinds import Answer
 from mastery_engine.domain.model_file import with_skills
-from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
+from mastery_engine.domain.skill_model import DEFAULT_SKILLS, Revision, SkillModel
 from mastery_engine.errors import StartRefused
 from mastery_engine.model_files import keep_taking, skill_model
 from mastery_engine.settings import Settings
@@ -27,7 +26,7 @@ def answer(event_id: str, student_id: str, *, item: str = "i", right: bool = Tru
     return {"event_id": event_id, "event_type": "answer", "student_id": student_id, "data": data}
 
 
-async def test_answers_are_read_once_in_order_of_whoever_allows_it(api: Api) -> None:
+async def test_answers_are_read_once_of_whoever_allowed_it(api: Api) -> None:
     await api.learn(answer("e1", "ann", item="first"), answer("e2", "ann", item="second", right=False))
     await api.learn(answer("e3", "ben"), answer("e4", "cid"))
     mastery = api.app.state.mastery
@@ -40,10 +39,13 @@ async def test_answers_are_read_once_in_order_of_whoever_allows_it(api: Api) -> 
     assert (await api.call("DELETE", "/compliance/students/cid")).status_code == 200
     await api.learn(answer("e5", "dot"))
     found = await answers_of(mastery)
-    ann, ben, dot = [[one for _, one in answers] for answers in found]
-    assert ann == [Answer("first", ("s",), True), Answer("second", ("s",), False)]
-    assert ben == [Answer("i", ("s",), True)], "what was allowed when it was received"
-    assert dot == [Answer("i", ("s",), True)]
+    assert sorted((one.key.student_id, one.answer.item_id, one.answer.correct) for one in found) == [
+        ("ann", "first", True),
+        ("ann", "second", False),
+        ("ben", "i", True),
+        ("dot", "i", True),
+    ], "ben's was allowed when it was received; cid was erased"
+    assert all(one.received >= one.at > 0 for one in found)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -66,9 +68,11 @@ async def test_a_service_takes_up_a_model_that_changes_and_keeps_its_own_where_t
         path.write_bytes(b"{")
         await until(lambda: "stays as it was" in caplog.text)
         path.unlink()
-        await asyncio.sleep(0.05)
+        await until(lambda: "is gone" in caplog.text)
         assert mastery.skill_model.version == "first"
-        path.write_bytes(with_skills(None, SkillModel(version="second").revised(5, {"i": 1.0})))
+        path.write_bytes(
+            with_skills(None, SkillModel(version="second").revised(Revision(5, 4, {"i": (1.0, 0.1)}), floor=0))
+        )
         await until(lambda: mastery.skill_model.version == "second")
         assert mastery.folding.skills.difficulty("i", None, 5) == 1.0
     finally:

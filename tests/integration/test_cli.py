@@ -85,6 +85,14 @@ def help_event(event_id: str, **others: Any) -> Json:
     return {"event_id": event_id, "event_type": "help", "student_id": "student_1", "data": {"topic": "loops"}, **others}
 
 
+ANSWER = {
+    "event_id": "a-1",
+    "event_type": "answer",
+    "student_id": "student_1",
+    "data": {"item_id": "new", "skills": ["s"], "correct": True},
+}
+
+
 def file_of(path: Path, *events: Json | bytes) -> Path:
     path.write_bytes(b"\n".join(one if isinstance(one, bytes) else json.dumps(one).encode() for one in events) + b"\n")
     return path
@@ -201,13 +209,24 @@ def test_how_hard_items_are_is_learned_from_the_log_and_a_replay_comes_to_the_sa
     before = {key: unpack(body).tracing for key, body in shell.documents().items()}
     done = shell.json("fit", "skills", "--from-log", "--out", out)
     assert done["answers"] == sum(one["event_type"] == "answer" for one in lines_of(school)) > 0
-    assert (done["students"], done["revisions"]) == (8, 1)
+    assert done["revisions"] == 1
     assert done["items"] > 0
     assert datetime.fromisoformat(done["since"]) > datetime.now(UTC) + timedelta(minutes=14)
     shell.run("replay", MODEL_FILE=out)
     assert {key: unpack(body).tracing for key, body in shell.documents().items()} == before
     again = shell.run("fit", "skills", "--from-log", MODEL_FILE=out).stdout
-    assert f"say nothing new of any item; {out} stays as it is" in again
+    assert f"none is a new one: {out} was not written" in again
+    for word, place in (("no file that could be written", "/dev/null"), ("is not there", str(tmp_path / "no" / "m"))):
+        assert word in shell.run("fit", "skills", "--from-log", "--out", place, exits=1).stderr
+    Path(out).chmod(0o640)
+    (tmp_path / "link").symlink_to(out)
+    shell.run("ingest", str(file_of(tmp_path / "more", ANSWER)))
+    later = shell.json("fit", "skills", "--from-log", "--ahead", "30", MODEL_FILE=str(tmp_path / "link"))
+    assert (later["items"], later["revisions"]) == (1, 2)
+    assert Path(out).stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "link").is_symlink()
+    made = shell.json("fit", "skills", "--from-log", MODEL_FILE=str(tmp_path / "new.json"))
+    assert len(json.loads(Path(made["file"]).read_bytes())["skills"]["revisions"]) == 1
     shell.run("fit", "skills", exits=2)
     shell.run("fit", "skills", str(school), "--from-log", exits=2)
 

@@ -22,10 +22,14 @@ Chance: TypeAlias = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 
 class Revision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The difficulties in log-odds of items, of those that changed, for answers given at ``since`` or later."""
+    """Difficulties in log-odds of items, each with its variance, for answers given at ``since`` or later.
+
+    ``heard`` is the newest receipt among the answers that they were learned from: the next revision goes on from there.
+    """
 
     since: Micros
-    items: dict[str, float]
+    heard: Micros
+    items: dict[str, tuple[float, NotNegative]]
 
 
 class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,8 +63,8 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Raises ValueError where a number is none, or no answer would tell anything."""
-        tables = [self.items, self.skills, *(one.items for one in self.revisions)]
-        numbers = [*msgspec.structs.astuple(self)[2:-3], *(number for table in tables for number in table.values())]
+        numbers = [*msgspec.structs.astuple(self)[2:-3], *self.items.values(), *self.skills.values()]
+        numbers += [number for one in self.revisions for learned in one.items.values() for number in learned]
         if not all(isfinite(number) for number in numbers):
             raise ValueError("every parameter is a finite number")
         if self.guess + self.slip >= 1.0:
@@ -78,22 +82,23 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         author says."""
         for revision in reversed(self.revisions):
             if revision.since <= at and item_id in revision.items:
-                return revision.items[item_id]
+                return revision.items[item_id][0]
         known = self.items.get(item_id)
         if known is not None:
             return known
         return 0.0 if said is None else self.harder * _STEPS[said]
 
-    def revised(self, since: Micros, items: dict[str, float]) -> "SkillModel":
-        """The model with these difficulties for answers given from a moment on.
+    def revised(self, revision: Revision, *, floor: Micros) -> "SkillModel":
+        """The model with one revision more; those that no answer from ``floor`` on goes by become one.
 
-        The oldest revision becomes part of ``items`` where there would be too many. Raises ValueError where there is
-        one of that moment or a later one already: what it says of an answer stays.
+        Raises ValueError where there is one of that moment or a later one already, since what it says of an answer
+        stays, and where there are too many.
         """
-        revisions, base = (*self.revisions, Revision(since, items)), self.items
-        if len(revisions) > MAX_REVISIONS:
-            base, revisions = base | revisions[0].items, revisions[1:]
-        return msgspec.structs.replace(self, items=base, revisions=revisions)
+        revisions = [*self.revisions, revision]
+        while len(revisions) > 1 and revisions[1].since <= floor:
+            oldest = revisions.pop(0)
+            revisions[0] = msgspec.structs.replace(revisions[0], items=oldest.items | revisions[0].items)
+        return msgspec.structs.replace(self, revisions=tuple(revisions))
 
     def chance(self, level: float) -> float:
         """The probability of a right answer at a level."""

@@ -69,9 +69,9 @@ class SkillEstimate(msgspec.Struct, frozen=True, gc=False):
 def traced(tracing: Tracing, answer: Answer, at: Micros, model: SkillModel) -> Tracing:
     """The tracing after an answer, in the order of arrival; an answer timed before the last one counts as at that."""
     known = tracing.general
+    difficulty = model.difficulty(answer.item_id, answer.difficulty, at)
     at = at if known is None else max(at, known.at)
     right = float(answer.correct)
-    difficulty = model.difficulty(answer.item_id, answer.difficulty, at)
     before = _general(known, at, model)
     expected = sum(model.offset(name) for name in answer.skills) / len(answer.skills)
     gain, variance = _gain(before.variance, model.general_noise, model)

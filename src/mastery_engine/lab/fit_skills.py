@@ -1,22 +1,20 @@
 """The parameters of knowledge tracing from answers: how hard items are, and where students of a skill usually stand."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import msgspec
 
 from mastery_engine.domain.kinds import Answer
-from mastery_engine.domain.moments import Micros
-from mastery_engine.domain.skill_model import SkillModel
+from mastery_engine.domain.moments import NEVER, Micros
+from mastery_engine.domain.skill_model import Revision, SkillModel
 from mastery_engine.domain.skills import NOT_TRACED, Tracing, level_of, traced
+from mastery_engine.domain.student import StudentKey
 from mastery_engine.lab.answer_files import Row
+from mastery_engine.stream.answers import Heard
 
 ITEM_VARIANCE, SKILL_VARIANCE, FIRM = 1.0, 0.5, 0.004
-FITTED_VARIANCE = 0.1  # of an item in the file of parameters
-MOVED = 0.02  # log-odds: less is no news
+FITTED_VARIANCE = 0.1  # of an item that was fitted on a file
 SECOND = 1_000_000
-
-Answered: TypeAlias = tuple[Micros, Answer]
 
 
 def chance_of(tracing: Tracing, item_id: str, skills: tuple[str, ...], at: Micros, model: SkillModel) -> float:
@@ -52,28 +50,32 @@ def fit_skills(students: Sequence[Sequence[Row]], prior: SkillModel | None = Non
     return model
 
 
-def learn_items(students: Sequence[Sequence[Answered]], model: SkillModel, since: Micros) -> dict[str, float]:
-    """How hard items are by all answers at hand, of those items of which that is news for answers from ``since`` on.
+def learn_items(heard: Sequence[Heard], model: SkillModel, since: Micros) -> Revision:
+    """How hard items are by the answers at hand that no revision has heard of yet, as a revision from ``since`` on.
 
-    It begins at what the file of parameters says without its revisions, which are of some of the same answers, and
-    where that says nothing of an item, at what its author says.
+    In the order of time, whoever's they are; a student's first answer to an item alone counts. It goes on from the last
+    revision, else from the file of parameters, else from what an item's author says. A variance never falls below
+    ``FIRM``, so that some thousand answers outweigh older ones: items change.
     """
-    items: dict[str, float] = {}
-    unsure: dict[str, float] = {}
-    known: dict[str, float] = {}
-    base = msgspec.structs.replace(model, revisions=())
-    learning = msgspec.structs.replace(base, items=items)
-    for answers in students:
-        tracing = NOT_TRACED
-        for at, answer in answers:
-            name = answer.item_id
-            if name not in items:
-                items[name] = base.difficulty(name, answer.difficulty, at)
-                unsure[name] = FITTED_VARIANCE if name in model.items else ITEM_VARIANCE
-                known[name] = model.difficulty(name, answer.difficulty, since)
+    known = {name: learned for one in model.revisions for name, learned in one.items.items()}
+    newest = last = max((one.heard for one in model.revisions), default=NEVER)
+    items = model.items | {name: difficulty for name, (difficulty, _) in known.items()}
+    learning = msgspec.structs.replace(model, items=items, revisions=())
+    levels: dict[StudentKey, Tracing] = {}
+    met: set[tuple[StudentKey, str]] = set()
+    learned: dict[str, tuple[float, float]] = {}
+    for key, received, at, answer in sorted(heard, key=lambda one: (one.at, one.key, one.answer.item_id)):
+        name, tracing = answer.item_id, levels.get(key, NOT_TRACED)
+        if received > last and (key, name) not in met:
+            difficulty = learning.difficulty(name, answer.difficulty, at)
+            variance = FITTED_VARIANCE if name in model.items else ITEM_VARIANCE
+            _, variance = learned.get(name) or known.get(name) or (difficulty, variance)
             level = sum(level_of(tracing, skill, at, learning) for skill in answer.skills) / len(answer.skills)
-            residual = answer.correct - learning.chance(level - items[name])
-            tracing = traced(tracing, answer, at, learning)
-            unsure[name] = max(FIRM, unsure[name] / (1.0 + model.information * unsure[name]))
-            items[name] -= unsure[name] * residual
-    return {name: now for name, now in items.items() if abs(now - known[name]) > MOVED}
+            residual = answer.correct - learning.chance(level - difficulty)
+            variance = max(FIRM, variance / (1.0 + model.information * variance))
+            learning.items[name] = difficulty - variance * residual
+            learned[name] = learning.items[name], variance
+            newest = max(newest, received)
+        met.add((key, name))
+        levels[key] = traced(tracing, answer, at, learning)
+    return Revision(since, newest, learned)

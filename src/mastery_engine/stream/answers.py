@@ -1,6 +1,7 @@
 """The answers to items that the log holds, as far as they count."""
 
 from collections import defaultdict
+from typing import NamedTuple
 
 from mastery_engine.domain.events import Logged
 from mastery_engine.domain.kinds import Answer
@@ -11,11 +12,17 @@ from mastery_engine.service import Mastery
 from mastery_engine.stream.reading import Reading
 
 
-async def answers_of(mastery: Mastery) -> list[list[tuple[Micros, Answer]]]:
-    """Each student's answers with their moments, in order; each once, and none that consent does not allow.
+class Heard(NamedTuple):
+    """A student's answer: when it was received, and when it was given."""
 
-    Raises Unavailable.
-    """
+    key: StudentKey
+    received: Micros
+    at: Micros
+    answer: Answer
+
+
+async def answers_of(mastery: Mastery) -> list[Heard]:
+    """All answers, each once, and none that was not allowed when it was received. Raises Unavailable."""
     reading = Reading(mastery.rules.retention_days, mastery.clock)
     found: dict[StudentKey, list[Logged]] = defaultdict(list)
     async for page in mastery.log.pages():
@@ -23,12 +30,9 @@ async def answers_of(mastery: Mastery) -> list[list[tuple[Micros, Answer]]]:
             if isinstance(one.event.data, Answer):
                 found[key_of(one.event)].append(one)
     await mastery.consents.refresh()
-    students = mastery.consents.sift(found)
-    return [_once(students[key]) for key in sorted(students)]
-
-
-def _once(events: list[Logged]) -> list[tuple[Micros, Answer]]:
-    """The answers among events, the repeats left out."""
-    unique = {one.event.event_id: one.event for one in events}
-    answers = [(event.at, event.event_id, event.data) for event in unique.values() if isinstance(event.data, Answer)]
-    return [(at, answer) for at, _, answer in sorted(answers, key=lambda one: one[:2])]
+    heard: dict[tuple[StudentKey, str], Heard] = {}
+    for key, some in mastery.consents.sift(found).items():
+        for event in (one.event for one in some):
+            if isinstance(event.data, Answer):
+                heard.setdefault((key, event.event_id), Heard(key, event.received, event.at, event.data))
+    return list(heard.values())
