@@ -44,7 +44,8 @@ def forecast_model(settings: Settings) -> ForecastModel:
 
 async def keep_taking(mastery: Mastery, settings: Settings, *, look_every_s: float = LOOK_EVERY_S) -> None:
     """Take up what MODEL_FILE says of skills when it changes; a file that cannot be used changes nothing."""
-    path, changed = settings.model_file, NEVER_LOOKED
+    path = settings.model_file
+    changed: int | None = NEVER_LOOKED
     while path is not None:
         await asyncio.sleep(look_every_s)
         before, changed = changed, _changed(path)

@@ -70,9 +70,8 @@ async def test_a_service_takes_up_a_model_that_changes_and_keeps_its_own_where_t
         path.unlink()
         await until(lambda: "is gone" in caplog.text)
         assert mastery.skill_model.version == "first"
-        path.write_bytes(
-            with_skills(None, SkillModel(version="second").revised(Revision(5, 4, {"i": (1.0, 0.1)}), floor=0))
-        )
+        second = SkillModel(version="second").revised(Revision(5, 4, {"i": (1.0, 0.1)}), floor=0)
+        path.write_bytes(with_skills(None, second))
         await until(lambda: mastery.skill_model.version == "second")
         assert mastery.folding.skills.difficulty("i", None, 5) == 1.0
     finally:

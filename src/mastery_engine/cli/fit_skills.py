@@ -112,7 +112,7 @@ def _learn(settings: "Settings", out: Path, ahead: int, as_json: bool) -> None:
         model = model.revised(revision, floor=now - settings.gdpr_retention_days * DAY)
     except ValueError as error:
         raise StartRefused(
-            f"{out} takes no revision from {since} on: {error}. Say a longer --ahead, or wait."
+            f"{out} takes no revision from {since} on: {error}. Say a longer --ahead, or learn less often."
         ) from error
     _write(out, with_skills(source, model))
     words = f"Learned how hard {counted(len(revision.items), 'item')} {'is' if len(revision.items) == 1 else 'are'}"

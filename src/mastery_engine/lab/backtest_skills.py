@@ -59,7 +59,10 @@ def backtest(
     for seed in range(splits):
         fitting, testing = ([students[one] for one in chosen] for chosen in split(students, seed))
         if not fitting or not testing:
-            raise InvalidInput(f"{path.name} has {len(students)} students, too few to split: it needs 20 or more.")
+            raise InvalidInput(
+                f"{path.name} has {len(students)} students, too few to split: split {seed} has none to "
+                f"{'test' if fitting else 'fit'} on. It needs 20 or more, for many splits more still."
+            )
         right = np.array([one.right for student in testing for one in student], dtype=np.float64)
         figures, predicted = {}, {}
         for number, name in enumerate(names):
