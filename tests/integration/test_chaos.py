@@ -1,6 +1,6 @@
 """Random rounds: workers, the API, Redis and Kafka are killed, stopped and frozen under a load with repeats and poison.
 
-CHAOS_ROUNDS sets how many (3; `make chaos` does 50), MASTERY_SEED repeats a run.
+CHAOS_ROUNDS sets how many (5; `make chaos` does 50), MASTERY_SEED repeats a run.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.conftest import RealServers
 from tests.fleet import Fleet, Load, Worker, event, pause, seed
 from tests.live import Live
 
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "5"))
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.chaos, pytest.mark.timeout(0 if ROUNDS > 5 else 240)]
 
