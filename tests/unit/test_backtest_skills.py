@@ -11,6 +11,7 @@ from math import exp, log
 from pathlib import Path
 from random import Random
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -337,6 +338,16 @@ def test_what_fit_writes_the_service_loads(answers: Path, tmp_path: Path) -> Non
     assert (shown["skills"], shown["items"], shown["version"]) == (5, 36, found.version)
     assert found.items["p0"] > found.items["p2"], "problems whose number leaves more over at 3 are easier"
     assert "5 skills, 36 items" in run("fit", "skills", str(answers), "--out", str(out))
+
+
+def test_parameters_that_another_engine_made_are_made_anew(answers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model.msgpack"
+    out.write_bytes(msgspec.msgpack.encode({"version": 1, "skills": {"drift": 0.02}, "forecast": None}))
+    assert "Wrote" in run("fit", "skills", str(answers), "--out", str(out))
+    assert skill_model(settings_from({}, model_file=out, data_dir=tmp_path)).items
+    out.write_bytes(b"no parameters")
+    run("fit", "skills", str(answers), "--out", str(out), exits=1)
+    assert out.read_bytes() == b"no parameters"
 
 
 def test_a_file_of_parameters_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from mastery_engine.cli.backtest_forecast import Calendar, Events
 from mastery_engine.cli.console import AsJson, progress, say
+from mastery_engine.cli.model_out import model_out
 
 
 def forecast(
@@ -26,10 +27,11 @@ def forecast(
     from mastery_engine.domain.forecast_model import with_forecast
     from mastery_engine.lab.fit_forecast import fit_forecast
 
-    with progress("Collecting cases, then fitting", None) as told:
-        parameters = fit_forecast(file, calendar, told=told)
-    written = with_forecast(out.read_bytes() if out.exists() else None, parameters)
-    out.write_bytes(written)
+    with model_out(out) as target:
+        with progress("Collecting cases, then fitting", None) as told:
+            parameters = fit_forecast(file, calendar, told=told)
+        written = with_forecast(target.source(), parameters)
+        target.write(written)
     known = parameters.with_calendar is not None
     words = f"Wrote {out} ({len(written):,} bytes): a forecast {'with and ' if known else ''}without a calendar."
     say(as_json, {"file": str(out), "bytes": len(written), "with_calendar": known}, words)

@@ -57,25 +57,25 @@ def learn_items(heard: Sequence[Heard], model: SkillModel, since: Micros) -> Rev
     revision, else from the file of parameters, else from what an item's author says. A variance never falls below
     ``FIRM``, so that some thousand answers outweigh older ones: items change.
     """
+    last = model.revisions[-1].heard if model.revisions else NEVER
     known = {name: learned for one in model.revisions for name, learned in one.items.items()}
-    newest = last = max((one.heard for one in model.revisions), default=NEVER)
     items = model.items | {name: difficulty for name, (difficulty, _) in known.items()}
+    unsure = dict.fromkeys(model.items, FITTED_VARIANCE) | {name: variance for name, (_, variance) in known.items()}
     learning = msgspec.structs.replace(model, items=items, revisions=())
     levels: dict[StudentKey, Tracing] = {}
     met: set[tuple[StudentKey, str]] = set()
-    learned: dict[str, tuple[float, float]] = {}
+    taught: dict[str, None] = {}
+    newest = last
     for key, received, at, answer in sorted(heard, key=lambda one: (one.at, one.key, one.answer.item_id)):
         name, tracing = answer.item_id, levels.get(key, NOT_TRACED)
         if received > last and (key, name) not in met:
-            difficulty = learning.difficulty(name, answer.difficulty, at)
-            variance = FITTED_VARIANCE if name in model.items else ITEM_VARIANCE
-            _, variance = learned.get(name) or known.get(name) or (difficulty, variance)
-            level = sum(level_of(tracing, skill, at, learning) for skill in answer.skills) / len(answer.skills)
-            residual = answer.correct - learning.chance(level - difficulty)
-            variance = max(FIRM, variance / (1.0 + model.information * variance))
-            learning.items[name] = difficulty - variance * residual
-            learned[name] = learning.items[name], variance
+            items.setdefault(name, learning.difficulty(name, answer.difficulty, at))
+            residual = answer.correct - chance_of(tracing, name, answer.skills, at, learning)
+            variance = unsure.get(name, ITEM_VARIANCE)
+            unsure[name] = max(FIRM, variance / (1.0 + model.information * variance))
+            items[name] -= unsure[name] * residual
+            taught[name] = None
             newest = max(newest, received)
         met.add((key, name))
         levels[key] = traced(tracing, answer, at, learning)
-    return Revision(since, newest, learned)
+    return Revision(since, newest, {name: (items[name], unsure[name]) for name in taught})
