@@ -25,6 +25,7 @@ from confluent_kafka.admin import AdminClient
 from mastery_engine.domain.mastery import mastery
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
+from mastery_engine.logs.kafka_faults import when_settled
 from mastery_engine.logs.topic_plans import TOPICS
 from mastery_engine.stores.redis import RedisStore
 from mastery_engine.stores.redis_client import connect
@@ -115,9 +116,7 @@ class Fleet:
         consumer = consumer_of(self.kafka, GROUP)
         try:
             while True:
-                ends = ends_of(consumer, REQUESTS)
-                asked = [TopicPartition(REQUESTS, part) for part in ends]
-                done = {one.partition: max(one.offset, 0) for one in consumer.committed(asked, timeout=20)}
+                ends, done = ends_of(consumer, REQUESTS), committed_of(consumer)
                 if done == ends:
                     return
                 ended = [one.exit_code for one in self.processes if one.exit_code not in (None, 0, -9)]
@@ -218,8 +217,21 @@ def consumer_of(kafka: Kafka, group: str) -> Consumer:
 
 
 def ends_of(consumer: Consumer, topic: str) -> dict[int, int]:
-    parts = consumer.list_topics(topic, timeout=20).topics[topic].partitions
-    return {part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=20)[1] for part in parts}
+    def asked() -> dict[int, int]:
+        parts = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+        return {part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=20)[1] for part in parts}
+
+    return when_settled(asked)
+
+
+def committed_of(consumer: Consumer) -> dict[int, int]:
+    """What the group has committed of the requests; a broker that just came back may not lead the group yet."""
+
+    def asked() -> dict[int, int]:
+        parts = [TopicPartition(REQUESTS, part) for part in consumer.list_topics(REQUESTS).topics[REQUESTS].partitions]
+        return {one.partition: max(one.offset, 0) for one in consumer.committed(parts, timeout=20)}
+
+    return when_settled(asked)
 
 
 def records_of(kafka: Kafka, topic: str) -> list[Message]:
@@ -229,7 +241,9 @@ def records_of(kafka: Kafka, topic: str) -> list[Message]:
         ends = ends_of(consumer, topic)
         consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part, end in ends.items() if end])
         found: list[Message] = []
+        deadline = time.monotonic() + 60
         while len(found) < sum(ends.values()):
+            assert time.monotonic() < deadline, f"{len(found)} of {ends} in {topic}"
             found += [one for one in consumer.consume(5_000, 0.1) if one.error() is None]
     finally:
         consumer.close()

@@ -101,7 +101,7 @@ def waiting(asker: Consumer) -> int:
     topic = asker.list_topics(REQUESTS_TOPIC).topics[REQUESTS_TOPIC]
     parts = [TopicPartition(REQUESTS_TOPIC, part) for part in topic.partitions]
     ends = [asker.get_watermark_offsets(part, timeout=10)[1] for part in parts]
-    committed = [max(one.offset, 0) for one in asker.committed(parts, timeout=10)]
+    committed = [max(one.offset, 0) for one in when_settled(lambda: asker.committed(parts, timeout=10))]
     return sum(ends) - sum(committed)
 
 
