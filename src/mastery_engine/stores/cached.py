@@ -14,6 +14,7 @@ import msgspec
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.stores.base import Held, Store
+from mastery_engine.stores.together import LoadsTogether
 from mastery_engine.tasks import ended
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class CachedDocuments:
     def __init__(
         self, store: Store, *, now: Callable[[], float], watch: Watch | None = None, most: int = MOST_DOCUMENTS
     ) -> None:
-        self._store = store
+        self._store = LoadsTogether(store)
         self._now = now
         self._watch = watch
         self._most = most
@@ -125,3 +126,4 @@ class CachedDocuments:
     async def close(self) -> None:
         if self._listener is not None:
             await ended(self._listener)
+        await self._store.close()
