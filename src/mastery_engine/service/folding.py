@@ -1,8 +1,10 @@
 """Load, fold, commit: the one way in which events reach documents, for the worker and for calls that answer at once."""
 
+import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any
 
@@ -25,6 +27,7 @@ from mastery_engine.stores.base import Change, DocumentCache, Held, Join, Store
 logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 100
+PATIENCE_S = 1.0
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -57,6 +60,7 @@ class Folding:
         self._clock = clock
         self._metrics = metrics
         self._curriculum = curriculum
+        self._last_turn: dict[StudentKey, asyncio.Future[None]] = {}
 
     async def fold(self, events: Sequence[Logged], settled: Mapping[int, int] | None = None) -> Folded:
         """Fold events, in order; whoever loses a race for a document reads it again and folds again.
@@ -67,12 +71,33 @@ class Folding:
         for one in events:
             waiting[key_of(one.event)].append(one)
         folded = Folded({}, [], [])
-        for _ in range(MAX_ROUNDS):
-            waiting = await self._round(waiting, settled or {}, folded)
-            if not waiting:
-                return folded
-            self._metrics.conflicts.inc(len(waiting))
+        async with self._turn(list(waiting)):
+            for _ in range(MAX_ROUNDS):
+                waiting = await self._round(waiting, settled or {}, folded)
+                if not waiting:
+                    return folded
+                self._metrics.conflicts.inc(len(waiting))
         raise Unavailable("Too many writers want the same students at once: nothing of this call was folded yet.")
+
+    @asynccontextmanager
+    async def _turn(self, keys: Sequence[StudentKey]) -> AsyncIterator[None]:
+        """Let those who fold the same students in this process go first, for a second at most.
+
+        A courtesy: a call that answers at once and the worker meet the same event, and would fold it twice. What holds
+        is the documents' version.
+        """
+        before = {self._last_turn[key] for key in keys if key in self._last_turn}
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._last_turn |= dict.fromkeys(keys, turn)
+        try:
+            if before:
+                await asyncio.wait(before, timeout=PATIENCE_S)
+            yield
+        finally:
+            turn.set_result(None)
+            for key in keys:
+                if self._last_turn.get(key) is turn:
+                    del self._last_turn[key]
 
     async def _round(
         self, waiting: Mapping[StudentKey, list[Logged]], settled: Mapping[int, int], folded: Folded
