@@ -15,6 +15,7 @@ import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 from redis import Redis
 
+from mastery_engine.collector import settle
 from mastery_engine.domain.results import RESULTS_TOPIC
 from mastery_engine.logs.base import REQUESTS_TOPIC
 from mastery_engine.settings import settings_from
@@ -28,6 +29,7 @@ DOCUMENT, RESULT = b"d" * 1_500, b"r" * 350
 async def engine() -> float:
     """A worker as it is."""
     mastery = open_mastery(settings_from(os.environ), batch_size=WORKER_BATCH)
+    settle()
     worker = Worker(mastery)
     await worker.run(until=await mastery.log.ends())
     await asyncio.to_thread(_told_to_go)
