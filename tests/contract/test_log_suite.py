@@ -257,7 +257,7 @@ async def test_an_idle_reader_says_so_and_wakes_when_something_comes(log: EventL
         while (batch := await waiting) is None:
             waiting = asyncio.ensure_future(anext(batches))
     assert events_of(list(batch.records)) == [helped()]
-    assert monotonic() - appended < 1.0
+    assert monotonic() - appended < 5.0, "it waits for what comes, and not for its next look"
 
 
 @on_one_machine

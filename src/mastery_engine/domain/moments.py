@@ -1,6 +1,7 @@
 """Moments are whole microseconds since 1970-01-01 UTC; days are whole days since then."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 Micros: TypeAlias = int
@@ -45,4 +46,10 @@ def iso_date(day: Day) -> str:
 
 def rfc3339(at: Micros) -> str:
     """``2026-01-14T10:30:00Z``, with microseconds only where there are any."""
-    return (_NAIVE_EPOCH + timedelta(microseconds=at)).isoformat() + "Z"
+    seconds, micros = divmod(at, SECOND)
+    return f"{_to_the_second(seconds)}.{micros:06d}Z" if micros else f"{_to_the_second(seconds)}Z"
+
+
+@lru_cache(maxsize=1_024)  # most are of now
+def _to_the_second(seconds: int) -> str:
+    return (_NAIVE_EPOCH + timedelta(seconds=seconds)).isoformat()

@@ -28,6 +28,7 @@ from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import add_agents, agents_served
 from mastery_engine.http.dashboard import pages
 from mastery_engine.http.dashboard.student import SharedBodies
+from mastery_engine.http.direct import Direct
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.limits import Limits
 from mastery_engine.http.logs import configure_logging
@@ -107,6 +108,23 @@ ANSWERS = (
     process.ProcessBody,
     Meta,
 )
+PARTS = (
+    mastery,
+    events,
+    analytics,
+    skills,
+    stream,
+    predictions,
+    cohorts,
+    recommendations,
+    operations,
+    process,
+    dapr,
+    compliance,
+    docs,
+    pages,
+)
+FAILURES = (MasteryError, HTTPException, RequestValidationError)
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 LONGEST_STOP_S = 25.0
 
@@ -121,31 +139,19 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # the engine has its own
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.checks = []
     app.state.student_bodies = SharedBodies()
-    for part in (
-        mastery,
-        events,
-        analytics,
-        skills,
-        stream,
-        predictions,
-        cohorts,
-        recommendations,
-        operations,
-        process,
-        dapr,
-        compliance,
-        docs,
-        pages,
-    ):
+    for part in PARTS:
         app.include_router(part.router)
     add_agents(app)
-    for kind in (MasteryError, HTTPException, RequestValidationError):
+    for kind in FAILURES:
         app.add_exception_handler(kind, _failed)
+    routes = [route for part in PARTS for route in part.router.routes]
+    app.add_middleware(Direct, routes=routes, failed=_failed, kinds=FAILURES)
     app.add_middleware(
         Edge,
         metrics=app.state.metrics,

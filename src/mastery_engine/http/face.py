@@ -81,6 +81,7 @@ class Face(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **{**options, "response_model": None})
+        self.answer = self.get_route_handler()
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         dependant, status = self.dependant, self.status_code or 200
@@ -100,10 +101,10 @@ class Face(APIRoute):
                 values[request_name] = request
             if request.scope["query_string"] and not takes_anything:
                 _check_query(request, queries)
-            for place, fields in (("path", dependant.path_params), ("query", dependant.query_params)):
-                given = request.path_params if place == "path" else request.query_params
-                for field in fields:
-                    values[field.name] = _parameter(field, given)
+            for field in dependant.path_params:
+                values[field.name] = _parameter(field, request.path_params)
+            for field in dependant.query_params:
+                values[field.name] = _parameter(field, request.query_params)
             if body is not None and model is not None:
                 values[body.name] = parsed = parse(model, await json_body(request))
                 note_student(request, getattr(parsed, "student_id", None))
