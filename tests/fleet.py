@@ -228,8 +228,9 @@ def committed_of(consumer: Consumer) -> dict[int, int]:
     """What the group has committed of the requests; a broker that just came back may not lead the group yet."""
 
     def asked() -> dict[int, int]:
-        parts = [TopicPartition(REQUESTS, part) for part in consumer.list_topics(REQUESTS).topics[REQUESTS].partitions]
-        return {one.partition: max(one.offset, 0) for one in consumer.committed(parts, timeout=20)}
+        parts = consumer.list_topics(REQUESTS, timeout=20).topics[REQUESTS].partitions
+        asked_of = [TopicPartition(REQUESTS, part) for part in parts]
+        return {one.partition: max(one.offset, 0) for one in consumer.committed(asked_of, timeout=20)}
 
     return when_settled(asked)
 

@@ -117,11 +117,14 @@ def _store(settings: Settings, database: Database | None) -> tuple[Store, Docume
     from mastery_engine.stores.redis_changes import changes
     from mastery_engine.stores.redis_client import connect
     from mastery_engine.stores.redis_kept import KeptInRedis
+    from mastery_engine.stores.together import LoadsTogether
 
     client = connect(settings.redis_host or "")
     store = RedisStore(client, retention_days=settings.gdpr_retention_days)
-    watch = partial(changes, client, monotonic) if isinstance(client, Redis) else None
-    return store, CachedDocuments(store, now=monotonic, watch=watch), KeptInRedis(client)
+    if not isinstance(client, Redis):  # of a Cluster one part may be away, which is to fail nobody else
+        return store, CachedDocuments(store, now=monotonic), KeptInRedis(client)
+    watch = partial(changes, client, monotonic)
+    return store, CachedDocuments(LoadsTogether(store), now=monotonic, watch=watch), KeptInRedis(client)
 
 
 def _log(settings: Settings, database: Database | None, batch_size: int, metrics: Metrics) -> EventLog:

@@ -1,7 +1,7 @@
 """Loads that are asked for at the same time: one for all of them, and none is harmed by another."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -44,10 +44,8 @@ async def store() -> SlowStore:
 
 
 @pytest.fixture
-async def together(store: SlowStore) -> AsyncIterator[LoadsTogether]:
-    together = LoadsTogether(store)
-    yield together
-    await together.close()
+def together(store: SlowStore) -> LoadsTogether:
+    return LoadsTogether(store)
 
 
 async def test_what_is_asked_for_at_once_is_one_load(together: LoadsTogether, store: SlowStore) -> None:
@@ -109,13 +107,19 @@ async def test_who_gives_up_takes_nobody_along(together: LoadsTogether, store: S
     assert gone.cancelled()
 
 
-async def test_whoever_still_waits_at_the_end_is_cancelled(together: LoadsTogether, store: SlowStore) -> None:
+async def test_a_load_that_hangs_holds_up_nobody_who_asks_later(
+    together: LoadsTogether, store: SlowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mastery_engine.stores.together.LOAD_S", 0.3)
     store.may_answer.clear()
-    first = asyncio.create_task(together.load([ADA]))
+    hanging = asyncio.create_task(together.load([ADA]))
     await asyncio.sleep(0.01)
-    second = asyncio.create_task(together.load([BOB]))
+    gone, later = asyncio.create_task(together.load([EVE])), asyncio.create_task(together.load([BOB]))
     await asyncio.sleep(0.01)
-    await together.close()
-    await asyncio.wait([first, second], timeout=1)
-    assert first.cancelled()
-    assert second.cancelled()
+    gone.cancel()
+    store.may_answer = asyncio.Event()
+    store.may_answer.set()
+    assert await asyncio.wait_for(later, 0.2) == await MemoryStore.load(store, [BOB])
+    assert store.loads == [[ADA], [BOB]], "who gave up is not loaded"
+    with pytest.raises(Unavailable, match="has not answered"):
+        await hanging

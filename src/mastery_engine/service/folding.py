@@ -27,7 +27,7 @@ from mastery_engine.stores.base import Change, DocumentCache, Held, Join, Store
 logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 100
-PATIENCE_S = 1.0
+PATIENCE_S = 0.5
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -81,10 +81,10 @@ class Folding:
 
     @asynccontextmanager
     async def _turn(self, keys: Sequence[StudentKey]) -> AsyncIterator[None]:
-        """Let those who fold the same students in this process go first, for a second at most.
+        """Let those who fold some of the same students in this process go first, for half a second at most.
 
         A courtesy: a call that answers at once and the worker meet the same event, and would fold it twice. What holds
-        is the documents' version.
+        is the documents' version. A call waits for all of a batch that has its student among others.
         """
         before = {self._last_turn[key] for key in keys if key in self._last_turn}
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

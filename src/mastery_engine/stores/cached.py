@@ -13,8 +13,8 @@ import msgspec
 
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
-from mastery_engine.stores.base import Held, Store
-from mastery_engine.stores.together import LoadsTogether
+from mastery_engine.stores.base import Held
+from mastery_engine.stores.together import Loads
 from mastery_engine.tasks import ended
 
 logger = logging.getLogger(__name__)
@@ -49,9 +49,9 @@ class CachedDocuments:
     """See ``DocumentCache``. ``now`` is a clock that never goes back, in seconds."""
 
     def __init__(
-        self, store: Store, *, now: Callable[[], float], watch: Watch | None = None, most: int = MOST_DOCUMENTS
+        self, store: Loads, *, now: Callable[[], float], watch: Watch | None = None, most: int = MOST_DOCUMENTS
     ) -> None:
-        self._store = LoadsTogether(store)
+        self._store = store
         self._now = now
         self._watch = watch
         self._most = most
@@ -92,9 +92,17 @@ class CachedDocuments:
                     del self._loading[key]
 
     def _keep(self, key: StudentKey, kept: _Kept) -> None:
+        """Keep it where there is room; who is there stays until they are too old.
+
+        Among very many students to take another's place costs more than it brings: that one would have been as likely
+        to be asked for again.
+        """
         self._kept.pop(key, None)  # so that the oldest stands first
         if len(self._kept) >= self._most:
-            del self._kept[next(iter(self._kept))]
+            oldest = next(iter(self._kept))
+            if kept.at < self._kept[oldest].at + LIFE_S:
+                return
+            del self._kept[oldest]
         self._kept[key] = kept
 
     def forget(self, keys: Iterable[StudentKey]) -> None:
@@ -126,4 +134,3 @@ class CachedDocuments:
     async def close(self) -> None:
         if self._listener is not None:
             await ended(self._listener)
-        await self._store.close()
