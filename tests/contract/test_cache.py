@@ -181,19 +181,10 @@ async def test_a_server_that_went_and_came_back_vouches_for_nothing_from_before(
     assert await version(cache) == 2
 
 
-async def test_a_full_cache_takes_others_once_the_oldest_is_too_old(
-    cache: CachedDocuments, store: CountingStore, time: Time, server: Server
-) -> None:
+async def test_the_oldest_document_makes_room(cache: CachedDocuments, store: CountingStore) -> None:
     for key in (ADA, BOB, EVE, BOB, EVE, ADA):
         await version(cache, key)
-    assert store.asked == [ADA, BOB, EVE, EVE]
-    time.now += LIFE_S
-    await server.tell(Heard(up_to=time.now))
-    for key in (EVE, EVE, BOB):
-        await version(cache, key)
-    assert store.asked[4:] == [EVE, BOB], "EVE has the place of ADA, the oldest; BOB is loaded anew in its own"
-    await version(cache, ADA)
-    assert store.asked[6:] == [ADA]
+    assert store.asked == [ADA, BOB, EVE, ADA]
 
 
 async def test_a_store_that_is_away_is_said_to_be(

@@ -92,17 +92,9 @@ class CachedDocuments:
                     del self._loading[key]
 
     def _keep(self, key: StudentKey, kept: _Kept) -> None:
-        """Keep it where there is room; who is there stays until they are too old.
-
-        Among very many students to take another's place costs more than it brings: that one would have been as likely
-        to be asked for again.
-        """
         self._kept.pop(key, None)  # so that the oldest stands first
         if len(self._kept) >= self._most:
-            oldest = next(iter(self._kept))
-            if kept.at < self._kept[oldest].at + LIFE_S:
-                return
-            del self._kept[oldest]
+            del self._kept[next(iter(self._kept))]
         self._kept[key] = kept
 
     def forget(self, keys: Iterable[StudentKey]) -> None:
