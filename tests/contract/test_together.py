@@ -68,7 +68,8 @@ async def test_what_is_asked_for_meanwhile_is_read_after_it_was_asked(
     await asyncio.sleep(0.01)
     assert store.loads == [[ADA]]
     store.may_answer.set()
-    ((before,), (after,), _) = await asyncio.gather(first, *later)
+    (before,) = await first
+    (after,), _ = await asyncio.gather(*later)
     assert store.loads == [[ADA], [ADA, BOB]]
     assert before is not None
     assert after is not None
