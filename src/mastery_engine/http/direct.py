@@ -1,6 +1,6 @@
 """Calls at a fixed address go straight to their route; the framework looks for all others.
 
-Most calls are of a few such addresses, and to look through all routes for each costs a fifth of a query.
+Most calls are of a few such addresses, and to look through all routes for each cost a sixth of a query.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
