@@ -104,7 +104,7 @@ class Reader:
                     "max.poll.interval.ms": 600_000,
                     "isolation.level": "read_committed",
                     "fetch.wait.max.ms": 50,
-                    "queued.max.messages.kbytes": 65_536,
+                    "queued.max.messages.kbytes": 16_384,
                 }
             )
         )
