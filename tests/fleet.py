@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mastery_engine.domain.mastery import mastery
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.logs.kafka_faults import when_settled
+from mastery_engine.logs.kafka_reader import committed_of
 from mastery_engine.logs.topic_plans import TOPICS
 from mastery_engine.stores.redis import RedisStore
 from mastery_engine.stores.redis_client import connect
@@ -116,7 +118,7 @@ class Fleet:
         consumer = consumer_of(self.kafka, GROUP)
         try:
             while True:
-                ends, done = ends_of(consumer, REQUESTS), committed_of(consumer)
+                ends, done = ends_of(consumer, REQUESTS), when_settled(partial(committed_of, consumer))
                 if done == ends:
                     return
                 ended = [one.exit_code for one in self.processes if one.exit_code not in (None, 0, -9)]
@@ -220,17 +222,6 @@ def ends_of(consumer: Consumer, topic: str) -> dict[int, int]:
     def asked() -> dict[int, int]:
         parts = consumer.list_topics(topic, timeout=20).topics[topic].partitions
         return {part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=20)[1] for part in parts}
-
-    return when_settled(asked)
-
-
-def committed_of(consumer: Consumer) -> dict[int, int]:
-    """What the group has committed of the requests; a broker that just came back may not lead the group yet."""
-
-    def asked() -> dict[int, int]:
-        parts = consumer.list_topics(REQUESTS, timeout=20).topics[REQUESTS].partitions
-        asked_of = [TopicPartition(REQUESTS, part) for part in parts]
-        return {one.partition: max(one.offset, 0) for one in consumer.committed(asked_of, timeout=20)}
 
     return when_settled(asked)
 

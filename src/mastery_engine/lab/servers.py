@@ -8,10 +8,11 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import Consumer, ConsumerGroupState, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, Producer
 from confluent_kafka.admin import AdminClient
 from redis import Redis
 
@@ -19,6 +20,7 @@ from mastery_engine.errors import StartRefused
 from mastery_engine.lab.peers import ROOT
 from mastery_engine.logs.base import REQUESTS_TOPIC
 from mastery_engine.logs.kafka_faults import when_settled
+from mastery_engine.logs.kafka_reader import committed_of, ends_of
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
 from mastery_engine.logs.topic_plans import TOPICS
 from mastery_engine.logs.topics import ensure_topics
@@ -98,11 +100,8 @@ def asking(environment: dict[str, str]) -> Iterator[Consumer]:
 
 def waiting(asker: Consumer) -> int:
     """How many records of the log are not committed yet."""
-    topic = asker.list_topics(REQUESTS_TOPIC).topics[REQUESTS_TOPIC]
-    parts = [TopicPartition(REQUESTS_TOPIC, part) for part in topic.partitions]
-    ends = [asker.get_watermark_offsets(part, timeout=10)[1] for part in parts]
-    committed = [max(one.offset, 0) for one in when_settled(lambda: asker.committed(parts, timeout=10))]
-    return sum(ends) - sum(committed)
+    ends, committed = when_settled(partial(ends_of, asker)), when_settled(partial(committed_of, asker))
+    return sum(ends.values()) - sum(committed.values())
 
 
 def drained(asker: Consumer) -> None:

@@ -18,6 +18,7 @@ from redis import Redis
 from mastery_engine.collector import settle
 from mastery_engine.domain.results import RESULTS_TOPIC
 from mastery_engine.logs.base import REQUESTS_TOPIC
+from mastery_engine.logs.kafka_reader import ends_of
 from mastery_engine.settings import settings_from
 from mastery_engine.stream.worker import Worker
 from mastery_engine.wiring import WORKER_BATCH, open_mastery
@@ -49,9 +50,9 @@ def floor() -> float:
     consumer = Consumer({**common, "group.id": "floor", "enable.auto.commit": False, "fetch.wait.max.ms": 50})
     producer = Producer({**common, "enable.idempotence": True, "acks": "all", "compression.type": "lz4"})
     store = Redis.from_url(f"redis://{host}")
-    starts = _ends(consumer)
+    starts = ends_of(consumer)
     _told_to_go()
-    ends = _ends(consumer)
+    ends = ends_of(consumer)
     started = perf_counter()
     consumer.assign([TopicPartition(REQUESTS_TOPIC, part, start) for part, start in starts.items()])
     reached = dict(starts)
@@ -75,11 +76,6 @@ def floor() -> float:
     consumer.close()
     store.close()
     return seconds
-
-
-def _ends(consumer: Consumer) -> dict[int, int]:
-    parts = consumer.list_topics(REQUESTS_TOPIC, timeout=10).topics[REQUESTS_TOPIC].partitions
-    return {part: consumer.get_watermark_offsets(TopicPartition(REQUESTS_TOPIC, part), timeout=10)[1] for part in parts}
 
 
 def _told_to_go() -> None:
