@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from mastery_engine.domain.events import LearningEvent
+from mastery_engine.domain.events import NAME_OF, LearningEvent
 
 CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 BATCH_BUCKETS = (1, 10, 50, 100, 250, 500, 1_000, 5_000, 20_000)
@@ -99,8 +99,8 @@ class Metrics:
             self.lag.labels(label).set(number)
 
     def count_folded(self, events: Iterable[LearningEvent]) -> None:
-        for event_type, number in Counts(event.event_type for event in events).items():
-            self.events.labels(event_type, "folded").inc(number)
+        for kind, number in Counts([type(event.data) for event in events]).items():
+            self.events.labels(NAME_OF[kind], "folded").inc(number)
 
     def text(self) -> bytes:
         """All metrics in Prometheus's text format."""

@@ -4,7 +4,7 @@ import gc
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from time import monotonic
 from typing import Any
 
@@ -59,7 +59,12 @@ def text_of(header: str) -> str:
 
 def derived_from(log_id: str, partition: int | str, offset: int | str) -> str:
     """The id of an event that came without one: a second reading of the same record gives the same."""
-    return f"kafka:{log_id.translate(URL_SAFE)}:{partition}:{offset}"
+    return f"kafka:{_url_safe(log_id)}:{partition}:{offset}"
+
+
+@lru_cache(maxsize=8)
+def _url_safe(log_id: str) -> str:
+    return log_id.translate(URL_SAFE)
 
 
 def stated_id(headers: Mapping[str, str], value: bytes | None) -> str | None:

@@ -101,10 +101,10 @@ class Consents:
         found = {key: erased_at(self.history(key)) for key in keys} if self._known else {}
         return {key: at for key, at in found.items() if at is not None}
 
-    def sift(self, events: Mapping[StudentKey, Sequence[Logged]]) -> dict[StudentKey, list[Logged]]:
+    def sift(self, events: Mapping[StudentKey, Sequence[Logged]]) -> Mapping[StudentKey, Sequence[Logged]]:
         """The events that count, by what was allowed at their receipt."""
         if not self._known and self.default:
-            return {key: list(some) for key, some in events.items()}
+            return events
         return {
             key: [one for one in some if counts(one.event, self.history(key), default=self.default)]
             for key, some in events.items()

@@ -185,7 +185,7 @@ class Folding:
         return {change.key for change, took in zip(changes, won, strict=True) if not took}
 
     async def _cold_ids(
-        self, held: Mapping[StudentKey, Held | None], waiting: Mapping[StudentKey, list[Logged]]
+        self, held: Mapping[StudentKey, Held | None], waiting: Mapping[StudentKey, Sequence[Logged]]
     ) -> dict[StudentKey, IdsByDay]:
         asked = [key for key, one in held.items() if one is not None and needs_cold(one.student, waiting[key])]
         return dict(zip(asked, await self._store.load_cold(asked), strict=True)) if asked else {}

@@ -92,16 +92,14 @@ class RedisStore(RedisCohorts, RedisMarks, RedisTrail):
     async def commit(self, changes: Sequence[Change]) -> list[bool]:
         if not changes:
             return []
-        names = [name for change in changes for name in (_document(change.key), _cold(change.key))]
-        values = [_written(change) for change in changes]
-        if self._is_alone:
-            flat = [value for three in values for value in three]
-            won = await self._client.execute_command("EVAL", COMMIT, len(names), *names, self._life_ms, *flat)
-            return [bool(one) for one in won]
-        pipeline = self._client.pipeline()
-        for place, three in enumerate(values):
-            pipeline.execute_command("EVAL", COMMIT, 2, *names[2 * place : 2 * place + 2], self._life_ms, *three)
-        return [bool(won) for (won,) in await pipeline.execute()]
+        size = PAGE if self._is_alone else 1  # a Cluster runs a script over the keys of one student only
+        pipeline = self._client.pipeline(transaction=False)
+        for start in range(0, len(changes), size):
+            page = changes[start : start + size]
+            names = [name for change in page for name in (_document(change.key), _cold(change.key))]
+            values = [value for change in page for value in _written(change)]
+            pipeline.execute_command("EVAL", COMMIT, len(names), *names, self._life_ms, *values)
+        return [bool(won) for page in await pipeline.execute() for won in page]
 
     @or_unavailable
     async def note_refusals(self, refusals: Sequence[Refusal]) -> None:

@@ -15,7 +15,7 @@ async def tell_waiting(mastery: Mastery) -> None:
 
 
 async def keep_telling(mastery: Mastery) -> None:
-    """For a process without a worker: say each second how much waits for the others', until cancelled."""
+    """Say each second how much waits, for this process's worker or for the others', until cancelled."""
     while True:
         with suppress(Unavailable):
             await tell_waiting(mastery)

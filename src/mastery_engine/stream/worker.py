@@ -21,7 +21,8 @@ from mastery_engine.stores.marks import check_marks
 from mastery_engine.stream.flood_guard import FloodGuard, check_floods
 from mastery_engine.stream.reading import Reading
 from mastery_engine.stream.telling import is_due, parts, traces
-from mastery_engine.stream.waiting import tell_waiting
+from mastery_engine.stream.waiting import keep_telling
+from mastery_engine.tasks import beside
 
 logger = logging.getLogger(__name__)
 
@@ -53,16 +54,17 @@ class Worker:
         up.set(1)
         pause = FIRST_PAUSE_S
         try:
-            while not self._stopping.is_set():
-                try:
-                    if await self._work_from_where_we_are(until):
-                        return
-                    pause = FIRST_PAUSE_S
-                except Unavailable as error:
-                    if pause == FIRST_PAUSE_S:
-                        logger.warning("the worker waits: %s", error)
-                    await self._sleep(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE_S)
+            async with beside(keep_telling(self._mastery)):
+                while not self._stopping.is_set():
+                    try:
+                        if await self._work_from_where_we_are(until):
+                            return
+                        pause = FIRST_PAUSE_S
+                    except Unavailable as error:
+                        if pause == FIRST_PAUSE_S:
+                            logger.warning("the worker waits: %s", error)
+                        await self._sleep(pause)
+                        pause = min(2 * pause, LONGEST_PAUSE_S)
         finally:
             up.set(0)
 
@@ -207,13 +209,12 @@ class Worker:
             self._mastery.metrics.dead_letters.labels(letter.code).inc()
 
     async def _look_after(self, reached: Mapping[int, int]) -> None:
-        """Once a second: say how much waits, and see whether the store still holds what it held."""
+        """Once a second: see whether the store still holds what it held."""
         now = self._mastery.clock()
         if now - self._looked < SECOND:
             return
         self._looked = now
         check_marks((await self._mastery.store.marks(await self._mastery.log.log_id())).offsets, reached)
-        await tell_waiting(self._mastery)
 
 
 def _is_reached(until: Mapping[int, int], reached: Mapping[int, int]) -> bool:
