@@ -229,6 +229,8 @@ async def test_thousands_at_once(store: Store) -> None:
     assert [held.student for held in found if held] == [student(n % 20) for n in range(2_500)][::-1]
     assert await store.load_cold(keys) == [{n: b"x" * 8} for n in range(2_500)]
     assert sorted(await everyone(store)) == sorted(keys)
+    again = [Change(key, n % 3, student(n % 20 + 1)) for n, key in enumerate(keys)]
+    assert await store.commit(again) == [n % 3 == 1 for n in range(2_500)]
 
 
 async def test_students_can_be_gone_through_while_some_are_removed(store: Store) -> None:
