@@ -72,7 +72,11 @@ def test_a_soak_counts_each_event_once(monkeypatch: pytest.MonkeyPatch, running:
     monkeypatch.setattr(bench_soak, "WARMING_S", 1)
     found = {line.what: line for line in bench_soak.soak(1, system_clock(), 1)}
     assert found["events of 800 lost or counted twice"].median == 0
-    assert found["query at 20/s meanwhile, 99% point"].median > 0
+    queries = found["query at 20/s meanwhile, 99% point"]
+    highest = max(value for _, value in queries.over_time)
+    assert queries.median == pytest.approx(highest, abs=1e-3)  # of so few that is the 99% point
+    assert highest > 0
+    assert len(queries.over_time) >= 3
     assert len(found["lag at its worst"].over_time) == 3
     assert running.environment
 

@@ -10,7 +10,7 @@ import os
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from random import Random
@@ -23,7 +23,7 @@ from mastery_engine.domain.ids import ID_BYTES
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.lab.load import Load, command, serving
+from mastery_engine.lab.load import Load, command, point, serving
 from mastery_engine.lab.measures import Line, at_least, at_most
 from mastery_engine.lab.servers import (
     Servers,
@@ -46,6 +46,7 @@ RATE, QUERIES, STUDENTS = 5_000, 300, 50_000
 SHORTEST_S, LONGEST_S, EVENTS_A_SECOND = 10, 300, 150
 WARMING_S = 30  # of the same before, not counted: until then a broker's JVM takes half the machine to compile
 STEPS = 100
+PLOTTED = 30  # points of the latency over time
 PAGE = 1_000
 QUERY = '{"student_id": "student_%d"}'
 EVENT = b'{"event_id":"soak-%d","event_type":"%s","data":%s,"student_id":"student_%d"}'
@@ -89,7 +90,7 @@ def soak(runs: int, until: Micros, events: int) -> list[Line]:
                 load = Load(f"{service.url}/mastery/query", QUERY, token=token, students=STUDENTS)
                 _under_load(running, asker, worker, made, WARMING_S, load)
                 drained(asker)
-                samples, (_, p99) = _under_load(running, asker, worker, made, seconds, load)
+                samples, answers = _under_load(running, asker, worker, made, seconds, load)
             drained(asker)
             counted = asyncio.run(_counted(running.environment["REDIS_HOST"])) - before
     sent = (WARMING_S + seconds) * RATE
@@ -99,11 +100,13 @@ def soak(runs: int, until: Micros, events: int) -> list[Line]:
     memory = at_most(
         "soak", "memory of the worker at the end, to that after a third", "", [samples[-1].memory / third], 1.1
     )
+    p99 = point([ms for _, ms in answers], 0.99)
+    query = at_most("soak", f"query at {QUERIES}/s meanwhile, 99% point", "ms", [p99], 50.0)
     return [
         at_most("soak", f"events of {sent:,} lost or counted twice", "", [abs(sent - counted)], 0.0),
         at_least("soak", f"events worked within {seconds} s", "events/s", [worked / seconds], RATE * 0.99),
         msgspec.structs.replace(lag, over_time=[(one.at, one.waiting / RATE) for one in samples]),
-        at_most("soak", f"query at {QUERIES}/s meanwhile, 99% point", "ms", [p99], 50.0),
+        msgspec.structs.replace(query, over_time=_by_time(answers, max(1, seconds // PLOTTED))),
         msgspec.structs.replace(memory, over_time=[(one.at, one.memory) for one in samples]),
     ]
 
@@ -126,10 +129,10 @@ def _under_load(
     made: Iterator[tuple[str, bytes]],
     seconds: int,
     load: Load,
-) -> tuple[list[Sample], tuple[float, float]]:
-    """A sample each second, and the 95% and 99% points of the queries in ms."""
+) -> tuple[list[Sample], list[tuple[float, float]]]:
+    """A sample each second, and the queries' answers: (second, ms)."""
     samples: list[Sample] = []
-    latencies: list[tuple[float, float]] = []
+    answers: list[tuple[float, float]] = []
     failed: list[BaseException] = []
 
     def beside(work: Callable[[], None]) -> threading.Thread:
@@ -146,7 +149,7 @@ def _under_load(
     some = (next(made) for _ in range(seconds * RATE))
     threads = [
         beside(lambda: produce(running.environment, some, rate=RATE)),
-        beside(lambda: latencies.append(load.latency_ms(QUERIES, seconds))),
+        beside(lambda: answers.extend(load.answers(QUERIES, seconds))),
     ]
     started = time.perf_counter()
     for second in range(1, seconds + 1):
@@ -156,7 +159,15 @@ def _under_load(
         thread.join()
     if failed:
         raise failed[0]
-    return samples, latencies[0]
+    return samples, answers
+
+
+def _by_time(answers: Sequence[tuple[float, float]], width: int) -> list[tuple[float, float]]:
+    """The 99% point of the ms in each so many seconds."""
+    taken: dict[int, list[float]] = defaultdict(list)
+    for second, ms in answers:
+        taken[int(second) // width].append(ms)
+    return [(float((place + 1) * width), point(some, 0.99)) for place, some in sorted(taken.items())]
 
 
 async def _counted(host: str) -> int:

