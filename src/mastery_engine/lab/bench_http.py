@@ -13,7 +13,7 @@ import msgspec
 
 from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
-from mastery_engine.lab.load import Load, Service, command, serving
+from mastery_engine.lab.load import Load, Service, command, point, serving
 from mastery_engine.lab.measures import Line, at_least, at_most, ratios, shown
 from mastery_engine.lab.simulate import past, pupils
 
@@ -124,7 +124,7 @@ async def _lags(url: str, token: str, run: int) -> float:
             lags.append((perf_counter() - started) * 1e3)
             await asyncio.sleep(0.1)
         loading.cancel()
-    return sorted(lags)[int(len(lags) * 0.95)]
+    return point(lags, 0.95)
 
 
 async def _ingesting(client: httpx.AsyncClient, run: int) -> None:

@@ -11,7 +11,7 @@ import httpx
 from mastery_engine.domain.moments import Micros
 from mastery_engine.errors import StartRefused
 from mastery_engine.lab.bench_http import served
-from mastery_engine.lab.load import Service
+from mastery_engine.lab.load import Service, point
 from mastery_engine.lab.measures import Line, at_most, shown
 from mastery_engine.lab.servers import cpu_seconds
 
@@ -97,7 +97,7 @@ async def _watched(service: Service, token: str, run: int) -> tuple[float, float
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-    return idle, busy, sorted(pages.waited_s)[int(len(pages.waited_s) * 0.95)]
+    return idle, busy, point(pages.waited_s, 0.95)
 
 
 async def _busy(pages: _Pages, run: int) -> None:
