@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import mastery_engine
 from mastery_engine.domain.curriculum import curriculum_from
 from mastery_engine.domain.events import LearningEvent, Logged, check_times, decode
+from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.kinds import ALIASES
 from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, iso_date, moment_of, rfc3339
 
@@ -117,6 +118,11 @@ def succeeded(event_id: str = "e-1", *, topic: str = "loops", **others: Any) -> 
 
 def answered(event_id: str = "e-1", *, at: Micros = NOW, received: Micros | None = None, **data: Any) -> LearningEvent:
     return event("answer", {**ANSWER, **data}, event_id, at=at, received=received)
+
+
+def evidence_of(one: LearningEvent, *, retention_days: int) -> Evidence:
+    """What one event is evidence of."""
+    return with_event(NO_EVIDENCE, one, retention_days=retention_days)
 
 
 def logged(events: Iterable[LearningEvent], *, first: int = 0) -> list[Logged]:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from mastery_engine import __version__
-from mastery_engine.domain.events import Envelope
+from mastery_engine.domain.envelopes import Envelope
 from mastery_engine.domain.kinds import ALIASES, KINDS
 from mastery_engine.domain.results import EVENTS_TOPIC, RESULTS_TOPIC, Message
 from mastery_engine.logs.base import REQUESTS_TOPIC

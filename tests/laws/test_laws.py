@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence, evidence_of
+from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.mastery import mastery
 from mastery_engine.domain.moments import DAY, MINUTE
 from mastery_engine.domain.results import Updated, result_id
@@ -33,6 +33,7 @@ from tests.samples import (
     envelope,
     envelopes,
     event,
+    evidence_of,
     when,
 )
 
@@ -506,12 +507,12 @@ async def test_poison_is_dead_lettered_with_its_reason_and_its_neighbours_count(
 
 @BOTH
 async def test_an_event_that_breaks_the_fold_is_buried_alone(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaking(one: Any, *, retention_days: int) -> Evidence:
+    def breaking(known: Evidence, one: Any, *, retention_days: int) -> Evidence:
         if one.event_id.startswith("breaks"):
             raise OverflowError("as no event should")
-        return evidence_of(one, retention_days=retention_days)
+        return with_event(known, one, retention_days=retention_days)
 
-    monkeypatch.setattr("mastery_engine.domain.stages.evidence_of", breaking)
+    monkeypatch.setattr("mastery_engine.domain.stages.with_event", breaking)
     async with engine(kind, batch_size=50) as ours:
         names = ["a", "breaks-1", "b", "breaks-2", "c"]
         events = [envelope("quiz", QUIZ, name, at=NOW - n * DAY) for n, name in enumerate(names)]

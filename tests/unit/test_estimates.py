@@ -3,14 +3,14 @@
 import pytest
 
 from mastery_engine.domain.estimates import ENOUGH, KNOWN, RESTED_DAYS
-from mastery_engine.domain.evidence import NO_EVIDENCE, evidence_of
+from mastery_engine.domain.evidence import NO_EVIDENCE
 from mastery_engine.domain.guidance import outlook_of
 from mastery_engine.domain.kinds import Answer
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skill_model import DEFAULT_SKILLS
 from mastery_engine.domain.skills import NOT_TRACED, Tracing, estimate, traced
-from tests.samples import CURRICULUM, NOW, TODAY, done
+from tests.samples import CURRICULUM, NOW, TODAY, done, evidence_of
 
 SKILL = next(iter(CURRICULUM.skills))
 

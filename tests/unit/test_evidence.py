@@ -8,9 +8,22 @@ from hypothesis import strategies as st
 
 from mastery_engine.domain.active_days import NO_DAYS, ActiveDays
 from mastery_engine.domain.decayed_sums import NO_SUMS, DecayedSums
-from mastery_engine.domain.evidence import MAX_TOPICS, NO_EVIDENCE, Direct, Evidence, Progress, evidence_of
+from mastery_engine.domain.evidence import MAX_TOPICS, NO_EVIDENCE, Direct, Evidence, Progress, with_event
 from mastery_engine.domain.moments import DAY, day_of, iso_date
-from tests.samples import ANSWER, NOW, QUALITY, TODAY, by_id, done, envelope, envelopes, event, helped, quiz
+from tests.samples import (
+    ANSWER,
+    NOW,
+    QUALITY,
+    TODAY,
+    by_id,
+    done,
+    envelope,
+    envelopes,
+    event,
+    evidence_of,
+    helped,
+    quiz,
+)
 from tests.samples import given as set_to
 
 BACK_89 = TODAY - 89
@@ -286,6 +299,16 @@ def test_evidence_merges_in_either_order(sent: list[dict[str, Any]], cut: int) -
     assert alike(ours.merge(theirs), theirs.merge(ours))
     assert alike(ours.merge(theirs), all_of(sent))
     assert ours.merge(NO_EVIDENCE) == NO_EVIDENCE.merge(ours) == ours
+
+
+@given(by_id(envelopes(), max_size=8))
+def test_an_event_adds_what_merging_its_evidence_adds(sent: list[dict[str, Any]]) -> None:
+    found = NO_EVIDENCE
+    for one in sent:
+        others = {name: one[name] for name in ("timestamp", "student_id")}
+        taken = event(one["event_type"], one["data"], one["event_id"], received=NOW, **others)
+        found = with_event(found, taken, retention_days=90)
+    assert found == all_of(sent)
 
 
 @given(by_id(envelopes(), max_size=9))

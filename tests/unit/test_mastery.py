@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mastery_engine.domain.active_days import ActiveDays
 from mastery_engine.domain.events import LearningEvent
-from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence, evidence_of
+from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence
 from mastery_engine.domain.mastery import FourValues, components, consistency, mastery, score_of
 from mastery_engine.domain.moments import DAY, MINUTE
 from mastery_engine.domain.rules import DifficultyWeights, Rules, Weights
@@ -26,6 +26,7 @@ from tests.samples import (
     done,
     envelopes,
     event,
+    evidence_of,
     helped,
     quiz,
     when,

@@ -11,12 +11,12 @@ from mastery_engine.domain.advice import Recommendation, away, recommendation_id
 from mastery_engine.domain.curriculum import NO_CURRICULUM
 from mastery_engine.domain.decayed_sums import DecayedSums
 from mastery_engine.domain.estimates import KNOWN, MASTERED, UNSEEN, SkillEstimate, estimates_of, outlook
-from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence, evidence_of
+from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence
 from mastery_engine.domain.mastery import components, mastery
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.recommend import QUESTIONS, WEEK, Reach, recommend, within_reach
 from mastery_engine.domain.rules import Rules
-from tests.samples import CURRICULUM, NOW, TODAY, by_id, done, envelopes, event, quiz
+from tests.samples import CURRICULUM, NOW, TODAY, by_id, done, envelopes, event, evidence_of, quiz
 from tests.samples import given as set_to
 
 RULES = Rules()

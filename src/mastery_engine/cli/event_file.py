@@ -13,7 +13,8 @@ from typing import IO, BinaryIO, cast
 
 import msgspec
 
-from mastery_engine.domain.events import DEFAULT_TENANT, LearningEvent, check_times, decode, moment_from
+from mastery_engine.domain.envelopes import moment_from
+from mastery_engine.domain.events import DEFAULT_TENANT, LearningEvent, check_times, decode
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.kinds import Consistency
 from mastery_engine.domain.moments import DAY, EARLIEST, Micros

@@ -90,7 +90,7 @@ class Reading:
 
     def _event(self, number: int, line: bytes) -> "LearningEvent":
         from mastery_engine.cli.event_file import event_in
-        from mastery_engine.domain.events import unknown_fields
+        from mastery_engine.domain.envelopes import unknown_fields
         from mastery_engine.domain.student import key_of
 
         event = event_in(

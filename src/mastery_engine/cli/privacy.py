@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _student(name: str) -> str:
     import re
 
-    from mastery_engine.domain.events import STUDENT_ID
+    from mastery_engine.domain.envelopes import STUDENT_ID
 
     if not re.search(STUDENT_ID, name):
         raise typer.BadParameter("this is no student's id.")

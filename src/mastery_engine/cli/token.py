@@ -25,7 +25,7 @@ def token(
     Example:
       export JWT_TOKEN=$(mastery-engine token --role teacher --sub ada --student student_12345)
     """
-    from mastery_engine.domain.events import STUDENT_ID
+    from mastery_engine.domain.envelopes import STUDENT_ID
     from mastery_engine.wiring import tokens
 
     for student_id in [*(student or ()), *([sub] if role == "student" else ())]:

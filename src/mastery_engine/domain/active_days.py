@@ -36,6 +36,12 @@ class ActiveDays(msgspec.Struct, frozen=True, array_like=True, gc=False):
         shift = newer.newest - older.newest
         return packed(newer.newest, newer.mask | older.mask << shift)
 
+    def with_day(self, day: Day) -> "ActiveDays":
+        """With one more day; the very same where it is the newest already."""
+        if self.newest == day and self.bits:
+            return self
+        return self.merge(ActiveDays(day, ONE_DAY))
+
     def since(self, floor: Day) -> "ActiveDays":
         """Without the days before ``floor``."""
         kept = self.newest - floor + 1

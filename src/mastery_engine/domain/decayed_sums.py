@@ -36,6 +36,23 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
         scored = decayed * score
         return DecayedSums(_DAY.pack(at // DAY), _SUM.pack(decayed), _SUM.pack(scored), decayed, scored, at)
 
+    def plus(self, at: Micros, weight: float, score: float) -> "DecayedSums":
+        """With one more piece of evidence: what ``merge`` with ``of`` it comes to."""
+        day = _DAY.pack(at // DAY)
+        if self.days[-2:] != day:
+            return self.merge(DecayedSums.of(at, weight, score))
+        decayed = weight * 2.0 ** ((at - ZERO) / HALF_LIFE)
+        scored = decayed * score
+        weights, scores = self.weights, self.scores
+        return DecayedSums(
+            self.days,
+            weights[:-8] + _SUM.pack(decayed + _SUM.unpack_from(weights, len(weights) - 8)[0]),
+            scores[:-8] + _SUM.pack(scored + _SUM.unpack_from(scores, len(scores) - 8)[0]),
+            self.weight + decayed,
+            self.score + scored,
+            max(self.latest, at),
+        )
+
     def merge(self, other: "DecayedSums") -> "DecayedSums":
         if not self.days:
             return other

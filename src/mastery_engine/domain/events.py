@@ -6,30 +6,20 @@ given the moment of its receipt; ``encode`` writes the bytes that the log keeps.
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
-from mastery_engine.domain.kinds import ALIASES, KINDS, Consistency, Data
-from mastery_engine.domain.moments import DAY, EARLIEST, LATEST, MINUTE, Micros, day_of, day_of_date, moment_of, rfc3339
+from mastery_engine.domain.envelopes import Scalar, Sent, moment_from, read
+from mastery_engine.domain.kinds import KINDS, Consistency, Data
+from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, day_of_date, rfc3339
 from mastery_engine.errors import InvalidInput, RefusedEvent
 
 DEFAULT_TENANT = "default"
 CLOCK_SKEW: Micros = 5 * MINUTE
-
-STUDENT_ID = r"^[A-Za-z0-9_-]{1,50}$"
-EVENT_ID = r"^[A-Za-z0-9._:-]{1,100}$"
 TENANT = r"^[a-z0-9][a-z0-9-]{0,39}$"
-
-# Python's `$` lets a line break at the end pass; this look-ahead does not.
-_END = r"(?!\n)"
-StudentId: TypeAlias = Annotated[str, Meta(pattern=STUDENT_ID + _END)]
-EventId: TypeAlias = Annotated[str, Meta(pattern=EVENT_ID + _END)]
-
-Scalar: TypeAlias = str | int | float | bool | None
+NO_METADATA: dict[str, Scalar] = {}  # shared: nobody adds to an event's metadata
 
 
 class LearningEvent(msgspec.Struct, frozen=True, gc=False):
@@ -60,33 +50,8 @@ class Logged(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
-class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """The event as it is sent: the schema of every door."""
-
-    event_type: str
-    student_id: StudentId
-    data: msgspec.Raw
-    event_id: EventId | None = None
-    timestamp: Annotated[datetime, Meta(tz=True)] | int | None = None
-    source: Annotated[str, Meta(max_length=1_000)] | None = None
-    metadata: dict[str, Scalar] | None = None
-
-
 NAME_OF: dict[type[Data], str] = {kind: name for name, kind in KINDS.items()}
-FIELDS = frozenset(field.name for field in msgspec.structs.fields(Envelope))
-MAX_METADATA_KEYS = 20
-MAX_METADATA_LENGTH = 200
-ANY_METADATA = "metadata[...]"  # how the decoder names a key of an object
-
-_envelope = msgspec.json.Decoder(Envelope)
-_keys = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_scalar = msgspec.json.Decoder(Scalar)
-_data_decoders: dict[str, Callable[[msgspec.Raw], Data]] = {
-    name: msgspec.json.Decoder(KINDS[ALIASES.get(name, name)]).decode for name in (*KINDS, *ALIASES)
-}
 _encode = msgspec.json.Encoder().encode
-_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
-_MISSING = re.compile(r"(?:required|unknown) field `(?P<name>[^`]*)`")
 
 
 def decode(
@@ -100,82 +65,19 @@ def decode(
 
     ``event_id`` serves where the envelope has none: an id, or what makes one. Raises InvalidInput with the field.
     """
-    try:
-        value = bytes(value)  # a copy only of what is no bytes
-        if not value.isascii():
-            value.decode()  # the decoder does not look into what it skips
-        envelope = _envelope.decode(value)
-        decoder = _data_decoders.get(envelope.event_type)
-        if decoder is None:
-            raise unknown_kind(envelope.event_type)
-        data = decode_data(decoder, envelope.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        fault = malformed(error)
-        if fault.field == ANY_METADATA:
-            fault = InvalidInput(fault.message, field=_metadata_at_fault(value))
-        raise fault from error
-    chosen = envelope.event_id or (event_id() if callable(event_id) else event_id)
+    sent = read(bytes(value))  # a copy only of what is no bytes
+    chosen = sent.event_id or (event_id() if callable(event_id) else event_id)
     if chosen is None:
         raise InvalidInput("The event has no event_id.", field="event_id")
-    metadata = envelope.metadata
-    if metadata:
-        check_metadata(metadata)
+    return event_from(sent, chosen, received, tenant)
+
+
+def event_from(sent: Sent, event_id: str, received: Micros, tenant: str) -> LearningEvent:
+    """The event in an envelope that was read. Raises InvalidInput where its timestamp is out of range."""
+    at = received if sent.timestamp is None else moment_from(sent.timestamp)
     return LearningEvent(
-        event_id=chosen,
-        student_id=envelope.student_id,
-        at=received if envelope.timestamp is None else moment_from(envelope.timestamp),
-        received=received,
-        data=data,
-        tenant=tenant,
-        source=envelope.source,
-        metadata=metadata or {},
+        event_id, sent.student_id, at, received, sent.data, tenant, sent.source, sent.metadata or NO_METADATA
     )
-
-
-def decode_data(decoder: Callable[[msgspec.Raw], Data], data: msgspec.Raw) -> Data:
-    """The data of one kind; errors name the field within ``data``."""
-    try:
-        return decoder(data)
-    except msgspec.ValidationError as error:
-        raise malformed(error, within="data") from error
-
-
-def _metadata_at_fault(value: bytes) -> str:
-    """The field of the first key in metadata whose content is no scalar; the decoder does not say which."""
-    for key, content in _keys.decode(_keys.decode(value)["metadata"]).items():
-        try:
-            _scalar.decode(content)
-        except msgspec.DecodeError:
-            return f"metadata.{key[:MAX_METADATA_LENGTH]}"
-    return "metadata"
-
-
-def unknown_fields(value: bytes | msgspec.Raw) -> list[str]:
-    """The names in an envelope that the engine does not know, and ignores."""
-    return [name for name in _keys.decode(value) if name not in FIELDS]
-
-
-def moment_from(timestamp: datetime | int) -> Micros:
-    """The moment that an envelope states: RFC 3339, or whole milliseconds since 1970."""
-    at = timestamp * 1_000 if isinstance(timestamp, int) else moment_of(timestamp)
-    if not EARLIEST <= at <= LATEST:
-        raise InvalidInput("The timestamp is no date between 1970 and 9999.", field="timestamp")
-    return at
-
-
-def check_metadata(metadata: dict[str, Scalar]) -> None:
-    """Raises InvalidInput where metadata is more than the engine keeps."""
-    if len(metadata) > MAX_METADATA_KEYS and len(metadata) - ("cohort_id" in metadata) > MAX_METADATA_KEYS:
-        raise InvalidInput(f"metadata has more than {MAX_METADATA_KEYS} unknown keys.", field="metadata")
-    for key, content in metadata.items():
-        if len(key) > MAX_METADATA_LENGTH or (isinstance(content, str) and len(content) > MAX_METADATA_LENGTH):
-            raise InvalidInput(
-                f"A key or a text in metadata is longer than {MAX_METADATA_LENGTH} characters.",
-                field=f"metadata.{key[:MAX_METADATA_LENGTH]}",
-            )
-    cohort_id = metadata.get("cohort_id")
-    if cohort_id is not None and not (isinstance(cohort_id, str) and 1 <= len(cohort_id) <= 100):
-        raise InvalidInput("cohort_id is a text of 1 to 100 characters.", field="metadata.cohort_id")
 
 
 def check_times(event: LearningEvent, *, retention_days: int) -> LearningEvent:
@@ -217,26 +119,6 @@ def encode(event: LearningEvent) -> bytes:
     return _encode(envelope)
 
 
-def unknown_kind(event_type: str) -> InvalidInput:
-    return InvalidInput(
-        f"event_type {event_type[:100]!r} is not known; it is one of {', '.join(KINDS)}.", field="event_type"
-    )
-
-
-def malformed(error: Exception, within: str = "") -> InvalidInput:
-    """What a decoder found, as an error that names the field."""
-    if isinstance(error, UnicodeDecodeError):
-        return InvalidInput("The text is not UTF-8.")
-    if isinstance(error, RecursionError):
-        return InvalidInput("The JSON is nested too deeply.")
-    found = _PATH.match(str(error))
-    what, path = (found["what"], found["path"] or "") if found else (str(error), "")
-    what = what.replace(repr(_END)[1:-1], "").replace(_END, "")
-    named = _MISSING.search(what)
-    names = [name for name in (within, path, named["name"] if named else "") if name]
-    return InvalidInput(f"{what}.", field=".".join(names) or None)
-
-
 @lru_cache(maxsize=1_000)
 def is_tenant(name: str) -> bool:
     return re.fullmatch(TENANT, name) is not None
@@ -247,27 +129,3 @@ def check_tenant(name: str) -> str:
     if not is_tenant(name):
         raise InvalidInput(f"The tenant {name[:100]!r} does not match {TENANT}.", field="tenant")
     return name
-
-
-def check_event_id(event_id: str) -> str | None:
-    """An id that came beside the value, or None for an empty one. Raises InvalidInput where it is malformed."""
-    if event_id and not re.fullmatch(EVENT_ID, event_id):
-        raise InvalidInput(f"The id {event_id[:100]!r} does not match {EVENT_ID}.", field="event_id")
-    return event_id or None
-
-
-def peek(value: bytes | None) -> tuple[str | None, str | None]:
-    """The student_id and event_id in a document that may be no event; None where they cannot be read."""
-    try:
-        fields = _keys.decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None, None
-    return _text(fields.get("student_id"), STUDENT_ID), _text(fields.get("event_id"), EVENT_ID)
-
-
-def _text(value: msgspec.Raw | None, pattern: str) -> str | None:
-    try:
-        text = msgspec.json.decode(value or b"null", type=str)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return text if re.search(pattern + _END, text) else None

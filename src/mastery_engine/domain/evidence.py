@@ -1,16 +1,16 @@
 """What the components are computed from. Each kind of evidence merges with more of its kind, in any order.
 
-``evidence_of`` says what an event is evidence of; ``merge`` adds evidence of other events. Merging is commutative and
-associative (sums to float rounding), which is why late, shuffled and split deliveries need no special case.
+``with_event`` says what an event is evidence of, and adds it; ``merge`` adds evidence of other events. Merging is
+commutative and associative (sums to float rounding), which is why late, shuffled and split deliveries need no special
+case.
 """
 
-from functools import lru_cache
 from heapq import nlargest
 from typing import Any, TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.active_days import NO_DAYS, ONE_DAY, ActiveDays, packed
+from mastery_engine.domain.active_days import NO_DAYS, ActiveDays, packed
 from mastery_engine.domain.decayed_sums import NO_SUMS, DecayedSums
 from mastery_engine.domain.events import LearningEvent
 from mastery_engine.domain.kinds import (
@@ -95,48 +95,40 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
         )
 
 
-NO_PROGRESS: dict[str, Progress] = {}  # shared: whoever adds to progress makes a dictionary of its own
 NO_EVIDENCE = Evidence()
 
 
-def evidence_of(event: LearningEvent, *, retention_days: int) -> Evidence:
-    """What one event is evidence of. Days that it names and that are older than the retention are left out."""
+def with_event(known: Evidence, event: LearningEvent, *, retention_days: int) -> Evidence:
+    """The evidence with that of one more event. Days that it names, older than the retention, are left out."""
     data: Any = event.data
-    kind = type(data)
-    if kind is Execution or kind is Help:
-        return _active(event.at // DAY)
-    at = event.at
+    kind, at = type(data), event.at
+    if kind is Consistency:
+        floor = day_of(event.received) - retention_days + 1
+        return known.merge(Evidence(activity=_named_days(data, at // DAY, floor)))
+    if kind is CalculationRequested:
+        completed, asked, reviewed, kept = (
+            None if value is None else Direct(at, event.event_id, value) for value in data.components.values()
+        )
+        return known.merge(Evidence(direct=(completed, asked, reviewed, kept)))
+    completion, quiz, quality = known.completion, known.quiz, known.quality
+    activity = known.activity.with_day(at // DAY)
     if kind is Completion:
         difficulty = _DIFFICULTIES[data.difficulty]
         progress = Progress(at, event.event_id, data.completed_exercises, data.total_exercises, difficulty)
-        return Evidence({data.topic or "": progress}, NO_SUMS, NO_SUMS, ActiveDays(at // DAY, ONE_DAY))
-    if kind is Answer:
-        answered = DecayedSums.of(at, 1.0, float(data.correct))
-        return Evidence(NO_PROGRESS, answered, NO_SUMS, ActiveDays(at // DAY, ONE_DAY))
-    if kind is Quiz:
+        completion = _latest_of_each(completion, {data.topic or "": progress})
+    elif kind is Answer:
+        quiz = quiz.plus(at, 1.0, float(data.correct))
+    elif kind is Quiz:
         trust = 1.0 if data.confidence_score is None else 0.5 + 0.5 * data.confidence_score
-        answered = DecayedSums.of(at, data.total_questions * trust, data.correct_answers / data.total_questions)
-        return Evidence(NO_PROGRESS, answered, NO_SUMS, ActiveDays(at // DAY, ONE_DAY))
-    if kind is Quality:
-        given = [data.code_quality_score, data.correctness_score, data.efficiency_score]
+        quiz = quiz.plus(at, data.total_questions * trust, data.correct_answers / data.total_questions)
+    elif kind is Quality:
+        scores = [data.code_quality_score, data.correctness_score, data.efficiency_score]
         if data.peer_review_score is not None:
-            given.append(data.peer_review_score)
-        scored = DecayedSums.of(at, 1.0, sum(given) / len(given))
-        return Evidence(NO_PROGRESS, NO_SUMS, scored, ActiveDays(at // DAY, ONE_DAY))
-    if kind is Consistency:
-        return Evidence(activity=_named_days(data, at // DAY, day_of(event.received) - retention_days + 1))
-    if kind is CalculationRequested:
-        completion, quiz, quality, consistency = (
-            None if value is None else Direct(at, event.event_id, value) for value in data.components.values()
-        )
-        return Evidence(direct=(completion, quiz, quality, consistency))
-    return NO_EVIDENCE
-
-
-@lru_cache(maxsize=512)
-def _active(day: Day) -> Evidence:
-    """Of work that counts for its day alone."""
-    return Evidence(activity=ActiveDays(day, ONE_DAY))
+            scores.append(data.peer_review_score)
+        quality = quality.plus(at, 1.0, sum(scores) / len(scores))
+    elif activity is known.activity or not (kind is Execution or kind is Help):
+        return known
+    return Evidence(completion, quiz, quality, activity, known.direct)
 
 
 def _named_days(data: Consistency, today: Day, floor: Day) -> ActiveDays:

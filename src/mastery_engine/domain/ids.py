@@ -1,6 +1,5 @@
 """Ids that are derived, so that the same cause always gives the same id."""
 
-from functools import lru_cache
 from hashlib import blake2b
 
 import msgspec
@@ -10,7 +9,6 @@ ID_BYTES = 8
 _written = msgspec.json.Encoder().encode  # a list of texts as JSON: no two read the same, and it is quickly made
 
 
-@lru_cache(maxsize=8_192)  # asked for again within a batch
 def id_hash(event_id: str) -> bytes:
     """The 8 bytes by which a document knows an event.
 

@@ -66,12 +66,12 @@ def cooled(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple
 def holds(ids: IdsByDay, id_hash: bytes) -> bool:
     """Whether an id is among those of any day."""
     for packed in ids.values():  # noqa: SIM110  twice as fast as any(), and this is the hot path
-        if id_hash in packed and _stands_in(packed, id_hash):
+        if id_hash in packed and stands_in(packed, id_hash):
             return True
     return False
 
 
-def _stands_in(packed: bytes, id_hash: bytes) -> bool:
+def stands_in(packed: bytes, id_hash: bytes) -> bool:
     """Whether the bytes found are an id, and not the end of one and the beginning of the next."""
     place = packed.find(id_hash)
     while place >= 0:

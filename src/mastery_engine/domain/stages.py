@@ -10,7 +10,7 @@ import msgspec
 from mastery_engine.domain.cohort import enrolled
 from mastery_engine.domain.curriculum import Curriculum
 from mastery_engine.domain.events import Logged
-from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence, evidence_of
+from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.guidance import NO_GUIDANCE, Guidance, Raised, advise, guided
 from mastery_engine.domain.history import History
 from mastery_engine.domain.ids import id_hash
@@ -19,7 +19,7 @@ from mastery_engine.domain.mastery import NO_SCORE, MasteryScore, mastery
 from mastery_engine.domain.moments import DAY, NEVER, Day, Micros
 from mastery_engine.domain.results import PathRecommended, Pending, StruggleDetected, ThresholdReached, Updated
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.seen import IdsByDay, Seen, holds, with_ids
+from mastery_engine.domain.seen import IdsByDay, Seen, stands_in, with_ids
 from mastery_engine.domain.skill_model import SkillModel
 from mastery_engine.domain.skills import NOT_TRACED, Tracing, traced
 from mastery_engine.domain.student import NOBODY, Student
@@ -50,20 +50,25 @@ class Stages(msgspec.Struct, gc=False):
 
 def admit(turn: Stages) -> None:
     """The events that are new to the document, and the ids with theirs among them."""
-    seen, cold = turn.student.seen, turn.cold
-    recent = seen.recent
-    new: IdsByDay = {}
+    seen = turn.student.seen
+    held = [*seen.recent.values(), *(turn.cold or {}).values()]
+    own: set[bytes] = set()
+    new: dict[Day, list[bytes]] = {}
     fresh: list[Logged] = []
     for one in turn.events:
         event = one.event
         known_by = id_hash(event.event_id)
-        if holds(recent, known_by) or (new and holds(new, known_by)) or (cold and holds(cold, known_by)):
+        if known_by in own:
             continue
-        day = event.received // DAY
-        new[day] = new.get(day, b"") + known_by
-        fresh.append(one)
+        for packed in held:
+            if known_by in packed and stands_in(packed, known_by):
+                break
+        else:
+            own.add(known_by)
+            new.setdefault(event.received // DAY, []).append(known_by)
+            fresh.append(one)
     if fresh:
-        turn.fresh, turn.seen = fresh, with_ids(seen, new)
+        turn.fresh, turn.seen = fresh, with_ids(seen, {day: b"".join(ids) for day, ids in new.items()})
 
 
 def learn(turn: Stages, rules: Rules) -> None:
@@ -92,7 +97,7 @@ def learn(turn: Stages, rules: Rules) -> None:
         if rising > floor:
             floor = rising
             evidence, history = evidence.since(floor), history.since(floor)
-        evidence = evidence.merge(evidence_of(event, retention_days=retention_days))
+        evidence = with_event(evidence, event, retention_days=retention_days)
         if day < floor:
             evidence = evidence.since(floor)
         if newest is None or day >= newest:

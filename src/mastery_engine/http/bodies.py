@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from mastery_engine.domain.events import STUDENT_ID, malformed
+from mastery_engine.domain.envelopes import STUDENT_ID, malformed
 from mastery_engine.domain.kinds import ComponentValues
 from mastery_engine.domain.periods import Aggregation
 from mastery_engine.stores.batch_jobs import Priority

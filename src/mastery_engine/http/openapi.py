@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from mastery_engine import __version__
-from mastery_engine.domain.events import Envelope
+from mastery_engine.domain.envelopes import Envelope
 from mastery_engine.domain.kinds import ALIASES, KINDS
 from mastery_engine.http.bodies import BatchCalculate, Rows
 from mastery_engine.http.problems import CODE

@@ -28,7 +28,8 @@ class Position(msgspec.Struct, frozen=True, gc=False):
 class Record(msgspec.Struct, frozen=True, gc=False):
     """What the log keeps: bytes as they came, with the time of their receipt.
 
-    ``event_id`` serves where the value has none.
+    ``event_id`` serves where the value has none; "" where none came beside it. ``origin`` is what a log that takes
+    events without ids makes one from, by their place: a second reading of the same record gives the same.
     """
 
     partition: int
@@ -39,6 +40,11 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     value: bytes | None
     event_id: str
     headers: dict[str, str] = {}
+    origin: str = ""
+
+    def id_beside(self, outside: str | None = None) -> str:
+        """The id of a value that has none: ``outside`` is a CloudEvent's around it; "" where there is no id at all."""
+        return self.event_id or outside or (f"{self.origin}:{self.partition}:{self.offset}" if self.origin else "")
 
 
 class ConsentRecord(msgspec.Struct, frozen=True, gc=False):

@@ -11,7 +11,8 @@ import msgspec
 from confluent_kafka import Consumer
 
 from mastery_engine.domain.cloudevents import unwrap
-from mastery_engine.domain.events import LearningEvent, encode, peek
+from mastery_engine.domain.envelopes import peek
+from mastery_engine.domain.events import LearningEvent, encode
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.results import Result, message, topic_of
 from mastery_engine.domain.student import StudentKey

@@ -12,7 +12,8 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from mastery_engine.domain.cloudevents import unwrap
-from mastery_engine.domain.events import DEFAULT_TENANT, peek
+from mastery_engine.domain.envelopes import peek
+from mastery_engine.domain.events import DEFAULT_TENANT
 from mastery_engine.domain.moments import Micros, moment_of, rfc3339
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import DeadLetter
@@ -27,6 +28,7 @@ ATTEMPTS = "dlq.attempts"
 SHORTENED = 64 * 1024
 NOT_UTF8 = {"tenant": "(headers whose names are not UTF-8)"}
 
+NO_HEADERS: dict[str, str] = {}  # shared: nobody adds to a record's headers
 URL_SAFE = str.maketrans("+/", "-_")  # a topic's id is Base64, and an event's has no such letters
 
 
@@ -36,12 +38,12 @@ def headers_of(one: Message) -> dict[str, str]:
     Where names are not UTF-8 none can be read: then the tenant is one that is refused.
     """
     try:
-        found: Any = one.headers() or ()
+        found: Any = one.headers()
+        if not found:
+            return NO_HEADERS
         has_nulls = len(gc.get_referents(found)) < len(found)  # the client's bug: to touch such a null is a crash
     except (UnicodeDecodeError, SystemError):
         return dict(NOT_UTF8)
-    if not found:
-        return {}
     if has_nulls:
         return dict(NOT_UTF8)
     return {name: (value or b"").decode(errors="surrogateescape") for name, value in found}
@@ -57,22 +59,15 @@ def text_of(header: str) -> str:
     return header.encode(errors="surrogateescape").decode(errors="replace")
 
 
-def derived_from(log_id: str, partition: int | str, offset: int | str) -> str:
-    """The id of an event that came without one: a second reading of the same record gives the same."""
-    return f"kafka:{_url_safe(log_id)}:{partition}:{offset}"
-
-
 @lru_cache(maxsize=8)
-def _url_safe(log_id: str) -> str:
-    return log_id.translate(URL_SAFE)
+def origin_of(log_id: str) -> str:
+    """What the ids of events that came without one begin with."""
+    return f"kafka:{log_id.translate(URL_SAFE)}"
 
 
-def stated_id(headers: Mapping[str, str], value: bytes | None) -> str | None:
-    """The event's id as it stands beside the event, if it does."""
-    found = headers.get("event_id") or headers.get("ce_id")
-    if found:
-        return text_of(found)
-    return None if value is None else unwrap(value)[1]
+def stated_id(headers: Mapping[str, str]) -> str:
+    """The event's id as it stands in the headers; "" where it does not."""
+    return text_of(headers.get("event_id") or headers.get("ce_id") or "")
 
 
 def cut(letter: DeadLetter) -> DeadLetter:
@@ -178,7 +173,8 @@ def _told_apart(letters: Sequence[DeadLetter], redriven: Mapping[int, Micros]) -
 
 def _letter(one: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter:
     value, partition, offset = one.value(), headers["dlq.partition"], headers["dlq.offset"]
-    student_id, event_id = peek(None if value is None else unwrap(value)[0])
+    document, outside = (None, None) if value is None else unwrap(value)
+    student_id, event_id = peek(document)
     return DeadLetter(
         topic=headers["dlq.topic"],
         partition=int(partition),
@@ -189,7 +185,7 @@ def _letter(one: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter
         headers={name: value for name, value in headers.items() if not name.startswith("dlq.")},
         received=_moment(headers["dlq.received"]) if "dlq.received" in headers else one.timestamp()[1] * 1_000,
         student_id=student_id,
-        event_id=event_id or stated_id(headers, value) or derived_from(log_id, partition, offset),
+        event_id=event_id or stated_id(headers) or outside or f"{origin_of(log_id)}:{partition}:{offset}",
         code=headers["dlq.code"],
         message=headers["dlq.message"],
         attempts=int(headers[ATTEMPTS]),

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from mastery_engine.domain.events import DEFAULT_TENANT
 from mastery_engine.errors import Unavailable
 from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, Record, Where
-from mastery_engine.logs.kafka_dead import derived_from, headers_of, stated_id, text_of
+from mastery_engine.logs.kafka_dead import headers_of, origin_of, stated_id, text_of
 from mastery_engine.logs.kafka_faults import ANSWER_S, Complaints, away, is_end, made, when_settled
 from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
 
@@ -225,19 +225,21 @@ class Reader:
 
 
 def record_of(one: Message, log_id: str) -> Record:
-    """A record of Kafka as the log gives it; what may serve as the event's id is found here."""
+    """A record of Kafka as the log gives it."""
     headers = headers_of(one)
-    partition, offset, value = one.partition() or 0, one.offset() or 0, one.value()
-    tenant = headers.get("tenant")
+    tenant, event_id = DEFAULT_TENANT, ""
+    if headers:
+        tenant, event_id = text_of(headers.get("tenant") or DEFAULT_TENANT), stated_id(headers)
     return Record(
-        partition=partition,
-        offset=offset,
-        received=one.timestamp()[1] * 1_000,
-        tenant=text_of(tenant) if tenant else DEFAULT_TENANT,
-        key=one.key(),
-        value=value,
-        event_id=stated_id(headers, value) or derived_from(log_id, partition, offset),
-        headers=headers,
+        one.partition() or 0,
+        one.offset() or 0,
+        one.timestamp()[1] * 1_000,
+        tenant,
+        one.key(),
+        one.value(),
+        event_id,
+        headers,
+        origin_of(log_id),
     )
 
 

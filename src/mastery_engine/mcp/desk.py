@@ -11,7 +11,7 @@ from mcp.types import CallToolResult, TextContent
 from pydantic import Field, StringConstraints
 
 from mastery_engine.access import Caller
-from mastery_engine.domain.events import STUDENT_ID
+from mastery_engine.domain.envelopes import STUDENT_ID
 from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.mcp.results import Result
 from mastery_engine.mcp.tokens import count

@@ -12,7 +12,7 @@ from mcp.types import INVALID_PARAMS
 
 from mastery_engine import __version__
 from mastery_engine.access import Caller
-from mastery_engine.domain.events import STUDENT_ID
+from mastery_engine.domain.envelopes import STUDENT_ID
 from mastery_engine.errors import MasteryError
 from mastery_engine.mcp.brief import BriefServer
 from mastery_engine.mcp.desk import Desk

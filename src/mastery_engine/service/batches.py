@@ -9,7 +9,7 @@ import msgspec
 
 from mastery_engine.access import Act, Caller, may_record
 from mastery_engine.answers import BatchAnswer, BatchFailure, BatchResult, BatchState, BatchSummary, Problem
-from mastery_engine.domain.events import StudentId, malformed, peek
+from mastery_engine.domain.envelopes import StudentId, malformed, peek
 from mastery_engine.domain.kinds import ComponentValues
 from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import Conflict, InvalidInput, MasteryError, NotFound, Unavailable

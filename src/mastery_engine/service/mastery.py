@@ -28,7 +28,8 @@ from mastery_engine.answers import (
 from mastery_engine.answers_advice import path_ahead
 from mastery_engine.clock import Clock
 from mastery_engine.domain.curriculum import NO_CURRICULUM, Curriculum
-from mastery_engine.domain.events import LearningEvent, Logged, check_times, decode, peek, unknown_fields
+from mastery_engine.domain.envelopes import peek, unknown_fields
+from mastery_engine.domain.events import LearningEvent, Logged, check_times, decode
 from mastery_engine.domain.guidance import NO_GUIDANCE, Guidance
 from mastery_engine.domain.history import Point, average, trend
 from mastery_engine.domain.ids import derived_id, id_hash

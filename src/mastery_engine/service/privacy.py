@@ -19,7 +19,7 @@ from mastery_engine.answers_privacy import (
     StaysUntil,
 )
 from mastery_engine.domain.cloudevents import unwrap
-from mastery_engine.domain.events import peek
+from mastery_engine.domain.envelopes import peek
 from mastery_engine.domain.moments import day_of, iso_date, moment_of, rfc3339
 from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import InvalidInput, NotFound
@@ -198,8 +198,8 @@ def _entry(one: AuditRecord) -> AuditEntry:
 
 
 def _held_event(one: Record) -> HeldEvent:
-    inner = None if one.value is None else unwrap(one.value)[0]
-    event_id = peek(inner)[1] or one.event_id
+    inner, outside = (None, None) if one.value is None else unwrap(one.value)
+    event_id = peek(inner)[1] or one.id_beside(outside)
     return HeldEvent(one.partition, one.offset, rfc3339(one.received), event_id, _text(one.value) or "")
 
 

@@ -1,12 +1,11 @@
 """What the records of a batch are: events, or dead letters that say why they are none."""
 
-from functools import partial
-
 import msgspec
 
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cloudevents import unwrap
-from mastery_engine.domain.events import Logged, check_event_id, check_tenant, check_times, decode, peek
+from mastery_engine.domain.envelopes import check_event_id, peek, read
+from mastery_engine.domain.events import Logged, check_tenant, check_times, event_from
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, RefusedEvent
 from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, DeadLetter, Position, Record
 
@@ -28,29 +27,28 @@ class Reading:
 
     def read(self, batch: Batch) -> Read:
         """What the batch holds."""
-        read = Read([], [], set())
+        found = Read([], [], set())
         for record in batch.records:
             try:
                 if record.value is None:
                     raise InvalidInput("The record has no value.")
-                event = decode(
-                    unwrap(record.value)[0],
-                    received=record.received,
-                    tenant=check_tenant(record.tenant),
-                    event_id=partial(check_event_id, record.event_id),  # its own id goes first, whatever this one is
-                )
+                value, outside = unwrap(record.value)
+                sent = read(value)
+                event_id = sent.event_id or check_event_id(record.id_beside(outside))
+                event = event_from(sent, event_id, record.received, check_tenant(record.tenant))
                 check_times(event, retention_days=self._retention_days)
             except InvalidInput as error:
-                read.letters.append(self.letter(record, error))
+                found.letters.append(self.letter(record, error))
                 if not isinstance(error, RefusedEvent):
-                    read.unreadable.add(Position(record.partition, record.offset))
+                    found.unreadable.add(Position(record.partition, record.offset))
             else:
-                read.events.append(Logged(event, record.partition, record.offset))
-        return read
+                found.events.append(Logged(event, record.partition, record.offset))
+        return found
 
     def letter(self, record: Record, error: Exception) -> DeadLetter:
         """The record as it came, and why it cannot be processed."""
-        student_id, event_id = peek(None if record.value is None else unwrap(record.value)[0])
+        value, outside = (None, None) if record.value is None else unwrap(record.value)
+        student_id, event_id = peek(value)
         code, message = MasteryError.code, f"The fold failed: {error}"
         if isinstance(error, MasteryError):
             code, message = error.code, f"{error.field}: {error.message}" if error.field else error.message
@@ -64,7 +62,7 @@ class Reading:
             record.headers,
             record.received,
             student_id,
-            event_id or record.event_id or None,
+            event_id or record.id_beside(outside) or None,
             code,
             message,
             1,

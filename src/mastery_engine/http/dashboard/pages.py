@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from mastery_engine.access import Act, Caller
 from mastery_engine.answers_cohorts import CohortFigures, Comparison
 from mastery_engine.domain.cohort import LONGEST_COHORT_ID
-from mastery_engine.domain.events import STUDENT_ID
+from mastery_engine.domain.envelopes import STUDENT_ID
 from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, session_of, sign_in, sign_out, token_in

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from mastery_engine.access import Caller
 from mastery_engine.answers import Problem
 from mastery_engine.domain.cloudevents import unwrap
-from mastery_engine.domain.events import EventId, peek
+from mastery_engine.domain.envelopes import EventId, peek
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Busy, Unavailable
 from mastery_engine.http.envelope import JSON

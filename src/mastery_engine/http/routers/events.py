@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 
 from mastery_engine.answers import EventStatus, IngestAnswer, Receipt
-from mastery_engine.domain.events import EVENT_ID, Envelope, peek
+from mastery_engine.domain.envelopes import EVENT_ID, Envelope, peek
 from mastery_engine.errors import Forbidden, InvalidInput
 from mastery_engine.http.bodies import Rows, StudentId, read_rows
 from mastery_engine.http.face import Authenticated, Face, idempotency_key, json_body, note_student

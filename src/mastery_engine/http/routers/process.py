@@ -12,7 +12,7 @@ from mastery_engine.access import Caller
 from mastery_engine.answers import Calculated, Receipt, StudentMastery
 from mastery_engine.answers_advice import LearningPath
 from mastery_engine.answers_predictions import Prediction
-from mastery_engine.domain.events import malformed, peek
+from mastery_engine.domain.envelopes import malformed, peek
 from mastery_engine.errors import InvalidInput
 from mastery_engine.http.bodies import Calculate, Query
 from mastery_engine.http.bodies_advice import Advise, FindPath
