@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.envelopes import FIELDS, Sent, check_event_id, peek, read, read_strictly, unknown_fields
+from mastery_engine.domain.envelopes import FIELDS, SentEvent, check_event_id, peek, read, read_strictly, unknown_fields
 from mastery_engine.domain.events import check_tenant, check_times, decode, encode, is_tenant
 from mastery_engine.domain.kinds import Completion
 from mastery_engine.domain.moments import DAY, MINUTE, day_of, iso_date, rfc3339
@@ -270,7 +270,7 @@ def test_what_is_read_quickly_is_read_strictly_too(sent: dict[str, Any], name: s
     if name:
         part[name] = odd
     try:
-        strict: Sent | str = read_strictly(raw(sent))
+        strict: SentEvent | str = read_strictly(raw(sent))
     except InvalidInput as error:
         strict = f"{error.field}: {error.message}"
     try:

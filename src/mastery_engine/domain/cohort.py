@@ -77,7 +77,7 @@ NO_COHORT = Cohort()
 def enrolled(cohorts: tuple[str, ...], event: LearningEvent) -> tuple[str, ...]:
     """The cohorts that a student's events name, with this event's: the last ``COHORTS_KEPT``, the oldest first."""
     cohort_id = event.metadata.get("cohort_id")
-    if not isinstance(cohort_id, str) or cohort_id in cohorts:
+    if cohort_id in cohorts or not isinstance(cohort_id, str):
         return cohorts
     return (*cohorts, cohort_id)[-COHORTS_KEPT:]
 

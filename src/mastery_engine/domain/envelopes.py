@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from mastery_engine.domain.cloudevents import unwrap
 from mastery_engine.domain.kinds import ALIASES, KINDS, Data
 from mastery_engine.domain.moments import EARLIEST, LATEST, Micros, moment_of
 from mastery_engine.errors import InvalidInput
@@ -49,7 +50,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     metadata: dict[str, Scalar] | None = None
 
 
-class Sent(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="event_type"):
+class SentEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="event_type"):
     """An envelope that was read, with its data; each name of a kind has a type of its own."""
 
     student_id: str
@@ -64,10 +65,10 @@ FIELDS = frozenset(field.name for field in msgspec.structs.fields(Envelope))
 
 _NAMES: dict[str, type[Data]] = {name: KINDS[ALIASES.get(name, name)] for name in (*KINDS, *ALIASES)}
 _SENT: dict[str, Any] = {
-    name: msgspec.defstruct(f"Sent[{name}]", [("data", kind)], bases=(Sent,), tag=name, frozen=True, gc=False)
+    name: msgspec.defstruct(f"SentEvent[{name}]", [("data", kind)], bases=(SentEvent,), tag=name, frozen=True, gc=False)
     for name, kind in _NAMES.items()
 }
-_quick: Callable[[bytes], Sent] = msgspec.json.Decoder(reduce(or_, _SENT.values())).decode
+_quick: Callable[[bytes], SentEvent] = msgspec.json.Decoder(reduce(or_, _SENT.values())).decode
 _is_student_id, _is_event_id = re.compile(STUDENT_ID).fullmatch, re.compile(EVENT_ID).fullmatch
 
 _envelope = msgspec.json.Decoder(Envelope).decode
@@ -80,23 +81,37 @@ _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTAL
 _MISSING = re.compile(r"(?:required|unknown) field `(?P<name>[^`]*)`")
 
 
-def read(value: bytes) -> Sent:
+def read(value: bytes) -> SentEvent:
     """The envelope in a JSON document, with its data. Raises InvalidInput with the field."""
+    return _read_quickly(value) or read_strictly(value)
+
+
+def opened(value: bytes) -> tuple[SentEvent, str | None]:
+    """As ``read``, where a CloudEvent may stand around the envelope; and the CloudEvent's id."""
+    sent = _read_quickly(value)
+    if sent is not None:
+        return sent, None
+    inner, outside = unwrap(value)
+    return read(inner), outside
+
+
+def _read_quickly(value: bytes) -> SentEvent | None:
+    """None where the quick way does not take it."""
     try:
         if not value.isascii():
             value.decode()  # the decoder does not look into what it skips
         sent = _quick(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return read_strictly(value)
+        return None
     event_id, metadata = sent.event_id, sent.metadata
     if not _is_student_id(sent.student_id) or not (event_id is None or _is_event_id(event_id)):
-        return read_strictly(value)
+        return None
     if metadata and "cohort_id" in metadata:
         _check_cohort(metadata["cohort_id"])
     return sent
 
 
-def read_strictly(value: bytes) -> Sent:
+def read_strictly(value: bytes) -> SentEvent:
     """As ``read``, part by part: slower, and each fault has its name."""
     try:
         value.decode()
@@ -115,7 +130,7 @@ def read_strictly(value: bytes) -> Sent:
         raise fault from error
     if envelope.metadata:
         check_metadata(envelope.metadata)
-    sent: Sent = _SENT[name](
+    sent: SentEvent = _SENT[name](
         student_id=envelope.student_id,
         data=data,
         event_id=envelope.event_id,

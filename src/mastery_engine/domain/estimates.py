@@ -9,7 +9,7 @@ import msgspec
 from mastery_engine.domain import skills
 from mastery_engine.domain.curriculum import Curriculum
 from mastery_engine.domain.evidence import Evidence
-from mastery_engine.domain.moments import DAY, Day, Micros, day_of
+from mastery_engine.domain.moments import DAY, Day, Micros
 from mastery_engine.domain.skill_model import SkillModel
 from mastery_engine.domain.skills import Tracing
 
@@ -99,10 +99,10 @@ def traced_estimates(
     known is to be looked at again after some weeks.
     """
     found: dict[str, SkillEstimate] = {}
-    for name, skill in tracing.skills.items():
-        if skill.answers >= ENOUGH and name in curriculum.skills:
-            now = skills.estimate(tracing, name, today * DAY, model)
-            error = now.uncertainty * now.probability * (1.0 - now.probability)
-            rested = now.probability + now.forgotten >= KNOWN and today - day_of(skill.at) >= RESTED_DAYS
-            found[name] = SkillEstimate(name, now.probability, error, now.forgotten, skill.at, rested)
+    names = [name for name, one in tracing.skills.items() if one.answers >= ENOUGH and name in curriculum.skills]
+    for name, now in zip(names, skills.estimates(tracing, names, today * DAY, model), strict=True):
+        probability, forgotten, last = now.probability, now.forgotten, tracing.skills[name].at
+        error = now.uncertainty * probability * (1.0 - probability)
+        rested = probability + forgotten >= KNOWN and today - last // DAY >= RESTED_DAYS
+        found[name] = SkillEstimate(name, probability, error, forgotten, last, rested)
     return found

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from mastery_engine.domain.envelopes import Scalar, Sent, moment_from, read
+from mastery_engine.domain.envelopes import Scalar, SentEvent, moment_from, read
 from mastery_engine.domain.kinds import KINDS, Consistency, Data
 from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, day_of_date, rfc3339
 from mastery_engine.errors import InvalidInput, RefusedEvent
@@ -72,7 +72,7 @@ def decode(
     return event_from(sent, chosen, received, tenant)
 
 
-def event_from(sent: Sent, event_id: str, received: Micros, tenant: str) -> LearningEvent:
+def event_from(sent: SentEvent, event_id: str, received: Micros, tenant: str) -> LearningEvent:
     """The event in an envelope that was read. Raises InvalidInput where its timestamp is out of range."""
     at = received if sent.timestamp is None else moment_from(sent.timestamp)
     return LearningEvent(

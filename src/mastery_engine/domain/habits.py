@@ -71,7 +71,7 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
     after: Habits | None = None
     changed = -1  # the number of the block whose counts are at hand
     counts = bytearray()
-    quizzes, seconds, asked = 0, 0, NOT_ASKED
+    quizzes, seconds, asked = 0, 0, [0] * 6
     for one in fresh:
         event = one.event
         data: Any = event.data
@@ -86,26 +86,29 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
             if after is None:
                 after = {**habits}
             else:
-                after[changed] = Block(bytes(counts), quizzes, seconds, asked)
+                after[changed] = Block(bytes(counts), quizzes, seconds, Asked(*asked))
             block = after.get(number, _NO_BLOCK)
             changed, counts = number, bytearray(block.counts)
-            quizzes, seconds, asked = block.quizzes, block.seconds, block.asked
+            quizzes, seconds, asked = block.quizzes, block.seconds, list(msgspec.structs.astuple(block.asked))
         hour = within // HOUR
         if counts[hour] < _FULL:
             counts[hour] += 1
         if counts[_HOURS + place] < _FULL:
             counts[_HOURS + place] += 1
-        if kind is Quiz or kind is Answer:
-            quizzes |= (kind is Quiz) << place
-            spent = data.time_spent if kind is Quiz else data.duration
-            asked = _asked(asked, data, spent)
+        if kind is Answer:
+            spent = data.duration
+            _count(asked, 1, int(not data.correct), spent, data.hints)
+        elif kind is Quiz:
+            spent, questions = data.time_spent, data.total_questions
+            quizzes |= 1 << place
+            _count(asked, questions, questions - data.correct_answers, spent, None)
         else:  # a completion's time is that of its runs and answers, which tell it
             spent = data.duration if kind is Execution else None
         if spent is not None:
             seconds += int(min(LONGEST_S, spent))
     if after is None:
         return habits
-    after[changed] = Block(bytes(counts), quizzes, seconds, asked)
+    after[changed] = Block(bytes(counts), quizzes, seconds, Asked(*asked))
     return after
 
 
@@ -116,25 +119,17 @@ def since(habits: Habits, floor: Day) -> Habits:
     return {number: block for number, block in habits.items() if number * BLOCK_DAYS >= floor}
 
 
-def _asked(asked: Asked, data: Answer | Quiz, spent: float | None) -> Asked:
-    """With one answer, or with the questions of one quiz, which share its time."""
-    if isinstance(data, Quiz):
-        questions, wrong = data.total_questions, data.total_questions - data.correct_answers
-    else:
-        questions, wrong = 1, int(not data.correct)
-        if data.hints is not None:
-            asked = msgspec.structs.replace(asked, told=asked.told + 1, helped=asked.helped + (data.hints > 0))
-    if spent is None:
-        return asked
-    hurried = spent / questions < HURRY_S
-    return Asked(
-        asked.timed + questions,
-        asked.wrong + wrong,
-        asked.fast + (questions if hurried else 0),
-        asked.fast_wrong + (wrong if hurried else 0),
-        asked.told,
-        asked.helped,
-    )
+def _count(asked: list[int], questions: int, wrong: int, spent: float | None, hints: int | None) -> None:
+    """Add one answer, or the questions of one quiz, which share its time, to counts in the order of ``Asked``."""
+    if hints is not None:
+        asked[4] += 1
+        asked[5] += hints > 0
+    if spent is not None:
+        asked[0] += questions
+        asked[1] += wrong
+        if spent / questions < HURRY_S:
+            asked[2] += questions
+            asked[3] += wrong
 
 
 class Work(msgspec.Struct, frozen=True, gc=False):

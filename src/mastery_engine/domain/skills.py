@@ -7,6 +7,7 @@ more right answer, or a right one in the place of a wrong one, lowers no estimat
 level lets expect and what its own answers add: with right ones alone it is never below one that was never tried.
 """
 
+from collections.abc import Sequence
 from math import sqrt
 
 import msgspec
@@ -79,7 +80,7 @@ def traced(tracing: Tracing, answer: Answer, at: Micros, model: SkillModel) -> T
     skills = {**tracing.skills}
     for name in dict.fromkeys(answer.skills):
         skill = skills.pop(name, None)
-        level, spread = _level(skill, name, before, at, model)
+        level, spread, _ = _level(skill, name, before, at, model)
         gain, spread = _gain(spread, model.skill_noise, model)
         own = gain * (right - model.chance(level - difficulty))
         shared = model.carry_over * (mean - before.mean)
@@ -92,39 +93,49 @@ def traced(tracing: Tracing, answer: Answer, at: Micros, model: SkillModel) -> T
 
 def estimate(tracing: Tracing, skill: str, at: Micros, model: SkillModel) -> SkillEstimate:
     """The estimate for a skill at a moment, whether it was practised or not."""
+    return estimates(tracing, (skill,), at, model)[0]
+
+
+def estimates(tracing: Tracing, names: Sequence[str], at: Micros, model: SkillModel) -> list[SkillEstimate]:
+    """The same for several skills."""
     at = at if tracing.general is None else max(at, tracing.general.at)
     general = _general(tracing.general, at, model)
-    known = tracing.skills.get(skill)
-    level, variance = _level(known, skill, general, at, model)
-    probability = model.chance(level)
-    uncertainty = sqrt(variance + model.carry_over**2 * general.variance)
-    if known is None:
-        return SkillEstimate(probability, uncertainty, 0.0, None)
-    fresh, _ = _level(known, skill, general, known.at, model)
-    return SkillEstimate(probability, uncertainty, model.chance(fresh) - probability, known.at)
+    shared = model.carry_over**2 * general.variance
+    found: list[SkillEstimate] = []
+    for name in names:
+        known = tracing.skills.get(name)
+        level, variance, lost = _level(known, name, general, at, model)
+        probability, uncertainty = model.chance(level), sqrt(variance + shared)
+        if known is None:
+            found.append(SkillEstimate(probability, uncertainty, 0.0, None))
+        else:
+            forgotten = model.chance(level + lost) - probability if lost else 0.0
+            found.append(SkillEstimate(probability, uncertainty, forgotten, known.at))
+    return found
 
 
 def level_of(tracing: Tracing, skill: str, at: Micros, model: SkillModel) -> float:
     """The level on a skill at a moment, in log-odds of a right answer to an item of no known difficulty."""
     at = at if tracing.general is None else max(at, tracing.general.at)
-    level, _ = _level(tracing.skills.get(skill), skill, _general(tracing.general, at, model), at, model)
+    level, _, _ = _level(tracing.skills.get(skill), skill, _general(tracing.general, at, model), at, model)
     return level
 
 
-def _level(skill: Skill | None, name: str, general: General, at: Micros, model: SkillModel) -> tuple[float, float]:
-    """Mean and variance of the level on a skill at a moment, before anything new is learned of it.
+def _level(
+    skill: Skill | None, name: str, general: General, at: Micros, model: SkillModel
+) -> tuple[float, float, float]:
+    """Mean and variance of the level on a skill at a moment, before anything new is learned of it; and what it lost.
 
     What its own answers put it above the expected fades, half of it in each half-life (Settles and Meeder 2016).
     """
     usual = model.offset(name)
     expected = usual + model.carry_over * general.mean
     if skill is None:
-        return expected, model.skill_variance
+        return expected, model.skill_variance, 0.0
     away = (at - skill.at) / DAY
     own = skill.mean - usual - model.carry_over * skill.general
-    if own > 0.0:
-        own *= 2.0 ** (-away / model.half_life_days)
-    return expected + own, _unsure(skill.variance, model.skill_variance, away, model)
+    left = own * 2.0 ** (-away / model.half_life_days) if own > 0.0 else own
+    return expected + left, _unsure(skill.variance, model.skill_variance, away, model), own - left
 
 
 def _general(known: General | None, at: Micros, model: SkillModel) -> General:

@@ -67,9 +67,11 @@ class Folding:
 
         ``settled`` gives for each partition the offset below which results have gone out. Raises Unavailable.
         """
-        waiting: dict[StudentKey, list[Logged]] = defaultdict(list)
+        named: dict[str, dict[str, list[Logged]]] = defaultdict(lambda: defaultdict(list))
         for one in events:
-            waiting[key_of(one.event)].append(one)
+            event = one.event
+            named[event.tenant][event.student_id].append(one)
+        waiting = {StudentKey(tenant, name): some for tenant, own in named.items() for name, some in own.items()}
         folded = Folded({}, [], [])
         async with self._turn(list(waiting)):
             for _ in range(MAX_ROUNDS):

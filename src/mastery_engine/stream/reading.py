@@ -4,7 +4,7 @@ import msgspec
 
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cloudevents import unwrap
-from mastery_engine.domain.envelopes import check_event_id, peek, read
+from mastery_engine.domain.envelopes import check_event_id, opened, peek
 from mastery_engine.domain.events import Logged, check_tenant, check_times, event_from
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, RefusedEvent
 from mastery_engine.logs.base import REQUESTS_TOPIC, Batch, DeadLetter, Position, Record
@@ -32,8 +32,7 @@ class Reading:
             try:
                 if record.value is None:
                     raise InvalidInput("The record has no value.")
-                value, outside = unwrap(record.value)
-                sent = read(value)
+                sent, outside = opened(record.value)
                 event_id = sent.event_id or check_event_id(record.id_beside(outside))
                 event = event_from(sent, event_id, record.received, check_tenant(record.tenant))
                 check_times(event, retention_days=self._retention_days)

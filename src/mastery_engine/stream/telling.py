@@ -29,13 +29,13 @@ def is_due(partition: int, offset: int, batch: Batch, published_before: Mapping[
     return start <= offset < batch.ends.get(partition, 0)
 
 
-def traces(due: Sequence[Pending], records: Mapping[tuple[int, int], Record]) -> dict[str, str]:
+def traces(due: Sequence[Pending], records: Sequence[Record]) -> dict[str, str]:
     """By the result's id, the trace that the last event which caused it came with."""
+    headers = {(record.partition, record.offset): record.headers for record in records if record.headers}
     found: dict[str, str] = {}
-    for pending in due:
-        record = records.get((pending.partition, pending.offset))
-        if record is not None and record.headers:
-            trace = traceparent_in(record.headers.get(TRACEPARENT) or record.headers.get(f"ce_{TRACEPARENT}"))
-            if trace is not None:
-                found[result_id(pending.result)] = trace
+    for pending in due if headers else ():
+        came = headers.get((pending.partition, pending.offset), {})
+        trace = traceparent_in(came.get(TRACEPARENT) or came.get(f"ce_{TRACEPARENT}"))
+        if trace is not None:
+            found[result_id(pending.result)] = trace
     return found

@@ -14,8 +14,9 @@ from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.results import Pending, event_type
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import StartRefused, Unavailable
-from mastery_engine.logs.base import Batch, DeadLetter, Position, Record
+from mastery_engine.logs.base import Batch, DeadLetter, Position
 from mastery_engine.service import Mastery
+from mastery_engine.service.folding import Folded
 from mastery_engine.stores.base import Refusal
 from mastery_engine.stores.marks import check_marks
 from mastery_engine.stream.flood_guard import FloodGuard, check_floods
@@ -132,13 +133,7 @@ class Worker:
         settled = {partition: self._untold_from.get(partition, start) for partition, start in batch.starts.items()}
         with tracing.steps("fold", causes, events=len(read.events)):
             folded = await self._mastery.folding.fold(read.events, settled=settled)
-        records = {(record.partition, record.offset): record for record in batch.records}
-        letters = [
-            *read.letters,
-            *[self._reading.letter(records[one.partition, one.offset], error) for one, error in folded.failed],
-            *[self._reading.withheld(records[one.partition, one.offset]) for one in folded.refused],
-        ]
-        await self._bury(letters)
+        await self._bury([*read.letters, *self._unfolded(batch, folded)])
         if folded.refused:
             await log.scrub([Position(one.partition, one.offset) for one in folded.refused])
         await store.move_marks(log_id, batch.starts, batch.ends, marks.life)
@@ -152,7 +147,17 @@ class Worker:
         ]
         await self._all_told()
         self._untold_from = batch.starts
-        self._telling = asyncio.create_task(self._tell(batch, due, causes, records))
+        self._telling = asyncio.create_task(self._tell(batch, due, causes))
+
+    def _unfolded(self, batch: Batch, folded: Folded) -> list[DeadLetter]:
+        """Dead letters for what could not be folded, or may not be."""
+        if not folded.failed and not folded.refused:
+            return []
+        records = {(record.partition, record.offset): record for record in batch.records}
+        return [
+            *[self._reading.letter(records[one.partition, one.offset], error) for one, error in folded.failed],
+            *[self._reading.withheld(records[one.partition, one.offset]) for one in folded.refused],
+        ]
 
     async def _all_told(self) -> None:
         """Wait until what was folded is published and committed. Raises Unavailable."""
@@ -161,19 +166,13 @@ class Worker:
             await telling
             self._untold_from = {}
 
-    async def _tell(
-        self,
-        batch: Batch,
-        due: Sequence[Pending],
-        causes: Sequence[str],
-        records: Mapping[tuple[int, int], Record],
-    ) -> None:
+    async def _tell(self, batch: Batch, due: Sequence[Pending], causes: Sequence[str]) -> None:
         """Publish a batch's results, then commit its offsets."""
         log = self._mastery.log
         results = [pending.result for pending in due]
         if results:
             with self._mastery.tracing.steps("publish", causes, results=len(results)):
-                await log.publish(results, traces(due, records))
+                await log.publish(results, traces(due, batch.records))
             for kind, number in Counter(map(event_type, results)).items():
                 self._mastery.metrics.results.labels(kind).inc(number)
         await log.commit(
