@@ -73,6 +73,9 @@ _BURIED = {
 }
 
 
+_EVENTS = ["ThresholdReached", "StruggleDetected", "PathRecommended"]
+
+
 def _message(name: str, payload: dict[str, Any], headers: dict[str, Any], summary: str) -> dict[str, Any]:
     return {
         "name": name,
@@ -108,6 +111,8 @@ def document() -> dict[str, Any]:
     told = {"$ref": REF.format(name="Message")}
     messages["MasteryUpdated"] = _message("mastery.updated", told, _SENT, "A student's mastery after new events.")
     messages["ThresholdReached"] = _message("mastery.threshold.reached", told, _SENT, "A student's level changed.")
+    messages["StruggleDetected"] = _message("struggle.detected", told, _SENT, "A student is stuck on a topic.")
+    messages["PathRecommended"] = _message("learning.path.recommended", told, _SENT, "A student's way on has changed.")
     messages["DeadLetter"] = _message("dead letter", {}, _BURIED, "A record as it came, with why it is here.")
     made = {
         "asyncapi": "3.0.0",
@@ -126,13 +131,13 @@ def document() -> dict[str, Any]:
                 [name for name in messages if name.endswith("Requested")],
             ),
             "results": _channel(RESULTS_TOPIC, "A student's mastery after each batch of events.", ["MasteryUpdated"]),
-            "events": _channel(EVENTS_TOPIC, "What others should hear of.", ["ThresholdReached"]),
+            "events": _channel(EVENTS_TOPIC, "What others should hear of.", _EVENTS),
             "deadLetters": _channel(DEAD_LETTERS_TOPIC, "What could not be processed.", ["DeadLetter"]),
         },
         "operations": {
             "takeEvents": _operation("receive", "requests", "Fold learning events into the students' documents."),
             "sendResults": _operation("send", "results", "Tell each student's new mastery."),
-            "sendEvents": _operation("send", "events", "Tell what reached a threshold."),
+            "sendEvents": _operation("send", "events", "Tell of new levels, struggles and ways on."),
             "bury": _operation("send", "deadLetters", "Keep what could not be processed, with the reason."),
         },
         "components": {"schemas": schemas, "messages": messages},

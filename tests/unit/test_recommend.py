@@ -153,7 +153,7 @@ def test_who_knows_everything_is_told_to_keep_it() -> None:
     assert areas(advice(perfect(), unseen)) == ["variables"]
     gone = {name: one for name, one in knows_all().items() if name not in CURRICULUM.skills}
     everything = outlook(gone, CURRICULUM)
-    view = type(everything)({}, sum(CURRICULUM.bits.values()), CURRICULUM)
+    view = type(everything)({}, sum(CURRICULUM.bits.values()), 0, CURRICULUM)
     (last,) = recommend(perfect(), components(perfect(), START, RULES), view, TODAY, RULES)
     assert last.action == "review"
 

@@ -32,9 +32,10 @@ class ActiveDays(msgspec.Struct, frozen=True, array_like=True, gc=False):
             return other
         if not other.bits or (other.bits == ONE_DAY and self.newest == other.newest):
             return self
-        older, newer = (self, other) if self.newest <= other.newest else (other, self)
-        shift = newer.newest - older.newest
-        return packed(newer.newest, newer.mask | older.mask << shift)
+        older, newer = (self, other) if self.newest < other.newest else (other, self)
+        known = newer.mask
+        mask = known | older.mask << newer.newest - older.newest
+        return newer if mask == known else packed(newer.newest, mask)
 
     def with_day(self, day: Day) -> "ActiveDays":
         """With one more day; the very same where it is the newest already."""

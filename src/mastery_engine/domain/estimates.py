@@ -47,10 +47,11 @@ Estimates: TypeAlias = Mapping[str, SkillEstimate]
 
 
 class Outlook(msgspec.Struct, frozen=True, gc=False):
-    """Estimates within a course; ``known`` has the bits of the skills that count as known."""
+    """Estimates within a course; ``known`` has the bits of skills that count as known, ``seen`` of those estimated."""
 
     estimates: Estimates
     known: int
+    seen: int
     curriculum: Curriculum
 
     def knows(self, skill: str) -> bool:
@@ -67,7 +68,7 @@ def outlook(estimates: Estimates, curriculum: Curriculum) -> Outlook:
         if bit and one.probability >= KNOWN:
             shown |= bit
             below |= curriculum.below[name]
-    return Outlook(estimates, below & ~seen | shown, curriculum)
+    return Outlook(estimates, below & ~seen | shown, seen, curriculum)
 
 
 def estimates_of(evidence: Evidence, curriculum: Curriculum, today: Day, floor: Day) -> dict[str, SkillEstimate]:

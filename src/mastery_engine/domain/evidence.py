@@ -23,7 +23,7 @@ from mastery_engine.domain.kinds import (
     Quality,
     Quiz,
 )
-from mastery_engine.domain.moments import DAY, Day, Micros, day_of, day_of_date
+from mastery_engine.domain.moments import DAY, Day, Micros, day_of_date
 
 MAX_TOPICS = 256
 BEGINNER, INTERMEDIATE, ADVANCED = range(3)
@@ -102,16 +102,16 @@ def with_event(known: Evidence, event: LearningEvent, *, retention_days: int) ->
     """The evidence with that of one more event. Days that it names, older than the retention, are left out."""
     data: Any = event.data
     kind, at = type(data), event.at
-    if kind is Consistency:
-        floor = day_of(event.received) - retention_days + 1
-        return known.merge(Evidence(activity=_named_days(data, at // DAY, floor)))
     if kind is CalculationRequested:
         completed, asked, reviewed, kept = (
             None if value is None else Direct(at, event.event_id, value) for value in data.components.values()
         )
         return known.merge(Evidence(direct=(completed, asked, reviewed, kept)))
-    completion, quiz, quality = known.completion, known.quiz, known.quality
-    activity = known.activity.with_day(at // DAY)
+    completion, quiz, quality, activity = known.completion, known.quiz, known.quality, known.activity
+    if kind is Consistency:
+        activity = activity.merge(_named_days(data, at // DAY, event.received // DAY - retention_days + 1))
+        return known if activity is known.activity else Evidence(completion, quiz, quality, activity, known.direct)
+    activity = activity.with_day(at // DAY)
     if kind is Completion:
         difficulty = _DIFFICULTIES[data.difficulty]
         progress = Progress(at, event.event_id, data.completed_exercises, data.total_exercises, difficulty)
@@ -133,13 +133,14 @@ def with_event(known: Evidence, event: LearningEvent, *, retention_days: int) ->
 
 def _named_days(data: Consistency, today: Day, floor: Day) -> ActiveDays:
     """The days that a consistency event marks, from ``floor`` on."""
-    last = today - (data.days_since_last_activity or 0)
-    named = [day for day in map(day_of_date, data.activity_dates or ()) if day >= floor]
-    if data.days_since_last_activity is not None and last >= floor:
-        named.append(last)
-    streak = min(data.current_streak or 0, last - floor + 1)
-    run = packed(last, (1 << streak) - 1) if streak > 0 else NO_DAYS
-    return ActiveDays.of(*named).merge(run)
+    away, last = data.days_since_last_activity, today - (data.days_since_last_activity or 0)
+    streak = max(0, min(data.current_streak or 0, last - floor + 1))
+    if away is not None and last >= floor and not streak:
+        streak = 1
+    run = packed(last, (1 << streak) - 1) if streak else NO_DAYS
+    if data.activity_dates is None:
+        return run
+    return ActiveDays.of(*[day for day in map(day_of_date, data.activity_dates) if day >= floor]).merge(run)
 
 
 def _latest_of_each(ours: dict[str, Progress], theirs: dict[str, Progress]) -> dict[str, Progress]:

@@ -91,13 +91,12 @@ def _is_open(name: str, view: Outlook) -> bool:
 
 def _cheapest(view: Outlook, rules: Rules) -> int:
     """Skills by gain for a minute, as their prerequisites allow, until the mean reaches the next level's bound."""
-    estimates, known, rows = view.estimates, view.known, view.curriculum.rows
+    estimates, known, seen, rows = view.estimates, view.known, view.seen, view.curriculum.rows
     total, chances = 0.0, []
     ready: list[tuple[float, int]] = []
     waiting = 0
     for place, (name, bit, needed, minutes) in enumerate(rows):
-        one = estimates.get(name)
-        now = (KNOWN if known & bit else UNSEEN) if one is None else one.probability
+        now = estimates[name].probability if seen & bit else KNOWN if known & bit else UNSEEN
         total += now
         chances.append(now)
         if now < MASTERED:

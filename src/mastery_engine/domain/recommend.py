@@ -53,14 +53,15 @@ def within_reach(view: Outlook) -> Reach:
 
     That is: not mastered yet, and all that they ask for first is known.
     """
-    known, estimates = view.known, view.estimates
+    known, seen, estimates = view.known, view.seen, view.estimates
     found: list[tuple[str, float, float, int, bool]] = []
     for name, bit, needed, minutes in view.curriculum.rows:
-        one = estimates.get(name)
-        if one is None:
-            if not known & bit and known & needed == needed:
+        if not seen & bit:
+            if known & needed == needed and not known & bit:
                 found.append((name, UNSEEN, _FIRST, max(10, minutes // 2), False))
-        elif one.fading:
+            continue
+        one = estimates[name]
+        if one.fading:
             now = one.probability
             then = min(1.0, max(now + one.forgotten, practised(now)))
             found.append((name, now, then, max(REVIEW_MINUTES, minutes // 3), True))

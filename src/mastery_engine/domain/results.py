@@ -1,11 +1,11 @@
 """What comes out of a fold, for other services to hear of. Ids derive from the events that were the cause."""
 
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.advice import Recommendation, recommendation_id
+from mastery_engine.domain.advice import Action, Priority, Recommendation, recommendation_id
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.path import Step
@@ -83,6 +83,26 @@ def topic_of(result: Result) -> str:
     return RESULTS_TOPIC if isinstance(result, Updated) else EVENTS_TOPIC
 
 
+class AdviceSent(msgspec.Struct, frozen=True, gc=False):
+    """A piece of advice in a message; ``estimated_time`` is in minutes, ``expected_gain`` is of the score."""
+
+    recommendation_id: str
+    action: Action
+    area: str
+    priority: Priority
+    estimated_time: int
+    expected_gain: float
+    reason: str
+
+
+class StepSent(msgspec.Struct, frozen=True, gc=False):
+    """A step of a path in a message."""
+
+    skill: str
+    minutes: int
+    reason: str
+
+
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A result as it is sent; scores are rounded to 4 decimals."""
 
@@ -98,12 +118,12 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     previous_level: str | None = None
     components: dict[Component, float] | None = None
     coverage: float | None = None
-    recommendations: list[dict[str, Any]] | None = None
+    recommendations: list[AdviceSent] | None = None
     topic: str | None = None
     pattern: str | None = None
     evidence: str | None = None
     since: str | None = None
-    steps: list[dict[str, Any]] | None = None
+    steps: list[StepSent] | None = None
 
 
 _stamp = lru_cache(maxsize=16)(rfc3339)  # all results of a batch have the same
@@ -118,29 +138,23 @@ def message(result: Result) -> Message:
             since = rfc3339(result.since)
             return Message(*common, topic=result.topic, pattern=result.pattern, evidence=result.evidence, since=since)
         case PathRecommended():
-            return Message(*common, steps=[step_sent(step) for step in result.steps])
+            return Message(*common, steps=[StepSent(one.skill, one.minutes, one.reason) for one in result.steps])
         case ThresholdReached():
             scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
             return Message(*common, *scores, previous_level=result.previous_level)
     scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
     components = {name: round(value or 0.0, 4) for name, value in zip(COMPONENTS, result.components)}  # noqa: B905
-    advice = [advice_sent(result.tenant, result.student_id, one) for one in result.advice]
+    advice = [_advice(result, one) for one in result.advice]
     return Message(*common, *scores, components=components, coverage=round(result.coverage, 4), recommendations=advice)
 
 
-def advice_sent(tenant: str, student_id: str, one: Recommendation) -> dict[str, Any]:
-    """A piece of advice as every face and topic sends it, but for the resources, which the curriculum has."""
-    return {
-        "recommendation_id": recommendation_id(tenant, student_id, one),
-        "action": one.action,
-        "area": one.area,
-        "priority": one.priority,
-        "estimated_time": one.minutes,
-        "expected_gain": round(one.gain, 4),
-        "reason": one.reason,
-    }
-
-
-def step_sent(step: Step) -> dict[str, Any]:
-    """A step of a path as it is sent."""
-    return {"skill": step.skill, "minutes": step.minutes, "reason": step.reason}
+def _advice(result: Updated, one: Recommendation) -> AdviceSent:
+    return AdviceSent(
+        recommendation_id(result.tenant, result.student_id, one),
+        one.action,
+        one.area,
+        one.priority,
+        one.minutes,
+        round(one.gain, 4),
+        one.reason,
+    )

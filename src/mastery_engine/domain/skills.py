@@ -74,7 +74,7 @@ def traced(tracing: Tracing, answer: Answer, at: Micros, model: SkillModel) -> T
     at = at if known is None else max(at, known.at)
     right = float(answer.correct)
     before = _general(known, at, model)
-    expected = sum(model.offset(name) for name in answer.skills) / len(answer.skills)
+    expected = sum([model.offset(name) for name in answer.skills]) / len(answer.skills)
     gain, variance = _gain(before.variance, model.general_noise, model)
     mean = before.mean + gain * (right - model.chance(before.mean + expected - difficulty))
     skills = {**tracing.skills}
