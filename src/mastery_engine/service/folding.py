@@ -62,10 +62,13 @@ class Folding:
         self._curriculum = curriculum
         self._last_turn: dict[StudentKey, asyncio.Future[None]] = {}
 
-    async def fold(self, events: Sequence[Logged], settled: Mapping[int, int] | None = None) -> Folded:
+    async def fold(
+        self, events: Sequence[Logged], settled: Mapping[int, int] | None = None, *, is_consent_read: bool = False
+    ) -> Folded:
         """Fold events, in order; whoever loses a race for a document reads it again and folds again.
 
-        ``settled`` gives for each partition the offset below which results have gone out. Raises Unavailable.
+        ``settled`` gives for each partition the offset below which results have gone out. ``is_consent_read``: it was,
+        after the events had come. Raises Unavailable.
         """
         named: dict[str, dict[str, list[Logged]]] = defaultdict(lambda: defaultdict(list))
         for one in events:
@@ -75,9 +78,12 @@ class Folding:
         folded = Folded({}, [], [])
         async with self._turn(list(waiting)):
             for _ in range(MAX_ROUNDS):
+                if not is_consent_read:
+                    await self._consents.refresh()
                 waiting = await self._round(waiting, settled or {}, folded)
                 if not waiting:
                     return folded
+                is_consent_read = False
                 self._metrics.conflicts.inc(len(waiting))
         raise Unavailable("Too many writers want the same students at once: nothing of this call was folded yet.")
 
@@ -106,11 +112,10 @@ class Folding:
     ) -> dict[StudentKey, list[Logged]]:
         """Fold what waits and counts; what lost the race is returned, to be tried again.
 
-        Consent is read after the documents: of an erasure that is not known by then, either the document is seen to
-        be gone at the commit, or the erasure is seen right after it.
+        Of an erasure that was not known when consent was read, either the document is seen to be gone at the commit,
+        or the erasure is seen right after it.
         """
         found = dict(zip(waiting, await self._store.load(list(waiting)), strict=True))
-        await self._consents.refresh()
         erased = self._consents.erased(list(waiting))
         sifted = self._consents.sift(waiting)
         await self.remove([key for key in erased if found[key] is not None and self._consents.state(key).erased])
