@@ -104,3 +104,20 @@ async def test_who_gives_up_waiting_lets_the_next_one_through(mastery: Mastery, 
     (held,) = await store.load([StudentKey("default", "ada")])
     assert held is not None
     assert held.version == 2
+
+
+async def test_many_students_are_folded_some_at_a_time(
+    mastery: Mastery, store: SlowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mastery_engine.service.folding.STUDENTS_AT_ONCE", 2)
+    names = ["ada", "bob", "eve", "dan", "fay"]
+    events = [one for number in range(3) for name in names for one in quiz(name, f"{name}-{number}")]
+    folded = await mastery.folding.fold(events)
+    assert store.loads == 3
+    assert {key.student_id for key in folded.students} == set(names)
+    held = await store.load([StudentKey("default", name) for name in names])
+    assert [one and one.version for one in held] == [1] * 5
+    assert [one and one.student for one in held] == [folded.students[StudentKey("default", name)] for name in names]
+    assert mastery.metrics.registry.get_sample_value(
+        "mastery_events_total", {"event_type": "quiz", "outcome": "folded"}
+    ) == len(events)

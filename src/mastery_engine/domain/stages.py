@@ -19,7 +19,7 @@ from mastery_engine.domain.mastery import NO_SCORE, MasteryScore, mastery
 from mastery_engine.domain.moments import DAY, NEVER, Day, Micros
 from mastery_engine.domain.results import PathRecommended, Pending, StruggleDetected, ThresholdReached, Updated
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.seen import IdsByDay, Seen, stands_in, with_ids
+from mastery_engine.domain.seen import IdsByDay, Seen, held_among, with_ids
 from mastery_engine.domain.skill_model import SkillModel
 from mastery_engine.domain.skills import NOT_TRACED, Tracing, traced
 from mastery_engine.domain.student import NOBODY, Student
@@ -51,21 +51,16 @@ class Stages(msgspec.Struct, gc=False):
 def admit(turn: Stages) -> None:
     """The events that are new to the document, and the ids with theirs among them."""
     seen = turn.student.seen
-    held = [*seen.recent.values(), *(turn.cold or {}).values()]
-    own: set[bytes] = set()
+    hashes = [id_hash(one.event.event_id) for one in turn.events]
+    held = held_among(seen.recent, hashes)
+    if turn.cold:
+        held |= held_among(turn.cold, hashes)
     new: dict[Day, list[bytes]] = {}
     fresh: list[Logged] = []
-    for one in turn.events:
-        event = one.event
-        known_by = id_hash(event.event_id)
-        if known_by in own:
-            continue
-        for packed in held:
-            if known_by in packed and stands_in(packed, known_by):
-                break
-        else:
-            own.add(known_by)
-            new.setdefault(event.received // DAY, []).append(known_by)
+    for one, known_by in zip(turn.events, hashes, strict=True):
+        if known_by not in held:
+            held.add(known_by)
+            new.setdefault(one.event.received // DAY, []).append(known_by)
             fresh.append(one)
     if fresh:
         turn.fresh, turn.seen = fresh, with_ids(seen, {day: b"".join(ids) for day, ids in new.items()})

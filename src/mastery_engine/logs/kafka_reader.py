@@ -184,7 +184,8 @@ class Reader:
             position = self._positions.get(partition)
             if position is None or not (is_record or offset > position):
                 continue
-            starts.setdefault(partition, position)
+            if partition not in starts:
+                starts[partition] = position
             ends[partition] = self._positions[partition] = offset + is_record
             if is_record:
                 records.append(record_of(one, self._log_id))

@@ -27,6 +27,7 @@ from mastery_engine.stores.base import Change, DocumentCache, Held, Join, Store
 logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 100
+STUDENTS_AT_ONCE = 2_000  # documents before and after are some 20 KB each in memory
 PATIENCE_S = 0.5
 
 
@@ -75,17 +76,30 @@ class Folding:
             event = one.event
             named[event.tenant][event.student_id].append(one)
         waiting = {StudentKey(tenant, name): some for tenant, own in named.items() for name, some in own.items()}
-        folded = Folded({}, [], [])
-        async with self._turn(list(waiting)):
-            for _ in range(MAX_ROUNDS):
-                if not is_consent_read:
-                    await self._consents.refresh()
-                waiting = await self._round(waiting, settled or {}, folded)
-                if not waiting:
-                    return folded
-                is_consent_read = False
-                self._metrics.conflicts.inc(len(waiting))
-        raise Unavailable("Too many writers want the same students at once: nothing of this call was folded yet.")
+        folded, keys = Folded({}, [], []), list(waiting)
+        for start in range(0, len(keys), STUDENTS_AT_ONCE):
+            some = {key: waiting[key] for key in keys[start : start + STUDENTS_AT_ONCE]}
+            async with self._turn(list(some)):
+                await self._fold(some, settled or {}, folded, is_consent_read=is_consent_read)
+        return folded
+
+    async def _fold(
+        self,
+        waiting: Mapping[StudentKey, list[Logged]],
+        settled: Mapping[int, int],
+        folded: Folded,
+        *,
+        is_consent_read: bool,
+    ) -> None:
+        for _ in range(MAX_ROUNDS):
+            if not is_consent_read:
+                await self._consents.refresh()
+            waiting = await self._round(waiting, settled, folded)
+            if not waiting:
+                return
+            is_consent_read = False
+            self._metrics.conflicts.inc(len(waiting))
+        raise Unavailable("Too many writers want the same students at once: some of this call was not folded yet.")
 
     @asynccontextmanager
     async def _turn(self, keys: Sequence[StudentKey]) -> AsyncIterator[None]:

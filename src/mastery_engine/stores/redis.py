@@ -80,10 +80,14 @@ class RedisStore(RedisCohorts, RedisMarks, RedisTrail):
     async def _values(self, names: Sequence[str]) -> list[bytes | None]:
         if not names:
             return []
-        if self._is_alone:
+        if self._is_alone and len(names) <= PAGE:
             found: list[bytes | None] = await self._client.mget(names)
             return found
-        pipeline = self._client.pipeline()
+        pipeline = self._client.pipeline(transaction=False)
+        if self._is_alone:
+            for start in range(0, len(names), PAGE):
+                pipeline.mget(names[start : start + PAGE])
+            return [value for page in await pipeline.execute() for value in page]
         for name in names:
             pipeline.get(name)
         return list(await pipeline.execute())
