@@ -33,8 +33,8 @@ def bench(
         typer.Option(
             min=100,
             max=1_000_000,
-            help="How many events (stream, workers: 30,000 at most), students (http; scale: a twentieth), or "
-            "150ths of a second (soak: 300 s at most).",
+            help="How many events (stream: twice as many; stream, workers: 100,000 at most), students (http; scale: a "
+            "twentieth), or 150ths of a second (soak: 300 s at most).",
         ),
     ] = 50_000,
     quick: Annotated[

@@ -19,7 +19,7 @@ from mastery_engine.lab.servers import PATIENCE_S, fresh, produce, servers
 from mastery_engine.lab.simulate import past, pupils
 
 QUIX = "3.28.1"
-STUDENTS, MOST_EVENTS = 400, 50_000
+STUDENTS, MOST_EVENTS = 400, 100_000
 WARMING = 20_000  # 50 events a student are known before: a class amid its term
 
 
@@ -29,7 +29,7 @@ def stream(runs: int, until: Micros, events: int) -> list[Line]:
     A first run is not counted: in it the broker's JVM compiles on both processors. Raises StartRefused where the
     servers, or Quix Streams, cannot be had.
     """
-    number = min(events, MOST_EVENTS)
+    number = min(2 * events, MOST_EVENTS)  # of fewer, the start and the end would be a part that shows
     ours: list[float] = []
     floor: list[float] = []
     peer: list[float] = []

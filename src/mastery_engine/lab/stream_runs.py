@@ -8,6 +8,7 @@ meanwhile.
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
@@ -43,35 +44,40 @@ async def engine() -> float:
 
 
 def floor() -> float:
-    """The same loop without a domain: consume, decode, MGET, SET, produce, flush, commit."""
+    """The same loop without a domain: consume, decode, MGET, SET, produce (once a student), flush, commit."""
     broker, host = os.environ["KAFKA_BROKER"], os.environ["REDIS_HOST"]
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     common: dict[str, Any] = {"bootstrap.servers": broker}
     consumer = Consumer({**common, "group.id": "floor", "enable.auto.commit": False, "fetch.wait.max.ms": 50})
     producer = Producer({**common, "enable.idempotence": True, "acks": "all", "compression.type": "lz4"})
     store = Redis.from_url(f"redis://{host}")
-    starts = ends_of(consumer)
+    reached = dict.fromkeys(ends_of(consumer), 0)
+
+    def work(ends: Mapping[int, int]) -> None:
+        consumer.assign([TopicPartition(REQUESTS_TOPIC, part, start) for part, start in reached.items()])
+        while any(reached[part] < end for part, end in ends.items()):
+            messages = consumer.consume(BATCH, 0.2)
+            if not messages:
+                continue
+            names = {decode(one.value() or b"{}")["student_id"] for one in messages}
+            store.mget([f"floor:{name}" for name in names])
+            store.mset({f"floor:{name}": DOCUMENT for name in names})
+            for name in names:
+                producer.produce(RESULTS_TOPIC, RESULT, name)
+            producer.flush()
+            for one in messages:
+                reached[one.partition() or 0] = (one.offset() or 0) + 1
+            consumer.commit(
+                offsets=[TopicPartition(REQUESTS_TOPIC, part, offset) for part, offset in reached.items()],
+                asynchronous=False,
+            )
+        consumer.unassign()  # so that nothing is fetched before it is asked for
+
+    work(ends_of(consumer))  # as the engine: connected, and known to the broker
     _told_to_go()
     ends = ends_of(consumer)
     started = perf_counter()
-    consumer.assign([TopicPartition(REQUESTS_TOPIC, part, start) for part, start in starts.items()])
-    reached = dict(starts)
-    while any(reached[part] < end for part, end in ends.items()):
-        messages = consumer.consume(BATCH, 0.2)
-        if not messages:
-            continue
-        names = {decode(one.value() or b"{}")["student_id"] for one in messages}
-        store.mget([f"floor:{name}" for name in names])
-        store.mset({f"floor:{name}": DOCUMENT for name in names})
-        for name in names:
-            producer.produce(RESULTS_TOPIC, RESULT, name)
-        producer.flush()
-        for one in messages:
-            reached[one.partition() or 0] = (one.offset() or 0) + 1
-        consumer.commit(
-            offsets=[TopicPartition(REQUESTS_TOPIC, part, offset) for part, offset in reached.items()],
-            asynchronous=False,
-        )
+    work(ends)
     seconds = perf_counter() - started
     consumer.close()
     store.close()

@@ -105,6 +105,7 @@ class Reader:
                     "isolation.level": "read_committed",
                     "fetch.wait.max.ms": 50,
                     "queued.max.messages.kbytes": 16_384,
+                    "fetch.queue.backoff.ms": 20,
                 }
             )
         )
