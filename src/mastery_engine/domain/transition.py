@@ -21,8 +21,6 @@ from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.stages import Stages, admit, guide, learn, renew_advice, set_point, tell, trace
 from mastery_engine.domain.student import Sent, Student
 
-TOGETHER = 64
-
 Turn: TypeAlias = tuple[Student, Sequence[Logged], IdsByDay | None]
 
 
@@ -92,31 +90,14 @@ def apply_all(
 ) -> list[Transition]:
     """``apply`` for a batch of students, each with their events and cold ids; all are profiled if nothing is said.
 
-    It goes stage by stage, each over many students, and not student by student: so the processor has the code of one
-    stage at hand, which makes the same work a third cheaper. Of all students at once it would not have the events.
+    It goes stage by stage, each over all students, and not student by student: so the processor has the code of one
+    stage at hand, which makes the same work a third cheaper.
     """
     turns = [Stages(student, events, cold) for student, events, cold in batch]
-    may = (True,) * len(turns) if profiled is None else profiled
-    done: list[Transition] = []
-    for start in range(0, len(turns), TOGETHER):
-        some = turns[start : start + TOGETHER]
-        done += _applied(some, at, rules, skills, settled, curriculum, may[start : start + TOGETHER])
-    return done
-
-
-def _applied(
-    turns: Sequence[Stages],
-    at: Micros,
-    rules: Rules,
-    skills: SkillModel,
-    settled: Mapping[int, int] | None,
-    curriculum: Curriculum | None,
-    profiled: Sequence[bool],
-) -> list[Transition]:
     for turn in turns:
         admit(turn)
     live = [turn for turn in turns if turn.fresh]
-    known = [one for one, may in zip(turns, profiled, strict=True) if may and one.fresh]
+    known = live if profiled is None else [one for one, may in zip(turns, profiled, strict=True) if may and one.fresh]
     for turn in live:
         learn(turn, rules)
     for turn in known:
