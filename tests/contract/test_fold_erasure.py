@@ -9,6 +9,7 @@ from mastery_engine.domain.student import StudentKey
 from mastery_engine.logs.memory import MemoryLog
 from mastery_engine.metrics import Metrics
 from mastery_engine.service import Mastery
+from mastery_engine.service.cohorts import Cohorts
 from mastery_engine.stores.base import Change, Held
 from mastery_engine.stores.memory import MemoryStore
 from tests.samples import Clock, logged, quiz
@@ -43,24 +44,42 @@ class BusyStore(MemoryStore):
 
 
 @pytest.mark.parametrize("moment", ["before the load", "after the load", "before the commit", "after the commit"])
-@pytest.mark.parametrize("is_known", [True, False], ids=["known", "newcomer"])
-@pytest.mark.parametrize("is_consent_read", [True, False], ids=["read", "unread"])
-async def test_who_is_erased_during_a_fold_stays_erased(moment: str, *, is_known: bool, is_consent_read: bool) -> None:
+@pytest.mark.parametrize("known_for", [None, "py-101", "py-102"], ids=["newcomer", "known", "known elsewhere"])
+async def test_who_is_erased_during_a_fold_stays_erased(moment: str, known_for: str | None) -> None:
     store, log, clock = BusyStore(), MemoryLog(), Clock()
     ours, theirs = (Mastery(store, log, Rules(), clock, Metrics(), lambda: "new") for _ in range(2))
-    if is_known:
-        await ours.folding.fold(logged([quiz(1, 4, "before")]))
+    if known_for is not None:
+        await ours.folding.fold(logged([quiz(1, 4, "before", metadata={"cohort_id": known_for})]))
 
     async def erased() -> None:
         clock.tick(1)
         await theirs.consents.erase(KEY)
+        await Cohorts(theirs).forget(KEY)
         await theirs.folding.remove([KEY])
 
     store.moment, store.happens = moment, erased
-    if is_consent_read:
-        await ours.consents.refresh()
-    events = logged([quiz(3, 4, "during")], first=1)
-    folded = await ours.folding.fold(events, is_consent_read=is_consent_read)
+    events = logged([quiz(3, 4, "during", metadata={"cohort_id": "py-101"})], first=1)
+    folded = await ours.folding.fold(events)
     assert store.moment == ""
     assert await store.load([KEY]) == [None]
     assert folded.refused == events
+    for cohort_id in ("py-101", "py-102"):
+        assert (await Cohorts(theirs).roster("default", cohort_id)).joined == frozenset()
+
+
+async def test_who_repeats_an_event_while_they_are_erased_joins_nothing() -> None:
+    store, log, clock = BusyStore(), MemoryLog(), Clock()
+    ours, theirs = (Mastery(store, log, Rules(), clock, Metrics(), lambda: "new") for _ in range(2))
+    events = logged([quiz(1, 4, "one", metadata={"cohort_id": "py-101"})])
+    await ours.folding.fold(events)
+
+    async def erased() -> None:
+        clock.tick(1)
+        await theirs.consents.erase(KEY)
+        await Cohorts(theirs).forget(KEY)
+        await theirs.folding.remove([KEY])
+
+    store.moment, store.happens = "after the load", erased
+    await ours.folding.fold(events)
+    assert await store.load([KEY]) == [None]
+    assert (await Cohorts(theirs).roster("default", "py-101")).joined == frozenset()

@@ -256,6 +256,21 @@ def test_unknown_fields_of_the_envelope_are_ignored_and_named() -> None:
     assert unknown_fields(raw(CONTRACT)) == []
 
 
+@pytest.mark.parametrize(
+    "end",
+    [b"", b', "metadata": null}', b"} garbage", b', "x": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", b', "x": "\\ud800"}'],
+    ids=["cut off", "twice", "garbage", "deep", "surrogate"],
+)
+def test_metadata_that_is_no_scalar_is_refused_whatever_comes_behind_it(end: bytes) -> None:
+    refusal(raw(envelope("help", HELP, metadata={"a": []}))[:-1] + end)
+
+
+def test_what_contradicts_itself_is_named_after_what_is_missing() -> None:
+    wrong = {"event_type": "quiz", "data": {"total_questions": 1, "correct_answers": 2}}
+    assert refusal(raw(wrong)).field == "student_id"
+    assert refusal(raw({**wrong, "student_id": "ada"})).field == "data.correct_answers"
+
+
 ODD: list[Any] = [
     None, True, 0, -1, 1.5, 10**30, "", "a", "a b", "a\n", "ü" * 51, "x" * 201, [], {}, ["loops"], {"cohort_id": 7},
     {"cohort_id": ""}, {"cohort_id": "c"}, {"cohort_id": "c" * 101}, {"k" * 201: 1}, {"k": "v" * 201}, {"k": [1]},

@@ -101,7 +101,7 @@ def _read_quickly(value: bytes) -> SentEvent | None:
         if not value.isascii():
             value.decode()  # the decoder does not look into what it skips
         sent = _quick(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidInput):
         return None
     event_id, metadata = sent.event_id, sent.metadata
     if not _is_student_id(sent.student_id) or not (event_id is None or _is_event_id(event_id)):
@@ -151,11 +151,14 @@ def _data(decoder: Callable[[msgspec.Raw], Data], data: msgspec.Raw) -> Data:
 
 def _metadata_at_fault(value: bytes) -> str:
     """The field of the first key in metadata whose content is no scalar; the decoder does not say which."""
-    for key, content in _keys(_keys(value)["metadata"]).items():
-        try:
-            _scalar(content)
-        except msgspec.DecodeError:
-            return f"metadata.{key[:MAX_METADATA_LENGTH]}"
+    try:
+        for key, content in _keys(_keys(value)["metadata"]).items():
+            try:
+                _scalar(content)
+            except msgspec.DecodeError:
+                return f"metadata.{key[:MAX_METADATA_LENGTH]}"
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # more is wrong with it, behind what the decoder met first
     return "metadata"
 
 

@@ -63,13 +63,10 @@ class Folding:
         self._curriculum = curriculum
         self._last_turn: dict[StudentKey, asyncio.Future[None]] = {}
 
-    async def fold(
-        self, events: Sequence[Logged], settled: Mapping[int, int] | None = None, *, is_consent_read: bool = False
-    ) -> Folded:
+    async def fold(self, events: Sequence[Logged], settled: Mapping[int, int] | None = None) -> Folded:
         """Fold events, in order; whoever loses a race for a document reads it again and folds again.
 
-        ``settled`` gives for each partition the offset below which results have gone out. ``is_consent_read``: it was,
-        after the events had come. Raises Unavailable.
+        ``settled`` gives for each partition the offset below which results have gone out. Raises Unavailable.
         """
         named: dict[str, dict[str, list[Logged]]] = defaultdict(lambda: defaultdict(list))
         for one in events:
@@ -80,24 +77,16 @@ class Folding:
         for start in range(0, len(keys), STUDENTS_AT_ONCE):
             some = {key: waiting[key] for key in keys[start : start + STUDENTS_AT_ONCE]}
             async with self._turn(list(some)):
-                await self._fold(some, settled or {}, folded, is_consent_read=is_consent_read)
+                await self._fold(some, settled or {}, folded)
         return folded
 
     async def _fold(
-        self,
-        waiting: Mapping[StudentKey, list[Logged]],
-        settled: Mapping[int, int],
-        folded: Folded,
-        *,
-        is_consent_read: bool,
+        self, waiting: Mapping[StudentKey, list[Logged]], settled: Mapping[int, int], folded: Folded
     ) -> None:
         for _ in range(MAX_ROUNDS):
-            if not is_consent_read:
-                await self._consents.refresh()
             waiting = await self._round(waiting, settled, folded)
             if not waiting:
                 return
-            is_consent_read = False
             self._metrics.conflicts.inc(len(waiting))
         raise Unavailable("Too many writers want the same students at once: some of this call was not folded yet.")
 
@@ -106,7 +95,7 @@ class Folding:
         """Let those who fold some of the same students in this process go first, for half a second at most.
 
         A courtesy: a call that answers at once and the worker meet the same event, and would fold it twice. What holds
-        is the documents' version. A call waits for all of a batch that has its student among others.
+        is the documents' version. A call waits for all who are folded together with its student.
         """
         before = {self._last_turn[key] for key in keys if key in self._last_turn}
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -126,10 +115,11 @@ class Folding:
     ) -> dict[StudentKey, list[Logged]]:
         """Fold what waits and counts; what lost the race is returned, to be tried again.
 
-        Of an erasure that was not known when consent was read, either the document is seen to be gone at the commit,
-        or the erasure is seen right after it.
+        Consent is read after the documents: of an erasure that is not known by then, either the document is seen to
+        be gone at the commit, or the erasure is seen right after it.
         """
         found = dict(zip(waiting, await self._store.load(list(waiting)), strict=True))
+        await self._consents.refresh()
         erased = self._consents.erased(list(waiting))
         sifted = self._consents.sift(waiting)
         await self.remove([key for key in erased if found[key] is not None and self._consents.state(key).erased])
@@ -144,10 +134,11 @@ class Folding:
             if after.student is not student
         ]
         self._metrics.fold_seconds.observe(perf_counter() - started)
-        await self._join(zip(held, batch, done, strict=True))
+        has_joined = await self._join(zip(held, batch, done, strict=True))
         lost = await self._commit(changes) if changes else set()
-        if changes:
-            lost |= await self._erased_meanwhile([change.key for change in changes], erased)
+        if changes or has_joined:
+            cohorts = {key: after.student.cohorts for key, after in zip(held, done, strict=True)}
+            lost |= await self._erased_meanwhile(cohorts, erased)
         new: list[LearningEvent] = []
         for key, after in zip(held, done, strict=True):
             if key not in lost:
@@ -161,8 +152,8 @@ class Folding:
         folded.failed.extend(one for one in failed if key_of(one[0].event) not in lost)
         return {key: waiting[key] for key in lost}
 
-    async def _join(self, turns: Iterable[tuple[StudentKey, Turn, Transition]]) -> None:
-        """Who is in which cohort by events, before the documents say so: a crash in between loses none.
+    async def _join(self, turns: Iterable[tuple[StudentKey, Turn, Transition]]) -> bool:
+        """Who is in which cohort by events, before the documents say so: a crash in between loses none. False for none.
 
         It is said for new cohorts, once a day for the others, and for repeats, whose first time a store may have lost.
         """
@@ -179,14 +170,20 @@ class Folding:
         ]
         if joins:
             await self._store.join(joins)
+        return bool(joins)
 
     async def _erased_meanwhile(
-        self, keys: Sequence[StudentKey], erased: Mapping[StudentKey, Micros]
+        self, cohorts: Mapping[StudentKey, Sequence[str]], erased: Mapping[StudentKey, Micros]
     ) -> set[StudentKey]:
-        """Whoever was erased while their document was folded: it is removed, and what counts is folded anew."""
+        """Whoever was erased while their document was folded: it is removed, and what counts is folded anew.
+
+        They leave the cohorts too, which they may have joined after the erasure had taken them out.
+        """
         await self._consents.refresh()
-        late = {key for key, at in self._consents.erased(keys).items() if erased.get(key) != at}
+        late = {key for key, at in self._consents.erased(list(cohorts)).items() if erased.get(key) != at}
         await self.remove(list(late))
+        for key in late:
+            await self._store.leave(key, cohorts[key])
         return late
 
     async def remove(self, keys: Sequence[StudentKey]) -> int:

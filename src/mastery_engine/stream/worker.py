@@ -124,19 +124,15 @@ class Worker:
         committed is to be read again.
         """
         log, store = self._mastery.log, self._mastery.store
-        asked = asyncio.gather(store.marks(log_id), self._mastery.consents.refresh())
-        try:
-            await asyncio.sleep(0)  # so that both are on their way while the batch is read
-            read = self._reading.read(batch)
-        finally:
-            marks, _ = await asked
+        marks = await store.marks(log_id)
         check_marks(marks.offsets, batch.starts)
+        read = self._reading.read(batch)
         latest = await self._guard.counted(log_id, batch, read.unreadable, self._published_before)
         tracing = self._mastery.tracing
         causes = tracing.causes(batch.records)
         settled = {partition: self._untold_from.get(partition, start) for partition, start in batch.starts.items()}
         with tracing.steps("fold", causes, events=len(read.events)):
-            folded = await self._mastery.folding.fold(read.events, settled, is_consent_read=True)
+            folded = await self._mastery.folding.fold(read.events, settled)
         await self._bury([*read.letters, *self._unfolded(batch, folded)])
         if folded.refused:
             await log.scrub([Position(one.partition, one.offset) for one in folded.refused])
