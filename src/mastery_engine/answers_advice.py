@@ -6,33 +6,19 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from mastery_engine.domain.advice import Action, Priority, Recommendation, recommendation_id
+from mastery_engine.domain.advice import Recommendation
 from mastery_engine.domain.curriculum import Curriculum
 from mastery_engine.domain.moments import iso_date, rfc3339
 from mastery_engine.domain.path import Goal, Step, Timetable
 from mastery_engine.domain.patterns import Pattern, PatternKind
+from mastery_engine.domain.results import AdviceSent, PathStep, advice_sent, path_steps
 from mastery_engine.domain.struggle import Spell
 
 
-class Recommended(msgspec.Struct, frozen=True):
+class Recommended(AdviceSent, frozen=True):
     """A piece of advice. ``expected_gain`` is in mastery score, ``estimated_time`` in minutes."""
 
-    recommendation_id: str
-    action: Action
-    area: str
-    priority: Priority
-    estimated_time: Annotated[int, Meta(ge=1)]
-    expected_gain: Annotated[float, Meta(ge=0.0, le=1.0)]
-    reason: str
     resources: Sequence[str]
-
-
-class PathStep(msgspec.Struct, frozen=True):
-    """One skill on the way to a goal, and why it is on it."""
-
-    skill: str
-    minutes: Annotated[int, Meta(ge=1)]
-    reason: str
 
 
 class PathAhead(msgspec.Struct, frozen=True):
@@ -100,14 +86,7 @@ def recommended(
     """Advice as it is sent to this student."""
     return [
         Recommended(
-            recommendation_id(tenant, student_id, one),
-            one.action,
-            one.area,
-            one.priority,
-            one.minutes,
-            round(one.gain, 4),
-            one.reason,
-            curriculum.resources(one.area),
+            **msgspec.structs.asdict(advice_sent(tenant, student_id, one)), resources=curriculum.resources(one.area)
         )
         for one in advice
     ]
@@ -115,10 +94,6 @@ def recommended(
 
 def path_ahead(steps: Sequence[Step]) -> PathAhead | None:
     return PathAhead("improve_mastery", path_steps(steps)) if steps else None
-
-
-def path_steps(steps: Sequence[Step]) -> list[PathStep]:
-    return [PathStep(step.skill, step.minutes, step.reason) for step in steps]
 
 
 def learning_path(

@@ -1,9 +1,11 @@
 """What comes out of a fold, for other services to hear of. Ids derive from the events that were the cause."""
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from mastery_engine.domain.advice import Action, Priority, Recommendation, recommendation_id
 from mastery_engine.domain.ids import derived_id
@@ -84,22 +86,22 @@ def topic_of(result: Result) -> str:
 
 
 class AdviceSent(msgspec.Struct, frozen=True, gc=False):
-    """A piece of advice in a message; ``estimated_time`` is in minutes, ``expected_gain`` is of the score."""
+    """A piece of advice. ``expected_gain`` is in mastery score, ``estimated_time`` in minutes."""
 
     recommendation_id: str
     action: Action
     area: str
     priority: Priority
-    estimated_time: int
-    expected_gain: float
+    estimated_time: Annotated[int, Meta(ge=1)]
+    expected_gain: Annotated[float, Meta(ge=0.0, le=1.0)]
     reason: str
 
 
-class StepSent(msgspec.Struct, frozen=True, gc=False):
-    """A step of a path in a message."""
+class PathStep(msgspec.Struct, frozen=True, gc=False):
+    """One skill on the way to a goal, and why it is on it."""
 
     skill: str
-    minutes: int
+    minutes: Annotated[int, Meta(ge=1)]
     reason: str
 
 
@@ -123,7 +125,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     pattern: str | None = None
     evidence: str | None = None
     since: str | None = None
-    steps: list[StepSent] | None = None
+    steps: list[PathStep] | None = None
 
 
 _stamp = lru_cache(maxsize=16)(rfc3339)  # all results of a batch have the same
@@ -138,19 +140,20 @@ def message(result: Result) -> Message:
             since = rfc3339(result.since)
             return Message(*common, topic=result.topic, pattern=result.pattern, evidence=result.evidence, since=since)
         case PathRecommended():
-            return Message(*common, steps=[StepSent(one.skill, one.minutes, one.reason) for one in result.steps])
+            return Message(*common, steps=path_steps(result.steps))
         case ThresholdReached():
             scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
             return Message(*common, *scores, previous_level=result.previous_level)
     scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
     components = {name: round(value or 0.0, 4) for name, value in zip(COMPONENTS, result.components)}  # noqa: B905
-    advice = [_advice(result, one) for one in result.advice]
+    advice = [advice_sent(result.tenant, result.student_id, one) for one in result.advice]
     return Message(*common, *scores, components=components, coverage=round(result.coverage, 4), recommendations=advice)
 
 
-def _advice(result: Updated, one: Recommendation) -> AdviceSent:
+def advice_sent(tenant: str, student_id: str, one: Recommendation) -> AdviceSent:
+    """A piece of advice as every face and topic sends it, but for the resources, which the curriculum has."""
     return AdviceSent(
-        recommendation_id(result.tenant, result.student_id, one),
+        recommendation_id(tenant, student_id, one),
         one.action,
         one.area,
         one.priority,
@@ -158,3 +161,8 @@ def _advice(result: Updated, one: Recommendation) -> AdviceSent:
         round(one.gain, 4),
         one.reason,
     )
+
+
+def path_steps(steps: Sequence[Step]) -> list[PathStep]:
+    """The steps of a path as every face and topic sends them."""
+    return [PathStep(step.skill, step.minutes, step.reason) for step in steps]
