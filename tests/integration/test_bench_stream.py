@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from redis import Redis as Client
 
 from mastery_engine.errors import StartRefused
 from mastery_engine.lab import bench_soak, bench_stream, bench_workers, servers
@@ -41,17 +42,24 @@ def running(kafka: Kafka, redis_server: Redis, monkeypatch: pytest.MonkeyPatch) 
     return ours
 
 
-@pytest.mark.parametrize("what", ["engine", "floor"])
-def test_a_run_works_every_record(kafka: Kafka, running: Servers, what: str) -> None:
-    records = bench_stream.class_events(EVENTS, system_clock(), 1)
-    assert 0 < bench_stream._timed(what, running.environment, records) < 60
+def test_a_run_works_every_record_and_the_floor_writes_the_same(kafka: Kafka, running: Servers, tmp_path: Path) -> None:
+    records, written = bench_stream.class_events(EVENTS, system_clock(), 1), tmp_path / "written"
+    assert 0 < bench_stream._timed("engine", written, running.environment, records) < 60
     assert len(records_of(kafka, REQUESTS)) == EVENTS + bench_stream.WARMING
-    results = records_of(kafka, RESULTS)
-    if what == "engine":
-        causes = [cause for one in results for cause in msgspec.json.decode(one.value() or b"")["caused_by"]]
-        assert len(causes) == len(set(causes)) == EVENTS + bench_stream.WARMING
-    else:
-        assert len({one.key() for one in results}) > 200
+    ours = records_of(kafka, RESULTS)
+    causes = [cause for one in ours for cause in msgspec.json.decode(one.value() or b"")["caused_by"]]
+    assert len(causes) == len(set(causes)) == EVENTS + bench_stream.WARMING
+
+    assert 0 < bench_stream._timed("floor", written, running.environment, records) < 60
+    assert len(records_of(kafka, REQUESTS)) == EVENTS + bench_stream.WARMING
+    floor = records_of(kafka, RESULTS)
+    assert {one.key() for one in floor} == {one.key() for one in ours}
+    last = {one.key(): one for one in ours}
+    assert all(one.value() == last[one.key()].value() for one in floor)
+    assert all(one.headers() == last[one.key()].headers() for one in floor)
+    with Client.from_url(f"redis://{running.environment['REDIS_HOST']}") as store:
+        sizes = [store.strlen(f"floor:{(one.key() or b'').decode()}") for one in floor]
+    assert min(sizes) > 500  # a document of ours
 
 
 def test_several_workers_share_the_log_and_its_costs_are_known(kafka: Kafka, running: Servers) -> None:

@@ -35,10 +35,11 @@ def stream(runs: int, until: Micros, events: int) -> list[Line]:
     peer: list[float] = []
     python = _quix()
     with servers() as running, tempfile.TemporaryDirectory() as folder:
+        written = Path(folder, "written")
         for run in range(runs + 1):
             records = class_events(number, until, run)
-            floor.append(number / _timed("floor", running.environment, records))
-            ours.append(number / _timed("engine", running.environment, records))
+            ours.append(number / _timed("engine", written, running.environment, records))
+            floor.append(number / _timed("floor", written, running.environment, records))
             peer.append(number / _peer(python, running.environment, records, Path(folder, str(run))))
     ours, floor, peer = ours[1:], floor[1:], peer[1:]
     beside_floor = [one / other for one, other in zip(ours, floor, strict=True)]
@@ -46,7 +47,7 @@ def stream(runs: int, until: Micros, events: int) -> list[Line]:
     what = f"one worker, {number:,} events over {STUDENTS} students"
     return [
         at_least("stream", what, "events/s", ours, 10_000),
-        shown("stream", "floor: the same loop without a domain", "events/s", floor),
+        shown("stream", "floor: the same loop and bytes without a domain", "events/s", floor),
         shown("stream", f"Quix Streams {QUIX}, a smaller fold", "events/s", peer),
         at_least("stream", "ratio to the floor", "", beside_floor, 0.5),
         at_least("stream", "ratio to Quix Streams", "", beside_peer, 1.0),
@@ -66,7 +67,7 @@ def class_events(number: int, until: Micros, run: int) -> list[tuple[str, bytes]
     return records
 
 
-def _timed(what: str, environment: dict[str, str], records: Sequence[tuple[str, bytes]]) -> float:
+def _timed(what: str, written: Path, environment: dict[str, str], records: Sequence[tuple[str, bytes]]) -> float:
     """Seconds that one of ``stream_runs`` takes for the records, less those that it starts with."""
     fresh(environment)
     produce(environment, records[:WARMING])
@@ -74,7 +75,7 @@ def _timed(what: str, environment: dict[str, str], records: Sequence[tuple[str, 
     with (
         tempfile.TemporaryDirectory() as data,
         subprocess.Popen(  # nosec B603
-            [sys.executable, "-m", "mastery_engine.lab.stream_runs", what],
+            [sys.executable, "-m", "mastery_engine.lab.stream_runs", what, str(written)],
             env={**kept, **environment, "DATA_DIR": data, "LOG_LEVEL": "ERROR"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

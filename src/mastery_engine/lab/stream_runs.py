@@ -1,14 +1,15 @@
 """What the stream bench measures, each in a process of its own: the engine's worker, and the floor below it.
 
-``python -m mastery_engine.lab.stream_runs engine|floor``, with the engine's settings in the environment: it works the
-records that the log has, says ``ready``, waits for a line, and prints the seconds that it took for those that came
-meanwhile.
+``python -m mastery_engine.lab.stream_runs engine|floor WRITTEN``, with the engine's settings in the environment: it
+works the records that the log has, says ``ready``, waits for a line, and prints the seconds that it took for those that
+came meanwhile. The engine leaves in the file ``WRITTEN`` what it wrote about each student; the floor writes the same.
 """
 
 import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -17,15 +18,27 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from redis import Redis
 
 from mastery_engine.collector import settle
+from mastery_engine.domain.events import DEFAULT_TENANT
 from mastery_engine.domain.results import RESULTS_TOPIC
+from mastery_engine.domain.student import StudentKey
 from mastery_engine.logs.base import REQUESTS_TOPIC
+from mastery_engine.logs.kafka_dead import headers_of, records_of
 from mastery_engine.logs.kafka_reader import ends_of
+from mastery_engine.logs.kafka_settings import KafkaSettings
 from mastery_engine.settings import settings_from
+from mastery_engine.stores.redis_keys import beside
 from mastery_engine.stream.worker import Worker
 from mastery_engine.wiring import WORKER_BATCH, open_mastery
 
 BATCH = 500
-DOCUMENT, RESULT = b"d" * 1_500, b"r" * 350
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What the engine holds of a student and last told about them."""
+
+    document: bytes
+    result: bytes
+    headers: dict[str, str]
 
 
 async def engine() -> float:
@@ -43,8 +56,11 @@ async def engine() -> float:
     return seconds
 
 
-def floor() -> float:
-    """The same loop without a domain: consume, decode, MGET, SET, produce (once a student), flush, commit."""
+def floor(known: Mapping[str, Written]) -> float:
+    """The same loop without a domain: consume, decode, MGET, SET, produce (once a student), flush, commit.
+
+    It writes the engine's bytes, a document and a result for each student of a batch, and makes none of them.
+    """
     broker, host = os.environ["KAFKA_BROKER"], os.environ["REDIS_HOST"]
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     common: dict[str, Any] = {"bootstrap.servers": broker}
@@ -61,9 +77,9 @@ def floor() -> float:
                 continue
             names = {decode(one.value() or b"{}")["student_id"] for one in messages}
             store.mget([f"floor:{name}" for name in names])
-            store.mset({f"floor:{name}": DOCUMENT for name in names})
+            store.mset({f"floor:{name}": known[name].document for name in names})
             for name in names:
-                producer.produce(RESULTS_TOPIC, RESULT, name)
+                producer.produce(RESULTS_TOPIC, known[name].result, name, headers={**known[name].headers})
             producer.flush()
             for one in messages:
                 reached[one.partition() or 0] = (one.offset() or 0) + 1
@@ -84,6 +100,19 @@ def floor() -> float:
     return seconds
 
 
+def _written() -> dict[str, Written]:
+    """What stands in Redis and was told last, by student."""
+    told = {
+        (one.key() or b"").decode(): one for one in records_of(KafkaSettings(os.environ["KAFKA_BROKER"]), RESULTS_TOPIC)
+    }
+    with Redis.from_url(f"redis://{os.environ['REDIS_HOST']}") as store:
+        documents = store.mget([beside(StudentKey(DEFAULT_TENANT, name), "d") for name in told])
+    return {
+        name: Written(document, one.value() or b"", headers_of(one))
+        for (name, one), document in zip(told.items(), documents, strict=True)
+    }
+
+
 def _told_to_go() -> None:
     _say("ready")
     sys.stdin.readline()
@@ -96,7 +125,13 @@ def _say(words: str) -> None:
 
 def main() -> None:
     """Run what the command line names, and print its seconds."""
-    _say(str(asyncio.run(engine()) if sys.argv[1] == "engine" else floor()))
+    what, written = sys.argv[1], Path(sys.argv[2])
+    if what == "engine":
+        seconds = asyncio.run(engine())
+        written.write_bytes(msgspec.msgpack.encode(_written()))
+    else:
+        seconds = floor(msgspec.msgpack.decode(written.read_bytes(), type=dict[str, Written]))
+    _say(str(seconds))
 
 
 if __name__ == "__main__":
