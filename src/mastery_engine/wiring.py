@@ -49,7 +49,7 @@ LOCK_FILE = "worker.lock"
 # Small batches leave the loop to HTTP; larger ones, where there is none, cost fewer round trips and documents an event;
 # the largest fold a file or a replay faster, many events of a student at once.
 SERVING_BATCH = 500
-WORKER_BATCH = 10_000
+WORKER_BATCH = 20_000
 BULK_BATCH = 20_000
 
 
