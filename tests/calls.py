@@ -141,7 +141,7 @@ def check_answer(method: str, path: str, answer: httpx.Response) -> None:
         assert kind in documented["content"], f"{method} {said} answered {kind}, which is not documented"
         if kind == "application/json":
             _validator(json.dumps(documented["content"][kind]["schema"])).validate(answer.json())
-    elif answer.status_code != 200:
+    elif answer.status_code != 200 and not (kind == "text/html" and path.startswith("/dashboard")):
         _validator(json.dumps({"$ref": "#/components/schemas/Failure"})).validate(answer.json())
 
 

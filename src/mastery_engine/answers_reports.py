@@ -38,7 +38,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class Glance(msgspec.Struct, frozen=True):
-    """One student of several. ``reasons`` say why this one needs help; empty where nothing does."""
+    """One student of several. ``risk`` and ``reasons`` are those of a cohort's figures; 0 and empty where all is well."""
 
     student_id: str
     mastery_score: Score
@@ -47,6 +47,7 @@ class Glance(msgspec.Struct, frozen=True):
     trend: Trend
     change_7_days: Annotated[float, Meta(ge=-1.0, le=1.0)] | None
     last_active: str
+    risk: Score
     reasons: list[str]
 
 

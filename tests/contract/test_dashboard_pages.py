@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
 
-from mastery_engine.http.dashboard import student
+from mastery_engine.http.dashboard import pages, student
+from mastery_engine.service import reports
 from tests.calls import STUDENT, Api, event
 from tests.live import make_token
 
@@ -30,15 +32,15 @@ async def test_all_who_look_at_once_share_one_rendering_and_are_on_record(
 
     part = student.part
     monkeypatch.setattr(student, "part", counted)
-    pages = await asyncio.gather(
+    looks = await asyncio.gather(
         shown(api, subject="eva"), shown(api, subject="tom"), shown(api, role="student", subject=STUDENT)
     )
     assert made == ["student_body.html"]
-    assert [f"<span>{name}, " in page for name, page in zip(("eva", "tom", STUDENT), pages, strict=True)] == [True] * 3
+    assert [f"<span>{name}, " in page for name, page in zip(("eva", "tom", STUDENT), looks, strict=True)] == [True] * 3
     looked = [record.subject for record in await api.audited() if record.call == "student-page"]
     assert len(set(looked)) == 3
     await api.learn(event("quiz", correct_answers=1))
-    assert re.findall(r'id="score">(\d+)%', await shown(api)) != re.findall(r'id="score">(\d+)%', pages[0])
+    assert re.findall(r'id="score">(\d+)%', await shown(api)) != re.findall(r'id="score">(\d+)%', looks[0])
     assert len(made) == 2
 
 
@@ -68,3 +70,55 @@ async def test_a_student_page_names_the_classes_that_the_caller_may_compare_with
     page = await shown(api, PAGE, role="teacher", cohorts=["py-101"])
     assert re.findall(re.escape(link) + '([^"]+)', page) == ["py-101"]
     assert link not in await shown(api, role="student", subject=STUDENT)
+
+
+async def answered(api: Api, path: str, **who: Any) -> tuple[int, str]:
+    answer = await api.client.get(path, headers={"Cookie": f"mastery_session={make_token(**who)}"})
+    return answer.status_code, answer.text
+
+
+async def test_nobody_is_left_without_a_way_out(api: Api) -> None:
+    status, page = await answered(api, "/dashboard/students/newcomer", role="student", subject="newcomer")
+    assert (status, "Nothing is known of you yet" in page, "Where to begin" in page) == (200, True, True)
+    assert "Sign out" in page
+    await api.call("PUT", "/compliance/students/newcomer/consent", {"profiling": False})
+    status, page = await answered(api, "/dashboard/students/newcomer", role="student", subject="newcomer")
+    assert (status, "Nothing is known of you yet" in page, "Where to begin" in page) == (200, True, False)
+    status, page = await answered(api, "/dashboard", role="teacher", cohorts=["not-yet"])
+    assert (status, "Nobody is in your classes yet" in page) == (200, True)
+    for who, expected in (({"role": "teacher"}, 403), ({"role": "admin"}, 404)):
+        status, page = await answered(api, "/dashboard/students/nobody", **who)
+        assert (status, "Sign out" in page) == (expected, True)
+    status, page = await answered(api, "/dashboard", role="teacher")
+    assert (status, "names no students and no class" in page, "Sign out" in page) == (403, True, True)
+
+
+async def test_of_a_large_class_nobody_who_needs_help_is_left_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "MOST_STUDENTS", 3)
+    names = [f"s{number}" for number in range(6)]
+    await api.learn(*[event("quiz", student_id=name, correct_answers=10 - place) for place, name in enumerate(names)])
+    _, page = await answered(api, "/dashboard", role="teacher", students=[*names, "unknown"])
+    assert re.findall(r'students/(s\d)"', page) == ["s5", "s4", "s3"]
+    assert "6 students" in page
+    assert "here are the first 3" in page
+    _, page = await answered(api, "/dashboard/compare", role="teacher", students=names, cohorts=["py-101"])
+    assert '<input id="student"' in page
+    monkeypatch.setattr(reports, "MOST_OWN", 2)
+    _, page = await answered(api, "/dashboard", role="teacher", students=names)
+    assert "Of your 6 students only the first 2 by id were looked at." in page
+
+
+async def test_who_needs_help_is_the_same_on_the_page_and_in_the_figures(api: Api) -> None:
+    def in_class(name: str, **more: Any) -> dict[str, Any]:
+        return {**event("quiz", student_id=name, **more), "metadata": {"cohort_id": "py-101"}}
+
+    await api.learn(in_class("s1", days_ago=9), in_class("s2"), in_class("s3", correct_answers=0), in_class("s4"))
+    await api.learn(event("completion", student_id="s4"), event("quality", student_id="s4"))
+    await api.call("PUT", "/compliance/students/s3/consent", {"profiling": False})
+    figures = (await api.data("/analytics/cohort", {"cohort_id": "py-101"}))["at_risk"]
+    _, page = await answered(api, "/dashboard", role="teacher", cohorts=["py-101"])
+    rows = re.findall(r'students/(s\d)".*<td>([^<]*)</td></tr>', page)
+    told = {one["student_id"]: " ".join(reason["message"] for reason in one["reasons"]) for one in figures}
+    assert told
+    assert {name: why for name, why in rows if why} == told
+    assert [name for name, why in rows if why] == [one["student_id"] for one in figures]

@@ -100,3 +100,11 @@ async def test_what_is_out_of_range_is_refused_with_the_field(known: Api, path: 
     answer = await known.post(path, {**ASKED, **body})
     assert answer.status_code == 400
     assert answer.json()["error"]["details"]["field"] == next(iter(body))
+
+
+async def test_the_trend_is_that_of_14_days_however_many_are_shown(known: Api) -> None:
+    await known.learn(*[event("quiz", days_ago=back, correct_answers=10 - back) for back in (4, 3, 2, 1)])
+    await known.learn(event("quiz", correct_answers=0, total_questions=30))
+    said = (await known.data("/mastery/query", ASKED))["trend"]
+    for days in (7, 14, 90):
+        assert (await known.data("/predictions/trajectory", {**ASKED, "days": days}))["trend"] == said

@@ -5,9 +5,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mastery_engine.domain.events import LearningEvent, decode
+from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.student import StudentKey
 from tests.calls import COMPONENTS, Api, serving
 from tests.live import COMMAND, environment, make_token
@@ -103,6 +105,41 @@ async def test_what_was_received_while_it_was_not_allowed_never_counts(api: Api)
     (letter,) = await mastery.log.dead_letters()
     assert (letter.key, letter.value, letter.student_id, letter.event_id) == (None, None, None, None)
     assert [one.event_id for one in await mastery.log.held(StudentKey("default", ZOE))] == ["before"]
+
+
+async def test_what_cannot_be_processed_is_not_kept_either_where_it_was_not_allowed(api: Api) -> None:
+    """Of a student who allows nothing, or was erased, a dead letter has neither words nor id."""
+    mastery = api.app.state.mastery
+
+    async def too_old(event_id: str) -> LearningEvent:
+        sent = decode(raw(quiz(event_id)), received=mastery.clock())
+        return msgspec.structs.replace(sent, at=sent.at - 200 * DAY)
+
+    allowed = await too_old("allowed")
+    await consent(api, processing=False)
+    withdrawn = await too_old("withdrawn")
+    await mastery.log.append([allowed, withdrawn])
+    await settled(api)
+    kept, withheld = await mastery.log.dead_letters()
+    assert (kept.student_id, kept.event_id, kept.code) == (ZOE, "allowed", "VALIDATION_ERROR")
+    assert (withheld.key, withheld.value, withheld.student_id, withheld.event_id) == (None, None, None, None)
+    assert withheld.code == "FORBIDDEN"
+    await erase(api)
+    before = await mastery.log.dead_letters()
+    await mastery.log.append([await too_old("erased")])
+    await settled(api)
+    (letter,) = [one for one in await mastery.log.dead_letters() if one not in before]
+    assert (letter.key, letter.value, letter.student_id, letter.event_id) == (None, None, None, None)
+    key = StudentKey("default", ZOE)
+    assert [await mastery.store.refusal(key, one) for one in ("withdrawn", "erased")] == [None, None]
+
+
+async def test_a_record_of_consent_that_no_engine_wrote_hides_no_other(api: Api) -> None:
+    mastery = api.app.state.mastery
+    await mastery.log.put_consent("foreign", b"garbage", mastery.clock())
+    await mastery.log.put_consent("foreign", b"\xff{}", mastery.clock())
+    await consent(api, processing=False)
+    assert (await api.post("/mastery/ingest", quiz("during"))).status_code == 403
 
 
 async def test_without_profiling_there_is_no_profile(api: Api) -> None:

@@ -125,7 +125,7 @@ async def test_a_teacher_learns_who_needs_help(api: Api) -> None:
         found = await ask(client, "who_needs_help")
         assert (found["students"], found["need_help"], found["unknown"]) == (2, 1, ["student_3"])
         assert found["first"][0]["student_id"] == OTHER
-        assert "no activity for 10 days" in found["first"][0]["reasons"]
+        assert "There has been no activity for 10 days." in found["first"][0]["reasons"]
     async with agent(api) as client:
         assert "student_ids" in await failure(client, "who_needs_help")
 

@@ -207,3 +207,10 @@ async def test_what_is_away_has_the_event_delivered_again(api: Api, monkeypatch:
         while_away.setattr(api.app.state.mastery.log, "append", away)
         assert await delivered(api, cloud_event(sent)) == "RETRY"
     assert await delivered(api, cloud_event(sent)) == "SUCCESS"
+
+
+async def test_what_consent_refuses_is_forbidden_by_this_door_too(api: Api) -> None:
+    await api.call("PUT", f"/compliance/students/{STUDENT}/consent", {"processing": False})
+    for call in (asked("ingest", event("quiz")), CALCULATION):
+        answer = await api.post("/process", call, token="")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")

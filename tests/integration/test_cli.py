@@ -255,11 +255,16 @@ def test_dead_letters_are_listed_shown_and_redriven(shell: Shell, tmp_path: Path
 
     shell.rows("UPDATE dead_letters SET value = ? WHERE letter_id = ?", sound, second["id"])
     done = shell.json("dlq", "redrive", str(first["id"]), str(second["id"]), exits=1)
-    assert done == {"redriven": [first["id"], second["id"]], "skipped": [], "failed_again": 1}
+    assert done == {"redriven": [first["id"], second["id"]], "skipped": [], "empty": [], "failed_again": 1}
     letters = shell.json("dlq", "list")
     assert [bool(letter["redriven"]) for letter in letters] == [True, True, False]
     assert shell.json("dlq", "redrive", str(first["id"]))["skipped"] == [first["id"]]
     assert shell.json("dlq", "redrive", "--all", exits=1)["redriven"] == [letters[2]["id"]]
+    (last,) = [letter for letter in shell.json("dlq", "list") if not letter["redriven"]]
+    shell.rows("UPDATE dead_letters SET key = NULL, value = NULL WHERE letter_id = ?", last["id"])
+    assert shell.json("dlq", "redrive", str(last["id"]))["empty"] == [last["id"]]
+    nothing = {"redriven": [], "skipped": [], "empty": [], "failed_again": 0}
+    assert shell.json("dlq", "redrive", "--all") == nothing
     assert "no dead letter 99" in shell.run("dlq", "show", "99", exits=1).stderr
 
     assert shell.json("ingest", str(file_of(tmp_path / "events", help_event("e-2"))))["applied"] == 0

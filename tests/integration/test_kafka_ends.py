@@ -90,6 +90,7 @@ def test_topics_create_says_in_what_those_that_are_there_differ(bare: Fleet) -> 
     ]
     for outcome in admin.create_topics(others).values():
         outcome.result(10)
+    assert "set KAFKA_REPLICATION" in command(bare, "topics", "create", fails=True, KAFKA_REPLICATION="3")
     first = command(bare, "topics", "create")
     assert set(first["there"]) == {REQUESTS, "mastery.consent"}
     assert {

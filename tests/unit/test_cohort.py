@@ -148,3 +148,6 @@ def test_a_reason_says_the_figure() -> None:
         "The score is 0.25, below 0.50.",
         "There has been no activity for 9 days.",
     ]
+    nearly = risk(one(score=0.49996))
+    assert nearly is not None
+    assert nearly.reasons[0][1] == "The score is 0.4999, below 0.50."

@@ -61,10 +61,11 @@ def redrive(
     """
     if bool(letter_ids) == everything:
         raise typer.BadParameter("give the ids of dead letters, or --all.")
-    redriven, skipped, failed = asyncio.run(_redrive(letter_ids))
+    redriven, skipped, empty, failed = asyncio.run(_redrive(letter_ids))
     words = [f"Put {counted(len(redriven), 'dead letter')} back into the log; {failed:,} could not be processed again."]
     words += [f"Redriven before, and left alone: {', '.join(map(str, skipped))}."] if skipped else []
-    say(as_json, {"redriven": redriven, "skipped": skipped, "failed_again": failed}, *words)
+    words += [f"Without content, so that nothing could come of them: {', '.join(map(str, empty))}."] if empty else []
+    say(as_json, {"redriven": redriven, "skipped": skipped, "empty": empty, "failed_again": failed}, *words)
     if failed:
         raise typer.Exit(1)
 
@@ -83,8 +84,8 @@ async def _show(letter_id: int) -> "DeadLetter":
         return letter
 
 
-async def _redrive(letter_ids: Sequence[int] | None) -> tuple[list[int], list[int], int]:
-    """The letters put back, those that had been before, and how many are dead again."""
+async def _redrive(letter_ids: Sequence[int] | None) -> tuple[list[int], list[int], list[int], int]:
+    """The letters put back, those that had been before, those without content, and how many are dead again."""
     from mastery_engine.cli.feeding import worked, working
     from mastery_engine.wiring import WorkerLock
 
@@ -96,6 +97,8 @@ async def _redrive(letter_ids: Sequence[int] | None) -> tuple[list[int], list[in
         await _audit(mastery, letters, "dlq-redrive")
         ends: dict[int, int] = {}
         for letter in letters:
+            if letter.value is None:  # consent did not allow that it be kept, or it came so
+                continue
             position = await mastery.log.redrive(letter.letter_id, mastery.clock())
             if position is not None:
                 redriven.append(letter.letter_id)
@@ -103,8 +106,11 @@ async def _redrive(letter_ids: Sequence[int] | None) -> tuple[list[int], list[in
         async with working(mastery, WorkerLock(chosen)) as work:
             await worked(mastery, ends, work, unheard)
         again = [letter for letter in await _all(mastery) if letter.letter_id not in known]
-    skipped = [letter.letter_id for letter in letters if letter.letter_id not in redriven]
-    return redriven, [] if letter_ids is None else skipped, len(again)
+    if letter_ids is None:
+        return redriven, [], [], len(again)
+    left = [letter for letter in letters if letter.letter_id not in redriven]
+    skipped = [letter.letter_id for letter in left if letter.value is not None]
+    return redriven, skipped, [letter.letter_id for letter in left if letter.value is None], len(again)
 
 
 async def _found(mastery: "Mastery", letter_id: int) -> "DeadLetter":

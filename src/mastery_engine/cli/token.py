@@ -26,6 +26,7 @@ def token(
       export JWT_TOKEN=$(mastery-engine token --role teacher --sub ada --student student_12345)
     """
     from mastery_engine.domain.envelopes import STUDENT_ID
+    from mastery_engine.errors import Unauthenticated
     from mastery_engine.wiring import tokens
 
     for student_id in [*(student or ()), *([sub] if role == "student" else ())]:
@@ -35,5 +36,10 @@ def token(
         if not 1 <= len(cohort_id) <= LONGEST_COHORT_ID:
             raise typer.BadParameter(f"A cohort's id has 1 to {LONGEST_COHORT_ID} characters.")
 
-    made = tokens(settings()).make(subject=sub, role=role, tenant=tenant, students=student, cohorts=cohort, lives_s=ttl)
+    issuer = tokens(settings())
+    made = issuer.make(subject=sub, role=role, tenant=tenant, students=student, cohorts=cohort, lives_s=ttl)
+    try:
+        issuer.verify(made)
+    except Unauthenticated as error:
+        raise typer.BadParameter(f"no service would take it: {error.message}") from error
     say(as_json, {"token": made, "sub": sub, "role": role, "tenant": tenant, "expires_in": ttl}, made)

@@ -6,6 +6,7 @@ out, whatever events say, until an admin puts them in again.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from math import floor
 from typing import TypeAlias
 
 import msgspec
@@ -160,7 +161,8 @@ def risk(one: Standing) -> Risk | None:
     reasons: list[tuple[str, str]] = []
     if one.score < LOW_SCORE:
         value += low * (1 - one.score / LOW_SCORE)
-        reasons.append(("low_score", f"The score is {one.score:.2f}, below {LOW_SCORE:.2f}."))
+        shown = floor(one.score * 10_000) / 10_000  # 0.49996 is no 0.5
+        reasons.append(("low_score", f"The score is {shown:.4g}, below {LOW_SCORE:.2f}."))
     if one.away is not None and one.away >= AWAY_DAYS:
         value += away * min(one.away, LONGEST_AWAY) / LONGEST_AWAY
         reasons.append(("inactive", f"There has been no activity for {one.away} days."))

@@ -95,7 +95,12 @@ def erased_at(history: History) -> Micros | None:
 
 def counts(event: LearningEvent, history: History, *, default: bool) -> bool:
     """Whether processing was allowed at the event's receipt, and nothing of it lies at or before an erasure."""
+    return allows(history, event.received, min(event.received, event.at), default=default)
+
+
+def allows(history: History, received: Micros, earliest: Micros, *, default: bool) -> bool:
+    """The same of what was received at a moment, and of which something may lie as early as ``earliest``."""
     erased = erased_at(history)
-    if erased is not None and min(event.received, event.at) <= erased:
+    if erased is not None and earliest <= erased:
         return False
-    return allowed_at(history, event.received, default=default).processing
+    return allowed_at(history, received, default=default).processing

@@ -64,7 +64,8 @@ def floor(known: Mapping[str, Written]) -> float:
     broker, host = os.environ["KAFKA_BROKER"], os.environ["REDIS_HOST"]
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     common: dict[str, Any] = {"bootstrap.servers": broker}
-    consumer = Consumer({**common, "group.id": "floor", "enable.auto.commit": False, "fetch.wait.max.ms": 50})
+    reading = {"group.id": "floor", "enable.auto.commit": False, "fetch.wait.max.ms": 50, "fetch.queue.backoff.ms": 20}
+    consumer = Consumer({**common, **reading})
     producer = Producer({**common, "enable.idempotence": True, "acks": "all", "compression.type": "lz4"})
     store = Redis.from_url(f"redis://{host}")
     reached = dict.fromkeys(ends_of(consumer), 0)

@@ -47,7 +47,8 @@ def _read(position: int, client: Consumer) -> tuple[list[ConsentRecord], int]:
                     continue
                 position = offset + 1
                 if key is not None and value is not None:
-                    found.append(ConsentRecord(key.decode(), value, one.timestamp()[1] * 1_000))
+                    name = key.decode(errors="backslashreplace")  # ours are ASCII
+                    found.append(ConsentRecord(name, value, one.timestamp()[1] * 1_000))
                 deadline = monotonic() + ANSWER_S
             if position < end and monotonic() > deadline:
                 raise Unavailable("Kafka is away: what students have consented to cannot be read now.")

@@ -1,6 +1,7 @@
 """Dead letters on Kafka: the record as it came, with why and from where in ``dlq.*`` headers; read back for people."""
 
 import gc
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,8 +22,11 @@ from mastery_engine.logs.kafka_faults import ANSWER_S, away, is_end, when_settle
 from mastery_engine.logs.kafka_settings import KafkaSettings
 from mastery_engine.logs.topic_plans import DEAD_LETTERS_TOPIC
 
+logger = logging.getLogger(__name__)
+
 PER_PARTITION = 10**12
 TRIED = re.compile("[0-9]{1,9}")
+OURS = "dlq."
 REDRIVEN = "dlq.redriven"
 ATTEMPTS = "dlq.attempts"
 SHORTENED = 64 * 1024
@@ -86,8 +90,9 @@ def tried(headers: Mapping[str, str]) -> int:
 
 
 def letter_headers(letter: DeadLetter) -> dict[str, str]:
-    """The record's own headers, and ours; values are text."""
-    return letter.headers | {
+    """The record's own headers, and ours; values are text. Names of ours that the record came with say nothing."""
+    own = {name: value for name, value in letter.headers.items() if not name.startswith(OURS)}
+    return own | {
         "dlq.topic": letter.topic,
         "dlq.partition": str(letter.partition),
         "dlq.offset": str(letter.offset),
@@ -112,10 +117,13 @@ class DeadLetters:
         letters: list[DeadLetter] = []
         for one in messages:
             headers = headers_of(one)
-            if REDRIVEN in headers:
-                redriven[int(headers[REDRIVEN])] = _moment(headers["dlq.at"])
-            elif "dlq.offset" in headers:
-                letters.append(_letter(one, headers, log_id))
+            try:
+                if "dlq.offset" in headers:
+                    letters.append(_letter(one, headers, log_id))
+                elif REDRIVEN in headers:
+                    redriven[int(headers[REDRIVEN])] = _moment(headers["dlq.at"])
+            except (KeyError, ValueError):
+                logger.warning("a record of %s is no dead letter of ours: it is passed over", DEAD_LETTERS_TOPIC)
         return _told_apart(letters, redriven)
 
 
@@ -182,7 +190,7 @@ def _letter(one: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter
         tenant=text_of(headers.get("tenant") or DEFAULT_TENANT),
         key=one.key(),
         value=value,
-        headers={name: value for name, value in headers.items() if not name.startswith("dlq.")},
+        headers={name: value for name, value in headers.items() if not name.startswith(OURS)},
         received=_moment(headers["dlq.received"]) if "dlq.received" in headers else one.timestamp()[1] * 1_000,
         student_id=student_id,
         event_id=event_id or stated_id(headers) or outside or f"{origin_of(log_id)}:{partition}:{offset}",

@@ -63,6 +63,11 @@ def _made(name: str, outcome: object) -> None:
                 f"Kafka has no topic {name}, or none that this user sees, and does not let it make one: have the "
                 "topics made and permitted to it."
             ) from error
+        if error.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR:
+            raise StartRefused(
+                f"Kafka has fewer brokers than {name} is to have copies: set KAFKA_REPLICATION to their number, or to "
+                "less, or leave it out."
+            ) from error
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
         logger.info("another process made %s", name)

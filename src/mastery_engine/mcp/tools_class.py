@@ -24,13 +24,12 @@ def add_class_tools(server: MCPServer, desk: Desk) -> None:
         ] = None,
         limit: Annotated[int, Field(ge=1, le=50, description="how many to name")] = 5,
     ) -> Annotated[CallToolResult, ClassResult]:
-        """A group of up to 200 students at a glance: average, levels, and who needs help most, with the reasons."""
+        """Up to 200 students, or all of a teacher's own, at a glance: average, levels, who needs help most, and why."""
         caller = desk.who()
         with plainly():
-            chosen = student_ids or sorted(caller.students)
-            if not chosen:
+            if not student_ids and not caller.students:
                 raise InvalidInput("This token names no students of its own.", field="student_ids")
-            found = await desk.reports.glance(caller, chosen)
+            found = await (desk.reports.glance(caller, student_ids) if student_ids else desk.reports.own(caller))
         need = [one for one in found.students if one.reasons]
         return await desk.told(
             "who_needs_help",

@@ -11,6 +11,7 @@ from mastery_engine.clock import Clock
 from mastery_engine.domain.consent import (
     ConsentChange,
     History,
+    allows,
     counts,
     erased_at,
     merged,
@@ -86,7 +87,12 @@ class Consents:
         notes, self._next = await self._log.consents(self._next)
         self._was_read = True
         for note in notes:
-            self._known[note.name] = merged(self._known.get(note.name, ()), unpack_note(note.value, note.at))
+            try:
+                said = unpack_note(note.value, note.at)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                logger.error("a record of consent that no engine wrote is passed over: %s", error)
+            else:
+                self._known[note.name] = merged(self._known.get(note.name, ()), said)
 
     def history(self, key: StudentKey) -> History:
         """What was changed, as of the last ``refresh``."""
@@ -109,6 +115,10 @@ class Consents:
             key: [one for one in some if counts(one.event, self.history(key), default=self.default)]
             for key, some in events.items()
         }
+
+    def allowed(self, key: StudentKey, received: Micros) -> bool:
+        """Whether what came from a student at a moment may be kept, as of the last ``refresh``."""
+        return allows(self.history(key), received, received, default=self.default)
 
     async def change(self, key: StudentKey, processing: bool | None, profiling: bool | None) -> None:
         """Change what is allowed; what is None stays as it is. Durable on return."""

@@ -61,7 +61,7 @@ class Predictions:
         return Trajectory(
             student_id=student_id,
             days=days,
-            trend=trend([(point.day, point.score) for point in points], today),
+            trend=trend(engine.scores(student, last=today), today),
             points=[
                 TrajectoryPoint(
                     iso_date(point.day), round(point.score, 4), levels[min(point.rank, len(levels) - 1)].name

@@ -68,7 +68,7 @@ class Reading:
             self._clock(),
         )
 
-    def withheld(self, record: Record) -> DeadLetter:
+    def withheld(self, record: Record | DeadLetter) -> DeadLetter:
         """A dead letter without anything of the student, who has not allowed that it be kept."""
         return DeadLetter(
             REQUESTS_TOPIC,

@@ -13,7 +13,7 @@ from mastery_engine.domain.events import is_tenant
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.results import Pending, event_type
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.errors import StartRefused, Unavailable
+from mastery_engine.errors import Forbidden, StartRefused, Unavailable
 from mastery_engine.logs.base import Batch, DeadLetter, Position
 from mastery_engine.service import Mastery
 from mastery_engine.service.folding import Folded
@@ -133,9 +133,11 @@ class Worker:
         settled = {partition: self._untold_from.get(partition, start) for partition, start in batch.starts.items()}
         with tracing.steps("fold", causes, events=len(read.events)):
             folded = await self._mastery.folding.fold(read.events, settled)
-        await self._bury([*read.letters, *self._unfolded(batch, folded)])
-        if folded.refused:
-            await log.scrub([Position(one.partition, one.offset) for one in folded.refused])
+        letters = await self._as_allowed([*read.letters, *self._unfolded(batch, folded)])
+        await self._bury(letters)
+        withheld = [Position(one.partition, one.offset) for one in letters if one.code == Forbidden.code]
+        if withheld:
+            await log.scrub(withheld)
         await store.move_marks(log_id, batch.starts, batch.ends, marks.life)
         self._guard.note(latest, batch)
         self._mastery.metrics.batch_records.observe(len(batch.records))
@@ -157,6 +159,24 @@ class Worker:
         return [
             *[self._reading.letter(records[one.partition, one.offset], error) for one, error in folded.failed],
             *[self._reading.withheld(records[one.partition, one.offset]) for one in folded.refused],
+        ]
+
+    async def _as_allowed(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """The letters, those of students who do not allow that they be kept without what came from them.
+
+        Whose a record is that cannot be read, its key says. Raises Unavailable.
+        """
+        if not letters:
+            return []
+        consents = self._mastery.consents
+        await consents.refresh()
+        return [
+            (
+                one
+                if all(consents.allowed(key, one.received) for key in _students_of(one))
+                else self._reading.withheld(one)
+            )
+            for one in letters
         ]
 
     async def _all_told(self) -> None:
@@ -214,6 +234,11 @@ class Worker:
             return
         self._looked = now
         check_marks((await self._mastery.store.marks(await self._mastery.log.log_id())).offsets, reached)
+
+
+def _students_of(letter: DeadLetter) -> set[StudentKey]:
+    named = {letter.student_id, (letter.key or b"").decode(errors="replace")}
+    return {StudentKey(letter.tenant, one) for one in named if one}
 
 
 def _is_reached(until: Mapping[int, int], reached: Mapping[int, int]) -> bool:

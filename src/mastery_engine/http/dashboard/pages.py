@@ -11,11 +11,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from mastery_engine.access import Act, Caller
+from mastery_engine.answers_advice import Recommended
 from mastery_engine.answers_cohorts import CohortFigures, Comparison
 from mastery_engine.domain.cohort import LONGEST_COHORT_ID
 from mastery_engine.domain.envelopes import STUDENT_ID
 from mastery_engine.domain.moments import day_of, iso_date
-from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
+from mastery_engine.errors import Conflict, Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, session_of, sign_in, sign_out, token_in
 from mastery_engine.http.dashboard.student import student_page
 from mastery_engine.http.dashboard.templates import HERE, page
@@ -23,6 +24,7 @@ from mastery_engine.http.face import admitted_again
 from mastery_engine.http.problems import status_of
 from mastery_engine.http.routers.stream import event_stream
 from mastery_engine.service import Mastery
+from mastery_engine.service.advising import Advising
 from mastery_engine.service.reports import MOST_STUDENTS, Reports
 from mastery_engine.service.standings import Standings
 from mastery_engine.service.watching import Watching
@@ -55,7 +57,9 @@ def humane(route: Route) -> Route:
         except Unauthenticated as error:
             return page("sign_in.html", None, 401, message=error.message)
         except MasteryError as error:
-            return page("sorry.html", None, status_of(error), message=error.message)
+            return page(
+                "sorry.html", None, status_of(error), message=error.message, signed_in=bool(session_of(request))
+            )
 
     return answered
 
@@ -116,7 +120,7 @@ async def compare(request: Request) -> Response:
         caller,
         student=chosen,
         cohort=cohort_id,
-        students=sorted(caller.students)[:MOST_STUDENTS],
+        students=sorted(caller.students) if len(caller.students) <= MOST_STUDENTS else [],
         cohorts=cohorts,
         found=found,
         rows=_places(found) if found else [],
@@ -127,7 +131,13 @@ async def compare(request: Request) -> Response:
 @router.get("/students/{student_id}")
 @humane
 async def student(request: Request, student_id: str) -> Response:
-    return await student_page(request, await caller_of(request), student_id)
+    caller = await caller_of(request)
+    try:
+        return await student_page(request, caller, student_id)
+    except NotFound:
+        if caller.role != "student":
+            raise
+        return page("welcome.html", caller, first=await _first_steps(request, caller))
 
 
 @router.get("/students/{student_id}/live")
@@ -168,12 +178,19 @@ def _places(found: Comparison) -> list[tuple[str, float, float, int]]:
     return [overall, *[(name, one.student, one.cohort_average, one.rank) for name, one in parts.items()]]
 
 
+async def _first_steps(request: Request, caller: Caller) -> list[Recommended]:
+    advising: Advising = request.app.state.advising
+    with suppress(Conflict):  # they allow no profile
+        return await advising.recommendations(caller, caller.subject, limit=3)
+    return []
+
+
 async def _class(request: Request, caller: Caller) -> Response:
     mastery: Mastery = request.app.state.mastery
-    chosen = sorted(caller.students)[:MOST_STUDENTS]
-    if not chosen:
-        raise Forbidden("This token names no students: ask for one that does.")
-    return page("class.html", caller, found=await Reports(mastery).glance(caller, chosen))
+    if not caller.students and not caller.cohorts:
+        raise Forbidden("This token names no students and no class: sign out, and ask for one that does.")
+    found = await Reports(mastery).own(caller)
+    return page("class.html", caller, found=found, shown=found.students[:MOST_STUDENTS], all=len(caller.students))
 
 
 async def _operator(request: Request, caller: Caller) -> Response:

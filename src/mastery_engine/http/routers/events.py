@@ -21,12 +21,15 @@ async def ingest(caller: Authenticated, request: Request) -> Receipt:
     mastery: Mastery = request.app.state.mastery
     body = await json_body(request)
     note_student(request, peek(body)[0])
-    answer = await mastery.ingest(caller, [body], idempotency_key(request))
+    return taken(await mastery.ingest(caller, [body], idempotency_key(request)))
+
+
+def taken(answer: IngestAnswer) -> Receipt:
+    """The receipt of the one event that was sent. Raises Forbidden, InvalidInput where it was refused."""
     (receipt,) = answer.results
-    if receipt.error is not None and receipt.error.code == Forbidden.code:
-        raise Forbidden(receipt.error.message, field=receipt.error.field)
     if receipt.error is not None:
-        raise InvalidInput(receipt.error.message, field=receipt.error.field)
+        refused = Forbidden if receipt.error.code == Forbidden.code else InvalidInput
+        raise refused(receipt.error.message, field=receipt.error.field)
     return receipt
 
 

@@ -20,6 +20,7 @@ from mastery_engine.http.bodies_predictions import NextWeek
 from mastery_engine.http.envelope import success
 from mastery_engine.http.face import Face, idempotency_key, json_body, note_student, parse
 from mastery_engine.http.openapi import any_of, takes
+from mastery_engine.http.routers.events import taken
 from mastery_engine.http.sidecar import SecurityContext, caller_of
 from mastery_engine.service import Mastery
 from mastery_engine.service.advising import Advising
@@ -72,10 +73,7 @@ async def _query(request: Request, caller: Caller, payload: bytes) -> Answered:
 async def _ingest(request: Request, caller: Caller, payload: bytes) -> Answered:
     mastery: Mastery = request.app.state.mastery
     note_student(request, peek(payload)[0])
-    (receipt,) = (await mastery.ingest(caller, [payload], idempotency_key(request))).results
-    if receipt.error is not None:
-        raise InvalidInput(receipt.error.message, field=receipt.error.field)
-    return receipt, 202
+    return taken(await mastery.ingest(caller, [payload], idempotency_key(request))), 202
 
 
 async def _predict(request: Request, caller: Caller, payload: bytes) -> Answered:
