@@ -38,7 +38,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class Glance(msgspec.Struct, frozen=True):
-    """One student of several. ``risk`` and ``reasons`` are those of a cohort's figures; 0 and empty where all is well."""
+    """One of several students. ``risk`` and ``reasons`` are as in a cohort's figures; 0 and empty where all is well."""
 
     student_id: str
     mastery_score: Score

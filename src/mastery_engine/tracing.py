@@ -15,7 +15,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from mastery_engine import __version__
-from mastery_engine.domain.traceparent import TRACEPARENT, traceparent_in
+from mastery_engine.domain.traceparent import TRACEPARENT, trace_of
 from mastery_engine.errors import StartRefused
 from mastery_engine.logs.base import Position, Record
 
@@ -93,7 +93,7 @@ class Tracing:
         found: dict[str, None] = {}
         for record in records:
             ours = self._appended.pop((record.partition, record.offset), None)
-            said = ours or traceparent_in(record.headers.get(TRACEPARENT) or record.headers.get(f"ce_{TRACEPARENT}"))
+            said = ours or trace_of(record.headers, record.value)
             if said is not None and len(found) < MOST_TRACES:
                 found[said] = None
         return list(found)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mastery_engine.domain.cloudevents import unwrap
+from mastery_engine.domain.traceparent import trace_of
 from tests.samples import HELP, envelope, raw
 
 EVENT = envelope("help", HELP, message="größe")
@@ -54,3 +55,28 @@ def test_whatever_is_inside_comes_out_for_the_decoder_to_judge(data: Any) -> Non
 )
 def test_what_is_no_cloudevent_comes_back_as_it_is(value: bytes) -> None:
     assert unwrap(value) == (value, None)
+
+
+TRACE, OTHER = OUTSIDE["traceparent"], "00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("headers", "value", "expected"),
+    [
+        ({"traceparent": OTHER}, raw(OUTSIDE), OTHER),
+        ({"traceparent": "malformed", "ce_traceparent": OTHER}, raw(OUTSIDE), OTHER),
+        ({"traceparent": "malformed"}, raw(OUTSIDE), TRACE),
+        ({}, raw(OUTSIDE), TRACE),
+        ({}, raw({**OUTSIDE, "traceparent": "malformed"}), None),
+        ({}, raw({**OUTSIDE, "traceparent": 7}), None),
+        ({}, raw({"traceparent": TRACE, "data": EVENT}), None),
+        ({}, raw(EVENT), None),
+        ({}, b'"specversion""traceparent"\xff', None),
+        ({}, None, None),
+    ],
+    ids=range(10),
+)
+def test_the_trace_is_that_of_the_headers_else_of_the_cloudevent(
+    headers: dict[str, str], value: bytes | None, expected: str | None
+) -> None:
+    assert trace_of(headers, value) == expected

@@ -10,7 +10,13 @@ class _Structured(msgspec.Struct):
     event_type: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Traced(msgspec.Struct):
+    specversion: str
+    traceparent: str | None = None
+
+
 _decode = msgspec.json.Decoder(_Structured).decode
+_decode_traced = msgspec.json.Decoder(_Traced).decode
 
 
 def unwrap(value: bytes) -> tuple[bytes, str | None]:
@@ -24,3 +30,13 @@ def unwrap(value: bytes) -> tuple[bytes, str | None]:
     if outside.event_type is not msgspec.UNSET:
         return value, None  # a learning event that happens to carry a specversion
     return bytes(outside.data), outside.id
+
+
+def traceparent_around(value: bytes) -> str | None:
+    """The ``traceparent`` of a CloudEvent in structured mode; None for anything else."""
+    if b'"traceparent"' not in value or b'"specversion"' not in value:
+        return None
+    try:
+        return _decode_traced(value).traceparent
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

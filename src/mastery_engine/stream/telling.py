@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from mastery_engine.domain.results import Pending, result_id
-from mastery_engine.domain.traceparent import TRACEPARENT, traceparent_in
+from mastery_engine.domain.traceparent import trace_of
 from mastery_engine.logs.base import Batch, Record
 
 
@@ -31,11 +31,12 @@ def is_due(partition: int, offset: int, batch: Batch, published_before: Mapping[
 
 def traces(due: Sequence[Pending], records: Sequence[Record]) -> dict[str, str]:
     """By the result's id, the trace that the last event which caused it came with."""
-    headers = {(record.partition, record.offset): record.headers for record in records if record.headers}
+    offsets = {pending.offset for pending in due}
+    last = {(record.partition, record.offset): record for record in records if record.offset in offsets}
     found: dict[str, str] = {}
-    for pending in due if headers else ():
-        came = headers.get((pending.partition, pending.offset), {})
-        trace = traceparent_in(came.get(TRACEPARENT) or came.get(f"ce_{TRACEPARENT}"))
+    for pending in due:
+        record = last.get((pending.partition, pending.offset))
+        trace = None if record is None else trace_of(record.headers, record.value)
         if trace is not None:
             found[result_id(pending.result)] = trace
     return found
