@@ -1,9 +1,6 @@
 """What an explanation and a class at a glance answer."""
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
 from mastery_engine.answers import Score
 from mastery_engine.domain.history import Trend
@@ -45,7 +42,6 @@ class Glance(msgspec.Struct, frozen=True):
     level: str
     coverage: Score
     trend: Trend
-    change_7_days: Annotated[float, Meta(ge=-1.0, le=1.0)] | None
     last_active: str
     risk: Score
     reasons: list[str]

@@ -6,7 +6,7 @@ from typing import Final
 
 from mastery_engine.access import Act, Caller
 from mastery_engine.answers_reports import ClassGlance, Cost, Explanation, Glance
-from mastery_engine.domain.cohort import AWAY_DAYS, risk, standing
+from mastery_engine.domain.cohort import risk, standing
 from mastery_engine.domain.explanation import costs, missing
 from mastery_engine.domain.history import trend
 from mastery_engine.domain.mastery import mastery as mastery_of
@@ -98,8 +98,6 @@ class Reports:
         now = mastery.clock()
         today = day_of(now)
         score = mastery_of(student.evidence, now, mastery.rules)
-        scores = mastery.scores(student, last=today)
-        before = [one for day, one in scores if day <= today - AWAY_DAYS]
         stands = standing(student_id, student, now, mastery.rules) if profiled else None
         at_risk = None if stands is None else risk(stands)
         return Glance(
@@ -107,8 +105,7 @@ class Reports:
             round(score.score, 4),
             score.level,
             round(score.coverage, 4),
-            trend(scores, today),
-            round(score.score - before[-1], 4) if before else None,
+            trend(mastery.scores(student, last=today), today),
             rfc3339(student.latest),
             0.0 if at_risk is None else at_risk.value,
             [] if at_risk is None else [message for _, message in at_risk.reasons],
