@@ -402,18 +402,28 @@ async def test_a_letter_is_redriven_once_as_it_was(opened: Opened) -> None:
     await log.append([helped("before")])
     await log.bury([letter(0, tenant="school-1", headers={"tenant": "school-1"}, value=value, received=NOW - 5)])
     (one,) = await log.dead_letters()
-    position = await log.redrive(one.letter_id, NOW + 99)
-    assert position is not None
+    position = (await log.redrive([one.letter_id, one.letter_id], NOW + 99))[one.letter_id]
     *_, last = await records(log)
     assert place(last) == position
     assert (last.value, last.key, last.tenant, last.event_id) == (one.value, b"ada", "school-1", "e-1")
     assert opened.stamps or last.received == NOW - 5
     kept = await log.dead_letter(one.letter_id)
     assert kept == msgspec.structs.replace(one, redriven=NOW + 99)
-    assert await log.redrive(one.letter_id, NOW + 100) is None
-    assert await log.redrive(one.letter_id + 1, NOW) is None
+    assert await log.redrive([one.letter_id, one.letter_id + 1], NOW + 100) == {}
     assert len(await records(log)) == 2
     assert await log.dead_letter(one.letter_id) == kept
+
+
+async def test_many_letters_are_redriven_in_one_go(log: EventLog) -> None:
+    await log.append([helped("before")])
+    await log.bury([letter(n, value=b"%d" % n, event_id=f"e-{n}") for n in range(250)])
+    ids = [one.letter_id for one in await log.dead_letters(limit=1_000)]
+    await log.redrive(ids[:10], NOW)
+    put = await log.redrive(ids, NOW)
+    assert set(put) == set(ids[10:])
+    stands = {place(one): one.value for one in await records(log)}
+    assert sorted(stands[position] for position in put.values()) == sorted(b"%d" % n for n in range(10, 250))
+    assert all(one.redriven is not None for one in await log.dead_letters(limit=1_000))
 
 
 async def test_a_letter_counts_how_often_it_was_tried(log: EventLog) -> None:
@@ -423,7 +433,7 @@ async def test_a_letter_counts_how_often_it_was_tried(log: EventLog) -> None:
         last = (await log.dead_letters())[-1] if tries > 1 else (await log.dead_letters())[0]
         assert (last.event_id, last.attempts) == ("e-1", tries)
         assert "dlq.attempts" not in last.headers
-        position = await log.redrive(last.letter_id, NOW + tries)
+        position = (await log.redrive([last.letter_id], NOW + tries))[last.letter_id]
         again = next(one for one in await records(log) if place(one) == position)
         await log.bury([letter(100 + tries, event_id="e-1", headers=again.headers)])
     assert [one.attempts for one in await log.dead_letters() if one.event_id == "e-2"] == [1]
@@ -433,7 +443,7 @@ async def test_a_letter_counts_how_often_it_was_tried(log: EventLog) -> None:
 async def test_a_null_value_without_an_id_can_be_redriven(log: EventLog) -> None:
     await log.bury([letter(0, key=None, value=None, student_id=None, event_id=None)])
     (one,) = await log.dead_letters()
-    assert await log.redrive(one.letter_id, NOW) is not None
+    assert await log.redrive([one.letter_id], NOW)
     (record,) = await records(log)
     assert (record.key, record.value, record.event_id) == (None, None, "")
 
@@ -442,8 +452,8 @@ async def test_a_null_value_without_an_id_can_be_redriven(log: EventLog) -> None
 async def test_of_two_that_redrive_at_once_one_does(log: EventLog) -> None:
     await log.bury([letter()])
     (one,) = await log.dead_letters()
-    done = await asyncio.gather(*[log.redrive(one.letter_id, NOW + n) for n in range(5)])
-    assert sum(position is not None for position in done) == 1
+    done = await asyncio.gather(*[log.redrive([one.letter_id], NOW + n) for n in range(5)])
+    assert sum(map(len, done)) == 1
     assert len(await records(log)) == 1
 
 
@@ -454,7 +464,7 @@ async def test_a_redrive_wakes_an_idle_reader(log: EventLog) -> None:
         while await anext(batches) is not None:
             pass
         waiting = asyncio.ensure_future(anext(batches))
-        await log.redrive((await log.dead_letters())[0].letter_id, NOW)
+        await log.redrive([(await log.dead_letters())[0].letter_id], NOW)
         while (batch := await waiting) is None:
             waiting = asyncio.ensure_future(anext(batches))
     assert len(batch.records) == 1

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Producer
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
@@ -190,31 +189,6 @@ async def test_dead_letters_are_listed_shown_and_put_back_once(fleet: Fleet, for
     assert [bool(one["redriven"]) for one in twice] == [True, False] or twice[0]["partition"] != twice[1]["partition"]
     fleet.settle()
     await fleet.check()
-
-
-async def test_headers_of_ours_on_a_foreign_record_hide_no_dead_letter(fleet: Fleet, foreign: Foreign) -> None:
-    foreign.put(b"not an event", key=b"first")
-    foreign.flush()
-    fleet.settle()
-
-    def listed() -> list[dict[str, Any]]:
-        return [one for one in command(fleet, "dlq", "list", "--limit", "10000") if one["key"] in keys]
-
-    keys = {"first", "second", "third"}
-    (first,) = listed()
-    foreign.put(b"nor this", key=b"second", headers={"dlq.redriven": str(first["id"]), "dlq.at": first["dead_since"]})
-    foreign.put(b"nor that", key=b"third", headers={"dlq.redriven": "abc", "dlq.offset": "abc", "dlq.attempts": "x"})
-    foreign.flush()
-    fleet.settle()
-    intruder = Producer({"bootstrap.servers": fleet.kafka.bootstrap})
-    intruder.produce(DEAD, b"", headers={"dlq.redriven": "abc"})
-    intruder.produce(DEAD, b"", headers={"dlq.offset": "abc", "dlq.partition": "1"})
-    intruder.flush()
-    assert [(one["key"], one["redriven"]) for one in sorted(listed(), key=lambda one: one["key"])] == [
-        ("first", None),
-        ("second", None),
-        ("third", None),
-    ]
 
 
 async def test_kcat_writes_and_reads(fleet: Fleet, api: Live) -> None:

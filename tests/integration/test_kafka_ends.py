@@ -77,6 +77,30 @@ def test_a_replay_waits_for_one_that_was_killed_and_refuses_beside_one_that_live
     assert command(fleet, "replay") | {"seconds": 0} == {"events": 20, "students": 3, "seconds": 0}
 
 
+def test_headers_of_ours_on_a_foreign_record_hide_no_dead_letter(fleet: Fleet) -> None:
+    def listed() -> list[tuple[str, str | None]]:
+        letters = command(fleet, "dlq", "list")
+        return sorted((one["key"], one["redriven"]) for one in letters)
+
+    def put(topic: str, key: bytes, **headers: str) -> None:
+        named = {f"dlq.{name}": value for name, value in headers.items()}
+        foreign.produce(topic, b"not an event", key, headers=named)
+        foreign.flush(10)
+
+    fleet.worker()
+    foreign = Producer({"bootstrap.servers": fleet.kafka.bootstrap})
+    put(REQUESTS, b"first")
+    fleet.settle()
+    (first,) = command(fleet, "dlq", "list")
+    put(REQUESTS, b"second", redriven=str(first["id"]), at=first["dead_since"])
+    put(REQUESTS, b"third", redriven="abc", offset="abc", attempts="x")
+    fleet.settle()
+    put(DEAD, b"intruder", redriven="abc")
+    put(DEAD, b"intruder", offset="abc", partition="1")
+    assert listed() == [("first", None), ("second", None), ("third", None)]
+    assert len(command(fleet, "dlq", "redrive", "--all", fails=True)["redriven"]) == 3
+
+
 def stored(fleet: Fleet) -> set[bytes]:
     with fleet.redis.client() as client:
         return set(client.scan_iter())

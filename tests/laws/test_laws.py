@@ -492,7 +492,7 @@ async def test_poison_is_dead_lettered_with_its_reason_and_its_neighbours_count(
         await ours.log.bury([letter(-n, value=value, event_id=None) for n, value in enumerate(values, 1)])
         for one in await ours.log.dead_letters():  # the only way in for what is no event
             await ours.send("append", [envelope("quiz", QUIZ, f"q-{one.letter_id}", at=NOW - one.letter_id * DAY)])
-            await ours.log.redrive(one.letter_id, NOW)
+            await ours.log.redrive([one.letter_id], NOW)
         await ours.work()
         await ours.check_scores()
         found = (await ours.log.dead_letters())[len(values) :]

@@ -90,19 +90,18 @@ async def _redrive(letter_ids: Sequence[int] | None) -> tuple[list[int], list[in
     from mastery_engine.wiring import WorkerLock
 
     chosen = settings()
-    redriven: list[int] = []
     async with opened(chosen) as mastery:
         letters = await _all(mastery) if letter_ids is None else [await _found(mastery, one) for one in letter_ids]
         known = {letter.letter_id for letter in await _all(mastery)}
         await _audit(mastery, letters, "dlq-redrive")
+        full = [
+            one.letter_id for one in letters if one.value is not None
+        ]  # consent forbade the others, or they came so
+        put = await mastery.log.redrive(full, mastery.clock())
+        redriven = list(put)
         ends: dict[int, int] = {}
-        for letter in letters:
-            if letter.value is None:  # consent did not allow that it be kept, or it came so
-                continue
-            position = await mastery.log.redrive(letter.letter_id, mastery.clock())
-            if position is not None:
-                redriven.append(letter.letter_id)
-                ends[position.partition] = max(ends.get(position.partition, 0), position.offset + 1)
+        for position in put.values():
+            ends[position.partition] = max(ends.get(position.partition, 0), position.offset + 1)
         async with working(mastery, WorkerLock(chosen)) as work:
             await worked(mastery, ends, work, unheard)
         again = [letter for letter in await _all(mastery) if letter.letter_id not in known]

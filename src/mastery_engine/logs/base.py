@@ -151,8 +151,11 @@ class EventLog(Protocol):
 
     async def dead_letter(self, letter_id: int) -> DeadLetter | None: ...
 
-    async def redrive(self, letter_id: int, at: Micros) -> Position | None:
-        """Put a dead letter back into the log once, with its bytes, id and receipt; None where that was done before."""
+    async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position]:
+        """Put dead letters back into the log once, with their bytes, ids and receipts; where each of them stands now.
+
+        Left out are those that were put back before, and ids of none.
+        """
         ...
 
     async def put_consent(self, name: str, value: bytes, at: Micros) -> None:

@@ -30,7 +30,15 @@ from mastery_engine.logs.base import (
     Where,
 )
 from mastery_engine.logs.kafka_consent import ConsentTopic, stays
-from mastery_engine.logs.kafka_dead import ATTEMPTS, DeadLetters, bytes_of, cut, letter_headers, records_of
+from mastery_engine.logs.kafka_dead import (
+    ATTEMPTS,
+    DeadLetters,
+    bytes_of,
+    cut,
+    letter_headers,
+    records_of,
+    redrive_marker,
+)
 from mastery_engine.logs.kafka_group import members_of
 from mastery_engine.logs.kafka_reader import Asker, Reader, committed_of, ends_of, record_of
 from mastery_engine.logs.kafka_sender import Sender
@@ -41,6 +49,7 @@ from mastery_engine.logs.topics import ensure_topics, topic_id
 T = TypeVar("T")
 
 IDLE_ROUNDS = 4
+REDRIVEN_AT_ONCE = 100  # a crash between these and their marks has them put back again, under their ids
 SOURCE = "mastery-engine"
 
 _encode = msgspec.json.Encoder().encode
@@ -149,15 +158,16 @@ class KafkaLog:
         found = await asyncio.to_thread(self._dead.all, await self.log_id())
         return next((letter for letter in found if letter.letter_id == letter_id), None)
 
-    async def redrive(self, letter_id: int, at: Micros) -> Position | None:
-        letter = await self.dead_letter(letter_id)
-        if letter is None or letter.redriven is not None:
-            return None
-        headers = {"event_id": letter.event_id or ""} | letter.headers | {ATTEMPTS: str(letter.attempts)}
-        (position,) = await self._sender.send([(REQUESTS_TOPIC, letter.key, letter.value, bytes_of(headers))])
-        marker = {"dlq.redriven": str(letter_id), "dlq.at": rfc3339(at)}
-        await self._sender.send([(DEAD_LETTERS_TOPIC, letter.key, None, bytes_of(marker))])
-        return position
+    async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position]:
+        known = {one.letter_id: one for one in await asyncio.to_thread(self._dead.all, await self.log_id())}
+        chosen = [known[one] for one in dict.fromkeys(letter_ids) if one in known and known[one].redriven is None]
+        found: dict[int, Position] = {}
+        for start in range(0, len(chosen), REDRIVEN_AT_ONCE):
+            letters = chosen[start : start + REDRIVEN_AT_ONCE]
+            positions = await self._sender.send([(REQUESTS_TOPIC, *_redriven(letter)) for letter in letters])
+            await self._sender.send([(DEAD_LETTERS_TOPIC, one.key, None, redrive_marker(one, at)) for one in letters])
+            found |= {letter.letter_id: position for letter, position in zip(letters, positions, strict=True)}
+        return found
 
     async def put_consent(self, name: str, value: bytes, at: Micros) -> None:
         """The time is the broker's, as that of the events is."""
@@ -228,6 +238,12 @@ def _is_of(record: Record, student_id: str) -> bool:
     """Whether a record is the student's, by its key or by its content."""
     value = None if record.value is None else unwrap(record.value)[0]
     return record.key == student_id.encode() or peek(value)[0] == student_id
+
+
+def _redriven(letter: DeadLetter) -> tuple[bytes | None, bytes | None, list[tuple[str, str | bytes | None]]]:
+    """The record as it was, with its id and how often it was tried."""
+    headers = {"event_id": letter.event_id or ""} | letter.headers | {ATTEMPTS: str(letter.attempts)}
+    return letter.key, letter.value, bytes_of(headers)
 
 
 def _headers_in(event: LearningEvent) -> dict[str, str]:

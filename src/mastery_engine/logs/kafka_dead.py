@@ -104,6 +104,11 @@ def letter_headers(letter: DeadLetter) -> dict[str, str]:
     }
 
 
+def redrive_marker(letter: DeadLetter, at: Micros) -> list[tuple[str, str | bytes | None]]:
+    """What says among the dead letters that this one was put back."""
+    return bytes_of({REDRIVEN: str(letter.letter_id), "dlq.at": rfc3339(at)})
+
+
 class DeadLetters:
     """Reads the whole topic, which is short where things are well."""
 

@@ -102,12 +102,15 @@ class MemoryLog:
     async def dead_letter(self, letter_id: int) -> DeadLetter | None:
         return self._letters.get(letter_id)
 
-    async def redrive(self, letter_id: int, at: Micros) -> Position | None:
-        letter = await self.dead_letter(letter_id)
-        if letter is None or letter.redriven is not None:
-            return None
-        self._letters[letter_id] = msgspec.structs.replace(letter, redriven=at)
-        return self._put(letter.received, letter.tenant, letter.key, letter.value, letter.event_id or "")
+    async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position]:
+        found = {}
+        for letter_id in letter_ids:
+            letter = self._letters.get(letter_id)
+            if letter is not None and letter.redriven is None:
+                self._letters[letter_id] = msgspec.structs.replace(letter, redriven=at)
+                put = self._put(letter.received, letter.tenant, letter.key, letter.value, letter.event_id or "")
+                found[letter_id] = put
+        return found
 
     async def put_consent(self, name: str, value: bytes, at: Micros) -> None:
         self._consents.append(ConsentRecord(name, value, at))

@@ -126,18 +126,22 @@ class SqliteLog:
     async def dead_letter(self, letter_id: int) -> DeadLetter | None:
         return next(map(_letter, self._database.read(_BY_ID, (letter_id,))), None)
 
-    async def redrive(self, letter_id: int, at: Micros) -> Position | None:
-        def write(connection: sqlite3.Connection) -> int | None:
-            marked = connection.execute(
-                "UPDATE dead_letters SET redriven = ? WHERE letter_id = ? AND redriven IS NULL "
-                "RETURNING received, tenant, coalesce(event_id, ''), key, value",
-                (at, letter_id),
-            ).fetchall()
-            return _append(connection, marked) if marked else None
+    async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position]:
+        def write(connection: sqlite3.Connection) -> dict[int, Position]:
+            found = {}
+            for letter_id in letter_ids:
+                marked = connection.execute(
+                    "UPDATE dead_letters SET redriven = ? WHERE letter_id = ? AND redriven IS NULL "
+                    "RETURNING received, tenant, coalesce(event_id, ''), key, value",
+                    (at, letter_id),
+                ).fetchall()
+                if marked:
+                    found[letter_id] = Position(PARTITION, _append(connection, marked))
+            return found
 
-        offset = await self._database.write(write)
+        positions = await self._database.write(write)
         self._appended.set()
-        return None if offset is None else Position(PARTITION, offset)
+        return positions
 
     async def put_consent(self, name: str, value: bytes, at: Micros) -> None:
         await self._database.put(_PUT_CONSENT, [(name, value, at)])
