@@ -40,9 +40,7 @@ class Glance(msgspec.Struct, frozen=True):
     student_id: str
     mastery_score: Score
     level: str
-    coverage: Score
     trend: Trend
-    last_active: str
     risk: Score
     reasons: list[str]
 

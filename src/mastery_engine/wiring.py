@@ -46,11 +46,9 @@ SECRET_FILE = "jwt-secret"  # nosec B105
 PSEUDONYM_FILE = "pseudonym-key"
 LOCK_FILE = "worker.lock"
 
-# Small batches leave the loop to HTTP; larger ones, where there is none, cost fewer round trips and documents an event;
-# the largest fold a file or a replay faster, many events of a student at once.
+# Small batches leave the loop to HTTP; larger ones, where there is none, cost fewer round trips and documents an event.
 SERVING_BATCH = 500
 WORKER_BATCH = 20_000
-BULK_BATCH = 20_000
 
 
 def system_clock() -> Micros:

@@ -45,11 +45,11 @@ def operator(tenant: str) -> "Caller":
 
 
 @asynccontextmanager
-async def opened(settings: "Settings", *, bulk: bool = False, apart: bool = False) -> AsyncIterator["Mastery"]:
-    """The engine, closed at the end; ``bulk``: its worker takes many events at once; ``apart``: it serves no HTTP."""
-    from mastery_engine.wiring import BULK_BATCH, SERVING_BATCH, WORKER_BATCH, open_mastery
+async def opened(settings: "Settings", *, apart: bool = False) -> AsyncIterator["Mastery"]:
+    """The engine, closed at the end; ``apart``: it serves no HTTP, and its worker takes many events at once."""
+    from mastery_engine.wiring import SERVING_BATCH, WORKER_BATCH, open_mastery
 
-    mastery = open_mastery(settings, batch_size=BULK_BATCH if bulk else WORKER_BATCH if apart else SERVING_BATCH)
+    mastery = open_mastery(settings, batch_size=WORKER_BATCH if apart else SERVING_BATCH)
     try:
         yield mastery
     finally:

@@ -78,7 +78,7 @@ async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
     class_ = pupils(STUDENTS, SEED)
     with WorkerLock(settings) as lock, listen(settings) as listener:
         chosen = settings.model_copy(update={"port": listener.getsockname()[1]})
-        async with opened(settings, bulk=True) as mastery:
+        async with opened(settings, apart=True) as mastery:
             days = min(DAYS, mastery.rules.retention_days)
             events = past(class_, days=days, seed=SEED, until=mastery.clock())
             if any([key async for key in mastery.store.students()]) or sum((await mastery.log.ends()).values()) > 1:

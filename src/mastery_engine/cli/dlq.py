@@ -94,11 +94,10 @@ async def _redrive(letter_ids: Sequence[int] | None) -> tuple[list[int], list[in
         letters = await _all(mastery) if letter_ids is None else [await _found(mastery, one) for one in letter_ids]
         known = {letter.letter_id for letter in await _all(mastery)}
         await _audit(mastery, letters, "dlq-redrive")
-        full = [
-            one.letter_id for one in letters if one.value is not None
-        ]  # consent forbade the others, or they came so
+        # What is empty came so, or consent forbids what it held.
+        empty = [one.letter_id for one in letters if one.value is None]
+        full = [one.letter_id for one in letters if one.value is not None]
         put = await mastery.log.redrive(full, mastery.clock())
-        redriven = list(put)
         ends: dict[int, int] = {}
         for position in put.values():
             ends[position.partition] = max(ends.get(position.partition, 0), position.offset + 1)
@@ -106,10 +105,8 @@ async def _redrive(letter_ids: Sequence[int] | None) -> tuple[list[int], list[in
             await worked(mastery, ends, work, unheard)
         again = [letter for letter in await _all(mastery) if letter.letter_id not in known]
     if letter_ids is None:
-        return redriven, [], [], len(again)
-    left = [letter for letter in letters if letter.letter_id not in redriven]
-    skipped = [letter.letter_id for letter in left if letter.value is not None]
-    return redriven, skipped, [letter.letter_id for letter in left if letter.value is None], len(again)
+        return list(put), [], [], len(again)
+    return list(put), [one for one in full if one not in put], empty, len(again)
 
 
 async def _found(mastery: "Mastery", letter_id: int) -> "DeadLetter":

@@ -150,7 +150,7 @@ async def _ingest(path: Path, tenant: str, *, shift_to_now: bool) -> Ingested:
     started = perf_counter()
     chosen = settings()
     with open_events(path) as source:
-        async with opened(chosen, bulk=True) as mastery:
+        async with opened(chosen, apart=True) as mastery:
             days = days_to_now(source, mastery.clock()) if shift_to_now else 0
             reading = Reading(mastery, source, tenant, days)
             lock = WorkerLock(chosen)

@@ -46,7 +46,7 @@ async def _replay(settings: "Settings") -> Replayed:
 
     started = perf_counter()
     with WorkerLock(settings) as lock:
-        async with opened(settings, bulk=True) as mastery:
+        async with opened(settings, apart=True) as mastery:
             await _alone(mastery.log, settings.kafka_session_timeout_ms / 1_000 + 1)
             ends = await mastery.log.ends()
             await check_floods(mastery, await mastery.log.log_id(), ends)

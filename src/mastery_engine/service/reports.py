@@ -6,13 +6,11 @@ from typing import Final
 
 from mastery_engine.access import Act, Caller
 from mastery_engine.answers_reports import ClassGlance, Cost, Explanation, Glance
-from mastery_engine.domain.cohort import risk, standing
+from mastery_engine.domain.cohort import Risk, Standing, risk, standing
 from mastery_engine.domain.explanation import costs, missing
-from mastery_engine.domain.history import trend
 from mastery_engine.domain.mastery import mastery as mastery_of
-from mastery_engine.domain.moments import day_of, rfc3339
 from mastery_engine.domain.rules import Component
-from mastery_engine.domain.student import Student, StudentKey
+from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import InvalidInput
 from mastery_engine.service.mastery import Mastery
 
@@ -84,29 +82,22 @@ class Reports:
         for place, (student_id, student) in enumerate(zip(chosen, students, strict=True)):
             if place % AT_ONCE == 0:
                 await asyncio.sleep(0)  # others are waiting for answers
-            if student.is_known(mastery.clock(), mastery.rules):
-                may = mastery.consents.state(StudentKey(caller.tenant, student_id)).profiling
-                found.append(self._at_a_glance(student_id, student, profiled=may))
-            else:
+            stands = standing(student_id, student, mastery.clock(), mastery.rules)
+            if stands is None:
                 unknown.append(student_id)
+            else:
+                may = mastery.consents.state(StudentKey(caller.tenant, student_id)).profiling
+                found.append(self._at_a_glance(stands, risk(stands) if may else None))
         found.sort(key=lambda one: (-one.risk, one.mastery_score, one.student_id))
         mean = round(sum(one.mastery_score for one in found) / len(found), 4) if found else None
         return ClassGlance(found, unknown, mean)
 
-    def _at_a_glance(self, student_id: str, student: Student, *, profiled: bool) -> Glance:
-        mastery = self._mastery
-        now = mastery.clock()
-        today = day_of(now)
-        score = mastery_of(student.evidence, now, mastery.rules)
-        stands = standing(student_id, student, now, mastery.rules) if profiled else None
-        at_risk = None if stands is None else risk(stands)
+    def _at_a_glance(self, one: Standing, at_risk: Risk | None) -> Glance:
         return Glance(
-            student_id,
-            round(score.score, 4),
-            score.level,
-            round(score.coverage, 4),
-            trend(mastery.scores(student, last=today), today),
-            rfc3339(student.latest),
+            one.student_id,
+            round(one.score, 4),
+            self._mastery.rules.levels[one.rank].name,
+            one.trend,
             0.0 if at_risk is None else at_risk.value,
             [] if at_risk is None else [message for _, message in at_risk.reasons],
         )
