@@ -46,8 +46,8 @@ class NotTaken(Exception):
 
 
 def main() -> None:
-    from mastery_engine.domain.events import decode
-    from mastery_engine.domain.kinds import ALIASES
+    from mastery_engine.domain.events.event import decode
+    from mastery_engine.domain.events.kinds import ALIASES
     from mastery_engine.errors import MasteryError
     from mastery_engine.settings import settings_from
     from mastery_engine.wiring import system_clock
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    from mastery_engine.domain.kinds import ALIASES, KINDS
+    from mastery_engine.domain.events.kinds import ALIASES, KINDS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--type", required=True, choices=[*KINDS, *ALIASES], metavar="TYPE", help="what happened")

@@ -1,51 +1,19 @@
 """How hard hypothesis tries, and what a run says at its end about the real servers: which it used, which it had not."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from scripts.servers.cache import Unavailable
 from scripts.servers.kafka import Kafka
-from scripts.servers.process import Group, Server
 from scripts.servers.redis import Redis, RedisCluster, RedisSentinel
+from tests.support.calls import Api, serving
+from tests.support.real_servers import RealServers
 
 SERVERS = "mastery_real_servers"  # under which an xdist worker hands its list over
-
-
-Real = TypeVar("Real", bound=Server | Group)
-Had = TypeVar("Had")
-
-
-@dataclass
-class RealServers:
-    """The real servers of a run."""
-
-    used: set[str] = field(default_factory=set)
-    missing: dict[str, str] = field(default_factory=dict)
-
-    @contextmanager
-    def started(self, name: str, make: Callable[[], Real]) -> Iterator[Real]:
-        """The server while it runs; where it cannot be had the test is skipped loudly, in CI failed."""
-        server = self.had(name, make)
-        with server:
-            self.used.add(str(server))
-            yield server
-
-    def had(self, name: str, get: Callable[[], Had]) -> Had:
-        """What was got; where it cannot be had the test is skipped loudly, in CI failed."""
-        try:
-            return get()
-        except Unavailable as unavailable:
-            self.missing[name] = str(unavailable)
-            must_be_there = os.environ.get("CI") == "true"
-            give_up = pytest.fail.Exception if must_be_there else pytest.skip.Exception
-            raise give_up(f"no real {name}: {unavailable}", pytrace=False) from None
-
 
 NOTED = pytest.StashKey[RealServers]()
 
@@ -93,6 +61,21 @@ def redis_cluster(real_servers: RealServers, tmp_path_factory: pytest.TempPathFa
     home = tmp_path_factory.mktemp("redis-cluster")
     with real_servers.started("Redis Cluster", lambda: RedisCluster(home=home)) as group:
         yield group
+
+
+# ---- the service in this process, on a data folder of each test's own
+
+
+@pytest.fixture(autouse=True)
+def _quick_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that has nothing to do looks up once in a while, and sees then that it is to stop."""
+    monkeypatch.setattr("mastery_engine.backends.sqlite.event_log.IDLE_S", 0.05)
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    async with serving(tmp_path) as started:
+        yield started
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -5,12 +5,12 @@ import logging
 from importlib.resources import files
 from pathlib import Path
 
-from mastery_engine.domain.forecast_model import ForecastModel, parameters_from
+from mastery_engine.domain.forecast.model import ForecastModel, parameters_from
 from mastery_engine.domain.model_file import skills_from
 from mastery_engine.domain.moments import rfc3339
-from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
+from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.errors import InvalidInput, StartRefused
-from mastery_engine.service import Mastery
+from mastery_engine.services import Mastery
 from mastery_engine.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -15,30 +15,30 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
-from mastery_engine.clock import Clock
-from mastery_engine.database import FILE_NAME, Database
-from mastery_engine.domain.curriculum import Curriculum, curriculum_from
+from mastery_engine.auth.jwks import KeySet
+from mastery_engine.auth.tokens import Tokens
+from mastery_engine.backends.sqlite.database import FILE_NAME, Database
+from mastery_engine.backends.sqlite.event_log import SqliteLog
+from mastery_engine.backends.sqlite.store import SqliteStore
+from mastery_engine.domain.courses.curriculum import Curriculum, curriculum_from
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
 from mastery_engine.errors import InvalidInput, StartRefused
-from mastery_engine.jwks import KeySet
-from mastery_engine.logs.base import EventLog
-from mastery_engine.logs.sqlite import SqliteLog
-from mastery_engine.metrics import Metrics
 from mastery_engine.model_files import skill_model
-from mastery_engine.service import Mastery
-from mastery_engine.service.consents import Consents
+from mastery_engine.ports.clock import Clock
+from mastery_engine.ports.documents import DocumentCache, Store
+from mastery_engine.ports.event_log import EventLog
+from mastery_engine.ports.result_cache import Kept
+from mastery_engine.services import Mastery
+from mastery_engine.services.consents import Consents
 from mastery_engine.settings import Settings
-from mastery_engine.stores.base import DocumentCache, Store
-from mastery_engine.stores.kept import Kept
-from mastery_engine.stores.sqlite import SqliteStore
-from mastery_engine.tokens import Tokens
-from mastery_engine.tracing import Tracing, provider_for
+from mastery_engine.telemetry.metrics import Metrics
+from mastery_engine.telemetry.tracing import Tracing, provider_for
 
 if TYPE_CHECKING:
     from limits.aio.storage import Storage
 
-    from mastery_engine.logs.kafka_settings import KafkaSettings
+    from mastery_engine.backends.kafka.settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
 
@@ -103,19 +103,19 @@ def _store(settings: Settings, database: Database | None) -> tuple[Store, Docume
     if settings.store == "sqlite" and database is not None:
         return SqliteStore(database), None, None
     if settings.store == "dapr":
-        from mastery_engine.stores.dapr import DaprStore
-        from mastery_engine.stores.dapr_client import DaprState
+        from mastery_engine.backends.dapr.client import DaprState
+        from mastery_engine.backends.dapr.store import DaprStore
 
         state = DaprState(settings.dapr_state_store or "", port=settings.dapr_http_port, token=settings.dapr_api_token)
         return DaprStore(state, retention_days=settings.gdpr_retention_days), None, None
     from redis.asyncio import Redis
 
-    from mastery_engine.stores.cached import CachedDocuments
-    from mastery_engine.stores.redis import RedisStore
-    from mastery_engine.stores.redis_changes import changes
-    from mastery_engine.stores.redis_client import connect
-    from mastery_engine.stores.redis_kept import KeptInRedis
-    from mastery_engine.stores.together import LoadsTogether
+    from mastery_engine.backends.redis.batch_loader import LoadsTogether
+    from mastery_engine.backends.redis.changes import changes
+    from mastery_engine.backends.redis.client import connect
+    from mastery_engine.backends.redis.document_cache import CachedDocuments
+    from mastery_engine.backends.redis.result_cache import KeptInRedis
+    from mastery_engine.backends.redis.store import RedisStore
 
     client = connect(settings.redis_host or "")
     store = RedisStore(client, retention_days=settings.gdpr_retention_days)
@@ -128,7 +128,7 @@ def _store(settings: Settings, database: Database | None) -> tuple[Store, Docume
 def _log(settings: Settings, database: Database | None, batch_size: int, metrics: Metrics) -> EventLog:
     if settings.log == "sqlite" and database is not None:
         return SqliteLog(database, batch_size=batch_size)
-    from mastery_engine.logs.kafka import KafkaLog
+    from mastery_engine.backends.kafka.event_log import KafkaLog
 
     return KafkaLog(kafka_settings(settings), batch_size=batch_size, rebalanced=metrics.rebalances.inc)
 
@@ -139,8 +139,8 @@ async def limit_storage(settings: Settings) -> AsyncIterator["Storage | None"]:
     if not settings.rate_limit_enabled:
         yield None
     elif settings.store == "redis":
-        from mastery_engine.stores.redis_client import connect
-        from mastery_engine.stores.redis_windows import RedisWindows
+        from mastery_engine.backends.redis.client import connect
+        from mastery_engine.backends.redis.rate_windows import RedisWindows
 
         async with connect(settings.redis_host or "") as client:
             yield RedisWindows(client)
@@ -152,7 +152,7 @@ async def limit_storage(settings: Settings) -> AsyncIterator["Storage | None"]:
 
 def kafka_settings(settings: Settings) -> "KafkaSettings":
     """The part of the settings that is Kafka's."""
-    from mastery_engine.logs.kafka_settings import KafkaSettings
+    from mastery_engine.backends.kafka.settings import KafkaSettings
 
     return KafkaSettings(
         bootstrap=settings.kafka_broker or "",

@@ -7,8 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from mastery_engine.domain.guidance import advice_for, outlook_of
-from mastery_engine.domain.mastery import mastery
+from mastery_engine.domain.advice.guidance import advice_for, outlook_of
+from mastery_engine.domain.evidence.score import mastery
 from mastery_engine.domain.moments import day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import InvalidInput

@@ -6,8 +6,8 @@ It runs without a server or a data folder; a component that is not given has no 
 import json
 import sys
 
-from mastery_engine.domain.explanation import costs, missing
-from mastery_engine.domain.mastery import score_of
+from mastery_engine.domain.evidence.explanation import costs, missing
+from mastery_engine.domain.evidence.score import score_of
 from mastery_engine.domain.rules import COMPONENTS, Rules
 
 

@@ -7,10 +7,10 @@ import json
 import sys
 from pathlib import Path
 
+from mastery_engine.domain.advice.patterns import patterns
+from mastery_engine.domain.advice.struggle import open_spells
 from mastery_engine.domain.moments import day_of, iso_date
-from mastery_engine.domain.patterns import patterns
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.struggle import open_spells
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.folded import folded
 

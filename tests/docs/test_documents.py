@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from prometheus_client import Counter
 
-from mastery_engine.database import FILE_NAME
-from mastery_engine.metrics import Metrics
+from mastery_engine.backends.sqlite.database import FILE_NAME
 from mastery_engine.settings import FIELD_OF, Settings
-from tests.live import ROOT, Live
+from mastery_engine.telemetry.metrics import Metrics
+from tests.support.live import ROOT, Live
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]

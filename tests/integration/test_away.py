@@ -14,9 +14,9 @@ import pytest
 from scripts.servers.kafka import Kafka
 from scripts.servers.process import Server
 from scripts.servers.redis import Redis
-from tests.calls import event
-from tests.conftest import RealServers
-from tests.live import Live
+from tests.support.calls import event
+from tests.support.live import Live
+from tests.support.real_servers import RealServers
 
 pytestmark = pytest.mark.xdist_group("kafka")
 

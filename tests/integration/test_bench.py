@@ -8,15 +8,15 @@ import msgspec
 import pytest
 
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab import bench_watch
-from mastery_engine.lab.bench import page
-from mastery_engine.lab.load import Load, tool
-from mastery_engine.lab.measures import Report, at_least, at_most, ratios, shown
+from mastery_engine.lab.bench import watch as bench_watch
+from mastery_engine.lab.bench.load import Load, tool
+from mastery_engine.lab.bench.measures import Report, at_least, at_most, ratios, shown
+from mastery_engine.lab.bench.report import page
 from mastery_engine.wiring import system_clock
 from scripts.servers import redis
 from scripts.servers.cache import command
-from tests.conftest import RealServers
-from tests.live import COMMAND, Live, environment, make_token
+from tests.support.live import COMMAND, Live, environment, make_token
+from tests.support.real_servers import RealServers
 
 pytestmark = pytest.mark.xdist_group("bench")
 

@@ -11,12 +11,15 @@ import pytest
 from redis import Redis as Client
 
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab import bench_soak, bench_stream, bench_workers, servers
-from mastery_engine.lab.servers import Servers
+from mastery_engine.lab.bench import servers
+from mastery_engine.lab.bench import soak as bench_soak
+from mastery_engine.lab.bench import stream as bench_stream
+from mastery_engine.lab.bench import workers as bench_workers
+from mastery_engine.lab.bench.servers import Servers
 from mastery_engine.wiring import system_clock
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.fleet import REQUESTS, RESULTS, records_of
+from tests.support.fleet import REQUESTS, RESULTS, records_of
 
 EVENTS = 600
 K6 = shutil.which("k6") or Path(sys.executable).with_name("k6").exists()

@@ -14,9 +14,9 @@ import pytest
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.conftest import RealServers
-from tests.fleet import Fleet, Load, Worker, event, pause, seed
-from tests.live import Live
+from tests.support.fleet import Fleet, Load, Worker, event, pause, seed
+from tests.support.live import Live
+from tests.support.real_servers import RealServers
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "5"))
 

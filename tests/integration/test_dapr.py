@@ -15,10 +15,10 @@ import pytest
 from scripts.servers.cache import free_port
 from scripts.servers.dapr import Dapr, sdk
 from scripts.servers.redis import Redis
-from tests.calls import COMPONENTS, event
-from tests.conftest import RealServers
-from tests.live import Live
-from tests.sidecars import PUBSUB, STATE, redis_pubsub, redis_state
+from tests.support.calls import COMPONENTS, event
+from tests.support.live import Live
+from tests.support.real_servers import RealServers
+from tests.support.sidecars import PUBSUB, STATE, redis_pubsub, redis_state
 
 # The first run of all builds the sidecar.
 pytestmark = [pytest.mark.xdist_group("redis"), pytest.mark.timeout(2_400)]

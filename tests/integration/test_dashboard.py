@@ -12,9 +12,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from scripts.servers.cache import command
-from tests.calls import STUDENT, event
-from tests.conftest import RealServers
-from tests.live import Live, bearer, make_token
+from tests.support.calls import STUDENT, event
+from tests.support.live import Live, bearer, make_token
+from tests.support.real_servers import RealServers
 
 OTHER = "student_2"
 STUDENT_TOKEN = make_token("student", subject=STUDENT)

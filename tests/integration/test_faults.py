@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from mastery_engine.cli import main
-from tests.live import Live, bearer, environment, make_token, refused_start
+from tests.support.live import Live, bearer, environment, make_token, refused_start
 
 STUDENT = "student_12345"
 COMPONENTS = {"completion": 0.85, "quiz": 0.90, "quality": 0.85, "consistency": 0.82}

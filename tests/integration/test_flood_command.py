@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from mastery_engine.database import FILE_NAME, Database
-from mastery_engine.logs.base import REQUESTS_TOPIC
-from mastery_engine.logs.kafka import KafkaLog
-from mastery_engine.logs.kafka_settings import KafkaSettings
-from mastery_engine.logs.topics import ensure_topics
-from mastery_engine.stream.flood import MOST
+from mastery_engine.backends.kafka.event_log import KafkaLog
+from mastery_engine.backends.kafka.settings import KafkaSettings
+from mastery_engine.backends.kafka.topics import ensure_topics
+from mastery_engine.backends.sqlite.database import FILE_NAME, Database
+from mastery_engine.ports.event_log import REQUESTS_TOPIC
 from mastery_engine.wiring import system_clock
+from mastery_engine.worker.flood import MOST
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.conftest import RealServers
-from tests.live import COMMAND, environment
+from tests.support.live import COMMAND, environment
+from tests.support.real_servers import RealServers
 
 PUT = "INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, 'default', ?, NULL, ?)"
 

@@ -12,9 +12,9 @@ import pytest
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.conftest import RealServers
-from tests.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, event, headers
-from tests.live import COMMAND, Live, environment, make_token
+from tests.support.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, event, headers
+from tests.support.live import COMMAND, Live, environment, make_token
+from tests.support.real_servers import RealServers
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
 

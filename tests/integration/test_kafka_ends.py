@@ -13,8 +13,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.fleet import DEAD, REQUESTS, Fleet, bare_fleet, consumer_of, ends_of, events, until
 from tests.integration.test_kafka import command, raw
+from tests.support.fleet import DEAD, REQUESTS, Fleet, bare_fleet, consumer_of, ends_of, events, until
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
 

@@ -9,9 +9,9 @@ import pytest
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.conftest import RealServers
-from tests.fleet import DEAD, Fleet, Load, headers, pause, seed, until
-from tests.live import Live
+from tests.support.fleet import DEAD, Fleet, Load, headers, pause, seed, until
+from tests.support.live import Live
+from tests.support.real_servers import RealServers
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
 

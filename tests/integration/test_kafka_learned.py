@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from mastery_engine.domain.model_file import skills_from
-from mastery_engine.domain.skill_model import SkillModel
+from mastery_engine.domain.skills.model import SkillModel
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.fleet import Fleet, Foreign, bare_fleet
 from tests.integration.test_kafka import command
-from tests.live import COMMAND, environment
+from tests.support.fleet import Fleet, Foreign, bare_fleet
+from tests.support.live import COMMAND, environment
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
 

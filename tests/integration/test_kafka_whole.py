@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 
-from mastery_engine.database import Database
-from mastery_engine.domain.mastery import MasteryScore, mastery
+from mastery_engine.backends.redis.client import connect
+from mastery_engine.backends.redis.store import RedisStore
+from mastery_engine.backends.sqlite.database import Database
+from mastery_engine.backends.sqlite.store import SqliteStore
+from mastery_engine.domain.evidence.score import MasteryScore, mastery
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.domain.rules import Rules
-from mastery_engine.stores.base import Store
-from mastery_engine.stores.redis import RedisStore
-from mastery_engine.stores.redis_client import connect
-from mastery_engine.stores.sqlite import SqliteStore
+from mastery_engine.ports.documents import Store
 from mastery_engine.wiring import system_clock
 from scripts.servers.kafka import OLDEST, VERSION, Kafka
 from scripts.servers.redis import Redis
-from tests.conftest import RealServers
-from tests.fleet import RESULTS, Fleet, Foreign, events
-from tests.live import COMMAND, environment
+from tests.support.fleet import RESULTS, Fleet, Foreign, events
+from tests.support.live import COMMAND, environment
+from tests.support.real_servers import RealServers
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(300)]
 

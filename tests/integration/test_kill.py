@@ -19,8 +19,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import plain
-from tests.live import Live, bearer, make_token
+from tests.support import oracle as plain
+from tests.support.live import Live, bearer, make_token
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "20"))
 LONGEST_S = None if "CHAOS_ROUNDS" in os.environ else 30.0

@@ -14,8 +14,8 @@ import yaml
 from scripts.servers import dapr
 from scripts.servers.kubernetes import Kubernetes, definitions
 from scripts.servers.packages import package
-from tests.conftest import RealServers
-from tests.kustomize import OVERLAYS, PLACE, ROOT, rendered
+from tests.support.kustomize import OVERLAYS, PLACE, ROOT, rendered
+from tests.support.real_servers import RealServers
 
 # The first run of all builds the API server.
 pytestmark = [pytest.mark.xdist_group("kubernetes"), pytest.mark.timeout(2_400)]

@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from mastery_engine.access import Caller
-from mastery_engine.database import Database
-from mastery_engine.domain.mastery import mastery
+from mastery_engine.auth.access import Caller
+from mastery_engine.backends.sqlite.database import Database
+from mastery_engine.backends.sqlite.event_log import SqliteLog
+from mastery_engine.backends.sqlite.store import SqliteStore
+from mastery_engine.domain.evidence.score import mastery
 from mastery_engine.domain.moments import DAY, moment_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import pack, pack_ids
-from mastery_engine.logs.sqlite import SqliteLog
-from mastery_engine.metrics import Metrics
-from mastery_engine.service import Mastery
-from mastery_engine.stores.sqlite import SqliteStore
-from mastery_engine.stream.worker import Worker
-from tests import plain
-from tests.samples import HOUR, Clock, when
+from mastery_engine.services import Mastery
+from mastery_engine.telemetry.metrics import Metrics
+from mastery_engine.worker.worker import Worker
+from tests.support import oracle as plain
+from tests.support.samples import HOUR, Clock, when
 
 EVENTS = Path(__file__).parents[2].parent / "shared" / "data" / "oulad_events.jsonl.gz"
 CALLER = Caller("tests", "admin")

@@ -11,22 +11,22 @@ from uuid import uuid4
 import pytest
 import redis as redis_client
 
+from mastery_engine.backends.redis.client import connect
+from mastery_engine.backends.redis.store import RedisStore
 from mastery_engine.domain.consent import History, counts, merged, unpack_note
-from mastery_engine.domain.events import LearningEvent, decode
-from mastery_engine.stores.redis import RedisStore
-from mastery_engine.stores.redis_client import connect
+from mastery_engine.domain.events.event import LearningEvent, decode
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.conftest import RealServers
-from tests.contract.test_store_suite import (
+from tests.integration.test_kafka import command
+from tests.ports.test_store import (
     test_an_erasure_takes_all_that_is_the_students_and_nothing_else as suite_erasure,
 )
-from tests.contract.test_store_suite import (
+from tests.ports.test_store import (
     test_the_audit_trail_is_filtered_and_paged_newest_first as suite_audit,
 )
-from tests.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, event, pause, until
-from tests.integration.test_kafka import command
-from tests.live import Live
+from tests.support.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, event, pause, until
+from tests.support.live import Live
+from tests.support.real_servers import RealServers
 
 pytestmark = [pytest.mark.xdist_group("privacy"), pytest.mark.timeout(240)]
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import redis
 
+from mastery_engine.backends.redis.client import connect
+from mastery_engine.backends.redis.result_cache import KeptInRedis
+from mastery_engine.backends.redis.store import RedisStore
 from mastery_engine.domain.student import NOBODY, StudentKey
 from mastery_engine.errors import Unavailable
-from mastery_engine.stores.base import Change
-from mastery_engine.stores.redis import RedisStore
-from mastery_engine.stores.redis_client import connect
-from mastery_engine.stores.redis_kept import KeptInRedis
+from mastery_engine.ports.documents import Change
 from scripts.servers.redis import Redis, RedisCluster
-from tests.conftest import RealServers
+from tests.support.real_servers import RealServers
 
 pytestmark = pytest.mark.xdist_group("kafka")
 

@@ -20,18 +20,18 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
+from mastery_engine.backends.kafka.event_log import KafkaLog
+from mastery_engine.backends.kafka.settings import GROUP, KafkaSettings
+from mastery_engine.backends.kafka.topic_plans import TOPICS
+from mastery_engine.backends.kafka.topics import ensure_topics, topic_id
 from mastery_engine.errors import StartRefused, Unavailable
-from mastery_engine.logs.kafka import KafkaLog
-from mastery_engine.logs.kafka_settings import GROUP, KafkaSettings
-from mastery_engine.logs.topic_plans import TOPICS
-from mastery_engine.logs.topics import ensure_topics, topic_id
 from scripts.servers.certificate import Certificate, make_certificate
 from scripts.servers.kafka import SCRAM, Kafka
 from scripts.servers.redis import Redis
-from tests.conftest import RealServers
-from tests.fleet import Fleet, until
-from tests.live import Live
-from tests.samples import quiz
+from tests.support.fleet import Fleet, until
+from tests.support.live import Live
+from tests.support.real_servers import RealServers
+from tests.support.samples import quiz
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(180)]
 
@@ -152,7 +152,7 @@ async def test_the_engine_works_over_scram(secured: Kafka, certificate: Certific
 def test_wrong_credentials_are_named(
     secured: Kafka, certificate: Certificate, wrong: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mastery_engine.logs.topics.ANSWER_S", 2.0)
+    monkeypatch.setattr("mastery_engine.backends.kafka.topics.ANSWER_S", 2.0)
     with pytest.raises(Unavailable, match=named):
         ensure_topics(settings(secured, certificate, **wrong))
 

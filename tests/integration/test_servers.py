@@ -20,7 +20,7 @@ from scripts.servers.certificate import make_certificate
 from scripts.servers.kafka import OLDEST, Kafka
 from scripts.servers.process import StartFailed
 from scripts.servers.redis import SERVICE, Redis, RedisCluster, RedisSentinel
-from tests.conftest import RealServers
+from tests.support.real_servers import RealServers
 
 ROOT = Path(__file__).parents[2]
 

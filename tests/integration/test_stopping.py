@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 
-from mastery_engine.database import FILE_NAME
-from tests.calls import event
-from tests.live import COMMAND, Live, environment
+from mastery_engine.backends.sqlite.database import FILE_NAME
+from tests.support.calls import event
+from tests.support.live import COMMAND, Live, environment
 
 SENDERS = 6
 ROWS = 200

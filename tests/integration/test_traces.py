@@ -12,9 +12,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.calls import event
-from tests.fleet import REQUESTS, RESULTS, bare_fleet, headers, until
-from tests.live import Live, refused_start
+from tests.support.calls import event
+from tests.support.fleet import REQUESTS, RESULTS, bare_fleet, headers, until
+from tests.support.live import Live, refused_start
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"

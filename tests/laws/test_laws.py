@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence, with_event
-from mastery_engine.domain.mastery import mastery
+from mastery_engine.backends.memory.event_log import MemoryLog
+from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
+from mastery_engine.domain.evidence.score import mastery
 from mastery_engine.domain.moments import DAY, MINUTE
 from mastery_engine.domain.results import Updated, result_id
 from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import Unavailable
-from mastery_engine.logs.memory import MemoryLog
-from mastery_engine.stores.base import Change
-from tests import plain
-from tests.contract.test_log_suite import letter
-from tests.laws.engine import CALCULATION, CALLER, Crash, Door, Engine, Forgetful, Sent, engine, key
-from tests.samples import (
+from mastery_engine.ports.documents import Change
+from tests.ports.test_event_log import letter
+from tests.support import oracle as plain
+from tests.support.engines import CALCULATION, CALLER, Crash, Door, Engine, Forgetful, Sent, engine, key
+from tests.support.samples import (
     DATA,
     HELP,
     HOUR,
@@ -46,9 +46,9 @@ doors: st.SearchStrategy[Door] = st.sampled_from(["ingest", "append", "fold"])
 
 @pytest.fixture(autouse=True)
 def _quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mastery_engine.stream.worker.FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr("mastery_engine.logs.sqlite.IDLE_S", 0.0)
-    monkeypatch.setattr("mastery_engine.logs.sqlite.POLL_S", 0.001)
+    monkeypatch.setattr("mastery_engine.worker.worker.FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("mastery_engine.backends.sqlite.event_log.IDLE_S", 0.0)
+    monkeypatch.setattr("mastery_engine.backends.sqlite.event_log.POLL_S", 0.001)
 
 
 # ---- order does not matter

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.live import COMMAND, ROOT, environment
+from tests.support.live import COMMAND, ROOT, environment
 
 STUDENT = "student_12345"
 

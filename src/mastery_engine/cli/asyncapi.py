@@ -21,7 +21,7 @@ def asyncapi(schemas: Schemas = None, as_json: AsJson = True) -> None:  # noqa: 
       mastery-engine asyncapi > asyncapi.json
       mastery-engine asyncapi --schemas events > asyncapi.json
     """
-    from mastery_engine.asyncapi import document, event_schemas
+    from mastery_engine.responses.asyncapi import document, event_schemas
 
     print(json.dumps(document(), indent=2, ensure_ascii=False))
     if schemas is not None:

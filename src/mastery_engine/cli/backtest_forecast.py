@@ -39,8 +39,8 @@ def forecast(
     Example:
       mastery-engine backtest forecast events.jsonl.gz --calendar due.csv --report forecast.html
     """
-    from mastery_engine.lab.backtest_forecast import ENGINE, backtest, write_predictions
-    from mastery_engine.lab.forecast_report import page, table
+    from mastery_engine.lab.forecast.backtest import ENGINE, backtest, write_predictions
+    from mastery_engine.lab.forecast.report import page, table
 
     chosen = [name.strip() for name in (models or "").split(",") if name.strip()]
     if chosen and ENGINE not in chosen and (predictions or report):

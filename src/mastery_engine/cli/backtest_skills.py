@@ -37,9 +37,9 @@ def skills(
     Example:
       mastery-engine backtest skills answers.csv.gz --report skills.html
     """
-    from mastery_engine.lab.answer_models import ENGINE
-    from mastery_engine.lab.backtest_skills import backtest, write_predictions
-    from mastery_engine.lab.skills_report import page, table
+    from mastery_engine.lab.skills.answer_models import ENGINE
+    from mastery_engine.lab.skills.backtest import backtest, write_predictions
+    from mastery_engine.lab.skills.report import page, table
 
     chosen = [name.strip() for name in (models or "").split(",") if name.strip()]
     if predictions is not None and chosen and ENGINE not in chosen:

@@ -12,7 +12,7 @@ from mastery_engine.cli.console import AsJson, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mastery_engine.lab.measures import Line
+    from mastery_engine.lab.bench.measures import Line
 
 
 QUICK_EVENTS = 1_000
@@ -53,7 +53,7 @@ def bench(
       mastery-engine bench embedded --runs 5
       mastery-engine bench soak --plots soak.html
     """
-    from mastery_engine.lab.bench import PARTS, machine, page, report
+    from mastery_engine.lab.bench.report import PARTS, machine, page, report
     from mastery_engine.wiring import system_clock
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what it started ends with it
@@ -80,7 +80,7 @@ def _print(lines: "Sequence[Line]") -> None:
 
 
 def _row(line: "Line") -> str:
-    from mastery_engine.lab.measures import UNMEASURED
+    from mastery_engine.lab.bench.measures import UNMEASURED
 
     figures = f"{line.median:,.4g} ({line.low:,.4g} to {line.high:,.4g}) {line.unit}".rstrip()
     if line.median >= 1_000:

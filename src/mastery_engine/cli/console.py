@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from mastery_engine.access import Caller
-    from mastery_engine.service import Mastery
+    from mastery_engine.auth.access import Caller
+    from mastery_engine.services import Mastery
     from mastery_engine.settings import Settings
 
 
 def tenant_named(name: str) -> str:
     """A tenant's name as an option gives it."""
-    from mastery_engine.domain.events import TENANT
+    from mastery_engine.domain.events.event import TENANT
 
     if not re.search(TENANT, name):
         raise typer.BadParameter("a tenant has 1 to 40 of a-z, 0-9 and -, and starts with none of -.")
@@ -39,7 +39,7 @@ def settings(**given: Any) -> "Settings":
 
 def operator(tenant: str) -> "Caller":
     """Who acts on the command line: whoever may read the data folder may do all of it."""
-    from mastery_engine.access import Caller
+    from mastery_engine.auth.access import Caller
 
     return Caller("cli", "admin", tenant)
 

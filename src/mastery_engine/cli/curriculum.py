@@ -8,7 +8,7 @@ import typer
 from mastery_engine.cli.console import AsJson, counted, say, settings
 
 if TYPE_CHECKING:
-    from mastery_engine.domain.curriculum import Curriculum
+    from mastery_engine.domain.courses.curriculum import Curriculum
 
 app = typer.Typer(help="The course: its skills and what each asks for first.", no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def check(
     Example:
       mastery-engine curriculum check our-course.yaml
     """
-    from mastery_engine.domain.curriculum import curriculum_from
+    from mastery_engine.domain.courses.curriculum import curriculum_from
 
     found = curriculum_from(file.read_bytes())
     skills, minutes = len(found.skills), sum(skill.minutes for skill in found.skills.values())
@@ -46,7 +46,7 @@ def show(as_json: AsJson = False) -> None:
     Example:
       mastery-engine curriculum show > course.mmd
     """
-    from mastery_engine.domain.curriculum import mermaid
+    from mastery_engine.domain.courses.curriculum import mermaid
     from mastery_engine.wiring import curriculum
 
     found: Curriculum = curriculum(settings())

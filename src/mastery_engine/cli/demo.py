@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING
 
-from mastery_engine.access import Caller
+from mastery_engine.auth.access import Caller
 from mastery_engine.cli.console import complain, counted, opened, progress, settings
 from mastery_engine.cli.serving import Host, Port, end_well_on_signals
 
 if TYPE_CHECKING:
-    from mastery_engine.domain.events import LearningEvent
-    from mastery_engine.lab.simulate import Pupil
-    from mastery_engine.service import Mastery
+    from mastery_engine.domain.events.event import LearningEvent
+    from mastery_engine.lab.simulate.classes import Pupil
+    from mastery_engine.services import Mastery
     from mastery_engine.settings import Settings
     from mastery_engine.wiring import WorkerLock
 
@@ -72,7 +72,7 @@ async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
     Raises StartRefused where another process works that folder, or has the port.
     """
     from mastery_engine.http.serve import listen
-    from mastery_engine.lab.simulate import past, pupils
+    from mastery_engine.lab.simulate.classes import past, pupils
     from mastery_engine.wiring import WorkerLock
 
     class_ = pupils(STUDENTS, SEED)
@@ -133,9 +133,9 @@ def _living(settings: "Settings", class_: list["Pupil"]) -> Iterator[None]:
 
 async def _live(settings: "Settings", class_: list["Pupil"], stopping: threading.Event) -> None:
     """Something happens every few seconds, until told to stop."""
-    from mastery_engine.domain.events import encode
+    from mastery_engine.domain.events.event import encode
     from mastery_engine.errors import Unavailable
-    from mastery_engine.lab.simulate import LivingClass
+    from mastery_engine.lab.simulate.classes import LivingClass
 
     chance = Random()  # nosec B311
     living = LivingClass(class_, chance)
@@ -161,7 +161,7 @@ def _listens(settings: "Settings", stopping: threading.Event) -> bool:
 
 
 def _to_try(settings: "Settings") -> str:
-    from mastery_engine.lab.simulate import BEST_KNOWN, COHORT
+    from mastery_engine.lab.simulate.classes import BEST_KNOWN, COHORT
     from mastery_engine.wiring import tokens
 
     made = tokens(settings)

@@ -9,8 +9,8 @@ import typer
 from mastery_engine.cli.console import AsJson, counted, opened, operator, say, settings, unheard
 
 if TYPE_CHECKING:
-    from mastery_engine.logs.base import DeadLetter
-    from mastery_engine.service import Mastery
+    from mastery_engine.ports.event_log import DeadLetter
+    from mastery_engine.services import Mastery
 
 PAGE = 500
 

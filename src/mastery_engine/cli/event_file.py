@@ -13,10 +13,10 @@ from typing import IO, BinaryIO, cast
 
 import msgspec
 
-from mastery_engine.domain.envelopes import moment_from
-from mastery_engine.domain.events import DEFAULT_TENANT, LearningEvent, check_times, decode
+from mastery_engine.domain.events.envelope import moment_from
+from mastery_engine.domain.events.event import DEFAULT_TENANT, LearningEvent, check_times, decode
+from mastery_engine.domain.events.kinds import Consistency
 from mastery_engine.domain.ids import derived_id
-from mastery_engine.domain.kinds import Consistency
 from mastery_engine.domain.moments import DAY, EARLIEST, Micros
 from mastery_engine.errors import InvalidInput, TooLarge
 

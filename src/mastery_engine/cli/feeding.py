@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from time import monotonic
 
-from mastery_engine.access import Caller
-from mastery_engine.domain.events import LearningEvent, Logged
+from mastery_engine.auth.access import Caller
+from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.errors import Unavailable
-from mastery_engine.service import Mastery
-from mastery_engine.stream.worker import Worker
+from mastery_engine.services import Mastery
 from mastery_engine.tasks import beside
 from mastery_engine.wiring import WorkerLock
+from mastery_engine.worker.worker import Worker
 
 IN_FLIGHT = 2
 LOOK_S = 0.02

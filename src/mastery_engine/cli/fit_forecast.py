@@ -24,8 +24,8 @@ def forecast(
     Example:
       mastery-engine fit forecast events.jsonl.gz --calendar due.csv --out model.msgpack
     """
-    from mastery_engine.domain.forecast_model import with_forecast
-    from mastery_engine.lab.fit_forecast import fit_forecast
+    from mastery_engine.domain.forecast.model import with_forecast
+    from mastery_engine.lab.forecast.fit import fit_forecast
 
     with model_out(out) as target:
         with progress("Collecting cases, then fitting", None) as told:

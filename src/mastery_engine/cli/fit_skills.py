@@ -12,7 +12,7 @@ from mastery_engine.cli.model_out import ModelOut, model_out
 if TYPE_CHECKING:
     from mastery_engine.domain.moments import Micros
     from mastery_engine.settings import Settings
-    from mastery_engine.stream.answers import Heard
+    from mastery_engine.worker.logged_answers import Heard
 
 SOONEST, WEEK_MINUTES = 10, 10_080  # an event may be dated five minutes ahead, and a service looks twice a minute
 
@@ -68,8 +68,8 @@ def _fit(file: Path, out: ModelOut, as_json: bool) -> None:
 
     from mastery_engine.domain.model_file import skills_from, with_skills
     from mastery_engine.errors import InvalidInput
-    from mastery_engine.lab.answer_files import read_answers
-    from mastery_engine.lab.fit_skills import fit_skills
+    from mastery_engine.lab.skills.answer_files import read_answers
+    from mastery_engine.lab.skills.fit import fit_skills
 
     source, before = out.source(), None
     with suppress(InvalidInput):  # of an older engine: it is made anew here
@@ -94,9 +94,9 @@ def _learn(settings: "Settings", out: ModelOut, ahead: int, as_json: bool) -> No
 
     from mastery_engine.domain.model_file import skills_from, with_skills
     from mastery_engine.domain.moments import DAY, MINUTE, rfc3339
-    from mastery_engine.domain.skill_model import DEFAULT_SKILLS
+    from mastery_engine.domain.skills.model import DEFAULT_SKILLS
     from mastery_engine.errors import StartRefused
-    from mastery_engine.lab.fit_skills import learn_items
+    from mastery_engine.lab.skills.fit import learn_items
 
     source = out.source()
     model = (source and skills_from(source)) or DEFAULT_SKILLS
@@ -123,7 +123,7 @@ def _learn(settings: "Settings", out: ModelOut, ahead: int, as_json: bool) -> No
 
 async def _heard(settings: "Settings") -> tuple[list["Heard"], "Micros"]:
     """What the log holds, and the moment. A MODEL_FILE may be yet to come."""
-    from mastery_engine.stream.answers import answers_of
+    from mastery_engine.worker.logged_answers import answers_of
 
     async with opened(settings.model_copy(update={"model_file": None}), apart=True) as mastery:
         return await answers_of(mastery), mastery.clock()

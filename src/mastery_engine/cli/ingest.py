@@ -23,9 +23,9 @@ from mastery_engine.cli.console import (
 
 if TYPE_CHECKING:
     from mastery_engine.cli.event_file import EventFile
-    from mastery_engine.domain.events import LearningEvent
+    from mastery_engine.domain.events.event import LearningEvent
     from mastery_engine.errors import MasteryError
-    from mastery_engine.service import Mastery
+    from mastery_engine.services import Mastery
 
 CHUNK = 5_000
 
@@ -90,7 +90,7 @@ class Reading:
 
     def _event(self, number: int, line: bytes) -> "LearningEvent":
         from mastery_engine.cli.event_file import event_in
-        from mastery_engine.domain.envelopes import unknown_fields
+        from mastery_engine.domain.events.envelope import unknown_fields
         from mastery_engine.domain.student import key_of
 
         event = event_in(

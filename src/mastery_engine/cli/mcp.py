@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mastery_engine.cli.console import opened, settings
 
 if TYPE_CHECKING:
-    from mastery_engine.access import Caller
+    from mastery_engine.auth.access import Caller
     from mastery_engine.settings import Settings
 
 
@@ -29,7 +29,7 @@ def mcp() -> None:
 
 async def _caller(settings: "Settings") -> "Caller":
     """Raises StartRefused where there is no token outside development; Unauthenticated where it is no good."""
-    from mastery_engine.access import Caller
+    from mastery_engine.auth.access import Caller
     from mastery_engine.errors import StartRefused
     from mastery_engine.wiring import tokens
 
@@ -44,8 +44,8 @@ async def _caller(settings: "Settings") -> "Caller":
 async def _serve(settings: "Settings") -> None:
     from mastery_engine.mcp.server import make_server
     from mastery_engine.model_files import forecast_model
-    from mastery_engine.service.cohorts import Cohorts
-    from mastery_engine.service.predictions import Predictions
+    from mastery_engine.services.cohorts import Cohorts
+    from mastery_engine.services.forecasts import Predictions
     from mastery_engine.tasks import beside
 
     caller = await _caller(settings)

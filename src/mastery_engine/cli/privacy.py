@@ -8,13 +8,13 @@ import typer
 from mastery_engine.cli.console import AsJson, Tenant, counted, opened, operator, say, settings
 
 if TYPE_CHECKING:
-    from mastery_engine.answers_privacy import Erasure, Export
+    from mastery_engine.responses.privacy import Erasure, Export
 
 
 def _student(name: str) -> str:
     import re
 
-    from mastery_engine.domain.envelopes import STUDENT_ID
+    from mastery_engine.domain.events.envelope import STUDENT_ID
 
     if not re.search(STUDENT_ID, name):
         raise typer.BadParameter("this is no student's id.")
@@ -42,7 +42,7 @@ def export(
 
 
 async def _export(student: str, tenant: str, *, scan: bool) -> "Export":
-    from mastery_engine.service.privacy import Privacy
+    from mastery_engine.services.privacy import Privacy
 
     async with opened(settings()) as mastery:
         return await Privacy(mastery).export(operator(tenant), student, scan=scan)
@@ -76,7 +76,7 @@ def erase(
 
 
 async def _erase(student: str, tenant: str) -> "Erasure":
-    from mastery_engine.service.privacy import Privacy
+    from mastery_engine.services.privacy import Privacy
 
     async with opened(settings()) as mastery:
         return await Privacy(mastery).erase(operator(tenant), student)

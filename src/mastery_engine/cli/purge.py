@@ -32,7 +32,7 @@ def purge(as_json: AsJson = False) -> None:
 
 
 async def _purge() -> Purged:
-    from mastery_engine.stream.purge import purge
+    from mastery_engine.worker.purge import purge
 
     async with opened(settings()) as mastery:
         documents, records = await purge(mastery)

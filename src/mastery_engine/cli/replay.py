@@ -8,7 +8,7 @@ import msgspec
 from mastery_engine.cli.console import AsJson, counted, opened, progress, say, settings
 
 if TYPE_CHECKING:
-    from mastery_engine.logs.base import EventLog
+    from mastery_engine.ports.event_log import EventLog
     from mastery_engine.settings import Settings
 
 LOOK_S = 0.5
@@ -41,8 +41,8 @@ async def _replay(settings: "Settings") -> Replayed:
     from time import perf_counter
 
     from mastery_engine.cli.feeding import folded, worked, working
-    from mastery_engine.stream.flood_guard import check_floods
     from mastery_engine.wiring import WorkerLock
+    from mastery_engine.worker.flood_guard import check_floods
 
     started = perf_counter()
     with WorkerLock(settings) as lock:

@@ -61,14 +61,14 @@ def end_well_on_signals() -> None:
 
 async def _work(settings: "Settings", *, after_flood: bool) -> None:
     from mastery_engine.collector import settle
-    from mastery_engine.http.logs import configure_logging
     from mastery_engine.model_files import keep_taking
-    from mastery_engine.service.batches import Batches
+    from mastery_engine.services.batches import Batches
     from mastery_engine.settings import warnings_for
-    from mastery_engine.stream.purge import keep_purging
-    from mastery_engine.stream.worker import Worker
     from mastery_engine.tasks import beside
+    from mastery_engine.telemetry.logging import configure_logging
     from mastery_engine.wiring import WorkerLock
+    from mastery_engine.worker.purge import keep_purging
+    from mastery_engine.worker.worker import Worker
 
     configure_logging(settings)
     for warning in warnings_for(os.environ, settings):

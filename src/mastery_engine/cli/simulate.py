@@ -44,9 +44,9 @@ def simulate(
         raise typer.BadParameter("--plot goes with --policy.")
     from datetime import UTC
 
-    from mastery_engine.domain.events import encode
+    from mastery_engine.domain.events.event import encode
     from mastery_engine.domain.moments import moment_of
-    from mastery_engine.lab.simulate import past, pupils
+    from mastery_engine.lab.simulate.classes import past, pupils
     from mastery_engine.wiring import system_clock
 
     end = system_clock() if until is None else moment_of(until.replace(tzinfo=until.tzinfo or UTC))
@@ -68,7 +68,7 @@ def _compare(policies: list[str], students: int, seed: int, plot: Path | None, *
     import msgspec
 
     from mastery_engine.lab.plots import curves
-    from mastery_engine.lab.policies import GOAL, POLICIES, course
+    from mastery_engine.lab.simulate.policies import GOAL, POLICIES, course
     from mastery_engine.wiring import curriculum
 
     names = list(POLICIES) if "all" in policies else list(dict.fromkeys(policies))

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from mastery_engine.access import Role
+from mastery_engine.auth.access import Role
 from mastery_engine.cli.console import AsJson, Tenant, say, settings
-from mastery_engine.domain.cohort import LONGEST_COHORT_ID
+from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID
 
 
 def token(
@@ -25,7 +25,7 @@ def token(
     Example:
       export JWT_TOKEN=$(mastery-engine token --role teacher --sub ada --student student_12345)
     """
-    from mastery_engine.domain.envelopes import STUDENT_ID
+    from mastery_engine.domain.events.envelope import STUDENT_ID
     from mastery_engine.errors import Unauthenticated
     from mastery_engine.wiring import tokens
 

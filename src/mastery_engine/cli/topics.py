@@ -22,9 +22,9 @@ def create(as_json: AsJson = False) -> None:
     """
     import msgspec
 
+    from mastery_engine.backends.kafka.topic_plans import TOPICS, differences
+    from mastery_engine.backends.kafka.topics import ensure_topics
     from mastery_engine.errors import StartRefused
-    from mastery_engine.logs.topic_plans import TOPICS, differences
-    from mastery_engine.logs.topics import ensure_topics
     from mastery_engine.wiring import kafka_settings
 
     chosen = settings()

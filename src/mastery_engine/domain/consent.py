@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.events import LearningEvent
+from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mastery_engine.domain.skill_model import SkillModel
+from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.errors import InvalidInput
 
 VERSION = 1

@@ -7,10 +7,10 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from mastery_engine.domain.advice import Action, Priority, Recommendation, recommendation_id
+from mastery_engine.domain.advice.learning_path import Step
+from mastery_engine.domain.advice.recommendation import Action, Priority, Recommendation, recommendation_id
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, rfc3339
-from mastery_engine.domain.path import Step
 from mastery_engine.domain.rules import COMPONENTS, Component
 
 RESULTS_TOPIC = "mastery.results"

@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from mastery_engine.domain.cohort import enrolled
-from mastery_engine.domain.curriculum import Curriculum
-from mastery_engine.domain.events import Logged
-from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence, with_event
-from mastery_engine.domain.guidance import NO_GUIDANCE, Guidance, Raised, advise, guided
-from mastery_engine.domain.history import History
+from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance, Raised, advise, guided
+from mastery_engine.domain.cohorts.cohort import enrolled
+from mastery_engine.domain.courses.curriculum import Curriculum
+from mastery_engine.domain.events.event import Logged
+from mastery_engine.domain.events.kinds import Answer
+from mastery_engine.domain.events.seen import IdsByDay, Seen, held_among, with_ids
+from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
+from mastery_engine.domain.evidence.history import History
+from mastery_engine.domain.evidence.score import NO_SCORE, MasteryScore, mastery
 from mastery_engine.domain.ids import id_hash
-from mastery_engine.domain.kinds import Answer
-from mastery_engine.domain.mastery import NO_SCORE, MasteryScore, mastery
 from mastery_engine.domain.moments import DAY, NEVER, Day, Micros
 from mastery_engine.domain.results import PathRecommended, Pending, StruggleDetected, ThresholdReached, Updated
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.seen import IdsByDay, Seen, held_among, with_ids
-from mastery_engine.domain.skill_model import SkillModel
-from mastery_engine.domain.skills import NOT_TRACED, Tracing, traced
+from mastery_engine.domain.skills.knowledge import NOT_TRACED, Tracing, traced
+from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.domain.student import NOBODY, Student
 
 

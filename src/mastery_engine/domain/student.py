@@ -4,16 +4,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from mastery_engine.domain.events import LearningEvent
-from mastery_engine.domain.evidence import NO_EVIDENCE, Evidence
-from mastery_engine.domain.guidance import NO_GUIDANCE, Guidance
-from mastery_engine.domain.history import History
-from mastery_engine.domain.mastery import components
+from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance
+from mastery_engine.domain.events.event import LearningEvent
+from mastery_engine.domain.events.seen import IdsByDay, Seen
+from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence
+from mastery_engine.domain.evidence.history import History
+from mastery_engine.domain.evidence.score import components
 from mastery_engine.domain.moments import NEVER, Day, Micros, day_of
 from mastery_engine.domain.results import Pending
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.seen import IdsByDay, Seen
-from mastery_engine.domain.skills import NOT_TRACED, Tracing
+from mastery_engine.domain.skills.knowledge import NOT_TRACED, Tracing
 from mastery_engine.errors import StartRefused
 
 FORMAT = 1

@@ -10,14 +10,14 @@ from typing import TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.curriculum import Curriculum
-from mastery_engine.domain.events import LearningEvent, Logged
+from mastery_engine.domain.courses.curriculum import Curriculum
+from mastery_engine.domain.events.event import LearningEvent, Logged
+from mastery_engine.domain.events.seen import IdsByDay, cooled
+from mastery_engine.domain.evidence.score import mastery
 from mastery_engine.domain.ids import id_hash
-from mastery_engine.domain.mastery import mastery
 from mastery_engine.domain.moments import DAY, Micros, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.seen import IdsByDay, cooled
-from mastery_engine.domain.skill_model import DEFAULT_SKILLS, SkillModel
+from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.stages import Stages, admit, guide, learn, renew_advice, set_point, tell, trace
 from mastery_engine.domain.student import Sent, Student
 

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from mastery_engine.access import Caller
-from mastery_engine.http.face import bearer
+from mastery_engine.auth.access import Caller
+from mastery_engine.http.envelope_route import bearer
 from mastery_engine.mcp.server import make_server
-from mastery_engine.service import Mastery
+from mastery_engine.services import Mastery
 from mastery_engine.tasks import ended
 
 CALLER: ContextVar[Caller] = ContextVar("caller")

@@ -14,25 +14,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from mastery_engine import (
-    __version__,
-    answers,
-    answers_advice,
-    answers_cohorts,
-    answers_predictions,
-    answers_privacy,
-    answers_skills,
-)
+from mastery_engine import __version__
 from mastery_engine.errors import InvalidInput, MasteryError, StartRefused, Unavailable
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import add_agents, agents_served
 from mastery_engine.http.dashboard import pages
 from mastery_engine.http.dashboard.student import SharedBodies
-from mastery_engine.http.direct import Direct
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.limits import Limits
-from mastery_engine.http.logs import configure_logging
-from mastery_engine.http.middleware import Edge
+from mastery_engine.http.middleware.fast_router import Direct
+from mastery_engine.http.middleware.request import Edge
+from mastery_engine.http.middleware.trace import Traced
 from mastery_engine.http.problems import problem
 from mastery_engine.http.routers import (
     analytics,
@@ -48,23 +40,26 @@ from mastery_engine.http.routers import (
     skills,
     stream,
 )
-from mastery_engine.http.traced import Traced
-from mastery_engine.metrics import Metrics
 from mastery_engine.model_files import forecast_model, keep_taking
-from mastery_engine.service import Mastery
-from mastery_engine.service.advising import Advising
-from mastery_engine.service.batches import Batches
-from mastery_engine.service.cohorts import Cohorts
-from mastery_engine.service.predictions import Predictions
-from mastery_engine.service.privacy import Privacy
-from mastery_engine.service.skills import Skills
-from mastery_engine.service.standings import Standings
-from mastery_engine.service.watching import Watching
+from mastery_engine.responses import advice as answers_advice
+from mastery_engine.responses import cohorts as answers_cohorts
+from mastery_engine.responses import forecasts as answers_predictions
+from mastery_engine.responses import privacy as answers_privacy
+from mastery_engine.responses import scores as answers
+from mastery_engine.responses import skills as answers_skills
+from mastery_engine.services import Mastery
+from mastery_engine.services.advice import Advising
+from mastery_engine.services.batches import Batches
+from mastery_engine.services.cohorts import Cohorts
+from mastery_engine.services.forecasts import Predictions
+from mastery_engine.services.privacy import Privacy
+from mastery_engine.services.skills import Skills
+from mastery_engine.services.standings import Standings
+from mastery_engine.services.watching import Watching
 from mastery_engine.settings import Settings, warnings_for
-from mastery_engine.stream.purge import keep_purging
-from mastery_engine.stream.waiting import keep_telling
-from mastery_engine.stream.worker import Worker
 from mastery_engine.tasks import beside, ended
+from mastery_engine.telemetry.logging import configure_logging
+from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.wiring import (
     WorkerLock,
     limit_storage,
@@ -74,6 +69,9 @@ from mastery_engine.wiring import (
     tokens,
     tracing_for,
 )
+from mastery_engine.worker.lag import keep_telling
+from mastery_engine.worker.purge import keep_purging
+from mastery_engine.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 

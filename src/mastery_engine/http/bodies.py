@@ -9,10 +9,10 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from mastery_engine.domain.envelopes import STUDENT_ID, malformed
-from mastery_engine.domain.kinds import ComponentValues
-from mastery_engine.domain.periods import Aggregation
-from mastery_engine.stores.batch_jobs import Priority
+from mastery_engine.domain.events.envelope import STUDENT_ID, malformed
+from mastery_engine.domain.events.kinds import ComponentValues
+from mastery_engine.domain.evidence.periods import Aggregation
+from mastery_engine.ports.jobs import Priority
 
 StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]

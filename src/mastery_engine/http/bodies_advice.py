@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from mastery_engine.domain.advice import Priority
-from mastery_engine.domain.path import Goal
+from mastery_engine.domain.advice.learning_path import Goal
+from mastery_engine.domain.advice.recommendation import Priority
 from mastery_engine.http.bodies import Body, StudentId
 
 

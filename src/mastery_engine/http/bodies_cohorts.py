@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from mastery_engine.domain.cohort import LONGEST_COHORT_ID, Due
+from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID, Due
 from mastery_engine.domain.moments import day_of_date
 from mastery_engine.http.bodies import Body, StudentId
 

@@ -17,11 +17,11 @@ from limits.aio.storage import Storage
 from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import StorageError
 
-from mastery_engine.access import Caller
-from mastery_engine.clock import Clock
+from mastery_engine.auth.access import Caller
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.errors import RateLimited
+from mastery_engine.ports.clock import Clock
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from mastery_engine import __version__
-from mastery_engine.domain.envelopes import Envelope
-from mastery_engine.domain.kinds import ALIASES, KINDS
+from mastery_engine.domain.events.envelope import Envelope
+from mastery_engine.domain.events.kinds import ALIASES, KINDS
 from mastery_engine.http.bodies import BatchCalculate, Rows
 from mastery_engine.http.problems import CODE
-from mastery_engine.service.batches import RowBody
+from mastery_engine.services.batches import RowBody
 
 REF = "#/components/schemas/{name}"
 TITLE = "Mastery Engine"

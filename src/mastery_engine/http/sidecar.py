@@ -7,14 +7,14 @@ from typing import Annotated
 import msgspec
 from fastapi import Request
 
-from mastery_engine.access import Caller
-from mastery_engine.domain.events import DEFAULT_TENANT, check_tenant
-from mastery_engine.domain.traceparent import TRACEPARENT, traceparent_in
+from mastery_engine.auth.access import Caller
+from mastery_engine.auth.tokens import Tokens
+from mastery_engine.domain.events.event import DEFAULT_TENANT, check_tenant
+from mastery_engine.domain.events.traceparent import TRACEPARENT, traceparent_in
 from mastery_engine.errors import Forbidden, Unauthenticated
-from mastery_engine.http.face import MAX_TOKEN, bearer
-from mastery_engine.service.cohorts import Cohorts
+from mastery_engine.http.envelope_route import MAX_TOKEN, bearer
+from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.settings import Settings
-from mastery_engine.tokens import Tokens
 
 HEADER = "dapr-api-token"
 

@@ -3,8 +3,8 @@
 from importlib.resources import files
 from pathlib import Path
 
-from mastery_engine.domain.curriculum import Curriculum, curriculum_from
-from mastery_engine.domain.events import Logged, decode
+from mastery_engine.domain.courses.curriculum import Curriculum, curriculum_from
+from mastery_engine.domain.events.event import Logged, decode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student

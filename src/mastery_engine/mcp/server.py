@@ -11,22 +11,22 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
 
 from mastery_engine import __version__
-from mastery_engine.access import Caller
-from mastery_engine.domain.envelopes import STUDENT_ID
+from mastery_engine.auth.access import Caller
+from mastery_engine.domain.events.envelope import STUDENT_ID
 from mastery_engine.errors import MasteryError
 from mastery_engine.mcp.brief import BriefServer
-from mastery_engine.mcp.desk import Desk
-from mastery_engine.mcp.tools_ahead import add_ahead_tools
-from mastery_engine.mcp.tools_class import add_class_tools, add_event_tools
-from mastery_engine.mcp.tools_cohorts import add_cohort_tools
-from mastery_engine.mcp.tools_student import add_student_tools
-from mastery_engine.service import Mastery
-from mastery_engine.service.advising import Advising
-from mastery_engine.service.cohorts import Cohorts
-from mastery_engine.service.predictions import Predictions
-from mastery_engine.service.reports import Reports
-from mastery_engine.service.skills import Skills
-from mastery_engine.service.standings import Standings
+from mastery_engine.mcp.context import Desk
+from mastery_engine.mcp.tools.ahead import add_ahead_tools
+from mastery_engine.mcp.tools.cohorts import add_cohort_tools
+from mastery_engine.mcp.tools.student import add_student_tools
+from mastery_engine.mcp.tools.students import add_class_tools, add_event_tools
+from mastery_engine.services import Mastery
+from mastery_engine.services.advice import Advising
+from mastery_engine.services.cohorts import Cohorts
+from mastery_engine.services.forecasts import Predictions
+from mastery_engine.services.reports import Reports
+from mastery_engine.services.skills import Skills
+from mastery_engine.services.standings import Standings
 
 INSTRUCTIONS = (
     "Turns what students of a course did (exercises, quizzes, reviews, active days) into a mastery score from 0 to 1. "

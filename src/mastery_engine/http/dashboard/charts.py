@@ -5,8 +5,8 @@ from datetime import date
 
 import msgspec
 
-from mastery_engine.answers import HistoryPoint
-from mastery_engine.answers_predictions import Prediction
+from mastery_engine.responses.forecasts import Prediction
+from mastery_engine.responses.scores import HistoryPoint
 
 WIDTH, HEIGHT = 600, 200
 

@@ -10,24 +10,24 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from mastery_engine.access import Act, Caller
-from mastery_engine.answers_advice import Recommended
-from mastery_engine.answers_cohorts import CohortFigures, Comparison
-from mastery_engine.domain.cohort import LONGEST_COHORT_ID
-from mastery_engine.domain.envelopes import STUDENT_ID
+from mastery_engine.auth.access import Act, Caller
+from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID
+from mastery_engine.domain.events.envelope import STUDENT_ID
 from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.errors import Conflict, Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, session_of, sign_in, sign_out, token_in
 from mastery_engine.http.dashboard.student import student_page
 from mastery_engine.http.dashboard.templates import HERE, page
-from mastery_engine.http.face import admitted_again
+from mastery_engine.http.envelope_route import admitted_again
 from mastery_engine.http.problems import status_of
 from mastery_engine.http.routers.stream import event_stream
-from mastery_engine.service import Mastery
-from mastery_engine.service.advising import Advising
-from mastery_engine.service.reports import MOST_STUDENTS, Reports
-from mastery_engine.service.standings import Standings
-from mastery_engine.service.watching import Watching
+from mastery_engine.responses.advice import Recommended
+from mastery_engine.responses.cohorts import CohortFigures, Comparison
+from mastery_engine.services import Mastery
+from mastery_engine.services.advice import Advising
+from mastery_engine.services.reports import MOST_STUDENTS, Reports
+from mastery_engine.services.standings import Standings
+from mastery_engine.services.watching import Watching
 
 ASSETS = {"style.css": "text/css", "live.js": "text/javascript"}
 MOST_CLASSES = 20

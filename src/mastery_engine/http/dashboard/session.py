@@ -5,10 +5,10 @@ from urllib.parse import parse_qs, urlsplit
 from fastapi import Request
 from starlette.responses import Response
 
-from mastery_engine.access import Caller
+from mastery_engine.auth.access import Caller
 from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
-from mastery_engine.http.face import MAX_TOKEN, bearer_of
-from mastery_engine.service.cohorts import Cohorts
+from mastery_engine.http.envelope_route import MAX_TOKEN, bearer_of
+from mastery_engine.services.cohorts import Cohorts
 
 COOKIE = "mastery_session"
 PATH = "/dashboard"

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 import msgspec
 
-from mastery_engine.domain.skill_map import Place, State
+from mastery_engine.domain.skills.skill_map import Place, State
 
 MOST_SHOWN = 60
 CELL, BOX = 170, 156

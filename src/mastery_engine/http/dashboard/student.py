@@ -9,14 +9,14 @@ from fastapi import Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from mastery_engine.access import TABLE, Act, Caller, Reach
+from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.domain.moments import Micros, day_of, rfc3339
 from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.http.dashboard import charts, skill_map
 from mastery_engine.http.dashboard.templates import page, part
-from mastery_engine.service import Mastery
-from mastery_engine.service.cohorts import Cohorts
-from mastery_engine.service.reports import Reports
+from mastery_engine.services import Mastery
+from mastery_engine.services.cohorts import Cohorts
+from mastery_engine.services.reports import Reports
 
 SHARED_S = 1.0
 SHOWN_DAYS = 28

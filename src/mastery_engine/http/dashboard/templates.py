@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from mastery_engine.access import Caller
+from mastery_engine.auth.access import Caller
 
 HERE = Path(__file__).parent
 SAFE = {

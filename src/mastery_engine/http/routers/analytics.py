@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from mastery_engine.answers import MasteryHistory
 from mastery_engine.http.bodies import History
-from mastery_engine.http.face import Authenticated, Face
+from mastery_engine.http.envelope_route import Authenticated, Face
 from mastery_engine.http.openapi import answers
-from mastery_engine.service import Mastery
+from mastery_engine.responses.scores import MasteryHistory
+from mastery_engine.services import Mastery
 
 router = APIRouter(route_class=Face, tags=["analytics"], prefix="/analytics")
 

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
-from mastery_engine.answers_cohorts import CohortFigures, CohortRecord, Comparison
-from mastery_engine.domain.cohort import LONGEST_COHORT_ID
+from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID
 from mastery_engine.http.bodies_cohorts import CohortAnalytics, Compare, PutCohort
-from mastery_engine.http.face import Authenticated, Face
+from mastery_engine.http.envelope_route import Authenticated, Face
 from mastery_engine.http.openapi import answers
-from mastery_engine.service.cohorts import PAGE, Cohorts
-from mastery_engine.service.standings import Standings
+from mastery_engine.responses.cohorts import CohortFigures, CohortRecord, Comparison
+from mastery_engine.services.cohorts import PAGE, Cohorts
+from mastery_engine.services.standings import Standings
 
 CohortPath = Annotated[str, Path(min_length=1, max_length=LONGEST_COHORT_ID)]
 

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import Field, StringConstraints
 
-from mastery_engine.answers_privacy import AuditTrail, Consent, Erasure, Export
 from mastery_engine.http.bodies import StudentId
 from mastery_engine.http.bodies_compliance import ConsentChanged, Moment
-from mastery_engine.http.face import Authenticated, Face
+from mastery_engine.http.envelope_route import Authenticated, Face
 from mastery_engine.http.openapi import answers
-from mastery_engine.service.privacy import Privacy
+from mastery_engine.responses.privacy import AuditTrail, Consent, Erasure, Export
+from mastery_engine.services.privacy import Privacy
 
 router = APIRouter(route_class=Face, tags=["compliance"], prefix="/compliance")
 

@@ -11,20 +11,20 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from mastery_engine.access import Caller
-from mastery_engine.answers import Problem
-from mastery_engine.domain.cloudevents import unwrap
-from mastery_engine.domain.envelopes import EventId, peek
+from mastery_engine.auth.access import Caller
+from mastery_engine.domain.events.cloudevents import unwrap
+from mastery_engine.domain.events.envelope import EventId, peek
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Busy, Unavailable
 from mastery_engine.http.envelope import JSON
-from mastery_engine.http.face import Face, note_student
+from mastery_engine.http.envelope_route import Face, note_student
 from mastery_engine.http.openapi import bare
 from mastery_engine.http.sidecar import SecurityContext, caller_of, check_sidecar
-from mastery_engine.logs.base import REQUESTS_TOPIC
-from mastery_engine.service import Mastery
+from mastery_engine.ports.documents import Refusal
+from mastery_engine.ports.event_log import REQUESTS_TOPIC
+from mastery_engine.responses.scores import Problem
+from mastery_engine.services import Mastery
 from mastery_engine.settings import Settings
-from mastery_engine.stores.base import Refusal
 
 logger = logging.getLogger(__name__)
 

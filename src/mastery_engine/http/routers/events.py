@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from mastery_engine.answers import EventStatus, IngestAnswer, Receipt
-from mastery_engine.domain.envelopes import EVENT_ID, Envelope, peek
+from mastery_engine.domain.events.envelope import EVENT_ID, Envelope, peek
 from mastery_engine.errors import Forbidden, InvalidInput
 from mastery_engine.http.bodies import Rows, StudentId, read_rows
-from mastery_engine.http.face import Authenticated, Face, idempotency_key, json_body, note_student
+from mastery_engine.http.envelope_route import Authenticated, Face, idempotency_key, json_body, note_student
 from mastery_engine.http.openapi import KEYED, answers, takes
-from mastery_engine.service import Mastery
+from mastery_engine.responses.scores import EventStatus, IngestAnswer, Receipt
+from mastery_engine.services import Mastery
 
 router = APIRouter(route_class=Face, tags=["events"])
 

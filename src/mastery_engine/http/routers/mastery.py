@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from mastery_engine.answers import BatchAnswer, BatchState, Calculated, StudentMastery
 from mastery_engine.http.bodies import BatchCalculate, Calculate, Query, read_rows
 from mastery_engine.http.envelope import success
-from mastery_engine.http.face import Authenticated, Face, idempotency_key, json_body
+from mastery_engine.http.envelope_route import Authenticated, Face, idempotency_key, json_body
 from mastery_engine.http.openapi import KEYED, answers, takes
-from mastery_engine.service import Mastery
-from mastery_engine.service.batches import Batches, row_from
+from mastery_engine.responses.scores import BatchAnswer, BatchState, Calculated, StudentMastery
+from mastery_engine.services import Mastery
+from mastery_engine.services.batches import Batches, row_from
 
 router = APIRouter(route_class=Face, tags=["mastery"])
 

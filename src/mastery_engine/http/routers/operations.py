@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from mastery_engine import __version__
 from mastery_engine.errors import Unavailable
-from mastery_engine.http.face import PROBES, Face
+from mastery_engine.http.envelope_route import PROBES, Face
 from mastery_engine.http.openapi import answers
 from mastery_engine.http.problems import problem
-from mastery_engine.service import Mastery
+from mastery_engine.services import Mastery
 
 PATIENCE_S = 3.0
 

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Request
 
-from mastery_engine.answers_predictions import Prediction, Trajectory
 from mastery_engine.http import bodies_predictions as bodies
-from mastery_engine.http.face import Authenticated, Face
+from mastery_engine.http.envelope_route import Authenticated, Face
 from mastery_engine.http.openapi import answers
-from mastery_engine.service.predictions import Predictions
+from mastery_engine.responses.forecasts import Prediction, Trajectory
+from mastery_engine.services.forecasts import Predictions
 
 router = APIRouter(route_class=Face, tags=["predictions"], prefix="/predictions")
 

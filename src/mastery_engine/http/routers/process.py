@@ -8,23 +8,23 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from mastery_engine.access import Caller
-from mastery_engine.answers import Calculated, Receipt, StudentMastery
-from mastery_engine.answers_advice import LearningPath
-from mastery_engine.answers_predictions import Prediction
-from mastery_engine.domain.envelopes import malformed, peek
+from mastery_engine.auth.access import Caller
+from mastery_engine.domain.events.envelope import malformed, peek
 from mastery_engine.errors import InvalidInput
 from mastery_engine.http.bodies import Calculate, Query
 from mastery_engine.http.bodies_advice import Advise, FindPath
 from mastery_engine.http.bodies_predictions import NextWeek
 from mastery_engine.http.envelope import success
-from mastery_engine.http.face import Face, idempotency_key, json_body, note_student, parse
+from mastery_engine.http.envelope_route import Face, idempotency_key, json_body, note_student, parse
 from mastery_engine.http.openapi import any_of, takes
 from mastery_engine.http.routers.events import taken
 from mastery_engine.http.sidecar import SecurityContext, caller_of
-from mastery_engine.service import Mastery
-from mastery_engine.service.advising import Advising
-from mastery_engine.service.predictions import Predictions
+from mastery_engine.responses.advice import LearningPath
+from mastery_engine.responses.forecasts import Prediction
+from mastery_engine.responses.scores import Calculated, Receipt, StudentMastery
+from mastery_engine.services import Mastery
+from mastery_engine.services.advice import Advising
+from mastery_engine.services.forecasts import Predictions
 
 router = APIRouter(route_class=Face, tags=["dapr"])
 

@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter, Request
 
-from mastery_engine.answers_advice import LearningPath, Recommended, StudentPatterns
 from mastery_engine.http.bodies import OfStudent
 from mastery_engine.http.bodies_advice import Advise, FindPath
-from mastery_engine.http.face import Authenticated, Face
+from mastery_engine.http.envelope_route import Authenticated, Face
 from mastery_engine.http.openapi import answers
-from mastery_engine.service.advising import Advising
+from mastery_engine.responses.advice import LearningPath, Recommended, StudentPatterns
+from mastery_engine.services.advice import Advising
 
 router = APIRouter(route_class=Face, tags=["recommendations"])
 

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Request
 
-from mastery_engine.answers_skills import StudentSkills
 from mastery_engine.http.bodies import OfStudent
-from mastery_engine.http.face import Authenticated, Face
+from mastery_engine.http.envelope_route import Authenticated, Face
 from mastery_engine.http.openapi import answers
-from mastery_engine.service.skills import Skills
+from mastery_engine.responses.skills import StudentSkills
+from mastery_engine.services.skills import Skills
 
 router = APIRouter(route_class=Face, tags=["analytics"], prefix="/analytics")
 

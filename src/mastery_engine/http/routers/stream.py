@@ -7,10 +7,10 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from mastery_engine.answers import StudentMastery
 from mastery_engine.http.bodies import StudentId
-from mastery_engine.http.face import Authenticated, Face, admitted_again, token_of
-from mastery_engine.service.watching import Watching
+from mastery_engine.http.envelope_route import Authenticated, Face, admitted_again, token_of
+from mastery_engine.responses.scores import StudentMastery
+from mastery_engine.services.watching import Watching
 
 EVENT_STREAM = "text/event-stream"
 

@@ -1,0 +1,113 @@
+"""Who may do what, and to whom: one table. And the words in which it is asked."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
+
+from mastery_engine.domain.events.event import DEFAULT_TENANT
+from mastery_engine.errors import Forbidden
+
+Role: TypeAlias = Literal["student", "teacher", "service", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class Act(Enum):
+    """What can be asked of the engine, as far as access is concerned."""
+
+    READ = "read a student"
+    TRY = "calculate without recording"
+    TRY_MANY = "calculate a batch without recording"
+    RECORD = "record events or calculations"
+    COMPARE = "compare a student with a cohort"
+    COHORT = "see the figures of a cohort"
+    ROSTER = "see who is in a cohort"
+    SET_ROSTER = "say who is in a cohort"
+    OWN_DATA = "see or change a student's consent, or export their data"
+    GOVERN = "erase students or read the audit trail"
+
+
+class Reach(Enum):
+    """How far a role reaches with an act."""
+
+    NOBODY = 0
+    SELF = 1
+    OWN = 2
+    TENANT = 3
+
+
+TABLE: Mapping[Act, Mapping[Role, Reach]] = {
+    Act.READ: {"student": Reach.SELF, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.TRY: {"student": Reach.SELF, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.TRY_MANY: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.RECORD: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.COMPARE: {"student": Reach.SELF, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.COHORT: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.ROSTER: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.SET_ROSTER: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.OWN_DATA: {"student": Reach.SELF, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.GOVERN: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
+}
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who calls, as their token says, and from where.
+
+    ``students`` are a teacher's own: those that the token names, and the members of its ``cohorts`` once a face has
+    let the caller in (``Cohorts.admit``). ``traceparent`` is the call's place in a distributed trace; it travels with
+    what the call puts into the log.
+    """
+
+    subject: str
+    role: Role
+    tenant: str = DEFAULT_TENANT
+    students: frozenset[str] = frozenset()
+    address: str = ""
+    request_id: str = ""
+    traceparent: str | None = None
+    cohorts: frozenset[str] = frozenset()
+
+
+def check_act(caller: Caller, act: Act) -> None:
+    """Raises Forbidden where the caller's role may do this to nobody."""
+    if TABLE[act][caller.role] is Reach.NOBODY:
+        raise Forbidden(f"The role {caller.role} may not {act.value}.")
+
+
+def check_student(caller: Caller, act: Act, student_id: str) -> None:
+    """Raises Forbidden where the caller may not do this to this student, whether the student exists or not."""
+    check_act(caller, act)
+    reach = TABLE[act][caller.role]
+    allowed = (
+        reach is Reach.TENANT
+        or (reach is Reach.OWN and student_id in caller.students)
+        or (reach is Reach.SELF and student_id == caller.subject)
+    )
+    if not allowed:
+        raise Forbidden("This student is not yours to see.", field="student_id")
+
+
+def check_cohort(caller: Caller, act: Act, cohort_id: str, student_id: str | None = None) -> None:
+    """Raises Forbidden where the caller may not do this to this cohort, whether it exists or not.
+
+    ``student_id`` is whom it is about, where it is about one: a role that reaches itself alone must be that one.
+    """
+    check_act(caller, act)
+    reach = TABLE[act][caller.role]
+    allowed = (
+        reach is Reach.TENANT
+        or (reach is Reach.OWN and cohort_id in caller.cohorts)
+        or (reach is Reach.SELF and student_id == caller.subject)
+    )
+    if not allowed:
+        raise not_your_cohort()
+
+
+def not_your_cohort() -> Forbidden:
+    """One word for a cohort that is another's, too small to hide in, or none: it tells nothing apart."""
+    return Forbidden("This cohort is not yours to see.", field="cohort_id")
+
+
+def may_record(caller: Caller) -> bool:
+    return TABLE[Act.RECORD][caller.role] is not Reach.NOBODY

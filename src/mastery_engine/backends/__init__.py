@@ -1,0 +1,1 @@
+"""The servers and files behind the ports: a folder each, with the same file names."""

@@ -1,0 +1,1 @@
+"""Documents behind the state API of a Dapr sidecar."""

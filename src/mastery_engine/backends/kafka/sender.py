@@ -1,0 +1,121 @@
+"""The producer: idempotent, every replica acknowledges; one thread polls it."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from mastery_engine.backends.kafka.faults import ANSWER_S, Complaints, away, made
+from mastery_engine.backends.kafka.settings import KafkaSettings
+from mastery_engine.backends.kafka.topic_plans import LARGEST_BYTES
+from mastery_engine.ports.event_log import Position
+
+DELIVERY_MS = 8_000
+
+Headers: TypeAlias = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]]
+
+
+class Sender:
+    """The producer: idempotent, every replica acknowledges. One that Kafka has fenced is replaced."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._complaints = Complaints()
+        self._producer = self._made()
+        self._broken = False
+        self._open = True
+        self._thread = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
+        self._thread.start()
+
+    def _made(self) -> Producer:
+        return made(
+            Producer,
+            self._settings.client(
+                **{
+                    "enable.idempotence": True,
+                    "acks": "all",
+                    "compression.type": "lz4",
+                    "linger.ms": 2,
+                    "delivery.timeout.ms": DELIVERY_MS,
+                    "queue.buffering.max.messages": 500_000,
+                    "message.max.bytes": LARGEST_BYTES,
+                    "error_cb": self._complaints,
+                }
+            ),
+        )
+
+    def _poll(self) -> None:
+        while self._open:
+            self._producer.poll(0.1)
+
+    async def send(self, messages: Sequence[tuple[str, bytes | None, bytes | None, Headers]]) -> list[Position]:
+        """Send; durable on return, positions in order. Raises Unavailable; some may have gone out then."""
+        if not messages:
+            return []
+        if self._broken:
+            self._producer, self._broken = self._made(), False
+        delivery = Delivery(len(messages), self._fenced, self._complaints)
+        for place, (topic, key, value, headers) in enumerate(messages):
+            try:
+                self._producer.produce(
+                    topic, value, key, headers=headers, on_delivery=partial(delivery.delivered, place)
+                )
+            except (BufferError, KafkaException) as error:
+                delivery.failed(error, len(messages) - place)
+                break
+        return await delivery.done
+
+    def _fenced(self) -> None:
+        self._broken = True
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._producer.flush, ANSWER_S)
+        self._open = False
+        await asyncio.to_thread(self._thread.join)
+
+
+class Delivery:
+    """What became of messages sent together; told in the producer's thread, awaited in the loop."""
+
+    def __init__(self, number: int, fenced: Callable[[], None], complaints: Complaints) -> None:
+        self._fenced, self._complaints = fenced, complaints
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[list[Position]] = self._loop.create_future()
+        self._left = number
+        self._lock = threading.Lock()
+        self._error: Exception | None = None
+        self._positions = [Position(-1, -1)] * number
+
+    def delivered(self, place: int, error: KafkaError | None, sent: Message) -> None:
+        if error is not None:
+            self.failed(KafkaException(error), 1)
+            return
+        self._positions[place] = Position(sent.partition() or 0, sent.offset() or 0)
+        self._count(1)
+
+    def failed(self, error: Exception, number: int) -> None:
+        self._error = error
+        reason = error.args[0] if error.args else None
+        if isinstance(reason, KafkaError) and (reason.fatal() or reason.code() == KafkaError._FATAL):
+            self._fenced()
+        self._count(number)
+
+    def _count(self, number: int) -> None:
+        with self._lock:
+            self._left -= number
+            if self._left:
+                return
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        if self.done.done():
+            return
+        if self._error is None:
+            self._complaints.clear()
+            self.done.set_result(self._positions)
+        else:
+            self.done.set_exception(away(self._error, self._complaints))

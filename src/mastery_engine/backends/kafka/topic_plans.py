@@ -1,0 +1,128 @@
+"""The topics as they are made, and in what those that are there differ from that."""
+
+import logging
+from collections.abc import Iterator
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    TopicMetadata,
+)
+
+from mastery_engine.backends.kafka.faults import ANSWER_S, Complaints, away, made
+from mastery_engine.backends.kafka.settings import KafkaSettings
+from mastery_engine.domain.moments import DAY, Micros
+from mastery_engine.domain.results import EVENTS_TOPIC, RESULTS_TOPIC
+from mastery_engine.ports.event_log import REQUESTS_TOPIC
+
+logger = logging.getLogger(__name__)
+
+DEAD_LETTERS_TOPIC = "mastery.dlq"
+CONSENT_TOPIC = "mastery.consent"
+AGING = (REQUESTS_TOPIC, RESULTS_TOPIC, EVENTS_TOPIC, DEAD_LETTERS_TOPIC)
+TOPICS = (*AGING, CONSENT_TOPIC)
+LARGEST_BYTES = 8 * 1024 * 1024  # what we send: a dead letter is its record and more
+
+NOT_PERMITTED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
+
+
+def planned(name: str, settings: KafkaSettings, replication: int) -> NewTopic:
+    """The topic as it is made."""
+    if name == CONSENT_TOPIC:
+        return NewTopic(
+            name,
+            num_partitions=1,
+            replication_factor=replication,
+            config={
+                "cleanup.policy": "compact",
+                "message.timestamp.type": "LogAppendTime",
+                "min.insync.replicas": str(2 if replication > 2 else 1),
+            },
+        )
+    config = {
+        "retention.ms": str(settings.retention_days * DAY // 1_000),
+        "message.timestamp.type": "LogAppendTime",
+        "min.insync.replicas": str(2 if replication > 2 else 1),
+    }
+    if name != REQUESTS_TOPIC:
+        config["max.message.bytes"] = str(LARGEST_BYTES)
+    return NewTopic(name, num_partitions=settings.partitions, replication_factor=replication, config=config)
+
+
+def longest_stay(settings: KafkaSettings) -> dict[str, Micros | None]:
+    """How long a record may stay in each topic that ages, as Kafka has it; None for ever. Raises Unavailable.
+
+    A segment goes as a whole, once its newest record is past the retention, and may take records for ``segment.ms``.
+    """
+    complaints = Complaints()
+    admin = made(AdminClient, settings.client(error_cb=complaints))
+    try:
+        asked = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name) for name in AGING])
+        found = {resource.name: outcome.result(ANSWER_S) for resource, outcome in asked.items()}
+    except KafkaException as error:
+        raise away(error, complaints) from error
+    stays: dict[str, Micros | None] = {}
+    for name in AGING:
+        retention, segment = (int(found[name][which].value) for which in ("retention.ms", "segment.ms"))
+        ages = "delete" in found[name]["cleanup.policy"].value and retention >= 0
+        stays[name] = (retention + segment) * 1_000 if ages else None
+    return stays
+
+
+def differences(settings: KafkaSettings) -> list[str]:
+    """In what the topics that are there are not as they would be made; blocks. Raises Unavailable."""
+    complaints = Complaints()
+    admin = made(AdminClient, settings.client(error_cb=complaints))
+    try:
+        found = admin.list_topics(timeout=ANSWER_S).topics
+        there = [name for name in TOPICS if name in found]
+        return [words for name in there for words in _differs(admin, settings, found[name])]
+    except KafkaException as error:
+        raise away(error, complaints) from error
+
+
+def _differs(admin: AdminClient, settings: KafkaSettings, found: TopicMetadata) -> Iterator[str]:
+    name, partitions = str(found.topic), found.partitions.values()
+    replicas = min((len(one.replicas) for one in partitions), default=0)
+    wanted = planned(name, settings, settings.replication or replicas)
+    if len(partitions) != wanted.num_partitions:
+        yield f"{name} has {len(partitions)} partitions, not {wanted.num_partitions}."
+    if replicas != wanted.replication_factor:
+        yield f"{name} is replicated {replicas} times, not {wanted.replication_factor}."
+    entries = _entries(admin, name)
+    if entries is None:
+        yield f"Kafka does not let this user read the settings of {name}."
+        return
+    for key, value in (wanted.config or {}).items():
+        if entries[key].value != value:
+            yield f"{name} has {key}={entries[key].value}, not {value}."
+
+
+def check_existing(admin: AdminClient, names: list[str]) -> None:
+    """Warn of what changes what counts: a time of receipt that is the sender's word, consent that ages out."""
+    for name, key, wanted, harm in (
+        (REQUESTS_TOPIC, "message.timestamp.type", "LogAppendTime", "receipts are as senders say"),
+        (CONSENT_TOPIC, "cleanup.policy", "compact", "what students have allowed is forgotten with its records"),
+    ):
+        if name not in names:
+            continue
+        entries = _entries(admin, name)
+        if entries is None:
+            logger.warning("Kafka does not let this user read the settings of %s: see that %s is %s", name, key, wanted)
+        elif entries[key].value != wanted:
+            logger.warning("%s has %s=%s: %s", name, key, entries[key].value, harm)
+
+
+def _entries(admin: AdminClient, name: str) -> dict[str, ConfigEntry] | None:
+    """A topic's settings; None where this user may not read them."""
+    (outcome,) = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name)]).values()
+    try:
+        found: dict[str, ConfigEntry] = outcome.result(ANSWER_S)
+    except KafkaException as error:
+        if error.args[0].code() not in NOT_PERMITTED:
+            raise
+        return None
+    return found

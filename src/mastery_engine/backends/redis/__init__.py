@@ -1,0 +1,1 @@
+"""Many machines: documents and what replicas share, in Redis."""

@@ -1,0 +1,1 @@
+"""One machine: everything in one SQLite file."""

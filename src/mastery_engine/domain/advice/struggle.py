@@ -1,0 +1,156 @@
+"""Struggle: signs that a student is stuck on a topic, counted since the last success there.
+
+A spell begins with the first sign and ends with the next success; it is raised once, by whichever trigger comes first.
+It follows the order of arrival: what was known then. It advises; people decide.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from mastery_engine.domain.events.event import LearningEvent
+from mastery_engine.domain.events.kinds import Answer, Completion, Execution, Help, Quiz
+from mastery_engine.domain.ids import id_hash
+from mastery_engine.domain.moments import DAY, Day, Micros
+
+Trigger: TypeAlias = Literal[
+    "", "repeated_error", "failed_executions", "long_on_exercise", "low_quiz", "asked_for_help"
+]
+Run: TypeAlias = tuple[str | None, str | None, float]
+
+SAME_ERROR = 3
+FAILURES = 5
+LONGEST_S = 600.0
+MAX_SPELLS = 64
+LONGEST_NAME = 100
+
+_APOSTROPHES = re.compile(r"[\u0027\u0060\u00b4\u02b9\u02bc\u02c8\u2018\u2019\u201b\u2032\u2035\uff07]")
+_VERY = r"(?:\w+ly |so |still |just |also |now |a bit |quite )*"
+_CRY = re.compile(
+    rf"\b(?:i (?:{_VERY})?(?:dont|do not|didnt|did not|cant|cannot|can not) {_VERY}understand"
+    rf"|i(?: a)?m {_VERY}stuck|i {_VERY}(?:got|get|keep getting|feel) {_VERY}stuck)\b"
+)
+
+
+class Spell(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Signs of struggle on one topic since the last success there.
+
+    ``since`` is the time of the first sign, ``last`` of the newest; ``runs`` are the failed ones so far (error,
+    exercise, seconds), kept until the spell is raised, so fewer than five. ``trigger`` and ``evidence`` say what did.
+    """
+
+    since: Micros
+    last: Micros
+    runs: tuple[Run, ...] = ()
+    trigger: Trigger = ""
+    evidence: str = ""
+
+
+Spells: TypeAlias = dict[str, Spell]
+
+SIGNS = frozenset((Execution, Quiz, Help))
+NO_SPELLS: Spells = {}  # shared: whoever adds to spells makes a dictionary of its own
+
+
+def noticed(spells: Spells, event: LearningEvent) -> tuple[Spells, str | None]:
+    """The spells after an event, the same dictionary where nothing changed; and the topic whose spell it raised."""
+    data: Any = event.data
+    kind = type(data)
+    if kind is Execution:
+        topic = data.topic or data.exercise_id or ""
+        if data.outcome == "error":
+            return _with_sign(spells, topic, event)
+        return (_without(spells, topic), None) if topic in spells else (spells, None)
+    if kind is Quiz:
+        topic = data.topic or ""
+        if 2 * data.correct_answers < data.total_questions:
+            return _with_sign(spells, topic, event)
+        return (_without(spells, topic), None) if topic in spells else (spells, None)
+    if kind is Help:
+        return _with_sign(spells, data.topic, event) if cries(data.message) else (spells, None)
+    if spells:
+        for topic in _made(event):
+            if topic in spells:
+                spells = _without(spells, topic)
+    return spells, None
+
+
+def cries(message: str | None) -> str | None:
+    """The words by which a message says that its writer is stuck; None where it does not."""
+    if not message:
+        return None
+    plain = " ".join(_APOSTROPHES.sub("", message.casefold()).split())
+    found = _CRY.search(plain)
+    return found[0] if found else None
+
+
+def since(spells: Spells, floor: Day) -> Spells:
+    """Without the spells whose newest sign is of a day before ``floor``."""
+    if all(spell.last // DAY >= floor for spell in spells.values()):
+        return spells
+    return {topic: spell for topic, spell in spells.items() if spell.last // DAY >= floor}
+
+
+def open_spells(spells: Spells, floor: Day) -> Iterator[tuple[str, Spell]]:
+    """The spells that were raised and have not ended, the newest first."""
+    raised = [(topic, spell) for topic, spell in spells.items() if spell.trigger and spell.last // DAY >= floor]
+    return iter(sorted(raised, key=lambda one: (-one[1].since, one[0])))
+
+
+def _made(event: LearningEvent) -> tuple[str, ...]:
+    """The topics on which an answer or a completion is a success."""
+    data: Any = event.data
+    kind = type(data)
+    if kind is Answer:
+        return data.skills if data.correct else ()
+    if kind is Completion and data.completed_exercises == data.total_exercises:
+        return (data.topic or "",)
+    return ()
+
+
+def _without(spells: Spells, topic: str) -> Spells:
+    return {name: spell for name, spell in spells.items() if name != topic}
+
+
+def _with_sign(spells: Spells, topic: str, event: LearningEvent) -> tuple[Spells, str | None]:
+    at, data = event.at, event.data
+    known = spells.get(topic)
+    first, last, runs = (at, at, ()) if known is None else (min(known.since, at), max(known.last, at), known.runs)
+    if known is not None and known.trigger:
+        return {**spells, topic: Spell(known.since, last, (), known.trigger, known.evidence)}, None
+    if isinstance(data, Execution):
+        runs = (*runs, (_name(data.error_type), _name(data.exercise_id), data.duration or 0.0))
+    trigger, evidence = _trigger(runs, data)
+    after = {**spells, topic: Spell(first, last, () if trigger else runs, trigger, evidence)}
+    if len(after) > MAX_SPELLS:
+        del after[min(after, key=lambda name: (name == topic, bool(after[name].trigger), after[name].last))]
+    return after, topic if trigger else None
+
+
+def _trigger(runs: tuple[Run, ...], data: object) -> tuple[Trigger, str]:
+    """What the newest sign, the last of ``runs`` or ``data``, raises."""
+    match data:
+        case Quiz():
+            return "low_quiz", f"{data.correct_answers} of {data.total_questions} right in a quiz"
+        case Help():
+            return "asked_for_help", f'a help message that says "{cries(data.message)}"'
+    error, exercise, _ = runs[-1]
+    same = 0 if error is None else sum(run[0] == error for run in runs)
+    if same >= SAME_ERROR:
+        return "repeated_error", f"{error} {same} times since the last success"
+    if len(runs) >= FAILURES:
+        return "failed_executions", f"{len(runs)} failed runs since the last success"
+    seconds = round(sum(run[2] for run in runs if run[1] == exercise), 6)
+    if seconds > LONGEST_S:
+        on = "one exercise" if exercise is None else exercise
+        return "long_on_exercise", f"{seconds / 60:.1f} minutes on {on} without success"
+    return "", ""
+
+
+def _name(text: str | None) -> str | None:
+    """A name that is short, and still tells one long text from another."""
+    if text is None or len(text) <= LONGEST_NAME:
+        return text
+    return f"{text[:80]}… {id_hash(text).hex()}"

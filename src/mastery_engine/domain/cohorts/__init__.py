@@ -1,0 +1,1 @@
+"""Named groups of students, and where each member stands."""

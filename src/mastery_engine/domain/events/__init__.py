@@ -1,0 +1,1 @@
+"""Learning events: the envelope, what each kind holds, and which of them a document has applied."""

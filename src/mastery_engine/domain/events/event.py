@@ -1,0 +1,131 @@
+"""The learning event: one envelope for every door, from the bytes on the wire to the fold.
+
+``decode`` turns bytes into an event or says what is wrong with them; ``check_times`` says whether an event may count,
+given the moment of its receipt; ``encode`` writes the bytes that the log keeps.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from mastery_engine.domain.events.envelope import Scalar, SentEvent, moment_from, read
+from mastery_engine.domain.events.kinds import KINDS, Consistency, Data
+from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, day_of_date, rfc3339
+from mastery_engine.errors import InvalidInput, RefusedEvent
+
+DEFAULT_TENANT = "default"
+CLOCK_SKEW: Micros = 5 * MINUTE
+TENANT = r"^[a-z0-9][a-z0-9-]{0,39}$"
+NO_METADATA: dict[str, Scalar] = {}  # shared: nobody adds to an event's metadata
+
+
+class LearningEvent(msgspec.Struct, frozen=True, gc=False):
+    """Something that a student did, or that was found out about them.
+
+    ``at`` is the event's own time and ``received`` the time of its receipt, both in microseconds since 1970 UTC.
+    """
+
+    event_id: str
+    student_id: str
+    at: Micros
+    received: Micros
+    data: Data
+    tenant: str = DEFAULT_TENANT
+    source: str | None = None
+    metadata: dict[str, Scalar] = {}
+
+    @property
+    def event_type(self) -> str:
+        return NAME_OF[type(self.data)]
+
+
+class Logged(msgspec.Struct, frozen=True, gc=False):
+    """An event, and where the log keeps it."""
+
+    event: LearningEvent
+    partition: int
+    offset: int
+
+
+NAME_OF: dict[type[Data], str] = {kind: name for name, kind in KINDS.items()}
+_encode = msgspec.json.Encoder().encode
+
+
+def decode(
+    value: bytes | msgspec.Raw,
+    *,
+    received: Micros,
+    tenant: str = DEFAULT_TENANT,
+    event_id: str | Callable[[], str | None] | None = None,
+) -> LearningEvent:
+    """The event in ``value``, a JSON document.
+
+    ``event_id`` serves where the envelope has none: an id, or what makes one. Raises InvalidInput with the field.
+    """
+    sent = read(bytes(value))  # a copy only of what is no bytes
+    chosen = sent.event_id or (event_id() if callable(event_id) else event_id)
+    if chosen is None:
+        raise InvalidInput("The event has no event_id.", field="event_id")
+    return event_from(sent, chosen, received, tenant)
+
+
+def event_from(sent: SentEvent, event_id: str, received: Micros, tenant: str) -> LearningEvent:
+    """The event in an envelope that was read. Raises InvalidInput where its timestamp is out of range."""
+    at = received if sent.timestamp is None else moment_from(sent.timestamp)
+    return LearningEvent(
+        event_id, sent.student_id, at, received, sent.data, tenant, sent.source, sent.metadata or NO_METADATA
+    )
+
+
+def check_times(event: LearningEvent, *, retention_days: int) -> LearningEvent:
+    """The event itself, where its times let it count; raises RefusedEvent otherwise. Depends on its receipt alone."""
+    at, received = event.at, event.received
+    if at > received + CLOCK_SKEW:
+        raise RefusedEvent(
+            f"The event is timed {rfc3339(event.at)}, more than 5 minutes after its receipt: check the sender's clock.",
+            field="timestamp",
+        )
+    if at // DAY <= received // DAY - retention_days:
+        raise RefusedEvent(
+            f"The event is of {rfc3339(event.at)}: older than the {retention_days} days that are kept.",
+            field="timestamp",
+        )
+    data = event.data
+    if type(data) is Consistency:
+        tomorrow = day_of(event.received) + 1
+        if data.activity_dates and day_of_date(max(data.activity_dates)) > tomorrow:
+            raise RefusedEvent(
+                "activity_dates names a day later than the day after the receipt.", field="data.activity_dates"
+            )
+    return event
+
+
+def encode(event: LearningEvent) -> bytes:
+    """The envelope that the log keeps; ``decode`` with the same receipt and tenant gives the same event back."""
+    envelope: dict[str, Any] = {
+        "event_id": event.event_id,
+        "event_type": NAME_OF[type(event.data)],
+        "student_id": event.student_id,
+        "timestamp": rfc3339(event.at),
+        "data": event.data,
+    }
+    if event.source is not None:
+        envelope["source"] = event.source
+    if event.metadata:
+        envelope["metadata"] = event.metadata
+    return _encode(envelope)
+
+
+@lru_cache(maxsize=1_000)
+def is_tenant(name: str) -> bool:
+    return re.fullmatch(TENANT, name) is not None
+
+
+def check_tenant(name: str) -> str:
+    """The tenant's name itself. Raises InvalidInput where it is malformed."""
+    if not is_tenant(name):
+        raise InvalidInput(f"The tenant {name[:100]!r} does not match {TENANT}.", field="tenant")
+    return name

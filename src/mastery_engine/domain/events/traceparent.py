@@ -1,0 +1,23 @@
+"""W3C Trace Context: the header by which a call is followed from one service to the next."""
+
+import re
+from collections.abc import Mapping
+
+from mastery_engine.domain.events.cloudevents import traceparent_around
+
+TRACEPARENT = "traceparent"
+_FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def traceparent_in(text: str | None) -> str | None:
+    """The header as it may be passed on; None where it is missing or malformed, as the standard asks."""
+    return text if text is not None and _FORM.fullmatch(text) else None
+
+
+def trace_of(headers: Mapping[str, str], value: bytes | None) -> str | None:
+    """The trace that a record came with: by its headers, by a CloudEvent's in them, by the CloudEvent that it is."""
+    said = (headers.get(TRACEPARENT), headers.get(f"ce_{TRACEPARENT}")) if headers else ()
+    for text in said:
+        if trace := traceparent_in(text):
+            return trace
+    return traceparent_in(traceparent_around(value)) if value else None

@@ -1,0 +1,141 @@
+"""The mastery score: 0.40 completion + 0.30 quiz + 0.20 quality + 0.10 consistency, by the rules' weights."""
+
+from typing import TypeAlias, TypeGuard
+
+import msgspec
+
+from mastery_engine.domain.evidence.active_days import ActiveDays
+from mastery_engine.domain.evidence.evidence import BEGINNER, INTERMEDIATE, NONE_SET, Direct, Evidence
+from mastery_engine.domain.moments import DAY, NEVER, Day, Micros, day_of
+from mastery_engine.domain.rules import Rules
+
+FourValues: TypeAlias = tuple[float | None, float | None, float | None, float | None]
+
+CONSISTENCY_DECAY = 0.9
+SHORTEST, LONGEST = 7, 30
+
+# Σ 0.9^k over the set bits of a 15-bit number: two look-ups make a month.
+_HALF = 15
+_SHARES = [0.0]
+for _bit in range(_HALF):
+    _SHARES += [share + CONSISTENCY_DECAY**_bit for share in _SHARES]
+_FULL = [sum(CONSISTENCY_DECAY**k for k in range(days)) for days in range(LONGEST + 1)]
+_FIRST, _TAIL = (1 << _HALF) - 1, CONSISTENCY_DECAY**_HALF
+
+
+class MasteryScore(msgspec.Struct, frozen=True, gc=False):
+    """A score with what it is made of. ``components`` are None where there is no evidence; all in [0, 1].
+
+    ``rank`` is the place of ``level`` in the rules, from 0.
+    """
+
+    score: float
+    level: str
+    rank: int
+    components: FourValues
+    coverage: float
+
+
+NO_SCORE = MasteryScore(0.0, "", 0, (None, None, None, None), 0.0)
+
+
+def mastery(evidence: Evidence, at: Micros, rules: Rules) -> MasteryScore:
+    """The score at a moment: what counts is the evidence whose UTC day is among the last ``retention_days``."""
+    return score_of(components(evidence, at, rules), rules)
+
+
+def score_of(found: FourValues, rules: Rules) -> MasteryScore:
+    """The score that four components make; one without evidence counts as 0, and not in the coverage."""
+    completion, quiz, quality, consistency = found
+    weights = rules.weights
+    score = coverage = 0.0
+    if completion is not None:
+        coverage = weights.completion
+        score = coverage * completion
+    if quiz is not None:
+        coverage += weights.quiz
+        score += weights.quiz * quiz
+    if quality is not None:
+        coverage += weights.quality
+        score += weights.quality * quality
+    if consistency is not None:
+        coverage += weights.consistency
+        score += weights.consistency * consistency
+    rank = rules.level_index(score)
+    return MasteryScore(score, rules.levels[rank].name, rank, found, coverage)
+
+
+def components(evidence: Evidence, at: Micros, rules: Rules) -> FourValues:
+    """Completion, quiz, quality and consistency at a moment; None where there is no evidence."""
+    today = day_of(at)
+    floor = today - rules.retention_days + 1
+    direct = evidence.direct
+    if direct != NONE_SET:
+        by_hand = [None if one is None or one.at // DAY < floor else one for one in direct]
+        set_completion, set_quiz, set_quality, set_consistency = by_hand
+        newest = max((progress.at for progress in evidence.completion.values()), default=NEVER)
+        return (
+            set_completion.value if _holds(set_completion, newest) else completion(evidence, floor, rules),
+            set_quiz.value if _holds(set_quiz, evidence.quiz.latest) else evidence.quiz.mean(floor),
+            set_quality.value if _holds(set_quality, evidence.quality.latest) else evidence.quality.mean(floor),
+            (
+                set_consistency.value
+                if set_consistency and _holds_on(set_consistency.at // DAY, evidence.activity, today)
+                else consistency(evidence.activity, today, floor)
+            ),
+        )
+    return (
+        completion(evidence, floor, rules),
+        evidence.quiz.mean(floor),
+        evidence.quality.mean(floor),
+        consistency(evidence.activity, today, floor),
+    )
+
+
+def completion(evidence: Evidence, floor: Day, rules: Rules) -> float | None:
+    """Σ w·completed / Σ w·total over the topics with a word on them since ``floor``, w by difficulty.
+
+    Exercises are counted before they are weighed, so that the order of the topics changes no digit.
+    """
+    easy = easy_done = middle = middle_done = hard = hard_done = 0
+    oldest = floor * DAY
+    for progress in evidence.completion.values():
+        if progress.at < oldest:
+            continue
+        difficulty = progress.difficulty
+        if difficulty == BEGINNER:
+            easy_done += progress.completed
+            easy += progress.total
+        elif difficulty == INTERMEDIATE:
+            middle_done += progress.completed
+            middle += progress.total
+        else:
+            hard_done += progress.completed
+            hard += progress.total
+    weights = rules.difficulty
+    total = weights.beginner * easy + weights.intermediate * middle + weights.advanced * hard
+    if not total:
+        return None
+    return (weights.beginner * easy_done + weights.intermediate * middle_done + weights.advanced * hard_done) / total
+
+
+def consistency(activity: ActiveDays, today: Day, floor: Day) -> float | None:
+    """Σ a(t-k)·0.9^k / Σ 0.9^k, k from 0 to the days since the first active day kept, but at least 6, at most 29."""
+    active = activity.up_to(today) & (1 << today - floor + 1) - 1
+    if not active:
+        return None
+    days = active.bit_length()
+    window = SHORTEST if days < SHORTEST else min(days, LONGEST)
+    active &= (1 << window) - 1
+    share = _SHARES[active & _FIRST] + _TAIL * _SHARES[active >> _HALF]
+    return share / _FULL[window]
+
+
+def _holds(direct: Direct | None, newest: Micros) -> TypeGuard[Direct]:
+    """A component that was set holds until evidence with a later time; at the same time it holds."""
+    return direct is not None and newest <= direct.at
+
+
+def _holds_on(day: Day, activity: ActiveDays, today: Day) -> bool:
+    """Consistency that was set on ``day`` holds from then on, until a later active day."""
+    return day <= today and not activity.up_to(today) & ((1 << (today - day)) - 1)

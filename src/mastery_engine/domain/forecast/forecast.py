@@ -1,0 +1,183 @@
+"""The forecast: the distribution of the mastery score on each of the next days.
+
+What is known already is computed exactly: the score as it ages where nothing new comes. What is likely, how far work
+will move it from there, is a model's. No day's distribution is wider than that of a day after it: the seventh rules.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from math import sqrt
+from statistics import NormalDist
+
+import msgspec
+
+from mastery_engine.domain.evidence.history import STABLE_PER_WEEK, Trend
+from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, situation
+from mastery_engine.domain.forecast.model import LEVELS, LOWER, MEDIAN, UPPER, ForecastModel, Row, group_of
+from mastery_engine.domain.moments import Day, Micros
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import Student
+
+LONGEST = 30
+WEEK = 7
+SEEN_FROM = 14
+RISE, FALL = 0.30, 0.12
+
+# How far a score may move in a week where nothing is known of the student: normal, and rather up, since work adds.
+_ANY = [abs(NormalDist().inv_cdf(level)) * (FALL if place < MEDIAN else RISE) for place, level in enumerate(LEVELS)]
+CLOSE = 0.05
+PASS_MARK = 0.50
+
+
+class DayAhead(msgspec.Struct, frozen=True, gc=False):
+    """One day's distribution: its quantiles at ``LEVELS``, rising, in [0, 1]."""
+
+    day: Day
+    quantiles: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        """The median."""
+        return self.quantiles[MEDIAN]
+
+    @property
+    def lower(self) -> float:
+        """The 10% point."""
+        return self.quantiles[LOWER]
+
+    @property
+    def upper(self) -> float:
+        """The 90% point."""
+        return self.quantiles[UPPER]
+
+    def at_most(self, score: float) -> float:
+        """The probability of a score of at most this one; between quantiles it is linear."""
+        place = bisect_right(self.quantiles, score)
+        return self._between(place, score)
+
+    def below(self, score: float) -> float:
+        """The probability of a score below this one."""
+        place = bisect_left(self.quantiles, score)
+        return self._between(place, score)
+
+    def close(self) -> float:
+        """The probability of a score within ``CLOSE`` of the median."""
+        return self.at_most(self.score + CLOSE) - self.below(self.score - CLOSE)
+
+    def _between(self, place: int, score: float) -> float:
+        if place == 0:
+            return 0.0
+        if place == len(LEVELS):
+            return 1.0
+        before, after = self.quantiles[place - 1], self.quantiles[place]
+        return LEVELS[place - 1] + (LEVELS[place] - LEVELS[place - 1]) * (score - before) / (after - before)
+
+
+class Forecast(msgspec.Struct, frozen=True, gc=False):
+    """The next days, nearest first.
+
+    ``confidence`` is the probability that the score on the last of them is within 0.05 of the prediction;
+    ``intervention_needed`` says that it is more likely than not below 0.50 then, or a level lower than now.
+    """
+
+    now: float
+    days: tuple[DayAhead, ...]
+    confidence: float
+    trend: Trend
+    intervention_needed: bool
+
+    @property
+    def predicted(self) -> float:
+        """The median on the last day."""
+        return self.days[-1].score
+
+
+def forecast(
+    student: Student,
+    at: Micros,
+    days: int,
+    model: ForecastModel,
+    rules: Rules,
+    due_days: Sequence[Day] = (),
+) -> Forecast:
+    """The forecast for the next ``days``, 1 to 30.
+
+    ``due_days``, which rise, are those of the student's calendar, past ones too; none at all means that no calendar is
+    known.
+    """
+    here = situation(student, at, rules)
+    known = model.with_calendar if due_days else None
+    rows: list[Row] = []
+    groups: list[int] = []
+    without: list[float] = []
+    horizon, newness = max(days, WEEK), _newness(student, here.today)
+    for day in range(1, horizon + 1):
+        left = aged(here, day, rules)
+        without.append(left.score)
+        row = here.numbers + ahead(here, day, left)
+        if known:
+            coming = due_ahead(here, day, due_days)
+            rows.append(row + coming)
+            groups.append(group_of(day, due=coming[0] > 0))
+        else:
+            rows.append(row)
+            groups.append(group_of(day, due=False))
+    predictor = known or model.alone
+    found = tuple(
+        _day(here.today + day, score, some)
+        for day, score, some in zip(
+            range(1, horizon + 1), without, _in_order(predictor.moves(rows, groups), newness), strict=True
+        )
+    )[:days]
+    last = found[-1]
+    lost = rules.level_index(last.score) < rules.level_index(here.score)
+    return Forecast(
+        here.score,
+        found,
+        predictor.confidence(last.close(), groups[days - 1]),
+        _trend(last.score - here.score, days),
+        last.score < PASS_MARK or lost,
+    )
+
+
+def _day(day: Day, score: float, moves: Sequence[float]) -> DayAhead:
+    """A day's distribution, from where the score ages to and how far it moves from there."""
+    return DayAhead(day, tuple(min(1.0, max(0.0, score + move)) for move in moves))
+
+
+def _newness(student: Student, today: Day) -> float:
+    """1 on a student's first day, and 0 from two weeks on: the model has seen none who was newer."""
+    first = next(iter(student.history.points(first=0, last=today)), None)
+    known = 0 if first is None else today - first.day
+    return max(0.0, 1.0 - known / SEEN_FROM)
+
+
+def _in_order(days: Sequence[Sequence[float]], newness: float) -> list[list[float]]:
+    """Each day's quantiles, none further from its median than on a later day.
+
+    The seventh rules: those before it give way to it, those after it are as far out as the day before them at least.
+    So a day's distribution is the same in whatever forecast it stands. Of a new student any course may be true.
+    """
+    reach = [
+        [
+            max(abs(move - moves[MEDIAN]), newness * sqrt(day / WEEK) * far)
+            for move, far in zip(moves, _ANY, strict=True)
+        ]
+        for day, moves in enumerate(days, 1)
+    ]
+    for place in range(WEEK - 2, -1, -1):
+        reach[place] = list(map(min, reach[place], reach[place + 1]))
+    for place in range(WEEK, len(days)):
+        reach[place] = list(map(max, reach[place], reach[place - 1]))
+    return [
+        [moves[MEDIAN] - far if place < MEDIAN else moves[MEDIAN] + far for place, far in enumerate(fars)]
+        for moves, fars in zip(days, reach, strict=True)
+    ]
+
+
+def _trend(change: float, days: int) -> Trend:
+    """Which way the prediction goes; stable within 0.01 a week."""
+    slope = change / days * 7
+    if abs(slope) <= STABLE_PER_WEEK:
+        return "stable"
+    return "improving" if slope > 0 else "declining"

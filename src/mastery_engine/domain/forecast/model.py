@@ -1,0 +1,160 @@
+"""What a forecast is computed with: parameters as a file keeps them, and the model that they make.
+
+A file of parameters is a map, JSON or MessagePack: ``version``, and a part for each model (``forecast`` is this one's).
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, situation
+from mastery_engine.domain.forecast.network import Compiled, Ensemble
+from mastery_engine.domain.moments import DAY
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import NOBODY
+from mastery_engine.errors import InvalidInput
+
+VERSION = 1
+LEVELS = (0.01, 0.025, *(step / 20 for step in range(1, 20)), 0.975, 0.99)
+MEDIAN, LOWER, UPPER = LEVELS.index(0.5), LEVELS.index(0.1), LEVELS.index(0.9)
+SOON, LATER = 3, 10  # days: up to the first, up to the second, and beyond, each with a calibration of its own
+
+Row: TypeAlias = tuple[float, ...]
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One way to forecast. ``levels`` says for each group of cases which level of the networks truly is each of
+    ``LEVELS`` (Kuleshov et al. 2018); ``confidence`` are for each group pairs of a computed probability and the share
+    that came true, none where there were too few cases.
+    """
+
+    ensemble: Ensemble
+    levels: tuple[tuple[float, ...], ...]
+    confidence: tuple[tuple[tuple[float, float], ...], ...]
+
+
+class ForecastParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is fitted: a way to forecast without a calendar, and one that knows when work is due."""
+
+    alone: Part
+    with_calendar: Part | None = None
+
+
+class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of parameters, as far as the forecast is concerned."""
+
+    version: Annotated[int, Meta(ge=VERSION, le=VERSION)]
+    forecast: ForecastParameters | None = None
+    skills: msgspec.Raw = msgspec.Raw()
+
+
+def parameters_from(source: bytes) -> ForecastParameters | None:
+    """The forecast's part of a file of parameters; None where it has none. Raises InvalidInput."""
+    try:
+        found = (_json if _is_json(source) else _msgpack)(source).forecast
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(
+            f"The parameters cannot be read: {error}. Make them anew with mastery-engine fit."
+        ) from error
+    if found is not None:
+        _check_inputs(ForecastModel(found))
+    return found
+
+
+def _check_inputs(model: "ForecastModel") -> None:
+    """Whether a model takes the numbers that the engine looks at, and no others. Raises InvalidInput."""
+    rules = Rules()
+    here = situation(NOBODY, rules.retention_days * DAY, rules)
+    alone = len(here.numbers) + len(ahead(here, 1, aged(here, 1, rules)))
+    with_calendar = alone + len(due_ahead(here, 1, ()))
+    for predictor, wanted in ((model.alone, alone), (model.with_calendar, with_calendar)):
+        if predictor is not None and predictor.inputs != wanted:
+            raise InvalidInput(
+                f"The parameters of the forecast are for {predictor.inputs} inputs, and this engine has {wanted}. "
+                "Make them anew with mastery-engine fit."
+            )
+
+
+def with_forecast(source: bytes | None, parameters: ForecastParameters) -> bytes:
+    """A file of parameters with this forecast's part: MessagePack, or JSON where ``source`` is; its other parts stay.
+
+    Raises InvalidInput where ``source`` is no such file.
+    """
+    own = {"version": VERSION, "forecast": parameters}
+    try:
+        if source and _is_json(source):
+            return msgspec.json.encode(msgspec.json.decode(source, type=dict[str, object]) | own)
+        others = msgspec.msgpack.decode(source, type=dict[str, object]) if source else {}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"The file is no file of parameters: {error}. Name another one.") from error
+    return msgspec.msgpack.encode(others | own)
+
+
+_json = msgspec.json.Decoder(ModelFile).decode
+_msgpack = msgspec.msgpack.Decoder(ModelFile).decode
+
+
+def _is_json(source: bytes) -> bool:
+    return source.lstrip()[:1] == b"{"
+
+
+class Predictor:
+    """One way to forecast, ready to compute."""
+
+    def __init__(self, part: Part, *, groups: int) -> None:
+        try:
+            self._ensemble = Compiled(part.ensemble)
+            self._levels = np.array(part.levels, dtype=np.float64).reshape(groups, len(LEVELS))
+            self._confidence = [np.array(pairs, dtype=np.float64).reshape(-1, 2).T for pairs in part.confidence]
+            if len(self._confidence) != groups:
+                raise ValueError(f"confidence is for {len(self._confidence)} groups, not for {groups}")
+            self._check(part)
+        except (ValueError, IndexError, TypeError) as error:
+            raise InvalidInput(
+                f"The parameters of the forecast do not fit together: {error}. Make them anew with mastery-engine fit."
+            ) from error
+
+    @property
+    def inputs(self) -> int:
+        """How many numbers a case has."""
+        return self._ensemble.inputs
+
+    def _check(self, part: Part) -> None:
+        """Raises ValueError where nothing could be computed."""
+        if not part.ensemble.networks:
+            raise ValueError("there is no network")
+        calibration = (self._levels, *self._confidence)
+        if not self._ensemble.is_finite or not all(np.isfinite(numbers).all() for numbers in calibration):
+            raise ValueError("every parameter is a finite number")
+        answered = self._ensemble.quantiles([[0.0] * self.inputs]).shape
+        if answered != (1, len(LEVELS)):
+            raise ValueError(f"the networks do not answer {len(LEVELS)} levels")
+
+    def moves(self, rows: Sequence[Row], groups: Sequence[int]) -> list[list[float]]:
+        """For each case the quantiles, at ``LEVELS``, of how far the score moves from where it ages to."""
+        return [
+            np.interp(self._levels[group], LEVELS, quantiles).tolist()
+            for group, quantiles in zip(groups, self._ensemble.quantiles(rows), strict=True)
+        ]
+
+    def confidence(self, computed: float, group: int) -> float:
+        """The share of such forecasts that comes true."""
+        stated, true = self._confidence[group]
+        return float(np.interp(computed, stated, true)) if len(stated) else computed
+
+
+class ForecastModel:
+    """The model that parameters make. Raises InvalidInput where they do not fit together."""
+
+    def __init__(self, parameters: ForecastParameters) -> None:
+        self.alone = Predictor(parameters.alone, groups=3)
+        known = parameters.with_calendar
+        self.with_calendar = None if known is None else Predictor(known, groups=6)
+
+
+def group_of(days: int, *, due: bool) -> int:
+    """The group of cases by whose calibration a forecast goes: how far ahead, and whether work is due by then."""
+    return (days > SOON) + (days > LATER) + 3 * due

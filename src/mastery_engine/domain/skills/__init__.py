@@ -1,0 +1,1 @@
+"""Knowledge tracing: what a student knows, skill by skill."""

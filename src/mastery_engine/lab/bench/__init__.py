@@ -1,0 +1,1 @@
+"""What the engine costs, beside floors measured in the same run."""

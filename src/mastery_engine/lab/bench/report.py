@@ -1,0 +1,140 @@
+"""What the engine costs, measured beside a floor in the same run: machines differ and are noisy, ratios hold."""
+
+import json
+import os
+import platform
+import sqlite3
+import subprocess  # nosec B404
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+from time import perf_counter
+
+from mastery_engine.domain.events.event import LearningEvent, encode
+from mastery_engine.domain.moments import Micros
+from mastery_engine.errors import StartRefused
+from mastery_engine.lab.bench.fold import fold
+from mastery_engine.lab.bench.http import batch, http, lag
+from mastery_engine.lab.bench.measures import Line, Report, at_least, ratios, shown, unmeasured
+from mastery_engine.lab.bench.peers import peers
+from mastery_engine.lab.bench.scale import scale
+from mastery_engine.lab.bench.soak import soak
+from mastery_engine.lab.bench.stream import stream
+from mastery_engine.lab.bench.tokens import tokens
+from mastery_engine.lab.bench.watch import watch
+from mastery_engine.lab.bench.workers import workers
+from mastery_engine.lab.plots import COLOURS, Frame, line, plot
+from mastery_engine.lab.simulate.classes import past, pupils
+
+CHUNK, LEAST = 1_000, 10_000
+SEED = 1
+
+
+def report(
+    parts: Sequence[str], *, runs: int, until: Micros, events: int, told: Callable[[Sequence[Line]], None] | None = None
+) -> Report:
+    """Measure the parts; ``until`` is the time of the newest simulated event, ``events`` how many a file has.
+
+    ``told`` hears of each part as it ends. A part that cannot be measured here says why, and the others go on.
+    """
+    lines: list[Line] = []
+    for part in parts:
+        try:
+            found = PARTS[part](runs, until, events)
+        except StartRefused as error:
+            found = [unmeasured(part, str(error))]
+        lines += found
+        if told is not None:
+            told(found)
+    return Report(*machine(), lines)
+
+
+def machine() -> tuple[str, str, str]:
+    """What this runs on: the machine, Python and SQLite."""
+    here = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}"
+    return here, platform.python_version(), sqlite3.sqlite_version
+
+
+def page(measured: Report) -> str:
+    """What was measured over time, as a page of plots."""
+    drawn = []
+    for one in measured.lines:
+        if one.over_time:
+            seconds, highest = one.over_time[-1][0], max(value for _, value in one.over_time)
+            frame = Frame(one.what, "second", one.unit, (0.0, max(1.0, seconds)), (0.0, highest * 1.1 or 1.0))
+            drawn.append(plot(frame, line(frame, one.over_time, COLOURS[0])))
+    head = "<!doctype html><html lang='en'><meta charset='utf-8'><title>Mastery Engine: bench</title>"
+    return f"{head}<h1>{escape(measured.machine)}</h1>{''.join(drawn)}</html>"
+
+
+def embedded(runs: int, until: Micros, events: int) -> list[Line]:
+    """A file of events into SQLite and applied, beside SQLite inserting the same bytes in the same batches."""
+    lines = [encode(event) for event in _many(max(events, LEAST), until)]
+    ours: list[float] = []
+    floor: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "class.jsonl")
+        source.write_bytes(b"\n".join(lines) + b"\n")
+        for run in range(runs):
+            floor.append(_inserted(Path(folder, f"floor-{run}.db"), lines))
+            ours.append(_ingested(source, Path(folder, f"data-{run}")))
+    return [
+        at_least("embedded", "a file of events, applied", "events/s", ours, 10_000),
+        shown("embedded", "floor: SQLite inserts the same bytes", "rows/s", floor),
+        at_least("embedded", "ratio to the floor", "", ratios(ours, floor), 0.3),
+    ]
+
+
+def _many(events: int, until: Micros) -> Iterator[LearningEvent]:
+    made = 0
+    seed = SEED
+    while made < events:
+        for event in past(pupils(400, seed), days=30, seed=seed, until=until):
+            if made == events:
+                return
+            made += 1
+            yield event
+        seed += 1
+
+
+def _inserted(path: Path, lines: Sequence[bytes]) -> float:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("CREATE TABLE log (seq INTEGER PRIMARY KEY, value BLOB)")
+    started = perf_counter()
+    for start in range(0, len(lines), CHUNK):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT INTO log (value) VALUES (?)", [(line,) for line in lines[start : start + CHUNK]])
+        connection.execute("COMMIT")
+    seconds = perf_counter() - started
+    connection.close()
+    return len(lines) / seconds
+
+
+def _ingested(source: Path, data: Path) -> float:
+    done = subprocess.run(  # nosec B603
+        [sys.executable, "-m", "mastery_engine", "ingest", str(source), "--json"],
+        env={**os.environ, "DATA_DIR": str(data)},
+        capture_output=True,
+        check=True,
+    )
+    return float(json.loads(done.stdout)["events_per_second"])
+
+
+PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
+    "fold": fold,
+    "embedded": embedded,
+    "http": http,
+    "batch": batch,
+    "lag": lag,
+    "watch": watch,
+    "scale": scale,
+    "tokens": tokens,
+    "stream": stream,
+    "workers": workers,
+    "peers": peers,
+    "soak": soak,
+}

@@ -1,0 +1,183 @@
+"""A large class for minutes: 5,000 events and 300 queries a second over 50,000 students, one API and one worker.
+
+The students are amid their term, each with a month behind them, and do what they would do next, in its order; who does
+the next thing is left to chance. Events go to Kafka at their rate whatever the engine does, queries likewise (k6). At
+the end each document is asked for the ids that it holds: so many events were counted, and none twice.
+"""
+
+import asyncio
+import os
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from random import Random
+
+import msgspec
+from confluent_kafka import Consumer
+
+from mastery_engine.backends.redis.client import connect
+from mastery_engine.backends.redis.store import RedisStore
+from mastery_engine.domain.events.event import NAME_OF
+from mastery_engine.domain.ids import ID_BYTES
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.lab.bench.load import Load, command, point, serving
+from mastery_engine.lab.bench.measures import Line, at_least, at_most
+from mastery_engine.lab.bench.servers import (
+    Servers,
+    asking,
+    drained,
+    fresh,
+    memory_mib,
+    produce,
+    servers,
+    waiting,
+    working,
+)
+from mastery_engine.lab.bench.term import Amid, at_work, fill
+from mastery_engine.settings import settings_from
+from mastery_engine.wiring import curriculum
+
+RATE, QUERIES, STUDENTS = 5_000, 300, 50_000
+SHORTEST_S, LONGEST_S, EVENTS_A_SECOND = 10, 300, 150
+WARMING_S = 30  # of the same before, not counted: until then a broker's JVM takes half the machine to compile
+STEPS = 100
+PLOTTED = 30  # points of the latency over time
+PAGE = 1_000
+QUERY = '{"student_id": "student_%d"}'
+EVENT = b'{"event_id":"soak-%d","event_type":"%s","data":%s,"student_id":"student_%d"}'
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One second: how many events waited, and the memory in MiB of the worker."""
+
+    at: float
+    waiting: int
+    memory: float
+
+
+def soak(runs: int, until: Micros, events: int) -> list[Line]:
+    """One run, of a second for each 150 of ``events``, 300 at most. Raises StartRefused."""
+    del runs
+    seconds = min(LONGEST_S, max(SHORTEST_S, events // EVENTS_A_SECOND))
+    models = at_work(until, STEPS, curriculum(settings_from(os.environ)))
+    made = _events(models, Random(1))  # nosec B311
+    with servers() as running:
+        fresh(running.environment)
+        documents = [(one.student, one.cold) for one in models]
+        asyncio.run(fill(running.environment["REDIS_HOST"], STUDENTS, documents))
+        before = asyncio.run(_counted(running.environment["REDIS_HOST"]))
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            working(running.environment) as (worker,),
+            asking(running.environment) as asker,
+        ):
+            given = {
+                **running.environment,
+                "LOG_LEVEL": "WARNING",
+                "WORKER_ENABLED": "false",
+                "DATA_DIR": folder,
+                "RATE_LIMIT_ENABLED": "0",
+            }
+            token = command("token", "--role", "service", environment=given).strip()
+            with serving("-m", "mastery_engine", "serve", ready="/health", environment=given) as service:
+                load = Load(f"{service.url}/mastery/query", QUERY, token=token, students=STUDENTS)
+                _under_load(running, asker, worker, made, WARMING_S, load)
+                drained(asker)
+                samples, answers = _under_load(running, asker, worker, made, seconds, load)
+            drained(asker)
+            counted = asyncio.run(_counted(running.environment["REDIS_HOST"])) - before
+    sent = (WARMING_S + seconds) * RATE
+    third = samples[len(samples) // 3].memory
+    worked = seconds * RATE - samples[-1].waiting
+    lag = at_most("soak", "lag at its worst", "s", [max(one.waiting for one in samples) / RATE], 1.0)
+    memory = at_most(
+        "soak", "memory of the worker at the end, to that after a third", "", [samples[-1].memory / third], 1.1
+    )
+    p99 = point([ms for _, ms in answers], 0.99)
+    query = at_most("soak", f"query at {QUERIES}/s meanwhile, 99% point", "ms", [p99], 50.0)
+    return [
+        at_most("soak", f"events of {sent:,} lost or counted twice", "", [abs(sent - counted)], 0.0),
+        at_least("soak", f"events worked within {seconds} s", "events/s", [worked / seconds], RATE * 0.99),
+        msgspec.structs.replace(lag, over_time=[(one.at, one.waiting / RATE) for one in samples]),
+        msgspec.structs.replace(query, over_time=_by_time(answers, max(1, seconds // PLOTTED))),
+        msgspec.structs.replace(memory, over_time=[(one.at, one.memory) for one in samples]),
+    ]
+
+
+def _events(models: Sequence[Amid], chance: Random) -> Iterator[tuple[str, bytes]]:
+    """The next thing of whomever chance names; its time is that of its receipt."""
+    steps = [[(NAME_OF[type(one)].encode(), _encode(one)) for one in model.next] for model in models]
+    done: Counter[int] = Counter()
+    for number in count():
+        student = chance.randrange(STUDENTS)
+        mine = steps[student % len(steps)]
+        yield f"student_{student}", EVENT % (number, *mine[done[student] % len(mine)], student)
+        done[student] += 1
+
+
+def _under_load(
+    running: Servers,
+    asker: Consumer,
+    worker: int,
+    made: Iterator[tuple[str, bytes]],
+    seconds: int,
+    load: Load,
+) -> tuple[list[Sample], list[tuple[float, float]]]:
+    """A sample each second, and the queries' answers: (second, ms)."""
+    samples: list[Sample] = []
+    answers: list[tuple[float, float]] = []
+    failed: list[BaseException] = []
+
+    def beside(work: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001  it is raised below
+                failed.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    some = (next(made) for _ in range(seconds * RATE))
+    threads = [
+        beside(lambda: produce(running.environment, some, rate=RATE)),
+        beside(lambda: answers.extend(load.answers(QUERIES, seconds))),
+    ]
+    started = time.perf_counter()
+    for second in range(1, seconds + 1):
+        time.sleep(max(0.0, started + second - time.perf_counter()))
+        samples.append(Sample(time.perf_counter() - started, waiting(asker), memory_mib(worker)))
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+    return samples, answers
+
+
+def _by_time(answers: Sequence[tuple[float, float]], width: int) -> list[tuple[float, float]]:
+    """The 99% point of the ms in each so many seconds."""
+    taken: dict[int, list[float]] = defaultdict(list)
+    for second, ms in answers:
+        taken[int(second) // width].append(ms)
+    return [(float((place + 1) * width), point(some, 0.99)) for place, some in sorted(taken.items())]
+
+
+async def _counted(host: str) -> int:
+    """How many events the documents and the values beside them hold, by their ids."""
+    store = RedisStore(connect(host), retention_days=Rules().retention_days)
+    found = 0
+    for start in range(0, STUDENTS, PAGE):
+        keys = [StudentKey("default", f"student_{number}") for number in range(start, min(start + PAGE, STUDENTS))]
+        for held, cold in zip(await store.load(keys), await store.load_cold(keys), strict=True):
+            assert held is not None  # nosec B101
+            found += sum(map(len, (*held.student.seen.recent.values(), *cold.values()))) // ID_BYTES
+    await store.close()
+    return found

@@ -1,0 +1,1 @@
+"""Fitting the forecast, and measuring it on courses."""

@@ -1,0 +1,1 @@
+"""Simulated classes, and policies of practice tried on them."""

@@ -1,0 +1,161 @@
+"""How much practice students need who are told what to practise by the engine, at random, or by a simple rule.
+
+A learner has a true mastery of each skill. It grows with practice (less, the less of the prerequisites is there, and
+the more is reached), and fades towards a lasting part, the slower the more often it was practised. Answers follow from
+it by chance. The engine and the rules see answers alone, and none of this.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import exp
+from random import Random
+from statistics import mean
+from typing import TypeAlias
+
+import msgspec
+
+from mastery_engine.domain.advice.recommend import recommend
+from mastery_engine.domain.courses.curriculum import Curriculum
+from mastery_engine.domain.evidence.evidence import NO_EVIDENCE
+from mastery_engine.domain.moments import DAY, Day
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.skills.estimates import UNSEEN, SkillEstimate, outlook
+
+GOAL = 0.75
+QUESTIONS = 5
+SESSIONS_A_DAY = 4
+LONGEST = 3_000
+FIRST_DAY: Day = 20_454  # 2026-01-01
+
+_GUESS, _KNOWS = 0.15, 0.80
+_LASTING = 0.4
+_FADES_DAYS = 25.0
+_ROUNDS = 4
+
+
+class Learner:
+    """One simulated learner of a course."""
+
+    def __init__(self, curriculum: Curriculum, chance: Random) -> None:
+        self._skills = curriculum.skills
+        self._chance = chance
+        quick, head_start = chance.uniform(0.6, 1.4), chance.uniform(0.0, 0.5)
+        self._learns = {name: min(0.8, quick * chance.lognormvariate(-1.6, 0.6)) for name in curriculum.skills}
+        self._peak = {
+            name: chance.uniform(0.5, 1.0) if chance.random() < head_start else chance.uniform(0.0, 0.2)
+            for name in curriculum.skills
+        }
+        self._practised = dict.fromkeys(curriculum.skills, (FIRST_DAY, 0))  # day, times
+
+    def masters(self, skill: str, day: Day) -> float:
+        """The true mastery of a skill on a day."""
+        last, times = self._practised[skill]
+        lasting = _LASTING * self._peak[skill]
+        return lasting + (self._peak[skill] - lasting) * exp((last - day) / (_FADES_DAYS * (1 + 0.5 * times)))
+
+    def mean(self, day: Day) -> float:
+        """The mean mastery over the course."""
+        return mean(self.masters(skill, day) for skill in self._skills)
+
+    def practise(self, skill: str, day: Day) -> list[bool]:
+        """One session: five answers, then what was learned from them."""
+        now = self.masters(skill, day)
+        answers = [self._chance.random() < _GUESS + _KNOWS * now for _ in range(QUESTIONS)]
+        ready = 1.0
+        for needed in self._skills[skill].prerequisites:
+            ready *= 1.0 / (1.0 + exp(-(self.masters(needed, day) - 0.5) / 0.08))
+        self._peak[skill] = now + self._learns[skill] * (1.0 - now) * (0.1 + 0.9 * ready)
+        self._practised[skill] = (day, self._practised[skill][1] + 1)
+        return answers
+
+
+class Observer:
+    """What can be known from answers alone: a mean in which each session weighs 0.7 of the next; it fades with time."""
+
+    def __init__(self, curriculum: Curriculum) -> None:
+        self.curriculum = curriculum
+        self._seen: dict[str, tuple[float, float, Day]] = {}
+
+    def see(self, skill: str, answers: Sequence[bool], day: Day) -> None:
+        right, asked, _ = self._seen.get(skill, (2 * UNSEEN, 2.0, day))
+        self._seen[skill] = (0.5 * right + sum(answers), 0.5 * asked + len(answers), day)
+
+    def estimates(self, day: Day) -> dict[str, SkillEstimate]:
+        """An estimate of each skill practised."""
+        found = {}
+        for skill, (right, asked, last) in self._seen.items():
+            share = right / asked
+            left = 0.5 * share + 0.5 * share * exp((last - day) / 40.0)
+            found[skill] = SkillEstimate(skill, left, 0.5 / asked**0.5, share - left, last * DAY)
+        return found
+
+
+Policy: TypeAlias = Callable[[Observer, int, Day, Random], str]
+
+
+def _engine(observer: Observer, session: int, day: Day, chance: Random) -> str:
+    """The engine's first advice about a skill."""
+    del session, chance
+    view = outlook(observer.estimates(day), observer.curriculum)
+    advice = recommend(NO_EVIDENCE, (0.0, 0.0, 1.0, 1.0), view, day, Rules())
+    return next(
+        (one.area for one in advice if one.area in observer.curriculum.skills), next(iter(observer.curriculum.skills))
+    )
+
+
+def _random(observer: Observer, session: int, day: Day, chance: Random) -> str:
+    del session, day
+    return chance.choice(list(observer.curriculum.skills))
+
+
+def _weakest(observer: Observer, session: int, day: Day, chance: Random) -> str:
+    """The skill with the lowest estimate, whatever it asks for first; of equals any."""
+    del session
+    estimates = observer.estimates(day)
+    return min(
+        observer.curriculum.skills,
+        key=lambda skill: (estimates[skill].probability if skill in estimates else UNSEEN, chance.random()),
+    )
+
+
+def _in_order(observer: Observer, session: int, day: Day, chance: Random) -> str:
+    """The course from its first skill to its last, four sessions each, and from the start again."""
+    del day, chance
+    skills = list(observer.curriculum.skills)
+    return skills[session // _ROUNDS % len(skills)]
+
+
+POLICIES: Mapping[str, Policy] = {"engine": _engine, "random": _random, "weakest": _weakest, "curriculum": _in_order}
+
+
+class Course(msgspec.Struct, frozen=True):
+    """How a class fared under one policy. ``sessions`` is the mean number until a learner's mean mastery was 0.75.
+
+    ``curve`` is the class's mean mastery after each session.
+    """
+
+    policy: str
+    sessions: float
+    reached: int
+    students: int
+    curve: list[float]
+
+
+def course(policy: str, curriculum: Curriculum, *, students: int, seed: int) -> Course:
+    """A class under a policy, each learner until the goal; the same seed is the same class, whatever the policy."""
+    needed: list[int] = []
+    curves: list[list[float]] = []
+    for number in range(students):
+        learner = Learner(curriculum, Random(f"{seed}/{number}"))  # nosec B311
+        observer, chance = Observer(curriculum), Random(f"{seed}/{number}/{policy}")  # nosec B311
+        curve = [learner.mean(FIRST_DAY)]
+        while curve[-1] < GOAL and len(curve) <= LONGEST:
+            session = len(curve) - 1
+            day = FIRST_DAY + session // SESSIONS_A_DAY
+            skill = POLICIES[policy](observer, session, day, chance)
+            observer.see(skill, learner.practise(skill, day), day)
+            curve.append(learner.mean(day))
+        needed.append(len(curve) - 1)
+        curves.append(curve)
+    longest = max(map(len, curves))
+    whole = [round(mean(curve[min(place, len(curve) - 1)] for curve in curves), 4) for place in range(longest)]
+    return Course(policy, round(mean(needed), 1), sum(one < LONGEST for one in needed), students, whole)

@@ -1,0 +1,1 @@
+"""Fitting the models of skills and answers, and measuring them."""

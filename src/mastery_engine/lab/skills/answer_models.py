@@ -1,0 +1,190 @@
+"""The engine's models of the next answer, and those that people would use instead: all fit, then predict one by one."""
+
+from collections.abc import Callable, Sequence
+from math import exp, log1p
+from typing import Protocol
+
+import numpy as np
+from msgspec import Struct, field
+
+from mastery_engine.domain.events.kinds import Answer
+from mastery_engine.domain.skills.knowledge import NOT_TRACED, traced
+from mastery_engine.domain.skills.model import SkillModel
+from mastery_engine.lab.skills.answer_files import Row
+from mastery_engine.lab.skills.bkt import Bkt
+from mastery_engine.lab.skills.fit import chance_of, fit_skills
+from mastery_engine.lab.skills.irt import OnlineIrt
+from mastery_engine.lab.skills.logistic import Design, Logistic
+from mastery_engine.lab.skills.next_answer.model import fit, predict, show
+from mastery_engine.lab.skills.next_answer.shared import Shared
+from mastery_engine.lab.skills.next_answer.student import Learner
+
+ENGINE = "engine"
+SECOND = 1_000_000
+
+
+class Model(Protocol):
+    """Fits on students, each a list of answers in order; then predicts others' answers, each before it is shown."""
+
+    def fit(self, students: Sequence[Sequence[Row]]) -> None: ...
+
+    def predict(self, rows: Sequence[Row]) -> list[float]:
+        """The probability of a right answer, for each of one student's answers in turn."""
+        ...
+
+
+class Engine:
+    """The engine's model of the next answer to an item."""
+
+    def __init__(self) -> None:
+        self._shared = Shared()
+
+    def fit(self, students: Sequence[Sequence[Row]]) -> None:
+        self._shared = fit([[(row.item_id, row.skills, row.right, row.at) for row in rows] for rows in students])
+
+    def predict(self, rows: Sequence[Row]) -> list[float]:
+        learner, found = Learner(), []
+        for row in rows:
+            item_id, skills, at = row.item_id, row.skills, row.at
+            probability, sight = predict(self._shared, learner, item_id, skills, at)
+            found.append(probability)
+            show(learner, item_id, skills, row.right, at, sight)
+        return found
+
+
+class Tracing:
+    """The engine's knowledge tracing: what a student knows of a skill, with the difficulty of the item."""
+
+    def __init__(self) -> None:
+        self._model = SkillModel()
+
+    def fit(self, students: Sequence[Sequence[Row]]) -> None:
+        self._model = fit_skills(students)
+
+    def predict(self, rows: Sequence[Row]) -> list[float]:
+        tracing, found = NOT_TRACED, []
+        for row in rows:
+            at = round(row.at * SECOND)
+            found.append(chance_of(tracing, row.item_id, row.skills, at, self._model))
+            tracing = traced(tracing, Answer(row.item_id, row.skills, bool(row.right)), at, self._model)
+        return found
+
+
+class Elo:
+    """Elo with item difficulty and several skills, gains falling with the number of answers (Pelánek 2016)."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, tuple[float, int]] = {}
+        self._skills: dict[str, tuple[float, int]] = {}
+
+    def fit(self, students: Sequence[Sequence[Row]]) -> None:
+        for rows in students:
+            self._work(rows, learn=True)
+
+    def predict(self, rows: Sequence[Row]) -> list[float]:
+        return self._work(rows, learn=False)
+
+    def _work(self, rows: Sequence[Row], *, learn: bool) -> list[float]:
+        general = 0.0
+        own: dict[str, tuple[float, int]] = {}
+        found = []
+        for answers, row in enumerate(rows):
+            hard, tries = self._items.get(row.item_id, (0.0, 0))
+            usual = [self._skills.get(name, (0.0, 0))[0] for name in row.skills]
+            levels = [own.get(name, (0.0, 0)) for name in row.skills]
+            logit = general - hard + (sum(usual) + sum(level for level, _ in levels)) / len(levels)
+            probability = 1.0 / (1.0 + exp(-logit))
+            found.append(probability)
+            residual = row.right - probability
+            general += residual * _gain(answers)
+            for name, (level, number) in zip(row.skills, levels, strict=True):
+                own[name] = (level + residual * _gain(number), number + 1)
+            if learn:
+                self._items[row.item_id] = (hard - residual * _gain(tries), tries + 1)
+                for name in row.skills:
+                    level, number = self._skills.get(name, (0.0, 0))
+                    self._skills[name] = (level + residual * _gain(number), number + 1)
+        return found
+
+
+def _gain(number: int) -> float:
+    return 1.0 / (1.0 + 0.05 * number)
+
+
+class Regression:
+    """Logistic regression on counts of what came before; ``terms`` says of an answer which weigh how much."""
+
+    def __init__(self, terms: Callable[[Row, "Counts"], list[tuple[tuple[str, str], float]]]) -> None:
+        self._terms = terms
+        self._design = Design()
+        self._fitted: Logistic | None = None
+
+    def fit(self, students: Sequence[Sequence[Row]]) -> None:
+        rights = []
+        for rows in students:
+            counts = Counts()
+            for row in rows:
+                self._design.add(self._terms(row, counts))
+                rights.append(float(row.right))
+                counts.count(row)
+        self._fitted = self._design.fit(np.array(rights))
+
+    def predict(self, rows: Sequence[Row]) -> list[float]:
+        if self._fitted is None:
+            return [0.5] * len(rows)
+        counts, found = Counts(), []
+        for row in rows:
+            found.append(self._fitted.probability(self._terms(row, counts)))
+            counts.count(row)
+        return found
+
+
+class Counts(Struct):
+    """A student's right and wrong answers so far: all, by skill and by item."""
+
+    all: tuple[int, int] = (0, 0)
+    by_skill: dict[str, tuple[int, int]] = field(default_factory=dict)
+    by_item: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def count(self, row: Row) -> None:
+        self.all = _one_more(self.all, row)
+        for name in row.skills:
+            self.by_skill[name] = _one_more(self.by_skill.get(name, (0, 0)), row)
+        self.by_item[row.item_id] = _one_more(self.by_item.get(row.item_id, (0, 0)), row)
+
+
+def _one_more(known: tuple[int, int], row: Row) -> tuple[int, int]:
+    return known[0] + row.right, known[1] + 1 - row.right
+
+
+def pfa(row: Row, counts: Counts) -> list[tuple[tuple[str, str], float]]:
+    """Performance factors analysis: skills, and the right and wrong answers on each (Pavlik et al. 2009)."""
+    terms = []
+    for name in row.skills:
+        right, wrong = counts.by_skill.get(name, (0, 0))
+        terms += [(("skill", name), 1.0), (("right", name), float(right)), (("wrong", name), float(wrong))]
+    return terms
+
+
+def best_lr(row: Row, counts: Counts) -> list[tuple[tuple[str, str], float]]:
+    """Best-LR: item, skills and the logarithms of counts, all, by skill and by item (Gervet et al. 2020)."""
+    terms = [(("item", row.item_id), 1.0), *_logs("all", counts.all)]
+    for name in row.skills:
+        right, wrong = counts.by_skill.get(name, (0, 0))
+        terms += [(("skill", name), 1.0), (("right", name), log1p(right)), (("wrong", name), log1p(wrong))]
+    return terms + _logs("item", counts.by_item.get(row.item_id, (0, 0)))
+
+
+def _logs(what: str, counted: tuple[int, int]) -> list[tuple[tuple[str, str], float]]:
+    return [((what, "right"), log1p(counted[0])), ((what, "wrong"), log1p(counted[1]))]
+
+
+MODELS: dict[str, Callable[[], Model]] = {
+    ENGINE: Engine,
+    "tracing": Tracing,
+    "best_lr": lambda: Regression(best_lr),
+    "pfa": lambda: Regression(pfa),
+    "elo": Elo,
+    "irt": OnlineIrt,
+    "bkt": Bkt,
+}

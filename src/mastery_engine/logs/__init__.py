@@ -1,1 +1,0 @@
-"""Where events wait to be folded, and where results go. One Protocol in ``base``."""

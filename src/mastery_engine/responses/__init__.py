@@ -1,0 +1,1 @@
+"""What the services answer, as every face sends it."""

@@ -1,0 +1,121 @@
+"""What the calls about advice, paths and patterns answer."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from mastery_engine.domain.advice.learning_path import Goal, Step, Timetable
+from mastery_engine.domain.advice.patterns import Pattern, PatternKind
+from mastery_engine.domain.advice.recommendation import Recommendation
+from mastery_engine.domain.advice.struggle import Spell
+from mastery_engine.domain.courses.curriculum import Curriculum
+from mastery_engine.domain.moments import iso_date, rfc3339
+from mastery_engine.domain.results import AdviceSent, PathStep, advice_sent, path_steps
+
+
+class Recommended(AdviceSent, frozen=True):
+    """A piece of advice. ``expected_gain`` is in mastery score, ``estimated_time`` in minutes."""
+
+    resources: Sequence[str]
+
+
+class PathAhead(msgspec.Struct, frozen=True):
+    """The first steps of the way on, as last told."""
+
+    goal: Literal["improve_mastery"]
+    steps: list[PathStep]
+
+
+class EstimatedCompletion(msgspec.Struct, frozen=True):
+    """Days on which the path will be done: at the earliest, expected, at the latest."""
+
+    earliest: str
+    expected: str
+    latest: str
+
+
+class ScheduledDay(msgspec.Struct, frozen=True):
+    """What to work on, on one day."""
+
+    date: str
+    skills: Sequence[str]
+
+
+class LearningPath(msgspec.Struct, frozen=True):
+    """The way to a goal: its steps in order, when it will be done, and what to do on which day."""
+
+    student_id: str
+    goal: Goal
+    topic: str | None
+    steps: list[PathStep]
+    estimated_completion: EstimatedCompletion
+    schedule: list[ScheduledDay]
+
+
+class FoundPattern(msgspec.Struct, frozen=True):
+    """What a tutor would notice: how strong it is (0 to 1), since which day, and on what evidence."""
+
+    kind: PatternKind
+    strength: Annotated[float, Meta(ge=0.0, le=1.0)]
+    since: str
+    evidence: str
+
+
+class OpenStruggle(msgspec.Struct, frozen=True):
+    """A topic on which the student is stuck, since when, and what says so."""
+
+    topic: str
+    pattern: str
+    since: str
+    evidence: str
+
+
+class StudentPatterns(msgspec.Struct, frozen=True):
+    """A student's patterns, the strongest first, and the struggles that are open."""
+
+    student_id: str
+    patterns: list[FoundPattern]
+    struggles: list[OpenStruggle]
+
+
+def recommended(
+    advice: Sequence[Recommendation], tenant: str, student_id: str, curriculum: Curriculum
+) -> list[Recommended]:
+    """Advice as it is sent to this student."""
+    return [
+        Recommended(
+            **msgspec.structs.asdict(advice_sent(tenant, student_id, one)), resources=curriculum.resources(one.area)
+        )
+        for one in advice
+    ]
+
+
+def path_ahead(steps: Sequence[Step]) -> PathAhead | None:
+    return PathAhead("improve_mastery", path_steps(steps)) if steps else None
+
+
+def learning_path(
+    student_id: str, goal: Goal, topic: str | None, steps: Sequence[Step], timetable: Timetable
+) -> LearningPath:
+    """A path with its days as it is sent."""
+    return LearningPath(
+        student_id,
+        goal,
+        topic,
+        path_steps(steps),
+        EstimatedCompletion(*map(iso_date, (timetable.earliest, timetable.expected, timetable.latest))),
+        [ScheduledDay(iso_date(day), skills) for day, skills in timetable.days],
+    )
+
+
+def student_patterns(
+    student_id: str, patterns: Sequence[Pattern], struggles: Sequence[tuple[str, Spell]]
+) -> StudentPatterns:
+    """Patterns and open struggles as they are sent."""
+    return StudentPatterns(
+        student_id,
+        [FoundPattern(one.kind, round(one.strength, 4), iso_date(one.since), one.evidence) for one in patterns],
+        [OpenStruggle(topic, spell.trigger, rfc3339(spell.since), spell.evidence) for topic, spell in struggles],
+    )

@@ -1,0 +1,118 @@
+"""What the calls about cohorts answer. Scores lie in [0, 1] and are rounded to 4 decimals."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from mastery_engine.domain.cohorts.cohort import Place
+from mastery_engine.responses.scores import Components, Score
+
+Percentile = Annotated[float, Meta(ge=0.0, le=100.0)]
+
+
+class DueDay(msgspec.Struct, frozen=True):
+    """A day on which work is due; ``minutes`` is how much work."""
+
+    due: str
+    topic: str | None
+    kind: str | None
+    minutes: int | None
+
+
+class CohortRecord(msgspec.Struct, frozen=True):
+    """A cohort: its members (a page of them, by id), how many there are, and its calendar.
+
+    ``next_cursor`` leads to the next page; null on the last.
+    """
+
+    cohort_id: str
+    name: str
+    size: int
+    members: list[str]
+    calendar: list[DueDay]
+    next_cursor: str | None
+
+
+class ComponentPlace(msgspec.Struct, frozen=True):
+    """Where a student stands in a cohort by one component."""
+
+    student: Score
+    cohort_average: Score
+    percentile: Percentile | None
+    rank: int
+
+
+class ComponentPlaces(msgspec.Struct, frozen=True):
+    """Where a student stands in a cohort by each component."""
+
+    completion: ComponentPlace
+    quiz: ComponentPlace
+    quality: ComponentPlace
+    consistency: ComponentPlace
+
+
+class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a student stands among the members of a cohort of whom something is known, as of a day (UTC).
+
+    ``percentile`` is 100 × (others below + half of equals) / others, null where there are no others; ``rank`` is 1 +
+    those above. ``components`` come with the metric by_component.
+    """
+
+    student_id: str
+    cohort_id: str
+    metric: Literal["overall", "by_component"]
+    as_of: str
+    student: Score
+    level: str
+    cohort_average: Score
+    percentile: Percentile | None
+    rank: int
+    size: int
+    components: ComponentPlaces | None = None
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """One sign that a student needs help."""
+
+    code: Literal["low_score", "inactive", "declining"]
+    message: str
+
+
+class AtRisk(msgspec.Struct, frozen=True):
+    """A student who needs help; the higher the risk, in [0, 1], the sooner."""
+
+    student_id: str
+    mastery_score: Score
+    level: str
+    risk: Score
+    reasons: list[Reason]
+
+
+class CohortFigures(msgspec.Struct, frozen=True):
+    """A cohort as of a day (UTC): levels, means, and who needs help, most at risk first.
+
+    ``size`` counts the members of whom something is known, ``members`` all. ``next_cursor`` leads to the next page of
+    ``at_risk``; null on the last.
+    """
+
+    cohort_id: str
+    name: str
+    as_of: str
+    members: int
+    size: int
+    average: Score | None
+    level_distribution: dict[str, int]
+    component_means: Components | None
+    at_risk_count: int
+    at_risk: list[AtRisk]
+    next_cursor: str | None
+
+
+def component_place(found: Place) -> ComponentPlace:
+    """A place as it is sent."""
+    return ComponentPlace(round(found.value, 4), round(found.average, 4), shown_percentile(found), found.rank)
+
+
+def shown_percentile(found: Place) -> float | None:
+    return None if found.percentile is None else round(found.percentile, 2)

@@ -1,0 +1,53 @@
+"""What an explanation and a class at a glance answer."""
+
+import msgspec
+
+from mastery_engine.domain.evidence.history import Trend
+from mastery_engine.domain.rules import Component
+from mastery_engine.responses.scores import Score
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What one component costs: ``cost`` = ``weight`` × (1 − ``score``), the most that it could add to the score.
+
+    ``needed`` is its value at which the next level begins while the others stay; None where it cannot be had so.
+    """
+
+    component: Component
+    score: Score
+    weight: Score
+    cost: Score
+    has_evidence: bool
+    needed: Score | None
+    what_moves_it: str
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a score is what it is; the costliest component first. ``missing`` is the distance to the next level."""
+
+    student_id: str
+    mastery_score: Score
+    level: str
+    coverage: Score
+    next_level: str | None
+    missing: Score | None
+    costs: list[Cost]
+
+
+class Glance(msgspec.Struct, frozen=True):
+    """One of several students. ``risk`` and ``reasons`` are as in a cohort's figures; 0 and empty where all is well."""
+
+    student_id: str
+    mastery_score: Score
+    level: str
+    trend: Trend
+    risk: Score
+    reasons: list[str]
+
+
+class ClassGlance(msgspec.Struct, frozen=True):
+    """Several students, who needs help most first; ``unknown`` are those without any event."""
+
+    students: list[Glance]
+    unknown: list[str]
+    average: Score | None

@@ -1,5 +1,0 @@
-"""What the engine does, whoever asks: every face calls the class ``Mastery``."""
-
-from mastery_engine.service.mastery import Mastery
-
-__all__ = ["Mastery"]

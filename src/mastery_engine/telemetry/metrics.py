@@ -1,0 +1,107 @@
+"""What Prometheus is told. Every name is documented in ``docs/operations.md``; a test compares the two."""
+
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from mastery_engine.domain.events.event import NAME_OF, LearningEvent
+
+CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+BATCH_BUCKETS = (1, 10, 50, 100, 250, 500, 1_000, 5_000, 20_000)
+FOLD_BUCKETS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+TOKEN_BUCKETS = (25, 50, 100, 200, 400, 800, 1_600, 3_200)
+MOST_PARTITIONS = 100
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._calls: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self.requests = Counter(
+            "mastery_http_requests", "HTTP calls.", ["endpoint", "method", "status"], registry=self.registry
+        )
+        self.latency = Histogram(
+            "mastery_http_request_seconds",
+            "Seconds to answer.",
+            ["endpoint"],
+            buckets=CALL_BUCKETS,
+            registry=self.registry,
+        )
+        self.in_flight = Gauge("mastery_http_requests_in_flight", "HTTP calls under way.", registry=self.registry)
+        self.events = Counter(
+            "mastery_events",
+            "Learning events, by kind and what became of them: accepted, refused or folded.",
+            ["event_type", "outcome"],
+            registry=self.registry,
+        )
+        self.fold_seconds = Histogram(
+            "mastery_fold_seconds", "Seconds to fold one batch.", buckets=FOLD_BUCKETS, registry=self.registry
+        )
+        self.commit_seconds = Histogram(
+            "mastery_commit_seconds",
+            "Seconds to commit one batch of documents.",
+            buckets=FOLD_BUCKETS,
+            registry=self.registry,
+        )
+        self.conflicts = Counter(
+            "mastery_commit_conflicts", "Documents that another writer changed first.", registry=self.registry
+        )
+        self.queue_depth = Gauge(
+            "mastery_queue_depth", "Events in the log that wait to be folded.", registry=self.registry
+        )
+        self.lag = Gauge(
+            "mastery_consumer_lag",
+            "Records of a partition that wait to be folded, and their results to be sent.",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.rebalances = Counter(
+            "mastery_rebalances", "Times that partitions came to this worker, or left it.", registry=self.registry
+        )
+        self.batch_records = Histogram(
+            "mastery_batch_records", "Records in one batch.", buckets=BATCH_BUCKETS, registry=self.registry
+        )
+        self.dead_letters = Counter(
+            "mastery_dead_letters", "Events put among the dead letters, by code.", ["code"], registry=self.registry
+        )
+        self.results = Counter("mastery_results_published", "Results sent.", ["event_type"], registry=self.registry)
+        self.answer_tokens = Histogram(
+            "mastery_mcp_answer_tokens",
+            "Tokens of an answer to an agent.",
+            ["tool"],
+            buckets=TOKEN_BUCKETS,
+            registry=self.registry,
+        )
+        self.streams = Gauge("mastery_streams_open", "Open streams of students' mastery.", registry=self.registry)
+        self.worker_up = Gauge("mastery_worker_up", "1 while the worker of this process works.", registry=self.registry)
+
+    def answered(self, endpoint: str, method: str, status: int, seconds: float | None) -> None:
+        """A call was answered; without ``seconds`` how long it took says nothing, as of a stream."""
+        known = self._calls.get((endpoint, method, status))
+        if known is None:  # what the labels name is looked up once, and not for each call
+            named = self.requests.labels(endpoint, method, str(status)), self.latency.labels(endpoint)
+            known = self._calls[endpoint, method, status] = named
+        requests, latency = known
+        requests.inc()
+        if seconds is not None:
+            latency.observe(seconds)
+
+    def waits(self, lag: Mapping[int, int]) -> None:
+        """How many records of each partition wait. Past the first partitions one label stands for all the others."""
+        self.queue_depth.set(sum(lag.values()))
+        labelled = Counts[str]()
+        for partition, number in lag.items():
+            labelled[str(partition) if partition < MOST_PARTITIONS else "others"] += number
+        for label, number in labelled.items():
+            self.lag.labels(label).set(number)
+
+    def count_folded(self, events: Iterable[LearningEvent]) -> None:
+        for kind, number in Counts([type(event.data) for event in events]).items():
+            self.events.labels(NAME_OF[kind], "folded").inc(number)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus's text format."""
+        return generate_latest(self.registry)

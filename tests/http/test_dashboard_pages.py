@@ -1,0 +1,124 @@
+"""The dashboard's pages as they are answered, without a browser: what they share, and what they leave out."""
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from mastery_engine.http.dashboard import pages, student
+from mastery_engine.services import reports
+from tests.support.calls import STUDENT, Api, event
+from tests.support.live import make_token
+
+PAGE = f"/dashboard/students/{STUDENT}"
+
+
+async def shown(api: Api, path: str = PAGE, **who: str) -> str:
+    answer = await api.client.get(path, headers={"Cookie": f"mastery_session={make_token(**who)}"})
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+async def test_all_who_look_at_once_share_one_rendering_and_are_on_record(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api.learn(event("quiz"))
+    made: list[str] = []
+
+    def counted(name: str, **values: object) -> object:
+        made.append(name)
+        return part(name, **values)
+
+    part = student.part
+    monkeypatch.setattr(student, "part", counted)
+    looks = await asyncio.gather(
+        shown(api, subject="eva"), shown(api, subject="tom"), shown(api, role="student", subject=STUDENT)
+    )
+    assert made == ["student_body.html"]
+    assert [f"<span>{name}, " in page for name, page in zip(("eva", "tom", STUDENT), looks, strict=True)] == [True] * 3
+    looked = [record.subject for record in await api.audited() if record.call == "student-page"]
+    assert len(set(looked)) == 3
+    await api.learn(event("quiz", correct_answers=1))
+    assert re.findall(r'id="score">(\d+)%', await shown(api)) != re.findall(r'id="score">(\d+)%', looks[0])
+    assert len(made) == 2
+
+
+async def test_a_body_is_good_for_a_moment_only(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(student, "SHARED_S", 0.01)
+    await api.learn(event("quiz"))
+    await shown(api)
+    await asyncio.sleep(0.05)
+    assert not api.app.state.student_bodies._made
+
+
+async def test_without_consent_to_profiling_nothing_is_made_of_it(api: Api) -> None:
+    await api.learn(event("quiz"), event("answer"))
+    assert 'class="band"' in await shown(api)
+    await api.call("PUT", f"/compliance/students/{STUDENT}/consent", {"profiling": False})
+    page = await shown(api)
+    for left_out in ('class="band"', "forecast", 'id="h-skills"', 'id="h-next"', "Compare with"):
+        assert left_out not in page
+    assert 'class="line"' in page
+
+
+async def test_a_student_page_names_the_classes_that_the_caller_may_compare_with(api: Api) -> None:
+    await api.learn(event("quiz") | {"metadata": {"cohort_id": "py-101"}})
+    await api.call("PUT", "/cohorts/a b&c", {"name": "x", "members": [STUDENT]})
+    link = f"/dashboard/compare?student={STUDENT}&amp;cohort="
+    assert re.findall(re.escape(link) + '([^"]+)', await shown(api)) == ["a%20b%26c", "py-101"]
+    page = await shown(api, PAGE, role="teacher", cohorts=["py-101"])
+    assert re.findall(re.escape(link) + '([^"]+)', page) == ["py-101"]
+    assert link not in await shown(api, role="student", subject=STUDENT)
+
+
+async def answered(api: Api, path: str, **who: Any) -> tuple[int, str]:
+    answer = await api.client.get(path, headers={"Cookie": f"mastery_session={make_token(**who)}"})
+    return answer.status_code, answer.text
+
+
+async def test_nobody_is_left_without_a_way_out(api: Api) -> None:
+    status, page = await answered(api, "/dashboard/students/newcomer", role="student", subject="newcomer")
+    assert (status, "Nothing is known of you yet" in page, "Where to begin" in page) == (200, True, True)
+    assert "Sign out" in page
+    await api.call("PUT", "/compliance/students/newcomer/consent", {"profiling": False})
+    status, page = await answered(api, "/dashboard/students/newcomer", role="student", subject="newcomer")
+    assert (status, "Nothing is known of you yet" in page, "Where to begin" in page) == (200, True, False)
+    status, page = await answered(api, "/dashboard", role="teacher", cohorts=["not-yet"])
+    assert (status, "Nobody is in your classes yet" in page) == (200, True)
+    for who, expected in (({"role": "teacher"}, 403), ({"role": "admin"}, 404)):
+        status, page = await answered(api, "/dashboard/students/nobody", **who)
+        assert (status, "Sign out" in page) == (expected, True)
+    status, page = await answered(api, "/dashboard", role="teacher")
+    assert (status, "names no students and no class" in page, "Sign out" in page) == (403, True, True)
+
+
+async def test_of_a_large_class_nobody_who_needs_help_is_left_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "MOST_STUDENTS", 3)
+    names = [f"s{number}" for number in range(6)]
+    await api.learn(*[event("quiz", student_id=name, correct_answers=10 - place) for place, name in enumerate(names)])
+    _, page = await answered(api, "/dashboard", role="teacher", students=[*names, "unknown"])
+    assert re.findall(r'students/(s\d)"', page) == ["s5", "s4", "s3"]
+    assert "6 students" in page
+    assert "here are the first 3" in page
+    _, page = await answered(api, "/dashboard/compare", role="teacher", students=names, cohorts=["py-101"])
+    assert '<input id="student"' in page
+    monkeypatch.setattr(reports, "MOST_OWN", 2)
+    _, page = await answered(api, "/dashboard", role="teacher", students=names)
+    assert "Of your 6 students only the first 2 by id were looked at." in page
+
+
+async def test_who_needs_help_is_the_same_on_the_page_and_in_the_figures(api: Api) -> None:
+    def in_class(name: str, **more: Any) -> dict[str, Any]:
+        return {**event("quiz", student_id=name, **more), "metadata": {"cohort_id": "py-101"}}
+
+    await api.learn(in_class("s1", days_ago=9), in_class("s2"), in_class("s3", correct_answers=0), in_class("s4"))
+    await api.learn(event("completion", student_id="s4"), event("quality", student_id="s4"))
+    await api.call("PUT", "/compliance/students/s3/consent", {"profiling": False})
+    figures = (await api.data("/analytics/cohort", {"cohort_id": "py-101"}))["at_risk"]
+    _, page = await answered(api, "/dashboard", role="teacher", cohorts=["py-101"])
+    rows = re.findall(r'students/(s\d)".*<td>([^<]*)</td></tr>', page)
+    told = {one["student_id"]: " ".join(reason["message"] for reason in one["reasons"]) for one in figures}
+    assert told
+    assert {name: why for name, why in rows if why} == told
+    assert [name for name, why in rows if why] == [one["student_id"] for one in figures]

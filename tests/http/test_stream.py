@@ -1,0 +1,142 @@
+"""The live stream of a student, over a real socket."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from mastery_engine.http.app import create_app
+from mastery_engine.services import watching
+from mastery_engine.settings import Settings
+from tests.support.calls import STUDENT, Api, event
+from tests.support.live import SECRET, bearer, make_token
+
+Opened = tuple[Api, httpx.AsyncClient]
+
+
+@pytest.fixture
+async def live(tmp_path: Path) -> AsyncIterator[Opened]:
+    app = create_app(Settings(environment="test", data_dir=tmp_path, jwt_secret=SECRET, max_concurrent_requests=5))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        yield Api(app, client), client
+    app.state.watching.end()
+    server.should_exit = True
+    await task
+
+
+async def changes(client: httpx.AsyncClient, token: str) -> AsyncIterator[dict[str, Any]]:
+    async with client.stream("GET", f"/students/{STUDENT}/stream", headers=bearer(token)) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                yield json.loads(line[6:])
+
+
+async def test_each_change_is_told_to_all_who_watch(live: Opened) -> None:
+    api, client = live
+    await api.learn(event("quiz", correct_answers=1))
+    token = make_token("student", subject=STUDENT)
+    watched = [changes(client, token) for _ in range(8)]  # more than the calls that may be under way at once
+    first = [await anext(one) for one in watched]
+    assert all(one["current_mastery"]["components"]["quiz"] == 0.1 for one in first)
+    await api.learn(event("completion", completed_exercises=10))
+    async with asyncio.timeout(5):
+        then = [await anext(one) for one in watched]
+    assert all(one["current_mastery"]["components"]["completion"] == 1.0 for one in then)
+    for one in watched:
+        await one.aclose()
+    async with asyncio.timeout(5):
+        while api.app.state.watching._open:
+            await asyncio.sleep(0.02)
+
+
+async def test_only_those_who_may_read_may_watch(live: Opened) -> None:
+    api, client = live
+    await api.learn(event("quiz"))
+    stranger = make_token("student", subject="someone")
+    assert (await client.get(f"/students/{STUDENT}/stream", headers=bearer(stranger))).status_code == 403
+    assert (await client.get("/students/nobody/stream", headers=bearer(make_token()))).status_code == 404
+    assert (await client.get(f"/students/{STUDENT}/stream")).status_code == 401
+
+
+async def test_heartbeats_and_the_cap(live: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, client = live
+    await api.learn(event("quiz"))
+    monkeypatch.setattr(watching, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(watching, "MOST_WATCHERS", 1)
+    path, headers = f"/students/{STUDENT}/stream", bearer(make_token())
+    async with client.stream("GET", path, headers=headers) as answer:
+        async for line in answer.aiter_lines():
+            if line == ": still here":
+                break
+        refused = await client.get(path, headers=headers)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+
+
+async def test_a_stream_ends_after_its_life(live: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, client = live
+    await api.learn(event("quiz"))
+    monkeypatch.setattr(watching, "LIFE_S", 0.2)
+    async with asyncio.timeout(5):
+        assert len([one async for one in changes(client, make_token())]) == 1
+
+
+async def test_a_stream_ends_with_its_token(live: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, client = live
+    await api.learn(event("quiz"))
+    monkeypatch.setattr(watching, "HEARTBEAT_S", 0.1)
+    token = make_token("student", subject=STUDENT, lives_s=-58)  # clocks may differ by a minute: good for 2 s
+    async with asyncio.timeout(10):
+        assert len([one async for one in changes(client, token)]) == 1
+    assert (await client.get(f"/students/{STUDENT}/stream", headers=bearer(token))).status_code == 401
+
+
+async def test_a_page_s_stream_ends_with_its_token_too(live: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, client = live
+    await api.learn(event("quiz"))
+    monkeypatch.setattr(watching, "HEARTBEAT_S", 0.1)
+    cookie = {"Cookie": f"mastery_session={make_token(lives_s=-58)}"}
+    async with (
+        asyncio.timeout(10),
+        client.stream("GET", f"/dashboard/students/{STUDENT}/live", headers=cookie) as answer,
+    ):
+        assert answer.status_code == 200
+        await answer.aread()
+
+
+async def test_nobody_goes_on_watching_a_student_who_has_left_their_class(live: Opened) -> None:
+    api, client = live
+    await api.learn(event("quiz"))
+    await api.call("PUT", "/cohorts/py-101", {"name": "Python", "members": [STUDENT]})
+    watched = changes(client, make_token("teacher", cohorts=["py-101"]))
+    await anext(watched)
+    await api.call("PUT", "/cohorts/py-101", {"name": "Python", "members": []})
+    await api.learn(event("completion"))
+    async with asyncio.timeout(10):
+        assert [one async for one in watched] == []
+
+
+async def test_an_erased_student_s_stream_ends_and_the_others_go_on(live: Opened) -> None:
+    api, client = live
+    await api.learn(event("quiz"), event("quiz", student_id="other"))
+    gone = changes(client, make_token())
+    await anext(gone)
+    path = "/students/other/stream"
+    async with client.stream("GET", path, headers=bearer(make_token())) as answer, asyncio.timeout(10):
+        lines = (line async for line in answer.aiter_lines() if line.startswith("data: "))
+        await anext(lines)
+        assert (await api.call("DELETE", f"/compliance/students/{STUDENT}")).status_code == 200
+        assert [one async for one in gone] == []
+        await api.learn(event("completion", student_id="other", completed_exercises=10))
+        assert json.loads((await anext(lines))[6:])["current_mastery"]["components"]["completion"] == 1.0

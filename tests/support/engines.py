@@ -1,0 +1,262 @@
+"""The engine on any store and log, its doors, and faults at any step of its work."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from copy import deepcopy
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+import pytest
+
+from mastery_engine.auth.access import Caller
+from mastery_engine.backends.memory.event_log import MemoryLog
+from mastery_engine.backends.memory.store import MemoryStore
+from mastery_engine.backends.sqlite.database import Database
+from mastery_engine.backends.sqlite.event_log import SqliteLog
+from mastery_engine.backends.sqlite.store import SqliteStore
+from mastery_engine.domain.events.event import LearningEvent, check_times, decode
+from mastery_engine.domain.events.kinds import ComponentValues
+from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.domain.moments import rfc3339
+from mastery_engine.domain.results import Result, Updated, message, result_id
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.errors import Conflict, InvalidInput
+from mastery_engine.services import Mastery
+from mastery_engine.telemetry.metrics import Metrics
+from mastery_engine.worker.purge import purge
+from mastery_engine.worker.worker import Worker
+from tests.support import oracle as plain
+from tests.support.samples import Clock, raw, when
+
+Door: TypeAlias = Literal["ingest", "append", "fold", "calculate"]
+Sent: TypeAlias = dict[str, Any]
+
+CALLER = Caller("tests", "admin")
+FAST = next(filter(os.path.isdir, ["/dev/shm"]), None)  # where writing through to the disk takes no time
+CALCULATION = "mastery.calculation.requested"
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+class Faults:
+    """Counts the calls of store and log, and fails the ones it is told to, before or after they took effect."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.at: dict[int, tuple[Literal["before", "after"], type[Exception]]] = {}
+
+    def fail(self, place: int, moment: Literal["before", "after"], error: type[Exception]) -> None:
+        """Fail the call that comes so many calls after this one."""
+        self.at[len(self.calls) + place] = (moment, error)
+
+    async def run(self, name: str, call: Callable[..., Any], *values: Any, **named: Any) -> Any:
+        moment, error = self.at.pop(len(self.calls), ("", Crash))
+        self.calls.append(name)
+        if moment == "before":
+            raise error(name)
+        answer = await call(*values, **named)
+        if moment == "after":
+            raise error(name)
+        return answer
+
+
+class Watched:
+    """A store or a log whose calls can fail. What it published is kept, repeats too."""
+
+    UNWATCHED = ("batches", "students", "close")
+
+    def __init__(self, inner: Any, faults: Faults) -> None:
+        self.inner = inner
+        self.published: list[Result] = []
+        self._faults = faults
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.inner, name)
+        if name in self.UNWATCHED:
+            return method
+
+        async def call(*values: Any, **named: Any) -> Any:
+            if name == "publish":
+                return await self._faults.run(name, self._publish, *values)
+            return await self._faults.run(name, method, *values, **named)
+
+        return call
+
+    async def _publish(self, results: Sequence[Result], traceparents: Mapping[str, str]) -> None:
+        await self.inner.publish(results, traceparents)
+        self.published += results
+
+
+class Engine:
+    """The engine with everything that was sent to it: what a plain reading of the log must come to."""
+
+    def __init__(self, store: Any, log: Any, clock: Clock) -> None:
+        self.clock = clock
+        self.faults = Faults()
+        self.store, self.log = Watched(store, self.faults), Watched(log, self.faults)
+        self.sent: list[tuple[Sent, datetime]] = []
+        ids = count()
+        self._new_id = lambda: f"minted-{next(ids)}"
+        self.start()
+
+    def start(self) -> None:
+        """A process begins: nothing is left in memory of the one before."""
+        self.mastery = Mastery(self.store, self.log, Rules(), self.clock, Metrics(), self._new_id)
+        self.worker = Worker(self.mastery)
+
+    # ---- doors
+
+    async def send(self, door: Door, events: Sequence[Sent]) -> None:
+        """Send events through a door; a calculation goes through its own, the others' components not."""
+        if door == "calculate":
+            for one in events:
+                await self.calculate(one["student_id"], one["event_id"], one["data"].get("components", {"quiz": 0.5}))
+            return
+        self.sent += [(one, when(self.clock())) for one in events]
+        if door == "ingest":
+            await self.mastery.ingest(CALLER, [raw(one) for one in events])
+        elif door == "append":
+            await self.log.append([decode(raw(one), received=self.clock()) for one in events])
+        else:
+            accepted = [event for one in events if (event := self._accepted(one)) is not None]
+            await self.mastery.folding.fold(await self.mastery.submit(CALLER, accepted, "test"))
+
+    async def calculate(self, student_id: str, key: str, components: dict[str, float]) -> None:
+        """As a caller does that names its call: what it records has an id that follows from the name."""
+        event_id = self.mastery.derived(CALLER, "calculate", key, 0)
+        event = {
+            "event_id": event_id,
+            "event_type": CALCULATION,
+            "student_id": student_id,
+            "timestamp": rfc3339(self.clock()),
+            "data": {"components": components},
+        }
+        self.sent.append((event, when(self.clock())))
+        given = msgspec.convert(components, ComponentValues)
+        with suppress(Conflict):  # a name used before for other components: the first stand
+            await self.mastery.calculate(CALLER, student_id, given, key=key)
+
+    def _accepted(self, one: Sent) -> LearningEvent | None:
+        try:
+            return check_times(decode(raw(one), received=self.clock()), retention_days=90)
+        except InvalidInput:
+            return None
+
+    # ---- work
+
+    async def work(self) -> None:
+        """Work all that is in the log."""
+        async with asyncio.timeout(20):
+            await self.worker.run(until=await self.log.inner.ends())
+
+    async def work_through_crashes(self) -> None:
+        """Work all that is in the log; whenever the process ends, another begins."""
+        while True:
+            try:
+                await self.work()
+            except Crash:
+                self.start()
+            else:
+                return
+
+    async def purge(self) -> None:
+        await purge(self.mastery)
+
+    # ---- what must be true
+
+    async def scores(self, at: int) -> dict[str, tuple[Any, ...]]:
+        """Each known student's components, coverage, level and score at a time."""
+        found = {}
+        async for key in self.store.inner.students():
+            (held,) = await self.store.inner.load([key])
+            if held is not None and held.student.is_known(at, Rules()):
+                score = mastery(held.student.evidence, at, Rules())
+                found[key.student_id] = (*score.components, score.coverage, score.level, score.score)
+        return found
+
+    async def check_scores(self, *later: int) -> None:
+        """Every student's score, now and later, is the one that a plain reading of what was sent comes to."""
+        for ahead in (0, *later):
+            at = self.clock() + ahead
+            expected = plain.score(self.sent, when(at))
+            found = await self.scores(at)
+            assert found.keys() == expected.keys()
+            for student_id, result in expected.items():
+                *numbers, level, score = found[student_id]
+                assert numbers == pytest.approx([*result.components.values(), result.coverage], abs=1e-9)
+                assert (level, score) == (result.level, pytest.approx(result.score, abs=1e-9))
+
+    def accepted(self) -> set[tuple[str, str]]:
+        """The student and the id of every event that was ever accepted."""
+        return {
+            (one["student_id"], one["event_id"]) for one, received in self.sent if plain.accepts(one, received) is None
+        }
+
+    async def check_results(self) -> None:
+        """Each event is in one update; one that goes out again is the same as before; a consumer can tell it."""
+        content: dict[str, Any] = {}
+        for result in self.log.published:
+            assert content.setdefault(result_id(result), message(result)) == message(result)
+        by_id = {result_id(result): result for result in self.log.published}
+        causes = [
+            (result.student_id, event_id)
+            for result in by_id.values()
+            if isinstance(result, Updated)
+            for event_id in result.caused_by
+        ]
+        assert sorted(causes) == sorted(self.accepted())
+        assert await consumed(self.log.inner) == sorted(content)
+
+    async def check_status(self) -> None:
+        """Every event that was accepted says so, every other says why not."""
+        for one, _ in self.sent:
+            place = (one["student_id"], one["event_id"])
+            status = await self.mastery.event_status(CALLER, *place)
+            if place in self.accepted():
+                assert status.status == "processed"
+            else:
+                assert status.status in ("dead_lettered", "not_processed")
+
+
+async def consumed(log: Any) -> list[str]:
+    """The ids of all that a consumer of the results has seen."""
+    if isinstance(log, MemoryLog):
+        return sorted(log.published)
+    return [event_id for (event_id,) in log._database.read("SELECT event_id FROM results ORDER BY 1")]
+
+
+@asynccontextmanager
+async def engine(kind: str, clock: Clock | None = None, *, batch_size: int = 3) -> AsyncIterator[Engine]:
+    """The engine in memory, or on a file."""
+    if kind == "memory":
+        yield Engine(MemoryStore(), MemoryLog(batch_size=batch_size), clock or Clock())
+        return
+    with TemporaryDirectory(dir=FAST) as folder:
+        database = Database(Path(folder) / "mastery.db")
+        try:
+            yield Engine(SqliteStore(database), SqliteLog(database, batch_size=batch_size), clock or Clock())
+        finally:
+            await database.close()
+
+
+class Forgetful(MemoryStore):
+    """A store whose servers can come back without their last writes."""
+
+    def snapshot(self) -> Any:
+        return deepcopy((self._documents, self._cold, self._marks))
+
+    def fall_back(self, to: Any) -> None:
+        self._documents, self._cold, self._marks = deepcopy(to)
+
+
+def key(student_id: str) -> StudentKey:
+    return StudentKey("default", student_id)

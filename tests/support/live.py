@@ -1,0 +1,90 @@
+"""The real service, a process of its own on a free port, for tests that kill it, starve it or talk to it by socket."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from mastery_engine.auth.tokens import Tokens
+from mastery_engine.wiring import system_clock
+from scripts.servers.cache import free_port
+from scripts.servers.process import Server
+
+ROOT = Path(__file__).parents[2]
+SECRET = "for-tests-alone-0123456789-0123456789"
+COMMAND = (sys.executable, "-m", "mastery_engine")
+SERVE = (*COMMAND, "serve")
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+
+
+def environment(data_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """What a command of the engine is given: nothing of this shell's settings."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    ours = {"PYTHONPATH": str(ROOT / "src"), "DATA_DIR": str(data_dir), "JWT_SECRET": SECRET, "PSEUDONYM_KEY": SECRET}
+    return {**kept, **ours, **settings}
+
+
+class Live(Server):
+    """`mastery-engine serve`. A restart keeps its port and its data folder."""
+
+    def __init__(self, data_dir: Path, *, home: Path, **settings: str) -> None:
+        """Settings by the names of their variables; the home holds the log."""
+        super().__init__("Mastery Engine", "serve", home=home)
+        self.data_dir = data_dir
+        self.settings = {"PORT": str(free_port()), **settings}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings['PORT']}"
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative where a signal ended it."""
+        return None if self._process is None else self._process.poll()
+
+    def argv(self) -> list[str]:
+        given = [f"{name}={value}" for name, value in environment(self.data_dir, self.settings).items()]
+        return ["env", "-i", *given, *SERVE]
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/ready", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def client(self, token: str | None = None) -> httpx.Client:
+        """For calls with this token; an admin's, where none is given."""
+        return httpx.Client(base_url=self.url, headers=bearer(token or make_token()), timeout=30)
+
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+def make_token(
+    role: str = "admin",
+    *,
+    subject: str = "somebody",
+    tenant: str = "default",
+    students: list[str] | None = None,
+    cohorts: list[str] | None = None,
+    secret: str = SECRET,
+    lives_s: int = 3_600,
+) -> str:
+    """A token as the service would make it."""
+    tokens = Tokens(secret, system_clock)
+    return tokens.make(subject=subject, role=role, tenant=tenant, students=students, cohorts=cohorts, lives_s=lives_s)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def refused_start(data_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """A `serve` that should not start; raises TimeoutExpired where it does."""
+    given = environment(data_dir, {"PORT": str(free_port()), **settings})
+    return subprocess.run(
+        [*SERVE], env=given, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL
+    )

@@ -1,0 +1,178 @@
+"""Advice in the document: when it is made anew, what goes out, what dismissal does."""
+
+from typing import Any
+
+import pytest
+
+from mastery_engine.domain.advice.guidance import NO_GUIDANCE, PATH_HELD
+from mastery_engine.domain.advice.recommendation import HELD, recommendation_id
+from mastery_engine.domain.events.event import LearningEvent
+from mastery_engine.domain.moments import DAY
+from mastery_engine.domain.results import PathRecommended, Updated, message, topic_of
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import NOBODY, Student, StudentKey, pack, unpack
+from mastery_engine.domain.transition import aged, apply
+from mastery_engine.services.wording import Wording
+from tests.support.samples import CURRICULUM, HOUR, NOW, done, event, helped, logged, quiz
+from tests.support.samples import given as set_to
+
+RULES = Rules()
+
+
+class Fold:
+    """A student's document, moved with a course."""
+
+    def __init__(self) -> None:
+        self.student: Student = NOBODY
+        self.offset = 0
+
+    def __call__(self, *events: LearningEvent, at: int = NOW) -> list[Any]:
+        """What this batch sends."""
+        settled = {0: self.offset}
+        arrived = logged(events, first=self.offset)
+        self.offset += len(events)
+        self.student = apply(self.student, arrived, at, RULES, cold={}, settled=settled, curriculum=CURRICULUM).student
+        return [one.result for one in self.student.outbox]
+
+    @property
+    def made(self) -> Any:
+        return self.student.guidance.advice
+
+
+def test_without_a_course_no_advice_is_made() -> None:
+    student = apply(NOBODY, logged([quiz(1, 2)]), NOW, RULES).student
+    assert student.guidance.advice == NO_GUIDANCE.advice
+    assert len(student.outbox) == 1
+
+
+def test_an_update_carries_the_advice_that_the_document_holds() -> None:
+    fold = Fold()
+    update, _ = fold(quiz(1, 2))
+    assert isinstance(update, Updated)
+    assert update.advice == fold.made.items
+    assert 1 <= len(update.advice) <= HELD
+    sent = message(update).recommendations
+    assert sent is not None
+    assert [one.recommendation_id for one in sent] == [
+        recommendation_id("default", "ada", one) for one in update.advice
+    ]
+    assert (sent[0].action, sent[0].area) == (update.advice[0].action, update.advice[0].area)
+    assert (sent[0].estimated_time, sent[0].reason) == (update.advice[0].minutes, update.advice[0].reason)
+    assert unpack(pack(fold.student)) == fold.student
+
+
+@pytest.mark.parametrize(("value", "anew"), [(0.519, False), (0.52, True), (0.481, False), (0.48, True)])
+def test_advice_is_made_anew_when_a_component_has_moved_by_0_02(value: float, anew: bool) -> None:
+    fold = Fold()
+    fold(set_to("1", completion=0.5, quiz=0.5, quality=0.5))
+    before = fold.made
+    fold(set_to("2", at=NOW + 1, quality=value))
+    assert (fold.made is not before) == anew
+
+
+def test_small_moves_add_up() -> None:
+    fold = Fold()
+    fold(set_to("0", quality=0.5))
+    before = fold.made
+    fold(set_to("1", at=NOW + 1, quality=0.51))
+    assert fold.made is before
+    fold(set_to("2", at=NOW + 2, quality=0.521))
+    assert fold.made is not before
+
+
+def test_advice_is_made_anew_when_the_level_changes_and_when_a_day_has_passed() -> None:
+    fold = Fold()
+    fold(set_to("1", completion=0.5, quiz=0.5, quality=0.24))
+    assert fold.made.level == "beginner"
+    before = fold.made
+    fold(set_to("2", at=NOW + 1, quality=0.249), at=NOW + HOUR)
+    assert fold.made is before
+    fold(set_to("3", at=NOW + 2, quality=0.251))
+    assert fold.made.level == "developing"
+    before = fold.made
+    fold(helped("4", at=NOW + DAY, received=NOW + DAY), at=NOW + DAY)
+    assert fold.made.day == before.day + 1
+
+
+def test_a_component_without_evidence_counts_as_none_moved() -> None:
+    fold = Fold()
+    fold(set_to("1", completion=0.5))
+    before = fold.made
+    fold(set_to("2", at=NOW + 1, quality=0.0))
+    assert fold.made is before
+
+
+def test_the_path_goes_out_when_it_changes() -> None:
+    fold = Fold()
+    first = [one for one in fold(helped("1")) if isinstance(one, PathRecommended)]
+    assert first[0].steps[0].skill == "variables"
+    assert len(first[0].steps) <= PATH_HELD
+    assert topic_of(first[0]) == "mastery.events"
+    sent = message(first[0])
+    assert (sent.event_type, sent.caused_by) == ("learning.path.recommended", ("1",))
+    assert sent.steps is not None
+    assert [one.skill for one in sent.steps] == [one.skill for one in first[0].steps]
+    assert not [one for one in fold(quiz(9, 10, "2")) if isinstance(one, PathRecommended)]
+    again = [one for one in fold(done("variables", 10, 10, "3")) if isinstance(one, PathRecommended)]
+    assert "variables" not in [step.skill for step in again[0].steps]
+    tomorrow = fold(helped("4", at=NOW + DAY, received=NOW + DAY), at=NOW + DAY)
+    assert not [one for one in tomorrow if isinstance(one, PathRecommended)]
+
+
+def dismissal(advised: Any, event_id: str, at: int = NOW) -> LearningEvent:
+    data = {"recommendation_id": recommendation_id("default", "ada", advised)}
+    return event("recommendation.dismissed", data, event_id, at=at, received=at)
+
+
+def test_dismissed_advice_stays_away_for_a_week() -> None:
+    fold = Fold()
+    fold(quiz(1, 2, "1"), done("loops", 2, 9, "2"))
+    first = fold.made.items[0]
+    gone = recommendation_id("default", "ada", first)
+
+    def told(results: list[Any]) -> list[str]:
+        return [recommendation_id("default", "ada", one) for one in results[0].advice]
+
+    assert gone not in told(fold(dismissal(first, "d")))
+    for day in (1, 6):
+        assert gone not in told(
+            fold(helped(f"h-{day}", at=NOW + day * DAY, received=NOW + day * DAY), at=NOW + day * DAY)
+        )
+    week = NOW + 7 * DAY
+    fold(done("loops", 2, 9, "again", at=week, received=week), at=week)
+    held = [recommendation_id("default", "ada", one) for one in fold.student.guidance.advised("default", "ada", week)]
+    assert gone in held
+
+
+def test_followed_advice_is_taken() -> None:
+    fold = Fold()
+    fold(quiz(1, 2, "1"))
+    before = fold.made
+    (update,) = fold(event("recommendation.followed", {"recommendation_id": "r-1"}, "2"))
+    assert update.advice == before.items
+
+
+def test_advice_and_dismissals_age_out_with_the_retention() -> None:
+    fold = Fold()
+    fold(quiz(1, 2, "1"), event("recommendation.dismissed", {"recommendation_id": "r"}, "2"))
+    kept = aged(fold.student, {}, NOW + 89 * DAY, RULES)
+    gone = aged(fold.student, {}, NOW + 90 * DAY, RULES)
+    assert kept is not None
+    assert gone is not None
+    assert kept.student.guidance.advice.items
+    assert kept.student.guidance.dismissed
+    assert gone.student.guidance == NO_GUIDANCE
+
+
+def test_words_are_kept_as_long_as_the_advice_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mastery_engine.services.wording.MOST", 1)
+    fold, words = Fold(), Wording(CURRICULUM)
+    fold(quiz(1, 2, "1"))
+    ada, bob = StudentKey("default", "ada"), StudentKey("default", "bob")
+    first = words(ada, fold.student.guidance, NOW)
+    assert first
+    assert words(ada, fold.student.guidance, NOW) is first
+    assert words(bob, fold.student.guidance, NOW)[0].recommendation_id != first[0].recommendation_id
+    assert words(ada, fold.student.guidance, NOW) == first
+    fold(dismissal(fold.made.items[0], "d"))
+    assert words(ada, fold.student.guidance, NOW) == first[1:]

@@ -1,0 +1,153 @@
+"""A cohort: who is in it, where a member stands, who needs help."""
+
+from itertools import permutations
+from typing import TypeAlias
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mastery_engine.domain.cohorts.cohort import (
+    COHORTS_KEPT,
+    NO_COHORT,
+    Cohort,
+    Due,
+    Standing,
+    enrolled,
+    place,
+    risk,
+    standing,
+)
+from mastery_engine.domain.evidence.history import Trend
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import NOBODY
+from mastery_engine.domain.transition import apply
+from tests.support.samples import DAY, NOW, TODAY, done, logged, quiz
+
+names = st.sampled_from(["ada", "bob", "eve", "kim"])
+Names: TypeAlias = frozenset[str]
+groups = st.frozensets(names)
+
+
+# ---- who is in it
+
+
+@given(st.lists(st.tuples(groups, groups), max_size=6), groups)
+def test_an_admins_word_stands_against_events(
+    turns: list[tuple[frozenset[str], frozenset[str]]], late: frozenset[str]
+) -> None:
+    """Whoever joined before the word, and was left out of it, stays out, however often events name them again."""
+    cohort, joined, out = NO_COHORT, frozenset[str](), frozenset[str]()
+    for joins, wanted in turns:
+        joined |= joins
+        was = cohort.members(joined)
+        assert not was & out
+        cohort = cohort.told("class", wanted, None, joined)
+        assert cohort.members(joined) == wanted
+        out = (out | was) - wanted
+    assert cohort.members(joined | late) == frozenset(cohort.put) | ((joined | late) - out)
+
+
+def test_who_was_taken_out_is_in_again_once_put_in() -> None:
+    first = NO_COHORT.told("class", ["ada", "bob"], None, [])
+    second = first.told("class", ["ada"], None, ["bob"])
+    assert second.members(["bob", "eve"]) == {"ada", "eve"}
+    assert second.told("class", ["ada", "bob"], None, ["bob"]).members(["bob"]) == {"ada", "bob"}
+
+
+def test_a_calendar_stays_where_none_is_given_and_goes_by_day() -> None:
+    due = [Due(TODAY + 2), Due(TODAY, "loops"), Due(TODAY)]
+    cohort = NO_COHORT.told("class", [], due, [])
+    assert cohort.calendar == (Due(TODAY), Due(TODAY, "loops"), Due(TODAY + 2))
+    assert cohort.told("class", ["ada"], None, []).calendar == cohort.calendar
+    assert cohort.told("class", ["ada"], [], []).calendar == ()
+
+
+def test_nothing_is_left_of_who_is_forgotten() -> None:
+    cohort = Cohort("class", ("ada", "bob"), ("eve",)).without("bob").without("eve")
+    assert (cohort.put, cohort.out) == (("ada",), ())
+
+
+def test_a_document_names_the_last_cohorts_of_its_events() -> None:
+    events = [quiz(1, 2, f"e{n}", metadata={"cohort_id": f"c{n}"}) for n in range(COHORTS_KEPT + 2)]
+    assert apply(NOBODY, logged(events), NOW, Rules()).student.cohorts == tuple(
+        f"c{n}" for n in range(2, COHORTS_KEPT + 2)
+    )
+    assert enrolled(("a", "b"), quiz(1, 2, metadata={"cohort_id": "a"})) == ("a", "b")
+    assert enrolled(("a",), quiz(1, 2, metadata={"cohort_id": None, "room": 3})) == ("a",)
+
+
+# ---- where a member stands
+
+
+@given(st.lists(st.integers(0, 3).map(lambda n: n / 4), min_size=1, max_size=9))
+def test_a_place_is_what_counting_says(values: list[float]) -> None:
+    for number, mine in enumerate(values):
+        others = values[:number] + values[number + 1 :]
+        found = place(mine, values)
+        below, above = sum(one < mine for one in others), sum(one > mine for one in others)
+        equal = len(others) - below - above
+        assert found.rank == 1 + above
+        assert found.size == len(values)
+        assert found.average == pytest.approx(sum(values) / len(values))
+        assert found.percentile == (pytest.approx(100 * (below + equal / 2) / len(others)) if others else None)
+
+
+def test_places_do_not_depend_on_the_order() -> None:
+    for values in permutations([0.1, 0.5, 0.5, 0.9]):
+        assert [place(value, values).percentile for value in (0.1, 0.5, 0.9)] == [0, 50, 100]
+
+
+def test_a_standing_is_the_score_of_its_day() -> None:
+    events = [done("loops", 8, 10, "a", at=NOW - 3 * DAY), quiz(5, 10, "b", at=NOW - 3 * DAY)]
+    student = apply(NOBODY, logged(events), NOW - 3 * DAY, Rules()).student
+    found = standing("ada", student, NOW, Rules())
+    assert found is not None
+    assert found.components[:3] == (0.8, 0.5, 0.0)
+    assert found.score == pytest.approx(0.32 + 0.15 + 0.1 * found.components[3], abs=1e-9)
+    assert (found.away, found.trend, Rules().levels[found.rank].name) == (3, "stable", "developing")
+    later = standing("ada", student, NOW + DAY, Rules())
+    assert later is not None
+    assert later.score < found.score
+    assert standing("ada", student, NOW + 90 * DAY, Rules()) is None
+    assert standing("ada", NOBODY, NOW, Rules()) is None
+
+
+# ---- who needs help
+
+
+def one(score: float = 0.8, away: int | None = 0, trend: Trend = "stable") -> Standing:
+    return Standing("ada", score, 0, (score,) * 4, away, trend)
+
+
+def test_nobody_is_flagged_without_a_sign() -> None:
+    assert risk(one()) is None
+    assert risk(one(score=0.5, away=6, trend="improving")) is None
+    assert risk(one(away=None)) is None
+
+
+def test_each_sign_is_a_reason_with_its_share() -> None:
+    for member, reasons, value in [
+        (one(score=0.25), ["low_score"], 0.25),
+        (one(score=0.0), ["low_score"], 0.5),
+        (one(away=15), ["inactive"], 0.15),
+        (one(away=80), ["inactive"], 0.3),
+        (one(trend="declining"), ["declining"], 0.2),
+        (one(0.0, 80, "declining"), ["low_score", "inactive", "declining"], 1.0),
+    ]:
+        found = risk(member)
+        assert found is not None
+        assert [code for code, _ in found.reasons] == reasons
+        assert found.value == pytest.approx(value)
+
+
+def test_a_reason_says_the_figure() -> None:
+    found = risk(one(score=0.25, away=9))
+    assert found is not None
+    assert [message for _, message in found.reasons] == [
+        "The score is 0.25, below 0.50.",
+        "There has been no activity for 9 days.",
+    ]
+    nearly = risk(one(score=0.49996))
+    assert nearly is not None
+    assert nearly.reasons[0][1] == "The score is 0.4999, below 0.50."

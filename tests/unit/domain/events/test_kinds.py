@@ -1,0 +1,184 @@
+"""What each kind of event may say, to the edge of its ranges."""
+
+from typing import Any
+
+import pytest
+
+from mastery_engine.domain.events.event import LearningEvent, decode
+from mastery_engine.domain.events.kinds import ALIASES, KINDS, Consistency, Quality
+from mastery_engine.errors import InvalidInput
+from tests.support.samples import (
+    ADVICE,
+    ANSWER,
+    COMPLETION,
+    CONSISTENCY,
+    DATA,
+    EXECUTION,
+    HELP,
+    NOW,
+    QUALITY,
+    QUIZ,
+    envelope,
+    raw,
+)
+
+CALCULATION = "mastery.calculation.requested"
+LONGEST_ID = "x" * 100
+LONGEST_TEXT = "ß" * 1_000
+
+
+def read(kind: str, data: dict[str, Any]) -> LearningEvent:
+    return decode(raw(envelope(kind, data)), received=NOW)
+
+
+def refusal(kind: str, data: dict[str, Any]) -> InvalidInput:
+    with pytest.raises(InvalidInput) as refused:
+        read(kind, data)
+    return refused.value
+
+
+def test_there_are_the_contracts_ten_kinds_and_seven_other_names() -> None:
+    assert KINDS.keys() == DATA.keys()
+    assert ALIASES == {
+        "exercise.completed": "completion",
+        "exercise.completion.submitted": "completion",
+        "quiz.completed": "quiz",
+        "quiz.performance.submitted": "quiz",
+        "code.reviewed": "quality",
+        "quality.assessment.completed": "quality",
+        "consistency.activity.recorded": "consistency",
+    }
+
+
+@pytest.mark.parametrize("name", [*KINDS, *ALIASES])
+def test_an_event_is_of_one_kind_under_any_name(name: str) -> None:
+    kind = ALIASES.get(name, name)
+    taken = read(name, DATA[kind])
+    assert taken.event_type == kind
+    assert taken.data == read(kind, DATA[kind]).data
+    assert type(taken.data) is KINDS[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("completion", {**COMPLETION, "total_exercises": 1, "completed_exercises": 0}),
+        ("completion", {**COMPLETION, "total_exercises": 100_000, "completed_exercises": 100_000}),
+        ("completion", {**COMPLETION, "topic": LONGEST_ID, "exercise_id": LONGEST_ID, "time_taken": 0.5}),
+        ("completion", {"total_exercises": 1, "completed_exercises": 1, "difficulty": "advanced"}),
+        ("quiz", {**QUIZ, "confidence_score": 0, "time_spent": 1e9}),
+        ("quiz", {**QUIZ, "confidence_score": 1.0, "topic": "größe", "quiz_id": "1"}),
+        ("quality", {**dict.fromkeys(QUALITY, 0), "peer_review_score": 1, "submission_id": "s", "topic": "t"}),
+        ("quality", dict.fromkeys(QUALITY, -0.0)),
+        ("consistency", {"current_streak": 100_000}),
+        ("consistency", {"max_streak": 0}),
+        ("consistency", {"days_since_last_activity": 0}),
+        ("consistency", {"activity_dates": []}),
+        ("consistency", {"activity_dates": ["2024-02-29", "1970-01-01"]}),
+        ("answer", {**ANSWER, "skills": list("abcdefgh"), "attempts": 0, "hints": 100_000, "duration": 0}),
+        ("answer", {**ANSWER, "correct": False, "difficulty": "beginner"}),
+        ("execution", {"outcome": "error", "error_type": "TypeError", "exercise_id": "x", "duration": 601.5}),
+        ("execution", {"outcome": "success"}),
+        ("help", {"topic": LONGEST_ID, "message": LONGEST_TEXT}),
+        ("recommendation.followed", ADVICE),
+        ("recommendation.dismissed", {**ADVICE, "reason": LONGEST_TEXT}),
+        (CALCULATION, {"components": {"quiz": 0}}),
+        (CALCULATION, {"components": dict.fromkeys(["completion", "quiz", "quality", "consistency"], 1)}),
+    ],
+)
+def test_what_lies_at_the_edge_is_taken(kind: str, data: dict[str, Any]) -> None:
+    read(kind, data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "field"),
+    [
+        ("completion", {**COMPLETION, "completed_exercises": 11}, "data.completed_exercises"),
+        ("completion", {**COMPLETION, "completed_exercises": -1}, "data.completed_exercises"),
+        ("completion", {**COMPLETION, "completed_exercises": 7.5}, "data.completed_exercises"),
+        ("completion", {**COMPLETION, "completed_exercises": "8"}, "data.completed_exercises"),
+        ("completion", {**COMPLETION, "completed_exercises": True}, "data.completed_exercises"),
+        ("completion", {**COMPLETION, "completed_exercises": None}, "data.completed_exercises"),
+        ("completion", {**COMPLETION, "total_exercises": 0, "completed_exercises": 0}, "data.total_exercises"),
+        ("completion", {**COMPLETION, "total_exercises": 100_001}, "data.total_exercises"),
+        ("completion", {**COMPLETION, "difficulty": "Advanced"}, "data.difficulty"),
+        ("completion", {**COMPLETION, "topic": LONGEST_ID + "x"}, "data.topic"),
+        ("completion", {**COMPLETION, "topic": 7}, "data.topic"),
+        ("completion", {**COMPLETION, "time_taken": -0.1}, "data.time_taken"),
+        ("completion", {**COMPLETION, "topc": "loops"}, "data.topc"),
+        ("completion", {"total_exercises": 10, "completed_exercises": 8}, "data.difficulty"),
+        ("quiz", {**QUIZ, "correct_answers": 11}, "data.correct_answers"),
+        ("quiz", {"total_questions": 10}, "data.correct_answers"),
+        ("quiz", {**QUIZ, "confidence_score": 1.000001}, "data.confidence_score"),
+        ("quiz", {**QUIZ, "confidence_score": "1"}, "data.confidence_score"),
+        ("quiz", {**QUIZ, "confidence_score": False}, "data.confidence_score"),
+        ("quality", {**QUALITY, "efficiency_score": -0.000001}, "data.efficiency_score"),
+        ("quality", {**QUALITY, "peer_review_score": 2}, "data.peer_review_score"),
+        ("quality", {"code_quality_score": 0.5, "correctness_score": 0.5}, "data.efficiency_score"),
+        ("consistency", {}, "data"),
+        ("consistency", {"current_streak": 100_001}, "data.current_streak"),
+        ("consistency", {"days_since_last_activity": -1}, "data.days_since_last_activity"),
+        ("consistency", {"activity_dates": ["2026-02-29"]}, "data.activity_dates[0]"),
+        ("consistency", {"activity_dates": ["20260114"]}, "data.activity_dates[0]"),
+        ("consistency", {"activity_dates": ["2026-01-14T00:00:00Z"]}, "data.activity_dates[0]"),
+        ("consistency", {"activity_dates": "2026-01-14"}, "data.activity_dates"),
+        ("answer", {**ANSWER, "skills": []}, "data.skills"),
+        ("answer", {**ANSWER, "skills": list("abcdefghi")}, "data.skills"),
+        ("answer", {**ANSWER, "skills": ["a", 1]}, "data.skills[1]"),
+        ("answer", {**ANSWER, "correct": 1}, "data.correct"),
+        ("answer", {"skills": ["loops"], "correct": True}, "data.item_id"),
+        ("execution", {**EXECUTION, "outcome": "failed"}, "data.outcome"),
+        ("execution", {"topic": "loops"}, "data.outcome"),
+        ("help", {"message": "I'm stuck"}, "data.topic"),
+        ("help", {**HELP, "message": LONGEST_TEXT + "x"}, "data.message"),
+        ("recommendation.followed", {}, "data.recommendation_id"),
+        ("recommendation.dismissed", {**ADVICE, "reason": 1}, "data.reason"),
+        (CALCULATION, {}, "data.components"),
+        (CALCULATION, {"components": {}}, "data.components"),
+        (CALCULATION, {"components": {"quiz": None}}, "data.components"),
+        (CALCULATION, {"components": {"quiz": 1.5}}, "data.components.quiz"),
+        (CALCULATION, {"components": {"quizz": 0.5}}, "data.components.quizz"),
+    ],
+)
+def test_what_lies_beyond_is_refused_by_the_name_of_its_field(kind: str, data: dict[str, Any], field: str) -> None:
+    assert refusal(kind, data).field == field
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_field_that_is_not_known_is_refused_in_every_kind(kind: str) -> None:
+    found = refusal(kind, {**DATA[kind], "topics": "loops"})
+    assert found.field == "data.topics"
+    assert "topics" in found.message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("data", [[], "x", 1, None])
+def test_data_is_an_object_in_every_kind(kind: str, data: Any) -> None:
+    assert refusal(kind, data).field == "data"
+
+
+def test_more_than_all_cannot_be_done_and_the_message_says_how_much_it_was() -> None:
+    assert "11 of 10" in refusal("completion", {**COMPLETION, "completed_exercises": 11}).message
+    assert "12 of 10" in refusal("quiz", {**QUIZ, "correct_answers": 12}).message
+
+
+def test_minus_zero_is_zero() -> None:
+    value = (
+        b'{"event_id":"e","event_type":"quality","student_id":"ada","data":{"code_quality_score":-0.0,'
+        b'"correctness_score":-0,"efficiency_score":0}}'
+    )
+    assert decode(value, received=NOW).data == Quality(0.0, 0.0, 0.0)
+    days = b'{"event_id":"e","event_type":"consistency","student_id":"ada","data":{"current_streak":-0}}'
+    assert decode(days, received=NOW).data == Consistency(current_streak=0)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "01", "+1", ".5", "0x1"])
+def test_numbers_are_those_of_rfc_8259(number: str) -> None:
+    value = raw(envelope("quality", {**QUALITY, "efficiency_score": "?"})).replace(b'"?"', number.encode())
+    with pytest.raises(InvalidInput):
+        decode(value, received=NOW)
+
+
+def test_consistency_needs_one_field_and_says_which() -> None:
+    assert "activity_dates" in refusal("consistency", {}).message
+    read("consistency", CONSISTENCY)

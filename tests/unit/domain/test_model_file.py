@@ -1,0 +1,71 @@
+"""Files of parameters: each model has its part."""
+
+import msgspec
+import pytest
+
+from mastery_engine.domain.model_file import skills_from, with_skills
+from mastery_engine.domain.skills.model import SkillModel
+from mastery_engine.errors import InvalidInput
+
+MODEL = SkillModel(version="mine", items={"i": 0.5}, skills={"s": 1.5})
+
+
+@pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack], ids=["json", "msgpack"])
+def test_the_format_and_the_other_parts_stay(codec: object) -> None:
+    source = codec.encode({"version": 1, "forecast": {"kept": [1, 2]}})  # type: ignore[attr-defined]
+    assert skills_from(source) is None
+    written = with_skills(source, MODEL)
+    assert skills_from(written) == MODEL
+    assert codec.decode(written)["forecast"] == {"kept": [1, 2]}  # type: ignore[attr-defined]
+
+
+def test_a_new_file_has_this_part_alone() -> None:
+    assert skills_from(with_skills(None, MODEL)) == MODEL
+
+
+@pytest.mark.parametrize("source", [b"{", b"\x01", b'{"version": 2}', b"\xff", b'{"version": 1, "skills": {"odd": 1}}'])
+def test_what_cannot_be_read_is_refused(source: bytes) -> None:
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        skills_from(source)
+
+
+@pytest.mark.parametrize(
+    "skills",
+    [
+        {"format": 2},
+        {"half_life_days": 0.0},
+        {"half_life_days": float("inf")},
+        {"guess": 1.0},
+        {"slip": -0.1},
+        {"guess": 0.5, "slip": 0.5},
+        {"general_variance": -1.0},
+        {"skill_variance": -1.0},
+        {"general_noise": -1.0},
+        {"skill_noise": -1.0},
+        {"unsure_days": 0.0},
+        {"information": -1.0},
+        {"usual": float("nan")},
+        {"guess": float("nan")},
+        {"items": {"i": float("nan")}},
+        {"skills": {"s": float("inf")}},
+        {"revisions": [{"since": 1, "heard": 1, "items": {"i": (float("nan"), 0.1)}}]},
+        {"revisions": [{"since": 2, "heard": 0, "items": {}}, {"since": 1, "heard": 0, "items": {}}]},
+        {"revisions": [{"since": 1, "heard": 0, "items": {}}, {"since": 1, "heard": 0, "items": {}}]},
+        {"revisions": [{"since": one, "heard": 0, "items": {}} for one in range(101)]},
+    ],
+    ids=str,
+)
+def test_parameters_that_cannot_work_are_refused(skills: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        skills_from(msgspec.msgpack.encode({"version": 1, "skills": skills}))
+
+
+def test_a_part_that_the_engine_does_not_know_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="skils"):
+        skills_from(b'{"version": 1, "skils": {}}')
+
+
+@pytest.mark.parametrize("source", [b"{", b"\x01"])
+def test_what_is_no_file_of_parameters_is_not_written_over(source: bytes) -> None:
+    with pytest.raises(InvalidInput, match="no file of parameters"):
+        with_skills(source, MODEL)

@@ -1,0 +1,87 @@
+"""What other services hear."""
+
+import itertools
+
+import msgspec
+
+from mastery_engine.domain.results import (
+    EVENTS_TOPIC,
+    RESULTS_TOPIC,
+    Result,
+    ThresholdReached,
+    Updated,
+    event_type,
+    message,
+    result_id,
+    topic_of,
+)
+from tests.support.samples import NOW
+
+UPDATED = Updated(
+    "school-1", "ada", NOW, ("e-1", "e-2"), 0.862, 0.123456, "proficient", (0.85, None, 0.123449, 0.99999), 0.7
+)
+REACHED = ThresholdReached("school-1", "ada", NOW + 1, ("e-1", "e-2"), "proficient", "beginner", 0.862, 0.123456)
+
+
+def sent(result: Updated | ThresholdReached) -> dict[str, object]:
+    found: dict[str, object] = msgspec.json.decode(msgspec.json.encode(message(result)))
+    return found
+
+
+def test_an_update_says_all_that_the_contract_lists() -> None:
+    assert sent(UPDATED) == {
+        "event_id": result_id(UPDATED),
+        "event_type": "mastery.updated",
+        "timestamp": "2026-01-14T10:30:00Z",
+        "student_id": "ada",
+        "tenant": "school-1",
+        "caused_by": ["e-1", "e-2"],
+        "mastery_score": 0.862,
+        "previous_score": 0.1235,
+        "level": "proficient",
+        "components": {"completion": 0.85, "quiz": 0.0, "quality": 0.1234, "consistency": 1.0},
+        "coverage": 0.7,
+        "recommendations": [],
+    }
+
+
+def test_a_threshold_is_flat() -> None:
+    assert sent(REACHED) == {
+        "event_id": result_id(REACHED),
+        "event_type": "mastery.threshold.reached",
+        "timestamp": "2026-01-14T10:30:00.000001Z",
+        "student_id": "ada",
+        "tenant": "school-1",
+        "caused_by": ["e-1", "e-2"],
+        "mastery_score": 0.862,
+        "previous_score": 0.1235,
+        "level": "proficient",
+        "previous_level": "beginner",
+    }
+
+
+def test_updates_and_events_have_a_topic_each() -> None:
+    assert (
+        (topic_of(UPDATED), topic_of(REACHED)) == (RESULTS_TOPIC, EVENTS_TOPIC) == ("mastery.results", "mastery.events")
+    )
+    assert (event_type(UPDATED), event_type(REACHED)) == ("mastery.updated", "mastery.threshold.reached")
+
+
+def test_the_id_is_the_kinds_the_students_and_the_last_events_alone() -> None:
+    change = msgspec.structs.replace
+    assert result_id(change(UPDATED, score=0.1, at=NOW + 9, level="expert")) == result_id(UPDATED)
+    assert result_id(change(UPDATED, caused_by=("e-2",))) == result_id(UPDATED)
+    others: list[Result] = [
+        UPDATED,
+        REACHED,
+        change(UPDATED, tenant="school-2"),
+        change(UPDATED, student_id="bob"),
+        change(UPDATED, caused_by=("e-2", "e-1")),
+    ]
+    for one, other in itertools.combinations(others, 2):
+        assert result_id(one) != result_id(other)
+
+
+def test_a_result_that_waits_is_kept_as_it_is() -> None:
+    for result in (UPDATED, REACHED):
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(result), type=Updated | ThresholdReached) == result

@@ -1,0 +1,66 @@
+"""Following the engine takes less practice; a quick version of `mastery-engine simulate --policy all`."""
+
+import json
+from pathlib import Path
+from random import Random
+from xml.etree import ElementTree
+
+import pytest
+from typer.testing import CliRunner
+
+from mastery_engine import cli
+from mastery_engine.lab.simulate.policies import FIRST_DAY, GOAL, POLICIES, Course, Learner, course
+from tests.support.samples import CURRICULUM
+
+
+@pytest.fixture(scope="module")
+def courses() -> dict[str, Course]:
+    return {policy: course(policy, CURRICULUM, students=6, seed=1) for policy in POLICIES}
+
+
+def test_who_follows_the_engine_needs_at_most_0_7_of_the_practice_of_random_order(courses: dict[str, Course]) -> None:
+    assert courses["engine"].sessions <= 0.7 * courses["random"].sessions
+
+
+def test_who_follows_the_engine_needs_less_than_by_the_weakest_or_in_order(courses: dict[str, Course]) -> None:
+    assert courses["engine"].sessions < courses["weakest"].sessions
+    assert courses["engine"].sessions < courses["curriculum"].sessions
+
+
+def test_everybody_gets_there_and_the_curves_show_it(courses: dict[str, Course]) -> None:
+    for one in courses.values():
+        assert one.reached == one.students == 6
+        assert one.curve[-1] >= GOAL - 0.02
+        assert one.curve[0] == courses["engine"].curve[0]
+
+
+def test_practice_without_what_it_rests_on_teaches_little() -> None:
+    skill = "http-clients"
+    learner = next(
+        one
+        for one in (Learner(CURRICULUM, Random(seed)) for seed in range(100))
+        if all(one.masters(needed, FIRST_DAY) < 0.3 for needed in CURRICULUM.skills[skill].prerequisites)
+    )
+    before = learner.masters(skill, FIRST_DAY)
+    learner.practise(skill, FIRST_DAY)
+    blind = learner.masters(skill, FIRST_DAY) - before
+    for needed in [name for name in CURRICULUM.skills if name in CURRICULUM.before[skill]]:
+        for _ in range(15):
+            learner.practise(needed, FIRST_DAY)
+    before = learner.masters(skill, FIRST_DAY)
+    learner.practise(skill, FIRST_DAY)
+    assert learner.masters(skill, FIRST_DAY) - before > 3 * blind
+    assert learner.masters(skill, FIRST_DAY + 60) < learner.masters(skill, FIRST_DAY)
+
+
+def test_the_command_says_how_much_practice_each_policy_takes_and_draws_it(tmp_path: Path) -> None:
+    plot = tmp_path / "policies.svg"
+    words = ["simulate", "--policy", "curriculum", "--policy", "random", "--students", "1", "--plot", str(plot)]
+    done = CliRunner().invoke(cli.app, [*words, "--json"])
+    assert done.exit_code == 0, done.output
+    shown = json.loads(done.stdout)
+    assert [one["policy"] for one in shown["courses"]] == ["curriculum", "random"]
+    drawn = ElementTree.fromstring(plot.read_text())
+    assert len(drawn.findall("{http://www.w3.org/2000/svg}polyline")) == 2 + 1  # and the goal
+    said = CliRunner().invoke(cli.app, ["simulate", "--policy", "curriculum", "--students", "1"])
+    assert "curriculum" in said.stdout
