@@ -32,7 +32,7 @@ test: setup ## all tests, on three processes, since much of it waits; ARGS="-k q
 coverage: setup ## all tests, with lines and branches counted; report in htmlcov/
 	$(PYTEST) -n 2 --dist loadgroup --cov=src --cov-report=term --cov-report=html --cov-fail-under=95 $(ARGS)
 
-check: setup ## format, lint, types, security, import rules, dead and doubled code
+check: setup ## format, lint, types, security, import rules, unused and undeclared packages, dead and doubled code
 	@failed=; run() { echo "== $$*"; "$$@" || failed="$$failed $$1"; }; \
 	export PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	run ruff format --check .; \
@@ -42,6 +42,7 @@ check: setup ## format, lint, types, security, import rules, dead and doubled co
 	run mypy src/; \
 	run bandit --quiet --recursive src/; \
 	run lint-imports --no-logo --no-cache; \
+	run deptry src; \
 	run scripts/dead_code.sh; \
 	run pylint --disable=all --enable=duplicate-code --score=no src/; \
 	if [ -n "$$failed" ]; then echo "check failed:$$failed" >&2; exit 1; fi

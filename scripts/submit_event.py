@@ -123,9 +123,9 @@ def to_kafka(body: bytes, student_id: str, tenant: str, settings: "Settings") ->
         else:
             places.append(f"{message.topic()}, partition {message.partition()}, offset {message.offset()}")
 
-    told = kafka_settings(settings).client(**{"acks": "all", "message.timeout.ms": round(PATIENCE_S * 1_000)})
+    configuration = kafka_settings(settings).client(**{"acks": "all", "message.timeout.ms": round(PATIENCE_S * 1_000)})
     try:
-        producer = Producer(told)
+        producer = Producer(configuration)
         producer.produce(TOPIC, body, key=student_id, headers={"tenant": tenant}, on_delivery=delivered)
         producer.flush(PATIENCE_S + 1)
     except KafkaException as error:

@@ -2,7 +2,7 @@
 
 import os
 
-from mastery_engine.http.app import create_app
+from mastery_engine.service import create_app
 from mastery_engine.settings import settings_from
 
 app = create_app(settings_from(os.environ))

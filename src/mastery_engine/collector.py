@@ -1,14 +1,14 @@
-"""The garbage collector of a process that stays."""
+"""Tuning of the garbage collector for long-running processes."""
 
 import gc
 
 YOUNG, MIDDLE, OLD = 10_000, 20, 20
 
 
-def settle() -> None:
-    """What the start has made stays: the collector looks at it no more, and less often at the rest.
+def tune_gc() -> None:
+    """Exclude all objects made so far from garbage collection, and collect the others less often.
 
-    A look at all of it takes 100 ms and more, in which nobody is answered; and hardly anything here is in a cycle.
+    A full collection takes 100 ms or more, in which no call is answered, and hardly any object here is in a cycle.
     """
     gc.collect()
     gc.freeze()

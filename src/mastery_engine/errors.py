@@ -1,26 +1,26 @@
 """Every error that the engine raises on purpose.
 
     MasteryError
-    ├── InvalidInput        the caller's input is wrong: says which field, and what to do
-    │   └── RefusedEvent    well-formed, but may not count: too old, or timed in the future
-    ├── Unauthenticated     no token, or not one of ours
-    ├── Forbidden           the token is good, but not for this
-    ├── NotFound            no such student, batch or dead letter (for those who may know)
-    ├── Conflict            the state does not allow it
-    ├── TooLarge            more than the engine takes in one call
-    ├── RateLimited         more calls in a while than the caller has
-    ├── Busy                more at once than the engine takes; come back later
-    ├── Unavailable         a store, a log or a disk is away; nothing was lost
-    │   └── FellBack        the store came back without its last writes: the log is to be read again from its mark
-    └── StartRefused        the service cannot start like this: a setting, a data folder, a corrupt file
-        └── Flooded         too much of the log cannot be read: the worker stands still until an operator has looked
+    ├── InvalidInput        the caller's input is wrong; the error names the field
+    │   └── RefusedEvent    the event is well-formed, but too old or in the future
+    ├── Unauthenticated     the token is missing or not valid
+    ├── Forbidden           the token is valid, but does not allow this
+    ├── NotFound            there is no such student, batch or dead letter (for callers who may know)
+    ├── Conflict            the present state does not allow it
+    ├── TooLarge            the call is larger than the engine accepts
+    ├── RateLimited         the caller has used up the calls of this minute
+    ├── Busy                too much is under way at once; try again later
+    ├── Unavailable         a store, a log or a disk does not answer; nothing was lost
+    │   └── FellBack        the store lost its last writes: the log must be read again from its checkpoint
+    └── StartRefused        the service cannot start with this setting, data folder or file
+        └── Flooded         too many records cannot be read: the worker stops until an operator decides
 
-A message says what to do. ``code`` is the word for it that goes out; HTTP's statuses stand in ``http/problems.py``.
+A message says what is wrong and what to do. ``code`` is sent to callers; ``http/problems.py`` has the HTTP statuses.
 """
 
 
 class MasteryError(Exception):
-    """Base of all; ``message`` is for people, ``field`` names the input at fault, if there is one."""
+    """The base of all; ``message`` is for people, ``field`` names the input at fault, if there is one."""
 
     code = "INTERNAL_ERROR"
 
@@ -28,6 +28,11 @@ class MasteryError(Exception):
         super().__init__(message)
         self.message = message
         self.field = field
+
+    @property
+    def located(self) -> str:
+        """The message, with the field in front if the message does not name it."""
+        return self.message if self.field is None or self.field in self.message else f"{self.field}: {self.message}"
 
 
 class InvalidInput(MasteryError):
@@ -37,41 +42,41 @@ class InvalidInput(MasteryError):
 
 
 class RefusedEvent(InvalidInput):
-    """The event is well-formed, but its times do not let it count."""
+    """The event is well-formed, but its times do not allow it to count."""
 
 
 class Unauthenticated(MasteryError):
-    """There is no valid token."""
+    """The call has no valid token."""
 
     code = "AUTH_ERROR"
 
 
 class Forbidden(MasteryError):
-    """The caller may not do this, or may not see whom it is about."""
+    """The caller may not do this, or not to this student or cohort."""
 
     code = "FORBIDDEN"
 
 
 class NotFound(MasteryError):
-    """There is no such thing, for this caller."""
+    """What was asked for does not exist, or not for this caller."""
 
     code = "NOT_FOUND"
 
 
 class Conflict(MasteryError):
-    """The state of what is asked for does not allow it."""
+    """The present state does not allow it."""
 
     code = "CONFLICT"
 
 
 class TooLarge(MasteryError):
-    """The call carries more than the engine takes at once."""
+    """The call is larger than the engine accepts."""
 
     code = "PAYLOAD_TOO_LARGE"
 
 
 class RateLimited(MasteryError):
-    """The caller has used up its calls for a while; ``retry_after`` is in seconds."""
+    """The caller has used up its calls; ``retry_after`` is in seconds."""
 
     code = "RATE_LIMITED"
 
@@ -81,14 +86,14 @@ class RateLimited(MasteryError):
 
 
 class Busy(MasteryError):
-    """Too much is under way; ``retry_after`` is in seconds."""
+    """Too much is under way at once; ``retry_after`` is in seconds."""
 
     code = "SERVICE_UNAVAILABLE"
     retry_after = 1
 
 
 class Unavailable(MasteryError):
-    """A dependency is away. What was acknowledged is safe; what was not may be sent again."""
+    """A dependency does not answer. What was acknowledged is safe; the rest may be sent again."""
 
     code = "SERVICE_UNAVAILABLE"
     retry_after = 2
@@ -99,11 +104,11 @@ class FellBack(Unavailable):
 
 
 class StartRefused(MasteryError):
-    """The service will not start until somebody mends what the message names."""
+    """The service does not start until what the message names was corrected."""
 
 
 class Flooded(StartRefused):
-    """Most of what a partition brought lately could not be read; a restart alone does not change that."""
+    """Too many of a partition's latest records could not be read; a restart alone does not change that."""
 
     def __init__(self, message: str, *, partition: int) -> None:
         super().__init__(message)

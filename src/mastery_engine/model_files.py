@@ -1,4 +1,4 @@
-"""The models that MODEL_FILE has, or the shipped ones; and the skills' one taken up when the file is another."""
+"""The models from MODEL_FILE, or the shipped ones; the skill model is loaded again when the file changes."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from mastery_engine.domain.model_file import skills_from
 from mastery_engine.domain.moments import rfc3339
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.errors import InvalidInput, StartRefused
-from mastery_engine.services import Mastery
+from mastery_engine.services.models import Models
 from mastery_engine.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ SHIPPED_FORECAST = ("parameters", "forecast.msgpack")
 
 
 def skill_model(settings: Settings) -> SkillModel:
-    """The school's own parameters of knowledge tracing, or the defaults."""
+    """The skill model of MODEL_FILE, or the default one. Raises StartRefused."""
     if settings.model_file is None:
         return DEFAULT_SKILLS
     try:
@@ -31,42 +31,50 @@ def skill_model(settings: Settings) -> SkillModel:
 
 
 def forecast_model(settings: Settings) -> ForecastModel:
-    """The forecast's model: the school's own where MODEL_FILE has one, else the shipped one."""
+    """The forecast model of MODEL_FILE if it has one, else the shipped one. Raises StartRefused."""
     try:
         own = settings.model_file and parameters_from(settings.model_file.read_bytes())
         found = own or parameters_from(files("mastery_engine").joinpath(*SHIPPED_FORECAST).read_bytes())
     except (OSError, InvalidInput) as error:
         raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
     if found is None:
-        raise StartRefused("The package has no parameters for the forecast: install it again.")
+        raise StartRefused("The installed package lacks the parameters of the forecast: install it again.")
     return ForecastModel(found)
 
 
-async def keep_taking(mastery: Mastery, settings: Settings, *, look_every_s: float = LOOK_EVERY_S) -> None:
-    """Take up what MODEL_FILE says of skills when it changes; a file that cannot be used changes nothing."""
-    path = settings.model_file
-    changed: int | None = NEVER_LOOKED
-    while path is not None:
-        await asyncio.sleep(look_every_s)
-        before, changed = changed, _changed(path)
-        if changed == before:
-            continue
-        if changed is None:
-            logger.warning("MODEL_FILE %s is gone: the model stays as it was, and the next start will fail", path)
-            continue
-        try:
-            found = await asyncio.to_thread(skill_model, settings)
-        except StartRefused as refused:
-            logger.warning("the model stays as it was: %s", refused.message)
-            continue
-        if found != mastery.skill_model:
-            mastery.take(found)
-            since = rfc3339(found.revisions[-1].since) if found.revisions else None
-            logger.info("took up a model", extra={"version": found.version, "newest_revision": since})
+class ModelFileWatch:
+    """Loads the skill model again when MODEL_FILE changes; a file that cannot be used changes nothing."""
+
+    def __init__(self, settings: Settings, models: Models, *, look_every_s: float = LOOK_EVERY_S) -> None:
+        self._settings = settings
+        self._models = models
+        self._look_every_s = look_every_s
+
+    async def keep_watching(self) -> None:
+        """Watch the file until cancelled; returns at once without MODEL_FILE."""
+        path = self._settings.model_file
+        changed: int | None = NEVER_LOOKED
+        while path is not None:
+            await asyncio.sleep(self._look_every_s)
+            before, changed = changed, _changed(path)
+            if changed == before:
+                continue
+            if changed is None:
+                logger.warning("MODEL_FILE %s is missing: the model stays as it is, but the next start will fail", path)
+                continue
+            try:
+                model = await asyncio.to_thread(skill_model, self._settings)
+            except StartRefused as refused:
+                logger.warning("the changed model file is not used: %s", refused.message)
+                continue
+            if model != self._models.skills:
+                self._models.take_up(model)
+                since = rfc3339(model.revisions[-1].since) if model.revisions else None
+                logger.info("loaded a changed model", extra={"version": model.version, "newest_revision": since})
 
 
 def _changed(path: Path | None) -> int | None:
-    """When a file was changed, in nanoseconds; None where it is not there."""
+    """When a file was last changed, in nanoseconds since 1970; None if it does not exist."""
     try:
         return None if path is None else path.stat().st_mtime_ns
     except OSError:

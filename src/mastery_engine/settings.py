@@ -1,4 +1,4 @@
-"""The environment as one frozen object. ``docs/operations.md`` documents every setting; a test compares the two."""
+"""The settings, read from the environment. ``docs/operations.md`` documents every one; a test compares the two."""
 
 import difflib
 import re
@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mastery_engine.domain.faults import sentence
 from mastery_engine.errors import StartRefused
 
 SHORTEST_SECRET = 32
-BROKERS = re.compile(r"[^\s,:/\[\]]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
+BROKER = re.compile(r"[^\s,:/\[\]]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
 MAKE_ONE = "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 KNOWN_WEAK = frozenset(
     {
@@ -29,7 +30,7 @@ KNOWN_WEAK = frozenset(
 
 
 class Settings(BaseModel):
-    """One field for each variable, by its name in lower case; an empty variable is one that is not set."""
+    """One field for each environment variable, by its name in lower case; an empty variable counts as not set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -81,22 +82,22 @@ class Settings(BaseModel):
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        """So that it does not move with the shell."""
+        """Make the path absolute, so that it does not depend on the working directory."""
         return value.expanduser().absolute()
 
     @property
     def store(self) -> Literal["sqlite", "redis", "dapr"]:
-        """Where documents live: as said, else behind Dapr where a store is named, else Redis, else SQLite."""
+        """The store of documents: STATE_STORE, else Dapr or Redis if one is configured, else SQLite."""
         return self.state_store or ("dapr" if self.dapr_state_store else "redis" if self.redis_host else "sqlite")
 
     @property
     def log(self) -> Literal["sqlite", "kafka"]:
-        """Where events wait: as said, else Kafka where there is one, else SQLite."""
+        """The event log: EVENT_LOG, else Kafka if it is configured, else SQLite."""
         return self.event_log or ("kafka" if self.kafka_broker else "sqlite")
 
     @property
     def is_on_one_machine(self) -> bool:
-        """Whether the data folder holds anything that only one process may work."""
+        """Whether the data folder holds the documents or the log, so that only one process may work it."""
         return "sqlite" in (self.store, self.log)
 
     @property
@@ -108,33 +109,36 @@ FIELD_OF = {name.upper(): name for name in Settings.model_fields}
 
 
 def settings_from(environ: Mapping[str, str], **given: Any) -> Settings:
-    """The settings in an environment; ``given`` wins. Raises StartRefused with what is wrong with which."""
-    found = {field: environ[name] for name, field in FIELD_OF.items() if environ.get(name)}
+    """The settings in an environment; ``given`` ones win. Raises StartRefused, which names the wrong ones."""
+    environment = {field: environ[name] for name, field in FIELD_OF.items() if environ.get(name)}
     try:
         settings = Settings.model_validate(
-            {**found, **{name: value for name, value in given.items() if value is not None}}
+            {**environment, **{name: value for name, value in given.items() if value is not None}}
         )
     except ValidationError as error:
-        faults = "; ".join(f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
-        raise StartRefused(f"These settings cannot be used: {faults}.") from None
+        faults = "; ".join(sentence(fault["msg"], str(fault["loc"][0]).upper()) for fault in error.errors())
+        raise StartRefused(f"Correct these settings: {faults}.") from None
     check_secret(settings)
     check_services(settings)
     return settings
 
 
 def check_services(settings: Settings) -> None:
-    """What is asked for must be named."""
+    """Raises StartRefused if a chosen store or log lacks its address or credentials."""
     if settings.store == "redis" and not settings.redis_host:
-        raise StartRefused("STATE_STORE is redis: set REDIS_HOST too, to host:port or a URL.")
+        raise StartRefused("STATE_STORE is redis: also set REDIS_HOST, to host:port or a URL.")
     if settings.store == "dapr" and not settings.dapr_state_store:
-        raise StartRefused("STATE_STORE is dapr: set DAPR_STATE_STORE too, to the name of the state component.")
+        raise StartRefused("STATE_STORE is dapr: also set DAPR_STATE_STORE, to the name of the state component.")
     if settings.log == "kafka" and not settings.kafka_broker:
-        raise StartRefused("EVENT_LOG is kafka: set KAFKA_BROKER too, to host:port.")
-    if settings.kafka_broker and not all(BROKERS.fullmatch(one.strip()) for one in settings.kafka_broker.split(",")):
-        raise StartRefused("KAFKA_BROKER must be host:port, or several with commas between; an IPv6 host in brackets.")
+        raise StartRefused("EVENT_LOG is kafka: also set KAFKA_BROKER, to host:port.")
+    brokers = (settings.kafka_broker or "").split(",")
+    if settings.kafka_broker and not all(BROKER.fullmatch(broker.strip()) for broker in brokers):
+        raise StartRefused(
+            "KAFKA_BROKER must be host:port, or several of these separated by commas; write an IPv6 host in brackets."
+        )
     _check_credentials(settings)
     if settings.log == "sqlite" and settings.store == "redis":
-        raise StartRefused("Redis needs Kafka as the log: set KAFKA_BROKER, or leave REDIS_HOST out for one machine.")
+        raise StartRefused("Redis needs Kafka as the log: set KAFKA_BROKER, or unset REDIS_HOST to use one machine.")
 
 
 def _check_credentials(settings: Settings) -> None:
@@ -146,25 +150,25 @@ def _check_credentials(settings: Settings) -> None:
     missing = [name for name, value in needed.items() if value is None]
     if settings.kafka_security_protocol.startswith("SASL") and missing:
         raise StartRefused(
-            f"KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}: set {' and '.join(missing)} too."
+            f"KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}: also set {' and '.join(missing)}."
         )
 
 
 def check_secret(settings: Settings) -> None:
-    """In production a missing, well-known or short secret stops the start, and so do keys from an unsafe place."""
+    """Raises StartRefused in production if a secret is missing, well known or short, or keys come by plain HTTP."""
     url = urlsplit(settings.jwt_jwks_url or "")
     if settings.jwt_jwks_url and (url.scheme not in ("http", "https") or not url.hostname):
         raise StartRefused("JWT_JWKS_URL must be an http or https URL.")
     if not settings.in_production:
         return
     if url.scheme == "http":
-        raise StartRefused("JWT_JWKS_URL must be https in production: whoever can change its answer makes tokens.")
+        raise StartRefused("JWT_JWKS_URL must be https in production: whoever can change its answer can make tokens.")
     if _is_unsafe(settings.jwt_secret) and not (settings.jwt_secret is None and settings.jwt_jwks_url):
         raise StartRefused(f"JWT_SECRET must be at least {SHORTEST_SECRET} random bytes in production. {MAKE_ONE}")
     if _is_unsafe(settings.pseudonym_key):
         raise StartRefused(
-            f"PSEUDONYM_KEY must be at least {SHORTEST_SECRET} random bytes in production, the same for all replicas "
-            f"and never another: with another one, erased students would be forgotten as such. {MAKE_ONE}"
+            f"PSEUDONYM_KEY must be at least {SHORTEST_SECRET} random bytes in production. Use the same for all "
+            f"replicas and never change it: with another key the engine would not know who was erased. {MAKE_ONE}"
         )
 
 
@@ -173,29 +177,33 @@ def _is_unsafe(secret: str | None) -> bool:
 
 
 def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
-    """What looks like a slip in an environment: names close to ours, a short secret."""
+    """Warnings about likely mistakes in an environment: misspelt names, short secrets, risky combinations."""
     warnings = []
     if settings.log == "kafka" and settings.store == "sqlite":
-        warnings.append("Kafka with SQLite: documents live on this machine alone, so run one replica.")
+        warnings.append("Kafka with SQLite: the documents are on this machine only, so run one replica.")
     if settings.log == "kafka" and settings.pseudonym_key is None:
-        warnings.append("PSEUDONYM_KEY is not set: erasures and consent made here are not known to other processes.")
+        warnings.append("PSEUDONYM_KEY is not set: other processes do not know the erasures and consent made here.")
     if settings.kafka_username is not None and not settings.kafka_security_protocol.startswith("SASL"):
         warnings.append(
-            f"KAFKA_USERNAME is not told to Kafka: KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}; are "
-            "SASL_SSL or SASL_PLAINTEXT meant?"
+            f"KAFKA_USERNAME is not used, because KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}: did "
+            "you mean SASL_SSL or SASL_PLAINTEXT?"
         )
     for name in sorted(environ):
         if name in FIELD_OF:
             continue
         near = difflib.get_close_matches(name, FIELD_OF, n=1, cutoff=0.85)
         if near:
-            warnings.append(f"{name} is not a setting of the Mastery Engine; is {near[0]} meant?")
+            warnings.append(f"{name} is not a setting of the Mastery Engine: did you mean {near[0]}?")
     if settings.in_production and not settings.rate_limit_enabled:
-        warnings.append("RATE_LIMIT_ENABLED is false: no caller is held back, and guesses at tokens are not counted.")
+        warnings.append("RATE_LIMIT_ENABLED is false: no caller is limited, and wrong tokens are not counted.")
     if settings.jwt_secret in KNOWN_WEAK:
-        warnings.append("JWT_SECRET is a value that everybody knows: change it before anybody else can call.")
+        warnings.append("JWT_SECRET is a well-known value: change it before anybody else can call the service.")
     elif settings.jwt_secret is not None and len(settings.jwt_secret.encode()) < SHORTEST_SECRET:
-        warnings.append(f"JWT_SECRET is shorter than {SHORTEST_SECRET} bytes: good enough for development alone.")
+        warnings.append(
+            f"JWT_SECRET is shorter than {SHORTEST_SECRET} bytes: that is only good enough for development."
+        )
     if settings.pseudonym_key is not None and len(settings.pseudonym_key.encode()) < SHORTEST_SECRET:
-        warnings.append(f"PSEUDONYM_KEY is shorter than {SHORTEST_SECRET} bytes: good enough for development alone.")
+        warnings.append(
+            f"PSEUDONYM_KEY is shorter than {SHORTEST_SECRET} bytes: that is only good enough for development."
+        )
     return warnings

@@ -1,4 +1,4 @@
-"""Tasks that run beside the work of a process, and how they end."""
+"""Background tasks, and how to end them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -9,7 +9,7 @@ AGAIN_S = 1.0
 
 @asynccontextmanager
 async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Task[None]]:
-    """A task for as long as this lasts."""
+    """Run a task inside the block; it is cancelled at the end."""
     task = asyncio.create_task(work)
     try:
         yield task
@@ -18,10 +18,10 @@ async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Tas
 
 
 async def ended(task: asyncio.Task[None]) -> None:
-    """Cancel a task and return once it has ended; raises what it ended with, a cancellation apart.
+    """Cancel a task and return once it has ended; raises its error, unless that is the cancellation.
 
-    It is told again until it listens: before Python 3.12 ``asyncio.wait_for`` forgets a cancellation that comes just as
-    what it waits for is done, and redis-py sends every command through it.
+    It is cancelled again until it ends: before Python 3.12 ``asyncio.wait_for`` loses a cancellation that comes just
+    when its task is done, and redis-py sends every command through it.
     """
     while not task.done():
         task.cancel()

@@ -1,52 +1,69 @@
-"""The only place that names concrete stores, logs, the clock and chance."""
+"""The wiring: composes the engine. Only this module names concrete backends and the system's clock and ids."""
 
-import fcntl
-import logging
-import os
-import secrets
-import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.resources import files
-from pathlib import Path
-from time import monotonic, time_ns
-from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from time import monotonic, monotonic_ns, time_ns
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import msgspec
+
 from mastery_engine.auth.jwks import KeySet
+from mastery_engine.auth.limits import Limits
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.backends.sqlite.database import FILE_NAME, Database
-from mastery_engine.backends.sqlite.event_log import SqliteLog
-from mastery_engine.backends.sqlite.store import SqliteStore
+from mastery_engine.clock import Clock, NewId
+from mastery_engine.data_folder import PSEUDONYM_FILE, SECRET_FILE, data_folder, development_secret
 from mastery_engine.domain.courses.curriculum import Curriculum, curriculum_from
+from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
+from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput, StartRefused
-from mastery_engine.model_files import skill_model
-from mastery_engine.ports.clock import Clock
-from mastery_engine.ports.documents import DocumentCache, Store
-from mastery_engine.ports.event_log import EventLog
-from mastery_engine.ports.result_cache import Kept
-from mastery_engine.services import Mastery
+from mastery_engine.model_files import ModelFileWatch, forecast_model, skill_model
+from mastery_engine.ports.backend import Connection, Logs, Stores
+from mastery_engine.services.access_control import AccessControl
+from mastery_engine.services.admission import Admission
+from mastery_engine.services.advice import Advising
+from mastery_engine.services.audit import Audit
+from mastery_engine.services.batches import Batches
+from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.dead_letters import DeadLetters
+from mastery_engine.services.erasing import Erasing
+from mastery_engine.services.folding import Folding
+from mastery_engine.services.forecasts import Forecasts
+from mastery_engine.services.ingest import Ingest
+from mastery_engine.services.models import Models
+from mastery_engine.services.pages import Pages
+from mastery_engine.services.privacy import Privacy
+from mastery_engine.services.profiling import Profiling
+from mastery_engine.services.readiness import Readiness
+from mastery_engine.services.recording import Recording
+from mastery_engine.services.reports import Reports
+from mastery_engine.services.scores import Scores
+from mastery_engine.services.skills import Skills
+from mastery_engine.services.standings import Standings
+from mastery_engine.services.students import Students
+from mastery_engine.services.watching import Watching
+from mastery_engine.services.wording import Wording
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, provider_for
+from mastery_engine.worker.decoding import RecordDecoder
+from mastery_engine.worker.flood_guard import FloodGuard
+from mastery_engine.worker.lag import Lag
+from mastery_engine.worker.logged_answers import LoggedAnswers
+from mastery_engine.worker.progress import LogProgress
+from mastery_engine.worker.purge import Purge
+from mastery_engine.worker.replay import Replay
+from mastery_engine.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from limits.aio.storage import Storage
-
     from mastery_engine.backends.kafka.settings import KafkaSettings
 
-logger = logging.getLogger(__name__)
-
-SECRET_FILE = "jwt-secret"  # nosec B105
-PSEUDONYM_FILE = "pseudonym-key"
-LOCK_FILE = "worker.lock"
-
-# Small batches leave the loop to HTTP; larger ones, where there is none, cost fewer round trips and documents an event.
+# Small batches leave time for HTTP in the same loop; without HTTP, larger ones need fewer round trips per event.
 SERVING_BATCH = 500
 WORKER_BATCH = 20_000
 
@@ -55,103 +72,218 @@ def system_clock() -> Micros:
     return time_ns() // 1_000
 
 
+def steady_clock() -> Micros:
+    """Microseconds since the machine started, for the age of cached values; not a time of day."""
+    return monotonic_ns() // 1_000
+
+
 def new_id() -> str:
     return str(uuid4())
 
 
-def open_mastery(
+def open_engine(
     settings: Settings,
     *,
     clock: Clock = system_clock,
-    new_id: Callable[[], str] = new_id,
-    metrics: Metrics | None = None,
+    new_id: NewId = new_id,
     batch_size: int = SERVING_BATCH,
+    metrics: Metrics | None = None,
     tracing: Tracing | None = None,
-) -> Mastery:
-    """The engine on what the settings name; ``batch_size`` is the most events that the worker reads at once.
+) -> Engine:
+    """The engine with the stores and logs of the settings; the worker reads at most ``batch_size`` events at once.
 
     Raises StartRefused.
     """
     database = Database(data_folder(settings) / FILE_NAME) if settings.is_on_one_machine else None
     metrics = metrics or Metrics()
-    store, documents, kept = _store(settings, database)
-    log = _log(settings, database, batch_size, metrics)
-    key = (settings.pseudonym_key or kept_secret(settings, PSEUDONYM_FILE)).encode()
-    return Mastery(
-        store,
-        log,
-        rules(settings),
-        clock,
-        metrics,
-        new_id,
-        documents,
-        kept,
-        skill_model=skill_model(settings),
+    stores = _stores(settings, database)
+    logs = _logs(settings, database, batch_size, metrics)
+    limits, connections = _limits(settings)
+    models = Models(skill_model(settings))
+    return compose(
+        stores,
+        logs,
+        rules=rules(settings),
         curriculum=curriculum(settings),
+        models=models,
+        model_file=ModelFileWatch(settings, models),
+        forecast_model=forecast_model(settings),
+        pseudonym_key=(settings.pseudonym_key or development_secret(settings, PSEUDONYM_FILE)).encode(),
+        consent_default=settings.consent_default == "given",
+        tokens=partial(tokens, settings, clock),
+        limits=limits,
+        connections=connections,
+        clock=clock,
+        new_id=new_id,
+        metrics=metrics,
         tracing=tracing or tracing_for(settings),
-        consents=Consents(log, clock, key, default=settings.consent_default == "given"),
+    )
+
+
+def compose(
+    stores: Stores,
+    logs: Logs,
+    *,
+    rules: Rules,
+    curriculum: Curriculum,
+    models: Models,
+    model_file: ModelFileWatch,
+    forecast_model: ForecastModel,
+    pseudonym_key: bytes,
+    consent_default: bool,
+    tokens: Callable[[], Tokens],
+    limits: Limits,
+    clock: Clock,
+    new_id: NewId,
+    metrics: Metrics,
+    tracing: Tracing,
+    connections: Sequence[Connection] = (),
+) -> Engine:
+    """Build every service once, each with only what it needs, in the order of their dependencies."""
+    consents = Consents(logs.consents, clock, pseudonym_key, default=consent_default)
+    audit = Audit(stores.audit_log, clock, consents.pseudonym)
+    access = AccessControl(audit)
+    students = Students(stores.reader, rules)
+    cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, rules, clock)
+    erasing = Erasing(stores.documents, stores.reader, stores.refusals, stores.jobs)
+    folding = Folding(
+        stores.documents, stores.reader, stores.cohorts, consents, erasing, models, rules, curriculum, metrics
+    )
+    ingest = Ingest(
+        logs.events, stores.documents, stores.refusals, consents, audit, access, rules, clock, new_id, metrics, tracing
+    )
+    recording = Recording(ingest, folding, consents, tracing)
+    scores = Scores(students, ingest, recording, consents, access, Wording(curriculum), rules, clock)
+    profiling = Profiling(students, access, consents, rules)
+    forecasts = Forecasts(forecast_model, students, cohorts, profiling, stores.results, rules, clock)
+    advice = Advising(students, profiling, models, rules, curriculum, clock)
+    skills = Skills(profiling, models, rules, curriculum, clock)
+    reports = Reports(students, consents, access, rules, clock)
+    dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
+    decoder = RecordDecoder(rules.retention_days, clock)
+    guard = FloodGuard(stores.checkpoints, logs.events)
+    lag = Lag(logs.events, metrics)
+    return Engine(
+        clock=clock,
+        new_id=new_id,
+        rules=rules,
+        curriculum=curriculum,
+        ingest=ingest,
+        scores=scores,
+        batches=Batches(stores.jobs, students, scores, ingest, recording, consents, access, audit, rules, clock),
+        forecasts=forecasts,
+        advice=advice,
+        skills=skills,
+        cohorts=cohorts,
+        standings=Standings(stores.documents, cohorts, consents, access, audit, stores.results, rules, clock),
+        reports=reports,
+        watching=Watching(students, scores, access, clock, metrics),
+        pages=Pages(students, scores, forecasts, advice, skills, reports, cohorts, consents, access, clock),
+        privacy=Privacy(
+            stores.documents,
+            logs.events,
+            logs.results,
+            logs.dead_letters,
+            stores.results,
+            students,
+            cohorts,
+            consents,
+            erasing,
+            dead_letters,
+            access,
+            audit,
+            rules,
+            clock,
+        ),
+        consents=consents,
+        access=access,
+        audit=audit,
+        dead_letters=dead_letters,
+        admission=Admission(tokens, cohorts, limits, clock),
+        readiness=Readiness({"store": stores.connection.ping, "log": logs.connection.ping}),
+        metrics=metrics,
+        tracing=tracing,
+        models=models,
+        model_file=model_file,
+        worker=Worker(
+            logs, stores.checkpoints, stores.refusals, folding, consents, decoder, guard, lag, clock, metrics, tracing
+        ),
+        lag=lag,
+        purge=Purge(stores, logs, rules, clock),
+        progress=LogProgress(logs.events, stores.checkpoints),
+        replay=Replay(stores, logs.events, guard),
+        logged_answers=LoggedAnswers(logs.events, consents, decoder),
+        reader=stores.reader,
+        connections=(logs.connection, *connections, stores.connection),
     )
 
 
 def tracing_for(settings: Settings) -> Tracing:
-    """Where spans go; nowhere where traces are off. Raises StartRefused."""
+    """The tracing of the settings; it makes no spans if traces are off. Raises StartRefused."""
     return Tracing(provider_for(settings.otel_exporter_otlp_endpoint) if settings.trace_enabled else None)
 
 
-def _store(settings: Settings, database: Database | None) -> tuple[Store, DocumentCache | None, Kept | None]:
-    """The store, and where that is a network away, what queries are answered from and what replicas keep together."""
+def _stores(settings: Settings, database: Database | None) -> Stores:
     if settings.store == "sqlite" and database is not None:
-        return SqliteStore(database), None, None
+        from mastery_engine.backends.sqlite import stores as sqlite
+
+        return sqlite.open_stores(database, steady_clock)
     if settings.store == "dapr":
-        from mastery_engine.backends.dapr.client import DaprState
-        from mastery_engine.backends.dapr.store import DaprStore
+        from mastery_engine.backends.dapr import stores as dapr
 
-        state = DaprState(settings.dapr_state_store or "", port=settings.dapr_http_port, token=settings.dapr_api_token)
-        return DaprStore(state, retention_days=settings.gdpr_retention_days), None, None
-    from redis.asyncio import Redis
+        return dapr.open_stores(
+            settings.dapr_state_store or "",
+            port=settings.dapr_http_port,
+            token=settings.dapr_api_token,
+            retention_days=settings.gdpr_retention_days,
+        )
+    from mastery_engine.backends.redis import stores as redis
 
-    from mastery_engine.backends.redis.batch_loader import LoadsTogether
-    from mastery_engine.backends.redis.changes import changes
-    from mastery_engine.backends.redis.client import connect
-    from mastery_engine.backends.redis.document_cache import CachedDocuments
-    from mastery_engine.backends.redis.result_cache import KeptInRedis
-    from mastery_engine.backends.redis.store import RedisStore
-
-    client = connect(settings.redis_host or "")
-    store = RedisStore(client, retention_days=settings.gdpr_retention_days)
-    if not isinstance(client, Redis):  # of a Cluster one part may be away, which is to fail nobody else
-        return store, CachedDocuments(store, now=monotonic), KeptInRedis(client)
-    watch = partial(changes, client, monotonic)
-    return store, CachedDocuments(LoadsTogether(store), now=monotonic, watch=watch), KeptInRedis(client)
+    return redis.open_stores(settings.redis_host or "", retention_days=settings.gdpr_retention_days, now=monotonic)
 
 
-def _log(settings: Settings, database: Database | None, batch_size: int, metrics: Metrics) -> EventLog:
+def _logs(settings: Settings, database: Database | None, batch_size: int, metrics: Metrics) -> Logs:
     if settings.log == "sqlite" and database is not None:
-        return SqliteLog(database, batch_size=batch_size)
-    from mastery_engine.backends.kafka.event_log import KafkaLog
+        from mastery_engine.backends.sqlite import logs as sqlite
 
-    return KafkaLog(kafka_settings(settings), batch_size=batch_size, rebalanced=metrics.rebalances.inc)
+        return sqlite.open_logs(database, batch_size=batch_size)
+    from mastery_engine.backends.kafka import logs as kafka
+
+    return kafka.open_logs(kafka_settings(settings), batch_size=batch_size, rebalanced=metrics.rebalances.inc)
 
 
-@asynccontextmanager
-async def limit_storage(settings: Settings) -> AsyncIterator["Storage | None"]:
-    """Where callers' windows are kept: in Redis, shared by all replicas, else in this process; None: nowhere."""
+def _limits(settings: Settings) -> tuple[Limits, Sequence[Connection]]:
+    """The rate limits: their windows are in Redis, shared by all replicas, or in this process; or there are none."""
     if not settings.rate_limit_enabled:
-        yield None
-    elif settings.store == "redis":
-        from mastery_engine.backends.redis.client import connect
-        from mastery_engine.backends.redis.rate_windows import RedisWindows
+        return Limits(None), ()
+    if settings.store == "redis":
+        from mastery_engine.backends.redis.rate_windows import open_windows
 
-        async with connect(settings.redis_host or "") as client:
-            yield RedisWindows(client)
-    else:
-        from limits.aio.storage import MemoryStorage
+        windows, connection = open_windows(settings.redis_host or "")
+        return Limits(windows), (connection,)
+    from limits.aio.storage import MemoryStorage
 
-        yield MemoryStorage()
+    return Limits(MemoryStorage()), ()
+
+
+def create_topics(settings: Settings) -> tuple[list[str], list[str], list[str]]:
+    """Create the topics that are missing in Kafka; returns (those created, existing ones, differences of these).
+
+    Raises StartRefused, Unavailable.
+    """
+    from mastery_engine.backends.kafka.topic_plans import TOPICS, differences
+    from mastery_engine.backends.kafka.topics import ensure_topics
+
+    if settings.kafka_broker is None:
+        raise StartRefused("Set KAFKA_BROKER to the host:port of Kafka first.")
+    kafka = kafka_settings(settings)
+    made = ensure_topics(msgspec.structs.replace(kafka, create_topics=True))
+    there = [name for name in TOPICS if name not in made]
+    return made, there, differences(kafka) if there else []
 
 
 def kafka_settings(settings: Settings) -> "KafkaSettings":
-    """The part of the settings that is Kafka's."""
+    """The settings for Kafka."""
     from mastery_engine.backends.kafka.settings import KafkaSettings
 
     return KafkaSettings(
@@ -170,7 +302,7 @@ def kafka_settings(settings: Settings) -> "KafkaSettings":
 
 
 def rules(settings: Settings) -> Rules:
-    """The school's rules, or the defaults; the retention is a setting."""
+    """The rules of RULES_FILE, or the defaults; the retention is GDPR_RETENTION_DAYS. Raises StartRefused."""
     retention = settings.gdpr_retention_days
     if settings.rules_file is None:
         return Rules(retention_days=retention)
@@ -181,7 +313,7 @@ def rules(settings: Settings) -> Rules:
 
 
 def curriculum(settings: Settings) -> Curriculum:
-    """The school's course, or the engine's own. Raises StartRefused."""
+    """The course of CURRICULUM_FILE, or the shipped one. Raises StartRefused."""
     file = settings.curriculum_file
     try:
         packaged = files("mastery_engine").joinpath("curriculum.yaml")
@@ -191,79 +323,12 @@ def curriculum(settings: Settings) -> Curriculum:
 
 
 def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:
-    """The maker and checker of tokens, with the secret of the settings or of the data folder."""
+    """Makes and checks tokens, with the secret of the settings or of the data folder."""
     keys = KeySet(settings.jwt_jwks_url, clock) if settings.jwt_jwks_url else None
     return Tokens(
-        settings.jwt_secret or (None if keys else kept_secret(settings, SECRET_FILE)),
+        settings.jwt_secret or (None if keys else development_secret(settings, SECRET_FILE)),
         clock,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         keys=keys,
     )
-
-
-def kept_secret(settings: Settings, name: str) -> str:
-    """A secret that development makes once and keeps, so that all commands on a data folder agree."""
-    path = data_folder(settings) / name
-    if not path.exists():
-        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:
-            file.write(secrets.token_urlsafe(48))
-            file.flush()
-            with suppress(FileExistsError):
-                os.link(file.name, path)  # whole or not at all, and the first process wins
-    return path.read_text().strip()
-
-
-def data_folder(settings: Settings) -> Path:
-    """The data folder, made where it is missing. Raises StartRefused where it cannot be."""
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise StartRefused(f"DATA_DIR {settings.data_dir} cannot be made: {error}. Set DATA_DIR to another.") from error
-    return settings.data_dir
-
-
-class WorkerLock:
-    """Held by the one process that works a data folder's log; it goes with the process, however that ends."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._path = data_folder(settings) / LOCK_FILE if settings.is_on_one_machine else None
-        self._file: IO[str] | None = None
-
-    def take(self) -> bool:
-        """Whether the log may be worked here now; where nothing lives in the data folder, always."""
-        if self._path is None:
-            return True
-        if self._file is not None:
-            return True
-        try:
-            file = self._path.open("a")
-        except OSError as error:
-            raise StartRefused(
-                f"DATA_DIR {self._path.parent} cannot be written ({error.strerror}): set DATA_DIR to another folder."
-            ) from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return False
-        self._file = file
-        return True
-
-    def release(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def __enter__(self) -> "WorkerLock":
-        if not self.take():
-            raise StartRefused(
-                f"Another process works {self._path and self._path.parent} already: stop it first, or set DATA_DIR to "
-                "another folder."
-            )
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mastery_engine.domain.advice.guidance import advice_for, outlook_of
-from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import InvalidInput
@@ -22,12 +22,17 @@ def advise(path: Path, student_id: str) -> list[dict[str, object]]:
     rules = Rules()
     student, now = folded(path, student_id, rules)
     today = day_of(now)
-    view = outlook_of(student.evidence, today, course(), rules, student.tracing)
-    score = mastery(student.evidence, now, rules)
-    found = advice_for(student.guidance, student.evidence, score, view, today, rules, limit=ADVICE)
+    view = outlook_of(student.evidence, today, course(), rules, student.knowledge)
+    score = mastery_score(student.evidence, now, rules)
+    advice = advice_for(student.guidance, student.evidence, score, view, today, rules, limit=ADVICE)
     return [
-        {"action": one.action, "area": one.area, "priority": one.priority, "expected_gain": round(one.gain, 4)}
-        for one in found
+        {
+            "action": recommended.action,
+            "area": recommended.area,
+            "priority": recommended.priority,
+            "expected_gain": round(recommended.gain, 4),
+        }
+        for recommended in advice
     ]
 
 

@@ -30,7 +30,7 @@ def calculate(given: dict[str, float]) -> dict[str, object]:
         "level": score.level,
         "coverage": round(score.coverage, 4),
         "missing_to_next_level": None if lacking is None else round(lacking, 4),
-        "costs": {one.component: round(one.cost, 4) for one in costs(score, rules)},
+        "costs": {part.component: round(part.cost, 4) for part in costs(score, rules)},
     }
 
 

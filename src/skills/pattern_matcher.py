@@ -20,17 +20,16 @@ def match(path: Path, student_id: str) -> dict[str, object]:
     rules = Rules()
     student, now = folded(path, student_id, rules)
     today = day_of(now)
-    found = patterns(student, today, rules)
     floor = today - rules.retention_days + 1
     return {
         "patterns": [
             {
-                "kind": one.kind,
-                "strength": round(one.strength, 4),
-                "since": iso_date(one.since),
-                "evidence": one.evidence,
+                "kind": pattern.kind,
+                "strength": round(pattern.strength, 4),
+                "since": iso_date(pattern.since),
+                "evidence": pattern.evidence,
             }
-            for one in found
+            for pattern in patterns(student, today, rules)
         ],
         "struggles": [
             {"topic": topic, "pattern": spell.trigger, "evidence": spell.evidence}

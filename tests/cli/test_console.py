@@ -168,7 +168,7 @@ def test_a_token_for_nobody_is_not_made(given: tuple[str, ...]) -> None:
 def test_a_token_names_students_and_cohorts() -> None:
     token = run("token", "--role", "teacher", "--student", "ada", "--cohort", "py-101", "--cohort", "py-102").strip()
     caller = Tokens(SECRET, system_clock).verify(token)
-    assert (caller.students, caller.cohorts) == ({"ada"}, {"py-101", "py-102"})
+    assert (caller.students, caller.cohorts) == (frozenset({"ada"}), frozenset({"py-101", "py-102"}))
 
 
 def test_where_a_provider_makes_the_tokens_none_is_made_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

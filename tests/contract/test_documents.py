@@ -13,8 +13,8 @@ from mastery_engine.domain.results import message
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY
 from mastery_engine.domain.transition import apply
-from mastery_engine.http.app import create_app
 from mastery_engine.responses.asyncapi import document, event_schemas
+from mastery_engine.service import create_app
 from mastery_engine.settings import Settings
 from tests.support.live import ROOT
 from tests.support.samples import DATA, NOW, envelope, given, logged

@@ -140,6 +140,6 @@ def test_after_all_that_the_service_is_well(runner: tuple[asyncio.Runner, Api]) 
     assert loop.run(api.get("/ready")).status_code == 200
     loop.run(api.learn(event("quiz", student_id="after-all-that")))
     assert loop.run(api.query("after-all-that"))["components"]["quiz"] == 0.9
-    trail = api.app.state.mastery.trail
-    loop.run(trail.flush())
-    assert not trail._waiting, "the audit trail can still be written"
+    audit = api.engine.audit
+    loop.run(audit.flush())
+    assert not audit._pending, "the audit trail can still be written"

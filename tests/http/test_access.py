@@ -11,6 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from mastery_engine.domain.moments import MINUTE
+from mastery_engine.ports.audit_log import AuditFilter
 from tests.support.calls import COMPONENTS, STUDENT, Api, event
 from tests.support.live import SECRET, make_token
 
@@ -100,11 +102,10 @@ async def test_a_public_key_is_no_secret(api: Api) -> None:
     assert await answer_to(api, token) == (401, "AUTH_ERROR")
 
 
-async def test_a_token_that_was_good_is_not_good_for_ever(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_that_was_good_is_not_good_for_ever(api: Api) -> None:
     token = signed(GOOD)
     assert (await answer_to(api, token))[0] == 404
-    tokens = api.app.state.tokens
-    monkeypatch.setattr(tokens, "_clock", lambda: (NOW + 7_200) * 1_000_000)
+    api.clock.ahead = 120 * MINUTE
     assert await answer_to(api, token) == (401, "AUTH_ERROR")
 
 
@@ -280,5 +281,5 @@ async def test_a_record_says_who_what_whom_when_and_from_where(api: Api) -> None
 
 async def test_a_change_is_on_record_when_it_is_answered(api: Api) -> None:
     await api.post("/mastery/ingest", event())
-    written = await api.app.state.mastery.store.audited("default", limit=10)
-    assert [(one.call, one.student_id) for one in written] == [("ingest", api.pseudonym(STUDENT))]
+    written = await api.stores.audit_log.page("default", AuditFilter(), limit=10)
+    assert [(record.call, record.student_id) for record in written.records] == [("ingest", api.pseudonym(STUDENT))]

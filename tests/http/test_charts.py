@@ -2,7 +2,7 @@
 
 from mastery_engine.http.dashboard.charts import HEIGHT, WIDTH, chart
 from mastery_engine.responses.forecasts import ForecastDay, Prediction
-from mastery_engine.responses.scores import HistoryPoint
+from mastery_engine.responses.history import HistoryPoint
 
 HISTORY = [HistoryPoint("2026-01-01", 0.0, "beginner"), HistoryPoint("2026-01-03", 0.5, "developing")]
 AHEAD = [ForecastDay(f"2026-01-{4 + day:02}", 0.5, 0.4, 0.6) for day in (1, 2)]

@@ -7,34 +7,23 @@ from time import process_time
 from typing import Any
 
 import pytest
+from cachetools import LRUCache
 
-from mastery_engine.domain.moments import DAY, MINUTE, SECOND, day_of
+from mastery_engine.domain.moments import DAY, MINUTE, SECOND, Day, day_of
 from mastery_engine.domain.student import NOBODY, StudentKey
 from mastery_engine.domain.transition import apply
-from mastery_engine.ports.documents import Change, Join
-from mastery_engine.services.cohorts import Cohorts
-from mastery_engine.services.standings import Standings
-from tests.support.calls import Api, Json, event, serving
+from mastery_engine.ports.cohorts import Join
+from mastery_engine.ports.documents import DocumentChange
+from mastery_engine.services.cohorts import MOST_COHORTS
+from mastery_engine.services.standings import MOST_STANDINGS, CachedStandings
+from tests.support.calls import COHORT, Api, Json, a_class, enrolled, event, serving
 from tests.support.live import make_token
 from tests.support.samples import done, logged, quiz
 
-COHORT = "py-101"
 CALENDAR = [
     {"due": "2026-03-02", "topic": None, "kind": None, "minutes": None},
     {"due": "2026-03-01", "topic": "loops", "kind": "exam", "minutes": 60},
 ]
-
-
-def enrolled(student_id: str, correct: int, cohort: str = COHORT, **more: Any) -> Json:
-    """A quiz with this many right answers of ten, by a member of the cohort."""
-    return {**event("quiz", student_id=student_id, correct_answers=correct, **more), "metadata": {"cohort_id": cohort}}
-
-
-async def a_class(api: Api, size: int = 6, cohort: str = COHORT) -> list[str]:
-    """Students s0 … of whom each has one more right answer than the one before."""
-    names = [f"s{n}" for n in range(size)]
-    await api.learn(*[enrolled(name, n, cohort) for n, name in enumerate(names)])
-    return names
 
 
 async def put(api: Api, members: list[str], cohort: str = COHORT, **more: Any) -> Json:
@@ -56,6 +45,14 @@ async def compared(api: Api, student_id: str, **more: Any) -> Json:
     return found
 
 
+async def due_days(api: Api, student_id: str, tenant: str = "default") -> tuple[Day, ...]:
+    """The days on which work is due for a student, as a forecast asks for them."""
+    key = StudentKey(tenant, student_id)
+    (document,) = await api.stores.documents.load([key])
+    named = () if document is None else document.student.cohorts
+    return await api.engine.cohorts.due_days(key, named, api.clock())
+
+
 # ---- membership
 
 
@@ -73,14 +70,13 @@ async def test_a_calendar_stays_until_another_is_given(api: Api) -> None:
     by_day = sorted(CALENDAR, key=lambda one: str(one["due"]))
     assert (await put(api, ["ada"], calendar=CALENDAR))["calendar"] == by_day
     assert (await put(api, ["ada", "bob"]))["calendar"] == by_day
-    cohorts: Cohorts = api.app.state.cohorts
     first = 20_513  # 2026-03-01
-    assert await cohorts.due_days("default", "bob") == (first, first + 1)
+    assert await due_days(api, "bob") == (first, first + 1)
     await put(api, ["ada"])
-    assert await cohorts.due_days("default", "bob") == ()
-    assert await cohorts.due_days("other", "ada") == ()
+    assert await due_days(api, "bob") == ()
+    assert await due_days(api, "ada", tenant="other") == ()
     await api.learn(enrolled("kim", 5))
-    assert await cohorts.due_days("default", "kim") == (first, first + 1)
+    assert await due_days(api, "kim") == (first, first + 1)
     assert (await put(api, ["ada"], calendar=[]))["calendar"] == []
 
 
@@ -125,26 +121,24 @@ async def test_a_cohort_that_makes_no_sense_is_refused(api: Api, body: Json) -> 
 
 async def test_events_that_come_again_bring_back_who_joined(api: Api) -> None:
     """A store that lost the joins alone, as one shard of a Cluster may, has them again once the log is read again."""
-    store, folding = api.app.state.mastery.store, api.app.state.mastery.folding
-    events = logged([quiz(5, 10, "e1", at=api.app.state.mastery.clock(), metadata={"cohort_id": COHORT})])
-    await folding.fold(events)
+    now = api.clock()
+    events = logged([quiz(5, 10, "e1", at=now, metadata={"cohort_id": COHORT})])
+    await api.folding.fold(events, now)
     assert await members(api) == ["ada"]
-    await store.leave(StudentKey("default", "ada"), [COHORT])
+    await api.stores.cohorts.leave(StudentKey("default", "ada"), [COHORT])
     assert (await api.get(f"/cohorts/{COHORT}")).status_code == 404
-    await folding.fold(events)
+    await api.folding.fold(events, now)
     assert await members(api) == ["ada"]
 
 
-async def test_a_member_stays_as_long_as_their_events_come(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_member_stays_as_long_as_their_events_come(api: Api) -> None:
     """Events that name no cohort keep a member in, day by day; without any, the retention ends it."""
-    mastery = api.app.state.mastery
-    now = mastery.clock()
+    now = api.clock()
     for days, named in ((0, {"cohort_id": COHORT}), (60, {})):
         later = now + days * DAY
-        monkeypatch.setattr(mastery, "clock", lambda later=later: later)
-        await mastery.folding.fold(logged([quiz(5, 10, f"e{days}", at=later, metadata=named)]))
+        await api.folding.fold(logged([quiz(5, 10, f"e{days}", at=later, metadata=named)]), later)
     for days, status in ((149, 200), (150, 404)):
-        monkeypatch.setattr(mastery, "clock", lambda days=days: now + days * DAY)
+        api.clock.ahead = days * DAY
         assert (await api.get(f"/cohorts/{COHORT}")).status_code == status
 
 
@@ -160,7 +154,7 @@ async def test_whoever_always_comes_second_is_told_so(api: Api, monkeypatch: pyt
     async def lost(*_: Any) -> bool:
         return False
 
-    monkeypatch.setattr(api.app.state.mastery.store, "put_cohort", lost)
+    monkeypatch.setattr(api.stores.cohorts, "put", lost)
     answer = await api.call("PUT", f"/cohorts/{COHORT}", {"name": "Python", "members": ["ada"]})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
 
@@ -168,7 +162,7 @@ async def test_whoever_always_comes_second_is_told_so(api: Api, monkeypatch: pyt
 async def test_two_admins_at_once_are_both_heard(api: Api) -> None:
     await asyncio.gather(*(put(api, [f"s{n}"]) for n in range(5)))
     assert len(await members(api)) == 1
-    roster = await api.app.state.cohorts.roster("default", COHORT)
+    roster = await api.engine.cohorts.roster("default", COHORT, api.clock())
     assert (roster.version, len(roster.cohort.out)) == (5, 4)
 
 
@@ -177,8 +171,8 @@ async def test_whoever_is_forgotten_is_in_no_cohort_and_in_no_word(api: Api) -> 
     await put(api, ["s0", "s1", "s2"])
     await put(api, ["s0", "s1"])
     for name in ("s1", "s2"):
-        await api.app.state.cohorts.forget(StudentKey("default", name))
-    roster = await api.app.state.cohorts.roster("default", COHORT)
+        await api.engine.cohorts.forget(StudentKey("default", name), api.clock())
+    roster = await api.engine.cohorts.roster("default", COHORT, api.clock())
     assert (roster.cohort.put, "s2" in roster.cohort.out) == (("s0",), False)
     assert not {"s1", "s2"} & roster.joined
 
@@ -224,17 +218,15 @@ async def test_what_changes_is_seen_by_the_next_comparison(api: Api) -> None:
     assert (await api.post("/analytics/compare", {"student_id": "s5", "cohort_id": COHORT})).status_code == 404
 
 
-async def test_scores_fall_with_the_days_and_the_cohort_with_them(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_scores_fall_with_the_days_and_the_cohort_with_them(api: Api) -> None:
     await a_class(api, 5)
     before = await compared(api, "s4")
-    mastery = api.app.state.mastery
-    now = mastery.clock()
-    monkeypatch.setattr(mastery, "clock", lambda: now + 3 * DAY)
+    api.clock.ahead = 3 * DAY
     after = await compared(api, "s4")
     assert after["as_of"] > before["as_of"]
     assert after["student"] < before["student"]
     assert after["cohort_average"] < before["cohort_average"]
-    monkeypatch.setattr(mastery, "clock", lambda: now + 90 * DAY)
+    api.clock.ahead = 90 * DAY
     assert (await api.post("/analytics/compare", {"student_id": "s4", "cohort_id": COHORT})).status_code == 404
 
 
@@ -315,19 +307,21 @@ async def test_cohorts_of_one_name_in_two_schools_are_two(api: Api) -> None:
 
 
 async def test_the_cache_of_standings_is_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mastery_engine.services.standings.MOST_KEPT", 5)
+    standings = api.engine.standings
+    assert standings._cached.maxsize == MOST_STANDINGS
+    cached: LRUCache[tuple[str, str], CachedStandings] = LRUCache(5, getsizeof=standings._cached.getsizeof)
+    monkeypatch.setattr(standings, "_cached", cached)
     for number in range(4):
         await a_class(api, 2, cohort=f"c{number}")
         await api.data("/analytics/cohort", {"cohort_id": f"c{number}"})
-    standings: Standings = api.app.state.standings
-    assert list(standings._worked) == [("default", "c2"), ("default", "c3")]
-    assert standings._kept == 4
+    assert list(cached) == [("default", "c2"), ("default", "c3")]
+    assert cached.currsize == 4
 
 
 # ---- a teacher's cohorts
 
 
-async def test_a_teacher_sees_who_is_in_their_cohorts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_teacher_sees_who_is_in_their_cohorts(api: Api) -> None:
     await a_class(api, 5)
     teacher = make_token("teacher", cohorts=[COHORT], students=["own"])
     assert (await api.query("s1", token=teacher))["mastery_score"] > 0
@@ -337,19 +331,19 @@ async def test_a_teacher_sees_who_is_in_their_cohorts(api: Api, monkeypatch: pyt
     assert (await api.post("/mastery/query", {"student_id": "s1"}, token=teacher)).status_code == 403
     assert (await api.post("/mastery/query", {"student_id": "other"}, token=teacher)).status_code == 404
     await api.learn(enrolled("new", 3))
-    mastery = api.app.state.mastery
-    clock = mastery.clock
-    monkeypatch.setattr(mastery, "clock", lambda: clock() + SECOND)
+    api.clock.ahead = SECOND
     assert (await api.query("new", token=teacher))["mastery_score"] > 0
 
 
 async def test_what_is_seen_of_cohorts_is_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mastery_engine.services.cohorts.MOST_COHORTS", 2)
+    assert api.engine.cohorts._members.maxsize == MOST_COHORTS
+    cached: LRUCache[tuple[str, str], object] = LRUCache(2)
+    monkeypatch.setattr(api.engine.cohorts, "_members", cached)
     for number in range(4):
         await put(api, ["s1"], cohort=f"c{number}")
         teacher = make_token("teacher", cohorts=[f"c{number}"])
         assert (await api.post("/mastery/query", {"student_id": "s1"}, token=teacher)).status_code == 404
-    assert len(api.app.state.cohorts._seen) == 2
+    assert sorted(cached) == [("default", "c2"), ("default", "c3")]
 
 
 # ---- scale
@@ -358,16 +352,14 @@ async def test_what_is_seen_of_cohorts_is_bounded(api: Api, monkeypatch: pytest.
 async def filled(home: Path, cohorts: int, size: int) -> float:
     """CPU seconds, the median, of both calls about cohorts of this size: each for the first time, then again."""
     async with serving(home, worker_enabled=False) as api:
-        mastery = api.app.state.mastery
-        now = mastery.clock()
-        rules = mastery.rules
+        now, rules = api.clock(), api.engine.rules
         events = [quiz(6, 10, "q", at=now - DAY), done("loops", 7, 10, "d", at=now - MINUTE)]
         student = apply(NOBODY, logged(events), now, rules).student
         today = day_of(now)
         for number in range(cohorts):
             keys = [StudentKey("default", f"c{number}-{place}") for place in range(size)]
-            await mastery.store.commit([Change(key, 0, student) for key in keys])
-            await mastery.store.join([Join(key, f"c{number}", today) for key in keys])
+            await api.stores.documents.commit([DocumentChange(key, 0, student) for key in keys])
+            await api.stores.cohorts.join([Join(key, f"c{number}", today) for key in keys])
         asked = [number * cohorts // 20 % cohorts for number in range(20)] * 5
         seconds = []
         for number in asked:

@@ -49,7 +49,7 @@ async def test_a_body_is_good_for_a_moment_only(api: Api, monkeypatch: pytest.Mo
     await api.learn(event("quiz"))
     await shown(api)
     await asyncio.sleep(0.05)
-    assert not api.app.state.student_bodies._made
+    assert not api.state["bodies"]._made
 
 
 async def test_without_consent_to_profiling_nothing_is_made_of_it(api: Api) -> None:

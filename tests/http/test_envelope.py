@@ -11,7 +11,7 @@ import pytest
 
 from mastery_engine import __version__
 from mastery_engine.errors import Unavailable
-from mastery_engine.services import Mastery
+from mastery_engine.services.scores import Scores
 from tests.support.calls import COMPONENTS, STUDENT, Api, event, serving
 from tests.support.live import SECRET, bearer, make_token
 
@@ -236,7 +236,7 @@ class Gate:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.waiting = 0
         self._open = asyncio.Event()
-        monkeypatch.setattr(Mastery, "query", self._query)
+        monkeypatch.setattr(Scores, "query", self._query)
 
     async def _query(self, *_: Any, **__: Any) -> Any:
         self.waiting += 1
@@ -272,7 +272,7 @@ async def test_an_error_inside_says_nothing_of_the_inside(api: Api, monkeypatch:
     async def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError(f"the secret is {SECRET}")
 
-    monkeypatch.setattr(Mastery, "query", broken)
+    monkeypatch.setattr(Scores, "query", broken)
     for accept in ("application/json", "application/problem+json"):
         answer = await api.post("/mastery/query", {"student_id": STUDENT}, headers={"Accept": accept})
         assert answer.status_code == 500
@@ -331,4 +331,4 @@ async def test_an_unknown_address_points_to_the_documents(api: Api, path: str) -
 
 async def test_another_method_is_told_which_there_are(api: Api) -> None:
     answer = await api.get("/mastery/query")
-    assert answer.json()["error"]["message"] == "This address takes POST alone."
+    assert answer.json()["error"]["message"] == "This address only allows POST."

@@ -2,14 +2,19 @@
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from mastery_engine.domain.events import envelope
 from mastery_engine.domain.events.kinds import ALIASES, KINDS
 from mastery_engine.services import folding
-from tests.support.calls import STUDENT, Api, Json, event
+from tests.support.calls import STUDENT, Api, Json, event, serving
 from tests.support.live import make_token
 
 
@@ -40,9 +45,9 @@ async def test_an_event_is_queued_and_then_processed(api: Api) -> None:
 
 
 async def test_an_acknowledged_event_is_in_the_log(api: Api) -> None:
-    before = await api.app.state.mastery.log.ends()
+    before = await api.logs.events.ends()
     await api.post("/mastery/ingest", event())
-    assert await api.app.state.mastery.log.ends() == {0: before[0] + 1}
+    assert await api.logs.events.ends() == {0: before[0] + 1}
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *ALIASES])
@@ -115,6 +120,57 @@ async def test_fields_of_the_envelope_that_are_unknown_are_ignored_and_named(api
     assert data["ignored"] == ["version", "trace", "schülerin"]
     (receipt,) = (await api.data("/mastery/ingest/batch", {"events": [sent]}))["results"]
     assert receipt["ignored"] == data["ignored"]
+
+
+@pytest.fixture
+async def decodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Api, Counter[str]]]:
+    """A service without a worker, which would read the events again, and how often each decoder has run."""
+    counts: Counter[str] = Counter()
+
+    def counted(name: str, decode: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*values: Any, **named: Any) -> Any:
+            counts[name] += 1
+            return decode(*values, **named)
+
+        return run
+
+    for name in ("_quick", "_closed", "_envelope", "_keys", "_scalar"):
+        monkeypatch.setattr(envelope, name, counted(name, getattr(envelope, name)))
+    monkeypatch.setattr(envelope._read_quickly, "__defaults__", (envelope._quick,))
+    monkeypatch.setattr(msgspec.json, "decode", counted("msgspec.json.decode", msgspec.json.decode))
+    kinds = {kind: counted("data", decode) for kind, decode in envelope._data_decoders.items()}
+    monkeypatch.setattr(envelope, "_data_decoders", kinds)
+    async with serving(tmp_path, worker_enabled=False) as api:
+        counts.clear()
+        yield api, counts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_body_is_decoded_once(decodes: tuple[Api, Counter[str]], kind: str) -> None:
+    """In one pass, which sees fields that are not known too."""
+    api, counts = decodes
+    await api.data("/mastery/ingest", event(kind))
+    assert counts == {"_closed": 1}
+
+
+async def test_each_of_many_events_is_decoded_once(decodes: tuple[Api, Counter[str]]) -> None:
+    """Once as a row, which is left as it came, and once as an event."""
+    api, counts = decodes
+    await api.data("/mastery/ingest/batch", {"events": [event(), event("quiz"), event("answer")]})
+    assert counts == {"msgspec.json.decode": 1, "_closed": 3}
+
+
+async def test_an_event_in_a_process_is_decoded_once(decodes: tuple[Api, Counter[str]]) -> None:
+    api, counts = decodes
+    assert (await api.post("/process", {"intent": "ingest", "payload": event()}, token="")).status_code == 202
+    assert counts == {"msgspec.json.decode": 1, "_closed": 1}
+
+
+async def test_an_unknown_field_costs_a_second_look_and_is_named(decodes: tuple[Api, Counter[str]]) -> None:
+    api, counts = decodes
+    data = await api.data("/mastery/ingest", {**event(), "mood": "good"})
+    assert data["ignored"] == ["mood"]
+    assert counts == {"_closed": 1, "_quick": 1, "_keys": 1}
 
 
 async def test_a_field_of_data_that_is_unknown_refuses_the_event(api: Api) -> None:

@@ -11,10 +11,9 @@ from mastery_engine.domain.events.event import decode
 from mastery_engine.domain.model_file import with_skills
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, Revision, SkillModel
 from mastery_engine.errors import StartRefused
-from mastery_engine.model_files import keep_taking, skill_model
+from mastery_engine.model_files import ModelFileWatch, skill_model
 from mastery_engine.settings import Settings
-from mastery_engine.wiring import open_mastery
-from mastery_engine.worker.logged_answers import answers_of
+from mastery_engine.wiring import open_engine
 from tests.support.calls import Api
 from tests.support.live import SECRET
 
@@ -29,16 +28,15 @@ def answer(event_id: str, student_id: str, *, item: str = "i", right: bool = Tru
 async def test_answers_are_read_once_of_whoever_allowed_it(api: Api) -> None:
     await api.learn(answer("e1", "ann", item="first"), answer("e2", "ann", item="second", right=False))
     await api.learn(answer("e3", "ben"), answer("e4", "cid"))
-    mastery = api.app.state.mastery
-    page = [one async for some in mastery.log.pages() for one in some]
-    await mastery.log.append(
-        [decode(page[0].value, received=page[0].received, tenant="default", event_id=lambda: "e1")]
+    page = [record async for records in api.logs.events.pages() for record in records]
+    await api.logs.events.append(
+        [decode(page[0].value or b"", received=page[0].received, tenant="default", event_id=lambda: "e1")]
     )
     answered = await api.call("PUT", "/compliance/students/ben/consent", {"processing": False})
     assert answered.status_code == 200
     assert (await api.call("DELETE", "/compliance/students/cid")).status_code == 200
     await api.learn(answer("e5", "dot"))
-    found = await answers_of(mastery)
+    found = await api.engine.logged_answers.read()
     assert sorted((one.key.student_id, one.answer.item_id, one.answer.correct) for one in found) == [
         ("ann", "first", True),
         ("ann", "second", False),
@@ -60,34 +58,36 @@ async def test_a_service_takes_up_a_model_that_changes_and_keeps_its_own_where_t
     path = tmp_path / "model.msgpack"
     path.write_bytes(with_skills(None, SkillModel(version="first")))
     settings = Settings(environment="test", data_dir=tmp_path / "data", jwt_secret=SECRET, model_file=path)
-    mastery = open_mastery(settings)
-    assert mastery.skill_model.version == "first"
-    taking = asyncio.create_task(keep_taking(mastery, settings, look_every_s=0.01))
+    engine = open_engine(settings)
+    models = engine.models
+    assert models.skills.version == "first"
+    watch = ModelFileWatch(settings, models, look_every_s=0.01)
+    watching = asyncio.create_task(watch.keep_watching())
     try:
         await asyncio.sleep(0.05)
         path.write_bytes(b"{")
-        await until(lambda: "stays as it was" in caplog.text)
+        await until(lambda: "is not used" in caplog.text)
         path.unlink()
-        await until(lambda: "is gone" in caplog.text)
-        assert mastery.skill_model.version == "first"
+        await until(lambda: "is missing" in caplog.text)
+        assert models.skills.version == "first"
         second = SkillModel(version="second").revised(Revision(5, 4, {"i": (1.0, 0.1)}), floor=0)
         path.write_bytes(with_skills(None, second))
-        await until(lambda: mastery.skill_model.version == "second")
-        assert mastery.folding.skills.difficulty("i", None, 5) == 1.0
+        await until(lambda: models.skills.version == "second")
+        assert engine.worker._folding._models.skills.difficulty("i", None, 5) == 1.0
     finally:
-        taking.cancel()
-        await mastery.close()
+        watching.cancel()
+        await engine.close()
 
 
 async def test_without_a_file_there_is_nothing_to_look_for(tmp_path: Path) -> None:
     settings = Settings(environment="test", data_dir=tmp_path, jwt_secret=SECRET)
-    mastery = open_mastery(settings)
-    await asyncio.wait_for(keep_taking(mastery, settings), PATIENCE_S)
-    assert mastery.skill_model == skill_model(settings) == DEFAULT_SKILLS
-    await mastery.close()
+    engine = open_engine(settings)
+    await asyncio.wait_for(engine.model_file.keep_watching(), PATIENCE_S)
+    assert engine.models.skills == skill_model(settings) == DEFAULT_SKILLS
+    await engine.close()
 
 
 def test_a_file_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     settings = Settings(environment="test", data_dir=tmp_path, jwt_secret=SECRET, model_file=tmp_path / "none")
     with pytest.raises(StartRefused, match="MODEL_FILE"):
-        open_mastery(settings)
+        open_engine(settings)

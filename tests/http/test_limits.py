@@ -1,16 +1,23 @@
 """How often who may call, what the answers say of it, and what becomes of guesses at tokens."""
 
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from limits.aio.storage import MemoryStorage
+from starlette.routing import Route
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.http.limits import BAD_TOKENS, PER_MINUTE, WINDOW_S, Limits, kind_of, neighbourhood
+from mastery_engine.auth.limits import BAD_TOKENS, PER_MINUTE, WINDOW_S, LimitKind, Limits, neighbourhood
+from mastery_engine.errors import RateLimited
+from mastery_engine.http.routers.process import INTENTS
 from mastery_engine.wiring import system_clock
-from tests.support.calls import COMPONENTS, STUDENT, Api, event, serving
+from tests.support.calls import COMPONENTS, STUDENT, Api, document, event, serving
 from tests.support.live import make_token
 
 OWN = make_token("student", subject=STUDENT)
@@ -88,10 +95,12 @@ async def test_guesses_at_tokens_end_in_429_and_good_tokens_go_on(api: Api) -> N
 
 
 async def test_addresses_are_counted_apart() -> None:
-    limits = Limits(MemoryStorage(), system_clock)
+    limits, now = Limits(MemoryStorage()), system_clock()
     for _ in range(BAD_TOKENS):
-        await limits.blame("192.0.2.1")
-    await limits.blame("192.0.2.2")
+        await limits.blame("192.0.2.1", now)
+    await limits.blame("192.0.2.2", now)
+    with pytest.raises(RateLimited):
+        await limits.blame("192.0.2.1", now)
     assert neighbourhood("2001:db8::1") == neighbourhood("2001:db8::ffff") != neighbourhood("2001:db8:0:1::1")
     assert (neighbourhood("192.0.2.1"), neighbourhood("testclient")) == ("192.0.2.1", "testclient")
 
@@ -106,26 +115,175 @@ async def test_a_storage_that_hangs_holds_nobody_up(caplog: pytest.LogCaptureFix
             await asyncio.sleep(60)
             return True
 
-    limits = Limits(Hanging(), lambda: now)
+    limits = Limits(Hanging())
     started = time.perf_counter()
-    assert [await limits.take(Caller("ada", "student"), "/mastery/query") for _ in range(10)] == [None] * 10
+    assert [await limits.take(Caller("ada", "student"), "query", now) for _ in range(10)] == [None] * 10
     assert time.perf_counter() - started < 5
-    assert len([one for one in caplog.records if "not limited" in one.getMessage()]) == 1
+    assert len([one for one in caplog.records if "rate limits are off" in one.getMessage()]) == 1
 
 
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/mastery/query", "query"),
-        ("/mastery/calculate", "calculate"),
-        ("/batch/mastery", "batch"),
-        ("/batch/mastery/{batch_id}", None),
-        ("/predictions/next-week", "predictions"),
-        ("/recommendations/adaptive", "recommendations"),
-        ("/analytics/compare", "analytics"),
-        ("/mastery/ingest", None),
-        ("/students/{student_id}/events/{event_id}", None),
-    ],
-)
-def test_each_call_is_of_a_kind(path: str, kind: str | None) -> None:
-    assert kind_of(path) == kind
+# As which kind the calls of each route are counted; None where they are not limited, for whatever reason. The whole
+# table: a new route that is not here fails, and so does one whose kind is another.
+KINDS: dict[str, LimitKind | None] = {
+    "POST /mastery/query": "query",
+    "POST /mastery/calculate": "calculate",
+    "POST /mastery/ingest": None,  # a student may not
+    "POST /mastery/ingest/batch": None,
+    "GET /students/{student_id}/events/{event_id}": None,
+    "GET /students/{student_id}/stream": None,  # open streams have a cap of their own
+    "POST /batch/mastery": "batch",
+    "GET /batch/mastery/{batch_id}": "query",
+    "POST /analytics/mastery-history": "analytics",
+    "POST /analytics/skills": "analytics",
+    "POST /analytics/patterns": "analytics",
+    "POST /analytics/compare": "analytics",
+    "POST /analytics/cohort": "analytics",
+    "PUT /cohorts/{cohort_id}": None,
+    "GET /cohorts/{cohort_id}": "analytics",
+    "POST /predictions/next-week": "predictions",
+    "POST /predictions/trajectory": "predictions",
+    "POST /recommendations/adaptive": "recommendations",
+    "POST /recommendations/learning-path": "recommendations",
+    "GET /compliance/students/{student_id}/consent": "compliance",
+    "PUT /compliance/students/{student_id}/consent": "compliance",
+    "GET /compliance/students/{student_id}/export": "compliance",
+    "DELETE /compliance/students/{student_id}": "compliance",
+    "GET /compliance/audit": "compliance",
+    "POST /mcp": "query",
+    "POST /process": "query",  # that of the intent, where it has one: see below
+    "GET /dashboard": "pages",
+    "POST /dashboard": "pages",
+    "GET /dashboard/compare": "pages",
+    "GET /dashboard/find": "pages",
+    "GET /dashboard/students/{student_id}": "pages",
+    "GET /dashboard/students/{student_id}/live": "pages",
+    # Whoever calls is not asked.
+    "POST /dashboard/sign-out": None,
+    "GET /dashboard/assets/{name}": None,
+    "GET /dapr/subscribe": None,
+    "POST /dapr/events": None,
+    "GET /health": None,
+    "GET /ready": None,
+    "GET /": None,
+    "GET /metrics": None,
+    "GET /docs": None,
+    "GET /docs/{name}": None,
+    "GET /openapi.json": None,
+}
+INTENTS_KINDS: dict[str, LimitKind | None] = {
+    "mastery_calculation": "calculate",
+    "get_prediction": "predictions",
+    "generate_path": "recommendations",
+    "recommendations": "recommendations",
+    "query": "query",
+    "ingest": None,
+    "no intent of ours": "query",
+}
+
+
+@pytest.fixture
+async def told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Api, dict[str, LimitKind]]]:
+    """The service with another number of calls for each kind, and which kind a number stands for."""
+    numbers = {kind: 1_000 + place for place, kind in enumerate(PER_MINUTE)}
+    monkeypatch.setattr("mastery_engine.auth.limits.PER_MINUTE", numbers)
+    async with serving(tmp_path) as api:
+        yield api, {str(number): kind for kind, number in numbers.items()}
+
+
+async def test_each_route_counts_its_calls_as_its_kind(told_apart: tuple[Api, dict[str, LimitKind]]) -> None:
+    api, kinds = told_apart
+    found = {}
+    for method, path in calls_of(api.app):
+        answer = await called(api, method, path)
+        found[f"{method} {path}"] = kinds.get(answer.headers.get("x-ratelimit-limit", ""))
+    assert found == KINDS
+
+
+def calls_of(app: FastAPI) -> list[tuple[str, str]]:
+    """All calls that the application has, by method and path."""
+    contexts = list(iter_route_contexts(app.routes))
+    assert all(isinstance(context.original_route, Route) for context in contexts), "a mount has routes of its own"
+    return [(method, str(context.path)) for context in contexts for method in {*(context.methods or ())} - {"HEAD"}]
+
+
+async def called(api: Api, method: str, path: str) -> httpx.Response:
+    """What a student is answered, who shows their token in every way there is."""
+    bodies = {"/mcp": b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}', "/dashboard": b"token=" + OWN.encode()}
+    kind = "application/x-www-form-urlencoded" if path == "/dashboard" else "application/json"
+    accepted = "application/json, text/event-stream"
+    headers = {"Content-Type": kind, "Accept": accepted, "Cookie": f"mastery_session={OWN}"}
+    body = bodies.get(path, b"{}")
+    return await api.call(method, re.sub(r"{.*?}", "x", path), token=OWN, content=body, headers=headers)
+
+
+def test_the_document_says_each_kind() -> None:
+    """Of ``/process``, which has several, it says none."""
+    said = {
+        f"{method.upper()} {path}": operation.get("x-rate-limit")
+        for path, operations in document()["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert said == {call: None if call == "POST /process" else KINDS[call] for call in said}
+
+
+async def test_a_process_counts_as_the_call_that_its_intent_stands_for(
+    told_apart: tuple[Api, dict[str, LimitKind]],
+) -> None:
+    api, kinds = told_apart
+    assert INTENTS_KINDS.keys() - INTENTS.keys() == {"no intent of ours"}
+    assert INTENTS.keys() <= INTENTS_KINDS.keys()
+    found = {}
+    for intent in INTENTS_KINDS:
+        answer = await api.post("/process", {"intent": intent, "payload": {}}, token=OWN)
+        found[intent] = kinds.get(answer.headers.get("x-ratelimit-limit", ""))
+    assert found == INTENTS_KINDS
+    broken = await api.post("/process", content=b"{", token=OWN)
+    assert kinds[broken.headers["x-ratelimit-limit"]] == "query"
+
+
+async def test_a_process_and_its_call_are_counted_together(api: Api) -> None:
+    asked = {"intent": "mastery_calculation", "payload": {**QUERY, "components": COMPONENTS}}
+    for left in range(29, -1, -1):
+        answer = await api.post("/process", asked, token=OWN)
+        assert (answer.status_code, answer.headers["x-ratelimit-remaining"]) == (200, str(left))
+    assert (await api.post("/process", asked, token=OWN)).status_code == 429
+    assert (await api.post("/mastery/calculate", asked["payload"], token=OWN)).status_code == 429
+    assert (await api.post("/process", {"intent": "query", "payload": QUERY}, token=OWN)).status_code == 404
+    sidecars = {(await api.post("/process", asked, token="")).status_code for _ in range(40)}
+    assert sidecars == {200}, "the sidecar calls for services, which are not limited"
+
+
+async def test_a_student_has_sixty_calls_a_minute_about_their_own_data(api: Api) -> None:
+    path = f"/compliance/students/{STUDENT}"
+    for left in range(59, -1, -1):
+        answer = await api.get(f"{path}/consent", token=OWN)
+        assert (answer.status_code, answer.headers["x-ratelimit-limit"]) == (200, "60")
+        assert answer.headers["x-ratelimit-remaining"] == str(left)
+    for method, end, body in (
+        ("GET", "/consent", None),
+        ("PUT", "/consent", {"profiling": False}),
+        ("GET", "/export", None),
+    ):
+        refused = await api.call(method, path + end, body, token=OWN)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "RATE_LIMITED")
+        assert 1 <= int(refused.headers["retry-after"]) <= WINDOW_S
+    history = (await api.get(f"{path}/consent")).json()["data"]["history"]
+    assert history == [], "a call that was refused changed something"
+    assert (await api.post("/mastery/query", QUERY, token=OWN)).status_code == 404
+
+
+async def test_a_student_has_a_hundred_and_twenty_pages_a_minute(api: Api) -> None:
+    await api.learn(event())
+    headers = {"Cookie": f"mastery_session={OWN}"}
+    for left in range(119, -1, -1):
+        page = await api.client.get(f"/dashboard/students/{STUDENT}", headers=headers)
+        assert (page.status_code, page.headers["x-ratelimit-remaining"]) == (200, str(left))
+    for path in ("/dashboard", f"/dashboard/students/{STUDENT}", f"/dashboard/students/{STUDENT}/live"):
+        refused = await api.client.get(path, headers=headers)
+        assert refused.status_code == 429
+        assert refused.headers["content-type"].startswith("text/html")
+        assert "You have used up your calls of this kind" in refused.text
+        assert 1 <= int(refused.headers["retry-after"]) <= WINDOW_S
+    assert (await api.query(token=OWN))["mastery_score"] > 0

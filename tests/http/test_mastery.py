@@ -120,7 +120,7 @@ async def test_with_no_components_nothing_is_recorded(api: Api, nothing: Json) -
     before = await api.query()
     shown = (await api.data("/mastery/calculate", {"student_id": STUDENT, **nothing}))["current_mastery"]
     assert shown["components"] == before["components"]
-    assert await api.app.state.mastery.log.ends() == {0: 2}
+    assert await api.logs.events.ends() == {0: 2}
 
 
 async def test_what_was_set_holds_until_newer_evidence(api: Api) -> None:
@@ -276,7 +276,7 @@ async def test_a_batch_sent_again_with_its_key_is_the_same_batch(api: Api) -> No
     first, second = [await api.data("/batch/mastery", {"requests": rows}, headers=key) for _ in range(2)]
     assert first["batch_id"] == second["batch_id"]
     await finished(api, first["batch_id"])
-    assert await api.app.state.mastery.log.ends() == {0: 102}
+    assert await api.logs.events.ends() == {0: 102}
 
 
 async def test_a_large_batch_survives_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

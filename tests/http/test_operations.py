@@ -46,24 +46,35 @@ async def test_a_process_that_works_no_log_asks_for_no_worker(tmp_path: Path) ->
 async def test_ready_is_503_and_health_is_not_while_something_is_away(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away() -> None:
-        raise Unavailable("The store is on holiday.")
+    class Away:
+        def read(self, *_: object) -> None:
+            raise Unavailable("The store is on holiday.")
 
-    monkeypatch.setattr(api.app.state.mastery.store, "ping", away)
-    answer = await api.get("/ready", token="")
+    with monkeypatch.context() as while_away:
+        while_away.setattr(api.stores.connection, "_database", Away())
+        answer = await api.get("/ready", token="")
+        assert (await api.get("/health")).status_code == 200
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
     store, *others = answer.json()["error"]["details"]["dependencies"]
     assert (store["status"], store["message"]) == ("down", "The store is on holiday.")
     assert {one["status"] for one in others} == {"up"}
-    assert (await api.get("/health")).status_code == 200
+    assert (await api.get("/ready")).status_code == 200
 
 
 async def test_ready_says_so_when_the_worker_has_died(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def dead() -> None:
-        raise Unavailable("The worker of this process has stopped; the log has why.")
+    async def broken(*_: object) -> None:
+        raise RuntimeError("It cannot go on.")
 
-    monkeypatch.setattr(api.app.state, "checks", [("worker", dead)])
-    assert (await api.get("/ready")).status_code == 503
+    monkeypatch.setattr(api.engine.worker, "work", broken)
+    assert (await api.post("/mastery/ingest", event())).status_code == 202
+    async with asyncio.timeout(10):
+        while (answer := await api.get("/ready")).status_code == 200:
+            await asyncio.sleep(0.01)
+    assert answer.status_code == 503
+    *others, worker = answer.json()["error"]["details"]["dependencies"]
+    assert (worker["name"], worker["status"]) == ("worker", "down")
+    assert worker["message"] == "The worker of this process has stopped: see the log for the reason."
+    assert {dependency["status"] for dependency in others} == {"up"}
 
 
 def values(text: str) -> dict[str, float]:
@@ -158,13 +169,13 @@ def test_the_documents_schema_takes_every_kind_of_event(kind: str) -> None:
 
 
 BODIES: list[tuple[str, Json, bool]] = [
-    ("Query", {"student_id": STUDENT}, True),
-    ("Query", {"student_id": "a b"}, False),
-    ("Query", {"student_id": STUDENT, "dtae": "2026-01-14"}, False),
+    ("MasteryQuery", {"student_id": STUDENT}, True),
+    ("MasteryQuery", {"student_id": "a b"}, False),
+    ("MasteryQuery", {"student_id": STUDENT, "dtae": "2026-01-14"}, False),
     ("Calculate", {"student_id": STUDENT, "components": COMPONENTS, "record": False}, True),
     ("Calculate", {"student_id": STUDENT, "components": {"quiz": 2}}, False),
-    ("History", {"student_id": STUDENT, "aggregation": "weekly"}, True),
-    ("History", {"student_id": STUDENT, "aggregation": "yearly"}, False),
+    ("HistoryRange", {"student_id": STUDENT, "aggregation": "weekly"}, True),
+    ("HistoryRange", {"student_id": STUDENT, "aggregation": "yearly"}, False),
     ("BatchCalculate", {"requests": [{"student_id": STUDENT}], "priority": "high"}, True),
     ("BatchCalculate", {"requests": []}, False),
     ("BatchCalculate", {"requests": [{"student_id": STUDENT, "quiz": 1}]}, True),  # that row fails alone

@@ -10,7 +10,7 @@ import pytest
 
 from mastery_engine.errors import Unavailable
 from mastery_engine.http.routers.process import INTENTS
-from tests.support.calls import COMPONENTS, STUDENT, Api, Json, event, serving
+from tests.support.calls import COMPONENTS, STUDENT, Api, Json, event, serving, with_state
 from tests.support.live import make_token
 
 APP = "the-token-that-the-sidecar-shows"
@@ -130,11 +130,11 @@ async def test_in_production_the_routes_are_closed_without_a_token_for_them(clos
 
 
 async def test_from_another_machine_development_takes_no_sidecar(api: Api) -> None:
-    transport = httpx.ASGITransport(api.app, client=("10.0.0.7", 1))
+    transport = httpx.ASGITransport(with_state(api.app, api.state), client=("10.0.0.7", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as far:
         assert (await far.post("/process", json=CALCULATION)).status_code == 401
         assert (await far.get("/dapr/subscribe")).status_code == 401
-    transport = httpx.ASGITransport(api.app, client=("a-name", 1))
+    transport = httpx.ASGITransport(with_state(api.app, api.state), client=("a-name", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as odd:
         assert (await odd.get("/dapr/subscribe")).status_code == 401
 
@@ -204,7 +204,7 @@ async def test_what_is_away_has_the_event_delivered_again(api: Api, monkeypatch:
 
     sent = event("quiz")
     with monkeypatch.context() as while_away:
-        while_away.setattr(api.app.state.mastery.log, "append", away)
+        while_away.setattr(api.logs.events, "append", away)
         assert await delivered(api, cloud_event(sent)) == "RETRY"
     assert await delivered(api, cloud_event(sent)) == "SUCCESS"
 

@@ -14,8 +14,7 @@ from mastery_engine.backends.redis.client import connect
 from mastery_engine.errors import StartRefused
 from mastery_engine.http.middleware.request import PROTECTION
 from mastery_engine.settings import Settings, settings_from
-from tests.http.test_cohorts import a_class
-from tests.support.calls import COMPONENTS, STUDENT, Api, Json, document, event
+from tests.support.calls import COMPONENTS, STUDENT, Api, Json, a_class, document, event
 from tests.support.live import SECRET, make_token
 from tests.support.samples import logged, quiz
 
@@ -268,12 +267,11 @@ async def test_api9_the_other_address_is_guarded_alike(api: Api) -> None:
 
 async def test_api10_what_a_broker_brings_stays_in_its_tenant(api: Api) -> None:
     """An event as Kafka's header ``tenant`` gives it, for a student and a cohort that another school has too."""
-    mastery = api.app.state.mastery
-    named = {"cohort_id": "c"}
-    ours = quiz(1, 10, "e1", at=mastery.clock(), metadata=named)
+    now, named = api.clock(), {"cohort_id": "c"}
+    ours = quiz(1, 10, "e1", at=now, metadata=named)
     theirs = type(ours)("e1", "ada", ours.at, ours.received, ours.data, "school-1", metadata=named)
     others = type(ours)("e2", "eve", ours.at, ours.received, ours.data, "school-1", metadata=named)
-    await mastery.folding.fold(logged([ours, theirs, others]))
+    await api.folding.fold(logged([ours, theirs, others]), now)
     assert (await api.get("/cohorts/c")).json()["data"]["members"] == ["ada"]
     there = (await api.get("/cohorts/c", token=make_token(tenant="school-1"))).json()["data"]["members"]
     assert there == ["ada", "eve"]

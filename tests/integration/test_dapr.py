@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Mesh:
 def mesh(real_servers: RealServers, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     home = tmp_path_factory.mktemp("mesh")
     port, sidecar_port = free_port(), free_port()
-    components = [redis_state(redis_server.port), redis_pubsub(redis_server.port)]
+    components: list[Mapping[str, Any]] = [redis_state(redis_server.port), redis_pubsub(redis_server.port)]
     with redis_server.client() as client:
         client.flushall()
 
@@ -109,8 +109,8 @@ def test_what_dapr_publishes_counts_once_and_poison_goes_to_the_dead_letters(mes
         assert mesh.post(f"/v1.0/publish/{PUBSUB}/mastery.requests", sent).status_code == 204
     with mesh.live.client() as client:
 
-        def status(one: Any) -> str:
-            answer = client.get(f"/students/student_p/events/{one['event_id']}")
+        def status(sent: Any) -> str:
+            answer = client.get(f"/students/student_p/events/{sent['event_id']}")
             return str(answer.json()["data"]["status"])
 
         comes_true(lambda: status(good) == "processed")

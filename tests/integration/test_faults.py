@@ -158,7 +158,7 @@ BAD_SETTINGS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "worker": ({"WORKER_ENABLED": "perhaps"}, ("WORKER_ENABLED",)),
     "store without a server": ({"STATE_STORE": "redis"}, ("REDIS_HOST",)),
     "log without a server": ({"EVENT_LOG": "kafka"}, ("KAFKA_BROKER",)),
-    "host": ({"HOST": "256.1.1.1"}, ("256.1.1.1", "cannot be listened on")),
+    "host": ({"HOST": "256.1.1.1"}, ("cannot listen on 256.1.1.1", "--port")),
     "two at once": ({"PORT": "x", "LOG_LEVEL": "y"}, ("PORT", "LOG_LEVEL")),
     "no secret in production": ({"ENVIRONMENT": "production", "JWT_SECRET": ""}, ("JWT_SECRET", "32", "python -c")),
     "no key of pseudonyms in production": (
@@ -259,7 +259,7 @@ def test_a_school_may_have_rules_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("weights: {completion: 0.9, quiz: 0.9, quality: 0.1, consistency: 0.1}", "sum to 1"),
+        ("weights: {completion: 0.9, quiz: 0.9, quality: 0.1, consistency: 0.1}", "their sum must be 1"),
         ("weights: {completion: 1.2, quiz: -0.2, quality: 0, consistency: 0}", "weights"),
         ("weigths: {completion: 1}", "weigths"),
         ("levels: [{name: low, from_score: 0.5}]", "evels"),

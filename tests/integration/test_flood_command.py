@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mastery_engine.backends.kafka.event_log import KafkaLog
+from mastery_engine.backends.kafka import logs as kafka_logs
+from mastery_engine.backends.kafka.sender import Sender
 from mastery_engine.backends.kafka.settings import KafkaSettings
 from mastery_engine.backends.kafka.topics import ensure_topics
 from mastery_engine.backends.sqlite.database import FILE_NAME, Database
@@ -103,13 +104,13 @@ def test_on_kafka_and_redis_too_and_the_next_worker_does_not_take_the_partition_
 async def pour(settings: KafkaSettings, number: int) -> None:
     """Records without sense, all in one partition."""
     await asyncio.to_thread(ensure_topics, settings)
-    log = KafkaLog(settings)
-    await log._sender.send([(REQUESTS_TOPIC, b"one", b"no event", {}) for _ in range(number)])
-    await log.close()
+    sender = Sender(settings)
+    await sender.send([(REQUESTS_TOPIC, b"one", b"no event", {}) for _ in range(number)])
+    await sender.close()
 
 
 async def buried(settings: KafkaSettings) -> int:
-    log = KafkaLog(settings)
-    found = await log.dead_letters(limit=10_000)
-    await log.close()
-    return len(found)
+    logs = kafka_logs.open_logs(settings)
+    letters = await logs.dead_letters.page(limit=10_000)
+    await logs.connection.close()
+    return len(letters)

@@ -1,26 +1,23 @@
 """Kafka and Redis under the engine, as other clients of Kafka see it: what goes in, what comes out."""
 
 import json
-import random
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.support.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, event, headers
-from tests.support.live import COMMAND, Live, environment, make_token
+from tests.support.commands import command, query, quiz, raw
+from tests.support.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, Json, headers
+from tests.support.live import Live
 from tests.support.real_servers import RealServers
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
 
 NOW = datetime.now(UTC).isoformat()
-
-Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -46,33 +43,6 @@ def foreign(fleet: Fleet, api: Live) -> Foreign:
     return Foreign(fleet.kafka)
 
 
-def command(fleet: Fleet, *words: str, fails: bool = False, **settings: str) -> Any:
-    """What a command of the engine says with --json."""
-    given = environment(fleet.home / "data", fleet.environment(**settings))
-    done = subprocess.run(
-        [*COMMAND, *words, "--json"], env=given, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == int(fails), done.stderr
-    return json.loads(done.stdout) if done.stdout else done.stderr
-
-
-def quiz(**more: Any) -> Json:
-    made = event(str(uuid4()), random.Random(1), f"s-{uuid4()}")
-    return {**made, "event_type": "quiz", "data": {"total_questions": 4, "correct_answers": 3}, **more}
-
-
-def raw(one: Json, *without: str) -> bytes:
-    return json.dumps({name: value for name, value in one.items() if name not in without}).encode()
-
-
-def query(api: Live, student_id: str, tenant: str = "default") -> Json:
-    with api.client(make_token(tenant=tenant)) as client:
-        answer = client.post("/mastery/query", json={"student_id": student_id})
-        assert answer.status_code == 200, answer.text
-        found: Json = answer.json()["data"]["current_mastery"]
-        return found
-
-
 def of_student(fleet: Fleet, topic: str, student_id: str) -> list[Json]:
     return [json.loads(one.value() or b"") for one in fleet.records(topic) if one.key() == student_id.encode()]
 
@@ -84,7 +54,7 @@ async def test_a_record_needs_neither_id_nor_key(fleet: Fleet, foreign: Foreign,
         foreign.put(raw(by_header, "event_id"), headers={"event_id": "h-1", "ce_id": "not-this"})
         foreign.put(raw(by_ce, "event_id"), headers={"ce_id": "c-1", "ce_specversion": "1.0", "ce_type": "quiz"})
     foreign.flush()
-    fleet.settle()
+    fleet.wait_until_worked()
     await fleet.check()
     for one, causes in ((by_header, ["h-1"]), (by_ce, ["c-1"])):
         assert query(api, one["student_id"])["components"]["quiz"] == 0.75
@@ -104,7 +74,7 @@ async def test_cloud_events_in_both_modes_and_tenants(fleet: Fleet, foreign: For
     foreign.put(raw(binary), headers={"ce_id": "other/id that is not used", "ce_type": "quiz"})
     foreign.put(raw(elsewhere), headers={"tenant": "school-9"})
     foreign.flush()
-    fleet.settle()
+    fleet.wait_until_worked()
     await fleet.check()
     assert of_student(fleet, RESULTS, inside["student_id"])[0]["caused_by"] == ["ce-7"]
     assert of_student(fleet, RESULTS, binary["student_id"])[0]["caused_by"] == [binary["event_id"]]
@@ -142,7 +112,7 @@ async def test_poison_goes_to_the_dead_letters_as_it_came(fleet: Fleet, foreign:
     foreign.put(raw(sound))
     foreign.flush()
     large.flush()
-    fleet.settle()
+    fleet.wait_until_worked()
     letters = {(one.key() or b"").decode(): one for one in fleet.records(DEAD)[before:] if one.key()}
     assert letters.keys() >= POISON.keys() | {"largest"}
     for name, (value, more) in POISON.items():
@@ -170,7 +140,7 @@ async def test_dead_letters_are_listed_shown_and_put_back_once(fleet: Fleet, for
     foreign.put(raw(withheld, "event_id"), headers={"tenant": "Bad!", "x": "y"}, key=b"k")
     foreign.put(json.dumps(wrapped).encode())
     foreign.flush()
-    fleet.settle()
+    fleet.wait_until_worked()
     listed = command(fleet, "dlq", "list", "--limit", "10000")
     (letter,) = [one for one in listed if one["student_id"] == withheld["student_id"]]
     (inside,) = [one for one in listed if one["student_id"] == wrapped["data"]["student_id"]]
@@ -187,7 +157,7 @@ async def test_dead_letters_are_listed_shown_and_put_back_once(fleet: Fleet, for
     twice = [one for one in command(fleet, "dlq", "list", "--limit", "10000") if one["key"] == "k"]
     assert [one["event_id"] for one in twice] == [letter["event_id"]] * 2
     assert [bool(one["redriven"]) for one in twice] == [True, False] or twice[0]["partition"] != twice[1]["partition"]
-    fleet.settle()
+    fleet.wait_until_worked()
     await fleet.check()
 
 
@@ -204,7 +174,7 @@ async def test_kcat_writes_and_reads(fleet: Fleet, api: Live) -> None:
     subprocess.run([*base, "-P", "-t", REQUESTS], input=raw(one, "event_id"), check=True, timeout=30)
     odd = [*base, "-P", "-t", REQUESTS, "-H", b"na\xffme=value", "-k", "odd"]
     subprocess.run(odd, input=raw(quiz()), check=True, timeout=30)
-    fleet.settle()
+    fleet.wait_until_worked()
     read = subprocess.run(
         [*base, "-C", "-t", RESULTS, "-e", "-q", "-f", "%k %s\\n"],
         capture_output=True,
@@ -223,7 +193,7 @@ async def test_levels_that_change_are_told(fleet: Fleet, foreign: Foreign, api: 
     given = {"components": dict.fromkeys(("completion", "quiz", "quality", "consistency"), 0.95)}
     foreign.put(raw({**one, "event_type": "mastery.calculation.requested", "data": given}))
     foreign.flush()
-    fleet.settle()
+    fleet.wait_until_worked()
     (told,) = [
         said
         for said in of_student(fleet, EVENTS, one["student_id"])
@@ -242,14 +212,14 @@ async def test_what_is_written_over_http_is_on_kafka_and_answers_within_a_second
     with api.client() as first, other.client() as second:
         for _ in range(2):
             assert first.post("/mastery/ingest", json=one).status_code == 202
-        fleet.settle(2)
+        fleet.wait_until_worked(2)
         path = f"/students/{one['student_id']}/events/{one['event_id']}"
         assert second.get(path).json()["data"]["status"] == "processed"
         body = {"student_id": one["student_id"], "components": {"quality": 0.5}}
         assert first.post("/mastery/calculate", json=body).status_code == 200
         found = second.post("/mastery/query", json={"student_id": one["student_id"]}).json()["data"]
         assert found["current_mastery"]["components"]["quality"] == 0.5
-    fleet.settle()
+    fleet.wait_until_worked()
     await fleet.check()
 
 
@@ -272,7 +242,7 @@ async def test_a_call_with_one_idempotency_key_counts_once_whichever_replica_it_
         assert {call: len(found) for call, found in ids.items()} == {"/mastery/ingest": 1, "/mastery/ingest/batch": 2}
         different = {**given, "components": {"quality": 0.6}}
         assert second.post("/mastery/calculate", json=different, headers=key).status_code == 409
-    fleet.settle()
+    fleet.wait_until_worked()
     assert query(api, one["student_id"])["components"] == {
         "completion": 0.0, "quiz": 0.5, "quality": 0.5, "consistency": pytest.approx(1.0, abs=1.0)
     }  # fmt: skip
@@ -298,7 +268,7 @@ async def test_a_result_belongs_to_the_trace_of_the_last_event_that_caused_it(
     with api.client() as client:
         assert client.post("/mastery/calculate", json=given, headers={"traceparent": trace(4)}).status_code == 200
         assert client.post("/mastery/ingest", json=bad, headers={"traceparent": "no"}).status_code == 202
-    fleet.settle()
+    fleet.wait_until_worked()
     records = [*fleet.records(RESULTS), *fleet.records(EVENTS)]
 
     def traces(student_id: str) -> list[str | None]:

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.integration.test_kafka import command, raw
+from tests.support.commands import command, raw
 from tests.support.fleet import DEAD, REQUESTS, Fleet, bare_fleet, consumer_of, ends_of, events, until
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
@@ -67,7 +67,7 @@ def test_a_replay_waits_for_one_that_was_killed_and_refuses_beside_one_that_live
     for one in sent:
         foreign.produce(REQUESTS, raw(one), one["student_id"])
     foreign.flush(10)
-    fleet.settle()
+    fleet.wait_until_worked()
     before = stored(fleet)
     refused = command(fleet, "replay", fails=True)
     assert "1 worker already, on 127.0.0.1" in refused
@@ -90,11 +90,11 @@ def test_headers_of_ours_on_a_foreign_record_hide_no_dead_letter(fleet: Fleet) -
     fleet.worker()
     foreign = Producer({"bootstrap.servers": fleet.kafka.bootstrap})
     put(REQUESTS, b"first")
-    fleet.settle()
+    fleet.wait_until_worked()
     (first,) = command(fleet, "dlq", "list")
     put(REQUESTS, b"second", redriven=str(first["id"]), at=first["dead_since"])
     put(REQUESTS, b"third", redriven="abc", offset="abc", attempts="x")
-    fleet.settle()
+    fleet.wait_until_worked()
     put(DEAD, b"intruder", redriven="abc")
     put(DEAD, b"intruder", offset="abc", partition="1")
     assert listed() == [("first", None), ("second", None), ("third", None)]

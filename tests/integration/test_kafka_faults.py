@@ -58,7 +58,7 @@ async def test_of_three_workers_one_is_killed_one_stopped_one_frozen(fleet: Flee
         assert stopped.exit_code == 0, stopped.log_text()[-3_000:]
         fleet.worker()
         pause(1)
-    fleet.settle()
+    fleet.wait_until_worked()
     assert frozen.exit_code is None, frozen.log_text()[-3_000:]
     truth = await fleet.check()
     assert load.ids <= truth.ids
@@ -87,7 +87,7 @@ async def test_redis_and_kafka_are_killed_and_come_back(fleet: Fleet) -> None:
         fleet.redis.start()
         fleet.kafka.start()
         until(lambda: away(api) == set())
-    fleet.settle(40)
+    fleet.wait_until_worked(40)
     assert worker.exit_code is None
     truth = await fleet.check()
     assert load.ids <= truth.ids
@@ -102,16 +102,16 @@ async def test_an_idle_worker_notices_a_redis_without_its_last_seconds(fleet: Fl
     worker = fleet.worker()
     with Load(fleet, "idle", chance):
         pause(1.5)
-    fleet.settle()
+    fleet.wait_until_worked()
     fleet.redis.save()
     with Load(fleet, "late", chance):
         pause(0.4)
-    fleet.settle()
+    fleet.wait_until_worked()
     fleet.redis.kill()
     fleet.redis.start()
     until(lambda: "is filled again" in worker.log_text() or "is read again" in worker.log_text(), 15)
     pause(2)
-    fleet.settle()
+    fleet.wait_until_worked()
     await fleet.check()
 
 
@@ -125,5 +125,5 @@ async def test_a_worker_ends_well_while_redis_is_away(fleet: Fleet) -> None:
         fleet.redis.start()
     assert worker.exit_code == 0
     fleet.worker()
-    fleet.settle()
+    fleet.wait_until_worked()
     await fleet.check()

@@ -14,7 +14,7 @@ from mastery_engine.domain.model_file import skills_from
 from mastery_engine.domain.skills.model import SkillModel
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.integration.test_kafka import command
+from tests.support.commands import command
 from tests.support.fleet import Fleet, Foreign, bare_fleet
 from tests.support.live import COMMAND, environment
 
@@ -60,7 +60,7 @@ async def test_what_kafka_holds_teaches_what_an_embedded_log_does(fleet: Fleet, 
     foreign.put_events([*given, *given[:20]])
     foreign.put(b"junk")
     foreign.flush()
-    fleet.settle()
+    fleet.wait_until_worked()
     await fleet.check()
     done = command(fleet, "fit", "skills", "--from-log", "--out", str(out))
     assert (done["answers"], done["items"], done["revisions"]) == (len(given), 2, 1)

@@ -9,18 +9,18 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 
-from mastery_engine.backends.redis.client import connect
-from mastery_engine.backends.redis.store import RedisStore
+from mastery_engine.backends.redis import stores as redis_stores
+from mastery_engine.backends.sqlite import stores as sqlite_stores
 from mastery_engine.backends.sqlite.database import Database
-from mastery_engine.backends.sqlite.store import SqliteStore
-from mastery_engine.domain.evidence.score import MasteryScore, mastery
+from mastery_engine.domain.evidence.score import MasteryScore, mastery_score
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.domain.rules import Rules
-from mastery_engine.ports.documents import Store
+from mastery_engine.ports.backend import Stores
 from mastery_engine.wiring import system_clock
 from scripts.servers.kafka import OLDEST, VERSION, Kafka
 from scripts.servers.redis import Redis
@@ -53,7 +53,7 @@ async def test_the_engine_works_on_the_oldest_kafka(real_servers: RealServers, t
         foreign.put_events(events("old", 300, random.Random(1), students=20))
         foreign.put(b"junk")
         foreign.flush()
-        fleet.settle()
+        fleet.wait_until_worked()
         truth = await fleet.check()
         assert (len(truth.ids), len(truth.refused)) == (300, 1)
         last = {one.key(): json.loads(one.value() or b"") for one in fleet.records(RESULTS)}
@@ -79,12 +79,12 @@ def ingest(settings: dict[str, str], home: Path) -> Any:
     return json.loads(done.stdout)
 
 
-async def scores(store: Store, at: int) -> dict[str, MasteryScore]:
-    keys = sorted([key async for key in store.students()])
-    held = await store.load(keys)
-    await store.close()
+async def scores(stores: Stores, at: int) -> dict[str, MasteryScore]:
+    keys = sorted([key async for key in stores.documents.students()])
+    held = await stores.documents.load(keys)
+    await stores.connection.close()
     return {
-        key.student_id: mastery(one.student.evidence, at, Rules())
+        key.student_id: mastery_score(one.student.evidence, at, Rules())
         for key, one in zip(keys, held, strict=True)
         if one is not None
     }
@@ -101,9 +101,11 @@ async def test_real_learners_through_kafka_and_redis_score_as_on_one_machine(
         alone = ingest({}, tmp_path / "alone")
         assert (apart["accepted"], alone["accepted"]) == (OULAD_EVENTS, OULAD_EVENTS)
         at = system_clock()
-        found = await scores(RedisStore(connect(fleet.redis.url), retention_days=90), at)
+        found = await scores(redis_stores.open_stores(fleet.redis.url, retention_days=90, now=monotonic), at)
         days = (apart["shifted_days"] - alone["shifted_days"]) * 86_400 * SECOND  # midnight may lie between the two
-        wanted = await scores(SqliteStore(Database(tmp_path / "alone" / "mastery.db")), at - days)
+        wanted = await scores(
+            sqlite_stores.open_stores(Database(tmp_path / "alone" / "mastery.db"), system_clock), at - days
+        )
         assert len(found) == OULAD_STUDENTS
         assert found.keys() == wanted.keys()
         for name, score in found.items():

@@ -13,16 +13,15 @@ import pytest
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.backends.sqlite.database import Database
-from mastery_engine.backends.sqlite.event_log import SqliteLog
-from mastery_engine.backends.sqlite.store import SqliteStore
-from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.backends.sqlite.logs import open_logs
+from mastery_engine.backends.sqlite.stores import open_stores
+from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, moment_of
-from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import pack, pack_ids
-from mastery_engine.services import Mastery
-from mastery_engine.telemetry.metrics import Metrics
-from mastery_engine.worker.worker import Worker
-from tests.support import oracle as plain
+from mastery_engine.engine import Engine
+from mastery_engine.ports.documents import DocumentStore
+from tests.support import oracle
+from tests.support.composed import composed
 from tests.support.samples import HOUR, Clock, when
 
 EVENTS = Path(__file__).parents[2].parent / "shared" / "data" / "oulad_events.jsonl.gz"
@@ -38,23 +37,23 @@ def lines() -> list[bytes]:
         return file.read().splitlines()
 
 
-async def take(engine: Mastery, lines: list[bytes]) -> None:
+async def take(engine: Engine, lines: list[bytes]) -> None:
     """Ingest as a caller does, and work the log to its end."""
     for first in range(0, len(lines), AT_ONCE):
-        some = lines[first : first + AT_ONCE]
-        answer = await engine.ingest(CALLER, some)
-        assert (answer.accepted, answer.refused) == (len(some), 0)
-    await Worker(engine).run(until=await engine.log.ends())
+        batch = lines[first : first + AT_ONCE]
+        answer = await engine.ingest.take(CALLER, batch)
+        assert (answer.accepted, answer.refused) == (len(batch), 0)
+    await engine.worker.run(until=await engine.progress.ends())
 
 
-async def documents(engine: Mastery) -> dict[str, tuple[bytes, bytes]]:
+async def documents(store: DocumentStore) -> dict[str, tuple[bytes, bytes]]:
     """Every document and its cold ids, byte for byte."""
-    found = {}
-    async for key in engine.store.students():
-        (held,), (cold,) = await engine.store.load([key]), await engine.store.load_cold([key])
-        assert held is not None
-        found[key.student_id] = (pack(held.student), pack_ids(cold))
-    return found
+    packed = {}
+    async for key in store.students():
+        (document,), (cold,) = await store.load([key]), await store.load_cold([key])
+        assert document is not None
+        packed[key.student_id] = (pack(document.student), pack_ids(cold))
+    return packed
 
 
 @pytest.mark.timeout(300)
@@ -65,25 +64,26 @@ async def test_real_learners_score_as_a_plain_reading_says_and_repeats_change_no
     assert len(events) == 52_211
     clock = Clock(max(moment_of(datetime.fromisoformat(event["timestamp"])) for event in events) + HOUR)
     database = Database(tmp_path / "mastery.db")
-    engine = Mastery(SqliteStore(database), SqliteLog(database), Rules(), clock, Metrics(), lambda: "never asked")
+    stores = open_stores(database, clock)
+    engine = composed(stores, open_logs(database), clock, new_id=lambda: "never asked")
 
     await take(engine, lines)
-    first = await documents(engine)
+    first = await documents(stores.documents)
     received = when(clock())
-    expected = plain.score([(event, received) for event in events], received)
+    expected = oracle.score([(event, received) for event in events], received)
     assert first.keys() == expected.keys()
     assert len(first) == 1_500
-    async for key in engine.store.students():
-        (held,) = await engine.store.load([key])
-        assert held is not None
-        found, right = mastery(held.student.evidence, clock(), engine.rules), expected[key.student_id]
-        assert found.components == pytest.approx(tuple(right.components.values()), abs=1e-9), key
-        assert (found.score, found.coverage) == pytest.approx((right.score, right.coverage), abs=1e-9), key
-        assert found.level == right.level, key
+    async for key in stores.documents.students():
+        (document,) = await stores.documents.load([key])
+        assert document is not None
+        score, right = mastery_score(document.student.evidence, clock(), engine.rules), expected[key.student_id]
+        assert score.components == pytest.approx(tuple(right.components.values()), abs=1e-9), key
+        assert (score.score, score.coverage) == pytest.approx((right.score, right.coverage), abs=1e-9), key
+        assert score.level == right.level, key
 
     # Half of it again on the same day, and all that is not too old by then more than a week later.
     await take(engine, lines[::2])
-    assert await documents(engine) == first
+    assert await documents(stores.documents) == first
     clock.tick(8 * DAY)
     oldest = when(clock() - 89 * DAY)
     again = [
@@ -91,7 +91,7 @@ async def test_real_learners_score_as_a_plain_reading_says_and_repeats_change_no
     ]
     assert len(again) > 45_000
     await take(engine, again)
-    assert await documents(engine) == first
+    assert await documents(stores.documents) == first
     assert database.read("SELECT count(*) FROM dead_letters") == [(0,)]
     assert database.read("SELECT count(*) FROM requests") == [(len(lines) + len(lines[::2]) + len(again),)]
     await database.close()

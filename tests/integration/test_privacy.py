@@ -11,19 +11,11 @@ from uuid import uuid4
 import pytest
 import redis as redis_client
 
-from mastery_engine.backends.redis.client import connect
-from mastery_engine.backends.redis.store import RedisStore
 from mastery_engine.domain.consent import History, counts, merged, unpack_note
 from mastery_engine.domain.events.event import LearningEvent, decode
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.integration.test_kafka import command
-from tests.ports.test_store import (
-    test_an_erasure_takes_all_that_is_the_students_and_nothing_else as suite_erasure,
-)
-from tests.ports.test_store import (
-    test_the_audit_trail_is_filtered_and_paged_newest_first as suite_audit,
-)
+from tests.support.commands import command
 from tests.support.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, event, pause, until
 from tests.support.live import Live
 from tests.support.real_servers import RealServers
@@ -49,19 +41,6 @@ def fleet(real_servers: RealServers, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def api(fleet: Fleet) -> Live:
     return fleet.api()
-
-
-@pytest.mark.parametrize("kind", ["redis_server", "redis_cluster"])
-async def test_redis_erases_and_pages_as_the_other_stores_do(request: pytest.FixtureRequest, kind: str) -> None:
-    server = request.getfixturevalue(kind)
-    for suite in (suite_erasure, suite_audit):
-        store = RedisStore(connect(server.url), retention_days=1)
-        try:
-            await store._client.flushall()
-            await suite(store)
-        finally:
-            await store._client.flushall()
-            await store.close()
 
 
 class Stream:
@@ -133,7 +112,7 @@ def test_who_is_erased_while_events_stream_in_stays_erased(fleet: Fleet, api: Li
     topics = {one["where"]: one["until"] for one in said["ages_out"] if one["where"].startswith("topic ")}
     assert topics.keys() == {f"topic {name}" for name in (REQUESTS, RESULTS, EVENTS, DEAD)}
     assert all(one > said["erased_at"] for one in topics.values())
-    fleet.settle()
+    fleet.wait_until_worked()
     assert student.encode() not in everything_in(fleet.redis)
     asked(api, "GET", f"students/{student}/export", status=404)
     dead = fleet.records(DEAD)
@@ -174,7 +153,7 @@ def test_what_counts_was_allowed_when_it_was_received_and_a_replay_says_the_same
                 fleet.redis.start()
                 until(as_saved)
         pause(0.2)
-    fleet.settle()
+    fleet.wait_until_worked()
     mean = mean_allowed(fleet, student, stream.sent)
     until(lambda: quiz_of(api, student) == pytest.approx(mean, abs=2e-4))
     worker.stop()
@@ -197,7 +176,7 @@ def mean_allowed(fleet: Fleet, student: str, sent: int) -> float:
     received = events_of(fleet, student)
     allowed = [one for one in received if counts(one, history, default=True)]
     assert 0 < len(allowed) < len(received) == sent
-    return sum(one.data.correct_answers for one in allowed) / len(allowed) / 1_000  # type: ignore[union-attr]
+    return sum(one.data.correct_answers for one in allowed) / len(allowed) / 1_000  # type: ignore[attr-defined]
 
 
 def history_of(fleet: Fleet) -> History:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import redis
+from mastery_engine.backends.redis.store import RedisStore
 
 from mastery_engine.backends.redis.client import connect
-from mastery_engine.backends.redis.result_cache import KeptInRedis
-from mastery_engine.backends.redis.store import RedisStore
+from mastery_engine.backends.redis.result_cache import RedisResultCache
 from mastery_engine.domain.student import NOBODY, StudentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.documents import Change
@@ -102,7 +102,7 @@ async def test_a_slot_that_moves_is_followed(cluster: RedisCluster) -> None:
     assert await store.commit([Change(key, 1, NOBODY)]) == [True]
     assert [held and held.version for held in await store.load([key])] == [2]
     assert await store.load_cold([key]) == [{1: b"x" * 8}]
-    assert await KeptInRedis(client).drop(*key) is None
+    assert await RedisResultCache(client).drop(*key) is None
     await store.close()
 
 

@@ -10,17 +10,19 @@ from urllib.parse import quote
 import httpx
 import msgspec
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AclBinding,
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
+    NewTopic,
     ResourcePatternType,
     ResourceType,
 )
 
-from mastery_engine.backends.kafka.event_log import KafkaLog
+from mastery_engine.backends.kafka.logs import open_logs
 from mastery_engine.backends.kafka.settings import GROUP, KafkaSettings
 from mastery_engine.backends.kafka.topic_plans import TOPICS
 from mastery_engine.backends.kafka.topics import ensure_topics, topic_id
@@ -112,6 +114,18 @@ def forbid_all(kafka: Kafka) -> None:
         outcome.result(20)
 
 
+def may_create(chosen: KafkaSettings) -> bool:
+    """Whether the user might make a topic: rules are in force a while after Kafka has taken them."""
+    admin = AdminClient(chosen.client())
+    (outcome,) = admin.create_topics([NewTopic("mastery.of-nobody", 1)], validate_only=True).values()
+    try:
+        outcome.result(20)
+    except KafkaException as error:
+        assert error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED, error
+        return False
+    return True
+
+
 def rule(kind: ResourceType, name: str, operation: AclOperation) -> AclBinding:
     pattern, allow = ResourcePatternType.PREFIXED, AclPermissionType.ALLOW
     return AclBinding(kind, name, pattern, f"User:{USER}", "*", operation, allow)
@@ -136,11 +150,11 @@ async def test_the_engine_works_over_sasl_and_tls(fleet: Fleet) -> None:
 async def test_the_engine_works_over_scram(secured: Kafka, certificate: Certificate) -> None:
     permit(secured, topics=[AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE, AclOperation.CREATE])
     secured.let_in(USER, "another word")
-    log = KafkaLog(settings(secured, certificate, sasl_mechanism=SCRAM, password="another word"))
-    before = await log.ends()
-    (position,) = await log.append([quiz(1, 2)])
-    assert (await log.ends())[position.partition] == before[position.partition] + 1
-    await log.close()
+    logs = open_logs(settings(secured, certificate, sasl_mechanism=SCRAM, password="another word"))
+    before = await logs.events.ends()
+    (position,) = await logs.events.append([quiz(1, 2)])
+    assert (await logs.events.ends())[position.partition] == before[position.partition] + 1
+    await logs.connection.close()
     with pytest.raises(Unavailable, match="KAFKA_PASSWORD"):
         await asyncio.to_thread(ensure_topics, settings(secured, certificate, sasl_mechanism=SCRAM))
 
@@ -160,16 +174,16 @@ def test_wrong_credentials_are_named(
 async def test_an_authority_that_signed_nothing_here_is_named_by_readiness(
     secured: Kafka, stranger: Certificate
 ) -> None:
-    log = KafkaLog(settings(secured, stranger))
+    logs = open_logs(settings(secured, stranger))
     with pytest.raises(Unavailable, match="KAFKA_CA_FILE"):
-        await log.ping()
-    await log.close()
+        await logs.connection.ping()
+    await logs.connection.close()
 
 
 def test_settings_that_no_client_can_be_made_of_stop_the_start(secured: Kafka, certificate: Certificate) -> None:
     for wrong in ({"ca_file": "/nowhere.pem"}, {"username": None}):
         with pytest.raises(StartRefused, match="KAFKA_CA_FILE"):
-            KafkaLog(settings(secured, certificate, **wrong))
+            open_logs(settings(secured, certificate, **wrong))
 
 
 def test_readiness_says_what_is_wrong_with_the_credentials_while_the_service_lives(
@@ -206,6 +220,7 @@ def test_what_may_not_be_asked_of_kafka_is_a_warning_and_what_may_not_be_made_a_
     forbid_all(secured)
     permit(secured, topics=[AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE])
     until(lambda: not set(TOPICS) & admin.list_topics(timeout=20).topics.keys())
+    until(lambda: not may_create(chosen))
     with pytest.raises(StartRefused, match="permitted"):
         ensure_topics(chosen)
     plain = KafkaSettings(secured.bootstrap, partitions=1)

@@ -120,13 +120,16 @@ def test_kafka_with_password_and_tls(real_servers: RealServers, tmp_path: Path) 
             stranger.list_topics(timeout=3)
 
 
-def test_redis_keeps_a_value_over_kill_and_restart(redis_server: Redis) -> None:
-    with redis_server.client() as client:
+def test_redis_keeps_a_value_over_kill_and_restart(real_servers: RealServers) -> None:
+    with (
+        real_servers.started("Redis", lambda: Redis(persistence="always")) as server,
+        server.client() as client,
+    ):
         client.set("kept", "evidence")
-        before = redis_server.pid
-        redis_server.kill()
+        before = server.pid
+        server.kill()
         assert is_gone(before)
-        redis_server.restart()
+        server.restart()
         assert client.get("kept") == b"evidence"
 
 

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.backends.memory.event_log import MemoryLog
+from mastery_engine.backends.memory.logs import open_logs
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
-from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, MINUTE
 from mastery_engine.domain.results import Updated, result_id
 from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.documents import Change
-from tests.ports.test_event_log import letter
+from mastery_engine.ports.documents import DocumentChange
 from tests.support import oracle as plain
-from tests.support.engines import CALCULATION, CALLER, Crash, Door, Engine, Forgetful, Sent, engine, key
+from tests.support.engines import CALCULATION, CALLER, Crash, Door, Forgetful, Sent, TestedEngine, engine, key
+from tests.support.logs import letter
 from tests.support.samples import (
     DATA,
     HELP,
@@ -104,7 +104,7 @@ def test_partial_evidence_merged_in_any_order_is_the_whole(
     for later in (0, 30, 89):
         at = NOW + later * DAY
         expected = plain.score([(one, when(NOW)) for one in events], when(at)).get("ada")
-        found = mastery(merged, at, Rules())
+        found = mastery_score(merged, at, Rules())
         values = tuple(expected.components.values()) if expected else (None,) * 4
         assert found.components == pytest.approx(values, abs=1e-9)
 
@@ -149,7 +149,7 @@ def stories(draw: st.DrawFn) -> tuple[list[Sent], list[tuple[Any, ...]]]:
     return events, draw(st.lists(steps, min_size=1, max_size=12))
 
 
-async def live(ours: Engine, events: list[Sent], step: tuple[Any, ...]) -> None:
+async def live(ours: TestedEngine, events: list[Sent], step: tuple[Any, ...]) -> None:
     what, advance, *more = step
     ours.clock.tick(advance)
     if what == "send":
@@ -192,7 +192,7 @@ async def test_every_event_is_in_one_result_that_goes_out_once(
                 await live(ours, events, step)
         await ours.work()
         await ours.check_results()
-        ids = [result_id(result) for result in ours.log.published]
+        ids = [result_id(result) for result in ours.published]
         assert len(ids) == len(set(ids))
 
 
@@ -217,13 +217,16 @@ async def test_a_repeat_after_8_to_89_days_still_counts_once(kind: str, *, purge
                 await ours.work()
             assert await documents(ours) == before
             await ours.check_scores()
-        assert len([result for result in ours.log.published if isinstance(result, Updated)]) == 1 + 5
+        assert len([result for result in ours.published if isinstance(result, Updated)]) == 1 + 5
 
 
-async def documents(ours: Engine) -> dict[str, Any]:
+async def documents(ours: TestedEngine) -> dict[str, Any]:
     found = {}
-    async for one in ours.store.inner.students():
-        found[one.student_id] = ((await ours.store.inner.load([one]))[0], (await ours.store.inner.load_cold([one]))[0])
+    async for one in ours.inner_stores.documents.students():
+        found[one.student_id] = (
+            (await ours.inner_stores.documents.load([one]))[0],
+            (await ours.inner_stores.documents.load_cold([one]))[0],
+        )
     return found
 
 
@@ -257,19 +260,19 @@ SCENE: list[Sent] = [
 ]
 
 
-async def scene(ours: Engine) -> None:
+async def scene(ours: TestedEngine) -> None:
     """Events of a few students in the log, one folded at once already, one not an event at all."""
     await ours.send("append", SCENE[:5])
     await ours.send("fold", [envelope("quiz", DATA["quiz"], "direct", at=NOW - HOUR)])
     await ours.send("append", SCENE[5:])
 
 
-async def check_nothing_lost(ours: Engine) -> None:
+async def check_nothing_lost(ours: TestedEngine) -> None:
     await ours.check_scores(*LATER)
     await ours.check_results()
     await ours.check_status()
-    assert [one.event_id for one in await ours.log.inner.dead_letters()] == ["e-3"]
-    status = await ours.mastery.event_status(CALLER, "ada", "e-3")
+    assert [one.event_id for one in await ours.inner_logs.dead_letters.page()] == ["e-3"]
+    status = await ours.engine.ingest.status(CALLER, "ada", "e-3")
     assert status.status == "dead_lettered"
 
 
@@ -318,7 +321,7 @@ async def test_a_worker_that_is_cut_again_and_again_loses_nothing(
                 ours.faults.fail(*fault)
             if number % 2:
                 await ours.work_through_crashes()
-                ours.log.inner._batch_size = then_size
+                ours.inner_logs.events._batch_size = then_size
             ours.faults.at.clear()
         await ours.work_through_crashes()
         await ours.check_scores(*LATER)
@@ -351,14 +354,14 @@ async def test_a_call_that_is_cut_at_any_step_can_be_sent_again(
             assert (await ours.scores(NOW)).keys() == {"ada"}
             if not (door == "calculate" and moment == "before"):  # cut before the log had it, it is of a later time
                 await ours.check_scores(*LATER)
-            assert len({result.caused_by for result in ours.log.published}) == 1
+            assert len({result.caused_by for result in ours.published}) == 1
 
 
 @BOTH
 async def test_who_writes_beside_the_worker_loses_nothing(kind: str) -> None:
     """Doors, worker and purge at once, all on the same three students."""
     async with engine(kind, batch_size=7) as ours:
-        working = asyncio.ensure_future(ours.worker.run())
+        working = asyncio.ensure_future(ours.engine.worker.run())
 
         async def writes(number: int) -> None:
             for turn in range(8):
@@ -374,7 +377,7 @@ async def test_who_writes_beside_the_worker_loses_nothing(kind: str) -> None:
                     await ours.purge()
 
         await asyncio.gather(*[writes(number) for number in range(5)])
-        ours.worker.stop()
+        ours.engine.worker.stop()
         await working
         ours.start()
         await ours.work()
@@ -390,15 +393,16 @@ async def test_who_writes_beside_the_worker_loses_nothing(kind: str) -> None:
 @pytest.mark.parametrize("restarted", [True, False])
 @pytest.mark.parametrize("lost", [1, 2, 3])
 async def test_a_store_that_lost_its_last_writes_is_filled_again_from_the_log(*, restarted: bool, lost: int) -> None:
-    store = Forgetful()
-    ours = Engine(store, MemoryLog(batch_size=2), Clock())
+    clock = Clock()
+    store = Forgetful(clock)
+    ours = TestedEngine(store.stores, open_logs(batch_size=2), clock)
     snapshots = []
     for number in range(3):
         snapshots.append(store.snapshot())
         await ours.send("ingest", [envelope("quiz", QUIZ, f"e-{number}-{n}", at=NOW - n * DAY) for n in range(3)])
         await ours.calculate("bob", f"key-{number}", {"quiz": number / 10})
         await ours.work()
-    published = len(ours.log.published)
+    published = len(ours.published)
     store.fall_back(snapshots[-lost])
     if restarted:
         ours.start()
@@ -407,16 +411,17 @@ async def test_a_store_that_lost_its_last_writes_is_filled_again_from_the_log(*,
     await ours.send("ingest", [envelope("help", HELP, "after", student_id="eve")])
     await ours.work()
     await ours.check_scores(*LATER)
-    assert {result.caused_by[-1] for result in ours.log.published[published:]} == {"after"}
+    assert {result.caused_by[-1] for result in ours.published[published:]} == {"after"}
 
 
 async def test_while_a_store_is_filled_again_a_crash_sends_nothing_again() -> None:
-    store = Forgetful()
-    ours = Engine(store, MemoryLog(batch_size=2), Clock())
+    clock = Clock()
+    store = Forgetful(clock)
+    ours = TestedEngine(store.stores, open_logs(batch_size=2), clock)
     empty = store.snapshot()
     await ours.send("ingest", [envelope("quiz", QUIZ, f"e-{n}", at=NOW - n * DAY) for n in range(8)])
     await ours.work()
-    published = len(ours.log.published)
+    published = len(ours.published)
     for place in range(3, 24, 4):
         store.fall_back(empty)
         ours.start()
@@ -424,18 +429,19 @@ async def test_while_a_store_is_filled_again_a_crash_sends_nothing_again() -> No
         await ours.work_through_crashes()
         assert not ours.faults.at
         await ours.check_scores()
-        assert await ours.log.inner.committed() == {0: 8}
-    assert len(ours.log.published) == published
+        assert await ours.inner_logs.events.committed() == {0: 8}
+    assert len(ours.published) == published
 
 
 async def test_a_worker_under_way_notices_that_the_store_fell_back() -> None:
-    store = Forgetful()
-    ours = Engine(store, MemoryLog(batch_size=2), Clock())
-    working = asyncio.ensure_future(ours.worker.run())
+    clock = Clock()
+    store = Forgetful(clock)
+    ours = TestedEngine(store.stores, open_logs(batch_size=2), clock)
+    working = asyncio.ensure_future(ours.engine.worker.run())
 
     async def worked(event_id: str) -> None:
         async with asyncio.timeout(10):
-            while (await ours.mastery.event_status(CALLER, "ada", event_id)).status != "processed":
+            while (await ours.engine.ingest.status(CALLER, "ada", event_id)).status != "processed":
                 await asyncio.sleep(0.005)
 
     before = store.snapshot()
@@ -445,7 +451,7 @@ async def test_a_worker_under_way_notices_that_the_store_fell_back() -> None:
     await ours.send("ingest", [envelope("help", HELP, "after")])
     await worked("e-4")
     await worked("after")
-    ours.worker.stop()
+    ours.engine.worker.stop()
     await working
     await ours.check_scores(*LATER)
 
@@ -463,10 +469,12 @@ async def test_a_replay_comes_to_the_same_documents_and_sends_nothing(kind: str)
             await ours.send("ingest" if day % 8 else "fold", sent)
             await ours.send("ingest", sent[:1])
             await ours.work()
-        before, published = await documents(ours), len(ours.log.published)
-        await ours.store.clear()
+        before, published = await documents(ours), len(ours.published)
+        await ours.stores.checkpoints.clear()
+        await ours.stores.documents.clear()
+        await ours.stores.cohorts.clear_joins()
         ours.start()
-        ours.log.inner._batch_size = 100
+        ours.inner_logs.events._batch_size = 100
         await ours.work()
         after = await documents(ours)
         assert after.keys() == before.keys() == {"ada", "bob"}
@@ -476,7 +484,7 @@ async def test_a_replay_comes_to_the_same_documents_and_sends_nothing(kind: str)
             assert known(held, cold) == known(was, was_cold)
             assert (held.student.latest, held.student.received) == (was.student.latest, was.student.received)
         await ours.check_scores(*LATER)
-        assert len(ours.log.published) == published
+        assert len(ours.published) == published
 
 
 def known(held: Any, cold: dict[int, bytes]) -> set[bytes]:
@@ -489,19 +497,21 @@ def known(held: Any, cold: dict[int, bytes]) -> set[bytes]:
 async def test_poison_is_dead_lettered_with_its_reason_and_its_neighbours_count(kind: str) -> None:
     values = [None, b"", b"{", b"\xff", b'{"event_id": "e-9", "student_id": "ada", "event_type": "exam", "data": {}}']
     async with engine(kind) as ours:
-        await ours.log.bury([letter(-n, value=value, event_id=None) for n, value in enumerate(values, 1)])
-        for one in await ours.log.dead_letters():  # the only way in for what is no event
+        await ours.logs.dead_letters.append(
+            [letter(-n, value=value, event_id=None) for n, value in enumerate(values, 1)]
+        )
+        for one in await ours.logs.dead_letters.page():  # the only way in for what is no event
             await ours.send("append", [envelope("quiz", QUIZ, f"q-{one.letter_id}", at=NOW - one.letter_id * DAY)])
-            await ours.log.redrive([one.letter_id], NOW)
+            await ours.logs.dead_letters.redrive([one.letter_id], NOW)
         await ours.work()
         await ours.check_scores()
-        found = (await ours.log.dead_letters())[len(values) :]
+        found = (await ours.logs.dead_letters.page())[len(values) :]
         assert [one.value for one in found] == values
         assert {one.code for one in found} == {"VALIDATION_ERROR"}
         assert all(one.message for one in found)
         assert "exam" in found[-1].message
         assert (found[-1].student_id, found[-1].event_id) == ("ada", "e-9")
-        status = await ours.mastery.event_status(CALLER, "ada", "e-9")
+        status = await ours.engine.ingest.status(CALLER, "ada", "e-9")
         assert (status.status, status.reason and status.reason.message) == ("dead_lettered", found[-1].message)
 
 
@@ -517,11 +527,11 @@ async def test_an_event_that_breaks_the_fold_is_buried_alone(kind: str, monkeypa
         names = ["a", "breaks-1", "b", "breaks-2", "c"]
         events = [envelope("quiz", QUIZ, name, at=NOW - n * DAY) for n, name in enumerate(names)]
         events += [envelope("quiz", QUIZ, "breaks-3", student_id="bob"), envelope("help", HELP, "d", student_id="eve")]
-        await ours.log.append([event("quiz", QUIZ, "x")])
+        await ours.logs.events.append([event("quiz", QUIZ, "x")])
         ours.sent.append((envelope("quiz", QUIZ, "x"), when(NOW)))
         await ours.send("append", events)
         await ours.work()
-        letters = await ours.log.inner.dead_letters()
+        letters = await ours.inner_logs.dead_letters.page()
         assert [(one.event_id, one.code) for one in letters] == [
             (name, "INTERNAL_ERROR") for name in ("breaks-1", "breaks-2", "breaks-3")
         ]
@@ -535,19 +545,19 @@ async def test_of_two_who_change_a_document_at_once_neither_is_lost(kind: str) -
     """Somebody else writes between the load and the commit, again and again."""
     async with engine(kind) as ours:
         await ours.send("fold", [envelope("quiz", QUIZ, "first")])
-        commit, others = ours.store.inner.commit, iter(range(5))
+        commit, others = ours.inner_stores.documents.commit, iter(range(5))
 
         async def raced(changes: Any) -> Any:
             number = next(others, None)
             if number is not None:
-                (held,) = await ours.store.inner.load([key("ada")])
-                await commit([Change(key("ada"), held.version, held.student)])
+                (held,) = await ours.inner_stores.documents.load([key("ada")])
+                await commit([DocumentChange(key("ada"), held.version, held.student)])
             return await commit(changes)
 
-        ours.store.inner.commit = raced
+        ours.inner_stores.documents.commit = raced
         await ours.send("append", [envelope("quiz", QUIZ, f"e-{n}", at=NOW - n * DAY) for n in range(4)])
         await ours.work()
-        counted = ours.mastery.metrics.events.labels("quiz", "folded")._value.get()
+        counted = ours.engine.metrics.events.labels("quiz", "folded")._value.get()
         assert counted == 1 + 4
         await ours.check_scores(*LATER)
         await ours.check_results()

@@ -1,133 +1,223 @@
-"""What every store promises of cohorts: one suite, here over memory and SQLite, elsewhere over real Redis."""
+"""What every backend promises of cohorts."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.documents import Change, Join, Roster, Store
-from tests.ports.test_store import ADA, BOB, EVE, STORES, Opener, put, student
-from tests.support.samples import DAY, NOW, TODAY
+from mastery_engine.ports.backend import Stores
+from mastery_engine.ports.cohorts import Join, Roster
+from tests.support.samples import TODAY
+from tests.support.stores import ADA, BOB, EVE, RETENTION_DAYS, roster, stores_fixture
 
-CLASS = Cohort("Größe 1", ("ada", "bob"), ("eve",), (Due(TODAY, "loops", "exam", 60), Due(TODAY + 1)))
+stores = stores_fixture()
+
+EXAM, ESSAY = Due(TODAY, "loops", "exam", 60), Due(TODAY + 1)
+CLASS = Cohort("Größe 1", ("ada", "bob"), ("eve",), (EXAM, ESSAY))
+NAMES = [
+    "py",
+    "PY",
+    "py:1",
+    "a b",
+    "{py}",
+    "}",
+    "%7D",
+    "%",
+    "größe",
+    "ループ",
+    "*",
+    "in",
+    "x" * 100,
+    "'",
+    "\x00",
+    "a\x00b",
+]
+FLOOR = TODAY - RETENTION_DAYS + 1
 
 
-@pytest.fixture(params=STORES, ids=lambda opener: opener.__name__)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opener: Opener = request.param
-    async with opener(tmp_path, request) as opened:
-        yield opened
+async def due(stores: Stores, key: StudentKey, *named: str, since: int = FLOOR) -> dict[str, list[Due]]:
+    """The calendars that count for a student whose document names some cohorts."""
+    calendars = await stores.cohorts.calendars(key, named, since=since)
+    return {cohort_id: list(calendar) for cohort_id, calendar in calendars.items()}
 
 
-async def roster(store: Store, cohort_id: str = "py", tenant: str = "default", since: int = 0) -> Roster:
-    return await store.cohort(tenant, cohort_id, since=since)
-
-
-async def test_versions_are_those_of_the_documents(store: Store) -> None:
-    assert await store.versions([]) == []
-    assert await store.versions([ADA, BOB]) == [0, 0]
-    await put(store, ADA)
-    await put(store, ADA, 1, number=1)
-    await put(store, EVE)
-    assert await store.versions([EVE, BOB, ADA, EVE]) == [1, 0, 2, 1]
-    await store.commit([Change(EVE, 1, None)])
-    assert await store.versions([EVE]) == [0]
-
-
-async def test_a_cohort_that_nobody_named_is_empty(store: Store) -> None:
-    found = await roster(store)
+async def test_a_cohort_that_nobody_named_is_empty(stores: Stores) -> None:
+    found = await roster(stores.cohorts)
     assert (found, found.is_known, found.members) == (Roster(0, NO_COHORT, frozenset()), False, frozenset())
-    assert await store.cohorts_of(ADA) == frozenset()
+    assert await stores.cohorts.put_into(ADA) == frozenset()
+    assert await due(stores, ADA, "py") == {}
 
 
-async def test_an_admins_word_comes_back_as_it_was(store: Store) -> None:
-    assert await store.put_cohort("default", "py", 0, CLASS)
-    assert await roster(store) == Roster(1, CLASS, frozenset())
-    assert await store.put_cohort("default", "py", 1, Cohort("Two", ("eve",)))
-    assert await roster(store) == Roster(2, Cohort("Two", ("eve",)), frozenset())
+async def test_an_admins_word_comes_back_as_it_was(stores: Stores) -> None:
+    assert await stores.cohorts.put("default", "py", 0, CLASS)
+    assert await roster(stores.cohorts) == Roster(1, CLASS, frozenset())
+    assert await stores.cohorts.put("default", "py", 1, Cohort("Two", ("eve",)))
+    assert await roster(stores.cohorts) == Roster(2, Cohort("Two", ("eve",)), frozenset())
 
 
-async def test_who_did_not_read_the_last_word_does_not_write(store: Store) -> None:
-    assert not await store.put_cohort("default", "py", 1, CLASS)
-    assert await store.put_cohort("default", "py", 0, CLASS)
+async def test_who_did_not_read_the_last_word_does_not_write(stores: Stores) -> None:
+    assert not await stores.cohorts.put("default", "py", 1, CLASS)
+    assert await stores.cohorts.put("default", "py", 0, CLASS)
     for stale in (0, 2):
-        assert not await store.put_cohort("default", "py", stale, Cohort("late", ("eve",)))
-    assert (await roster(store)).cohort == CLASS
+        assert not await stores.cohorts.put("default", "py", stale, Cohort("late", ("eve",), (), (ESSAY,)))
+    assert (await roster(stores.cohorts)).cohort == CLASS
+    assert [await due(stores, key) for key in (ADA, EVE)] == [{"py": [EXAM, ESSAY]}, {}]
 
 
-async def test_of_many_words_at_once_each_is_heard_in_turn(store: Store) -> None:
+async def test_of_many_words_at_once_each_is_heard_in_turn(stores: Stores) -> None:
     async def add(name: str) -> None:
         while True:
-            before = await roster(store)
-            after = Cohort("class", tuple(sorted({*before.cohort.put, name})))
-            if await store.put_cohort("default", "py", before.version, after):
+            before = await roster(stores.cohorts)
+            after = Cohort("class", tuple(sorted({*before.cohort.put, name})), (), (EXAM,))
+            if await stores.cohorts.put("default", "py", before.version, after):
                 return
             await asyncio.sleep(0)
 
-    names = [f"s{n}" for n in range(8)]
+    names = [f"s{number}" for number in range(8)]
     await asyncio.gather(*map(add, names))
-    assert (await roster(store)).cohort.put == tuple(names)
+    assert (await roster(stores.cohorts)).cohort.put == tuple(names)
+    for name in names:
+        assert await due(stores, StudentKey("default", name)) == {"py": [EXAM]}
 
 
-async def test_a_students_cohorts_by_an_admins_word(store: Store) -> None:
-    await store.put_cohort("default", "py", 0, CLASS)
-    await store.put_cohort("default", "go/ß}", 0, Cohort("Go", ("ada",)))
-    await store.put_cohort("school-1", "rust", 0, Cohort("Rust", ("ada",)))
-    assert await store.cohorts_of(ADA) == {"py", "go/ß}"}
-    assert await store.cohorts_of(StudentKey("school-1", "ada")) == {"rust"}
-    assert await store.cohorts_of(EVE) == frozenset()
-    await store.put_cohort("default", "py", 1, Cohort("One", ("eve",)))
-    assert await store.cohorts_of(ADA) == {"go/ß}"}
-    assert await store.cohorts_of(EVE) == {"py"}
+async def test_a_students_cohorts_by_an_admins_word(stores: Stores) -> None:
+    cohorts = stores.cohorts
+    await cohorts.put("default", "py", 0, CLASS)
+    await cohorts.put("default", "go/ß}", 0, Cohort("Go", ("ada",)))
+    await cohorts.put("school-1", "rust", 0, Cohort("Rust", ("ada",)))
+    assert await cohorts.put_into(ADA) == {"py", "go/ß}"}
+    assert await cohorts.put_into(StudentKey("school-1", "ada")) == {"rust"}
+    assert await cohorts.put_into(EVE) == frozenset()
+    await cohorts.put("default", "py", 1, Cohort("One", ("eve",)))
+    assert await cohorts.put_into(ADA) == {"go/ß}"}
+    assert await cohorts.put_into(EVE) == {"py"}
 
 
-async def test_who_joined_is_in_until_nothing_of_theirs_counts(store: Store) -> None:
-    await store.join([])
-    await store.join([Join(ADA, "py", TODAY - 9), Join(BOB, "py", TODAY), Join(ADA, "go", TODAY)])
-    await store.join([Join(BOB, "py", TODAY - 5)])  # read again: no step back
-    assert (await roster(store)).joined == {"ada", "bob"}
-    assert (await roster(store, since=TODAY - 8)).joined == {"bob"}
-    assert (await roster(store, "go")).joined == {"ada"}
-    assert (await roster(store, tenant="school-1")).joined == frozenset()
-    assert (await roster(store)).is_known
-    await store.join([Join(ADA, "py", TODAY)])
-    assert (await roster(store, since=TODAY)).joined == {"ada", "bob"}
+async def test_who_joined_is_in_until_nothing_of_theirs_counts(stores: Stores) -> None:
+    cohorts = stores.cohorts
+    await cohorts.join([])
+    await cohorts.join([Join(ADA, "py", TODAY - 9), Join(BOB, "py", TODAY), Join(ADA, "go", TODAY)])
+    await cohorts.join([Join(BOB, "py", TODAY - 5)])  # read again: no step back
+    assert (await roster(cohorts)).joined == {"ada", "bob"}
+    assert (await roster(cohorts, since=TODAY - 8)).joined == {"bob"}
+    assert (await roster(cohorts, "go")).joined == {"ada"}
+    assert (await roster(cohorts, tenant="school-1")).joined == frozenset()
+    assert (await roster(cohorts)).is_known
+    await cohorts.join([Join(ADA, "py", TODAY), Join(ADA, "py", TODAY - 3)])
+    assert (await roster(cohorts, since=TODAY)).joined == {"ada", "bob"}
 
 
-async def test_who_leaves_is_out_of_those_cohorts_alone(store: Store) -> None:
-    await store.join([Join(ADA, "py", TODAY), Join(ADA, "go", TODAY), Join(BOB, "py", TODAY)])
-    await store.leave(ADA, [])
-    await store.leave(ADA, ["py", "nowhere"])
-    assert (await roster(store)).joined == {"bob"}
-    assert (await roster(store, "go")).joined == {"ada"}
+async def test_who_leaves_is_out_of_those_cohorts_alone(stores: Stores) -> None:
+    cohorts = stores.cohorts
+    await cohorts.join([Join(ADA, "py", TODAY), Join(ADA, "go", TODAY), Join(BOB, "py", TODAY)])
+    await cohorts.leave(ADA, [])
+    await cohorts.leave(ADA, ["py", "nowhere"])
+    assert (await roster(cohorts)).joined == {"bob"}
+    assert (await roster(cohorts, "go")).joined == {"ada"}
 
 
-async def test_ids_of_any_letters_are_apart(store: Store) -> None:
-    names = ["py", "PY", "py:1", "a b", "{py}", "}", "%7D", "%", "größe", "ループ", "*", "in", "x" * 100, "'", "\x00"]
-    for place, name in enumerate(names):
-        await store.join([Join(StudentKey("default", f"s{place}"), name, TODAY)])
-        assert await store.put_cohort("default", name, 0, Cohort(name))
-    for place, name in enumerate(names):
-        assert await roster(store, name) == Roster(1, Cohort(name), frozenset({f"s{place}"}))
+async def test_ids_of_any_letters_are_apart(stores: Stores) -> None:
+    for place, name in enumerate(NAMES):
+        await stores.cohorts.join([Join(StudentKey("default", f"s{place}"), name, TODAY)])
+        assert await stores.cohorts.put("default", name, 0, Cohort(name, ("ada",), (), (Due(TODAY + place),)))
+    for place, name in enumerate(NAMES):
+        word = Cohort(name, ("ada",), (), (Due(TODAY + place),))
+        assert await roster(stores.cohorts, name) == Roster(1, word, frozenset({f"s{place}"}))
+        # Each joined one of them, whatever others they name.
+        joined = await due(stores, StudentKey("default", f"s{place}"), *NAMES)
+        assert joined == {name: [Due(TODAY + place)]}
+    everywhere = {name: [Due(TODAY + place)] for place, name in enumerate(NAMES)}
+    assert await due(stores, ADA) == everywhere
+    assert await due(stores, ADA, *NAMES[:8]) == everywhere
 
 
-async def test_clearing_takes_who_joined_and_leaves_the_admins_word(store: Store) -> None:
-    await store.join([Join(EVE, "py", TODAY)])
-    await store.put_cohort("default", "py", 0, CLASS)
-    await store.commit([Change(ADA, 0, student())])
-    await store.clear()
-    assert await roster(store) == Roster(1, CLASS, frozenset())
-    assert await store.cohorts_of(ADA) == {"py"}
-    assert await store.versions([ADA]) == [0]
+async def test_clearing_takes_who_joined_and_leaves_the_admins_word(stores: Stores) -> None:
+    await stores.cohorts.join([Join(EVE, "py", TODAY), Join(EVE, "go", TODAY)])
+    await stores.cohorts.put("default", "py", 0, CLASS)
+    await stores.cohorts.clear_joins()
+    await stores.cohorts.clear_joins()
+    assert await roster(stores.cohorts) == Roster(1, CLASS, frozenset())
+    assert not (await roster(stores.cohorts, "go")).is_known
+    assert await stores.cohorts.put_into(ADA) == {"py"}
 
 
-async def test_a_purge_takes_old_joins(store: Store) -> None:
-    await store.join([Join(ADA, "py", TODAY - 91), Join(BOB, "py", TODAY)])
-    await store.purge(NOW - 90 * DAY)
-    assert (await roster(store, since=TODAY - 90)).joined == {"bob"}
+async def test_a_purge_takes_old_joins(stores: Stores) -> None:
+    cohorts = stores.cohorts
+    await cohorts.join([Join(ADA, "py", TODAY - 91), Join(BOB, "py", TODAY - 90), Join(EVE, "py", TODAY)])
+    await cohorts.join([Join(ADA, "go", TODAY - 91)])
+    await cohorts.put("default", "go", 0, Cohort("Go", ("bob",)))
+    await cohorts.purge(TODAY - 90)
+    assert (await roster(cohorts)).joined == {"bob", "eve"}
+    assert await roster(cohorts, "go") == Roster(1, Cohort("Go", ("bob",)), frozenset())
 
 
-SUITE = [check for name, check in list(globals().items()) if name.startswith("test_")]
+# ---- calendars
+
+
+async def test_a_calendar_is_that_of_the_cohorts_one_is_in(stores: Stores) -> None:
+    await stores.cohorts.put("default", "py", 0, CLASS)
+    await stores.cohorts.put("default", "go", 0, Cohort("Go", ("ada",), (), (ESSAY,)))
+    await stores.cohorts.put("default", "no-calendar", 0, Cohort("None", ("ada",)))
+    await stores.cohorts.put("school-1", "py", 0, Cohort("Elsewhere", ("ada",), (), (Due(TODAY + 9),)))
+    await stores.cohorts.join([Join(EVE, "go", TODAY), Join(EVE, "only-by-events", TODAY)])
+    assert await due(stores, ADA) == {"py": [EXAM, ESSAY], "go": [ESSAY]}
+    assert await due(stores, ADA, "py", "nowhere", "no-calendar") == {"py": [EXAM, ESSAY], "go": [ESSAY]}
+    assert await due(stores, BOB, "go") == {"py": [EXAM, ESSAY]}, "named, but never joined"
+    assert await due(stores, EVE, "go", "py", "only-by-events") == {"go": [ESSAY]}
+    assert await due(stores, StudentKey("school-1", "ada"), "py") == {"py": [Due(TODAY + 9)]}
+    assert await due(stores, StudentKey("default", "nobody"), "py", "go") == {}
+
+
+async def test_who_joined_has_its_calendar_for_as_long_as_their_events_count(stores: Stores) -> None:
+    await stores.cohorts.put("default", "py", 0, Cohort("Class", (), (), (EXAM,)))
+    await stores.cohorts.join([Join(ADA, "py", TODAY - 9), Join(BOB, "py", TODAY)])
+    assert await due(stores, ADA, "py", since=TODAY - 9) == {"py": [EXAM]}
+    assert await due(stores, ADA, "py", since=TODAY - 8) == {}
+    assert await due(stores, BOB, "py", since=TODAY) == {"py": [EXAM]}
+    await stores.cohorts.join([Join(ADA, "py", TODAY)])
+    assert await due(stores, ADA, "py", since=TODAY) == {"py": [EXAM]}
+    await stores.cohorts.leave(ADA, ["py"])
+    assert await due(stores, ADA, "py") == {}
+    await stores.cohorts.purge(TODAY + 1)
+    assert await due(stores, BOB, "py") == {}
+
+
+async def test_whom_an_admin_took_out_has_no_calendar_until_put_in_again(stores: Stores) -> None:
+    cohorts = stores.cohorts
+    await cohorts.join([Join(ADA, "py", TODAY), Join(EVE, "py", TODAY)])
+    await cohorts.put("default", "py", 0, CLASS)
+    assert await due(stores, EVE, "py") == {}
+    await cohorts.put("default", "py", 1, Cohort("Two", ("bob", "eve"), ("ada",), (EXAM,)))
+    assert await due(stores, ADA, "py") == {}, "joined, and taken out"
+    assert [await due(stores, key, "py") for key in (BOB, EVE)] == [{"py": [EXAM]}] * 2
+    await cohorts.put("default", "py", 2, Cohort("Three", (), (), (ESSAY,)))  # no word on anybody: events decide
+    assert [await due(stores, key, "py") for key in (ADA, BOB, EVE)] == [{"py": [ESSAY]}, {}, {"py": [ESSAY]}]
+    await cohorts.put("default", "py", 3, Cohort("Four", ("ada",), (), ()))
+    assert await due(stores, ADA, "py") == {}, "no calendar is left"
+    await cohorts.put("default", "py", 4, Cohort("Both", ("ada", "bob"), ("ada",), (EXAM,)))
+    assert [await due(stores, key, "py") for key in (ADA, BOB)] == [{}, {"py": [EXAM]}], "out wins"
+
+
+async def test_calendars_agree_with_the_rosters_whatever_was_said_and_done(stores: Stores) -> None:
+    """Words and events in many orders, against membership as ``Cohort.members`` says it."""
+    names = ["s0", "s1", "s2"]
+    for turn in range(24):
+        name = names[turn % 3]
+        before = await roster(stores.cohorts)
+        cohort = before.cohort
+        if turn % 4 == 0:
+            put = {*cohort.put} ^ {names[turn % 5 % 3]}
+            out = {*cohort.out} ^ {names[turn // 2 % 3]}
+            calendar = (Due(TODAY + turn),) if turn % 8 else (*cohort.calendar, Due(TODAY + 90))
+            cohort = Cohort(f"turn {turn}", tuple(sorted(put)), tuple(sorted(out)), calendar)
+            assert await stores.cohorts.put("default", "py", before.version, cohort)
+        elif turn % 4 == 3:
+            await stores.cohorts.leave(StudentKey("default", name), ["py"])
+        else:
+            await stores.cohorts.join([Join(StudentKey("default", name), "py", TODAY - turn)])
+        for since in (TODAY - 30, TODAY - turn + 1):
+            now = await roster(stores.cohorts, since=since)
+            for student_id in names:
+                expected = (
+                    {"py": list(now.cohort.calendar)} if student_id in now.members and now.cohort.calendar else {}
+                )
+                assert await due(stores, StudentKey("default", student_id), "py", since=since) == expected

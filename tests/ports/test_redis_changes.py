@@ -8,74 +8,78 @@ from functools import partial
 from time import monotonic
 
 import pytest
+from redis.asyncio import Redis as Client
 
 from mastery_engine.backends.redis.changes import changes
-from mastery_engine.backends.redis.client import connect
-from mastery_engine.backends.redis.document_cache import CachedDocuments
-from mastery_engine.backends.redis.store import RedisStore
+from mastery_engine.backends.redis.client import connect, disconnect
+from mastery_engine.backends.redis.document_cache import DocumentCache
+from mastery_engine.backends.redis.documents import RedisDocuments
+from mastery_engine.backends.redis.keys import life_ms
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.documents import Change
+from mastery_engine.ports.documents import DocumentChange
 from scripts.servers.redis import Redis
-from tests.ports.test_store import student
+from tests.support.stores import student
 
 pytestmark = pytest.mark.xdist_group("redis")
 ADA = StudentKey("default", "cached-ada")
 
 
-class Place:
-    """A replica: its cache, and the store beneath it, whose loads are counted."""
+class Replica:
+    """A cache, and the documents beneath it."""
 
     def __init__(self, url: str) -> None:
         client = connect(url)
-        self.store = RedisStore(client, retention_days=1)
-        self.cache = CachedDocuments(self.store, now=monotonic, watch=partial(changes, client, monotonic))
+        assert isinstance(client, Client)
+        self._client = client
+        self.documents = RedisDocuments(self._client, life_ms=life_ms(1))
+        self.cache = DocumentCache(self.documents, now=monotonic, watch=partial(changes, self._client, monotonic))
 
     async def version(self) -> int:
-        (held,) = await self.cache.load([ADA])
-        return held.version if held else 0
+        (stored,) = await self.cache.load([ADA])
+        return stored.version if stored else 0
 
     async def close(self) -> None:
         await self.cache.close()
-        await self.store.close()
+        await disconnect(self._client)
 
 
 @pytest.fixture
-async def here(redis_server: Redis) -> AsyncIterator[Place]:
+async def here(redis_server: Redis) -> AsyncIterator[Replica]:
     with redis_server.client() as client:
         client.flushall()
-    place = Place(redis_server.url)
-    await place.store.commit([Change(ADA, 0, student(1))])
-    await place.version()
-    yield place
-    await place.close()
+    replica = Replica(redis_server.url)
+    await replica.documents.commit([DocumentChange(ADA, 0, student(1))])
+    await replica.version()
+    yield replica
+    await replica.close()
 
 
-async def vouched(place: Place) -> None:
+async def vouched(replica: Replica) -> None:
     """Until the cache answers by itself for longer than it would unheard."""
     async with asyncio.timeout(10):
-        while place.cache._vouched < monotonic() - 0.5:
+        while replica.cache._vouched < monotonic() - 0.5:
             await asyncio.sleep(0.02)
 
 
 async def test_anothers_write_is_seen_within_moments_and_what_did_not_change_is_not_read_again(
-    here: Place, redis_server: Redis, monkeypatch: pytest.MonkeyPatch
+    here: Replica, redis_server: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = Place(redis_server.url)
+    there = Replica(redis_server.url)
     await vouched(here)
     reads = 0
-    load = here.store.load
+    load = here.documents.load
 
     async def counting(keys: list[StudentKey]) -> object:
         nonlocal reads
         reads += 1
         return await load(keys)
 
-    monkeypatch.setattr(here.store, "load", counting)
+    monkeypatch.setattr(here.documents, "load", counting)
     slowest = 0.0
     for version in range(1, 30):
         assert await here.version() == version
-        await there.store.commit([Change(ADA, version, student(version))])
+        await there.documents.commit([DocumentChange(ADA, version, student(version))])
         started = monotonic()
         while await here.version() == version:
             await asyncio.sleep(0.0005)
@@ -90,7 +94,7 @@ async def test_anothers_write_is_seen_within_moments_and_what_did_not_change_is_
 
 
 async def test_while_redis_is_frozen_nothing_is_answered_that_is_older_than_a_second(
-    here: Place, redis_server: Redis
+    here: Replica, redis_server: Redis
 ) -> None:
     await vouched(here)
     assert redis_server.pid is not None
@@ -106,7 +110,9 @@ async def test_while_redis_is_frozen_nothing_is_answered_that_is_older_than_a_se
     assert await here.version() == 1
 
 
-async def test_a_redis_that_was_killed_is_away_and_is_heard_again_afterwards(here: Place, redis_server: Redis) -> None:
+async def test_a_redis_that_was_killed_is_away_and_is_heard_again_afterwards(
+    here: Replica, redis_server: Redis
+) -> None:
     await vouched(here)
     redis_server.kill()
     try:

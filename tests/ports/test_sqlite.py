@@ -1,32 +1,39 @@
-"""What one file promises beyond the suites: it survives, it is shared, and it says what is wrong with it."""
+"""What one file promises beyond the suites: it survives, it is shared, it keeps nobody waiting, and it says what is
+wrong with it.
+"""
 
 import asyncio
 import multiprocessing
 import os
 import sqlite3
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from mastery_engine.backends.sqlite.database import MIGRATIONS, Database
-from mastery_engine.backends.sqlite.event_log import SqliteLog
-from mastery_engine.backends.sqlite.store import SqliteStore
-from mastery_engine.domain.moments import DAY
+from mastery_engine.backends.sqlite import logs as sqlite_logs
+from mastery_engine.backends.sqlite import migrations
+from mastery_engine.backends.sqlite.database import Database
+from mastery_engine.backends.sqlite.migrations import MIGRATIONS
+from mastery_engine.backends.sqlite.stores import open_stores
+from mastery_engine.domain.cohorts.cohort import Cohort, Due
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, StudentKey
 from mastery_engine.domain.transition import apply
 from mastery_engine.errors import StartRefused, Unavailable
-from mastery_engine.ports.documents import Change
-from tests.ports.test_event_log import letter, records, updated
-from tests.ports.test_store import record
-from tests.support.samples import NOW, helped, logged
+from mastery_engine.ports.audit_log import AuditFilter
+from mastery_engine.ports.backend import Stores
+from mastery_engine.ports.cohorts import Join
+from mastery_engine.ports.documents import DocumentChange
+from tests.support.samples import NOW, TODAY, Clock, helped, logged
+from tests.support.small_disk import mounted_small_disk
+from tests.support.stores import ADA, BOB, EVE, everyone, job, newest, record, refusal, roster
 
-ADA = StudentKey("default", "ada")
 STUDENT = apply(NOBODY, logged([helped()]), NOW, Rules()).student
 FRESH = multiprocessing.get_context("spawn")
+EXAM, ESSAY = Due(TODAY, "loops", "exam", 60), Due(TODAY + 1)
 
 
 @pytest.fixture
@@ -34,6 +41,11 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     opened = Database(tmp_path / "mastery.db")
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def stores(database: Database) -> Stores:
+    return open_stores(database, Clock())
 
 
 def audits(database: Database) -> int:
@@ -45,42 +57,48 @@ def audits(database: Database) -> int:
 
 async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "mastery.db"
-    database = Database(path)
-    store, log = SqliteStore(database), SqliteLog(database)
-    log_id = await log.log_id()
-    await log.append([helped("1"), helped("2")])
-    await log.commit({0: 2})
-    await log.publish([updated()])
-    await log.bury([letter()])
-    await store.commit([Change(ADA, 0, STUDENT, {1: b"x" * 8})])
-    await store.move_marks(log_id, {0: 0}, {0: 2}, "")
-    await store.audit([record()])
-    await store.close()
-    await log.close()  # the file is one and the same
+    stores = open_stores(Database(path), Clock())
+    await stores.documents.commit([DocumentChange(ADA, 0, STUDENT, {1: b"x" * 8})])
+    await stores.checkpoints.move("log", {0: 0}, {0: 2}, "")
+    await stores.checkpoints.set_flood("log", 3, flooded=True)
+    await stores.cohorts.put("default", "py", 0, Cohort("Class", ("ada",), ("eve",), (EXAM,)))
+    await stores.cohorts.join([Join(BOB, "py", TODAY), Join(EVE, "py", TODAY)])
+    await stores.audit_log.append([record()])
+    await stores.refusals.put([refusal()])
+    await stores.jobs.put(job())
+    await stores.connection.close()
 
-    database = Database(path)
-    store, log = SqliteStore(database), SqliteLog(database)
-    (held,) = await store.load([ADA])
-    assert held is not None
-    assert (held.version, held.student) == (1, STUDENT)
-    assert await store.load_cold([ADA]) == [{1: b"x" * 8}]
-    assert (await store.marks(log_id)).offsets == {0: 2}
-    assert await store.audited("default", limit=9) == [record()]
-    assert await log.log_id() == log_id
-    assert [one.event_id for one in await records(log)] == ["1", "2"]
-    assert await log.committed() == {0: 2}
-    assert len(await log.dead_letters()) == 1
-    await log.publish([updated()])
-    assert database.read("SELECT count(*) FROM results") == [(1,)]
-    await database.close()
+    stores = open_stores(Database(path), Clock())
+    (stored,) = await stores.documents.load([ADA])
+    assert stored is not None
+    assert (stored.version, stored.student) == (1, STUDENT)
+    assert await stores.documents.load_cold([ADA]) == [{1: b"x" * 8}]
+    assert (await stores.checkpoints.read("log")).offsets == {0: 2}
+    assert await stores.checkpoints.floods("log") == {3}
+    assert (await roster(stores.cohorts)).members == {"ada", "bob"}
+    assert await newest(stores) == [record()]
+    assert await stores.refusals.of(ADA) == [refusal()]
+    assert await stores.jobs.open() == [job()]
+    await stores.connection.close()
+
+
+async def test_stores_and_logs_share_one_file(tmp_path: Path) -> None:
+    database = Database(tmp_path / "mastery.db")
+    stores, logs = open_stores(database, Clock()), sqlite_logs.open_logs(database)
+    await logs.events.append([helped("1")])
+    await stores.documents.commit([DocumentChange(ADA, 0, STUDENT)])
+    assert {file.name for file in os.scandir(tmp_path)} == {"mastery.db", "mastery.db-shm", "mastery.db-wal"}
+    await stores.connection.close()
+    await logs.connection.close()  # the file is one and the same
+    with pytest.raises(Unavailable):
+        await logs.connection.ping()
 
 
 async def test_what_waits_is_written_before_it_closes(tmp_path: Path) -> None:
-    database = Database(tmp_path / "mastery.db")
-    store = SqliteStore(database)
-    writes = [asyncio.ensure_future(store.audit([record(n)])) for n in range(300)]
+    stores = open_stores(Database(tmp_path / "mastery.db"), Clock())
+    writes = [asyncio.ensure_future(stores.audit_log.append([record(number)])) for number in range(300)]
     await asyncio.sleep(0)
-    await database.close()
+    await stores.connection.close()
     await asyncio.gather(*writes)
     with sqlite3.connect(tmp_path / "mastery.db") as connection:
         assert connection.execute("SELECT count(*) FROM audit").fetchone() == (300,)
@@ -89,47 +107,19 @@ async def test_what_waits_is_written_before_it_closes(tmp_path: Path) -> None:
 
 async def test_after_closing_it_is_unavailable(tmp_path: Path) -> None:
     database = Database(tmp_path / "mastery.db")
-    store = SqliteStore(database)
-    await database.close()
-    for call in (store.load([ADA]), store.audit([record()]), store.ping(), SqliteLog(database).append([helped()])):
+    stores = open_stores(database, Clock())
+    await stores.connection.close()
+    calls = (
+        stores.documents.load([ADA]),
+        stores.documents.load([ADA] * 200),
+        stores.cohorts.roster("default", "py", since=0),
+        stores.audit_log.append([record()]),
+        stores.connection.ping(),
+        database.scrub(),
+    )
+    for call in calls:
         with pytest.raises(Unavailable):
             await call
-
-
-def killed_while_writing(path: Path, told: Any) -> None:
-    """Append one event after another, telling of each that was acknowledged, until killed."""
-
-    async def write() -> None:
-        log = SqliteLog(Database(path))
-        for number in range(100_000):
-            await log.append([helped(f"e{number}")])
-            told.send(number)
-
-    asyncio.run(write())
-
-
-async def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
-    path = tmp_path / "mastery.db"
-    ours, theirs = FRESH.Pipe(duplex=False)
-    writer = FRESH.Process(target=killed_while_writing, args=(path, theirs))
-    writer.start()
-    theirs.close()
-    while ours.recv() < 40:
-        pass
-    writer.kill()
-    writer.join()
-    last = 40
-    try:
-        while True:
-            last = ours.recv()
-    except EOFError:
-        pass
-    ours.close()
-    database = Database(path)
-    found = [one.event_id for one in await records(SqliteLog(database))]
-    await database.close()
-    assert found[: last + 1] == [f"e{n}" for n in range(last + 1)]
-    assert len(found) <= last + 2  # one more may have been written and not told
 
 
 async def test_what_is_acknowledged_was_written_through_to_the_disk(database: Database) -> None:
@@ -142,20 +132,19 @@ async def test_what_is_acknowledged_was_written_through_to_the_disk(database: Da
 
 
 def opens_and_writes(path: Path, number: int, start: Any, told: Any) -> None:
-    """Open the file at the same time as others, then write documents, events and audit records beside them."""
+    """Open the file at the same time as others, then write documents, joins and audit records beside them."""
 
-    async def write() -> tuple[int, list[int]]:
-        database = Database(path)
-        store, log = SqliteStore(database), SqliteLog(database)
-        won, offsets = 0, []
+    async def write() -> int:
+        stores = open_stores(Database(path), Clock())
+        won = 0
         for turn in range(25):
-            (held,) = await store.load([ADA])
-            (took,) = await store.commit([Change(ADA, held.version if held else 0, STUDENT)])
+            (stored,) = await stores.documents.load([ADA])
+            (took,) = await stores.documents.commit([DocumentChange(ADA, stored.version if stored else 0, STUDENT)])
             won += took
-            offsets += [one.offset for one in await log.append([helped(f"e-{number}-{turn}-{k}") for k in range(3)])]
-            await store.audit([record(number)])
-        await database.close()
-        return won, offsets
+            await stores.cohorts.join([Join(StudentKey("default", f"s-{number}-{turn}"), "py", TODAY)])
+            await stores.audit_log.append([record(number)])
+        await stores.connection.close()
+        return won
 
     start.wait()
     told.put(asyncio.run(write()))
@@ -163,50 +152,30 @@ def opens_and_writes(path: Path, number: int, start: Any, told: Any) -> None:
 
 async def test_processes_that_open_and_write_at_once_lose_nothing(tmp_path: Path) -> None:
     path, start, told = tmp_path / "mastery.db", FRESH.Barrier(3), FRESH.Queue()
-    writers = [FRESH.Process(target=opens_and_writes, args=(path, n, start, told)) for n in range(3)]
+    writers = [FRESH.Process(target=opens_and_writes, args=(path, number, start, told)) for number in range(3)]
     for writer in writers:
         writer.start()
-    answers = [await asyncio.to_thread(told.get, True, 60) for _ in writers]
+    won = [await asyncio.to_thread(told.get, True, 60) for _ in writers]
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
     database = Database(path)
-    (held,) = await SqliteStore(database).load([ADA])
-    assert held is not None
-    assert held.version == sum(won for won, _ in answers)
-    offsets = [offset for _, theirs in answers for offset in theirs]
-    assert len(set(offsets)) == len(offsets) == 3 * 25 * 3
-    found = await records(SqliteLog(database))
-    assert sorted(one.offset for one in found) == sorted(offsets)
+    stores = open_stores(database, Clock())
+    assert await stores.documents.versions([ADA]) == [sum(won)]
+    joined = {f"s-{number}-{turn}" for number in range(3) for turn in range(25)}
+    assert (await roster(stores.cohorts)).joined == joined
     assert audits(database) == 75
     await database.close()
 
 
-async def test_another_connections_events_are_found_soon(tmp_path: Path) -> None:
-    ours, theirs = Database(tmp_path / "mastery.db"), Database(tmp_path / "mastery.db")
-
-    async def where(committed: Any) -> Any:
-        return committed
-
-    batches = SqliteLog(ours).batches(where)
-    async with asyncio.timeout(10):
-        waiting = asyncio.ensure_future(anext(batches))
-        await SqliteLog(theirs).append([helped()])
-        while (batch := await waiting) is None or not batch.records:
-            waiting = asyncio.ensure_future(anext(batches))
-    assert batch.records[0].event_id == "e-1"
-    await batches.aclose()  # type: ignore[attr-defined]
-    await ours.close()
-    await theirs.close()
-
-
-async def test_a_file_held_by_another_is_waited_for(database: Database) -> None:
+async def test_a_file_held_by_another_is_waited_for(database: Database, stores: Stores) -> None:
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    write = asyncio.ensure_future(SqliteStore(database).audit([record()]))
+    write = asyncio.ensure_future(stores.audit_log.append([record()]))
     await asyncio.sleep(0.1)
     assert not write.done()
     assert audits(database) == 0  # readers do not wait
+    assert await newest(stores) == []
     other.execute("COMMIT")
     other.close()
     async with asyncio.timeout(10):
@@ -214,23 +183,104 @@ async def test_a_file_held_by_another_is_waited_for(database: Database) -> None:
     assert audits(database) == 1
 
 
+# ---- it keeps nobody waiting
+
+
+async def turns_during(call: Awaitable[Any]) -> int:
+    """How often the loop has turned until a call was answered."""
+    answer, turns = asyncio.ensure_future(call), 0
+    while not answer.done():
+        turns += 1
+        await asyncio.sleep(0)
+    await answer
+    return turns
+
+
+async def test_the_loop_turns_while_much_is_read(stores: Stores) -> None:
+    keys = [StudentKey("default", f"s{number:05}") for number in range(20_000)]
+    await stores.cohorts.join([Join(key, "py", TODAY) for key in keys])
+    await stores.cohorts.put("default", "py", 0, Cohort("Class", tuple(key.student_id for key in keys), (), (EXAM,)))
+    await stores.documents.commit([DocumentChange(key, 0, STUDENT, {1: b"x" * 8}) for key in keys[:5_000]])
+    await stores.audit_log.append([record(number) for number in range(5_000)])
+    reads: dict[str, Callable[[], Awaitable[Any]]] = {
+        "roster": lambda: stores.cohorts.roster("default", "py", since=TODAY),
+        "versions": lambda: stores.documents.versions(keys),
+        "documents": lambda: stores.documents.load(keys[:5_000]),
+        "cold ids": lambda: stores.documents.load_cold(keys[:5_000]),
+        "students": lambda: everyone(stores.documents),
+        "audit": lambda: stores.audit_log.page("default", AuditFilter(subject="user-1"), limit=500),
+    }
+    for name, read in reads.items():
+        assert await turns_during(read()) > 2, f"the loop stood still while it read {name}"
+
+
+async def test_a_few_documents_are_read_without_another_thread(stores: Stores) -> None:
+    await stores.documents.commit([DocumentChange(ADA, 0, STUDENT)])
+    await stores.cohorts.put("default", "py", 0, Cohort("Class", ("ada",), (), (EXAM,)))
+    for call in (
+        stores.documents.load([ADA]),
+        stores.documents.load([ADA, BOB, EVE]),
+        stores.documents.load_cold([ADA, BOB, EVE]),
+        stores.documents.versions([ADA, BOB]),
+        stores.cohorts.put_into(ADA),
+        stores.cohorts.calendars(ADA, ["py", "go"], since=TODAY),
+        stores.checkpoints.read("log"),
+        stores.refusals.find(ADA, "e-1"),
+    ):
+        assert await turns_during(call) == 1
+
+
+async def test_what_was_written_is_seen_by_all_that_is_read_afterwards(stores: Stores) -> None:
+    keys = [StudentKey("default", f"s{number}") for number in range(20)]
+    for version in range(100):
+        assert await stores.documents.commit([DocumentChange(key, version, STUDENT) for key in keys]) == [True] * 20
+        await stores.cohorts.join([Join(StudentKey("default", f"j{version}"), "py", TODAY)])
+        found, now = await asyncio.gather(stores.documents.versions(keys), roster(stores.cohorts))
+        assert found == [version + 1] * 20
+        assert len(now.joined) == version + 1
+
+
+async def test_a_scrub_goes_through_while_others_read_one_thing_after_another(
+    database: Database, stores: Stores
+) -> None:
+    keys = [StudentKey("default", f"s{number}") for number in range(3_000)]
+    await stores.cohorts.join([Join(key, "py", TODAY) for key in keys])
+    is_over = False
+
+    async def reads() -> int:
+        count = 0
+        while not is_over:
+            assert len((await roster(stores.cohorts)).joined) == 3_000
+            count += 1
+        return count
+
+    readers = [asyncio.ensure_future(reads()) for _ in range(4)]
+    for _ in range(10):
+        await database.scrub()
+    is_over = True
+    assert sum(await asyncio.gather(*readers)) > 0
+
+
+async def test_a_query_that_fails_is_unavailable_and_the_next_one_goes(database: Database) -> None:
+    with pytest.raises(Unavailable):
+        await database.fetch("SELECT * FROM nowhere")
+    assert await database.fetch("SELECT ? + 1", (1,)) == [(2,)]
+
+
 # ---- one transaction for many
 
 
-async def test_writes_that_wait_go_into_few_transactions(database: Database) -> None:
+async def test_writes_that_wait_go_into_few_transactions(database: Database, stores: Stores) -> None:
     transactions: list[str] = []
     await database.write(lambda connection: connection.set_trace_callback(transactions.append))
-    store = SqliteStore(database)
-    await asyncio.gather(*[store.audit([record(n)]) for n in range(400)])
+    await asyncio.gather(*[stores.audit_log.append([record(number)]) for number in range(400)])
     await database.write(lambda connection: connection.set_trace_callback(None))
     begun = [statement for statement in transactions if statement.startswith("BEGIN")]
     assert 1 <= len(begun) <= 20
     assert audits(database) == 400
 
 
-async def test_a_job_that_fails_takes_no_other_with_it(database: Database) -> None:
-    store = SqliteStore(database)
-
+async def test_a_job_that_fails_takes_no_other_with_it(database: Database, stores: Stores) -> None:
     def half_done(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM audit")
         raise ValueError("on purpose")
@@ -240,29 +290,96 @@ async def test_a_job_that_fails_takes_no_other_with_it(database: Database) -> No
         connection.execute("INSERT INTO nowhere VALUES (1)")
 
     done = await asyncio.gather(
-        store.audit([record(0)]),
+        stores.audit_log.append([record(0)]),
         database.write(half_done),
-        store.audit([record(1)]),
+        stores.audit_log.append([record(1)]),
         database.write(no_such_table),
-        store.audit([record(2)]),
+        stores.audit_log.append([record(2)]),
         return_exceptions=True,
     )
-    assert [type(one) for one in done] == [type(None), ValueError, type(None), Unavailable, type(None)]
+    assert [type(outcome) for outcome in done] == [type(None), ValueError, type(None), Unavailable, type(None)]
     assert audits(database) == 3
-    await store.audit([record(3)])
+    await stores.audit_log.append([record(3)])
     assert audits(database) == 4
 
 
-async def test_a_caller_that_gave_up_disturbs_no_other(database: Database) -> None:
-    store = SqliteStore(database)
-    writes = [asyncio.ensure_future(store.audit([record(n)])) for n in range(20)]
+async def test_a_caller_that_gave_up_disturbs_no_other(database: Database, stores: Stores) -> None:
+    writes = [asyncio.ensure_future(stores.audit_log.append([record(number)])) for number in range(20)]
     await asyncio.sleep(0)
-    for one in writes[::2]:
-        one.cancel()
+    for write in writes[::2]:
+        write.cancel()
     done = await asyncio.gather(*writes, return_exceptions=True)
-    assert [type(one) for one in done[1::2]] == [type(None)] * 10
-    await store.audit([record(99)])
+    assert [type(outcome) for outcome in done[1::2]] == [type(None)] * 10
+    await stores.audit_log.append([record(99)])
     assert audits(database) >= 11
+
+
+async def test_a_reader_that_gave_up_disturbs_no_other(stores: Stores) -> None:
+    await stores.cohorts.join([Join(StudentKey("default", f"s{number}"), "py", TODAY) for number in range(3_000)])
+    reads = [asyncio.ensure_future(roster(stores.cohorts)) for _ in range(20)]
+    await asyncio.sleep(0)
+    for read in reads[::2]:
+        read.cancel()
+    done = await asyncio.gather(*reads, return_exceptions=True)
+    assert [type(outcome).__name__ for outcome in done] == ["CancelledError", "Roster"] * 10
+
+
+# ---- its schema
+
+
+def made_by_an_older_engine(path: Path, version: int) -> sqlite3.Connection:
+    """A file with the schema of a version."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    for step in MIGRATIONS[:version]:
+        assert isinstance(step, str)
+        connection.executescript(step)
+    connection.execute(f"PRAGMA user_version = {version}")
+    return connection
+
+
+async def test_calendars_of_cohorts_that_are_there_are_found_after_the_upgrade(tmp_path: Path) -> None:
+    path, encode = tmp_path / "mastery.db", msgspec.msgpack.encode
+    written = {
+        "py": Cohort("Class", ("ada", "bob"), ("eve",), (EXAM, ESSAY)),
+        "go": Cohort("Go", (), ("ada",), (ESSAY,)),
+        "none": Cohort("None", ("ada",)),
+    }
+    with made_by_an_older_engine(path, 4) as older:
+        for cohort_id, cohort in written.items():
+            older.execute("INSERT INTO cohorts VALUES ('default', ?, 7, ?)", (cohort_id, encode(cohort)))
+            for student_id in cohort.put:
+                older.execute("INSERT INTO cohort_put VALUES ('default', ?, ?)", (student_id, cohort_id))
+            for student_id in ("ada", "eve"):
+                older.execute("INSERT INTO cohort_joined VALUES ('default', ?, ?, ?)", (cohort_id, student_id, TODAY))
+    older.close()
+    stores = open_stores(Database(path), Clock())
+    named, expected = ["py", "go", "none"], {"ada": ["py"], "bob": ["py"], "eve": ["go"]}
+    for student_id, cohort_ids in expected.items():
+        calendars = await stores.cohorts.calendars(StudentKey("default", student_id), named, since=TODAY)
+        assert calendars == {cohort_id: written[cohort_id].calendar for cohort_id in cohort_ids}
+    assert {cohort_id: (await roster(stores.cohorts, cohort_id)).cohort for cohort_id in written} == written
+    assert await stores.cohorts.put("default", "go", 7, Cohort("Go", ("ada",), (), (EXAM,)))
+    assert (await stores.cohorts.calendars(ADA, [], since=TODAY)).keys() == {"py", "go"}
+    await stores.connection.close()
+
+
+async def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mastery.db"
+    await filled(path)
+
+    def half_done(connection: sqlite3.Connection) -> None:
+        connection.execute("CREATE TABLE later (id INTEGER) STRICT")
+        connection.execute("DELETE FROM documents")
+        connection.execute("INSERT INTO nowhere VALUES (1)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "MIGRATIONS", (*MIGRATIONS, half_done))
+        with pytest.raises(StartRefused, match="nowhere"):
+            Database(path)
+    database = Database(path)
+    assert database.read("SELECT count(*) FROM documents") == [(500,)]
+    assert database.read("SELECT count(*) FROM sqlite_master WHERE name = 'later'") == [(0,)]
+    await database.close()
 
 
 # ---- it says what is wrong with it
@@ -273,10 +390,10 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 async def filled(path: Path) -> None:
-    database = Database(path)
-    store = SqliteStore(database)
-    await store.commit([Change(StudentKey("default", f"s{n}"), 0, STUDENT) for n in range(500)])
-    await database.close()
+    stores = open_stores(Database(path), Clock())
+    keys = [StudentKey("default", f"s{number}") for number in range(500)]
+    await stores.documents.commit([DocumentChange(key, 0, STUDENT) for key in keys])
+    await stores.connection.close()
 
 
 @pytest.mark.parametrize("content", [b"no database at all\n" * 400, b"SQLite format 3\x00" + b"\xff" * 5_000])
@@ -318,14 +435,15 @@ async def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
         Database(tmp_path / "missing" / "mastery.db")
 
 
-async def test_a_file_that_breaks_while_it_is_open_is_unavailable_and_breaks_nothing_else(database: Database) -> None:
+async def test_a_file_that_breaks_while_it_is_open_is_unavailable_and_breaks_nothing_else(
+    database: Database, stores: Stores
+) -> None:
     await database.write(lambda connection: connection.execute("DROP TABLE audit"))
-    store = SqliteStore(database)
     with pytest.raises(Unavailable):
-        await store.audited("default", limit=1)
+        await newest(stores, limit=1)
     with pytest.raises(Unavailable):
-        await store.audit([record()])
-    assert await store.commit([Change(ADA, 0, STUDENT)]) == [True]
+        await stores.audit_log.append([record()])
+    assert await stores.documents.commit([DocumentChange(ADA, 0, STUDENT)]) == [True]
 
 
 class Broken:
@@ -344,81 +462,55 @@ class Broken:
         return True if name == "in_transaction" else getattr(self._connection, name)
 
 
-async def test_the_writer_survives_a_disk_that_fails_it(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = SqliteStore(database)
+async def test_the_writer_survives_a_disk_that_fails_it(
+    database: Database, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(database, "_writer", Broken(database._writer))
         async with asyncio.timeout(5):
             with pytest.raises(Unavailable):
-                await store.audit([record(0)])
+                await stores.audit_log.append([record(0)])
     async with asyncio.timeout(5):
-        await store.audit([record(1)])
-    assert await store.audited("default", limit=9) == [record(1)]
+        await stores.audit_log.append([record(1)])
+    assert await newest(stores) == [record(1)]
 
 
 # ---- a full disk
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB of its own, where this process may mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("NOT TESTED: a full disk, for only root may mount a small one")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+async def test_a_full_disk_keeps_what_was_acknowledged_and_takes_more_once_there_is_room(tmp_path: Path) -> None:
+    with mounted_small_disk(tmp_path) as disk:
+        ballast = disk / "ballast"
+        ballast.write_bytes(b"x" * 2_000_000)
+        stores = open_stores(Database(disk / "mastery.db"), Clock())
+        kept: list[StudentKey] = []
+        said = ""
+        for call in range(1_000):
+            keys = [StudentKey("default", f"s-{call}-{number}") for number in range(20)]
+            try:
+                await stores.documents.commit([DocumentChange(key, 0, STUDENT, {1: b"x" * 800}) for key in keys])
+            except Unavailable as refused:
+                said = refused.message
+                break
+            kept += keys
+        assert "disk is full" in said
+        assert 0 < len(kept) < 20_000
+        # As long as it is full: reading works, a call of several documents is kept wholly or not at all.
+        assert sorted(await everyone(stores.documents)) == sorted(kept)
+        assert await stores.documents.load_cold(kept) == [{1: b"x" * 800}] * len(kept)
+        keys = [StudentKey("default", f"s{number}") for number in range(5_000)]
+        with pytest.raises(Unavailable, match="disk is full"):
+            await stores.documents.commit([DocumentChange(key, 0, STUDENT, {1: b"x" * 80}) for key in keys])
+        assert await stores.documents.load(keys) == [None] * 5_000
+        await stores.connection.ping()
 
-
-async def test_a_full_disk_keeps_what_was_acknowledged_and_takes_more_once_there_is_room(small_disk: Path) -> None:
-    ballast = small_disk / "ballast"
-    ballast.write_bytes(b"x" * 2_000_000)
-    database = Database(small_disk / "mastery.db")
-    store, log = SqliteStore(database), SqliteLog(database, batch_size=10_000)
-    kept: list[str] = []
-    said = ""
-    for call in range(1_000):
-        ids = [f"e-{call}-{n}" for n in range(20)]
-        try:
-            await log.append([helped(name, metadata={"note": "x" * 200}) for name in ids])
-        except Unavailable as refused:
-            said = refused.message
-            break
-        kept += ids
-    assert "disk is full" in said
-    assert 0 < len(kept) < 20_000
-    # As long as it is full: reading works, a call of several documents is kept wholly or not at all.
-    assert [one.event_id for one in await records(log)] == kept
-    keys = [StudentKey("default", f"s{n}") for n in range(5_000)]
-    with pytest.raises(Unavailable, match="disk is full"):
-        await store.commit([Change(key, 0, STUDENT, {1: b"x" * 80}) for key in keys])
-    assert await store.load(keys) == [None] * 5_000
-    done = await asyncio.gather(
-        *[log.append([helped(f"big-{n}", metadata={"note": "x" * 200})] * 2_000) for n in range(2)],
-        return_exceptions=True,
-    )
-    assert [type(one) for one in done] == [Unavailable, Unavailable]
-    await store.ping()
-
-    ballast.unlink()
-    ids = ["after", "after-2"]
-    assert len(await log.append([helped(name) for name in ids])) == 2
-    assert await store.commit([Change(ADA, 0, STUDENT)]) == [True]
-    assert [one.event_id for one in await records(log)] == kept + ids
-    await database.close()
-    reopened = Database(small_disk / "mastery.db")
-    assert [one.event_id for one in await records(SqliteLog(reopened, batch_size=10_000))] == kept + ids
-    assert reopened.read("PRAGMA integrity_check") == [("ok",)]
-    await reopened.close()
-
-
-async def test_a_purge_of_what_is_old_leaves_the_file_sound(database: Database) -> None:
-    log = SqliteLog(database)
-    await log.append([helped(f"e{n}", at=NOW - DAY, received=NOW - DAY) for n in range(500)])
-    await log.commit(await log.ends())
-    assert await log.purge(NOW) == 500
-    assert database.read("PRAGMA integrity_check") == [("ok",)]
+        ballast.unlink()
+        assert await stores.documents.commit([DocumentChange(ADA, 0, STUDENT)]) == [True]
+        await stores.connection.close()
+        database = Database(disk / "mastery.db")
+        assert sorted(await everyone(open_stores(database, Clock()).documents)) == sorted([*kept, ADA])
+        assert database.read("PRAGMA integrity_check") == [("ok",)]
+        await database.close()
 
 
 # ---- it is private
@@ -430,7 +522,7 @@ async def test_a_new_file_and_those_beside_it_are_for_this_user_alone(tmp_path: 
         database = Database(tmp_path / "mastery.db")
     finally:
         os.umask(before)
-    await SqliteStore(database).audit([record()])
+    await open_stores(database, Clock()).audit_log.append([record()])
     rights = {file.name: file.stat().st_mode & 0o777 for file in os.scandir(tmp_path)}
     await database.close()
     assert rights == dict.fromkeys(("mastery.db", "mastery.db-wal", "mastery.db-shm"), 0o600)

@@ -15,24 +15,24 @@ import msgspec
 import pytest
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.backends.memory.event_log import MemoryLog
-from mastery_engine.backends.memory.store import MemoryStore
+from mastery_engine.backends.memory import logs as memory_logs
+from mastery_engine.backends.memory import stores as memory_stores
+from mastery_engine.backends.memory.result_log import MemoryResultLog
+from mastery_engine.backends.sqlite import logs as sqlite_logs
+from mastery_engine.backends.sqlite import stores as sqlite_stores
 from mastery_engine.backends.sqlite.database import Database
-from mastery_engine.backends.sqlite.event_log import SqliteLog
-from mastery_engine.backends.sqlite.store import SqliteStore
+from mastery_engine.backends.sqlite.result_log import SqliteResultLog
 from mastery_engine.domain.events.event import LearningEvent, check_times, decode
 from mastery_engine.domain.events.kinds import ComponentValues
-from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import rfc3339
 from mastery_engine.domain.results import Result, Updated, message, result_id
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Conflict, InvalidInput
-from mastery_engine.services import Mastery
-from mastery_engine.telemetry.metrics import Metrics
-from mastery_engine.worker.purge import purge
-from mastery_engine.worker.worker import Worker
+from mastery_engine.ports.backend import Logs, Stores
 from tests.support import oracle as plain
+from tests.support.composed import composed
 from tests.support.samples import Clock, raw, when
 
 Door: TypeAlias = Literal["ingest", "append", "fold", "calculate"]
@@ -70,9 +70,9 @@ class Faults:
 
 
 class Watched:
-    """A store or a log whose calls can fail. What it published is kept, repeats too."""
+    """A part of a store or a log whose calls can fail; what it published is noted, repeats too."""
 
-    UNWATCHED = ("batches", "students", "close")
+    UNWATCHED = ("batches", "students", "close", "forget", "read_cached")
 
     def __init__(self, inner: Any, faults: Faults) -> None:
         self.inner = inner
@@ -96,13 +96,22 @@ class Watched:
         self.published += results
 
 
-class Engine:
+def watched(parts: Any, faults: Faults) -> Any:
+    """The same stores or logs, each part watched."""
+    names = parts.__struct_fields__
+    return type(parts)(**{name: Watched(getattr(parts, name), faults) for name in names})
+
+
+class TestedEngine:
     """The engine with everything that was sent to it: what a plain reading of the log must come to."""
 
-    def __init__(self, store: Any, log: Any, clock: Clock) -> None:
+    __test__ = False
+
+    def __init__(self, stores: Stores, logs: Logs, clock: Clock) -> None:
         self.clock = clock
         self.faults = Faults()
-        self.store, self.log = Watched(store, self.faults), Watched(log, self.faults)
+        self.inner_stores, self.inner_logs = stores, logs
+        self.stores, self.logs = watched(stores, self.faults), watched(logs, self.faults)
         self.sent: list[tuple[Sent, datetime]] = []
         ids = count()
         self._new_id = lambda: f"minted-{next(ids)}"
@@ -110,8 +119,14 @@ class Engine:
 
     def start(self) -> None:
         """A process begins: nothing is left in memory of the one before."""
-        self.mastery = Mastery(self.store, self.log, Rules(), self.clock, Metrics(), self._new_id)
-        self.worker = Worker(self.mastery)
+        self.engine = composed(self.stores, self.logs, self.clock, new_id=self._new_id)
+
+    @property
+    def published(self) -> list[Result]:
+        """What went out, repeats too."""
+        results: Any = self.logs.results
+        published: list[Result] = results.published
+        return published
 
     # ---- doors
 
@@ -123,16 +138,17 @@ class Engine:
             return
         self.sent += [(one, when(self.clock())) for one in events]
         if door == "ingest":
-            await self.mastery.ingest(CALLER, [raw(one) for one in events])
+            await self.engine.ingest.take(CALLER, [raw(one) for one in events])
         elif door == "append":
-            await self.log.append([decode(raw(one), received=self.clock()) for one in events])
+            await self.logs.events.append([decode(raw(one), received=self.clock()) for one in events])
         else:
             accepted = [event for one in events if (event := self._accepted(one)) is not None]
-            await self.mastery.folding.fold(await self.mastery.submit(CALLER, accepted, "test"))
+            logged = await self.engine.ingest.submit(CALLER, accepted, "test")
+            await self.engine.worker._folding.fold(logged, self.clock())
 
     async def calculate(self, student_id: str, key: str, components: dict[str, float]) -> None:
         """As a caller does that names its call: what it records has an id that follows from the name."""
-        event_id = self.mastery.derived(CALLER, "calculate", key, 0)
+        event_id = self.engine.ingest.derived_id(CALLER, "calculate", key, 0)
         event = {
             "event_id": event_id,
             "event_type": CALCULATION,
@@ -143,7 +159,7 @@ class Engine:
         self.sent.append((event, when(self.clock())))
         given = msgspec.convert(components, ComponentValues)
         with suppress(Conflict):  # a name used before for other components: the first stand
-            await self.mastery.calculate(CALLER, student_id, given, key=key)
+            await self.engine.scores.calculate(CALLER, student_id, given, key=key)
 
     def _accepted(self, one: Sent) -> LearningEvent | None:
         try:
@@ -156,7 +172,7 @@ class Engine:
     async def work(self) -> None:
         """Work all that is in the log."""
         async with asyncio.timeout(20):
-            await self.worker.run(until=await self.log.inner.ends())
+            await self.engine.worker.run(until=await self.inner_logs.events.ends())
 
     async def work_through_crashes(self) -> None:
         """Work all that is in the log; whenever the process ends, another begins."""
@@ -169,17 +185,17 @@ class Engine:
                 return
 
     async def purge(self) -> None:
-        await purge(self.mastery)
+        await self.engine.purge.run()
 
     # ---- what must be true
 
     async def scores(self, at: int) -> dict[str, tuple[Any, ...]]:
         """Each known student's components, coverage, level and score at a time."""
         found = {}
-        async for key in self.store.inner.students():
-            (held,) = await self.store.inner.load([key])
+        async for key in self.inner_stores.documents.students():
+            (held,) = await self.inner_stores.documents.load([key])
             if held is not None and held.student.is_known(at, Rules()):
-                score = mastery(held.student.evidence, at, Rules())
+                score = mastery_score(held.student.evidence, at, Rules())
                 found[key.student_id] = (*score.components, score.coverage, score.level, score.score)
         return found
 
@@ -204,9 +220,9 @@ class Engine:
     async def check_results(self) -> None:
         """Each event is in one update; one that goes out again is the same as before; a consumer can tell it."""
         content: dict[str, Any] = {}
-        for result in self.log.published:
+        for result in self.published:
             assert content.setdefault(result_id(result), message(result)) == message(result)
-        by_id = {result_id(result): result for result in self.log.published}
+        by_id = {result_id(result): result for result in self.published}
         causes = [
             (result.student_id, event_id)
             for result in by_id.values()
@@ -214,48 +230,59 @@ class Engine:
             for event_id in result.caused_by
         ]
         assert sorted(causes) == sorted(self.accepted())
-        assert await consumed(self.log.inner) == sorted(content)
+        assert await consumed(self.inner_logs) == sorted(content)
 
     async def check_status(self) -> None:
         """Every event that was accepted says so, every other says why not."""
         for one, _ in self.sent:
             place = (one["student_id"], one["event_id"])
-            status = await self.mastery.event_status(CALLER, *place)
+            status = await self.engine.ingest.status(CALLER, *place)
             if place in self.accepted():
                 assert status.status == "processed"
             else:
                 assert status.status in ("dead_lettered", "not_processed")
 
 
-async def consumed(log: Any) -> list[str]:
+async def consumed(logs: Logs) -> list[str]:
     """The ids of all that a consumer of the results has seen."""
-    if isinstance(log, MemoryLog):
-        return sorted(log.published)
-    return [event_id for (event_id,) in log._database.read("SELECT event_id FROM results ORDER BY 1")]
+    results = logs.results
+    if isinstance(results, MemoryResultLog):
+        return sorted(results.published)
+    assert isinstance(results, SqliteResultLog)
+    return [event_id for (event_id,) in results._database.read("SELECT event_id FROM results ORDER BY 1")]
 
 
 @asynccontextmanager
-async def engine(kind: str, clock: Clock | None = None, *, batch_size: int = 3) -> AsyncIterator[Engine]:
+async def engine(kind: str, clock: Clock | None = None, *, batch_size: int = 3) -> AsyncIterator[TestedEngine]:
     """The engine in memory, or on a file."""
+    clock = clock or Clock()
     if kind == "memory":
-        yield Engine(MemoryStore(), MemoryLog(batch_size=batch_size), clock or Clock())
+        yield TestedEngine(memory_stores.open_stores(clock), memory_logs.open_logs(batch_size=batch_size), clock)
         return
     with TemporaryDirectory(dir=FAST) as folder:
         database = Database(Path(folder) / "mastery.db")
         try:
-            yield Engine(SqliteStore(database), SqliteLog(database, batch_size=batch_size), clock or Clock())
+            stores = sqlite_stores.open_stores(database, clock)
+            yield TestedEngine(stores, sqlite_logs.open_logs(database, batch_size=batch_size), clock)
         finally:
             await database.close()
 
 
-class Forgetful(MemoryStore):
-    """A store whose servers can come back without their last writes."""
+class Forgetful:
+    """Stores in memory whose servers can come back without their last writes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.stores = memory_stores.open_stores(clock)
 
     def snapshot(self) -> Any:
-        return deepcopy((self._documents, self._cold, self._marks))
+        return deepcopy([vars(part) for part in self._parts()])
 
     def fall_back(self, to: Any) -> None:
-        self._documents, self._cold, self._marks = deepcopy(to)
+        for part, held in zip(self._parts(), deepcopy(to), strict=True):
+            vars(part).update(held)
+
+    def _parts(self) -> list[Any]:
+        return [self.stores.documents, self.stores.checkpoints]
 
 
 def key(student_id: str) -> StudentKey:

@@ -23,12 +23,11 @@ import redis
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from mastery_engine.backends.kafka.asker import committed_of
 from mastery_engine.backends.kafka.faults import when_settled
-from mastery_engine.backends.kafka.reader import committed_of
 from mastery_engine.backends.kafka.topic_plans import TOPICS
-from mastery_engine.backends.redis.client import connect
-from mastery_engine.backends.redis.store import RedisStore
-from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.backends.redis.stores import open_stores
+from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from scripts.servers.kafka import Kafka
@@ -112,7 +111,7 @@ class Fleet:
         """Everything in a topic, partition by partition in order."""
         return records_of(self.kafka, topic)
 
-    def settle(self, limit: float = 25) -> None:
+    def wait_until_worked(self, limit: float = 25) -> None:
         """Return once the group has committed everything in the log."""
         deadline = time.monotonic() + limit
         consumer = consumer_of(self.kafka, GROUP)
@@ -147,12 +146,12 @@ class Fleet:
         return truth
 
     async def _check_documents(self, truth: "Truth") -> None:
-        store = RedisStore(connect(self.redis.url), retention_days=90)
+        stores = open_stores(self.redis.url, retention_days=90, now=time.monotonic)
         try:
-            keys = sorted([key async for key in store.students()])
-            held = await store.load(keys)
+            keys = sorted([key async for key in stores.documents.students()])
+            held = await stores.documents.load(keys)
         finally:
-            await store.close()
+            await stores.connection.close()
         now = datetime.now(UTC)
         expected = {
             StudentKey(tenant, student): result
@@ -162,7 +161,7 @@ class Fleet:
         assert set(keys) == expected.keys(), sorted(set(keys) ^ expected.keys())[:5]
         for key, one in zip(keys, held, strict=True):
             assert one is not None
-            found, wanted = mastery(one.student.evidence, micros(now), Rules()), expected[key]
+            found, wanted = mastery_score(one.student.evidence, micros(now), Rules()), expected[key]
             assert list(found.components) == [
                 None if value is None else pytest.approx(value, abs=1e-9) for value in wanted.components.values()
             ], key

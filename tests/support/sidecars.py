@@ -1,9 +1,9 @@
-"""Dapr's components for the tests, and a store behind them."""
+"""Dapr's components for the tests, and stores behind them."""
 
 from typing import Any
 
-from mastery_engine.backends.dapr.client import DaprState
-from mastery_engine.backends.dapr.store import DaprStore
+from mastery_engine.backends.dapr.stores import open_stores
+from mastery_engine.ports.backend import Stores
 from scripts.servers.dapr import Dapr
 
 STATE, PUBSUB = "statestore", "pubsub"
@@ -27,5 +27,5 @@ def redis_pubsub(port: int) -> dict[str, Any]:
     return component(PUBSUB, "pubsub.redis", redisHost=f"127.0.0.1:{port}", redisPassword="")
 
 
-def store_of(sidecar: Dapr, token: str | None = None, retention_days: int = 90) -> DaprStore:
-    return DaprStore(DaprState(STATE, port=sidecar.port, token=token), retention_days=retention_days)
+def stores_behind(sidecar: Dapr, token: str | None = None, retention_days: int = 90) -> Stores:
+    return open_stores(STATE, port=sidecar.port, token=token, retention_days=retention_days)

@@ -29,7 +29,7 @@ def test_brokers_are_hosts_and_ports(broker: str) -> None:
 
 @pytest.mark.parametrize("left_out", ["KAFKA_SASL_MECHANISM", "KAFKA_USERNAME", "KAFKA_PASSWORD"])
 def test_what_sasl_needs_is_named(left_out: str) -> None:
-    with pytest.raises(StartRefused, match=f"is SASL_SSL: set {left_out} too"):
+    with pytest.raises(StartRefused, match=f"is SASL_SSL: also set {left_out}"):
         settings_from({name: value for name, value in SASL.items() if name != left_out})
     assert settings_from(SASL).kafka_username == "engine"
 

@@ -8,10 +8,10 @@ import pytest
 
 from mastery_engine.cli.console import opened
 from mastery_engine.cli.feeding import working
+from mastery_engine.data_folder import WorkerLock
 from mastery_engine.errors import Unavailable
 from mastery_engine.settings import Settings
 from mastery_engine.tasks import beside, ended
-from mastery_engine.wiring import WorkerLock
 from mastery_engine.worker.worker import Worker
 
 

@@ -1,1 +1,1 @@
-"""Who calls, and what they may do."""
+"""Who calls, what they may do, and how often."""

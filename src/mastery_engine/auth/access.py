@@ -1,4 +1,4 @@
-"""Who may do what, and to whom: one table. And the words in which it is asked."""
+"""The access table: which role may do what, and to whom."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -6,7 +6,9 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
+from mastery_engine.clock import Clock
 from mastery_engine.domain.events.event import DEFAULT_TENANT
+from mastery_engine.domain.moments import Micros
 from mastery_engine.errors import Forbidden
 
 Role: TypeAlias = Literal["student", "teacher", "service", "admin"]
@@ -14,7 +16,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class Act(Enum):
-    """What can be asked of the engine, as far as access is concerned."""
+    """What a caller may want to do; the value completes "may not …" in a refusal."""
 
     READ = "read a student"
     TRY = "calculate without recording"
@@ -29,7 +31,7 @@ class Act(Enum):
 
 
 class Reach(Enum):
-    """How far a role reaches with an act."""
+    """To whom a role may do an act."""
 
     NOBODY = 0
     SELF = 1
@@ -52,11 +54,11 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who calls, as their token says, and from where.
+    """Who calls, by their token, from where, and when.
 
-    ``students`` are a teacher's own: those that the token names, and the members of its ``cohorts`` once a face has
-    let the caller in (``Cohorts.admit``). ``traceparent`` is the call's place in a distributed trace; it travels with
-    what the call puts into the log.
+    ``students`` are a teacher's own: those that the token names and, after ``Cohorts.admit``, the members of its
+    ``cohorts``. ``traceparent`` is the call's place in a distributed trace; it is stored with what the call puts into
+    the log. ``at`` is the moment of the call, read once by HTTP's middleware; None for other callers.
     """
 
     subject: str
@@ -67,16 +69,21 @@ class Caller(msgspec.Struct, frozen=True):
     request_id: str = ""
     traceparent: str | None = None
     cohorts: frozenset[str] = frozenset()
+    at: Micros | None = None
+
+    def moment(self, clock: Clock) -> Micros:
+        """The moment of the call; the clock's time if the caller has none."""
+        return clock() if self.at is None else self.at
 
 
 def check_act(caller: Caller, act: Act) -> None:
-    """Raises Forbidden where the caller's role may do this to nobody."""
+    """Raises Forbidden if the caller's role may do this to nobody."""
     if TABLE[act][caller.role] is Reach.NOBODY:
         raise Forbidden(f"The role {caller.role} may not {act.value}.")
 
 
 def check_student(caller: Caller, act: Act, student_id: str) -> None:
-    """Raises Forbidden where the caller may not do this to this student, whether the student exists or not."""
+    """Raises Forbidden if the caller may not do this to this student, whether or not the student exists."""
     check_act(caller, act)
     reach = TABLE[act][caller.role]
     allowed = (
@@ -85,13 +92,13 @@ def check_student(caller: Caller, act: Act, student_id: str) -> None:
         or (reach is Reach.SELF and student_id == caller.subject)
     )
     if not allowed:
-        raise Forbidden("This student is not yours to see.", field="student_id")
+        raise Forbidden("You may not see this student.", field="student_id")
 
 
 def check_cohort(caller: Caller, act: Act, cohort_id: str, student_id: str | None = None) -> None:
-    """Raises Forbidden where the caller may not do this to this cohort, whether it exists or not.
+    """Raises Forbidden if the caller may not do this to this cohort, whether or not the cohort exists.
 
-    ``student_id`` is whom it is about, where it is about one: a role that reaches itself alone must be that one.
+    ``student_id`` is the student in question, if there is one; a student may only ask about themselves.
     """
     check_act(caller, act)
     reach = TABLE[act][caller.role]
@@ -105,8 +112,8 @@ def check_cohort(caller: Caller, act: Act, cohort_id: str, student_id: str | Non
 
 
 def not_your_cohort() -> Forbidden:
-    """One word for a cohort that is another's, too small to hide in, or none: it tells nothing apart."""
-    return Forbidden("This cohort is not yours to see.", field="cohort_id")
+    """The same error for a cohort of others, a cohort too small to hide its members, and no cohort at all."""
+    return Forbidden("You may not see this cohort.", field="cohort_id")
 
 
 def may_record(caller: Caller) -> bool:

@@ -1,7 +1,7 @@
-"""The public keys that tokens are signed with, as a JSON Web Key Set (RFC 7517) at a URL.
+"""The public keys of an identity provider, read as a JSON Web Key Set (RFC 7517) from a URL.
 
-They are read when a token first needs them, every few minutes, and when a token names a key that is not among them (a
-rotation), though not more often than every few seconds. Where the set cannot be read, the keys known serve on.
+They are read when a token first needs them, every few minutes, and when a token names an unknown key (after a
+rotation), but not more often than every few seconds. If the set cannot be read, the last known keys stay in use.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from typing import Any
 
 import jwt
 
+from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import MINUTE, SECOND, Micros
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +35,14 @@ FAMILIES: Mapping[str, tuple[str, str | None]] = {
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Keys come from where the operator said, and from nowhere else."""
+    """Follows no redirect: keys come from the operator's URL and from nowhere else."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 class KeySet:
-    """The keys at one URL. ``generation`` counts the sets that differed from the one before."""
+    """The keys at one URL. ``generation`` counts how often the set changed."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._url = url
@@ -55,7 +55,7 @@ class KeySet:
         self.generation = 0
 
     def find(self, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
-        """The key of this id for this algorithm; without an id, the only key for it."""
+        """The key with this id for this algorithm; without an id, the only key for the algorithm. Else None."""
         family = FAMILIES[algorithm]
         if key_id is None:
             fitting = [key for one, key in self._keys.values() if one == family]
@@ -63,13 +63,12 @@ class KeySet:
         found, key = self._keys.get(key_id, (None, None))
         return key if found == family else None
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether it is time to look at the URL again."""
-        return self._read is None or self._clock() >= self._read + FRESH
+    def is_stale(self, now: Micros) -> bool:
+        """Whether the set should be read again."""
+        return self._read is None or now >= self._read + FRESH
 
     async def refresh(self) -> None:
-        """Read the set, unless that was tried a moment ago. Raises Unavailable where no set was ever read."""
+        """Read the set, unless that was tried a moment ago. Raises Unavailable if no set was ever read."""
         async with self._lock:
             now = self._clock()
             if self._asked is None or now >= self._asked + AGAIN:
@@ -79,7 +78,7 @@ class KeySet:
                 except (OSError, ValueError) as error:
                     logger.warning("the keys at JWT_JWKS_URL cannot be read: %s", type(error).__name__)
             if self._read is None:
-                raise Unavailable("The keys at JWT_JWKS_URL cannot be read: tokens cannot be checked until they can.")
+                raise Unavailable("Tokens cannot be checked: the keys at JWT_JWKS_URL cannot be read. Try again later.")
 
     def _fetch(self) -> bytes:
         opener = urllib.request.build_opener(_NoRedirect)
@@ -90,7 +89,7 @@ class KeySet:
         return body
 
     def _take(self, source: bytes) -> None:
-        """Raises ValueError where this is no set of keys. A key that cannot be used is left out."""
+        """Use the keys of a set from now on; unusable keys are left out. Raises ValueError if this is not a key set."""
         if source != self._source or self._read is None:
             found = json.loads(source)
             rows = found.get("keys") if isinstance(found, dict) else None
@@ -103,7 +102,7 @@ class KeySet:
 
 
 def _usable(place: int, row: Any) -> tuple[str, tuple[tuple[str, str | None], jwt.PyJWK]] | None:
-    """A key by its id (its place in the set, where it has none), or None where it is none for signatures of ours."""
+    """A key by its id (by its place in the set if it has none); None if it cannot check signatures of tokens."""
     if not isinstance(row, dict) or row.get("use", "sig") != "sig" or "d" in row or "k" in row:
         return None
     family = (row.get("kty"), None if row.get("kty") == "RSA" else row.get("crv"))

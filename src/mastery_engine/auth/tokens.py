@@ -1,21 +1,23 @@
-"""Bearer tokens: JSON Web Tokens (RFC 7519) with ``sub``, ``role``, ``exp`` and, at will, ``tenant``, ``students``,
-``cohorts``. HS256 with the engine's own secret, or RS256, ES256 and EdDSA with the keys of an identity provider.
+"""Bearer tokens: JSON Web Tokens (RFC 7519), made and checked.
+
+They have ``sub``, ``role``, ``exp`` and optionally ``tenant``, ``students`` and ``cohorts``. They are signed by HS256
+with the engine's own secret, or by RS256, ES256 or EdDSA with a key of an identity provider.
 """
 
 import re
-from collections import OrderedDict
 from math import isfinite
 from typing import Any
 
 import jwt
 import msgspec
+from cachetools import FIFOCache
 
 from mastery_engine.auth.access import ROLES, Caller
 from mastery_engine.auth.jwks import FAMILIES, KeySet
+from mastery_engine.clock import Clock
 from mastery_engine.domain.events.event import DEFAULT_TENANT, TENANT
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
-from mastery_engine.ports.clock import Clock
 
 ALGORITHM = "HS256"
 SKEW_S = 60
@@ -24,11 +26,11 @@ MOST_COHORTS = 100
 
 
 class UnknownKey(Unauthenticated):
-    """The token names a key that is not known; the keys may have been changed since they were read."""
+    """The token names a key that is not known; the keys may have changed since they were last read."""
 
 
 class Tokens:
-    """Makes and checks tokens. Those that were verified are remembered until they expire."""
+    """Makes and checks tokens. Verified tokens are cached until they expire."""
 
     def __init__(
         self,
@@ -39,14 +41,14 @@ class Tokens:
         audience: str | None = None,
         keys: KeySet | None = None,
     ) -> None:
-        """Without a ``secret`` there are no HS256 tokens, without ``keys`` no others."""
+        """HS256 tokens need a ``secret``, all other tokens need ``keys``."""
         self._secret = secret
         self._keys = keys
         self._generation = 0
         self._clock = clock
         self._issuer = issuer
         self._audience = audience
-        self._verified: OrderedDict[str, tuple[Micros, Caller]] = OrderedDict()
+        self._verified: FIFOCache[str, tuple[Micros, Caller]] = FIFOCache(REMEMBERED)
 
     def make(
         self,
@@ -58,10 +60,10 @@ class Tokens:
         cohorts: list[str] | None = None,
         lives_s: int = 3_600,
     ) -> str:
-        """A token that is good for ``lives_s`` seconds from now. Raises InvalidInput where none can be made here."""
+        """A token that is valid for ``lives_s`` seconds. Raises InvalidInput if there is no secret to sign with."""
         if self._secret is None:
             raise InvalidInput(
-                "Tokens come from your identity provider (JWT_JWKS_URL): set JWT_SECRET to make some here."
+                "Tokens come from your identity provider (JWT_JWKS_URL): set JWT_SECRET to make tokens here too."
             )
         now = self._clock() // SECOND
         claims: dict[str, Any] = {"sub": subject, "role": role, "tenant": tenant, "iat": now, "exp": now + lives_s}
@@ -71,44 +73,44 @@ class Tokens:
         claims |= {"cohorts": cohorts} if cohorts else {}
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
-    async def admit(self, token: str) -> Caller:
-        """``verify``, with the keys read again where that is due. Raises Unavailable where there are none yet."""
+    async def admit(self, token: str, now: Micros | None = None) -> Caller:
+        """As ``verify``, with the keys read again if that is due. Raises Unavailable if no keys could be read yet."""
+        now = self._clock() if now is None else now
         if self._keys is None or self.is_own(token):
-            return self.verify(token)
-        if self._keys.is_stale:
+            return self.verify(token, now)
+        if self._keys.is_stale(now):
             await self._keys.refresh()
         try:
-            return self.verify(token)
+            return self.verify(token, now)
         except UnknownKey:
             await self._keys.refresh()
-            return self.verify(token)
+            return self.verify(token, now)
 
     def is_own(self, token: str) -> bool:
-        """Whether the token says that it is signed with the engine's own secret, or cannot be read at all."""
+        """Whether the token claims to be signed with the engine's own secret, or cannot be read at all."""
         try:
             return _algorithm(jwt.get_unverified_header(token)) not in FAMILIES
         except jwt.InvalidTokenError:
             return True
 
-    def verify(self, token: str) -> Caller:
-        """Who the token speaks for, by the keys known now.
+    def verify(self, token: str, now: Micros | None = None) -> Caller:
+        """The caller whom the token names, by the keys known now. Without ``now`` the clock is read.
 
-        Raises Unauthenticated, or Forbidden where the role is none of ours.
+        Raises Unauthenticated, and Forbidden for an unknown role.
         """
         if self._keys is not None and self._generation != self._keys.generation:
-            self._verified.clear()  # a key may have been taken away
+            self._verified.clear()  # a key may have been withdrawn
             self._generation = self._keys.generation
+        now = self._clock() if now is None else now
         known = self._verified.get(token)
-        if known is not None and known[0] > self._clock():
+        if known is not None and known[0] > now:
             return known[1]
-        claims = self._claims(token)
+        claims = self._claims(token, now)
         caller = _caller(claims)
         self._verified[token] = ((int(claims["exp"]) + SKEW_S) * SECOND, caller)
-        if len(self._verified) > REMEMBERED:
-            self._verified.popitem(last=False)
         return caller
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _claims(self, token: str, at: Micros) -> dict[str, Any]:
         try:
             key, algorithm = self._key(token)
             claims: dict[str, Any] = jwt.decode(
@@ -125,29 +127,44 @@ class Tokens:
                 },
             )
         except jwt.InvalidTokenError as error:
-            raise Unauthenticated(f"The token is not valid: {error}.") from error
-        now = self._clock() / SECOND
+            raise Unauthenticated(f"The token is not valid: {_why(error)}.") from error
+        now = at / SECOND
         expires, begins = claims["exp"], claims.get("nbf", 0)
         if not all(isinstance(moment, int | float) and isfinite(moment) for moment in (expires, begins)):
             raise Unauthenticated("The token's exp and nbf must be numbers.")
         if expires + SKEW_S <= now:
             raise Unauthenticated("The token has expired: get a new one.")
         if begins - SKEW_S > now:
-            raise Unauthenticated("The token is not valid yet.")
+            raise Unauthenticated("The token is not valid yet: its nbf lies in the future.")
         return claims
 
     def _key(self, token: str) -> tuple[Any, str]:
-        """The key for a token, and the one algorithm that goes with it; the token's word alone decides nothing."""
+        """The key for a token, and the one algorithm that may be used with it, whatever the token itself says."""
         header = jwt.get_unverified_header(token)
         algorithm, key_id = _algorithm(header), header.get("kid")
         if algorithm == ALGORITHM and self._secret is not None:
             return self._secret, ALGORITHM
         if algorithm not in FAMILIES or self._keys is None:
-            raise Unauthenticated("The token is not valid: its algorithm is not accepted here.")
+            raise Unauthenticated("The token is not valid: its algorithm is not accepted.")
         key = self._keys.find(key_id, algorithm)
         if key is None:
-            raise UnknownKey("The token is not valid: its key is not known.")
+            raise UnknownKey("The token is not valid: it is signed with an unknown key.")
         return key, algorithm
+
+
+def _why(error: jwt.InvalidTokenError) -> str:
+    """What is wrong with a token, without the library's words."""
+    match error:
+        case jwt.MissingRequiredClaimError():
+            return f"it has no {error.claim}"
+        case jwt.InvalidSignatureError():
+            return "its signature is wrong"
+        case jwt.InvalidAudienceError():
+            return "its aud is not that of this service"
+        case jwt.InvalidIssuerError():
+            return "its iss is not the issuer of this service"
+        case _:
+            return "it is not a JSON Web Token that can be read"
 
 
 def _algorithm(header: dict[str, Any]) -> str:
@@ -162,12 +179,12 @@ def _caller(claims: dict[str, Any]) -> Caller:
     if not isinstance(tenant, str) or not re.fullmatch(TENANT, tenant):
         raise Unauthenticated(f"The token's tenant must match {TENANT}.")
     if role not in ROLES:
-        raise Forbidden(f"The token's role is none of {', '.join(ROLES)}.")
+        raise Forbidden(f"The token's role must be one of {', '.join(ROLES)}.")
     try:
         students = msgspec.convert(claims.get("students") or [], frozenset[str])
         cohorts = msgspec.convert(claims.get("cohorts") or [], frozenset[str])
     except msgspec.ValidationError as error:
         raise Unauthenticated("The token's students and cohorts must be lists of ids.") from error
     if len(cohorts) > MOST_COHORTS:
-        raise Unauthenticated(f"The token names more than {MOST_COHORTS} cohorts.")
+        raise Unauthenticated(f"The token may name at most {MOST_COHORTS} cohorts.")
     return Caller(subject, role, tenant, students, cohorts=cohorts)

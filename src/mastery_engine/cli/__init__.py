@@ -1,7 +1,7 @@
 """The command line: each command parses, calls the engine, and says what it did.
 
-It exits with 0, with 1 where something failed, or with 2 where the command was not understood. What a command needs
-is imported when it runs, so that ``--help`` is quick.
+The exit status is 0, or 1 if something failed, or 2 if the command was not understood. What a command needs is imported
+when it runs, so that ``--help`` is quick.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""``asyncapi``: the contract of the topics, as the code says it."""
+"""``asyncapi``: prints the contract of the topics."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,13 @@ import typer
 from mastery_engine.cli.console import AsJson
 
 Schemas = Annotated[
-    Path | None, typer.Option(help="Write each kind of event as a JSON schema into this folder, too.", file_okay=False)
+    Path | None,
+    typer.Option(help="Also write the JSON schema of each kind of event into this folder.", file_okay=False),
 ]
 
 
 def asyncapi(schemas: Schemas = None, as_json: AsJson = True) -> None:  # noqa: ARG001  it is JSON in any case
-    """Print the AsyncAPI document of the topics, which is JSON in any case.
+    """Print the AsyncAPI document of the topics, as JSON.
 
     \b
     Examples:

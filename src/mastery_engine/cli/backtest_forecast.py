@@ -1,35 +1,35 @@
-"""``backtest forecast``: a week ahead, on students that nothing was fitted on."""
+"""``backtest forecast``: forecasts a week ahead, for students who were not used for fitting."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mastery_engine.cli.console import AsJson, complain, progress, say
+from mastery_engine.cli.console import AsJson, progress, say, warn
 
 Calendar = Annotated[
     Path | None,
     typer.Option(
-        help="CSV with cohort_id and due: the days on which work is due.",
+        help="CSV with the columns cohort_id and due: the days on which work is due.",
         show_default=False,
         exists=True,
         dir_okay=False,
     ),
 ]
-Events = Annotated[Path, typer.Argument(help="Events, a JSON line each, plain or gzip.", exists=True, dir_okay=False)]
+Events = Annotated[Path, typer.Argument(help="Events as JSON lines, plain or gzip.", exists=True, dir_okay=False)]
 
 
 def forecast(
     file: Events,
     calendar: Calendar = None,
     models: Annotated[
-        str | None, typer.Option(help="Only those, as NAME,NAME.", show_default=False, metavar="NAMES")
+        str | None, typer.Option(help="Only these models, as NAME,NAME.", show_default=False, metavar="NAMES")
     ] = None,
     predictions: Annotated[
-        Path | None, typer.Option(help="Write the engine's quantiles here, as CSV.", show_default=False)
+        Path | None, typer.Option(help="Write the engine's quantiles to this CSV file.", show_default=False)
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Write a page with plots here, as HTML.", show_default=False)
+        Path | None, typer.Option(help="Write a page with plots to this HTML file.", show_default=False)
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,12 +44,12 @@ def forecast(
 
     chosen = [name.strip() for name in (models or "").split(",") if name.strip()]
     if chosen and ENGINE not in chosen and (predictions or report):
-        raise typer.BadParameter(f"--predictions and --report show the model {ENGINE}: name it among --models.")
-    found = backtest(file, calendar, progress, models=chosen)
+        raise typer.BadParameter(f"--predictions and --report need the model {ENGINE}: add it to --models.")
+    measured = backtest(file, calendar, progress, models=chosen)
     if predictions is not None:
-        write_predictions(predictions, found)
+        write_predictions(predictions, measured)
     if report is not None:
-        report.write_text(page(found))
-    if found.result.left_out:
-        complain("Left out: damped Holt, which takes statsmodels (pip install 'mastery-engine[lab]').")
-    say(as_json, found.result, *table(found.result))
+        report.write_text(page(measured))
+    if measured.result.left_out:
+        warn("The model damped Holt is left out: it needs statsmodels (pip install 'mastery-engine[lab]').")
+    say(as_json, measured.result, *table(measured.result))

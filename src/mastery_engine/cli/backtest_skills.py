@@ -1,4 +1,4 @@
-"""``backtest skills``: the next answer, on students that nothing was fitted on."""
+"""``backtest skills``: predicts next answers, for students who were not used for fitting."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from mastery_engine.cli.console import AsJson, progress, say
 Answers = Annotated[
     Path,
     typer.Argument(
-        help="CSV, plain or gzip: student_id, item_id, skill_id (several joined by ~), correct, timestamp.",
+        help="CSV, plain or gzip, with student_id, item_id, skill_id (several joined by ~), correct, timestamp.",
         exists=True,
         dir_okay=False,
     ),
@@ -20,14 +20,14 @@ Answers = Annotated[
 def skills(
     file: Answers,
     models: Annotated[
-        str | None, typer.Option(help="Only those, as NAME,NAME.", show_default=False, metavar="NAMES")
+        str | None, typer.Option(help="Only these models, as NAME,NAME.", show_default=False, metavar="NAMES")
     ] = None,
-    splits: Annotated[int, typer.Option(help="How many splits of the students.", min=1, max=100)] = 5,
+    splits: Annotated[int, typer.Option(help="The number of splits of the students.", min=1, max=100)] = 5,
     predictions: Annotated[
-        Path | None, typer.Option(help="Write the engine's probabilities here, as CSV.", show_default=False)
+        Path | None, typer.Option(help="Write the engine's probabilities to this CSV file.", show_default=False)
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Write a page with plots here, as HTML.", show_default=False)
+        Path | None, typer.Option(help="Write a page with plots to this HTML file.", show_default=False)
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -43,11 +43,11 @@ def skills(
 
     chosen = [name.strip() for name in (models or "").split(",") if name.strip()]
     if predictions is not None and chosen and ENGINE not in chosen:
-        raise typer.BadParameter(f"--predictions are those of the model {ENGINE}: name it among --models.")
-    with progress("Fitting and predicting", 1.0) as told:
-        found = backtest(file, told, models=chosen, splits=splits)
+        raise typer.BadParameter(f"--predictions needs the model {ENGINE}: add it to --models.")
+    with progress("Fitting and predicting", 1.0) as on_progress:
+        measured = backtest(file, on_progress, models=chosen, splits=splits)
     if predictions is not None:
-        write_predictions(predictions, found)
+        write_predictions(predictions, measured)
     if report is not None:
-        report.write_text(page(found, file.name), encoding="utf-8")
-    say(as_json, found.result, *table(found.result))
+        report.write_text(page(measured, file.name), encoding="utf-8")
+    say(as_json, measured.result, *table(measured.result))

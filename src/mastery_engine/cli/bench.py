@@ -1,4 +1,4 @@
-"""``bench``: what the engine costs here, beside a floor."""
+"""``bench``: measures the engine on this machine, beside a floor."""
 
 import signal
 import sys
@@ -23,11 +23,12 @@ def bench(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="fold, embedded, http, batch, lag, watch, scale, tokens, stream, workers, peers, soak; all of them.",
+            help="fold, embedded, http, batch, lag, forecasts, watch, scale, tokens, stream, workers, peers, soak; all "
+            "of them.",
             show_default=False,
         ),
     ] = None,
-    runs: Annotated[int, typer.Option(min=1, max=100, help="Repeats; medians are shown.")] = 5,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="The number of runs; medians are shown.")] = 5,
     events: Annotated[
         int,
         typer.Option(
@@ -39,14 +40,15 @@ def bench(
     ] = 50_000,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="One small run; exits with 1 only where a ratio misses by a factor of twenty."),
+        typer.Option("--quick", help="One small run; exits with 1 only if a ratio misses its goal twentyfold."),
     ] = False,
     plots: Annotated[
-        Path | None, typer.Option(help="Write what was measured over time to this HTML page.", show_default=False)
+        Path | None,
+        typer.Option(help="Write plots of what was measured over time to this HTML file.", show_default=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the engine beside a floor in the same run. Exits with 1 where a goal is missed.
+    """Measure the engine beside a floor in the same run. Exits with 1 if a goal is missed.
 
     \b
     Example:
@@ -60,13 +62,12 @@ def bench(
     chosen = parts or list(PARTS)
     unknown = [part for part in chosen if part not in PARTS]
     if unknown:
-        raise typer.BadParameter(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}.")
+        raise typer.BadParameter(f"there is no part {unknown[0]!r}: the parts are {', '.join(PARTS)}.")
     if quick:
         runs, events = 1, QUICK_EVENTS
     if not as_json:
         print("{}; Python {}, SQLite {}".format(*machine()), *HEAD, sep="\n", flush=True)
-    told = None if as_json else _print
-    measured = report(chosen, runs=runs, until=system_clock(), events=events, told=told)
+    measured = report(chosen, runs=runs, until=system_clock(), events=events, on_part=None if as_json else _print)
     if plots is not None:
         plots.write_text(page(measured))
     if as_json:

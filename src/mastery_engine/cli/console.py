@@ -1,4 +1,4 @@
-"""What all commands say and ask alike: their settings, ``--json``, progress, the engine opened and closed."""
+"""What the commands share: settings, ``--json``, progress bars, and opening and closing the engine."""
 
 import os
 import re
@@ -11,53 +11,55 @@ import typer
 
 if TYPE_CHECKING:
     from mastery_engine.auth.access import Caller
-    from mastery_engine.services import Mastery
+    from mastery_engine.engine import Engine
     from mastery_engine.settings import Settings
 
 
 def tenant_named(name: str) -> str:
-    """A tenant's name as an option gives it."""
+    """A tenant's name from an option, checked."""
     from mastery_engine.domain.events.event import TENANT
 
     if not re.search(TENANT, name):
-        raise typer.BadParameter("a tenant has 1 to 40 of a-z, 0-9 and -, and starts with none of -.")
+        raise typer.BadParameter(
+            "a tenant's name has 1 to 40 characters from a-z, 0-9 and -, and does not start with -."
+        )
     return name
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Tenant = Annotated[
     str, typer.Option(help="The school or customer.", callback=tenant_named, metavar="NAME", show_default=True)
 ]
 
 
 def settings(**given: Any) -> "Settings":
-    """The settings of this process's environment; options win. Raises StartRefused."""
+    """The settings of this process's environment; options win over it. Raises StartRefused."""
     from mastery_engine.settings import settings_from
 
     return settings_from(os.environ, **given)
 
 
-def operator(tenant: str) -> "Caller":
-    """Who acts on the command line: whoever may read the data folder may do all of it."""
+def operator(tenant: str = "default") -> "Caller":
+    """The caller for commands: an operator, since whoever can read the data folder may do everything."""
     from mastery_engine.auth.access import Caller
 
     return Caller("cli", "admin", tenant)
 
 
 @asynccontextmanager
-async def opened(settings: "Settings", *, apart: bool = False) -> AsyncIterator["Mastery"]:
-    """The engine, closed at the end; ``apart``: it serves no HTTP, and its worker takes many events at once."""
-    from mastery_engine.wiring import SERVING_BATCH, WORKER_BATCH, open_mastery
+async def opened(settings: "Settings", *, apart: bool = False) -> AsyncIterator["Engine"]:
+    """The engine, closed at the end. ``apart`` from HTTP, its worker reads many events at once."""
+    from mastery_engine.wiring import SERVING_BATCH, WORKER_BATCH, open_engine
 
-    mastery = open_mastery(settings, batch_size=WORKER_BATCH if apart else SERVING_BATCH)
+    engine = open_engine(settings, batch_size=WORKER_BATCH if apart else SERVING_BATCH)
     try:
-        yield mastery
+        yield engine
     finally:
-        await mastery.close()
+        await engine.close()
 
 
 def say(as_json: bool, value: Any, *words: str) -> None:
-    """Print what was done: the value as JSON, or the words."""
+    """Print what was done: the value as JSON, or the lines of text."""
     if as_json:
         import msgspec
 
@@ -66,23 +68,20 @@ def say(as_json: bool, value: Any, *words: str) -> None:
         print("\n".join(words))
 
 
-def unheard(_done: float) -> None:
-    """What hears of progress where nobody looks."""
-
-
-def complain(words: str) -> None:
+def warn(words: str) -> None:
+    """Print to stderr."""
     print(words, file=sys.stderr)
 
 
-def _untold(_: float) -> None:
-    """Nobody looks."""
+def ignore_progress(_done: float) -> None:
+    """Takes progress that is not shown."""
 
 
 @contextmanager
 def progress(what: str, total: float | None) -> Iterator[Callable[[float], None]]:
-    """A bar on stderr, where that is a terminal; what it gives is to be told how much is done."""
+    """A progress bar on stderr if that is a terminal; gives the function to call with how much is done."""
     if not sys.stderr.isatty():
-        yield unheard
+        yield ignore_progress
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn

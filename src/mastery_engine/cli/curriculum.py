@@ -1,4 +1,4 @@
-"""``curriculum``: check a school's own course, show the one in use."""
+"""``curriculum``: checks a school's own course, and shows the course in use."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +10,12 @@ from mastery_engine.cli.console import AsJson, counted, say, settings
 if TYPE_CHECKING:
     from mastery_engine.domain.courses.curriculum import Curriculum
 
-app = typer.Typer(help="The course: its skills and what each asks for first.", no_args_is_help=True)
+app = typer.Typer(help="The course: its skills and their prerequisites.", no_args_is_help=True)
 
 
 @app.callback()
 def curriculum() -> None:
-    """The course: its skills and what each asks for first."""
+    """The course: its skills and their prerequisites."""
 
 
 @app.command()
@@ -23,7 +23,7 @@ def check(
     file: Annotated[Path, typer.Argument(help="The course, as YAML.", exists=True, dir_okay=False, readable=True)],
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a file is a sound course: no cycles, no unknown and no doubled ids. Exits with 1 where it is not.
+    """Check a course file: no cycles, no unknown ids, and no id used twice. Exits with 1 if it is wrong.
 
     \b
     Example:
@@ -31,16 +31,16 @@ def check(
     """
     from mastery_engine.domain.courses.curriculum import curriculum_from
 
-    found = curriculum_from(file.read_bytes())
-    skills, minutes = len(found.skills), sum(skill.minutes for skill in found.skills.values())
-    done = {"file": str(file), "modules": len(found.modules), "skills": skills, "minutes": minutes}
-    parts = f"{counted(len(found.modules), 'module')}, {counted(skills, 'skill')}, {counted(minutes, 'minute')}"
-    say(as_json, done, f"{file} is sound: {parts}.")
+    course = curriculum_from(file.read_bytes())
+    skills, minutes = len(course.skills), sum(skill.minutes for skill in course.skills.values())
+    done = {"file": str(file), "modules": len(course.modules), "skills": skills, "minutes": minutes}
+    parts = f"{counted(len(course.modules), 'module')}, {counted(skills, 'skill')}, {counted(minutes, 'minute')}"
+    say(as_json, done, f"{file} is correct: {parts}.")
 
 
 @app.command()
 def show(as_json: AsJson = False) -> None:
-    """Print the course in use (CURRICULUM_FILE, or the engine's own) as a picture for Mermaid.
+    """Print the course in use (CURRICULUM_FILE, or the engine's own) as a Mermaid graph.
 
     \b
     Example:
@@ -49,5 +49,5 @@ def show(as_json: AsJson = False) -> None:
     from mastery_engine.domain.courses.curriculum import mermaid
     from mastery_engine.wiring import curriculum
 
-    found: Curriculum = curriculum(settings())
-    say(as_json, {"modules": found.modules}, mermaid(found))
+    course: Curriculum = curriculum(settings())
+    say(as_json, {"modules": course.modules}, mermaid(course))

@@ -1,4 +1,4 @@
-"""``demo``: the service, with a simulated class that works while you look."""
+"""``demo``: the service with a simulated class that works while you watch."""
 
 import asyncio
 import logging
@@ -10,15 +10,15 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.cli.console import complain, counted, opened, progress, settings
+from mastery_engine.cli.console import counted, opened, progress, settings, warn
 from mastery_engine.cli.serving import Host, Port, end_well_on_signals
 
 if TYPE_CHECKING:
+    from mastery_engine.data_folder import WorkerLock
     from mastery_engine.domain.events.event import LearningEvent
+    from mastery_engine.engine import Engine
     from mastery_engine.lab.simulate.classes import Pupil
-    from mastery_engine.services import Mastery
     from mastery_engine.settings import Settings
-    from mastery_engine.wiring import WorkerLock
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +30,12 @@ TOKEN_S = 7 * 86_400
 CLASS = Caller("simulated-class", "service", "default")
 
 TO_TRY = """
-A simulated class of {students} works at {url} (Ctrl-C ends it). Its dashboard: {url}/dashboard,
-to sign in as its teacher with this token:
+A simulated class of {students} works at {url} (Ctrl-C ends it). Its dashboard is {url}/dashboard.
+Sign in there as its teacher with this token:
 
 {teacher}
 
-To try, in another terminal:
+Try this in another terminal:
 
 export JWT_TOKEN={token}
 
@@ -50,15 +50,15 @@ curl -X POST {url}/mastery/ingest \\
 
 
 def demo(host: Host = None, port: Port = None) -> None:
-    """Serve a living simulated class.
+    """Serve a simulated class that works live.
 
-    An empty data folder gets the class's last 30 days; then somebody does something every few seconds.
+    An empty data folder first gets the last 30 days of the class; then a student does something every few seconds.
 
     \b
     Example:
       DATA_DIR=/tmp/demo mastery-engine demo --port 8005
     """
-    from mastery_engine.http.serve import serve
+    from mastery_engine.service import serve
 
     end_well_on_signals()
     chosen, class_ = asyncio.run(_prepared(settings(host=host, port=port, worker_enabled=True)))
@@ -67,54 +67,53 @@ def demo(host: Host = None, port: Port = None) -> None:
 
 
 async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
-    """The settings with a free port, and the class with its past in the data folder.
+    """The settings with a free port, and the class, whose past is in the data folder.
 
-    Raises StartRefused where another process works that folder, or has the port.
+    Raises StartRefused if another process works that folder or uses the port.
     """
-    from mastery_engine.http.serve import listen
+    from mastery_engine.data_folder import WorkerLock
     from mastery_engine.lab.simulate.classes import past, pupils
-    from mastery_engine.wiring import WorkerLock
+    from mastery_engine.service import listen
 
     class_ = pupils(STUDENTS, SEED)
     with WorkerLock(settings) as lock, listen(settings) as listener:
         chosen = settings.model_copy(update={"port": listener.getsockname()[1]})
-        async with opened(settings, apart=True) as mastery:
-            days = min(DAYS, mastery.rules.retention_days)
-            events = past(class_, days=days, seed=SEED, until=mastery.clock())
-            if any([key async for key in mastery.store.students()]) or sum((await mastery.log.ends()).values()) > 1:
-                await _resume(mastery, class_)
+        async with opened(settings, apart=True) as engine:
+            days = min(DAYS, engine.rules.retention_days)
+            events = past(class_, days=days, seed=SEED, until=engine.clock())
+            if await engine.replay.students() or sum((await engine.progress.ends()).values()) > 1:
+                await _resume(engine, class_)
             else:
-                await _seed(mastery, lock, events)
-                complain(f"The class begins with {counted(len(events), 'event')} of its last {days} days.")
+                await _seed(engine, lock, events)
+                warn(f"The class starts with {counted(len(events), 'event')} from its last {days} days.")
     return chosen, class_
 
 
-async def _seed(mastery: "Mastery", lock: "WorkerLock", events: list["LearningEvent"]) -> None:
-    """The class's past, through the door that files come by."""
+async def _seed(engine: "Engine", lock: "WorkerLock", events: list["LearningEvent"]) -> None:
+    """Ingest the class's past like a file of events."""
     import msgspec
 
-    from mastery_engine.cli.feeding import append, worked, working
+    from mastery_engine.cli.feeding import append, working
 
-    now = mastery.clock()
+    now = engine.clock()
     received = [msgspec.structs.replace(event, received=now) for event in events]
     chunks = (received[start : start + 1_000] for start in range(0, len(received), 1_000))
-    async with working(mastery, lock) as work:
-        ends = await append(mastery, CLASS, chunks, "ingest")
-        with progress("A class begins", sum(ends.values())) as told:
-            await worked(mastery, ends, work, told)
+    async with working(engine, lock) as work:
+        ends = await append(engine, CLASS, chunks, "ingest")
+        with progress("Preparing the class", sum(ends.values())) as on_progress:
+            await engine.progress.wait_for(ends, work, on_progress)
 
 
-async def _resume(mastery: "Mastery", class_: list["Pupil"]) -> None:
-    """Let the class go on where its documents are, so that running totals never fall."""
-    students = await mastery.students(CLASS, [pupil.student_id for pupil in class_])
-    for pupil, student in zip(class_, students, strict=True):
-        known = student.evidence.completion
-        pupil.resume({topic: (progress.completed, progress.total) for topic, progress in known.items()})
+async def _resume(engine: "Engine", class_: list["Pupil"]) -> None:
+    """Let the class continue from its documents, so that running totals never fall."""
+    completions = await engine.scores.completions(CLASS, [pupil.student_id for pupil in class_])
+    for pupil, by_topic in zip(class_, completions, strict=True):
+        pupil.resume(by_topic)
 
 
 @contextmanager
 def _living(settings: "Settings", class_: list["Pupil"]) -> Iterator[None]:
-    """The class at work, in a thread of its own, once the server listens."""
+    """Run the class in its own thread, once the server listens, until the block ends."""
     stopping = threading.Event()
 
     def live() -> None:
@@ -132,25 +131,25 @@ def _living(settings: "Settings", class_: list["Pupil"]) -> Iterator[None]:
 
 
 async def _live(settings: "Settings", class_: list["Pupil"], stopping: threading.Event) -> None:
-    """Something happens every few seconds, until told to stop."""
+    """A student does something every few seconds, until ``stopping`` is set."""
     from mastery_engine.domain.events.event import encode
     from mastery_engine.errors import Unavailable
     from mastery_engine.lab.simulate.classes import LivingClass
 
     chance = Random()  # nosec B311
     living = LivingClass(class_, chance)
-    async with opened(settings) as mastery:
+    async with opened(settings) as engine:
         while not stopping.is_set():
-            event = living.next(mastery.clock(), mastery.new_id())
+            event = living.next(engine.clock(), engine.new_id())
             try:
-                await mastery.ingest(CLASS, [encode(event)])
+                await engine.ingest.take(CLASS, [encode(event)])
             except Unavailable as error:
-                logger.warning("the simulated class waits: %s", error)
+                logger.warning("the simulated class cannot go on yet: %s", error)
             stopping.wait(chance.uniform(*PAUSE_S))
 
 
 def _listens(settings: "Settings", stopping: threading.Event) -> bool:
-    """Whether the server answers before all is told to stop."""
+    """Wait until the server answers; False if ``stopping`` is set first."""
     while not stopping.wait(LOOK_S):
         try:
             socket.create_connection((_reachable(settings.host), settings.port), timeout=1.0).close()
@@ -164,9 +163,9 @@ def _to_try(settings: "Settings") -> str:
     from mastery_engine.lab.simulate.classes import BEST_KNOWN, COHORT
     from mastery_engine.wiring import tokens
 
-    made = tokens(settings)
-    token = made.make(subject="demo", role="admin", lives_s=TOKEN_S)
-    teacher = made.make(subject="teacher", role="teacher", cohorts=[COHORT], lives_s=TOKEN_S)
+    issuer = tokens(settings)
+    token = issuer.make(subject="demo", role="admin", lives_s=TOKEN_S)
+    teacher = issuer.make(subject="teacher", role="teacher", cohorts=[COHORT], lives_s=TOKEN_S)
     url = f"http://{_reachable(settings.host)}:{settings.port}"
     return TO_TRY.format(students=STUDENTS, url=url, teacher=teacher, token=token, student=BEST_KNOWN)
 

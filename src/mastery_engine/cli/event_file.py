@@ -1,4 +1,4 @@
-"""A file of events, a JSON document a line, plain or gzip: its lines, and its events, moved by whole days if wished."""
+"""A file of events as JSON lines, plain or gzip: its lines, and its events, which may be moved by whole days."""
 
 import gzip
 import shutil
@@ -14,13 +14,13 @@ from typing import IO, BinaryIO, cast
 import msgspec
 
 from mastery_engine.domain.events.envelope import moment_from
-from mastery_engine.domain.events.event import DEFAULT_TENANT, LearningEvent, check_times, decode
+from mastery_engine.domain.events.event import DEFAULT_TENANT, LearningEvent, check_times, decode_naming_unknown
 from mastery_engine.domain.events.kinds import Consistency
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import DAY, EARLIEST, Micros
 from mastery_engine.errors import InvalidInput, TooLarge
 
-LONGEST_LINE = 1 << 20  # bytes, as of a body over HTTP
+LONGEST_LINE = 1 << 20  # bytes, as for a body over HTTP
 _GZIP = b"\x1f\x8b"
 
 
@@ -32,9 +32,9 @@ class EventFile:
         self.size = size
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Each line that is not blank, with its number from 1; one longer than 1 MiB is cut.
+        """Each line that is not blank, with its number from 1; a line longer than 1 MiB is cut.
 
-        Raises InvalidInput where a compressed file is damaged, after the lines before that.
+        Raises InvalidInput at the place where a compressed file is damaged.
         """
         self._file.seek(0)
         packed = self._file.read(len(_GZIP)) == _GZIP
@@ -51,7 +51,7 @@ class EventFile:
                 if line:
                     yield number, line
         except (EOFError, OSError, zlib.error) as error:
-            raise InvalidInput(f"The file is damaged after line {number}: {error}.") from error
+            raise InvalidInput(f"The compressed file is damaged after line {number}: {error}.") from error
 
     @property
     def position(self) -> int:
@@ -61,7 +61,7 @@ class EventFile:
 
 @contextmanager
 def open_events(path: Path) -> Iterator[EventFile]:
-    """The file, or standard input for ``-``; what cannot be read twice is kept in a temporary file."""
+    """The file, or standard input for ``-``; input that cannot be read twice is copied to a temporary file."""
     with sys.stdin.buffer if str(path) == "-" else path.open("rb") as file:
         if file.seekable():
             yield EventFile(file, path.stat().st_size if path.is_file() else None)
@@ -73,23 +73,23 @@ def open_events(path: Path) -> Iterator[EventFile]:
 
 def event_in(
     number: int, line: bytes, *, received: Micros, tenant: str, days: int, retention_days: int
-) -> LearningEvent:
-    """The event in a line, moved by whole days. Without an id it gets one that number and line always give.
+) -> tuple[LearningEvent, list[str]]:
+    """The event in a line, moved by whole days, and the names of its unknown fields.
 
-    Raises InvalidInput.
+    Without an id it gets one derived from the line and its number. Raises InvalidInput and TooLarge.
     """
-    event = _decoded(number, line, received=received, tenant=tenant)
-    return check_times(shifted(event, days) if days else event, retention_days=retention_days)
+    event, unknown = _decoded(number, line, received=received, tenant=tenant)
+    return check_times(shifted(event, days) if days else event, retention_days=retention_days), unknown
 
 
 def days_to_now(source: EventFile, now: Micros) -> int:
-    """By how many days to move the file's events, so that the newest lies within the 24 hours before ``now``."""
+    """The number of days by which to move the events, so that the newest lies within the 24 hours before ``now``."""
     newest = _newest(source, now, only_good=False)
     return 0 if newest is None else (now - newest) // DAY
 
 
 def _newest(source: EventFile, now: Micros, *, only_good: bool) -> Micros | None:
-    """The newest time that an event of the file states; a bad line that would be it makes this look closer."""
+    """The newest time that an event of the file states; if that is on a bad line, only good lines are compared."""
     newest, in_line = None, (0, b"")
     for number, line in _readable(source):
         at = _stated(line)
@@ -102,9 +102,9 @@ def _newest(source: EventFile, now: Micros, *, only_good: bool) -> Micros | None
 
 
 def shifted(event: LearningEvent, days: int) -> LearningEvent:
-    """The event with its time and the dates in its data moved; one without a time of its own is timed by its receipt.
+    """The event with its time and the dates in its data moved; an event without a time has that of its receipt.
 
-    Raises InvalidInput where a date leaves the calendar.
+    Raises InvalidInput if a date leaves the calendar.
     """
     at = event.at if event.at == event.received else event.at + days * DAY
     data = event.data
@@ -115,7 +115,9 @@ def shifted(event: LearningEvent, days: int) -> LearningEvent:
         if at < EARLIEST:
             raise OverflowError
     except OverflowError:
-        raise InvalidInput(f"Moved by {days} days, the event is outside the calendar.", field="timestamp") from None
+        raise InvalidInput(
+            f"Moved by {days} days, the event would have an impossible date.", field="timestamp"
+        ) from None
     return msgspec.structs.replace(event, at=at, data=data)
 
 
@@ -143,16 +145,16 @@ def _is_good(number: int, line: bytes, now: Micros) -> bool:
 
 
 def _readable(source: EventFile) -> Iterator[tuple[int, bytes]]:
-    """The lines up to where the file is damaged, if it is: that is said when they go in."""
+    """The lines up to where the file is damaged, if it is; the damage is reported when the lines are ingested."""
     try:
         yield from source.lines()
     except InvalidInput:
         return
 
 
-def _decoded(number: int, line: bytes, *, received: Micros, tenant: str) -> LearningEvent:
+def _decoded(number: int, line: bytes, *, received: Micros, tenant: str) -> tuple[LearningEvent, list[str]]:
     if len(line) > LONGEST_LINE:
         raise TooLarge("The line is longer than 1 MiB.")
-    return decode(
+    return decode_naming_unknown(
         line, received=received, tenant=tenant, event_id=lambda: derived_id("line", str(number), line.decode())
     )

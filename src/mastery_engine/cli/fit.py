@@ -1,9 +1,9 @@
-"""``fit``: parameters of the engine's models, fitted on a file of your own."""
+"""``fit``: fits the parameters of the engine's models to a file of your own."""
 
 import typer
 
 from mastery_engine.cli import fit_forecast, fit_skills
 
-app = typer.Typer(help="Fit the engine's models to a file; MODEL_FILE takes what comes out.", no_args_is_help=True)
+app = typer.Typer(help="Fit the engine's models to a file; set MODEL_FILE to the result.", no_args_is_help=True)
 app.command("forecast")(fit_forecast.forecast)
 app.command("skills")(fit_skills.skills)

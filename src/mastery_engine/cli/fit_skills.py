@@ -1,4 +1,4 @@
-"""``fit skills``: levels of skills and difficulties of items, from a file of answers or from the engine's own log."""
+"""``fit skills``: fits levels of skills and difficulties of items to a file of answers or to the engine's own log."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -12,39 +12,38 @@ from mastery_engine.cli.model_out import ModelOut, model_out
 if TYPE_CHECKING:
     from mastery_engine.domain.moments import Micros
     from mastery_engine.settings import Settings
-    from mastery_engine.worker.logged_answers import Heard
+    from mastery_engine.worker.logged_answers import LoggedAnswer
 
-SOONEST, WEEK_MINUTES = 10, 10_080  # an event may be dated five minutes ahead, and a service looks twice a minute
+SOONEST, WEEK_MINUTES = 10, 10_080  # an event may be five minutes ahead, and a service reads the file twice a minute
 
 
 def skills(
     file: Annotated[
         Path | None,
-        typer.Argument(
-            help="The answers, as `backtest skills` takes them.", exists=True, dir_okay=False, show_default=False
-        ),
+        typer.Argument(help="The answers, as for `backtest skills`.", exists=True, dir_okay=False, show_default=False),
     ] = None,
     from_log: Annotated[
-        bool, typer.Option("--from-log", help="Learn from the answers in the engine's own log how hard items are.")
+        bool,
+        typer.Option("--from-log", help="Learn the difficulties of items from the answers in the engine's own log."),
     ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The file of parameters; other parts that it has stay. MODEL_FILE, or model.msgpack.",
+            help="The file of parameters to write; its other parts stay. Default: MODEL_FILE, or model.msgpack.",
             dir_okay=False,
             show_default=False,
         ),
     ] = None,
     ahead: Annotated[
-        int, typer.Option(help="With --from-log: from how many minutes on it counts.", min=SOONEST, max=WEEK_MINUTES)
+        int, typer.Option(help="With --from-log: the minutes until it counts.", min=SOONEST, max=WEEK_MINUTES)
     ] = 15,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the skills and items of a file of answers, or learn how hard items are from the engine's own log.
+    """Fit skills and items to a file of answers, or learn the difficulties of items from the engine's own log.
 
-    serve and worker load what comes out by MODEL_FILE, and take it up within a minute when it changes. What is learned
-    from the log is added to the file, and counts for answers given some minutes from now or later: all processes have
-    it by then, and a replay comes to the same.
+    serve and worker load the result through MODEL_FILE, and load it again within a minute when it changes. What is
+    learned from the log is added to the file, and counts for answers given some minutes from now or later: by then all
+    processes have loaded it, so that a replay gives the same documents.
 
     \b
     Examples:
@@ -52,13 +51,13 @@ def skills(
       mastery-engine fit skills --from-log --out model.msgpack
     """
     if from_log == (file is not None):
-        raise typer.BadParameter("name a file of answers, or say --from-log.")
-    known = None if file else settings()
-    with model_out(out or (known and known.model_file) or Path("model.msgpack")) as target:
+        raise typer.BadParameter("give a file of answers, or --from-log.")
+    chosen = None if file else settings()
+    with model_out(out or (chosen and chosen.model_file) or Path("model.msgpack")) as target:
         if file is not None:
             _fit(file, target, as_json)
-        elif known is not None:
-            _learn(known, target, ahead, as_json)
+        elif chosen is not None:
+            _learn(chosen, target, ahead, as_json)
 
 
 def _fit(file: Path, out: ModelOut, as_json: bool) -> None:
@@ -72,7 +71,7 @@ def _fit(file: Path, out: ModelOut, as_json: bool) -> None:
     from mastery_engine.lab.skills.fit import fit_skills
 
     source, before = out.source(), None
-    with suppress(InvalidInput):  # of an older engine: it is made anew here
+    with suppress(InvalidInput):  # a file of an older engine is written anew
         before = source and skills_from(source)
     with progress("Fitting", None):
         version = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
@@ -84,7 +83,7 @@ def _fit(file: Path, out: ModelOut, as_json: bool) -> None:
         f"{counted(len(model.items), 'item')}, version {version}."
     )
     if before and before.revisions:
-        words += f" It replaces what was there with {counted(len(before.revisions), 'revision')}."
+        words += f" It replaces the old parameters, with their {counted(len(before.revisions), 'revision')}."
     done = {"file": str(out.path), "bytes": len(written), "skills": len(model.skills), "items": len(model.items)}
     say(as_json, done | {"version": version}, words)
 
@@ -101,29 +100,27 @@ def _learn(settings: "Settings", out: ModelOut, ahead: int, as_json: bool) -> No
     source = out.source()
     model = (source and skills_from(source)) or DEFAULT_SKILLS
     with progress("Learning", None):
-        heard, now = asyncio.run(_heard(settings))
-        revision = learn_items(heard, model, now + ahead * MINUTE)
+        answers, now = asyncio.run(_logged_answers(settings))
+        revision = learn_items(answers, model, now + ahead * MINUTE)
     since = rfc3339(revision.since)
-    done = {"file": str(out.path), "answers": len(heard), "items": len(revision.items)}
+    done = {"file": str(out.path), "answers": len(answers), "items": len(revision.items)}
     if not revision.items:
-        words = f"Of {counted(len(heard), 'answer')} in the log none is a new one: {out.path} was not written."
+        words = f"None of the {counted(len(answers), 'answer')} in the log is new: {out.path} was not written."
         say(as_json, done | {"since": None, "revisions": len(model.revisions)}, words)
         return
     try:
         model = model.revised(revision, floor=now - settings.gdpr_retention_days * DAY)
     except ValueError as error:
         raise StartRefused(
-            f"{out.path} takes no revision from {since} on: {error}. Say a longer --ahead, or learn less often."
+            f"{out.path} accepts no revision from {since} on: {error}. Give a longer --ahead, or learn less often."
         ) from error
     out.write(with_skills(source, model))
-    words = f"Learned how hard {counted(len(revision.items), 'item')} {'is' if len(revision.items) == 1 else 'are'}"
-    words += f" from {counted(len(heard), 'answer')} in the log; {out.path} says so for answers from {since} on."
+    words = f"Learned the difficulty of {counted(len(revision.items), 'item')} from {counted(len(answers), 'answer')} "
+    words += f"in the log; in {out.path} it counts for answers from {since} on."
     say(as_json, done | {"since": since, "revisions": len(model.revisions)}, words)
 
 
-async def _heard(settings: "Settings") -> tuple[list["Heard"], "Micros"]:
-    """What the log holds, and the moment. A MODEL_FILE may be yet to come."""
-    from mastery_engine.worker.logged_answers import answers_of
-
-    async with opened(settings.model_copy(update={"model_file": None}), apart=True) as mastery:
-        return await answers_of(mastery), mastery.clock()
+async def _logged_answers(settings: "Settings") -> tuple[list["LoggedAnswer"], "Micros"]:
+    """The answers in the log, and the present moment. MODEL_FILE need not exist yet."""
+    async with opened(settings.model_copy(update={"model_file": None}), apart=True) as engine:
+        return await engine.logged_answers.read(), engine.clock()

@@ -1,4 +1,4 @@
-"""``ingest``: a file of events into the log."""
+"""``ingest``: appends a file of events to the log."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -9,29 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from mastery_engine.cli.console import (
-    AsJson,
-    Tenant,
-    complain,
-    counted,
-    opened,
-    operator,
-    progress,
-    say,
-    settings,
-)
+from mastery_engine.cli.console import AsJson, Tenant, counted, opened, operator, progress, say, settings, warn
 
 if TYPE_CHECKING:
     from mastery_engine.cli.event_file import EventFile
     from mastery_engine.domain.events.event import LearningEvent
+    from mastery_engine.engine import Engine
     from mastery_engine.errors import MasteryError
-    from mastery_engine.services import Mastery
 
 CHUNK = 5_000
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """A line that did not go in, and why."""
+class RefusedLine(msgspec.Struct, frozen=True):
+    """A line that was refused, and why."""
 
     line: int
     message: str
@@ -39,7 +29,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Ingested(msgspec.Struct, frozen=True):
-    """What became of a file. ``applied`` counts the events that were new; a running service does not tell it."""
+    """The outcome for a file. ``applied`` counts the events that were new; None if a running service folds them."""
 
     read: int
     accepted: int
@@ -47,25 +37,25 @@ class Ingested(msgspec.Struct, frozen=True):
     applied: int | None
     shifted_days: int
     ignored: list[str]
-    refusals: list[Refusal]
+    refusals: list[RefusedLine]
     seconds: float
     events_per_second: int
 
 
-class Reading:
-    """Reads a file's events in chunks, and keeps account of its lines."""
+class EventFileReader:
+    """Reads a file's events in chunks, and counts its lines."""
 
-    def __init__(self, mastery: "Mastery", source: "EventFile", tenant: str, days: int) -> None:
-        self._mastery = mastery
+    def __init__(self, engine: "Engine", source: "EventFile", tenant: str, days: int) -> None:
+        self._engine = engine
         self._source = source
         self._tenant = tenant
         self.days = days
         self.read = self.accepted = 0
-        self.refusals: list[Refusal] = []
+        self.refusals: list[RefusedLine] = []
         self.ignored: set[str] = set()
 
-    def chunks(self, told: Callable[[float], None]) -> Iterator[list["LearningEvent"]]:
-        """The events that may count; what may not is named on stderr."""
+    def chunks(self, on_progress: Callable[[float], None]) -> Iterator[list["LearningEvent"]]:
+        """The events that may count; refused lines are named on stderr. ``on_progress`` gets the bytes read so far."""
         from mastery_engine.errors import MasteryError
 
         chunk: list[LearningEvent] = []
@@ -79,38 +69,37 @@ class Reading:
                 except MasteryError as error:
                     self._refuse(number, error)
                 if len(chunk) == CHUNK:
-                    told(self._source.position)
+                    on_progress(self._source.position)
                     yield chunk
                     chunk = []
         except MasteryError as error:
             self._refuse(number + 1, error)
         if chunk:
             yield chunk
-        told(self._source.position)
+        on_progress(self._source.position)
 
     def _event(self, number: int, line: bytes) -> "LearningEvent":
         from mastery_engine.cli.event_file import event_in
-        from mastery_engine.domain.events.envelope import unknown_fields
         from mastery_engine.domain.student import key_of
 
-        event = event_in(
+        event, unknown = event_in(
             number,
             line,
-            received=self._mastery.clock(),
+            received=self._engine.clock(),
             tenant=self._tenant,
             days=self.days,
-            retention_days=self._mastery.rules.retention_days,
+            retention_days=self._engine.rules.retention_days,
         )
-        self._mastery.consents.check_known_processing(key_of(event))
-        self.ignored.update(unknown_fields(line))
+        self._engine.consents.check_processing(key_of(event))
+        self.ignored.update(unknown)
         return event
 
     def _refuse(self, number: int, error: "MasteryError") -> None:
-        self.refusals.append(Refusal(number, error.message, error.field))
-        complain(f"line {number}: {f'{error.field}: ' if error.field else ''}{error.message}")
+        self.refusals.append(RefusedLine(number, error.message, error.field))
+        warn(f"line {number}: {error.located}")
 
 
-def _there(path: Path) -> Path:
+def _existing(path: Path) -> Path:
     if str(path) != "-" and (path.is_dir() or not path.exists()):
         raise typer.BadParameter(f"there is no file {path}.")
     return path
@@ -119,18 +108,21 @@ def _there(path: Path) -> Path:
 def ingest(
     file: Annotated[
         Path,
-        typer.Argument(help="JSON lines, plain or gzip; - for standard input.", callback=_there),
+        typer.Argument(help="JSON lines, plain or gzip; - for standard input.", callback=_existing),
     ],
     tenant: Tenant = "default",
     shift_to_now: Annotated[
-        bool, typer.Option("--shift-to-now", help="Move all times by whole days, the newest into the last 24 hours.")
+        bool,
+        typer.Option(
+            "--shift-to-now", help="Move all times by whole days, so that the newest lies in the last 24 hours."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take the learning events of a file.
+    """Ingest the learning events of a file.
 
-    Each bad line is named, the others go in, and the exit is 1. Events that were there before change nothing. Beside a
-    running service this hands the events over and waits until they count; else it works them itself.
+    Bad lines are reported and the others are ingested; then the exit status is 1. Events that were ingested before
+    change nothing. If a service is running, the command waits until it has folded the events, else it folds them.
 
     \b
     Example:
@@ -144,38 +136,38 @@ def ingest(
 
 async def _ingest(path: Path, tenant: str, *, shift_to_now: bool) -> Ingested:
     from mastery_engine.cli.event_file import days_to_now, open_events
-    from mastery_engine.cli.feeding import append, catch_up, folded, worked, working
-    from mastery_engine.wiring import WorkerLock
+    from mastery_engine.cli.feeding import append, catch_up, folded, working
+    from mastery_engine.data_folder import WorkerLock
 
     started = perf_counter()
     chosen = settings()
     with open_events(path) as source:
-        async with opened(chosen, apart=True) as mastery:
-            days = days_to_now(source, mastery.clock()) if shift_to_now else 0
-            reading = Reading(mastery, source, tenant, days)
+        async with opened(chosen, apart=True) as engine:
+            days = days_to_now(source, engine.clock()) if shift_to_now else 0
+            reader = EventFileReader(engine, source, tenant, days)
             lock = WorkerLock(chosen)
             ours = chosen.is_on_one_machine and lock.take()
             if ours:
-                await catch_up(mastery)
-            await mastery.consents.refresh()
-            before = folded(mastery)
-            async with working(mastery, lock if chosen.is_on_one_machine else None) as work:
-                with progress("Reading", source.size) as told:
-                    ends = await append(mastery, operator(tenant), reading.chunks(told), "ingest")
-                with progress("Applying", sum(ends.values())) as told:
-                    await worked(mastery, ends, work, told)
-            applied = folded(mastery) - before if ours else None
+                await catch_up(engine)
+            await engine.consents.refresh()
+            before = folded(engine)
+            async with working(engine, lock if chosen.is_on_one_machine else None) as work:
+                with progress("Reading", source.size) as on_progress:
+                    ends = await append(engine, operator(tenant), reader.chunks(on_progress), "ingest")
+                with progress("Applying", sum(ends.values())) as on_progress:
+                    await engine.progress.wait_for(ends, work, on_progress)
+            applied = folded(engine) - before if ours else None
     seconds = perf_counter() - started
     return Ingested(
-        reading.read,
-        reading.accepted,
-        len(reading.refusals),
+        reader.read,
+        reader.accepted,
+        len(reader.refusals),
         applied,
-        reading.days,
-        sorted(reading.ignored),
-        reading.refusals,
+        reader.days,
+        sorted(reader.ignored),
+        reader.refusals,
         round(seconds, 3),
-        round(reading.accepted / seconds),
+        round(reader.accepted / seconds),
     )
 
 
@@ -183,7 +175,7 @@ def _words(done: Ingested) -> Iterator[str]:
     yield (
         f"Read {counted(done.read, 'line')}: {done.accepted:,} accepted, {done.refused:,} refused; "
         + (
-            "the running service has applied what was new"
+            "the running service has applied the new ones"
             if done.applied is None
             else f"{done.applied:,} applied, {done.accepted - done.applied:,} known before"
         )
@@ -192,4 +184,4 @@ def _words(done: Ingested) -> Iterator[str]:
     if done.shifted_days:
         yield f"All times were moved by {counted(done.shifted_days, 'day')}."
     if done.ignored:
-        yield f"Not known in an event, and ignored: {', '.join(done.ignored)}."
+        yield f"Unknown fields that were ignored: {', '.join(done.ignored)}."

@@ -1,4 +1,4 @@
-"""``mcp``: the engine for an agent on this machine, over stdin and stdout."""
+"""``mcp``: serves an agent on this machine over stdin and stdout."""
 
 import asyncio
 import logging
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from mastery_engine.cli.console import opened, settings
 
 if TYPE_CHECKING:
-    from mastery_engine.auth.access import Caller
     from mastery_engine.settings import Settings
 
 
 def mcp() -> None:
     """Serve the Model Context Protocol over stdin and stdout.
 
-    It acts as the bearer of MASTERY_TOKEN; in development, without one, as a service of the tenant default.
+    It acts as the bearer of MASTERY_TOKEN. In development the token may be left out: then it acts as a service of the
+    tenant default.
 
     \b
     Example:
@@ -24,34 +24,32 @@ def mcp() -> None:
     """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     chosen = settings()
-    asyncio.run(_serve(chosen))
+    asyncio.run(_serve(chosen, _token(chosen)))
 
 
-async def _caller(settings: "Settings") -> "Caller":
-    """Raises StartRefused where there is no token outside development; Unauthenticated where it is no good."""
-    from mastery_engine.auth.access import Caller
+def _token(settings: "Settings") -> str | None:
+    """MASTERY_TOKEN; None in development without one. Raises StartRefused elsewhere without one."""
     from mastery_engine.errors import StartRefused
-    from mastery_engine.wiring import tokens
 
-    token = os.environ.get("MASTERY_TOKEN", "")
-    if token:
-        return await tokens(settings).admit(token)
-    if settings.environment != "development":
-        raise StartRefused("MASTERY_TOKEN must hold a token: make one with mastery-engine token.")
-    return Caller("mcp", "service")
+    token = os.environ.get("MASTERY_TOKEN")
+    if not token and settings.environment != "development":
+        raise StartRefused("MASTERY_TOKEN must be set to a token: make one with mastery-engine token.")
+    return token or None
 
 
-async def _serve(settings: "Settings") -> None:
+async def _serve(settings: "Settings", token: str | None) -> None:
+    """Serve until the input ends. Raises Unauthenticated if the token is not valid."""
+    import msgspec
+
+    from mastery_engine.auth.access import Caller
     from mastery_engine.mcp.server import make_server
-    from mastery_engine.model_files import forecast_model
-    from mastery_engine.services.cohorts import Cohorts
-    from mastery_engine.services.forecasts import Predictions
     from mastery_engine.tasks import beside
 
-    caller = await _caller(settings)
-    async with opened(settings) as mastery:
-        cohorts = Cohorts(mastery)
-        caller = await cohorts.admit(caller)
-        predictions = Predictions(mastery, forecast_model(settings), cohorts.due_days)
-        async with beside(mastery.trail.keep_flushing()):
-            await make_server(mastery, predictions, lambda: caller).run_stdio_async()
+    async with opened(settings) as engine:
+        caller = Caller("mcp", "service") if token is None else await engine.admission.admit(token)
+
+        def who() -> Caller:
+            return msgspec.structs.replace(caller, at=engine.clock())
+
+        async with beside(engine.audit.keep_flushing()):
+            await make_server(engine, who).run_stdio_async()

@@ -1,4 +1,4 @@
-"""The file of parameters that ``fit`` writes: looked at before the work, one writer at a time, whole or not at all."""
+"""The file of parameters that ``fit`` writes: checked before the work, by one writer at a time, and atomically."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,18 +8,18 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ModelOut:
-    """The file, where it really is, behind links."""
+    """The file to write, with symbolic links resolved."""
 
     path: Path
 
     def source(self) -> bytes | None:
-        """What it holds; of a new one the beginning, where its name says that it is JSON."""
+        """The present content; for a new file ``{}`` if its name ends with .json, else None."""
         if self.path.exists():
             return self.path.read_bytes()
         return b'{"version": 1}' if self.path.suffix == ".json" else None
 
     def write(self, content: bytes) -> None:
-        """All of it or nothing, since processes look for it to change; who may read it stays."""
+        """Write all of it or nothing, since processes watch the file; its permissions stay."""
         import tempfile
 
         mode = self.path.stat().st_mode & 0o777 if self.path.exists() else 0o644
@@ -32,9 +32,9 @@ class ModelOut:
 
 @contextmanager
 def model_out(out: Path) -> Iterator[ModelOut]:
-    """The file to write, alone: a second writer waits, or would not know of what the first one adds.
+    """The file to write, locked: a second writer waits, so that it reads what the first one has added.
 
-    Raises StartRefused where it cannot be written.
+    Raises StartRefused if it cannot be written.
     """
     import fcntl
     import os
@@ -43,9 +43,11 @@ def model_out(out: Path) -> Iterator[ModelOut]:
 
     path = out.resolve()
     if path.exists() and not path.is_file():
-        raise StartRefused(f"{out} is no file that could be written: name another one.")
+        raise StartRefused(f"{out} is not a file that can be written: name another one.")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise StartRefused(f"The folder {path.parent} is not there or cannot be written: {out} cannot be made in it.")
+        raise StartRefused(
+            f"The folder {path.parent} does not exist or cannot be written: name another file than {out}."
+        )
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

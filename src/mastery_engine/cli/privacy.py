@@ -1,4 +1,4 @@
-"""``export`` and ``erase``: what the law asks, on the command line."""
+"""``export`` and ``erase``: a student's data, printed or removed."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated
@@ -17,12 +17,12 @@ def _student(name: str) -> str:
     from mastery_engine.domain.events.envelope import STUDENT_ID
 
     if not re.search(STUDENT_ID, name):
-        raise typer.BadParameter("this is no student's id.")
+        raise typer.BadParameter("a student's id has 1 to 50 letters, digits, _ and -.")
     return name
 
 
 StudentArgument = Annotated[str, typer.Argument(help="The student's id.", callback=_student, metavar="STUDENT")]
-ScanLog = Annotated[bool, typer.Option("--scan-log", help="Read Kafka's topic for the student's events too.")]
+ScanLog = Annotated[bool, typer.Option("--scan-log", help="Also read the whole Kafka topic for the student's events.")]
 
 
 def export(
@@ -31,52 +31,48 @@ def export(
     scan_log: ScanLog = False,
     as_json: AsJson = True,  # noqa: ARG001  it is JSON in any case
 ) -> None:
-    """Print all that is held about a student, as one JSON document.
+    """Print everything that is held about a student, as one JSON document.
 
     \b
     Example:
       mastery-engine export student_12345 > student_12345.json
     """
-    found = asyncio.run(_export(student, tenant, scan=scan_log))
-    say(True, found)
+    say(True, asyncio.run(_export(student, tenant, scan=scan_log)))
 
 
 async def _export(student: str, tenant: str, *, scan: bool) -> "Export":
-    from mastery_engine.services.privacy import Privacy
-
-    async with opened(settings()) as mastery:
-        return await Privacy(mastery).export(operator(tenant), student, scan=scan)
+    async with opened(settings()) as engine:
+        return await engine.privacy.export(operator(tenant), student, scan=scan)
 
 
 def erase(
     student: StudentArgument,
     tenant: Tenant = "default",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a student, for good: later events are refused until consent is given anew.
+    """Erase a student for good. Later events are refused until consent is given again.
 
     \b
     Example:
       mastery-engine erase student_12345 --yes
     """
     if not yes:
-        typer.confirm(f"Erase {student} of {tenant}, for good?", abort=True)
+        typer.confirm(f"Erase {student} of the tenant {tenant} for good?", abort=True)
     done = asyncio.run(_erase(student, tenant))
     say(
         as_json,
         done,
-        f"Erased at {done.erased_at}: {counted(done.removed_from_store, 'record')} of the store, "
-        f"{counted(done.removed_from_log, 'record')} of the log. Proof: {done.proof}",
+        f"Erased at {done.erased_at}: {counted(done.removed_from_store, 'record')} from the store, "
+        f"{counted(done.removed_from_log, 'record')} from the log. Proof: {done.proof}",
         *(
-            f"Stays elsewhere: {one.where}, {f'until {one.until}' if one.until else 'the operator is to see to it'}."
-            for one in done.ages_out
+            f"Stays elsewhere: {place.where}, "
+            f"{f'until {place.until}' if place.until else 'until an operator removes it'}."
+            for place in done.ages_out
         ),
     )
 
 
 async def _erase(student: str, tenant: str) -> "Erasure":
-    from mastery_engine.services.privacy import Privacy
-
-    async with opened(settings()) as mastery:
-        return await Privacy(mastery).erase(operator(tenant), student)
+    async with opened(settings()) as engine:
+        return await engine.privacy.erase(operator(tenant), student)

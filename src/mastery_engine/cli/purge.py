@@ -1,4 +1,4 @@
-"""``purge``: what is older than the retention goes, now."""
+"""``purge``: removes what is older than the retention, now."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from mastery_engine.cli.console import AsJson, counted, opened, say, settings
 
 
 class Purged(msgspec.Struct, frozen=True):
-    """What a purge took out: documents that changed or went, and records that went."""
+    """What a purge did: the documents changed or removed, and the records removed."""
 
     documents: int
     records: int
@@ -16,7 +16,7 @@ class Purged(msgspec.Struct, frozen=True):
 
 
 def purge(as_json: AsJson = False) -> None:
-    """Take out what is older than GDPR_RETENTION_DAYS. The worker does so by itself once a day.
+    """Remove what is older than GDPR_RETENTION_DAYS. The worker does this once a day by itself.
 
     \b
     Example:
@@ -26,14 +26,12 @@ def purge(as_json: AsJson = False) -> None:
     say(
         as_json,
         done,
-        f"Of what is older than {counted(done.retention_days, 'day')}: {counted(done.documents, 'document')} "
-        f"made smaller or removed, {counted(done.records, 'record')} removed.",
+        f"Purged what is older than {counted(done.retention_days, 'day')}: {counted(done.documents, 'document')} "
+        f"changed or removed, {counted(done.records, 'record')} removed.",
     )
 
 
 async def _purge() -> Purged:
-    from mastery_engine.worker.purge import purge
-
-    async with opened(settings()) as mastery:
-        documents, records = await purge(mastery)
-        return Purged(documents, records, mastery.rules.retention_days)
+    async with opened(settings()) as engine:
+        documents, records = await engine.purge.run()
+        return Purged(documents, records, engine.rules.retention_days)

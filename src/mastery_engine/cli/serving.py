@@ -1,4 +1,4 @@
-"""``serve`` and ``worker``: what stays until it is told to stop."""
+"""``serve`` and ``worker``: the processes that run until they are stopped."""
 
 import asyncio
 import logging
@@ -16,33 +16,38 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Host = Annotated[str | None, typer.Option(help="Where to listen; HOST, or 127.0.0.1.", show_default=False)]
-Port = Annotated[int | None, typer.Option(help="PORT, or 8005.", min=0, max=65_535, show_default=False)]
+Host = Annotated[
+    str | None, typer.Option(help="The address to listen on. Default: HOST, or 127.0.0.1.", show_default=False)
+]
+Port = Annotated[
+    int | None,
+    typer.Option(help="The port to listen on. Default: PORT, or 8005.", min=0, max=65_535, show_default=False),
+]
 
 AfterFlood = Annotated[
-    bool, typer.Option("--after-flood", help="Go on after a flood of records that could not be read.")
+    bool, typer.Option("--after-flood", help="Continue after a flood of records that cannot be read.")
 ]
 
 
 def serve(host: Host = None, port: Port = None) -> None:
-    """Serve HTTP, and work the log too unless WORKER_ENABLED=false.
+    """Serve HTTP, and also work the log unless WORKER_ENABLED is false.
 
     \b
     Example:
       mastery-engine serve --port 8005
     """
     end_well_on_signals()
-    known = settings(host=host, port=port)  # what is wrong with them is said before the server is loaded
-    from mastery_engine.http.serve import serve
+    known = settings(host=host, port=port)  # wrong settings are reported before the server is loaded, which takes time
+    from mastery_engine.service import serve
 
     serve(known)
 
 
 def worker(after_flood: AfterFlood = False) -> None:
-    """Work the log without HTTP. SIGTERM lets it finish what is under way.
+    """Work the log without HTTP. After SIGTERM it finishes the batch under way.
 
-    It stops with 1 where half of the last 1,000 records of a partition could not be read, and so does each later
-    start, until one with --after-flood: that dead-letters what the log holds already, and goes on.
+    It stops with exit status 1 if half of the last 1,000 records of a partition cannot be read. Then every start stops
+    the same way, until one with --after-flood: it dead-letters those in the log that cannot be read, and continues.
 
     \b
     Examples:
@@ -54,37 +59,27 @@ def worker(after_flood: AfterFlood = False) -> None:
 
 
 def end_well_on_signals() -> None:
-    """SIGTERM and Ctrl-C end this process with 0; server and worker put their own before it while they run."""
+    """Let SIGTERM and Ctrl-C end this process with 0; server and worker have their own handlers while they run."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
 
 
 async def _work(settings: "Settings", *, after_flood: bool) -> None:
-    from mastery_engine.collector import settle
-    from mastery_engine.model_files import keep_taking
-    from mastery_engine.services.batches import Batches
+    from mastery_engine.collector import tune_gc
+    from mastery_engine.data_folder import WorkerLock
     from mastery_engine.settings import warnings_for
     from mastery_engine.tasks import beside
     from mastery_engine.telemetry.logging import configure_logging
-    from mastery_engine.wiring import WorkerLock
-    from mastery_engine.worker.purge import keep_purging
-    from mastery_engine.worker.worker import Worker
 
     configure_logging(settings)
     for warning in warnings_for(os.environ, settings):
         logger.warning(warning)
     with WorkerLock(settings):
-        async with opened(settings, apart=True) as mastery:
-            worker = Worker(mastery, after_flood=after_flood)
+        async with opened(settings, apart=True) as engine:
             for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-            async with (
-                beside(mastery.trail.keep_flushing()),
-                beside(keep_purging(mastery)),
-                beside(Batches(mastery).keep_working()),
-                beside(keep_taking(mastery, settings)),
-            ):
+                asyncio.get_running_loop().add_signal_handler(number, engine.worker.stop)
+            async with engine.at_work(serves=False), beside(engine.purge.keep_running()):
                 logger.info("started", extra={"data_dir": str(settings.data_dir)})
-                settle()
-                await worker.run()
+                tune_gc()
+                await engine.worker.run(after_flood=after_flood)
     logger.info("stopped")

@@ -1,4 +1,4 @@
-"""``simulate``: a simulated class as a file of events, or how much practice a policy of advice takes."""
+"""``simulate``: writes a simulated class as a file of events, or compares policies of advice."""
 
 import sys
 from contextlib import redirect_stdout
@@ -12,25 +12,29 @@ from mastery_engine.cli.console import AsJson, counted, progress, say, settings
 
 
 def simulate(
-    students: Annotated[int, typer.Option(help="How many; student_12345 is always one of them.", min=1)] = 30,
-    days: Annotated[int, typer.Option(help="How many days, up to the last one.", min=1)] = 30,
-    seed: Annotated[int, typer.Option(help="The same seed is the same class.")] = 1,
-    cohort: Annotated[str, typer.Option(help="The class's cohort_id.")] = "py-101",
+    students: Annotated[int, typer.Option(help="The number of students; student_12345 is one of them.", min=1)] = 30,
+    days: Annotated[int, typer.Option(help="The number of days, up to the last one.", min=1)] = 30,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same class.")] = 1,
+    cohort: Annotated[str, typer.Option(help="The cohort_id of the class.")] = "py-101",
     until: Annotated[
-        datetime | None, typer.Option(help="When it ends (UTC); now.", show_default=False, metavar="TIME")
+        datetime | None, typer.Option(help="When it ends (UTC). Default: now.", show_default=False, metavar="TIME")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The file; standard output.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write. Default: standard output.", show_default=False)
+    ] = None,
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            help="engine, random, weakest, curriculum or all: the practice until a mean mastery of 0.75.",
+            help="engine, random, weakest, curriculum or all: compare the practice needed for a mean mastery of 0.75.",
             show_default=False,
         ),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="With --policy: the curves, as SVG.", show_default=False)] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="With --policy: write the curves to this SVG file.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write what a simulated class does, as JSON lines that `ingest` takes; or, with --policy, compare advice.
+    """Write the events of a simulated class as JSON lines for `ingest`; or, with --policy, compare policies of advice.
 
     \b
     Example:
@@ -41,7 +45,7 @@ def simulate(
         _compare(policy, students, seed, plot, as_json=as_json)
         return
     if plot is not None:
-        raise typer.BadParameter("--plot goes with --policy.")
+        raise typer.BadParameter("--plot needs --policy.")
     from datetime import UTC
 
     from mastery_engine.domain.events.event import encode
@@ -50,8 +54,8 @@ def simulate(
     from mastery_engine.wiring import system_clock
 
     end = system_clock() if until is None else moment_of(until.replace(tzinfo=until.tzinfo or UTC))
-    with progress("Simulating", students) as told:
-        events = past(pupils(students, seed), days=days, seed=seed, until=end, cohort=cohort, told=told)
+    with progress("Simulating", students) as on_progress:
+        events = past(pupils(students, seed), days=days, seed=seed, until=end, cohort=cohort, on_progress=on_progress)
     lines = b"".join(encode(event) + b"\n" for event in events)
     if out is None:
         sys.stdout.buffer.write(lines)
@@ -64,7 +68,7 @@ def simulate(
 
 
 def _compare(policies: list[str], students: int, seed: int, plot: Path | None, *, as_json: bool) -> None:
-    """The same class under each policy."""
+    """Compare the same class under each policy."""
     import msgspec
 
     from mastery_engine.lab.plots import curves
@@ -74,18 +78,21 @@ def _compare(policies: list[str], students: int, seed: int, plot: Path | None, *
     names = list(POLICIES) if "all" in policies else list(dict.fromkeys(policies))
     unknown = [name for name in names if name not in POLICIES]
     if unknown:
-        raise typer.BadParameter(f"there is no policy {unknown[0]!r}; there are {', '.join(POLICIES)} and all.")
+        raise typer.BadParameter(f"there is no policy {unknown[0]!r}: the policies are {', '.join(POLICIES)} and all.")
     chosen = curriculum(settings())
     courses = []
-    with progress("Practising", len(names)) as told:
+    with progress("Practising", len(names)) as on_progress:
         for place, name in enumerate(names, 1):
             courses.append(course(name, chosen, students=students, seed=seed))
-            told(place)
+            on_progress(place)
     across = "sessions of practice (5 answers each)"
     if plot is not None:
-        lines = {one.policy: one.curve for one in courses}
+        lines = {practised.policy: practised.curve for practised in courses}
         plot.write_text(curves("Mean mastery of the course", across, "mean mastery", lines, GOAL))
-    most = max(one.sessions for one in courses)
+    most = max(practised.sessions for practised in courses)
     words = [f"Sessions of practice until a mean mastery of {GOAL}, {counted(students, 'student')}, seed {seed}:"]
-    words += [f"  {one.policy:10} {one.sessions:8,.1f}  {one.sessions / most:5.2f} of the most" for one in courses]
+    words += [
+        f"  {practised.policy:10} {practised.sessions:8,.1f}  {practised.sessions / most:5.2f} of the most"
+        for practised in courses
+    ]
     say(as_json, {"goal": GOAL, "seed": seed, "courses": msgspec.to_builtins(courses)}, *words)

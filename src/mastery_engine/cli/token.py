@@ -1,4 +1,4 @@
-"""``token``: a bearer token for development and operators."""
+"""``token``: prints a bearer token for development and operators."""
 
 import re
 from typing import Annotated
@@ -11,15 +11,17 @@ from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID
 
 
 def token(
-    role: Annotated[Role, typer.Option(help="Who the bearer is.")] = "admin",
-    sub: Annotated[str, typer.Option(help="Whose token it is; a student's id for the role student.")] = "operator",
+    role: Annotated[Role, typer.Option(help="The role of the bearer.")] = "admin",
+    sub: Annotated[str, typer.Option(help="The subject; for the role student, the student's id.")] = "operator",
     tenant: Tenant = "default",
-    student: Annotated[list[str] | None, typer.Option(help="A student that a teacher may see; again for more.")] = None,
-    cohort: Annotated[list[str] | None, typer.Option(help="A cohort that a teacher may see; again for more.")] = None,
+    student: Annotated[
+        list[str] | None, typer.Option(help="A student that a teacher may see; may be repeated.")
+    ] = None,
+    cohort: Annotated[list[str] | None, typer.Option(help="A cohort that a teacher may see; may be repeated.")] = None,
     ttl: Annotated[int, typer.Option(help="Seconds until it expires.", min=1)] = 3_600,
     as_json: AsJson = False,
 ) -> None:
-    """Print a token for the service on this data folder, or with this JWT_SECRET.
+    """Print a token for the service with the same JWT_SECRET or data folder.
 
     \b
     Example:
@@ -31,15 +33,15 @@ def token(
 
     for student_id in [*(student or ()), *([sub] if role == "student" else ())]:
         if not re.fullmatch(STUDENT_ID, student_id):
-            raise typer.BadParameter(f"{student_id!r} is no student's id: it must match {STUDENT_ID}.")
+            raise typer.BadParameter(f"{student_id!r} is not a student's id: it must match {STUDENT_ID}.")
     for cohort_id in cohort or ():
         if not 1 <= len(cohort_id) <= LONGEST_COHORT_ID:
-            raise typer.BadParameter(f"A cohort's id has 1 to {LONGEST_COHORT_ID} characters.")
+            raise typer.BadParameter(f"a cohort's id has 1 to {LONGEST_COHORT_ID} characters.")
 
     issuer = tokens(settings())
     made = issuer.make(subject=sub, role=role, tenant=tenant, students=student, cohorts=cohort, lives_s=ttl)
     try:
         issuer.verify(made)
     except Unauthenticated as error:
-        raise typer.BadParameter(f"no service would take it: {error.message}") from error
+        raise typer.BadParameter(f"no service would accept this token: {error.message}") from error
     say(as_json, {"token": made, "sub": sub, "role": role, "tenant": tenant, "expires_in": ttl}, made)

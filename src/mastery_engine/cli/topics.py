@@ -1,41 +1,31 @@
-"""``topics``: Kafka's topics."""
+"""``topics``: creates the topics in Kafka."""
 
 import typer
 
 from mastery_engine.cli.console import AsJson, say, settings
 
-app = typer.Typer(help="Kafka's topics.", no_args_is_help=True)
+app = typer.Typer(help="The topics in Kafka.", no_args_is_help=True)
 
 
 @app.callback()
 def topics() -> None:
-    """Kafka's topics."""
+    """The topics in Kafka."""
 
 
 @app.command()
 def create(as_json: AsJson = False) -> None:
-    """Make the topics that are missing; existing ones are checked and left as they are.
+    """Create the missing topics; existing ones are checked and left as they are.
 
     \b
     Example:
       KAFKA_BROKER=localhost:9092 mastery-engine topics create
     """
-    import msgspec
+    from mastery_engine.wiring import create_topics
 
-    from mastery_engine.backends.kafka.topic_plans import TOPICS, differences
-    from mastery_engine.backends.kafka.topics import ensure_topics
-    from mastery_engine.errors import StartRefused
-    from mastery_engine.wiring import kafka_settings
-
-    chosen = settings()
-    if chosen.kafka_broker is None:
-        raise StartRefused("Set KAFKA_BROKER to Kafka's host:port first.")
-    made = ensure_topics(msgspec.structs.replace(kafka_settings(chosen), create_topics=True))
-    there = [name for name in TOPICS if name not in made]
-    differ = differences(kafka_settings(chosen)) if there else []
+    made, there, differences = create_topics(settings())
     words = [
         f"Made {', '.join(made)}." if made else "",
-        f"There already: {', '.join(there)}." if there else "",
-        *(f"Left as it is: {words}" for words in differ),
+        f"Already there: {', '.join(there)}." if there else "",
+        *(f"Not changed: {difference}" for difference in differences),
     ]
-    say(as_json, {"made": made, "there": there, "differ": differ}, *filter(None, words))
+    say(as_json, {"made": made, "there": there, "differ": differences}, *filter(None, words))

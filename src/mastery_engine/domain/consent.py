@@ -1,6 +1,6 @@
-"""Consent over time: what a student had allowed at a moment, and whether an event counts.
+"""Consent over time: what a student allowed at a moment, and whether an event counts.
 
-A history is what was changed, oldest first; it begins anew with an erasure, which withdraws everything.
+A history lists the changes, oldest first; it begins anew with an erasure, which withdraws everything.
 """
 
 import hmac
@@ -15,7 +15,7 @@ from mastery_engine.domain.student import StudentKey
 
 
 class ConsentChange(msgspec.Struct, frozen=True, array_like=True):
-    """What is allowed from a moment on; ``erased`` where the student was erased then."""
+    """What is allowed from a moment on; ``erased`` if the student was erased then."""
 
     at: Micros
     processing: bool
@@ -24,7 +24,7 @@ class ConsentChange(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ConsentNote(msgspec.Struct, frozen=True, array_like=True):
-    """A history as a log keeps it. The time of ``latest`` is that of the record, whatever stands here."""
+    """A history as a log stores it. The time of ``latest`` is the time of the record; its own ``at`` is ignored."""
 
     settled: tuple[ConsentChange, ...]
     latest: ConsentChange | None = None
@@ -37,7 +37,7 @@ _unpack = msgspec.json.Decoder(ConsentNote).decode
 
 
 def pseudonym(secret: bytes, key: StudentKey) -> str:
-    """The keyed hash (HMAC-SHA-256) by which a student is known where their id must not stand."""
+    """The keyed hash (HMAC-SHA-256) that stands for a student where their id must not be stored."""
     made = _keyed(secret).copy()
     made.update(f"{len(key.tenant)}:{key.tenant}{key.student_id}".encode())
     return made.hexdigest()
@@ -45,7 +45,7 @@ def pseudonym(secret: bytes, key: StudentKey) -> str:
 
 @lru_cache(maxsize=8)
 def _keyed(secret: bytes) -> hmac.HMAC:
-    """The hash with the key worked in, which is most of what one costs."""
+    """The hash after the key, cached because computing it is most of the cost of a pseudonym."""
     return hmac.new(secret, digestmod="sha256")
 
 
@@ -54,7 +54,7 @@ def pack_note(settled: History, latest: ConsentChange | None = None) -> bytes:
 
 
 def unpack_note(value: bytes, at: Micros) -> History:
-    """The history in a record that the log took at a moment."""
+    """The history in a record that the log received at a moment."""
     note = _unpack(value)
     if note.latest is None:
         return note.settled
@@ -66,9 +66,9 @@ def _order(change: ConsentChange) -> tuple[Micros, bool, bool, bool]:
     return (change.at, not change.erased, not change.processing, not change.profiling)
 
 
-def merged(one: History, other: History) -> History:
-    """All changes of both, by time, from the last erasure on; of two at the same time the stricter is the later."""
-    changes = sorted({*one, *other}, key=_order)
+def merged(ours: History, theirs: History) -> History:
+    """All changes of both, by time, from the last erasure on; of two at the same time the stricter comes last."""
+    changes = sorted({*ours, *theirs}, key=_order)
     starts = [place for place, change in enumerate(changes) if change.erased]
     return tuple(changes[starts[-1] :] if starts else changes)
 
@@ -84,22 +84,22 @@ def allowed_at(history: History, at: Micros, *, default: bool) -> ConsentChange:
 
 
 def now_allowed(history: History, *, default: bool) -> ConsentChange:
-    """What the last change has allowed."""
+    """What is allowed since the last change."""
     return history[-1] if history else ConsentChange(0, default, default)
 
 
 def erased_at(history: History) -> Micros | None:
-    """When the student was erased the last time."""
+    """When the student was last erased; None if never."""
     return history[0].at if history and history[0].erased else None
 
 
 def counts(event: LearningEvent, history: History, *, default: bool) -> bool:
-    """Whether processing was allowed at the event's receipt, and nothing of it lies at or before an erasure."""
+    """Whether processing was allowed at the event's receipt, and the event is not from before an erasure."""
     return allows(history, event.received, min(event.received, event.at), default=default)
 
 
 def allows(history: History, received: Micros, earliest: Micros, *, default: bool) -> bool:
-    """The same of what was received at a moment, and of which something may lie as early as ``earliest``."""
+    """As ``counts``, for something received at a moment that may be about times as early as ``earliest``."""
     erased = erased_at(history)
     if erased is not None and earliest <= erased:
         return False

@@ -1,10 +1,11 @@
-"""Files of parameters: MessagePack or JSON, a part for each of the engine's models."""
+"""Files of model parameters: MessagePack or JSON, with a part for each of the engine's models."""
 
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from mastery_engine.domain.faults import malformed
 from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.errors import InvalidInput
 
@@ -12,7 +13,7 @@ VERSION = 1
 
 
 class SkillsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of parameters, as far as skills are concerned."""
+    """A file of model parameters, as the skill model reads it."""
 
     version: Annotated[int, Meta(ge=VERSION, le=VERSION)]
     skills: SkillModel | None = None
@@ -20,21 +21,27 @@ class SkillsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def skills_from(source: bytes) -> SkillModel | None:
-    """The skills' part of a file of parameters; None where it has none. Raises InvalidInput."""
+    """The skill model in a file of parameters; None if the file has none. Raises InvalidInput."""
     try:
         return (_json if _is_json(source) else _msgpack)(source).skills
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(f"The parameters of skills cannot be read: {error}. Fit them anew.") from error
+        raise InvalidInput(
+            f"The parameters of the skill model cannot be read. {malformed(error).message} "
+            "Fit them again with mastery-engine fit skills."
+        ) from error
 
 
 def with_skills(source: bytes | None, model: SkillModel) -> bytes:
-    """A file of parameters with this part in it; the format and other parts of ``source`` stay. Raises InvalidInput."""
+    """The file with this skill model in it; the format and the other parts of ``source`` stay. Raises InvalidInput."""
     in_json = bool(source) and _is_json(source or b"")
     try:
         decode = msgspec.json.decode if in_json else msgspec.msgpack.decode
         parts: dict[str, object] = decode(source, type=dict[str, object]) if source else {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(f"The file to write is no file of parameters: {error}. Name another one.") from error
+        raise InvalidInput(
+            f"The output file exists and is not a file of model parameters. {malformed(error).message} "
+            "Name another file."
+        ) from error
     parts |= {"version": VERSION, "skills": model}
     return msgspec.json.encode(parts) if in_json else msgspec.msgpack.encode(parts)
 

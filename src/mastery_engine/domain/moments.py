@@ -45,11 +45,11 @@ def iso_date(day: Day) -> str:
 
 
 def rfc3339(at: Micros) -> str:
-    """``2026-01-14T10:30:00Z``, with microseconds only where there are any."""
+    """A moment as ``2026-01-14T10:30:00Z``, with microseconds only if they are not 0."""
     seconds, micros = divmod(at, SECOND)
     return f"{_to_the_second(seconds)}.{micros:06d}Z" if micros else f"{_to_the_second(seconds)}Z"
 
 
-@lru_cache(maxsize=1_024)  # most are of now
+@lru_cache(maxsize=1_024)  # most moments formatted are recent
 def _to_the_second(seconds: int) -> str:
     return (_NAIVE_EPOCH + timedelta(seconds=seconds)).isoformat()

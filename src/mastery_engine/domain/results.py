@@ -1,4 +1,4 @@
-"""What comes out of a fold, for other services to hear of. Ids derive from the events that were the cause."""
+"""Results of a fold, as they are published for other services. Their ids derive from the events that caused them."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,7 +18,7 @@ EVENTS_TOPIC = "mastery.events"
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Common to all results. ``caused_by`` lists the ids of the batch's new events, the last one last."""
+    """What all results have. ``caused_by`` lists the ids of the batch's new events, in the order of arrival."""
 
     tenant: str
     student_id: str
@@ -47,7 +47,7 @@ class ThresholdReached(Fact, frozen=True, array_like=True, tag="mastery.threshol
 
 
 class StruggleDetected(Fact, frozen=True, array_like=True, tag="struggle.detected", gc=False):
-    """A student is stuck on a topic: by which pattern that was found, on what evidence, since when."""
+    """A student is stuck on a topic, with the pattern that showed it, the evidence, and the time of the first sign."""
 
     topic: str
     pattern: str
@@ -56,7 +56,7 @@ class StruggleDetected(Fact, frozen=True, array_like=True, tag="struggle.detecte
 
 
 class PathRecommended(Fact, frozen=True, array_like=True, tag="learning.path.recommended", gc=False):
-    """The first steps of the way on, which have changed."""
+    """The first steps of a student's learning path, after they have changed."""
 
     steps: tuple[Step, ...]
 
@@ -65,7 +65,7 @@ Result: TypeAlias = Updated | ThresholdReached | StruggleDetected | PathRecommen
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A result, and where the log keeps the last event that caused it: it goes out when the worker gets there."""
+    """A result with the log position of the last event that caused it: the worker publishes it when it gets there."""
 
     partition: int
     offset: int
@@ -77,7 +77,7 @@ def event_type(result: Result) -> str:
 
 
 def result_id(result: Result) -> str:
-    """The id by which consumers can tell a repeat."""
+    """The id by which consumers recognise a repeat."""
     return derived_id(event_type(result), result.tenant, result.student_id, result.caused_by[-1])
 
 
@@ -86,7 +86,7 @@ def topic_of(result: Result) -> str:
 
 
 class AdviceSent(msgspec.Struct, frozen=True, gc=False):
-    """A piece of advice. ``expected_gain`` is in mastery score, ``estimated_time`` in minutes."""
+    """A piece of advice. ``expected_gain`` is in points of the mastery score, 0 to 1; ``estimated_time`` in minutes."""
 
     recommendation_id: str
     action: Action
@@ -98,7 +98,7 @@ class AdviceSent(msgspec.Struct, frozen=True, gc=False):
 
 
 class PathStep(msgspec.Struct, frozen=True, gc=False):
-    """One skill on the way to a goal, and why it is on it."""
+    """One skill on a learning path, and the reason for it."""
 
     skill: str
     minutes: Annotated[int, Meta(ge=1)]
@@ -106,7 +106,7 @@ class PathStep(msgspec.Struct, frozen=True, gc=False):
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A result as it is sent; scores are rounded to 4 decimals."""
+    """A result as it is published; scores are rounded to 4 decimals."""
 
     event_id: str
     event_type: str
@@ -132,7 +132,7 @@ _stamp = lru_cache(maxsize=16)(rfc3339)  # all results of a batch have the same
 
 
 def message(result: Result) -> Message:
-    """The value that is sent, ready for JSON."""
+    """The value to publish, ready for JSON."""
     event_id, kind, at = result_id(result), event_type(result), _stamp(result.at)
     common = (event_id, kind, at, result.student_id, result.tenant, result.caused_by)
     match result:
@@ -150,19 +150,19 @@ def message(result: Result) -> Message:
     return Message(*common, *scores, components=components, coverage=round(result.coverage, 4), recommendations=advice)
 
 
-def advice_sent(tenant: str, student_id: str, one: Recommendation) -> AdviceSent:
-    """A piece of advice as every face and topic sends it, but for the resources, which the curriculum has."""
+def advice_sent(tenant: str, student_id: str, recommendation: Recommendation) -> AdviceSent:
+    """A piece of advice as it is sent everywhere; the resources, which the curriculum has, are added later."""
     return AdviceSent(
-        recommendation_id(tenant, student_id, one),
-        one.action,
-        one.area,
-        one.priority,
-        one.minutes,
-        round(one.gain, 4),
-        one.reason,
+        recommendation_id(tenant, student_id, recommendation),
+        recommendation.action,
+        recommendation.area,
+        recommendation.priority,
+        recommendation.minutes,
+        round(recommendation.gain, 4),
+        recommendation.reason,
     )
 
 
 def path_steps(steps: Sequence[Step]) -> list[PathStep]:
-    """The steps of a path as every face and topic sends them."""
+    """The steps of a path as they are sent everywhere."""
     return [PathStep(step.skill, step.minutes, step.reason) for step in steps]

@@ -1,4 +1,4 @@
-"""What a school may set: the weights of the components, the names and bounds of the levels, the retention."""
+"""The rules that a school may set: the weights of the components, the names and bounds of the levels, the retention."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
+from mastery_engine.domain.faults import malformed
 from mastery_engine.errors import InvalidInput
 
 Component: TypeAlias = Literal["completion", "quiz", "quality", "consistency"]
@@ -49,7 +50,7 @@ class DifficultyWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules of one installation.
 
-    ``retention_days`` counts the day itself: evidence of the last 90 UTC days counts.
+    ``retention_days`` counts UTC days, today included: with 90, evidence of today and the 89 days before counts.
     """
 
     weights: Weights = Weights()
@@ -60,18 +61,18 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         weights = self.component_weights
         if any(not 0.0 <= weight <= 1.0 for weight in weights) or not isclose(sum(weights), 1.0, abs_tol=1e-9):
-            raise InvalidInput("The four weights must lie in [0, 1] and sum to 1.", field="weights")
+            raise InvalidInput("The four weights must each be from 0 to 1, and their sum must be 1.", field="weights")
         bounds = [level.from_score for level in self.levels]
         if not bounds or bounds[0] != 0.0 or bounds[-1] >= 1.0 or any(a >= b for a, b in pairwise(bounds)):
-            raise InvalidInput("Levels must start at 0 and rise, each below 1.", field="levels")
+            raise InvalidInput("The levels must start at 0 and rise, and all must start below 1.", field="levels")
         if len(bounds) > 16:
-            raise InvalidInput("There are at most 16 levels.", field="levels")
+            raise InvalidInput("There may be at most 16 levels.", field="levels")
         if len({level.name for level in self.levels}) < len(self.levels):
             raise InvalidInput("Each level needs a name of its own.", field="levels")
         if any(weight <= 0.0 for weight in self.difficulty_weights):
-            raise InvalidInput("The weights of the difficulties must be above 0.", field="difficulty")
+            raise InvalidInput("The weight of each difficulty must be above 0.", field="difficulty")
         if self.retention_days < 1:
-            raise InvalidInput("The retention is at least 1 day.", field="retention_days")
+            raise InvalidInput("The retention must be at least 1 day.", field="retention_days")
 
     @property
     def component_weights(self) -> tuple[float, float, float, float]:
@@ -85,7 +86,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.difficulty.beginner, self.difficulty.intermediate, self.difficulty.advanced)
 
     def level_index(self, score: float) -> int:
-        """The level of a score, compared after rounding to 9 decimals: the order of a float sum decides nothing."""
+        """The place of a score's level, from 0. Scores are rounded to 9 decimals first: float errors decide nothing."""
         rounded = round(score, 9)
         place = len(self.levels) - 1
         while self.levels[place].from_score > rounded:
@@ -96,12 +97,14 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def rules_from(source: bytes, *, overrides: Mapping[str, object]) -> Rules:
     """Rules from YAML (or JSON); ``overrides`` are settings that win over the file.
 
-    Raises InvalidInput with the field at fault.
+    Raises InvalidInput, which names the field.
     """
     try:
         loaded = msgspec.yaml.decode(source) or {}
+        if not isinstance(loaded, dict):
+            raise InvalidInput("The file must be YAML with any of the fields weights, levels and difficulty.")
         return msgspec.convert({**loaded, **overrides}, Rules)
     except msgspec.ValidationError as error:
-        raise InvalidInput(str(error)) from error
-    except (msgspec.DecodeError, TypeError) as error:
-        raise InvalidInput(f"The rules are not YAML with the fields of Rules: {error}") from error
+        raise malformed(error) from error
+    except msgspec.DecodeError as error:
+        raise InvalidInput(f"The file is not YAML: {' '.join(str(error).split())}.") from error

@@ -1,13 +1,13 @@
-"""The stages of a fold: what new events do to evidence, history, tracing, guidance and results, one function each.
+"""The stages of a fold, one function each: new events, evidence and history, skills, guidance, advice, results.
 
-``transition`` runs them in this order, each over all students of a batch, and builds the documents from it.
+``transition`` runs them in this order, each over all students of a batch, and builds the documents from the outcome.
 """
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance, Raised, advise, guided
+from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance, Raised, advise, guidance_after
 from mastery_engine.domain.cohorts.cohort import enrolled
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import Logged
@@ -15,18 +15,18 @@ from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.events.seen import IdsByDay, Seen, held_among, with_ids
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.evidence.history import History
-from mastery_engine.domain.evidence.score import NO_SCORE, MasteryScore, mastery
+from mastery_engine.domain.evidence.score import NO_SCORE, MasteryScore, mastery_score
 from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.moments import DAY, NEVER, Day, Micros
 from mastery_engine.domain.results import PathRecommended, Pending, StruggleDetected, ThresholdReached, Updated
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.knowledge import NOT_TRACED, Tracing, traced
+from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState, with_answer
 from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.domain.student import NOBODY, Student
 
 
 class Stages(msgspec.Struct, gc=False):
-    """One student's way through the stages of a fold, and what each of them found."""
+    """One student's state on the way through the stages of a fold; each stage sets its own fields."""
 
     student: Student
     events: Sequence[Logged]
@@ -39,7 +39,7 @@ class Stages(msgspec.Struct, gc=False):
     floor: Day = 0
     latest: Micros = NEVER
     received: Micros = NEVER
-    tracing: Tracing = NOT_TRACED
+    knowledge: KnowledgeState = NO_KNOWLEDGE
     cohorts: tuple[str, ...] = ()
     score: MasteryScore = NO_SCORE
     guidance: Guidance = NO_GUIDANCE
@@ -49,29 +49,29 @@ class Stages(msgspec.Struct, gc=False):
 
 
 def admit(turn: Stages) -> None:
-    """The events that are new to the document, and the ids with theirs among them."""
+    """Sets the events that are new to the document, and the ids seen, with theirs."""
     seen = turn.student.seen
-    hashes = [id_hash(one.event.event_id) for one in turn.events]
+    hashes = [id_hash(logged.event.event_id) for logged in turn.events]
     held = held_among(seen.recent, hashes)
     if turn.cold:
         held |= held_among(turn.cold, hashes)
     new: dict[Day, list[bytes]] = {}
     fresh: list[Logged] = []
-    for one, known_by in zip(turn.events, hashes, strict=True):
-        if known_by not in held:
-            held.add(known_by)
-            new.setdefault(one.event.received // DAY, []).append(known_by)
-            fresh.append(one)
+    for logged, hashed in zip(turn.events, hashes, strict=True):
+        if hashed not in held:
+            held.add(hashed)
+            new.setdefault(logged.event.received // DAY, []).append(hashed)
+            fresh.append(logged)
     if fresh:
         turn.fresh, turn.seen = fresh, with_ids(seen, {day: b"".join(ids) for day, ids in new.items()})
 
 
-def learn(turn: Stages, rules: Rules) -> None:
-    """Evidence and history after the events, the time for which the newest day's point is still to be set, the floor.
+def add_evidence(turn: Stages, rules: Rules) -> None:
+    """Sets evidence and history after the events, the floor, and the time of the point that is still due.
 
     An event on or after the newest point's day sets that day's point to the score at the event's time. Only the last
-    event of a run on one day decides, so the score is computed once a run. What is too old at an event's receipt goes
-    before the event comes in: so the history is the same in whichever batches the events come.
+    event of a run on one day decides, so the score is computed once per run. What is too old at an event's receipt is
+    dropped before the event is added: so the history does not depend on how the events are split into batches.
     """
     student = turn.student
     evidence, history, floor = student.evidence, student.history, student.floor
@@ -79,14 +79,14 @@ def learn(turn: Stages, rules: Rules) -> None:
     newest, retention_days = history.newest, rules.retention_days
     cohorts = student.cohorts
     due: Micros | None = None
-    for one in turn.fresh:
-        event = one.event
+    for logged in turn.fresh:
+        event = logged.event
         if event.metadata:
             cohorts = enrolled(cohorts, event)
         at, arrived = event.at, event.received
         day = at // DAY
         if due is not None and day != newest:
-            history = history.with_point(due // DAY, mastery(evidence, due, rules))
+            history = history.with_point(due // DAY, mastery_score(evidence, due, rules))
             due = None
         rising = arrived // DAY - retention_days + 1
         if rising > floor:
@@ -105,49 +105,49 @@ def learn(turn: Stages, rules: Rules) -> None:
     turn.latest, turn.received, turn.cohorts = latest, received, cohorts
 
 
-def trace(turn: Stages, model: SkillModel) -> None:
-    """What the answers among the new events say of the skills, in the order of their arrival."""
-    tracing = turn.student.tracing
-    for one in turn.fresh:
-        data = one.event.data
+def trace_skills(turn: Stages, model: SkillModel) -> None:
+    """Sets the knowledge after the answers among the new events, in the order of their arrival."""
+    knowledge = turn.student.knowledge
+    for logged in turn.fresh:
+        data = logged.event.data
         if type(data) is Answer:
-            tracing = traced(tracing, data, one.event.at, model)
-    turn.tracing = tracing if turn.floor == turn.student.floor else tracing.since(turn.floor)
+            knowledge = with_answer(knowledge, data, logged.event.at, model)
+    turn.knowledge = knowledge if turn.floor == turn.student.floor else knowledge.since(turn.floor)
 
 
 def set_point(turn: Stages, at: Micros, rules: Rules) -> None:
-    """The point of the newest day, where an event has set one that is not in the history yet."""
+    """Adds the point that is still due to the history, if there is one."""
     due = turn.due
     if due is not None:
         day = due // DAY
-        score = turn.score if day == at // DAY else mastery(turn.evidence, due, rules)
+        score = turn.score if day == at // DAY else mastery_score(turn.evidence, due, rules)
         history = turn.history.with_point(day, score)
         turn.history = history if day >= turn.floor else history.since(turn.floor)
 
 
-def guide(turn: Stages) -> None:
-    """Struggles and habits after the events."""
+def add_guidance(turn: Stages) -> None:
+    """Sets struggles and habits after the events, and the struggles raised."""
     before, floor = turn.student.guidance, turn.floor
     if floor > turn.student.floor:
         before = before.since(floor)
-    turn.guidance, turn.raised = guided(before, turn.fresh, floor)
+    turn.guidance, turn.raised = guidance_after(before, turn.fresh, floor)
 
 
 def renew_advice(turn: Stages, at: Micros, rules: Rules, curriculum: Curriculum, model: SkillModel) -> None:
-    """Advice and path made anew, where a component or the level has moved or a day has passed."""
+    """Renews advice and path if a component or the level has changed or a day has passed."""
     before = turn.guidance
     if before.advice.is_due(turn.score, at // DAY):
         today = at // DAY
-        turn.guidance = advise(before, turn.evidence, turn.score, today, curriculum, rules, turn.tracing, model)
+        turn.guidance = advise(before, turn.evidence, turn.score, today, curriculum, rules, turn.knowledge, model)
         turn.path_changed = [step.skill for step in before.path] != [step.skill for step in turn.guidance.path]
 
 
-def tell(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, int] | None) -> None:
-    """What the new events came to, to go out once the log has been worked up to the last of them."""
+def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, int] | None) -> None:
+    """Sets the outbox: the results of the new events, and earlier ones that are not known to be published."""
     student, score, fresh = turn.student, turn.score, turn.fresh
     last, sent = fresh[-1], student.sent
     tenant, student_id = last.event.tenant, last.event.student_id
-    caused_by = tuple([one.event.event_id for one in fresh])
+    caused_by = tuple([logged.event.event_id for logged in fresh])
     guidance = turn.guidance
     advice = guidance.advised(tenant, student_id, at)
     updated = Updated(
@@ -162,7 +162,7 @@ def tell(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, int] | No
         score.coverage,
         advice,
     )
-    outbox = [one for one in student.outbox if settled is None or one.offset >= settled.get(one.partition, 0)]
+    outbox = [held for held in student.outbox if settled is None or held.offset >= settled.get(held.partition, 0)]
     outbox.append(Pending(last.partition, last.offset, updated))
     previous_level = rules.levels[0].name if sent.level is None else sent.level
     if score.level != previous_level:

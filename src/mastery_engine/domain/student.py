@@ -1,4 +1,4 @@
-"""The document of one student: all that the engine knows, in a few KB."""
+"""The document of one student: everything that the engine knows about them, in a few KB."""
 
 from typing import NamedTuple
 
@@ -13,26 +13,26 @@ from mastery_engine.domain.evidence.score import components
 from mastery_engine.domain.moments import NEVER, Day, Micros, day_of
 from mastery_engine.domain.results import Pending
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.knowledge import NOT_TRACED, Tracing
+from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState
 from mastery_engine.errors import StartRefused
 
 FORMAT = 1
 
 
 class StudentKey(NamedTuple):
-    """A student is known within a tenant."""
+    """A student's tenant and id."""
 
     tenant: str
     student_id: str
 
 
 def key_of(event: LearningEvent) -> StudentKey:
-    """Whose event it is."""
+    """The student of an event."""
     return StudentKey(event.tenant, event.student_id)
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the last result said; before anything, 0 and the lowest level."""
+    """The score and level in the last result; 0 and the lowest level before the first one."""
 
     score: float = 0.0
     level: str | None = None
@@ -42,7 +42,7 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One student's document.
 
     ``latest`` is the time of the newest event, ``received`` the newest receipt, ``updated`` the time of the last fold;
-    ``floor`` is the day before which everything has been dropped; ``cohorts`` are those that the events name.
+    ``floor`` is the day before which everything was dropped; ``cohorts`` are the cohorts that the events named.
     """
 
     evidence: Evidence = NO_EVIDENCE
@@ -54,7 +54,7 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
     received: Micros = NEVER
     updated: Micros = NEVER
     floor: Day = 0
-    tracing: Tracing = NOT_TRACED
+    knowledge: KnowledgeState = NO_KNOWLEDGE
     cohorts: tuple[str, ...] = ()
     guidance: Guidance = NO_GUIDANCE
 
@@ -75,15 +75,15 @@ _decode_ids = msgspec.msgpack.Decoder(dict[int, bytes]).decode
 
 
 def pack(student: Student) -> bytes:
-    """The document as the stores keep it: one byte of format version, then MessagePack."""
+    """The document as stores keep it: one byte with the format version, then MessagePack."""
     return bytes((FORMAT,)) + _encode(student)
 
 
 def unpack(packed: bytes) -> Student:
-    """The document in ``packed``. Raises StartRefused where a newer engine wrote it."""
+    """The document in ``packed``. Raises StartRefused if a newer engine wrote it."""
     if packed[0] != FORMAT:
         raise StartRefused(
-            f"A document has format {packed[0]}, and this engine reads format {FORMAT}: run the engine that wrote it."
+            f"A document has format {packed[0]}, but this engine reads format {FORMAT}: run the engine that wrote it."
         )
     return _decode(memoryview(packed)[1:])
 

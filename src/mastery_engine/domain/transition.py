@@ -1,8 +1,8 @@
-"""``apply`` and ``aged`` move a student's document; nothing else does.
+"""``apply`` and ``aged`` change a student's document; nothing else does.
 
-``apply`` folds events into it: drops what was applied before, merges the evidence of the rest, sets the daily
-points, and leaves the results in the document until they have gone out. ``aged`` takes out what time has made void.
-Neither asks a clock or has effects.
+``apply`` folds events into it: it drops those applied before, merges the evidence of the rest, sets the daily points,
+and leaves the results in the document until they were published. ``aged`` removes what is older than the retention.
+Neither reads a clock or has side effects.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,21 +13,30 @@ import msgspec
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay, cooled
-from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.moments import DAY, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
-from mastery_engine.domain.stages import Stages, admit, guide, learn, renew_advice, set_point, tell, trace
+from mastery_engine.domain.stages import (
+    Stages,
+    add_evidence,
+    add_guidance,
+    add_results,
+    admit,
+    renew_advice,
+    set_point,
+    trace_skills,
+)
 from mastery_engine.domain.student import Sent, Student
 
 Turn: TypeAlias = tuple[Student, Sequence[Logged], IdsByDay | None]
 
 
 class Transition(msgspec.Struct, frozen=True, gc=False):
-    """What a fold did. ``cold`` is the new cold value, None where it stays; ``new`` are the events that counted.
+    """What a fold did. ``cold`` is the new cold value, None if it is unchanged; ``new`` are the events that counted.
 
-    Without new events and without a due move of ids, ``student`` is the very document that went in.
+    Without new events ``student`` is the same object that went in.
     """
 
     student: Student
@@ -36,7 +45,7 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
 
 
 def needs_cold(student: Student, events: Sequence[Logged]) -> bool:
-    """Whether ``apply`` must be given the cold ids of this student for these events."""
+    """Whether ``apply`` needs the cold ids of this student for these events."""
     seen, received = student.seen, student.received
     for one in events:
         event = one.event
@@ -59,13 +68,13 @@ def apply(
     curriculum: Curriculum | None = None,
     profiled: bool = True,
 ) -> Transition:
-    """The document after the events, which belong to this student and may be repeats, in the order of their arrival.
+    """The document after events of this student, which may be repeats, in the order of their arrival.
 
-    ``at`` is the moment of the fold, for the results alone: what counts follows from the events and their receipts, so
-    that a replay comes to the same document. ``skills`` is what knowledge tracing goes by. ``cold`` are the cold ids,
-    where ``needs_cold`` asks for them. ``settled`` gives for each partition the offset below which all results have
-    gone out, so that the document may forget them. Advice is made from the ``curriculum``; without one, none is.
-    Of who is not ``profiled`` no skills, struggles, habits or advice are kept.
+    ``at`` is the moment of the fold and matters for the results only: what counts follows from the events and their
+    receipts, so that a replay makes the same document. ``skills`` is the model of knowledge tracing. ``cold`` are the
+    cold ids, required if ``needs_cold``. ``settled`` gives for each partition the offset below which all results were
+    published, so that the document may drop them. Advice needs a ``curriculum``. Without ``profiled`` the events leave
+    no skills, struggles, habits or advice.
     """
     return apply_all(
         [(student, events, cold)],
@@ -88,51 +97,53 @@ def apply_all(
     curriculum: Curriculum | None = None,
     profiled: Sequence[bool] | None = None,
 ) -> list[Transition]:
-    """``apply`` for a batch of students, each with their events and cold ids; all are profiled if nothing is said.
+    """``apply`` for a batch of students, each with their events and cold ids; all are profiled by default.
 
-    It goes stage by stage, each over all students, and not student by student: so the processor has the code of one
-    stage at hand, which makes the same work a third cheaper.
+    Each stage runs over all students before the next stage, so that the processor caches hold the code of one stage:
+    this makes the same work a third cheaper.
     """
     turns = [Stages(student, events, cold) for student, events, cold in batch]
     for turn in turns:
         admit(turn)
     live = [turn for turn in turns if turn.fresh]
-    known = live if profiled is None else [one for one, may in zip(turns, profiled, strict=True) if may and one.fresh]
+    known = (
+        live if profiled is None else [turn for turn, may in zip(turns, profiled, strict=True) if may and turn.fresh]
+    )
     for turn in live:
-        learn(turn, rules)
+        add_evidence(turn, rules)
     for turn in known:
-        trace(turn, skills)
+        trace_skills(turn, skills)
     for turn in live:
-        turn.score = mastery(turn.evidence, at, rules)
+        turn.score = mastery_score(turn.evidence, at, rules)
     for turn in live:
         set_point(turn, at, rules)
     for turn in known:
-        guide(turn)
+        add_guidance(turn)
     if curriculum is not None:
         for turn in known:
             renew_advice(turn, at, rules, curriculum, skills)
     for turn in live:
-        tell(turn, at, rules, settled)
+        add_results(turn, at, rules, settled)
     return [_transition(turn, at, rules) if turn.fresh else Transition(turn.student, ()) for turn in turns]
 
 
 def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transition | None:
-    """The document without what is older than the retention at a moment; None where nothing is left to keep."""
+    """The document without what is older than the retention at a moment; None if nothing is left."""
     today = day_of(at)
     floor = today - rules.retention_days + 1
-    seen, kept = cooled(student.seen, cold, today, rules.retention_days)
+    seen, cold_left = cooled(student.seen, cold, today, rules.retention_days)
     left = msgspec.structs.replace(
         student,
         evidence=student.evidence.since(floor),
         history=student.history.since(floor),
         seen=seen,
         floor=max(floor, student.floor),
-        tracing=student.tracing.since(floor),
+        knowledge=student.knowledge.since(floor),
         guidance=student.guidance.since(floor),
     )
-    if not kept and not seen.recent and not left.is_known(at, rules):
+    if not cold_left and not seen.recent and not left.is_known(at, rules):
         return None
-    return Transition(left, (), kept)
+    return Transition(left, (), cold_left)
 
 
 def _transition(turn: Stages, at: Micros, rules: Rules) -> Transition:
@@ -150,8 +161,8 @@ def _transition(turn: Stages, at: Micros, rules: Rules) -> Transition:
         turn.received,
         at,
         turn.floor,
-        turn.tracing,
+        turn.knowledge,
         turn.cohorts,
         turn.guidance,
     )
-    return Transition(student, tuple([one.event for one in turn.fresh]), moved)
+    return Transition(student, tuple([logged.event for logged in turn.fresh]), moved)

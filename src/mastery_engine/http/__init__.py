@@ -1,1 +1,1 @@
-"""The HTTP face: parse, call one service method, answer."""
+"""HTTP: each route parses the call, calls one service method, and answers."""

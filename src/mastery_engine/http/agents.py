@@ -1,69 +1,70 @@
-"""``/mcp``: the Model Context Protocol over streamable HTTP, stateless, behind the tokens of all other calls.
+"""``/mcp``: the Model Context Protocol over stateless streamable HTTP, with the same tokens as all other calls.
 
-There is nothing to push and no session to end, so GET and DELETE are not allowed: an open GET would hold a place for
-good.
+There is nothing to push and no session to end, so GET and DELETE are not allowed: an open GET would occupy one of the
+concurrent calls for good. The server that speaks the protocol is given by ``service``.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
+from typing import Protocol, TypeAlias
 
-from fastapi import FastAPI
-from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.http.envelope_route import bearer
-from mastery_engine.mcp.server import make_server
-from mastery_engine.services import Mastery
+from mastery_engine.engine import Engine
+from mastery_engine.http.incoming import bearer
 from mastery_engine.tasks import ended
 
 CALLER: ContextVar[Caller] = ContextVar("caller")
 
 
-class _Agents:
-    """The ASGI application at the route."""
+class AgentServer(Protocol):
+    """A server of the protocol, which answers while ``run`` is entered."""
+
+    def run(self) -> AbstractAsyncContextManager[None]: ...
+
+    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+# Makes the server for an engine; the second argument gives the caller of the current call.
+MakeAgentServer: TypeAlias = Callable[[Engine, Callable[[], Caller]], AgentServer]
+
+
+class AgentsEndpoint:
+    """The ASGI application at ``/mcp``."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = ROUTE
         request = Request(scope, receive)
-        token = CALLER.set(await bearer.caller(request))
+        token = CALLER.set(await bearer.caller(request, "query"))
         try:
-            await request.app.state.agents.handle_request(scope, receive, send)
+            server: AgentServer = request.state.agents
+            await server.handle_request(scope, receive, send)
         finally:
             CALLER.reset(token)
 
 
-ROUTE = Route("/mcp", _Agents(), methods=["POST"], include_in_schema=False)
-
-
-def add_agents(app: FastAPI) -> None:
-    app.router.routes.append(ROUTE)
+ROUTE = Route("/mcp", AgentsEndpoint(), methods=["POST"], include_in_schema=False)
 
 
 @asynccontextmanager
-async def agents_served(app: FastAPI, mastery: Mastery) -> AsyncIterator[None]:
-    """While this runs ``/mcp`` answers. Any website may name this host, but none has a token: that is asked first."""
-    server = make_server(mastery, app.state.predictions, CALLER.get)
-    server.streamable_http_app(
-        stateless_http=True,
-        json_response=True,
-        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-    )
-    app.state.agents = server.session_manager
+async def agents_served(make: MakeAgentServer, engine: Engine) -> AsyncIterator[AgentServer]:
+    """Answer at ``/mcp`` inside the block."""
+    server = make(engine, CALLER.get)
     running = asyncio.Event()
 
     async def run() -> None:
-        async with server.session_manager.run():
+        async with server.run():
             running.set()
             await asyncio.Event().wait()
 
-    task = asyncio.create_task(run())  # its own task: the manager's scope must end in the one that it began in
+    task = asyncio.create_task(run())  # its own task, since the server's scope must end in the task where it began
     await running.wait()
     try:
-        yield
+        yield server
     finally:
         await ended(task)

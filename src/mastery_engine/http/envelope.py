@@ -11,7 +11,7 @@ JSON = "application/json"
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """When, by which version, and to which request an answer was given."""
+    """The time of an answer, the version of the service, and the id of the request."""
 
     timestamp: str
     request_id: str

@@ -1,94 +1,77 @@
-"""FastAPI's signatures at a fraction of their cost.
+"""The route class: FastAPI's endpoint signatures at a fraction of their cost.
 
-An endpoint is declared as FastAPI has it: a Pydantic body, path and query parameters, the caller. ``Face`` reads the
-body by its model straight from the bytes, and sends the answer, a type of ``answers``, in the envelope.
+An endpoint is declared as in FastAPI: a Pydantic body, path and query parameters, the engine, the caller.
+``EnvelopeRoute`` validates the body directly from the bytes, and sends the answer, a type of ``responses``, in the
+envelope. Parts of FastAPI's signatures that it does not support are refused when the route is made.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, cast
+from inspect import iscoroutinefunction
+from types import UnionType
+from typing import Any, Union, cast, get_args, get_origin
 
-import msgspec
-from fastapi import Request, Security
+from fastapi import Request, params
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from fastapi.security.http import HTTPBearer
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from starlette.responses import Response
 
-from mastery_engine.auth.access import Caller
-from mastery_engine.auth.tokens import Tokens
-from mastery_engine.domain.events.traceparent import TRACEPARENT, traceparent_in
-from mastery_engine.errors import InvalidInput, Unauthenticated
-from mastery_engine.http.envelope import JSON, success
-from mastery_engine.http.limits import Limits
-from mastery_engine.http.problems import UnsupportedMediaType
-from mastery_engine.services.cohorts import Cohorts
+from mastery_engine.auth.limits import LimitKind
+from mastery_engine.domain.faults import sentence
+from mastery_engine.errors import InvalidInput
+from mastery_engine.http.body import parse
+from mastery_engine.http.envelope import success
+from mastery_engine.http.incoming import bearer, engine_of, json_body, note_student
+from mastery_engine.http.openapi import LIMIT
 
-MAX_TOKEN = 8_192
-MAX_KEY = 200
-PROBES = "operations"  # the tag of what probes ask, which some do with a parameter of their own
+SEVERAL = (list, tuple, set, frozenset, BaseModel)
+PROBES = "operations"  # the tag of calls by probes, which may add query parameters of their own
 
 
-class Bearer(HTTPBearer):
-    """Who calls, by the bearer token; documented as the scheme of all calls that ask for it."""
+class EnvelopeRoute(APIRoute):
+    """A route that parses the call, calls the endpoint, and answers in the envelope.
 
-    async def caller(self, request: Request) -> Caller:
-        """Raises Unauthenticated, Forbidden for an unknown role, or RateLimited."""
-        cohorts, limits = cast("Cohorts", request.app.state.cohorts), cast("Limits", request.app.state.limits)
-        known = await bearer_of(request, token_of(request))
-        request.state.allowance = allowance = await limits.take(known, request.scope["route"].path)
-        if allowance is not None and allowance.is_over:
-            raise limits.over(allowance, "You have used up your calls of this kind for a minute")
-        known = await cohorts.admit(known)
-        trace = traceparent_in(request.headers.get(TRACEPARENT))
-        return known if trace is None else msgspec.structs.replace(known, traceparent=trace)
-
-
-def token_of(request: Request) -> str:
-    """The bearer token as it was sent. Raises Unauthenticated."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
-        raise Unauthenticated("This call needs a token: send Authorization: Bearer TOKEN.")
-    return token.strip()
-
-
-async def admitted_again(request: Request, token: str) -> Caller:
-    """Whose token it still is, for a call that goes on. Raises Unauthenticated, Forbidden, Unavailable."""
-    tokens, cohorts = cast("Tokens", request.app.state.tokens), cast("Cohorts", request.app.state.cohorts)
-    return await cohorts.admit(await tokens.admit(token))
-
-
-async def bearer_of(request: Request, token: str) -> Caller:
-    """Whose token it is, and from where. Raises Unauthenticated, which counts against the address, and Forbidden."""
-    tokens, limits = cast("Tokens", request.app.state.tokens), cast("Limits", request.app.state.limits)
-    address = request.client.host if request.client else ""
-    try:
-        known = await tokens.admit(token)
-    except Unauthenticated:
-        await limits.blame(address)
-        raise
-    return msgspec.structs.replace(known, address=address, request_id=request.state.request_id)
-
-
-bearer = Bearer(
-    bearerFormat="JWT",
-    description="HS256, RS256, ES256 or EdDSA, with sub, role, exp and optional tenant, students, cohorts.",
-)
-Authenticated = Annotated[Caller, Security(bearer)]
-
-
-class Face(APIRoute):
-    """A route that parses, calls and answers; see above."""
+    ``openapi_extra`` is made by ``http.openapi``: it has the type of the answer and the kind of the rate limit. Raises
+    TypeError if a route with a caller has no limit stated, or has a parameter that this class does not support.
+    """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        extra = options.get("openapi_extra") or {}
+        self.limit: LimitKind | None = extra.get(LIMIT)
         super().__init__(path, endpoint, **{**options, "response_model": None})
-        self.answer = self.get_route_handler()
+        self._check(says_limit=LIMIT in extra)
+        self.respond = self.get_route_handler()
+
+    def _check(self, *, says_limit: bool) -> None:
+        dependant = self.dependant
+        unread = (
+            [given.call for given in dependant.dependencies if given.call not in (bearer, engine_of)],
+            dependant.header_params,
+            dependant.cookie_params,
+            dependant.body_params[1:],
+            [body for body in dependant.body_params if not _is_json_model(body.field_info)],
+            [field for field in dependant.query_params if not _is_single(field.field_info.annotation)],
+            dependant.response_param_name,
+            dependant.background_tasks_param_name,
+            dependant.http_connection_param_name,
+            dependant.security_scopes_param_name,
+        )
+        if any(unread) or not iscoroutinefunction(dependant.call):
+            raise TypeError(
+                f"{self.path}: an EnvelopeRoute awaits its endpoint and gives it path parameters, query parameters of "
+                "one value, one Pydantic body, the request, the caller and the engine, and nothing else: read headers "
+                "and cookies from the request."
+            )
+        if not says_limit and any(given.call is bearer for given in dependant.dependencies):
+            raise TypeError(f"{self.path}: say how calls are limited, as in responds(…, limit='query'), or limit=None.")
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         dependant, status = self.dependant, self.status_code or 200
         endpoint = cast("Callable[..., Awaitable[Any]]", dependant.call)
         body = dependant.body_params[0] if dependant.body_params else None
         model = cast("type[BaseModel]", body.field_info.annotation) if body else None
-        asks_who = [one.name for one in dependant.dependencies if one.call is bearer]
+        asks_who, asks_engine = _names(dependant, bearer), _names(dependant, engine_of)
         request_name = dependant.request_param_name
         queries = frozenset(field.alias for field in dependant.query_params)
         takes_anything = PROBES in self.tags
@@ -96,7 +79,9 @@ class Face(APIRoute):
         async def handle(request: Request) -> Response:
             values: dict[str, Any] = {}
             for name in asks_who:
-                values[str(name)] = await bearer.caller(request)
+                values[name] = await bearer.caller(request, self.limit)
+            for name in asks_engine:
+                values[name] = request.state.engine
             if request_name:
                 values[request_name] = request
             if request.scope["query_string"] and not takes_anything:
@@ -109,54 +94,40 @@ class Face(APIRoute):
                 values[body.name] = parsed = parse(model, await json_body(request))
                 note_student(request, getattr(parsed, "student_id", None))
             note_student(request, request.path_params.get("student_id"))
-            answer = await endpoint(**values)
-            return answer if isinstance(answer, Response) else success(answer, request.state.meta, status)
+            response = await endpoint(**values)
+            return response if isinstance(response, Response) else success(response, request.state.meta, status)
 
         return handle
 
 
-def note_student(request: Request, student_id: str | None) -> None:
-    """For the log line of this request."""
-    if student_id is not None:
-        request.state.student_id = student_id
+def _is_json_model(field: FieldInfo) -> bool:
+    """Whether a parameter is the whole body as a JSON object, and not a form field or a part of the body."""
+    is_whole = type(field) is params.Body and not field.embed
+    return is_whole and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 
 
-async def json_body(request: Request) -> bytes:
-    """The body. Raises UnsupportedMediaType where its type is given and is not JSON."""
-    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-    if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise UnsupportedMediaType(f"The body must be JSON, sent as {JSON}; it came as {kind[:100]!r}.")
-    return await request.body()
+def _is_single(annotation: Any) -> bool:
+    """Whether a parameter has a single value, and is not a list or a model of several parameters."""
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return not any(
+        isinstance(get_origin(kind) or kind, type) and issubclass(get_origin(kind) or kind, SEVERAL) for kind in kinds
+    )
 
 
-def parse(model: type[BaseModel], body: bytes) -> BaseModel:
-    """The body by its model. Raises InvalidInput with the first field at fault."""
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = ".".join(str(part) for part in fault["loc"])
-        more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise InvalidInput(f"{fault['msg']}{more}.", field=field or None) from None
-
-
-def idempotency_key(request: Request) -> str | None:
-    """The caller's Idempotency-Key. Raises InvalidInput where it is too long."""
-    key = request.headers.get("idempotency-key")
-    if key is not None and not 1 <= len(key) <= MAX_KEY:
-        raise InvalidInput(f"Idempotency-Key has 1 to {MAX_KEY} characters.", field="Idempotency-Key")
-    return key
+def _names(dependant: Dependant, call: Any) -> list[str]:
+    """The names of an endpoint's parameters that depend on ``call``."""
+    return [str(given.name) for given in dependant.dependencies if given.call is call]
 
 
 def _check_query(request: Request, known: frozenset[str]) -> None:
-    """Raises InvalidInput for a parameter that the call does not have, or has twice: a typo would filter nothing."""
+    """Raises InvalidInput for an unknown or repeated query parameter: a mistyped filter would filter nothing."""
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:
         if name not in known:
-            allowed = f"it has {', '.join(sorted(known))}" if known else "it has none"
+            allowed = f"the parameters are {', '.join(sorted(known))}" if known else "it has no parameters"
             raise InvalidInput(f"This call has no query parameter {name[:100]!r}: {allowed}.", field=name[:100])
         if given.count(name) > 1:
-            raise InvalidInput(f"The query parameter {name} is given more than once: give it once.", field=name)
+            raise InvalidInput(f"The query parameter {name} may be given only once.", field=name)
 
 
 def _parameter(field: Any, given: Any) -> Any:
@@ -165,5 +136,5 @@ def _parameter(field: Any, given: Any) -> Any:
         return field.get_default()
     valid, faults = field.validate(value, {}, loc=(field.alias,))
     if faults:
-        raise InvalidInput(f"{faults[0]['msg']}.", field=field.alias)
+        raise InvalidInput(f"{sentence(faults[0]['msg'], field.alias)}.", field=field.alias)
     return valid

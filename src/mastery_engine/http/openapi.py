@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with the answers' and the events' own schemas."""
+"""The OpenAPI document: FastAPI's, with the schemas of answers and events made by msgspec."""
 
 import json
 from typing import Any
@@ -8,16 +8,19 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from mastery_engine import __version__
+from mastery_engine.auth.limits import LimitKind
 from mastery_engine.domain.events.envelope import Envelope
 from mastery_engine.domain.events.kinds import ALIASES, KINDS
-from mastery_engine.http.bodies import BatchCalculate, Rows
+from mastery_engine.http.body import BatchCalculate, Rows
+from mastery_engine.http.envelope import Meta
 from mastery_engine.http.problems import CODE
 from mastery_engine.services.batches import RowBody
 
+LIMIT = "x-rate-limit"  # the kind of a route's rate limit; None, which is left out of the document, means no limit
 REF = "#/components/schemas/{name}"
 TITLE = "Mastery Engine"
-SIDECAR = {"type": "apiKey", "in": "header", "name": "dapr-api-token", "description": "What the Dapr sidecar shows."}
-WHATEVER = {"description": "Any other row is refused alone."}
+SIDECAR = {"type": "apiKey", "in": "header", "name": "dapr-api-token", "description": "The token of the Dapr sidecar."}
+WHATEVER = {"description": "Any other row is refused on its own; the other rows are not affected."}
 A_QUIZ = {"event_type": "quiz", "student_id": "s_1", "data": {"total_questions": 10, "correct_answers": 9}}
 A_ROW = {"student_id": "s_1", "components": {"completion": 0.85, "quiz": 0.9}}
 KEYED: dict[str, Any] = {
@@ -25,17 +28,23 @@ KEYED: dict[str, Any] = {
         {
             "name": "Idempotency-Key",
             "in": "header",
-            "description": "Stands for one call for 24 hours: the same call again counts once. With other content a "
-            "calculation or a batch is 409; an ingest answers as for a repeat, and the events that came first hold.",
+            "description": "Identifies one call for 24 hours: repeating the call counts once. With other content a "
+            "calculation or a batch fails with 409; an ingest answers as for a repeat, and the first events count.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 200},
         }
     ]
 }
+# The types that routes take or respond with, by the names of their schemas.
+_TYPES: dict[str, type[msgspec.Struct]] = {}
+
 BY_SIDECAR: list[dict[str, list[str]]] = [{"Sidecar": []}]
 
 
+WRITTEN_HERE = (Envelope, Rows, BatchCalculate)  # types whose rows or kinds have their own schemas, made below
+
+
 class ErrorBody(msgspec.Struct, frozen=True):
-    """What went wrong, in a code for programs and a sentence for people; ``details.field`` names the input at fault."""
+    """What is wrong: a code for programs and a sentence for people; ``details.field`` names the input at fault."""
 
     code: str
     message: str
@@ -50,51 +59,71 @@ class Failure(msgspec.Struct, frozen=True):
     meta: dict[str, str]
 
 
-def answers(
+def _ref(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """A reference to the schema of a type, which is added to the document."""
+    if _TYPES.setdefault(kind.__name__, kind) is not kind:
+        raise two_called(kind.__name__)
+    return {"$ref": REF.format(name=kind.__name__)}
+
+
+def two_called(name: str) -> TypeError:
+    """The error for two types with one name, since the document would show one of them for both."""
+    return TypeError(f"Two types are called {name}: give one of them another name.")
+
+
+def responds(
     kind: type[msgspec.Struct],
     status: int = 200,
     *,
+    limit: LimitKind | None,
     also: str | None = None,
     many: bool = False,
     **more: type[msgspec.Struct],
 ) -> dict[str, Any]:
-    """A route's ``openapi_extra``: what it answers, in the envelope, or as text of the media type ``also``.
+    """A route's ``openapi_extra``: its answer, in the envelope, or as text of the media type ``also``.
 
-    ``many`` is a list of them; ``more`` are further statuses, as ``_202``.
+    ``limit`` is the kind of the rate limit, None for no limit. With ``many`` the answer is a list; ``more`` gives the
+    answers of further statuses, as in ``_202``.
     """
     kinds = {status: kind} | {int(name[1:]): one for name, one in more.items()}
-    responses = {str(code): _answer(one, many=many) for code, one in kinds.items()}
+    responses = {str(code): _response(sent, many=many) for code, sent in kinds.items()}
     if also is not None:
         responses[str(status)]["content"][also] = {"schema": {"type": "string"}}
-    return {"responses": responses}
+    return {"responses": responses, LIMIT: limit}
+
+
+def responds_openly(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """As ``responds``, for a call that needs no token."""
+    return {"responses": {"200": _response(kind)}}
 
 
 def takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """The part of ``openapi_extra`` for a body that is not a Pydantic model."""
-    schema = {"$ref": REF.format(name=kind.__name__)}
+    schema = _ref(kind)
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def any_of(*kinds: type[msgspec.Struct]) -> dict[str, Any]:
-    """A route's ``openapi_extra`` where it answers one of several, in the envelope, with 200 or 202."""
-    answer = _answer(kinds[0])
-    data = {"anyOf": [{"$ref": REF.format(name=kind.__name__)} for kind in kinds]}
-    answer["content"]["application/json"]["schema"]["properties"]["data"] = data
-    answer["description"] = "What the call of that intent answers."
-    return {"responses": {"200": answer, "202": answer}, "security": [{"Bearer": []}, *BY_SIDECAR]}
+    """A route's ``openapi_extra`` if it answers one of several types, in the envelope, with 200 or 202."""
+    response = _response(kinds[0])
+    data = {"anyOf": [_ref(kind) for kind in kinds]}
+    response["content"]["application/json"]["schema"]["properties"]["data"] = data
+    response["description"] = "The answer of the call that the intent stands for."
+    return {"responses": {"200": response, "202": response}, "security": [{"Bearer": []}, *BY_SIDECAR]}
 
 
 def bare(kind: type[msgspec.Struct], *, many: bool = False) -> dict[str, Any]:
-    """A route's ``openapi_extra`` for an answer whose form another system sets: no envelope."""
-    schema: dict[str, Any] = {"$ref": REF.format(name=kind.__name__)}
+    """A route's ``openapi_extra`` for an answer without envelope, in the form that another system expects."""
+    schema: dict[str, Any] = _ref(kind)
     schema = {"type": "array", "items": schema} if many else schema
     description = (kind.__doc__ or "").splitlines()[0]
     content = {"application/json": {"schema": schema}}
-    return {"responses": {"200": {"description": description, "content": content}}, "security": BY_SIDECAR}
+    responses = {"200": {"description": description, "content": content}}
+    return {"responses": responses, "security": BY_SIDECAR}
 
 
-def _answer(kind: type[msgspec.Struct], *, many: bool = False) -> dict[str, Any]:
-    one = {"$ref": REF.format(name=kind.__name__)}
+def _response(kind: type[msgspec.Struct], *, many: bool = False) -> dict[str, Any]:
+    one = _ref(kind)
     envelope = {
         "type": "object",
         "required": ["success", "data", "meta"],
@@ -107,14 +136,19 @@ def _answer(kind: type[msgspec.Struct], *, many: bool = False) -> dict[str, Any]
     return {"description": (kind.__doc__ or "").splitlines()[0], "content": {"application/json": {"schema": envelope}}}
 
 
-def document(app: FastAPI, kinds: tuple[type[msgspec.Struct], ...]) -> dict[str, Any]:
-    """OpenAPI 3.1 for the routes of ``app``; ``kinds`` are the answers it refers to."""
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI 3.1 document for the routes of ``app``, with the schemas of what they take and respond with."""
     made = get_openapi(title=TITLE, version=__version__, routes=app.routes, description=app.description)
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     made["components"].setdefault("securitySchemes", {})["Sidecar"] = SIDECAR
     for name in [name for name in schemas if "ValidationError" in name]:
         del schemas[name]
-    _, ours = msgspec.json.schema_components([*kinds, Failure, *KINDS.values()], ref_template=REF)
+    _, ours = msgspec.json.schema_components(
+        [*(kind for kind in _TYPES.values() if kind not in WRITTEN_HERE), Meta, Failure, *KINDS.values()],
+        ref_template=REF,
+    )
+    for name in schemas.keys() & ours.keys():
+        raise two_called(name)
     schemas |= json.loads(json.dumps(ours))
     schemas["Envelope"] = learning_event(schemas)
     schemas["Rows"] = _many(Rows, "events", {"$ref": REF.format(name="Envelope")}, A_QUIZ)
@@ -128,7 +162,7 @@ def document(app: FastAPI, kinds: tuple[type[msgspec.Struct], ...]) -> dict[str,
 
 
 def learning_event(schemas: dict[str, Any]) -> dict[str, Any]:
-    """The event's envelope: one variant for each kind, with the names it goes by."""
+    """The schema of the event's envelope: one variant for each kind, with all its names."""
     base = msgspec.json.schema_components([Envelope], ref_template=REF)[1]["Envelope"]
     common = {name: schema for name, schema in base["properties"].items() if name not in ("event_type", "data")}
     variants = [
@@ -139,7 +173,7 @@ def learning_event(schemas: dict[str, Any]) -> dict[str, Any]:
             "required": ["event_type", "student_id", "data"],
             "properties": {
                 "event_type": {"enum": [name, *(alias for alias, of in ALIASES.items() if of == name)]},
-                "data": {"$ref": REF.format(name=kind.__name__)},
+                "data": _ref(kind),
                 **common,
             },
         }
@@ -149,7 +183,7 @@ def learning_event(schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _many(kind: type[msgspec.Struct], rows: str, row: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a body whose rows are each judged on their own."""
+    """The schema of a body whose rows are each checked on their own."""
     schema: dict[str, Any] = msgspec.json.schema_components([kind], ref_template=REF)[1][kind.__name__]
     schema["properties"][rows]["items"] = {"anyOf": [row, WHATEVER]}
     schema["examples"] = [{rows: [example]}]
@@ -157,7 +191,7 @@ def _many(kind: type[msgspec.Struct], rows: str, row: dict[str, Any], example: d
 
 
 def _add_failures(operation: dict[str, Any]) -> None:
-    """The statuses that a call may fail with, in the envelope."""
+    """Add the statuses with which a call may fail, in the envelope."""
     responses = operation["responses"]
     responses.pop("422", None)
     guarded = bool(operation.get("security"))

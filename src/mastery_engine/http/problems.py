@@ -1,4 +1,4 @@
-"""Errors as HTTP answers: which status each has, in the envelope or as an RFC 9457 document."""
+"""Errors as HTTP answers: the status of each, in the envelope or as an RFC 9457 document."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -50,26 +50,28 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class UnsupportedMediaType(MasteryError):
-    """The body's type is none that the engine reads; HTTP alone knows this."""
+    """The content type of the body is not JSON. It is defined here, since only HTTP knows it."""
 
     code = "UNSUPPORTED_MEDIA_TYPE"
 
 
 def problem(error: Exception, meta: Meta, *, accept: str, details: Mapping[str, Any] | None = None) -> Response:
-    """The answer to a call that failed. What is no error of ours says nothing of its inside."""
+    """The answer to a call that failed. An unexpected error reveals nothing about itself."""
     if isinstance(error, HTTPException):
         message = error.detail if error.status_code < 500 else HTTPStatus(error.status_code).phrase
         return respond(error.status_code, str(message), meta, accept=accept, headers=error.headers)
     if not isinstance(error, MasteryError):
-        return respond(500, "Something went wrong inside; the log has it under this request_id.", meta, accept=accept)
-    headers: dict[str, str] = {}
+        message = "The service failed because of an internal error; its log has the error under this request_id."
+        return respond(500, message, meta, accept=accept)
     status = status_of(error)
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, Busy | RateLimited | Unavailable):
-        headers["Retry-After"] = str(error.retry_after)
-    found = {**({"field": error.field} if error.field else {}), **(details or {})}
-    return respond(status, error.message, meta, accept=accept, headers=headers, details=found)
+    headers = when_to_retry(error) | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
+    details = {**({"field": error.field} if error.field else {}), **(details or {})}
+    return respond(status, error.message, meta, accept=accept, headers=headers, details=details)
+
+
+def when_to_retry(error: MasteryError) -> dict[str, str]:
+    """The header that says when to try again, if that may help."""
+    return {"Retry-After": str(error.retry_after)} if isinstance(error, Busy | RateLimited | Unavailable) else {}
 
 
 def status_of(error: MasteryError) -> int:

@@ -1,69 +1,63 @@
-"""The server in the foreground."""
+"""The HTTP server: uvicorn in the foreground."""
 
-import asyncio
 import socket
-from contextlib import nullcontext
+from collections.abc import Callable
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from mastery_engine.collector import settle
+from mastery_engine.clock import Clock, NewId
+from mastery_engine.collector import tune_gc
 from mastery_engine.errors import StartRefused
-from mastery_engine.http.app import create_app
-from mastery_engine.http.unreadable import Protocol
-from mastery_engine.settings import Settings
-from mastery_engine.wiring import WorkerLock, open_mastery, tokens
+from mastery_engine.http.unreadable import protocol
 
 STOP_S = 25
 
 
-def serve(settings: Settings) -> None:
-    """Serve HTTP until SIGTERM or SIGINT. Raises StartRefused where the port is taken or the engine cannot start."""
-    with listen(settings) as listener:
-        asyncio.run(try_start(settings))
-        server = _Server(
-            uvicorn.Config(
-                create_app(settings),
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                http=Protocol,
-                timeout_graceful_shutdown=STOP_S,
-            )
-        )
-        server.run(sockets=[listener])
+def serve(
+    app: ASGIApp, listener: socket.socket, *, clock: Clock, new_id: NewId, end_streams: Callable[[], None]
+) -> None:
+    """Serve HTTP until SIGTERM or SIGINT; ``end_streams`` is called before the server waits for connections to end.
+
+    Raises StartRefused if the application did not start.
+    """
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http=protocol(clock, new_id),
+        timeout_graceful_shutdown=STOP_S,
+    )
+    server = EngineServer(config, end_streams)
+    server.run(sockets=[listener])
     if not server.started:
-        raise StartRefused("The service did not start; the log above says why.")
+        raise StartRefused("The service did not start: the log above has the reason.")
 
 
-class _Server(uvicorn.Server):
-    """Settles once it has started, and lets open streams end before it waits for its connections."""
+class EngineServer(uvicorn.Server):
+    """Tunes the garbage collector after the start, and ends live streams before it waits for connections to end."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        settle()
+        tune_gc()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        watching = getattr(getattr(self.config.app, "state", None), "watching", None)
-        if watching is not None:
-            watching.end()
+        self._end_streams()
         await super().shutdown(sockets)
 
 
-async def try_start(settings: Settings) -> None:
-    """Open what the service will open, and close it: what refuses the start does so in one sentence."""
-    lock = WorkerLock(settings)
-    with lock if settings.worker_enabled else nullcontext():
-        await open_mastery(settings).close()
-    tokens(settings)
-
-
-def listen(settings: Settings) -> socket.socket:
-    """The socket to serve on. Raises StartRefused where it cannot be had."""
+def listen(host: str, port: int) -> socket.socket:
+    """The socket to serve on. Raises StartRefused if it cannot be opened."""
     try:
-        return socket.create_server((settings.host, settings.port), backlog=2_048)
+        return socket.create_server((host, port), backlog=2_048)
     except OSError as error:
         raise StartRefused(
-            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): is another server there? "
-            "Choose another with --port or PORT."
+            f"The service cannot listen on {host}:{port} ({error.strerror}). If another server uses the port, choose "
+            "another one with --port or PORT."
         ) from error

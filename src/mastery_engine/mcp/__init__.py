@@ -1,1 +1,1 @@
-"""The Model Context Protocol's face: what agents call. ``server`` puts it together."""
+"""The Model Context Protocol: the tools, resources and prompts for agents. ``server`` puts them together."""

@@ -1,6 +1,4 @@
-"""What an agent is told: the list of tools, which every session pays for, in as few tokens as its meaning takes, and
-what is wrong with a call's arguments.
-"""
+"""A server with short tool descriptions, since every session pays for their tokens, and plain errors for arguments."""
 
 from inspect import cleandoc
 from typing import Any
@@ -17,7 +15,7 @@ from mastery_engine.mcp.arguments import faults_in, in_words
 
 
 class BriefServer(MCPServer):
-    """Says of each field what it is, and not its name a second time; refuses arguments that are none."""
+    """Leaves generated titles out of the schemas, and refuses unknown arguments."""
 
     async def list_tools(self) -> list[Tool]:
         return [_brief(tool) for tool in await super().list_tools()]
@@ -25,7 +23,7 @@ class BriefServer(MCPServer):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Raises ToolError with all faults of the arguments."""
+        """Call a tool. Raises ToolError with everything that is wrong with the arguments."""
         taken = next((tool.input_schema for tool in await super().list_tools() if tool.name == name), None)
         faults = None if taken is None else faults_in(arguments, taken.get("properties", {}), taken.get("required", ()))
         if faults is not None:
@@ -40,12 +38,13 @@ class BriefServer(MCPServer):
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
     ) -> GetPromptResult | InputRequiredResult:
-        """Raises MCPError for a prompt that there is not, and for what is wrong with its arguments' names."""
+        """The prompt. Raises MCPError for an unknown prompt, and for unknown or missing arguments."""
         prompts = {prompt.name: prompt.arguments or [] for prompt in await self.list_prompts()}
         if name not in prompts:
-            raise MCPError(INVALID_PARAMS, f"There is no prompt {name[:100]!r}: there is {', '.join(prompts)}.")
+            raise MCPError(INVALID_PARAMS, f"There is no prompt {name[:100]!r}: the prompts are {', '.join(prompts)}.")
         taken = prompts[name]
-        faults = faults_in(arguments or {}, [one.name for one in taken], [one.name for one in taken if one.required])
+        required = [argument.name for argument in taken if argument.required]
+        faults = faults_in(arguments or {}, [argument.name for argument in taken], required)
         if faults is not None:
             raise MCPError(INVALID_PARAMS, faults)
         return await super().get_prompt(name, arguments, context)
@@ -53,7 +52,7 @@ class BriefServer(MCPServer):
 
 def _brief(tool: Tool) -> Tool:
     answer = plain(tool.output_schema)
-    answer.pop("description", None)  # the tool's own says it
+    answer.pop("description", None)  # the tool's own description is enough
     words = cleandoc(tool.description or "")
     return tool.model_copy(
         update={"description": words, "input_schema": plain(tool.input_schema), "output_schema": answer}
@@ -61,16 +60,16 @@ def _brief(tool: Tool) -> Tool:
 
 
 def plain(schema: Any) -> Any:
-    """A JSON schema without generated titles, and without null for what is left out where it is nothing."""
+    """A JSON schema without generated titles, and without null for optional fields, which are left out instead."""
     if isinstance(schema, list):
-        return [plain(one) for one in schema]
+        return [plain(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    kept = {name: value for name, value in schema.items() if name != "title" or not isinstance(value, str)}
-    kinds = [one for one in kept.get("anyOf", ()) if one != {"type": "null"}]
+    brief = {name: value for name, value in schema.items() if name != "title" or not isinstance(value, str)}
+    kinds = [kind for kind in brief.get("anyOf", ()) if kind != {"type": "null"}]
     if len(kinds) == 1:
-        del kept["anyOf"]
-        kept = {**kinds[0], **kept}
-    if kept.get("default", ...) is None:
-        del kept["default"]
-    return {name: plain(value) for name, value in kept.items()}
+        del brief["anyOf"]
+        brief = {**kinds[0], **brief}
+    if brief.get("default", ...) is None:
+        del brief["default"]
+    return {name: plain(value) for name, value in brief.items()}

@@ -1,4 +1,4 @@
-"""What the tools share: the engine's services, who asks, and how a failure is told to a model."""
+"""What the tools share: the engine, the caller, and errors worded for a model."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -7,48 +7,43 @@ from typing import Annotated
 
 import msgspec
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import Field, StringConstraints
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.events.envelope import STUDENT_ID
+from mastery_engine.engine import Engine
 from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
-from mastery_engine.mcp.results import Result
+from mastery_engine.mcp.results import ToolResult
 from mastery_engine.mcp.tokens import count
-from mastery_engine.services import Mastery
-from mastery_engine.services.advice import Advising
-from mastery_engine.services.forecasts import Predictions
-from mastery_engine.services.reports import Reports
-from mastery_engine.services.skills import Skills
-from mastery_engine.services.standings import Standings
+
+READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+RECORDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True)
 
 StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
-ADVICE: tuple[tuple[type[MasteryError], str], ...] = (
-    (NotFound, "Check the id with who asked; a student without any event is unknown."),
-    (Forbidden, "Do not try again: this token may not see or do that. Ask for another token, or about your own."),
-    (InvalidInput, "Mend that argument and call again."),
+WHAT_TO_DO: tuple[tuple[type[MasteryError], str], ...] = (
+    (NotFound, "Check the id with the user; a student without any event is unknown."),
+    (Forbidden, "Do not try again: this token does not allow it. Ask the user for another token or another student."),
+    (InvalidInput, "Correct this argument and call again."),
     (Busy, "Wait a second and call again."),
-    (Unavailable, "Nothing was lost; wait some seconds and call again."),
+    (Unavailable, "Nothing was lost: wait a few seconds and call again."),
 )
 
 
-class Desk(msgspec.Struct, frozen=True):
-    """``who`` gives the caller of the call under way."""
+class ToolContext(msgspec.Struct, frozen=True):
+    """The engine, and ``who``, which gives the caller of the current call."""
 
-    mastery: Mastery
-    reports: Reports
-    skills: Skills
-    predictions: Predictions
-    advising: Advising
-    standings: Standings
+    engine: Engine
     who: Callable[[], Caller]
 
-    async def told(self, tool: str, result: Result) -> CallToolResult:
-        """The answer as it is sent, JSON without blanks; its size is a metric, counted beside the loop."""
+    async def respond(self, tool: str, result: ToolResult) -> CallToolResult:
+        """The answer of a tool, as JSON without blanks. Its size in tokens is measured, in a thread."""
         text = result.model_dump_json(exclude_none=True)
-        self.mastery.metrics.answer_tokens.labels(tool).observe(await asyncio.to_thread(count, text))
+        tokens = await asyncio.to_thread(count, text)
+        if tokens is not None:
+            self.engine.metrics.answer_tokens.labels(tool).observe(tokens)
         return CallToolResult(
             content=[TextContent(type="text", text=text)], structured_content=result.model_dump(exclude_none=True)
         )
@@ -56,10 +51,10 @@ class Desk(msgspec.Struct, frozen=True):
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """A failure as a sentence that says what to do."""
+    """Turn the engine's errors into tool errors that say what is wrong and what to do."""
     try:
         yield
     except MasteryError as error:
-        advice = next((words for kind, words in ADVICE if isinstance(error, kind)), "")
-        where = f" (argument {error.field})" if error.field else ""
+        advice = next((words for kind, words in WHAT_TO_DO if isinstance(error, kind)), "")
+        where = f" (argument {error.field})" if error.field and error.field not in error.message else ""
         raise ToolError(f"{error.code}: {error.message}{where} {advice}".strip()) from error

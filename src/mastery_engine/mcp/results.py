@@ -1,17 +1,17 @@
-"""What the tools answer: short and typed."""
+"""The answers of the tools: short and typed."""
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Result(BaseModel):
-    """What is None is left out of the answer."""
+class ToolResult(BaseModel):
+    """The base of all answers; fields that are None are left out."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class Parts(Result):
+class Parts(ToolResult):
     """The four components, each in [0, 1]; 0 also where there is no evidence."""
 
     completion: float
@@ -20,7 +20,7 @@ class Parts(Result):
     consistency: float
 
 
-class MasteryResult(Result):
+class MasteryResult(ToolResult):
     """A student's mastery."""
 
     student_id: str
@@ -34,7 +34,7 @@ class MasteryResult(Result):
     recommendations: list[dict[str, Any]] | None = None
 
 
-class CostResult(Result):
+class CostResult(ToolResult):
     """One component: ``cost`` is how much of the score it takes away."""
 
     component: str
@@ -45,7 +45,7 @@ class CostResult(Result):
     what_moves_it: str | None = None
 
 
-class ExplanationResult(Result):
+class ExplanationResult(ToolResult):
     """Why a score is what it is, the costliest component first; the costs add up to 1 − score."""
 
     score: float
@@ -55,7 +55,7 @@ class ExplanationResult(Result):
     costs: list[CostResult]
 
 
-class HistoryResult(Result):
+class HistoryResult(ToolResult):
     """A range of days in a line; ``points`` only on request."""
 
     trend: str
@@ -67,7 +67,7 @@ class HistoryResult(Result):
     points: dict[str, float] | None = Field(None, description="score by day, or by the first day of a week or month")
 
 
-class SkillResult(Result):
+class SkillResult(ToolResult):
     """One skill."""
 
     skill: str
@@ -76,7 +76,7 @@ class SkillResult(Result):
     answers: int
 
 
-class SkillsResult(Result):
+class SkillsResult(ToolResult):
     """The strongest and weakest skills of those answered on."""
 
     known: int
@@ -84,7 +84,7 @@ class SkillsResult(Result):
     strongest: list[SkillResult]
 
 
-class HelpResult(Result):
+class HelpResult(ToolResult):
     """One student who needs help, and why."""
 
     student_id: str
@@ -93,7 +93,7 @@ class HelpResult(Result):
     reasons: list[str]
 
 
-class ClassResult(Result):
+class ClassResult(ToolResult):
     """Several students in a few lines."""
 
     students: int
@@ -104,7 +104,7 @@ class ClassResult(Result):
     unknown: list[str] | None = None
 
 
-class IngestResult(Result):
+class IngestResult(ToolResult):
     """What became of the events: ``refused`` names each that was, with the reason."""
 
     accepted: int
@@ -112,14 +112,14 @@ class IngestResult(Result):
     refused: list[str] | None = None
 
 
-class StatusResult(Result):
+class StatusResult(ToolResult):
     """processed, dead_lettered or not_processed."""
 
     status: str
     reason: str | None = None
 
 
-class ForecastResult(Result):
+class ForecastResult(ToolResult):
     """The score now and then; ``lower`` to ``upper`` holds with 80%."""
 
     now: float
@@ -130,13 +130,13 @@ class ForecastResult(Result):
     intervention_needed: bool
 
 
-class AdviceResult(Result):
+class AdviceResult(ToolResult):
     """What to do next, best first."""
 
     steps: list[str]
 
 
-class PathResult(Result):
+class PathResult(ToolResult):
     """The next skills of a path of so many ``steps`` and ``minutes``."""
 
     skills: list[str]
@@ -145,14 +145,14 @@ class PathResult(Result):
     done_by: str
 
 
-class NoticedResult(Result):
+class NoticedResult(ToolResult):
     """What holds a student up, and what a tutor would notice."""
 
     stuck_on: list[str]
     habits: list[str]
 
 
-class CohortResult(Result):
+class CohortResult(ToolResult):
     """A class in a few lines."""
 
     size: int
@@ -162,7 +162,7 @@ class CohortResult(Result):
     first: list[HelpResult]
 
 
-class ClassRow(Result):
+class ClassRow(ToolResult):
     """One class: averages; of a student who is compared with it, the place in it."""
 
     cohort_id: str
@@ -175,7 +175,7 @@ class ClassRow(Result):
     percentile: float | None = None
 
 
-class ComparedStudent(Result):
+class ComparedStudent(ToolResult):
     """Who is compared."""
 
     score: float
@@ -183,7 +183,7 @@ class ComparedStudent(Result):
     components: Parts
 
 
-class ComparedResult(Result):
+class ComparedResult(ToolResult):
     """Classes in the order asked for."""
 
     student: ComparedStudent | None = None

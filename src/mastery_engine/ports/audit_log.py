@@ -1,4 +1,7 @@
-"""The audit trail's records, which of them somebody wants to see, and the pages they come in."""
+"""The audit trail: its records, which of them somebody wants to see, and the pages they come in."""
+
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -49,6 +52,22 @@ class AuditPage(msgspec.Struct, frozen=True):
 
     records: list[AuditRecord]
     cursor: str | None
+
+
+class AuditLog(Protocol):
+    """The audit records of each tenant. All calls raise Unavailable when the store is away."""
+
+    async def append(self, records: Sequence[AuditRecord]) -> None:
+        """Append records; durable on return."""
+        ...
+
+    async def page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
+        """The newest records of a tenant that are wanted, or those before a page's cursor. Raises InvalidInput."""
+        ...
+
+    async def purge(self, before: Micros) -> int:
+        """Remove records from before a moment; how many there were."""
+        ...
 
 
 def bad_cursor() -> InvalidInput:

@@ -1,32 +1,31 @@
-"""What a store of student documents promises.
+"""Where students' documents live.
 
-A document is read with its version and written with one compare-and-set: who lost the race reads and folds again.
-Everything here is batches: one student is a batch of one.
+A document is read with its version and written with one compare-and-set: whoever lost the race reads and folds again.
+Everything here takes batches: one student is a batch of one.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from mastery_engine.domain.cohorts.cohort import Cohort
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.student import Student, StudentKey
-from mastery_engine.ports.audit_log import AuditFilter, AuditPage, AuditRecord
-from mastery_engine.ports.checkpoints import Marks
-from mastery_engine.ports.jobs import BatchJob
+from mastery_engine.errors import Unavailable
+
+LOAD_S = 2.0
 
 
-class Held(msgspec.Struct, frozen=True, gc=False):
+class StoredDocument(msgspec.Struct, frozen=True, gc=False):
     """A document as the store has it; ``version`` counts its writes from 1."""
 
     version: int
     student: Student
 
 
-class Change(msgspec.Struct, frozen=True, gc=False):
-    """A document to be written over ``version`` (0: there is none yet); ``cold`` too, where it is given.
+class DocumentChange(msgspec.Struct, frozen=True, gc=False):
+    """A document to be written over ``version`` (0: there is none yet), with its ``cold`` ids where they are given.
 
     Without a ``student`` the document and its cold ids are removed.
     """
@@ -37,48 +36,10 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     cold: IdsByDay | None = None
 
 
-class Roster(msgspec.Struct, frozen=True):
-    """A cohort as the store has it: the admin's word with the number of its writes, and who joined by events."""
+class DocumentStore(Protocol):
+    """Documents, with their cold ids beside them. All calls raise Unavailable when the store is away."""
 
-    version: int
-    cohort: Cohort
-    joined: frozenset[str]
-
-    @property
-    def members(self) -> frozenset[str]:
-        return self.cohort.members(self.joined)
-
-    @property
-    def is_known(self) -> bool:
-        """Whether an admin or an event ever named it."""
-        return bool(self.version or self.joined)
-
-
-class Join(msgspec.Struct, frozen=True, gc=False):
-    """An event of this day (UTC, of its receipt) says that a student is in a cohort."""
-
-    key: StudentKey
-    cohort_id: str
-    day: Day
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """Why an event is among the dead letters, for whoever asks what became of it."""
-
-    key: StudentKey
-    event_id: str
-    code: str
-    message: str
-    at: Micros
-
-
-class Store(Protocol):
-    """Documents, the marks of what they hold, the audit trail, and batches under way.
-
-    All raise Unavailable when the store is away; nothing is half written then.
-    """
-
-    async def load(self, keys: Sequence[StudentKey]) -> list[Held | None]:
+    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
         """The documents, in the order of the keys; None where there is none."""
         ...
 
@@ -86,7 +47,7 @@ class Store(Protocol):
         """The cold ids beside the documents; empty where there are none."""
         ...
 
-    async def commit(self, changes: Sequence[Change]) -> list[bool]:
+    async def commit(self, changes: Sequence[DocumentChange]) -> list[bool]:
         """Write each change whose version is still the store's; False for each that lost. Keys do not repeat."""
         ...
 
@@ -94,111 +55,27 @@ class Store(Protocol):
         """The documents' versions, in the order of the keys; 0 where there is none."""
         ...
 
-    async def cohort(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
-        """A cohort, with those who joined it by events of ``since`` or later; version 0 where no admin named it."""
-        ...
-
-    async def put_cohort(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
-        """Write an admin's word where ``version`` is still the store's; durable on return. False where it lost."""
-        ...
-
-    async def cohorts_of(self, key: StudentKey) -> frozenset[str]:
-        """The cohorts that admins put a student in."""
-        ...
-
-    async def join(self, joins: Sequence[Join]) -> None:
-        """Note who joined by events; to be called before the documents that say so are committed."""
-        ...
-
-    async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
-        """Take a student out of those who joined these cohorts by events; an admin's word stays."""
-        ...
-
-    async def marks(self, log_id: str) -> Marks:
-        """The marks of a log, to be read before a batch is folded."""
-        ...
-
-    async def move_marks(self, log_id: str, starts: Mapping[int, int], ends: Mapping[int, int], life: str) -> None:
-        """Move the marks from ``starts`` to ``ends``; to be called after the documents are committed.
-
-        Raises FellBack, and moves nothing, where a mark is below its start or the store's life is another than
-        ``life``: what was committed meanwhile may be gone. A mark never moves back.
-        """
-        ...
-
-    async def floods(self, log_id: str) -> set[int]:
-        """The partitions of a log that are flooded: they are not worked until somebody has looked."""
-        ...
-
-    async def set_flood(self, log_id: str, partition: int, *, flooded: bool) -> None:
-        """Note that a partition is flooded, or is no longer; durable on return."""
-        ...
-
-    async def note_refusals(self, refusals: Sequence[Refusal]) -> None:
-        """Keep why events were dead-lettered, for ``refusal``."""
-        ...
-
-    async def refusal(self, key: StudentKey, event_id: str) -> Refusal | None:
-        """Why an event was dead-lettered, the last time."""
-        ...
-
     def students(self) -> AsyncIterator[StudentKey]:
         """Every student that has a document, in no order; one may come twice."""
         ...
 
-    async def clear(self) -> None:
-        """Remove all documents, cold ids, marks and joins in one step; a replay fills them again from the log."""
-        ...
-
-    async def audit(self, records: Sequence[AuditRecord]) -> None:
-        """Append to the audit trail, durably."""
-        ...
-
-    async def audited(self, tenant: str, *, limit: int) -> list[AuditRecord]:
-        """The newest records of a tenant, newest first."""
-        ...
-
-    async def audit_page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
-        """The newest records of a tenant that are wanted, or those before a page's cursor. Raises InvalidInput."""
-        ...
-
-    async def refusals(self, key: StudentKey) -> list[Refusal]:
-        """Why events of a student were dead-lettered, all that is known."""
-        ...
-
     async def erase(self, key: StudentKey) -> int:
-        """Remove document, cold ids and refusals of a student, and batches that name them; how many there were.
+        """Remove a student's document and cold ids; how many there were.
 
-        The bytes may be in the file still: the log's ``erase`` comes after this one, and sees to both.
+        The bytes may be in the file still: ``EventLog.erase`` comes last, and takes care of them.
         """
         ...
 
-    async def put_batch(self, job: BatchJob) -> None:
-        """Keep a batch; durable on return. An answer is kept only where the batch is there still."""
+    async def clear(self) -> None:
+        """Remove all documents and cold ids. The checkpoints are cleared first: a replay then fills the store again."""
         ...
 
-    async def batch(self, tenant: str, batch_id: str) -> BatchJob | None: ...
 
-    async def open_batches(self) -> list[BatchJob]:
-        """Those without an answer, oldest first."""
-        ...
+class DocumentReader(Protocol):
+    """Documents for queries alone: they may be up to a second old. A fold loads from the store."""
 
-    async def purge(self, before: Micros) -> int:
-        """Remove audit records, batches and refusals from before a moment; how many there were. Old joins go too."""
-        ...
-
-    async def ping(self) -> None:
-        """Raise Unavailable where the store does not answer."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-class DocumentCache(Protocol):
-    """Documents for queries alone: they may be of up to a second ago. A fold loads from the store."""
-
-    async def load(self, keys: Sequence[StudentKey]) -> list[Held | None]:
-        """As the store's. Raises Unavailable."""
+    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+        """As the store's. Raises Unavailable, within two seconds where the store is a network away."""
         ...
 
     def forget(self, keys: Iterable[StudentKey]) -> None:
@@ -206,3 +83,30 @@ class DocumentCache(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class DirectReader:
+    """A ``DocumentReader`` that keeps nothing: for stores on this machine, where a read costs microseconds."""
+
+    def __init__(self, documents: DocumentStore) -> None:
+        self._documents = documents
+
+    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+        return await self._documents.load(keys)
+
+    def forget(self, keys: Iterable[StudentKey]) -> None:
+        """There is nothing to forget."""
+
+    async def close(self) -> None:
+        """The store is closed by its owner."""
+
+
+class PromptReader(DirectReader):
+    """The same for a store a network away, which may hang: a query is answered within two seconds all the same."""
+
+    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+        try:
+            async with asyncio.timeout(LOAD_S):
+                return await super().load(keys)
+        except TimeoutError:
+            raise Unavailable(f"The store has not answered within {LOAD_S:g} seconds: try again.") from None

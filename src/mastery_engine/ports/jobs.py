@@ -1,13 +1,13 @@
-"""Batches of calculations that are worked after their acknowledgement, as a store keeps them, and whom they name."""
+"""Batches of calculations that are worked after their acknowledgement, and whom they name."""
 
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
 
-Priority: TypeAlias = Literal["low", "normal", "high"]
+JobPriority: TypeAlias = Literal["low", "normal", "high"]
 
 
 class BatchJob(msgspec.Struct, frozen=True):
@@ -19,11 +19,35 @@ class BatchJob(msgspec.Struct, frozen=True):
     tenant: str
     batch_id: str
     subject: str
-    priority: Priority
+    priority: JobPriority
     created: Micros
     caller: bytes
     request: bytes
     answer: bytes | None = None
+
+
+class JobStore(Protocol):
+    """Batches by tenant and id. All calls raise Unavailable when the store is away."""
+
+    async def put(self, job: BatchJob) -> None:
+        """Keep a batch; durable on return. An answer is kept only where the batch is still there."""
+        ...
+
+    async def find(self, tenant: str, batch_id: str) -> BatchJob | None:
+        """The batch; None where there is none."""
+        ...
+
+    async def open(self) -> list[BatchJob]:
+        """Those without an answer, oldest first."""
+        ...
+
+    async def erase(self, key: StudentKey) -> int:
+        """Remove the batches that name a student, or that they sent; how many there were."""
+        ...
+
+    async def purge(self, before: Micros) -> int:
+        """Remove batches from before a moment; how many there were."""
+        ...
 
 
 def names_student(job: BatchJob, key: StudentKey) -> bool:

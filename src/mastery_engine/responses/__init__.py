@@ -1,1 +1,1 @@
-"""What the services answer, as every face sends it."""
+"""The answers of the services, as HTTP, MCP and the commands send them."""

@@ -1,4 +1,4 @@
-"""What the calls about advice, paths and patterns answer."""
+"""The answers about advice, learning paths and patterns."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -16,20 +16,20 @@ from mastery_engine.domain.results import AdviceSent, PathStep, advice_sent, pat
 
 
 class Recommended(AdviceSent, frozen=True):
-    """A piece of advice. ``expected_gain`` is in mastery score, ``estimated_time`` in minutes."""
+    """A piece of advice. ``expected_gain`` is in points of the mastery score, 0 to 1; ``estimated_time`` in minutes."""
 
     resources: Sequence[str]
 
 
 class PathAhead(msgspec.Struct, frozen=True):
-    """The first steps of the way on, as last told."""
+    """The first steps of the learning path, as last published."""
 
     goal: Literal["improve_mastery"]
     steps: list[PathStep]
 
 
 class EstimatedCompletion(msgspec.Struct, frozen=True):
-    """Days on which the path will be done: at the earliest, expected, at the latest."""
+    """The days on which the path will be done: at the earliest, expected, and at the latest."""
 
     earliest: str
     expected: str
@@ -44,7 +44,7 @@ class ScheduledDay(msgspec.Struct, frozen=True):
 
 
 class LearningPath(msgspec.Struct, frozen=True):
-    """The way to a goal: its steps in order, when it will be done, and what to do on which day."""
+    """The path to a goal: its steps in order, when it will be done, and what to do on each day."""
 
     student_id: str
     goal: Goal
@@ -55,7 +55,7 @@ class LearningPath(msgspec.Struct, frozen=True):
 
 
 class FoundPattern(msgspec.Struct, frozen=True):
-    """What a tutor would notice: how strong it is (0 to 1), since which day, and on what evidence."""
+    """A pattern that a tutor would notice: its strength (0 to 1), the day since when it holds, and the evidence."""
 
     kind: PatternKind
     strength: Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -64,7 +64,7 @@ class FoundPattern(msgspec.Struct, frozen=True):
 
 
 class OpenStruggle(msgspec.Struct, frozen=True):
-    """A topic on which the student is stuck, since when, and what says so."""
+    """A topic on which the student is stuck, since when, and the evidence."""
 
     topic: str
     pattern: str

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document of the topics, made from the types that are decoded and sent."""
+"""The AsyncAPI 3 document of the topics, made from the types that are decoded and published."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ REF = "#/components/schemas/{name}"
 
 
 def event_schemas() -> dict[str, Any]:
-    """Each kind of learning event as a JSON schema of its own, by its name; complete in itself."""
+    """The JSON schema of each kind of learning event, by its name; each is complete in itself."""
     return {name: _event(name, "#/$defs/{name}", whole=True) for name in KINDS}
 
 
@@ -47,29 +47,29 @@ def _header(description: str) -> dict[str, str]:
 
 _SENT = {
     "ce_specversion": {"const": "1.0"},
-    "ce_id": _header("The result's id, derived from the event's: a repeat can be told."),
+    "ce_id": _header("The result's id, derived from the event's, so that repeats can be recognised."),
     "ce_source": _header("The engine."),
-    "ce_type": _header("As event_type in the value."),
-    "ce_time": _header("As timestamp in the value."),
+    "ce_type": _header("The same as event_type in the value."),
+    "ce_time": _header("The same as timestamp in the value."),
     "ce_subject": _header("The student."),
     "tenant": _header("The school or customer."),
-    "traceparent": _header("W3C Trace Context, where the event that was the cause had one."),
+    "traceparent": _header("W3C Trace Context, if the event that caused the result had one."),
     "content-type": {"const": JSON},
 }
 _TAKEN = {
-    "tenant": _header("The school or customer; default where left out."),
-    "event_id": _header("Serves where the value has none; ce_id does too."),
-    "traceparent": _header("W3C Trace Context, where the sender has one."),
+    "tenant": _header("The school or customer; by default: default."),
+    "event_id": _header("The event's id, if the value has none; ce_id is used, too."),
+    "traceparent": _header("W3C Trace Context, if the sender has one."),
 }
-_BURIED = {
-    "dlq.topic": _header("Where the record was."),
-    "dlq.partition": _header("Its partition."),
-    "dlq.offset": _header("Its offset."),
-    "dlq.code": _header("Why, for programs."),
-    "dlq.message": _header("Why, for people."),
-    "dlq.attempts": _header("How often it was tried."),
-    "dlq.at": _header("When it was put here."),
-    "dlq.received": _header("When the record itself was received."),
+_DEAD_LETTER = {
+    "dlq.topic": _header("The topic of the record."),
+    "dlq.partition": _header("The partition of the record."),
+    "dlq.offset": _header("The offset of the record."),
+    "dlq.code": _header("The reason, as a code for programs."),
+    "dlq.message": _header("The reason, as a sentence for people."),
+    "dlq.attempts": _header("How often processing was tried."),
+    "dlq.at": _header("When the record became a dead letter."),
+    "dlq.received": _header("When the record was received."),
 }
 
 
@@ -100,7 +100,7 @@ def _operation(action: str, channel: str, summary: str) -> dict[str, Any]:
 
 
 def document() -> dict[str, Any]:
-    """The document; actions are the engine's: it receives requests, and sends all else."""
+    """The document, from the engine's point of view: it receives requests, and sends everything else."""
     _, schemas = msgspec.json.schema_components([Envelope, Message, *KINDS.values()], ref_template=REF)
     del schemas["Envelope"]
     requests = {kind.__name__: _event(name, REF) for name, kind in KINDS.items()}
@@ -108,12 +108,16 @@ def document() -> dict[str, Any]:
         f"{name}Requested": _message(f"{name}Requested", schema, _TAKEN, schema["description"].partition("\n")[0])
         for name, schema in requests.items()
     }
-    told = {"$ref": REF.format(name="Message")}
-    messages["MasteryUpdated"] = _message("mastery.updated", told, _SENT, "A student's mastery after new events.")
-    messages["ThresholdReached"] = _message("mastery.threshold.reached", told, _SENT, "A student's level changed.")
-    messages["StruggleDetected"] = _message("struggle.detected", told, _SENT, "A student is stuck on a topic.")
-    messages["PathRecommended"] = _message("learning.path.recommended", told, _SENT, "A student's way on has changed.")
-    messages["DeadLetter"] = _message("dead letter", {}, _BURIED, "A record as it came, with why it is here.")
+    message = {"$ref": REF.format(name="Message")}
+    messages["MasteryUpdated"] = _message("mastery.updated", message, _SENT, "A student's mastery after new events.")
+    messages["ThresholdReached"] = _message("mastery.threshold.reached", message, _SENT, "A student's level changed.")
+    messages["StruggleDetected"] = _message("struggle.detected", message, _SENT, "A student is stuck on a topic.")
+    messages["PathRecommended"] = _message(
+        "learning.path.recommended", message, _SENT, "A student's learning path has changed."
+    )
+    messages["DeadLetter"] = _message(
+        "dead letter", {}, _DEAD_LETTER, "A record as it came, with the reason in the headers."
+    )
     made = {
         "asyncapi": "3.0.0",
         "info": {
@@ -131,14 +135,14 @@ def document() -> dict[str, Any]:
                 [name for name in messages if name.endswith("Requested")],
             ),
             "results": _channel(RESULTS_TOPIC, "A student's mastery after each batch of events.", ["MasteryUpdated"]),
-            "events": _channel(EVENTS_TOPIC, "What others should hear of.", _EVENTS),
-            "deadLetters": _channel(DEAD_LETTERS_TOPIC, "What could not be processed.", ["DeadLetter"]),
+            "events": _channel(EVENTS_TOPIC, "Changes that other services may act on.", _EVENTS),
+            "deadLetters": _channel(DEAD_LETTERS_TOPIC, "Records that could not be processed.", ["DeadLetter"]),
         },
         "operations": {
             "takeEvents": _operation("receive", "requests", "Fold learning events into the students' documents."),
-            "sendResults": _operation("send", "results", "Tell each student's new mastery."),
-            "sendEvents": _operation("send", "events", "Tell of new levels, struggles and ways on."),
-            "bury": _operation("send", "deadLetters", "Keep what could not be processed, with the reason."),
+            "sendResults": _operation("send", "results", "Publish each student's new mastery."),
+            "sendEvents": _operation("send", "events", "Publish new levels, struggles and learning paths."),
+            "sendDeadLetters": _operation("send", "deadLetters", "Store what could not be processed, with the reason."),
         },
         "components": {"schemas": schemas, "messages": messages},
     }

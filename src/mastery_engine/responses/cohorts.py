@@ -1,18 +1,18 @@
-"""What the calls about cohorts answer. Scores lie in [0, 1] and are rounded to 4 decimals."""
+"""The answers about cohorts. Scores lie in [0, 1] and are rounded to 4 decimals."""
 
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from mastery_engine.domain.cohorts.cohort import Place
+from mastery_engine.domain.cohorts.cohort import Ranking
 from mastery_engine.responses.scores import Components, Score
 
 Percentile = Annotated[float, Meta(ge=0.0, le=100.0)]
 
 
 class DueDay(msgspec.Struct, frozen=True):
-    """A day on which work is due; ``minutes`` is how much work."""
+    """A day on which work is due; ``minutes`` is the amount of work."""
 
     due: str
     topic: str | None
@@ -53,7 +53,7 @@ class ComponentPlaces(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a student stands among the members of a cohort of whom something is known, as of a day (UTC).
+    """Where a student stands among the members of a cohort about whom something is known, as of a day (UTC).
 
     ``percentile`` is 100 × (others below + half of equals) / others, null where there are no others; ``rank`` is 1 +
     those above. ``components`` come with the metric by_component.
@@ -92,8 +92,8 @@ class AtRisk(msgspec.Struct, frozen=True):
 class CohortFigures(msgspec.Struct, frozen=True):
     """A cohort as of a day (UTC): levels, means, and who needs help, most at risk first.
 
-    ``size`` counts the members of whom something is known, ``members`` all. ``next_cursor`` leads to the next page of
-    ``at_risk``; null on the last.
+    ``size`` counts the members about whom something is known, ``members`` counts all. ``next_cursor`` leads to the next
+    page of ``at_risk``; null on the last.
     """
 
     cohort_id: str
@@ -109,10 +109,10 @@ class CohortFigures(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-def component_place(found: Place) -> ComponentPlace:
+def component_place(found: Ranking) -> ComponentPlace:
     """A place as it is sent."""
     return ComponentPlace(round(found.value, 4), round(found.average, 4), shown_percentile(found), found.rank)
 
 
-def shown_percentile(found: Place) -> float | None:
+def shown_percentile(found: Ranking) -> float | None:
     return None if found.percentile is None else round(found.percentile, 2)

@@ -1,4 +1,4 @@
-"""What the calls about the future answer. Scores lie in [0, 1] and are rounded to 4 decimals."""
+"""The answers about forecasts. Scores lie in [0, 1] and are rounded to 4 decimals."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from mastery_engine.responses.scores import Score
 
 
 class ForecastDay(msgspec.Struct, frozen=True):
-    """One day: the score that is as likely passed as missed, and the 10% and 90% points of its distribution."""
+    """One day: the median of the score, and the 10% and 90% points of its distribution."""
 
     date: str
     score: Score
@@ -45,7 +45,7 @@ class TrajectoryPoint(msgspec.Struct, frozen=True):
 
 
 class Trajectory(msgspec.Struct, frozen=True):
-    """The past days that have a point, where they lead (``trend``, of the last 14 days), and the next 7 days."""
+    """The past days with a score, the ``trend`` of the last 14 days, and the forecast of the next 7 days."""
 
     student_id: str
     days: int
@@ -59,7 +59,7 @@ class Trajectory(msgspec.Struct, frozen=True):
 
 
 def forecast_days(days: Sequence[DayAhead]) -> list[ForecastDay]:
-    """Days of a forecast as they are sent."""
+    """The days of a forecast as they are sent."""
     return [
         ForecastDay(iso_date(one.day), round(one.score, 4), round(one.lower, 4), round(one.upper, 4)) for one in days
     ]

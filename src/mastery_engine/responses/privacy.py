@@ -1,12 +1,19 @@
-"""What the calls about consent, erasure, export and the audit trail answer."""
+"""The answers about consent, erasure, export and the audit trail."""
 
 from typing import Any
 
 import msgspec
 
+from mastery_engine.domain.events.cloudevents import unwrap
+from mastery_engine.domain.events.envelope import peek
+from mastery_engine.domain.moments import rfc3339
+from mastery_engine.ports.audit_log import AuditRecord
+from mastery_engine.ports.dead_letters import DeadLetter
+from mastery_engine.ports.event_log import Record
+
 
 class ConsentPoint(msgspec.Struct, frozen=True):
-    """A change of consent: what was allowed from then on. ``erased``: the student was erased then."""
+    """A change of consent: what was allowed from then on. ``erased`` says that the student was erased then."""
 
     at: str
     processing: bool
@@ -15,7 +22,7 @@ class ConsentPoint(msgspec.Struct, frozen=True):
 
 
 class Consent(msgspec.Struct, frozen=True):
-    """What is allowed now, and how it came to be, oldest first; an erasure begins a new history."""
+    """What is allowed now, and the history of changes, oldest first; an erasure begins a new history."""
 
     student_id: str
     processing: bool
@@ -24,14 +31,14 @@ class Consent(msgspec.Struct, frozen=True):
 
 
 class StaysUntil(msgspec.Struct, frozen=True):
-    """Something of the student that an erasure cannot take out, and until when; null where that is not ours to know."""
+    """A place where an erasure cannot remove data, and until when they stay; null if the engine cannot know."""
 
     where: str
     until: str | None
 
 
 class Erasure(msgspec.Struct, frozen=True):
-    """What was erased. ``proof`` is made with PSEUDONYM_KEY of the moment and of whom ``pseudonym`` stands for."""
+    """What was erased. ``proof`` is a keyed hash, by PSEUDONYM_KEY, of the student and the moment."""
 
     pseudonym: str
     erased_at: str
@@ -42,9 +49,9 @@ class Erasure(msgspec.Struct, frozen=True):
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """Who did what, to whom (a keyed hash), when, from where, and whether they might.
+    """Who did what, to which student (a keyed hash), when, from where, and whether it was allowed.
 
-    A student's own ``subject`` is a keyed hash too; ``call`` names the kind of call.
+    The ``subject`` of a student's own call is a keyed hash, too; ``call`` names the kind of call.
     """
 
     at: str
@@ -65,7 +72,7 @@ class AuditTrail(msgspec.Struct, frozen=True):
 
 
 class HeldEvent(msgspec.Struct, frozen=True):
-    """An event as the log has it; ``content`` is what was sent, as text."""
+    """An event as stored in the log; ``content`` is what was sent, as text."""
 
     partition: int
     offset: int
@@ -97,9 +104,9 @@ class HeldDay(msgspec.Struct, frozen=True):
 
 
 class Export(msgspec.Struct, frozen=True):
-    """All that is held about a student. ``events`` is null where only a scan of the log would find them.
+    """Everything that is held about a student. ``events`` is null if only a scan of the log would find them.
 
-    ``document`` is the whole state by its fields' names: ids of applied events are hashes, as hexadecimal text.
+    ``document`` is the whole document by the names of its fields; ids of applied events are hashes, in hexadecimal.
     """
 
     student_id: str
@@ -112,3 +119,47 @@ class Export(msgspec.Struct, frozen=True):
     dead_letters: list[HeldLetter]
     events: list[HeldEvent] | None
     elsewhere: list[StaysUntil]
+
+
+def audit_entry(record: AuditRecord) -> AuditEntry:
+    """An audit record as it is sent."""
+    return AuditEntry(
+        rfc3339(record.at),
+        record.subject,
+        record.role,
+        record.call,
+        record.student_id,
+        record.allowed,
+        record.address,
+        record.request_id,
+    )
+
+
+def held_event(record: Record) -> HeldEvent:
+    """An event of the log as it is sent."""
+    inner, outside_id = (None, None) if record.value is None else unwrap(record.value)
+    event_id = peek(inner)[1] or record.id_beside(outside_id)
+    return HeldEvent(record.partition, record.offset, rfc3339(record.received), event_id, text_of(record.value) or "")
+
+
+def held_letter(letter: DeadLetter) -> HeldLetter:
+    """A dead letter as it is sent."""
+    return HeldLetter(letter.event_id, letter.code, letter.message, rfc3339(letter.at), text_of(letter.value))
+
+
+def readable(value: Any) -> Any:
+    """A structure as plain data by the names of its fields, with bytes in hexadecimal."""
+    if isinstance(value, msgspec.Struct):
+        return {name: readable(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, dict):
+        return {text_of(name) if isinstance(name, bytes) else str(name): readable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [readable(item) for item in value]
+    if isinstance(value, bytes | bytearray):
+        return value.hex()
+    return value
+
+
+def text_of(value: bytes | None) -> str | None:
+    """Bytes as text; bytes that are not UTF-8 are escaped."""
+    return None if value is None else value.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What an explanation and a class at a glance answer."""
+"""The answers of an explanation, and of several students at a glance."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ from mastery_engine.responses.scores import Score
 class Cost(msgspec.Struct, frozen=True):
     """What one component costs: ``cost`` = ``weight`` × (1 − ``score``), the most that it could add to the score.
 
-    ``needed`` is its value at which the next level begins while the others stay; None where it cannot be had so.
+    ``needed`` is the value at which the next level begins if the others stay; None if it cannot be reached so.
     """
 
     component: Component
@@ -35,7 +35,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class Glance(msgspec.Struct, frozen=True):
-    """One of several students. ``risk`` and ``reasons`` are as in a cohort's figures; 0 and empty where all is well."""
+    """One of several students. ``risk`` and ``reasons`` are as in a cohort's figures; 0 and empty if all is well."""
 
     student_id: str
     mastery_score: Score
@@ -46,7 +46,7 @@ class Glance(msgspec.Struct, frozen=True):
 
 
 class ClassGlance(msgspec.Struct, frozen=True):
-    """Several students, who needs help most first; ``unknown`` are those without any event."""
+    """Several students, those who need help most first; ``unknown`` are those without any event."""
 
     students: list[Glance]
     unknown: list[str]

@@ -1,4 +1,4 @@
-"""What knowledge tracing answers."""
+"""The answers of knowledge tracing."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from mastery_engine.responses.scores import Score
 
 
 class SkillState(msgspec.Struct, frozen=True):
-    """One skill. ``probability`` is that of a right next answer, ``forgotten`` by how much it has sunk since the last.
+    """One skill. ``probability`` is that of a right next answer, ``forgotten`` how much it has sunk since the last.
 
     ``uncertainty`` is the standard deviation of the probability's log-odds.
     """
@@ -23,7 +23,7 @@ class SkillState(msgspec.Struct, frozen=True):
 
 
 class StudentSkills(msgspec.Struct, frozen=True):
-    """The skills that a student has answered on, the surest known first."""
+    """The skills that a student has answers on, the best known first."""
 
     student_id: str
     skills: list[SkillState]

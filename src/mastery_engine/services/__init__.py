@@ -1,5 +1,1 @@
-"""What the engine does, whoever asks: every face calls the class ``Mastery``."""
-
-from mastery_engine.services.mastery import Mastery
-
-__all__ = ["Mastery"]
+"""The services: one class for each capability of the engine, each with only the ports that it needs."""

@@ -1,18 +1,28 @@
-"""What next, on which way, and what stands out: advice, learning paths and patterns of one student."""
+"""Advice, learning paths and patterns of one student."""
 
 from collections.abc import Sequence
 
-from mastery_engine.auth.access import Act, Caller
-from mastery_engine.domain.advice import learning_path as path
+from mastery_engine.auth.access import Caller
+from mastery_engine.clock import Clock
 from mastery_engine.domain.advice.guidance import advice_for, outlook_of
 from mastery_engine.domain.advice.habits import work
+from mastery_engine.domain.advice.learning_path import Goal, rhythm, timetable
+from mastery_engine.domain.advice.learning_path import learning_path as steps_to
 from mastery_engine.domain.advice.patterns import patterns
-from mastery_engine.domain.advice.recommendation import RANKS, Priority, Recommendation, away, recommendation_id
+from mastery_engine.domain.advice.recommendation import (
+    RANKS,
+    Priority,
+    Recommendation,
+    recently_dismissed,
+    recommendation_id,
+)
 from mastery_engine.domain.advice.struggle import open_spells
-from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.domain.courses.curriculum import Curriculum
+from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import Day, day_of
+from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import Outlook
-from mastery_engine.domain.student import NOBODY, Student
+from mastery_engine.domain.student import Student
 from mastery_engine.errors import InvalidInput
 from mastery_engine.responses.advice import (
     LearningPath,
@@ -22,85 +32,84 @@ from mastery_engine.responses.advice import (
     recommended,
     student_patterns,
 )
-from mastery_engine.services.mastery import Mastery
+from mastery_engine.services.models import Models
+from mastery_engine.services.profiling import Profiling
+from mastery_engine.services.students import Students
 
 
 class Advising:
-    """Advises students of an engine. One of whom nothing is known is told where to start."""
+    """Advises students. An unknown student is advised where to start."""
 
-    def __init__(self, engine: Mastery) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        students: Students,
+        profiling: Profiling,
+        models: Models,
+        rules: Rules,
+        curriculum: Curriculum,
+        clock: Clock,
+    ) -> None:
+        self._students = students
+        self._profiling = profiling
+        self._models = models
+        self._rules = rules
+        self._curriculum = curriculum
+        self._clock = clock
 
     async def recommendations(
         self, caller: Caller, student_id: str, *, limit: int = 5, priority: Priority = "low"
     ) -> list[Recommended]:
-        """What to do next, best first, of at least this priority.
+        """What to do next, best first, with at least this priority.
 
-        It is the advice that the document holds while that is current, then what else can be advised on this day.
+        First the advice in the document, if it is current, then further advice of this day.
         """
-        engine = self._engine
-        student = await self._student(caller, student_id, "recommendations")
-        now = engine.clock()
-        score = mastery(student.evidence, now, engine.rules)
+        now = caller.moment(self._clock)
         today = day_of(now)
+        student = await self._profiling.student_or_nobody(caller, student_id, "recommendations", now)
+        score = mastery_score(student.evidence, now, self._rules)
         view = self._outlook(student, today)
-        fresh = advice_for(student.guidance, student.evidence, score, view, today, engine.rules)
+        fresh = advice_for(student.guidance, student.evidence, score, view, today, self._rules)
         held: Sequence[Recommendation] = ()
         if not student.guidance.advice.is_due(score, today):
             held = student.guidance.advice.items
-        shown = {(one.action, one.area): one for one in [*fresh, *held]}
-        ranked = [shown[one] for one in dict.fromkeys((one.action, one.area) for one in [*held, *fresh])]
-        gone = away(student.guidance.dismissed, now)
+        shown = {(piece.action, piece.area): piece for piece in [*fresh, *held]}
+        ranked = [shown[place] for place in dict.fromkeys((piece.action, piece.area) for piece in [*held, *fresh])]
+        dismissed = recently_dismissed(student.guidance.dismissed, now)
         wanted = [
-            one
-            for one in ranked
-            if RANKS[one.priority] >= RANKS[priority] and recommendation_id(caller.tenant, student_id, one) not in gone
+            piece
+            for piece in ranked
+            if RANKS[piece.priority] >= RANKS[priority]
+            and recommendation_id(caller.tenant, student_id, piece) not in dismissed
         ]
-        return recommended(wanted[:limit], caller.tenant, student_id, engine.curriculum)
+        return recommended(wanted[:limit], caller.tenant, student_id, self._curriculum)
 
     async def path(
-        self, caller: Caller, student_id: str, goal: path.Goal = "improve_mastery", topic: str | None = None
+        self, caller: Caller, student_id: str, goal: Goal = "improve_mastery", topic: str | None = None
     ) -> LearningPath:
-        """The way to a goal. Raises InvalidInput where ``master_topic`` has no topic, or the course lacks the topic."""
-        engine = self._engine
-        student = await self._student(caller, student_id, "learning-path")
+        """The path to a goal. Raises InvalidInput if ``master_topic`` has no topic, or the course lacks the topic."""
+        now = caller.moment(self._clock)
+        today = day_of(now)
+        student = await self._profiling.student_or_nobody(caller, student_id, "learning-path", now)
         if goal == "master_topic" and topic is None:
-            raise InvalidInput("master_topic needs a topic: a skill or a module of the curriculum.", field="topic")
-        if topic is not None and not engine.curriculum.skills_of(topic):
+            raise InvalidInput("The goal master_topic needs a topic: a skill or module of the course.", field="topic")
+        if topic is not None and not self._curriculum.skills_of(topic):
             raise InvalidInput(
-                f"The curriculum has no skill or module {topic!r}: `mastery-engine curriculum show` lists them.",
+                f"The course has no skill or module {topic!r}: `mastery-engine curriculum show` lists them.",
                 field="topic",
             )
-        today, floor = self._days()
-        view = self._outlook(student, today)
-        steps = path.learning_path(view, engine.rules, goal, topic)
-        minutes = work(student.guidance.habits, floor).minutes_a_day
-        days = path.timetable(steps, path.rhythm(student.evidence.activity, minutes, today), today)
+        steps = steps_to(self._outlook(student, today), self._rules, goal, topic)
+        minutes = work(student.guidance.habits, self._students.first_day(now)).minutes_a_day
+        days = timetable(steps, rhythm(student.evidence.activity, minutes, today), today)
         return learning_path(student_id, goal, topic, steps, days)
 
     async def patterns(self, caller: Caller, student_id: str) -> StudentPatterns:
-        """What a tutor would notice, and the open struggles. Raises NotFound."""
-        engine = self._engine
-        engine.check_student(caller, Act.READ, student_id, "patterns")
-        await engine.check_profiling(caller.tenant, student_id)
-        student = await engine.known(caller, student_id)
-        today, floor = self._days()
-        struggles = list(open_spells(student.guidance.spells, floor))
-        return student_patterns(student_id, patterns(student, today, engine.rules), struggles)
+        """The patterns of a student, and the open struggles. Raises NotFound."""
+        now = caller.moment(self._clock)
+        student = await self._profiling.student(caller, student_id, "patterns", now)
+        struggles = list(open_spells(student.guidance.spells, self._students.first_day(now)))
+        return student_patterns(student_id, patterns(student, day_of(now), self._rules), struggles)
 
     def _outlook(self, student: Student, today: Day) -> Outlook:
-        engine = self._engine
-        return outlook_of(student.evidence, today, engine.curriculum, engine.rules, student.tracing, engine.skill_model)
-
-    async def _student(self, caller: Caller, student_id: str, call: str) -> Student:
-        """The document; that of nobody where nothing counts any more, or ever did."""
-        engine = self._engine
-        engine.check_student(caller, Act.READ, student_id, call)
-        await engine.check_profiling(caller.tenant, student_id)
-        (student,) = await engine.students(caller, [student_id])
-        return student if student.is_known(engine.clock(), engine.rules) else NOBODY
-
-    def _days(self) -> tuple[Day, Day]:
-        """Today, and the first day that counts."""
-        today = day_of(self._engine.clock())
-        return today, today - self._engine.rules.retention_days + 1
+        return outlook_of(
+            student.evidence, today, self._curriculum, self._rules, student.knowledge, self._models.skills
+        )

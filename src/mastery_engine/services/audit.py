@@ -1,72 +1,131 @@
-"""The audit trail: changes are on record before they are answered, reads within half a second."""
+"""The audit trail: changes are recorded before they are answered, reads and refusals within half a second."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import msgspec
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.clock import Clock
+from mastery_engine.domain.moments import Micros, moment_of
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.errors import Unavailable
-from mastery_engine.ports.audit_log import AuditRecord
-from mastery_engine.ports.clock import Clock
-from mastery_engine.ports.documents import Store
+from mastery_engine.errors import InvalidInput, Unavailable
+from mastery_engine.ports.audit_log import AuditFilter, AuditLog, AuditRecord
+from mastery_engine.responses.privacy import AuditEntry, AuditTrail, audit_entry
 
 logger = logging.getLogger(__name__)
 
 FLUSH_S = 0.5
+PAGE = 1_000
 MOST_WAITING = 100_000
 
 
-class Trail:
-    """Collects audit records and writes them to the store. A crash may lose the last half second of reads."""
+class AuditQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which audit records to show; None means all. ``start`` is included, ``end`` is not.
 
-    def __init__(self, store: Store, clock: Clock, name: Callable[[StudentKey], str]) -> None:
-        """``name`` gives the keyed hash of a student: no student's id goes on record."""
-        self._store = store
+    ``subject`` is whoever called; a student's own calls are found by the student's id.
+    """
+
+    student_id: str | None = None
+    subject: str | None = None
+    call: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    allowed: bool | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+class Audit:
+    """Collects audit records and writes them to the log. A crash may lose the last half second of reads."""
+
+    def __init__(self, log: AuditLog, clock: Clock, pseudonym: Callable[[StudentKey], str]) -> None:
+        """``pseudonym`` gives the keyed hash of a student, which is recorded in place of the id."""
+        self._log = log
         self._clock = clock
-        self._name = name
-        self._waiting: list[AuditRecord] = []
+        self._pseudonym = pseudonym
+        self._pending: list[AuditRecord] = []
         self._is_away = False
 
     def note(self, caller: Caller, call: str, student_id: str | None, *, allowed: bool) -> None:
-        """Record an access that changes nothing; it is written soon. Raises Unavailable where too many wait."""
-        if len(self._waiting) >= MOST_WAITING:
-            raise Unavailable("The audit trail cannot be written: no student's data is shown until it can.")
-        self._waiting.append(self._record(caller, call, student_id, allowed=allowed))
+        """Record an access that changes nothing; it is written soon. Raises Unavailable if too many are unwritten."""
+        if len(self._pending) >= MOST_WAITING:
+            raise Unavailable("The audit trail cannot be written, so no student's data can be shown: try again later.")
+        self._pending.append(self._record(caller, call, student_id, allowed=allowed, at=caller.moment(self._clock)))
 
     async def write(self, caller: Caller, call: str, student_ids: Iterable[str | None]) -> None:
-        """Record a change to each of these students; on record when this returns."""
-        await self._store.audit([self._record(caller, call, student_id, allowed=True) for student_id in student_ids])
+        """Record a change to each of these students, durably on return. Raises Unavailable."""
+        at = caller.moment(self._clock)
+        await self._log.append(
+            [self._record(caller, call, student_id, allowed=True, at=at) for student_id in student_ids]
+        )
 
     async def flush(self) -> None:
-        """Write what waits; it keeps waiting where the store is away."""
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
+        """Write the pending records; they stay pending if the store does not answer."""
+        pending, self._pending = self._pending, []
+        if not pending:
             return
         try:
-            await self._store.audit(waiting)
+            await self._log.append(pending)
         except Unavailable as error:
-            self._waiting = waiting + self._waiting
+            self._pending = pending + self._pending
             if not self._is_away:
-                logger.warning("the audit trail waits for the store: %s", error)
+                logger.warning("the audit trail cannot be written at the moment: %s", error)
             self._is_away = True
         else:
             self._is_away = False
 
     async def keep_flushing(self) -> None:
-        """Until cancelled."""
+        """Flush every half second, until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_S)
             await self.flush()
 
-    def _record(self, caller: Caller, call: str, student_id: str | None, *, allowed: bool) -> AuditRecord:
+    async def page(self, tenant: str, query: AuditQuery) -> AuditTrail:
+        """A page of a tenant's audit trail, newest first.
+
+        Raises InvalidInput if a moment has no time zone, or the cursor is not one that this call gave.
+        """
+        for field, moment in (("from", query.start), ("to", query.end)):
+            if moment is not None and moment.tzinfo is None:
+                raise InvalidInput(f"{field} must have a time zone, as in 2026-01-14T10:30:00Z.", field=field)
+        await self.flush()
+        wanted = AuditFilter(
+            None if query.student_id is None else self._pseudonym(StudentKey(tenant, query.student_id)),
+            query.subject,
+            query.call,
+            None if query.start is None else moment_of(query.start),
+            None if query.end is None else moment_of(query.end),
+            query.allowed,
+        )
+        page = await self._log.page(tenant, wanted, limit=query.limit, cursor=query.cursor)
+        return AuditTrail([audit_entry(record) for record in page.records], page.cursor)
+
+    async def entries_of(self, key: StudentKey) -> list[AuditEntry]:
+        """The records about a student, and those of the student's own calls, oldest first."""
+        await self.flush()
+        name = self._pseudonym(key)
+        records: dict[AuditRecord, None] = {}
+        for wanted in (AuditFilter(student=name), AuditFilter(subject=name)):
+            cursor: str | None = None
+            while True:
+                page = await self._log.page(key.tenant, wanted, limit=PAGE, cursor=cursor)
+                records |= dict.fromkeys(page.records)
+                cursor = page.cursor
+                if cursor is None:
+                    break
+        return [audit_entry(record) for record in sorted(records, key=lambda record: record.at)]
+
+    def _record(self, caller: Caller, call: str, student_id: str | None, *, allowed: bool, at: Micros) -> AuditRecord:
         return AuditRecord(
-            self._clock(),
+            at,
             caller.tenant,
-            self._name(StudentKey(caller.tenant, caller.subject)) if caller.role == "student" else caller.subject,
+            self._pseudonym(StudentKey(caller.tenant, caller.subject)) if caller.role == "student" else caller.subject,
             caller.role,
             call,
-            None if student_id is None else self._name(StudentKey(caller.tenant, student_id)),
+            None if student_id is None else self._pseudonym(StudentKey(caller.tenant, student_id)),
             allowed,
             caller.address,
             caller.request_id,

@@ -1,4 +1,4 @@
-"""Load, fold, commit: the one way in which events reach documents, for the worker and for calls that answer at once."""
+"""Folding: load, fold, commit. All events reach documents this way, by the worker and by calls that fold at once."""
 
 import asyncio
 import logging
@@ -10,29 +10,30 @@ from typing import Any
 
 import msgspec
 
-from mastery_engine.domain.courses.curriculum import NO_CURRICULUM, Curriculum
+from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.student import NOBODY, Student, StudentKey, key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.clock import Clock
-from mastery_engine.ports.documents import Change, DocumentCache, Held, Join, Store
+from mastery_engine.ports.cohorts import CohortStore, Join
+from mastery_engine.ports.documents import DocumentChange, DocumentReader, DocumentStore, StoredDocument
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.erasing import Erasing
+from mastery_engine.services.models import Models
 from mastery_engine.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 100
-STUDENTS_AT_ONCE = 2_000  # documents before and after are some 20 KB each in memory
+STUDENTS_AT_ONCE = 2_000  # in memory a document takes some 20 KB, before the fold and after it
 PATIENCE_S = 0.5
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """The documents after a fold, the events that could not be folded at all, and those that consent does not allow."""
+    """The documents after a fold, the events that failed with an error, and the events that consent does not allow."""
 
     students: dict[StudentKey, Student]
     failed: list[tuple[Logged, Exception]]
@@ -44,58 +45,64 @@ class Folding:
 
     def __init__(
         self,
-        store: Store,
-        rules: Rules,
-        clock: Clock,
-        metrics: Metrics,
+        documents: DocumentStore,
+        reader: DocumentReader,
+        cohorts: CohortStore,
         consents: Consents,
-        documents: DocumentCache | None = None,
-        skills: SkillModel = DEFAULT_SKILLS,
-        curriculum: Curriculum = NO_CURRICULUM,
+        erasing: Erasing,
+        models: Models,
+        rules: Rules,
+        curriculum: Curriculum,
+        metrics: Metrics,
     ) -> None:
-        self._store = store
-        self._consents = consents
         self._documents = documents
+        self._reader = reader
+        self._cohorts = cohorts
+        self._consents = consents
+        self._erasing = erasing
+        self._models = models
         self._rules = rules
-        self.skills = skills
-        self._clock = clock
-        self._metrics = metrics
         self._curriculum = curriculum
+        self._metrics = metrics
         self._last_turn: dict[StudentKey, asyncio.Future[None]] = {}
 
-    async def fold(self, events: Sequence[Logged], settled: Mapping[int, int] | None = None) -> Folded:
-        """Fold events, in order; whoever loses a race for a document reads it again and folds again.
+    async def fold(self, events: Sequence[Logged], at: Micros, settled: Mapping[int, int] | None = None) -> Folded:
+        """Fold events, in order, at a moment. After a lost race for a document it is read and folded again.
 
-        ``settled`` gives for each partition the offset below which results have gone out. Raises Unavailable.
+        ``settled`` gives for each partition the offset below which all results were published. Raises Unavailable.
         """
         named: dict[str, dict[str, list[Logged]]] = defaultdict(lambda: defaultdict(list))
-        for one in events:
-            event = one.event
-            named[event.tenant][event.student_id].append(one)
-        waiting = {StudentKey(tenant, name): some for tenant, own in named.items() for name, some in own.items()}
-        folded, keys = Folded({}, [], []), list(waiting)
+        for logged in events:
+            event = logged.event
+            named[event.tenant][event.student_id].append(logged)
+        pending = {
+            StudentKey(tenant, student_id): own
+            for tenant, students in named.items()
+            for student_id, own in students.items()
+        }
+        folded, keys = Folded({}, [], []), list(pending)
         for start in range(0, len(keys), STUDENTS_AT_ONCE):
-            some = {key: waiting[key] for key in keys[start : start + STUDENTS_AT_ONCE]}
-            async with self._turn(list(some)):
-                await self._fold(some, settled or {}, folded)
+            own = {key: pending[key] for key in keys[start : start + STUDENTS_AT_ONCE]}
+            async with self._turn(list(own)):
+                await self._fold(own, at, settled or {}, folded)
         return folded
 
     async def _fold(
-        self, waiting: Mapping[StudentKey, list[Logged]], settled: Mapping[int, int], folded: Folded
+        self, pending: Mapping[StudentKey, list[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
     ) -> None:
         for _ in range(MAX_ROUNDS):
-            waiting = await self._round(waiting, settled, folded)
-            if not waiting:
+            pending = await self._round(pending, at, settled, folded)
+            if not pending:
                 return
-            self._metrics.conflicts.inc(len(waiting))
-        raise Unavailable("Too many writers want the same students at once: some of this call was not folded yet.")
+            self._metrics.conflicts.inc(len(pending))
+        raise Unavailable("Too many writers change the same students at once: not all events were folded. Try again.")
 
     @asynccontextmanager
     async def _turn(self, keys: Sequence[StudentKey]) -> AsyncIterator[None]:
-        """Let those who fold some of the same students in this process go first, for half a second at most.
+        """Wait for earlier folds of the same students in this process, for at most half a second.
 
-        A courtesy: a call that answers at once and the worker meet the same event, and would fold it twice. What holds
-        is the documents' version. A call waits for all who are folded together with its student.
+        This only saves work: the worker and a call that folds at once meet the same event, and would fold it twice.
+        The versions of the documents keep both correct. A call waits for the whole batch that has its student.
         """
         before = {self._last_turn[key] for key in keys if key in self._last_turn}
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -111,25 +118,27 @@ class Folding:
                     del self._last_turn[key]
 
     async def _round(
-        self, waiting: Mapping[StudentKey, list[Logged]], settled: Mapping[int, int], folded: Folded
+        self, pending: Mapping[StudentKey, list[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
     ) -> dict[StudentKey, list[Logged]]:
-        """Fold what waits and counts; what lost the race is returned, to be tried again.
+        """Fold the pending events that count; returns those of students whose commit lost a race, to be tried again.
 
-        Consent is read after the documents: of an erasure that is not known by then, either the document is seen to
-        be gone at the commit, or the erasure is seen right after it.
+        Consent is read after the documents. If an erasure is not known by then, either the commit fails since the
+        document is gone, or the erasure is seen when consent is read again right after the commit.
         """
-        found = dict(zip(waiting, await self._store.load(list(waiting)), strict=True))
+        stored = dict(zip(pending, await self._documents.load(list(pending)), strict=True))
         await self._consents.refresh()
-        erased = self._consents.erased(list(waiting))
-        sifted = self._consents.sift(waiting)
-        await self.remove([key for key in erased if found[key] is not None and self._consents.state(key).erased])
-        held = {key: one for key, one in found.items() if sifted[key]}
-        cold = await self._cold_ids(held, sifted)
+        erased = self._consents.erased(list(pending))
+        allowed = self._consents.filter_by_consent(pending)
+        await self._erasing.remove(
+            [key for key in erased if stored[key] is not None and self._consents.state(key).erased]
+        )
+        held = {key: document for key, document in stored.items() if allowed[key]}
+        cold = await self._cold_ids(held, allowed)
         started = perf_counter()
-        batch = [(before.student if before else NOBODY, sifted[key], cold.get(key)) for key, before in held.items()]
-        done, failed = self._apply(batch, settled, [self._consents.state(key).profiling for key in held])
+        batch = [(before.student if before else NOBODY, allowed[key], cold.get(key)) for key, before in held.items()]
+        done, failed = self._apply(batch, at, settled, [self._consents.state(key).profiling for key in held])
         changes = [
-            Change(key, before.version if before else 0, after.student, after.cold)
+            DocumentChange(key, before.version if before else 0, after.student, after.cold)
             for (key, before), (student, _, _), after in zip(held.items(), batch, done, strict=True)
             if after.student is not student
         ]
@@ -145,17 +154,18 @@ class Folding:
                 folded.students[key] = after.student
                 new += after.new
         self._metrics.count_folded(new)
-        for key, some in waiting.items():
-            if key not in lost and len(sifted[key]) < len(some):
-                kept = {(one.partition, one.offset) for one in sifted[key]}
-                folded.refused.extend(one for one in some if (one.partition, one.offset) not in kept)
-        folded.failed.extend(one for one in failed if key_of(one[0].event) not in lost)
-        return {key: waiting[key] for key in lost}
+        for key, events in pending.items():
+            if key not in lost and len(allowed[key]) < len(events):
+                positions = {(logged.partition, logged.offset) for logged in allowed[key]}
+                folded.refused.extend(event for event in events if (event.partition, event.offset) not in positions)
+        folded.failed.extend((logged, error) for logged, error in failed if key_of(logged.event) not in lost)
+        return {key: pending[key] for key in lost}
 
     async def _join(self, turns: Iterable[tuple[StudentKey, Turn, Transition]]) -> bool:
-        """Who is in which cohort by events, before the documents say so: a crash in between loses none. False for none.
+        """Record the cohorts that events name, before the documents are committed: so a crash loses no membership.
 
-        It is said for new cohorts, once a day for the others, and for repeats, whose first time a store may have lost.
+        It is done for new cohorts, once a day for known ones, and for repeats, since the store may have lost the first
+        time. Returns whether there was anything to record.
         """
         joins = [
             Join(key, cohort_id, day_of(after.student.received))
@@ -169,70 +179,62 @@ class Folding:
             for cohort_id in after.student.cohorts
         ]
         if joins:
-            await self._store.join(joins)
+            await self._cohorts.join(joins)
         return bool(joins)
 
     async def _erased_meanwhile(
         self, cohorts: Mapping[StudentKey, Sequence[str]], erased: Mapping[StudentKey, Micros]
     ) -> set[StudentKey]:
-        """Whoever was erased while their document was folded: it is removed, and what counts is folded anew.
+        """The students erased during the fold: their documents are removed, and what still counts is folded again.
 
-        They leave the cohorts too, which they may have joined after the erasure had taken them out.
+        They also leave the cohorts, which this fold may have joined after the erasure had removed them.
         """
         await self._consents.refresh()
         late = {key for key, at in self._consents.erased(list(cohorts)).items() if erased.get(key) != at}
-        await self.remove(list(late))
+        await self._erasing.remove(list(late))
         for key in late:
-            await self._store.leave(key, cohorts[key])
+            await self._cohorts.leave(key, cohorts[key])
         return late
 
-    async def remove(self, keys: Sequence[StudentKey]) -> int:
-        """Remove all that the store holds about students who were erased; how many records there were."""
-        removed = sum([await self._store.erase(key) for key in keys])
-        if self._documents is not None and keys:
-            self._documents.forget(keys)
-        return removed
-
-    async def _commit(self, changes: Sequence[Change]) -> set[StudentKey]:
-        """Write the documents; those whose race was lost."""
+    async def _commit(self, changes: Sequence[DocumentChange]) -> set[StudentKey]:
+        """Write the documents; returns the students for whom another writer was first."""
         started = perf_counter()
-        won = await self._store.commit(changes)
-        if self._documents is not None:
-            self._documents.forget([change.key for change in changes])
+        won = await self._documents.commit(changes)
+        self._reader.forget([change.key for change in changes])
         self._metrics.commit_seconds.observe(perf_counter() - started)
         return {change.key for change, took in zip(changes, won, strict=True) if not took}
 
     async def _cold_ids(
-        self, held: Mapping[StudentKey, Held | None], waiting: Mapping[StudentKey, Sequence[Logged]]
+        self, held: Mapping[StudentKey, StoredDocument | None], pending: Mapping[StudentKey, Sequence[Logged]]
     ) -> dict[StudentKey, IdsByDay]:
-        asked = [key for key, one in held.items() if one is not None and needs_cold(one.student, waiting[key])]
-        return dict(zip(asked, await self._store.load_cold(asked), strict=True)) if asked else {}
+        keys = [key for key, before in held.items() if before is not None and needs_cold(before.student, pending[key])]
+        return dict(zip(keys, await self._documents.load_cold(keys), strict=True)) if keys else {}
 
     def _apply(
-        self, batch: Sequence[Turn], settled: Mapping[int, int], profiled: Sequence[bool]
+        self, batch: Sequence[Turn], at: Micros, settled: Mapping[int, int], profiled: Sequence[bool]
     ) -> tuple[list[Transition], list[tuple[Logged, Exception]]]:
-        """The batch's fold. Should an event break it, that event alone is left out, to be dead-lettered."""
+        """Fold a batch. If an event raises an error, only that event is left out, to become a dead letter."""
         given: dict[str, Any] = {
-            "at": self._clock(),
+            "at": at,
             "rules": self._rules,
-            "skills": self.skills,
+            "skills": self._models.skills,
             "settled": settled,
             "curriculum": self._curriculum,
         }
         try:
             return apply_all(batch, **given, profiled=profiled), []
         except Exception:
-            logger.exception("an event broke the fold: each is tried on its own")
+            logger.exception("an event made the fold fail: each event is folded on its own")
         failed: list[tuple[Logged, Exception]] = []
         done: list[Transition] = []
         for (student, events, cold), may in zip(batch, profiled, strict=True):
             sound: list[Logged] = []
-            for one in events:
+            for logged in events:
                 try:
-                    apply(student, [*sound, one], cold=cold, profiled=may, **given)
-                    sound.append(one)
+                    apply(student, [*sound, logged], cold=cold, profiled=may, **given)
+                    sound.append(logged)
                 except Exception as error:
-                    logger.exception("an event broke the fold", extra={"event_id": one.event.event_id})
-                    failed.append((one, error))
+                    logger.exception("an event cannot be folded", extra={"event_id": logged.event.event_id})
+                    failed.append((logged, error))
             done.append(apply(student, sound, cold=cold, profiled=may, **given) if sound else Transition(student, ()))
         return done, failed

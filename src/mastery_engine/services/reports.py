@@ -1,18 +1,21 @@
-"""Explanations of a score, and several students at a glance."""
+"""Reports: the explanation of a score, and several students at a glance."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 from mastery_engine.auth.access import Act, Caller
+from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.cohort import Risk, Standing, risk, standing
 from mastery_engine.domain.evidence.explanation import costs, missing
-from mastery_engine.domain.evidence.score import mastery as mastery_of
-from mastery_engine.domain.rules import Component
+from mastery_engine.domain.evidence.score import mastery_score
+from mastery_engine.domain.rules import Component, Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import InvalidInput
 from mastery_engine.responses.reports import ClassGlance, Cost, Explanation, Glance
-from mastery_engine.services.mastery import Mastery
+from mastery_engine.services.access_control import AccessControl
+from mastery_engine.services.consents import Consents
+from mastery_engine.services.students import Students
 
 MOST_STUDENTS = 200
 MOST_OWN = 1_000
@@ -20,31 +23,37 @@ AT_ONCE = 50
 
 WHAT_MOVES: Final[dict[Component, str]] = {
     "completion": "finish open exercises; harder ones weigh more",
-    "quiz": "take quizzes; old ones fade with a half-life of 14 days, so new results soon outweigh them",
-    "quality": "hand in reviewed code; old reviews fade with a half-life of 14 days",
-    "consistency": "work on more days; each day back counts 0.9 of the one after it",
+    "quiz": "take quizzes; the weight of old results halves every 14 days, so new ones soon outweigh them",
+    "quality": "hand in reviewed code; the weight of old reviews halves every 14 days",
+    "consistency": "work on more days; each day counts 0.9 times as much as the day after it",
 }
 
 
 class Reports:
-    """Read only; every student that is looked at goes on record."""
+    """Reads students, and records every read in the audit trail."""
 
-    def __init__(self, mastery: Mastery) -> None:
-        self._mastery = mastery
+    def __init__(
+        self, students: Students, consents: Consents, access: AccessControl, rules: Rules, clock: Clock
+    ) -> None:
+        self._students = students
+        self._consents = consents
+        self._access = access
+        self._rules = rules
+        self._clock = clock
 
     async def explain(self, caller: Caller, student_id: str) -> Explanation:
-        """Raises NotFound, Forbidden."""
-        mastery = self._mastery
-        mastery.check_student(caller, Act.READ, student_id, "explain")
-        student = await mastery.known(caller, student_id)
-        score = mastery_of(student.evidence, mastery.clock(), mastery.rules)
-        lacking = missing(score, mastery.rules)
+        """Why a student's score is what it is. Raises NotFound and Forbidden."""
+        self._access.check_student(caller, Act.READ, student_id, "explain")
+        now = caller.moment(self._clock)
+        student = await self._students.known(caller, student_id, now)
+        score = mastery_score(student.evidence, now, self._rules)
+        lacking = missing(score, self._rules)
         return Explanation(
             student_id,
             round(score.score, 4),
             score.level,
             round(score.coverage, 4),
-            None if lacking is None else mastery.rules.levels[score.rank + 1].name,
+            None if lacking is None else self._rules.levels[score.rank + 1].name,
             None if lacking is None else round(lacking, 4),
             [
                 Cost(
@@ -56,37 +65,37 @@ class Reports:
                     None if one.needed is None else round(one.needed, 4),
                     WHAT_MOVES[one.component],
                 )
-                for one in costs(score, mastery.rules)
+                for one in costs(score, self._rules)
             ],
         )
 
     async def own(self, caller: Caller) -> ClassGlance:
-        """All whom a teacher's token names; of more than 1,000 the first by id."""
+        """All students of a teacher at a glance; of more than 1,000 only the first by id."""
         return await self._glance(caller, sorted(caller.students)[:MOST_OWN])
 
     async def glance(self, caller: Caller, student_ids: Sequence[str]) -> ClassGlance:
-        """At most 200 students, each of them one that the caller may read. Raises InvalidInput, Forbidden."""
+        """At most 200 students at a glance. Raises InvalidInput, and Forbidden if the caller may not read one."""
         chosen = list(dict.fromkeys(student_ids))
         if not 1 <= len(chosen) <= MOST_STUDENTS:
-            raise InvalidInput(f"Name 1 to {MOST_STUDENTS} students.", field="student_ids")
+            raise InvalidInput(f"student_ids must have 1 to {MOST_STUDENTS} ids.", field="student_ids")
         return await self._glance(caller, chosen)
 
     async def _glance(self, caller: Caller, chosen: Sequence[str]) -> ClassGlance:
-        mastery = self._mastery
         for student_id in chosen:
-            mastery.check_student(caller, Act.READ, student_id, "glance")
+            self._access.check_student(caller, Act.READ, student_id, "glance")
         found: list[Glance] = []
         unknown: list[str] = []
-        students = await mastery.students(caller, chosen)
-        await mastery.consents.refresh_lately()
+        now = caller.moment(self._clock)
+        students = await self._students.load(caller, chosen)
+        await self._consents.refresh_lately(now)
         for place, (student_id, student) in enumerate(zip(chosen, students, strict=True)):
             if place % AT_ONCE == 0:
-                await asyncio.sleep(0)  # others are waiting for answers
-            stands = standing(student_id, student, mastery.clock(), mastery.rules)
+                await asyncio.sleep(0)  # let other calls run
+            stands = standing(student_id, student, now, self._rules)
             if stands is None:
                 unknown.append(student_id)
             else:
-                may = mastery.consents.state(StudentKey(caller.tenant, student_id)).profiling
+                may = self._consents.state(StudentKey(caller.tenant, student_id)).profiling
                 found.append(self._at_a_glance(stands, risk(stands) if may else None))
         found.sort(key=lambda one: (-one.risk, one.mastery_score, one.student_id))
         mean = round(sum(one.mastery_score for one in found) / len(found), 4) if found else None
@@ -96,7 +105,7 @@ class Reports:
         return Glance(
             one.student_id,
             round(one.score, 4),
-            self._mastery.rules.levels[one.rank].name,
+            self._rules.levels[one.rank].name,
             one.trend,
             0.0 if at_risk is None else at_risk.value,
             [] if at_risk is None else [message for _, message in at_risk.reasons],

@@ -1,24 +1,28 @@
-"""Students watched live: one look at all of them every half second, however many watch."""
+"""Live streams of students' mastery: one look at all watched students every half second, however many watch."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from mastery_engine.auth.access import Act, Caller, check_student
+from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Busy, Forbidden, MasteryError, NotFound, Unauthenticated, Unavailable
 from mastery_engine.responses.scores import StudentMastery
-from mastery_engine.services.mastery import Mastery
+from mastery_engine.services.access_control import AccessControl
+from mastery_engine.services.scores import Scores
+from mastery_engine.services.students import Students
+from mastery_engine.telemetry.metrics import Metrics
 
 MOST_WATCHERS = 1_000
 LOOK_S = 0.5
 HEARTBEAT_S = 15.0
-LIFE_S = 900.0
+LONGEST_S = 900.0
 
 
 class _Watched:
-    """What all who watch one student share; ``changed`` is set, and replaced, at each change."""
+    """What all streams of one student share; ``changed`` is set at each change, and replaced by a new event."""
 
     def __init__(self, updated: Micros, shown: StudentMastery) -> None:
         self.updated = updated
@@ -29,10 +33,16 @@ class _Watched:
 
 
 class Watching:
-    """Works with any number of replicas: each looks at the store's documents, not at its own folds."""
+    """The open streams of one process. They follow the store's documents, so changes by other replicas are seen too."""
 
-    def __init__(self, mastery: Mastery) -> None:
-        self._mastery = mastery
+    def __init__(
+        self, students: Students, scores: Scores, access: AccessControl, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._students = students
+        self._scores = scores
+        self._access = access
+        self._clock = clock
+        self._metrics = metrics
         self._watched: dict[StudentKey, _Watched] = {}
         self._open = 0
         self._ended = asyncio.Event()
@@ -40,91 +50,89 @@ class Watching:
     async def watch(
         self, caller: Caller, student_id: str, admitted: Callable[[], Awaitable[Caller]]
     ) -> AsyncIterator[StudentMastery | None]:
-        """The mastery now and after each change; None where nothing came for 15 seconds.
+        """The mastery now and after each change; None when nothing changed for 15 seconds.
 
-        ``admitted`` lets the caller in anew: asked before each of them, so that nobody goes on seeing what their token,
-        or their cohort, no longer shows them. It ends then, with the student, and after 15 minutes. Raises Forbidden,
-        NotFound, and Busy where 1,000 watch already.
+        ``admitted`` checks the caller's token again before each item, so that nobody goes on seeing what their token or
+        cohort no longer allows. The stream ends then, when the student is erased, and after 15 minutes. Raises
+        Forbidden, NotFound, and Busy if 1,000 streams are open.
         """
-        mastery = self._mastery
-        mastery.check_student(caller, Act.READ, student_id, "stream")
+        self._access.check_student(caller, Act.READ, student_id, "stream")
         if self._open >= MOST_WATCHERS:
-            raise Busy(f"{MOST_WATCHERS:,} streams are open: ask by POST /mastery/query, or try again later.")
+            raise Busy(f"All {MOST_WATCHERS:,} streams are in use: call POST /mastery/query, or try again later.")
         self._open += 1
-        mastery.metrics.streams.set(self._open)
+        self._metrics.streams.set(self._open)
         try:
-            student = await mastery.known(caller, student_id)
-            shown = await mastery.query(_reader(caller.tenant), student_id)
+            now = caller.moment(self._clock)
+            student = await self._students.known(caller, student_id, now)
+            shown = await self._scores.query(_reader(caller.tenant, now), student_id)
         except BaseException:
             self._leave()
             raise
-        one = _Watched(student.updated, shown)
-        return self._changes(StudentKey(caller.tenant, student_id), one, admitted)
+        watched = _Watched(student.updated, shown)
+        return self._changes(StudentKey(caller.tenant, student_id), watched, admitted)
 
     async def _changes(
-        self, key: StudentKey, one: _Watched, admitted: Callable[[], Awaitable[Caller]]
+        self, key: StudentKey, watched: _Watched, admitted: Callable[[], Awaitable[Caller]]
     ) -> AsyncIterator[StudentMastery | None]:
-        one = self._watched.setdefault(key, one)
-        one.watchers += 1
+        watched = self._watched.setdefault(key, watched)
+        watched.watchers += 1
         try:
-            told = one.shown
-            yield told
-            async with asyncio.timeout(LIFE_S):
+            sent = watched.shown
+            yield sent
+            async with asyncio.timeout(LONGEST_S):
                 while not self._ended.is_set():
                     with suppress(TimeoutError):
                         async with asyncio.timeout(HEARTBEAT_S):
-                            if told is one.shown:
-                                await one.changed.wait()
-                    if self._ended.is_set() or one.is_gone or not await _may_go_on(admitted, key):
+                            if sent is watched.shown:
+                                await watched.changed.wait()
+                    if self._ended.is_set() or watched.is_gone or not await _may_go_on(admitted, key):
                         return
-                    yield None if told is one.shown else one.shown
-                    told = one.shown
+                    yield None if sent is watched.shown else watched.shown
+                    sent = watched.shown
         except TimeoutError:
             return
         finally:
-            one.watchers -= 1
-            if not one.watchers and self._watched.get(key) is one:
+            watched.watchers -= 1
+            if not watched.watchers and self._watched.get(key) is watched:
                 del self._watched[key]
             self._leave()
 
     def _leave(self) -> None:
         self._open -= 1
-        self._mastery.metrics.streams.set(self._open)
+        self._metrics.streams.set(self._open)
 
     def end(self) -> None:
-        """All streams end; the server is about to."""
+        """End all streams, because the server is about to stop."""
         self._ended.set()
-        for one in self._watched.values():
-            one.changed.set()
+        for watched in self._watched.values():
+            watched.changed.set()
 
     async def keep_looking(self) -> None:
-        """Until cancelled."""
+        """Look at all watched students every half second, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
             for tenant in {key.tenant for key in self._watched}:
-                with suppress(MasteryError):  # the store is away: the next look may know more
+                with suppress(MasteryError):  # the store does not answer: look again in half a second
                     await self._look(tenant)
 
     async def _look(self, tenant: str) -> None:
-        reader = _reader(tenant)
+        reader = _reader(tenant, self._clock())
         keys = [key for key in self._watched if key.tenant == tenant]
-        for key, student in zip(
-            keys, await self._mastery.students(reader, [key.student_id for key in keys]), strict=True
-        ):
-            one = self._watched.get(key)
-            if one is not None and student.updated != one.updated:
+        for key, student in zip(keys, await self._students.load(reader, [key.student_id for key in keys]), strict=True):
+            watched = self._watched.get(key)
+            if watched is not None and student.updated != watched.updated:
                 try:
-                    one.shown = await self._mastery.query(reader, key.student_id)
-                except NotFound:  # erased, or aged out
-                    one.is_gone = True
+                    watched.shown = await self._scores.query(reader, key.student_id)
+                except NotFound:  # erased, or older than the retention
+                    watched.is_gone = True
                     del self._watched[key]
-                one.updated = student.updated
-                one.changed.set()
-                one.changed = asyncio.Event()
+                watched.updated = student.updated
+                watched.changed.set()
+                watched.changed = asyncio.Event()
 
 
 async def _may_go_on(admitted: Callable[[], Awaitable[Caller]], key: StudentKey) -> bool:
-    """Whether the caller may still read the student; where nobody can tell just now, what was known holds."""
+    """Whether the caller may still read the student; True if this cannot be checked at the moment."""
     try:
         caller = await admitted()
         check_student(caller, Act.READ, key.student_id)
@@ -135,6 +143,6 @@ async def _may_go_on(admitted: Callable[[], Awaitable[Caller]], key: StudentKey)
     return caller.tenant == key.tenant
 
 
-def _reader(tenant: str) -> Caller:
-    """Who reads for all that watch; each of them is on record with the call that opened the stream."""
-    return Caller("stream", "service", tenant)
+def _reader(tenant: str, at: Micros) -> Caller:
+    """The caller that reads for all streams; the audit trail has who opened each stream."""
+    return Caller("stream", "service", tenant, at=at)

@@ -1,4 +1,6 @@
-"""The advice that a document holds, in words: kept as long as it stays the same, since queries come often."""
+"""The advice of a document in words, cached while the advice stays the same, since queries are frequent."""
+
+from cachetools import FIFOCache
 
 from mastery_engine.domain.advice.guidance import Guidance
 from mastery_engine.domain.advice.recommendation import Recommendation
@@ -7,24 +9,24 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.responses.advice import Recommended, recommended
 
-MOST = 20_000
+MOST_STUDENTS = 20_000
 
 
 class Wording:
-    """Words for students' advice, those of the last students kept."""
+    """Turns students' advice into words, and caches those of the students last asked for."""
 
-    def __init__(self, curriculum: Curriculum) -> None:
+    def __init__(self, curriculum: Curriculum, *, most: int = MOST_STUDENTS) -> None:
         self._curriculum = curriculum
-        self._kept: dict[StudentKey, tuple[tuple[Recommendation, ...], list[Recommended]]] = {}
+        self._cached: FIFOCache[StudentKey, tuple[tuple[Recommendation, ...], list[Recommended]]] = FIFOCache(most)
 
     def __call__(self, key: StudentKey, guidance: Guidance, at: Micros) -> list[Recommended]:
-        """The advice held at a moment, without what was dismissed lately."""
+        """A student's advice at a moment, without what was dismissed within the last week."""
         advice = guidance.advised(key.tenant, key.student_id, at)
-        kept = self._kept.get(key)
-        if kept is not None and kept[0] == advice:
-            return kept[1]
+        if not advice:
+            return []
+        cached = self._cached.get(key)
+        if cached is not None and cached[0] == advice:
+            return cached[1]
         worded = recommended(advice, key.tenant, key.student_id, self._curriculum)
-        if len(self._kept) >= MOST:
-            del self._kept[next(iter(self._kept))]
-        self._kept[key] = (advice, worded)
+        self._cached[key] = (advice, worded)
         return worded

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON document a line, on standard output."""
+"""Structured logs: one JSON document per line, on standard output."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class JsonLines(logging.Formatter):
-    """``timestamp``, ``level``, ``logger``, ``message`` and whatever the record carries besides."""
+    """A line has ``timestamp``, ``level``, ``logger``, ``message`` and the record's ``extra`` fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -30,10 +30,10 @@ class JsonLines(logging.Formatter):
 
 
 def configure_logging(settings: Settings) -> None:
-    """All of the process's logs, the server's too, go through one handler.
+    """Send all logs of the process, the server's too, through one handler.
 
-    What no line holds is not looked up for it: thread, process, and who called ("Optimization" in the documentation of
-    ``logging``).
+    Values that no line has are not computed: thread, process and calling function ("Optimization" in the documentation
+    of ``logging``).
     """
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None
@@ -43,4 +43,4 @@ def configure_logging(settings: Settings) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    logging.getLogger("uvicorn.access").disabled = True  # the edge writes a line for each request
+    logging.getLogger("uvicorn.access").disabled = True  # RequestMiddleware writes a line for each request

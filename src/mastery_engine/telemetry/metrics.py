@@ -1,4 +1,4 @@
-"""What Prometheus is told. Every name is documented in ``docs/operations.md``; a test compares the two."""
+"""The metrics for Prometheus. Every name is documented in ``docs/operations.md``; a test compares the two."""
 
 from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
@@ -21,11 +21,11 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._calls: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
-            "mastery_http_requests", "HTTP calls.", ["endpoint", "method", "status"], registry=self.registry
+            "mastery_http_requests", "HTTP calls answered.", ["endpoint", "method", "status"], registry=self.registry
         )
         self.latency = Histogram(
             "mastery_http_request_seconds",
-            "Seconds to answer.",
+            "Seconds from an HTTP call to its answer.",
             ["endpoint"],
             buckets=CALL_BUCKETS,
             registry=self.registry,
@@ -33,7 +33,7 @@ class Metrics:
         self.in_flight = Gauge("mastery_http_requests_in_flight", "HTTP calls under way.", registry=self.registry)
         self.events = Counter(
             "mastery_events",
-            "Learning events, by kind and what became of them: accepted, refused or folded.",
+            "Learning events by kind and outcome: accepted, refused or folded.",
             ["event_type", "outcome"],
             registry=self.registry,
         )
@@ -47,41 +47,49 @@ class Metrics:
             registry=self.registry,
         )
         self.conflicts = Counter(
-            "mastery_commit_conflicts", "Documents that another writer changed first.", registry=self.registry
+            "mastery_commit_conflicts",
+            "Documents folded again because another writer changed them first.",
+            registry=self.registry,
         )
         self.queue_depth = Gauge(
-            "mastery_queue_depth", "Events in the log that wait to be folded.", registry=self.registry
+            "mastery_queue_depth", "Records in the log that are not folded yet.", registry=self.registry
         )
         self.lag = Gauge(
             "mastery_consumer_lag",
-            "Records of a partition that wait to be folded, and their results to be sent.",
+            "Records of a partition that are not folded, or whose results are not published yet.",
             ["partition"],
             registry=self.registry,
         )
         self.rebalances = Counter(
-            "mastery_rebalances", "Times that partitions came to this worker, or left it.", registry=self.registry
+            "mastery_rebalances",
+            "Times that partitions were assigned to this worker or taken from it.",
+            registry=self.registry,
         )
         self.batch_records = Histogram(
             "mastery_batch_records", "Records in one batch.", buckets=BATCH_BUCKETS, registry=self.registry
         )
         self.dead_letters = Counter(
-            "mastery_dead_letters", "Events put among the dead letters, by code.", ["code"], registry=self.registry
+            "mastery_dead_letters", "Records that became dead letters, by error code.", ["code"], registry=self.registry
         )
-        self.results = Counter("mastery_results_published", "Results sent.", ["event_type"], registry=self.registry)
+        self.results = Counter(
+            "mastery_results_published", "Results published, by type.", ["event_type"], registry=self.registry
+        )
         self.answer_tokens = Histogram(
             "mastery_mcp_answer_tokens",
-            "Tokens of an answer to an agent.",
+            "Tokens in an answer of an MCP tool.",
             ["tool"],
             buckets=TOKEN_BUCKETS,
             registry=self.registry,
         )
         self.streams = Gauge("mastery_streams_open", "Open streams of students' mastery.", registry=self.registry)
-        self.worker_up = Gauge("mastery_worker_up", "1 while the worker of this process works.", registry=self.registry)
+        self.worker_up = Gauge(
+            "mastery_worker_up", "1 while the worker of this process runs, else 0.", registry=self.registry
+        )
 
     def answered(self, endpoint: str, method: str, status: int, seconds: float | None) -> None:
-        """A call was answered; without ``seconds`` how long it took says nothing, as of a stream."""
+        """Count an answered call; streams pass no ``seconds``, since their length is not a latency."""
         known = self._calls.get((endpoint, method, status))
-        if known is None:  # what the labels name is looked up once, and not for each call
+        if known is None:  # finding the children of labels is slow, so it is done once
             named = self.requests.labels(endpoint, method, str(status)), self.latency.labels(endpoint)
             known = self._calls[endpoint, method, status] = named
         requests, latency = known
@@ -89,8 +97,8 @@ class Metrics:
         if seconds is not None:
             latency.observe(seconds)
 
-    def waits(self, lag: Mapping[int, int]) -> None:
-        """How many records of each partition wait. Past the first partitions one label stands for all the others."""
+    def set_lag(self, lag: Mapping[int, int]) -> None:
+        """Set the lag of each partition; partitions from ``MOST_PARTITIONS`` on share the label "others"."""
         self.queue_depth.set(sum(lag.values()))
         labelled = Counts[str]()
         for partition, number in lag.items():

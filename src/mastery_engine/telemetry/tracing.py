@@ -1,15 +1,15 @@
-"""Traces by OpenTelemetry, from the call through the log and the fold to the results; nothing at all where it is off.
+"""Traces by OpenTelemetry, from a call through the log and the fold to the results. They cost nothing if they are off.
 
-A trace is carried by the W3C header ``traceparent``: in a call's headers, in a record's, and for events that this
-process itself put into a log without headers by their positions.
+A trace is passed on by the W3C header ``traceparent`` of calls and records. For events that this process appended to a
+log without headers, their positions are remembered.
 """
 
 import importlib.util
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from cachetools import FIFOCache
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -30,9 +30,11 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 def provider_for(endpoint: str | None) -> "TracerProvider":
-    """Sends spans by OTLP over HTTP to a collector's base URL. Raises StartRefused where the packages are missing."""
+    """A provider that sends spans by OTLP over HTTP to a collector's base URL. Raises StartRefused without packages."""
     if importlib.util.find_spec("opentelemetry.sdk") is None:
-        raise StartRefused("TRACE_ENABLED needs more packages: pip install 'mastery-engine[tracing]', or set it false.")
+        raise StartRefused(
+            "TRACE_ENABLED needs more packages: pip install 'mastery-engine[tracing]', or set it to false."
+        )
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -46,12 +48,12 @@ def provider_for(endpoint: str | None) -> "TracerProvider":
 
 
 class Tracing:
-    """The spans of one process; without a provider there are none."""
+    """Makes the spans of one process; without a provider it makes none."""
 
     def __init__(self, provider: "TracerProvider | None" = None) -> None:
         self._provider = provider
         self._tracer = None if provider is None else provider.get_tracer("mastery_engine", __version__)
-        self._appended: OrderedDict[tuple[int, int], str] = OrderedDict()
+        self._appended: FIFOCache[tuple[int, int], str] = FIFOCache(MOST_REMEMBERED)
 
     @property
     def is_on(self) -> bool:
@@ -59,7 +61,7 @@ class Tracing:
 
     @contextmanager
     def call(self, name: str, headers: Mapping[str, str]) -> Iterator[Span]:
-        """The span of a call that came with these headers; it is the current one inside."""
+        """The span of a call with these headers; it is the current span inside the block."""
         if self._tracer is None:
             yield trace.INVALID_SPAN
             return
@@ -69,7 +71,7 @@ class Tracing:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """A step of the call under way."""
+        """The span of one step of the current call."""
         if self._tracer is None or not trace.get_current_span().get_span_context().is_valid:
             yield
             return
@@ -77,17 +79,15 @@ class Tracing:
             yield
 
     def remember(self, positions: Iterable[Position]) -> None:
-        """The call under way put these into the log: what becomes of them belongs to its trace."""
+        """Remember that the current call appended these records, so that their fold belongs to its trace."""
         here = carried() if self._tracer is not None else None
         if here is None:
             return
         for position in positions:
             self._appended[position.partition, position.offset] = here
-        while len(self._appended) > MOST_REMEMBERED:
-            self._appended.popitem(last=False)
 
     def causes(self, records: Iterable[Record]) -> list[str]:
-        """The traces that records belong to, each once."""
+        """The ``traceparent`` of each trace that the records belong to, each once."""
         if self._tracer is None:
             return []
         found: dict[str, None] = {}
@@ -100,7 +100,7 @@ class Tracing:
 
     @contextmanager
     def steps(self, name: str, causes: Sequence[str], **attributes: Any) -> Iterator[None]:
-        """One step in each of these traces: a batch is worked for all of them at once."""
+        """A span in each of these traces, for one step of a batch that is processed for all of them at once."""
         with ExitStack() as spans:
             if self._tracer is not None:
                 for cause in causes:
@@ -109,20 +109,20 @@ class Tracing:
             yield
 
     def close(self) -> None:
-        """Send what waits."""
+        """Send the spans that are not sent yet."""
         if self._provider is not None:
             self._provider.shutdown()
 
 
 def carried() -> str | None:
-    """The ``traceparent`` of the call under way, for whom it is handed on to; None outside of a trace."""
+    """The ``traceparent`` of the current call, to pass on; None outside of a trace."""
     headers: dict[str, str] = {}
     _PROPAGATOR.inject(headers)
     return headers.get(TRACEPARENT)
 
 
 def answered(span: Span, status: int) -> None:
-    """Note how a call was answered."""
+    """Record the status of an answered call in its span."""
     span.set_attribute("http.response.status_code", status)
     if status >= 500:
         span.set_status(StatusCode.ERROR)

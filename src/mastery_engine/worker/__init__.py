@@ -1,1 +1,1 @@
-"""The face that no one calls: it works the log."""
+"""The worker: it folds the events in the log, and runs the purge, replay and lag measurement beside it."""

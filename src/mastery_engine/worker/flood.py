@@ -1,6 +1,7 @@
-"""The flood guard, pure: so much of a partition cannot be read that the topic is at fault, not its records.
+"""The rule of the flood guard, without I/O: too many records of a partition cannot be read, so the sender is at fault.
 
-A partition's latest records are the bits of a number: set where one could not be read, the newest lowest.
+The latest records of a partition are the bits of an int: a bit is set if the record could not be read; the newest
+record is the lowest bit.
 """
 
 from collections import Counter
@@ -16,11 +17,11 @@ _WINDOW = (1 << LATEST) - 1
 
 
 def flooded(partition: int) -> Flooded:
-    """What an operator is told."""
+    """The error for the operator."""
     return Flooded(
-        f"Of partition {partition}, {MOST} or more of the last {LATEST:,} records could not be read: the worker has "
-        "stopped before it dead-letters them all. Mend what sends them; then mastery-engine worker --after-flood "
-        "dead-letters what the log holds already, and goes on.",
+        f"At least {MOST} of the last {LATEST:,} records of partition {partition} could not be read. The worker has "
+        "stopped, so that it does not dead-letter them all. Correct the sender, then run mastery-engine worker "
+        "--after-flood: it dead-letters the records in the log that cannot be read, and continues.",
         partition=partition,
     )
 
@@ -28,9 +29,9 @@ def flooded(partition: int) -> Flooded:
 def counted(
     latest: Mapping[int, int], batch: Batch, unreadable: Collection[Position], since: Mapping[int, int]
 ) -> dict[int, int]:
-    """The latest records of each partition once the batch is worked.
+    """The latest records of each partition after the batch.
 
-    Records below ``since`` don't count: they were worked before. Raises Flooded.
+    Records below ``since`` don't count, because they were processed before. Raises Flooded.
     """
     after = dict(latest)
     if not unreadable and all(start >= since.get(partition, 0) for partition, start in batch.starts.items()):

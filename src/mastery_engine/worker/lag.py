@@ -1,22 +1,30 @@
-"""How much waits in the log for a worker, said in the metrics."""
+"""The lag: how many records of the log are not folded yet, measured for the metrics."""
 
 import asyncio
 from contextlib import suppress
 
-from mastery_engine.domain.moments import SECOND
 from mastery_engine.errors import Unavailable
-from mastery_engine.services import Mastery
+from mastery_engine.ports.event_log import EventLog
+from mastery_engine.telemetry.metrics import Metrics
+
+LOOK_EVERY_S = 1.0
 
 
-async def tell_waiting(mastery: Mastery) -> None:
-    """Say in the metrics how much waits in each partition. Raises Unavailable."""
-    ends, committed = await mastery.log.ends(), await mastery.log.committed()
-    mastery.metrics.waits({partition: max(end - committed.get(partition, 0), 0) for partition, end in ends.items()})
+class Lag:
+    """Measures the lag, whether this process or others work the log."""
 
+    def __init__(self, events: EventLog, metrics: Metrics) -> None:
+        self._events = events
+        self._metrics = metrics
 
-async def keep_telling(mastery: Mastery) -> None:
-    """Say each second how much waits, for this process's worker or for the others', until cancelled."""
-    while True:
-        with suppress(Unavailable):
-            await tell_waiting(mastery)
-        await asyncio.sleep(SECOND / 1_000_000)
+    async def measure(self) -> None:
+        """Set the lag metrics of each partition. Raises Unavailable."""
+        ends, committed = await self._events.ends(), await self._events.committed()
+        self._metrics.set_lag({partition: max(end - committed.get(partition, 0), 0) for partition, end in ends.items()})
+
+    async def keep_measuring(self) -> None:
+        """Measure each second, until cancelled."""
+        while True:
+            with suppress(Unavailable):
+                await self.measure()
+            await asyncio.sleep(LOOK_EVERY_S)

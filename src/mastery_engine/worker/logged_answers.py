@@ -1,4 +1,4 @@
-"""The answers to items that the log holds, as far as they count."""
+"""The students' answers in the log, for fitting the difficulties of items."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -7,12 +7,12 @@ from mastery_engine.domain.events.event import Logged
 from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey, key_of
-from mastery_engine.ports.event_log import Batch
-from mastery_engine.services import Mastery
-from mastery_engine.worker.decoding import Reading
+from mastery_engine.ports.event_log import Batch, EventLog
+from mastery_engine.services.consents import Consents
+from mastery_engine.worker.decoding import RecordDecoder
 
 
-class Heard(NamedTuple):
+class LoggedAnswer(NamedTuple):
     """A student's answer: when it was received, and when it was given."""
 
     key: StudentKey
@@ -21,18 +21,26 @@ class Heard(NamedTuple):
     answer: Answer
 
 
-async def answers_of(mastery: Mastery) -> list[Heard]:
-    """All answers, each once, and none that was not allowed when it was received. Raises Unavailable."""
-    reading = Reading(mastery.rules.retention_days, mastery.clock)
-    found: dict[StudentKey, list[Logged]] = defaultdict(list)
-    async for page in mastery.log.pages():
-        for one in reading.read(Batch(tuple(page), {}, {})).events:
-            if isinstance(one.event.data, Answer):
-                found[key_of(one.event)].append(one)
-    await mastery.consents.refresh()
-    heard: dict[tuple[StudentKey, str], Heard] = {}
-    for key, some in mastery.consents.sift(found).items():
-        for event in (one.event for one in some):
-            if isinstance(event.data, Answer):
-                heard.setdefault((key, event.event_id), Heard(key, event.received, event.at, event.data))
-    return list(heard.values())
+class LoggedAnswers:
+    """Reads the whole log."""
+
+    def __init__(self, events: EventLog, consents: Consents, decoder: RecordDecoder) -> None:
+        self._events = events
+        self._consents = consents
+        self._decoder = decoder
+
+    async def read(self) -> list[LoggedAnswer]:
+        """All answers, each once, that were allowed when they were received. Raises Unavailable."""
+        by_student: dict[StudentKey, list[Logged]] = defaultdict(list)
+        async for page in self._events.pages():
+            for logged in self._decoder.decode(Batch(tuple(page), {}, {})).events:
+                if isinstance(logged.event.data, Answer):
+                    by_student[key_of(logged.event)].append(logged)
+        await self._consents.refresh()
+        answers: dict[tuple[StudentKey, str], LoggedAnswer] = {}
+        for key, own in self._consents.filter_by_consent(by_student).items():
+            for event in (logged.event for logged in own):
+                if isinstance(event.data, Answer):
+                    answer = LoggedAnswer(key, event.received, event.at, event.data)
+                    answers.setdefault((key, event.event_id), answer)
+        return list(answers.values())

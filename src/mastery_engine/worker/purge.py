@@ -1,15 +1,17 @@
-"""What is older than the retention leaves the store and the log: once a day, and on request."""
+"""The purge: removes what is older than the retention from the stores and the log, daily and on request."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
 
-from mastery_engine.domain.moments import DAY, Day, day_of
+from mastery_engine.clock import Clock
+from mastery_engine.domain.moments import DAY, Day, Micros, day_of
+from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.domain.transition import aged
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.documents import Change
-from mastery_engine.services import Mastery
+from mastery_engine.ports.backend import Logs, Stores
+from mastery_engine.ports.documents import DocumentChange
 
 logger = logging.getLogger(__name__)
 
@@ -17,46 +19,68 @@ PAGE = 500
 LOOK_EVERY_S = 60.0
 
 
-async def purge(mastery: Mastery) -> tuple[int, int]:
-    """Take out what is older than the retention: (documents that changed or went, records that went)."""
-    before = (day_of(mastery.clock()) - mastery.rules.retention_days) * DAY
-    records = await mastery.log.purge(before) + await mastery.store.purge(before)
-    documents = 0
-    page: list[StudentKey] = []
-    async for key in mastery.store.students():
-        page.append(key)
-        if len(page) == PAGE:
-            documents += await _age(mastery, page)
-            page = []
-    return documents + await _age(mastery, page), records
+class Purge:
+    """Removes what is older than the retention from every part of the stores and logs."""
 
+    def __init__(self, stores: Stores, logs: Logs, rules: Rules, clock: Clock) -> None:
+        self._stores = stores
+        self._logs = logs
+        self._rules = rules
+        self._clock = clock
 
-async def _age(mastery: Mastery, keys: Sequence[StudentKey]) -> int:
-    """Age some documents. One that a fold changes meanwhile waits for the next purge; no reading counts what is old."""
-    today = day_of(mastery.clock())
-    held = {key: one for key, one in zip(keys, await mastery.store.load(keys), strict=True) if one is not None}
-    due = [key for key, one in held.items() if one.student.floor <= today - mastery.rules.retention_days]
-    changes: list[Change] = []
-    for key, cold in zip(due, await mastery.store.load_cold(due), strict=True):
-        left = aged(held[key].student, cold, mastery.clock(), mastery.rules)
-        changes.append(Change(key, held[key].version, left.student if left else None, left.cold if left else None))
-    won = await mastery.store.commit(changes) if changes else []
-    for change, took in zip(changes, won, strict=True):
-        if took and change.student is None:
-            await mastery.store.leave(change.key, held[change.key].student.cohorts)
-    return sum(won)
+    async def run(self) -> tuple[int, int]:
+        """Purge now; returns (documents changed or removed, records removed). Raises Unavailable."""
+        now = self._clock()
+        before = (day_of(now) - self._rules.retention_days) * DAY
+        logs, stores = self._logs, self._stores
+        records = 0
+        for part in (logs.events, logs.results, logs.dead_letters, stores.audit_log, stores.jobs, stores.refusals):
+            records += await part.purge(before)
+        await stores.cohorts.purge(day_of(before))
+        documents = 0
+        page: list[StudentKey] = []
+        async for key in stores.documents.students():
+            page.append(key)
+            if len(page) == PAGE:
+                documents += await self._age(page, now)
+                page = []
+        return documents + await self._age(page, now), records
 
+    async def _age(self, keys: Sequence[StudentKey], now: Micros) -> int:
+        """Age these documents; returns how many were changed or removed.
 
-async def keep_purging(mastery: Mastery) -> None:
-    """Purge at the start and at each new day (UTC), until cancelled."""
-    purged_on: Day | None = None
-    while True:
-        today = day_of(mastery.clock())
-        if today != purged_on:
-            try:
-                documents, records = await purge(mastery)
-                purged_on = today
-                logger.info("purged", extra={"documents": documents, "records": records})
-            except Unavailable as error:
-                logger.warning("the purge waits: %s", error)
-        await asyncio.sleep(LOOK_EVERY_S)
+        A document that a fold changes meanwhile is left to the next purge; queries never count what is too old.
+        """
+        documents = self._stores.documents
+        stored = {
+            key: document
+            for key, document in zip(keys, await documents.load(keys), strict=True)
+            if document is not None
+        }
+        oldest = day_of(now) - self._rules.retention_days
+        due = [key for key, document in stored.items() if document.student.floor <= oldest]
+        changes: list[DocumentChange] = []
+        for key, cold in zip(due, await documents.load_cold(due), strict=True):
+            left = aged(stored[key].student, cold, now, self._rules)
+            changes.append(
+                DocumentChange(key, stored[key].version, left.student if left else None, left.cold if left else None)
+            )
+        won = await documents.commit(changes) if changes else []
+        for change, took in zip(changes, won, strict=True):
+            if took and change.student is None:
+                await self._stores.cohorts.leave(change.key, stored[change.key].student.cohorts)
+        return sum(won)
+
+    async def keep_running(self) -> None:
+        """Purge at the start and at each new day (UTC), until cancelled."""
+        purged_on: Day | None = None
+        while True:
+            today = day_of(self._clock())
+            if today != purged_on:
+                try:
+                    documents, records = await self.run()
+                    purged_on = today
+                    logger.info("purged", extra={"documents": documents, "records": records})
+                except Unavailable as error:
+                    logger.warning("the purge cannot run yet: %s", error)
+            await asyncio.sleep(LOOK_EVERY_S)

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from mastery_engine.errors import StartRefused
-from mastery_engine.http.app import LONGEST_STOP_S
 from mastery_engine.http.serve import STOP_S
 from mastery_engine.ports.event_log import REQUESTS_TOPIC
+from mastery_engine.service import LONGEST_STOP_S
 from mastery_engine.settings import FIELD_OF, settings_from
 from scripts.servers.cache import Unavailable
 from scripts.servers.kafka import VERSION as KAFKA

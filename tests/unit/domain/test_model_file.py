@@ -67,5 +67,5 @@ def test_a_part_that_the_engine_does_not_know_is_refused() -> None:
 
 @pytest.mark.parametrize("source", [b"{", b"\x01"])
 def test_what_is_no_file_of_parameters_is_not_written_over(source: bytes) -> None:
-    with pytest.raises(InvalidInput, match="no file of parameters"):
+    with pytest.raises(InvalidInput, match="not a file of model parameters"):
         with_skills(source, MODEL)

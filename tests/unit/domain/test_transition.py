@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.evidence.history import Point
-from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, moment_of
 from mastery_engine.domain.results import Pending, ThresholdReached, Updated
 from mastery_engine.domain.rules import Level, Rules
@@ -256,7 +256,7 @@ def test_a_batch_sends_one_update_that_names_all_its_causes() -> None:
     events = (quiz(1, 2, "1", tenant="default"), helped("2"), quiz(2, 2, "3"))
     (update,) = sent(fold(*events, at=NOW + 5))
     assert isinstance(update, Updated)
-    score = mastery(fold.student.evidence, NOW + 5, RULES)
+    score = mastery_score(fold.student.evidence, NOW + 5, RULES)
     assert (update.tenant, update.student_id, update.at) == ("default", "ada", NOW + 5)
     assert update.caused_by == ("1", "2", "3")
     assert (update.score, update.previous_score, update.level) == (score.score, 0.0, "beginner")
@@ -383,7 +383,7 @@ def test_ageing_changes_no_score() -> None:
         at = NOW + later * DAY
         left = aged(fold.student, fold.cold, at, RULES)
         if left is not None:
-            assert mastery(left.student.evidence, at, RULES) == mastery(fold.student.evidence, at, RULES)
+            assert mastery_score(left.student.evidence, at, RULES) == mastery_score(fold.student.evidence, at, RULES)
 
 
 def test_a_document_goes_when_neither_evidence_nor_ids_are_left() -> None:

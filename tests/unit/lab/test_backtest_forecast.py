@@ -19,7 +19,7 @@ from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.forecast import baselines
 from mastery_engine.lab.forecast.backtest import _forecasts, chosen_models
 from mastery_engine.lab.forecast.baselines import NAMES
-from mastery_engine.lab.forecast.courses import Learner, calendar_from, end_of, learners, lines_of
+from mastery_engine.lab.forecast.courses import RecordedLearner, calendar_from, end_of, learners, lines_of
 from mastery_engine.lab.forecast.fit import cases_of
 from mastery_engine.lab.forecast.origins import Origin, origins_of
 from mastery_engine.lab.simulate.classes import past, pupils
@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
+def result(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
     words = ["--calendar", str(folder / "due.csv"), "--predictions", str(folder / "p.csv")]
     return run(folder, "--json", "--report", str(folder / "report.html"), *words)  # type: ignore[return-value]
 
@@ -55,15 +55,15 @@ def run(folder: Path, *words: str, exits: int = 0) -> object:
     return json.loads(done.stdout) if "--json" in words else done.stdout
 
 
-def test_all_models_are_scored_in_one_run(found: dict[str, dict[str, dict[str, float]]]) -> None:
+def test_all_models_are_scored_in_one_run(result: dict[str, dict[str, dict[str, float]]]) -> None:
     for part in ("mean", "work_due"):
-        assert found[part].keys() == {"engine", "engine_without_calendar", *NAMES}
-        for scores in found[part].values():
+        assert result[part].keys() == {"engine", "engine_without_calendar", *NAMES}
+        for scores in result[part].values():
             assert scores.keys() == {"mae", "rmse", "crps", "coverage80", "width80"}
-    assert found["nothing_due"] == {}, "every week has a Wednesday"
+    assert result["nothing_due"] == {}, "every week has a Wednesday"
 
 
-def test_the_figures_follow_from_the_predictions(folder: Path, found: dict[str, dict[str, dict[str, float]]]) -> None:
+def test_the_figures_follow_from_the_predictions(folder: Path, result: dict[str, dict[str, dict[str, float]]]) -> None:
     """Worked out again from the CSV, row by row."""
     with (folder / "p.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -76,14 +76,14 @@ def test_the_figures_follow_from_the_predictions(folder: Path, found: dict[str, 
             pinball.append(max(level / 100 * (score - quantile), (level / 100 - 1) * (score - quantile)))
         missed.append(abs(score - quantiles[9]))
         inside.append(quantiles[1] <= score <= quantiles[17])
-    engine = found["mean"]["engine"]
+    engine = result["mean"]["engine"]
     assert engine["crps"] == pytest.approx(2 * np.mean(pinball), abs=1e-5)
     assert engine["mae"] == pytest.approx(np.mean(missed), abs=1e-5)
     assert engine["coverage80"] == pytest.approx(np.mean(inside), abs=1e-2)
     assert {row["at"][10:] for row in rows} == {"T23:59:59Z"}
 
 
-def test_the_report_is_a_page_with_plots(folder: Path, found: object) -> None:
+def test_the_report_is_a_page_with_plots(folder: Path, result: object) -> None:
     page = (folder / "report.html").read_text()
     assert page.count("<svg") == 7
     assert "engine_without_calendar" in page
@@ -114,14 +114,16 @@ def test_the_future_changes_no_past_forecast(folder: Path) -> None:
     """What a student does later, turned upside down, leaves every earlier forecast as it was."""
     model = forecast_model(Settings())
     known = learners(lines_of(folder / "events.jsonl.gz"), calendar_from(folder / "due.csv"), retention_days=90)
-    learner = max(known, key=lambda one: len(one.events))
+    learner = max(known, key=lambda learner: len(learner.events))
     cut = end_of(learner.first + 21)
     shuffled = [event for event in learner.events if event.at > cut][::3]
-    other = Learner(learner.student_id, (*[e for e in learner.events if e.at <= cut], *shuffled), learner.calendars)
+    other = RecordedLearner(
+        learner.student_id, (*[e for e in learner.events if e.at <= cut], *shuffled), learner.calendars
+    )
     forecasts = []
-    for one in (learner, other):
-        origins = [o for o in origins_of(one, RULES, calendar=True, documents=True) if end_of(o.day) <= cut]
-        forecasts.append(_forecasts(origins, model, RULES, calendar=True, told=lambda _: None))
+    for recorded in (learner, other):
+        origins = [o for o in origins_of(recorded, RULES, calendar=True, documents=True) if end_of(o.day) <= cut]
+        forecasts.append(_forecasts(origins, model, RULES, calendar=True, tell=lambda _: None))
     assert len(forecasts[0]) == 2
     assert forecasts[0] == forecasts[1]
 
@@ -133,7 +135,7 @@ def test_a_course_joined_later_changes_no_earlier_forecast(folder: Path) -> None
     calendar = calendar_from(folder / "due.csv")
     calendar["py-102"] = tuple(range(calendar["py-101"][0] + 1, calendar["py-101"][-1], 2))
     known = learners(lines, calendar, retention_days=90)
-    learner = max(known, key=lambda one: len(one.events))
+    learner = max(known, key=lambda learner: len(learner.events))
     cut = end_of(learner.first + 21)
     place = next(place for place, event in enumerate(learner.events) if event.at > cut)
     moved = msgspec.structs.replace(learner.events[place], metadata={"cohort_id": "py-102"})
@@ -141,18 +143,18 @@ def test_a_course_joined_later_changes_no_earlier_forecast(folder: Path) -> None
     joined = learners([(n, encode(event)) for n, event in enumerate(events, 1)], calendar, retention_days=90)[0]
     assert joined.due_known(learner.last) != learner.due_known(learner.last)
 
-    def told(one: Learner) -> list[object]:
-        origins = [o for o in origins_of(one, RULES, calendar=True, documents=True) if end_of(o.day) <= cut]
-        cases = [case for case in cases_of(one, RULES) if case.days == 7][: len(origins)]
+    def known_of(learner: RecordedLearner) -> list[object]:
+        origins = [o for o in origins_of(learner, RULES, calendar=True, documents=True) if end_of(o.day) <= cut]
+        cases = [case for case in cases_of(learner, RULES) if case.days == 7][: len(origins)]
         due = [(o.due, o.due_days) for o in origins]
         return [
             due,
             [case.coming for case in cases],
-            _forecasts(origins, model, RULES, calendar=True, told=lambda _: None),
+            _forecasts(origins, model, RULES, calendar=True, tell=lambda _: None),
         ]
 
-    assert len(told(learner)[0]) == 2  # type: ignore[arg-type]
-    assert told(joined) == told(learner)
+    assert len(known_of(learner)[0]) == 2  # type: ignore[arg-type]
+    assert known_of(joined) == known_of(learner)
 
 
 def test_origins_are_those_of_the_protocol(folder: Path) -> None:
@@ -185,7 +187,7 @@ def test_too_little_to_fit_or_to_test(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"cohort,due\na,2026-01-01\n", "no columns"),
         (b"cohort_id,due\na,tomorrow\n", "line 2: due"),
@@ -195,9 +197,9 @@ def test_too_little_to_fit_or_to_test(tmp_path: Path) -> None:
         (b"cohort_id,due\na," + b"1" * 200_000, "cannot be read as CSV after line 1"),
     ],
 )
-def test_a_calendar_that_is_none_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_calendar_that_is_none_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "due.csv").write_bytes(content)
-    with pytest.raises(InvalidInput, match=f"due.csv.* {said}"):
+    with pytest.raises(InvalidInput, match=f"due.csv.* {message}"):
         calendar_from(tmp_path / "due.csv")
 
 
@@ -210,13 +212,13 @@ def test_a_mark_of_utf_8_is_no_text(tmp_path: Path) -> None:
 
 def test_a_packed_file_that_is_cut_short_or_damaged_is_told_so(tmp_path: Path) -> None:
     path, packed = tmp_path / "some.jsonl.gz", gzip.compress(b"{}\n" * 9)
-    for content, said in (
+    for content, message in (
         (packed[:-9], "cut short"),
         (packed[:-8] + b"\0" * 8, "damaged"),
         (packed[:10] + b"\xff" * 9, "damaged"),
     ):
         path.write_bytes(content)
-        with pytest.raises(InvalidInput, match=f"some.jsonl.gz is {said} after line"):
+        with pytest.raises(InvalidInput, match=f"some.jsonl.gz is {message} after line"):
             list(lines_of(path))
 
 

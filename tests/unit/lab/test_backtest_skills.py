@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from io import StringIO
@@ -10,6 +11,7 @@ from itertools import product
 from math import exp, log
 from pathlib import Path
 from random import Random
+from statistics import mean
 
 import msgspec
 import numpy as np
@@ -21,8 +23,8 @@ from typer.testing import CliRunner
 from mastery_engine import cli
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.lab.skills.accuracy import accuracy, auc, mean_of
-from mastery_engine.lab.skills.answer_files import COLUMNS, Row, read_answers, split
-from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, Engine
+from mastery_engine.lab.skills.answer_files import COLUMNS, AnswerRow, read_answers, split
+from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, AnswerModel, NextAnswerModel
 from mastery_engine.lab.skills.backtest import backtest
 from mastery_engine.lab.skills.bkt import GRID, likeliest
 from mastery_engine.lab.skills.fit import fit_skills
@@ -37,10 +39,10 @@ SHARED = ROOT.parent / "shared" / "data"
 TESTED = 40
 
 
-def classroom(students: int, seed: int, answers: int = 60) -> list[list[Row]]:
+def classroom(students: int, seed: int, answers: int = 60) -> list[list[AnswerRow]]:
     """Problems with scaffolds: who fails a problem gets its two scaffolds, the second of which goes as the first did,
     and then the same problem again; who has had the scaffolds right mostly gets it right."""
-    chance, number, found = Random(seed), 0, []
+    chance, number, classmates = Random(seed), 0, []
     for _ in range(students):
         ability, rows, at = chance.gauss(0.0, 0.8), [], 1_700_000_000.0
         queue: list[tuple[str, tuple[str, ...], float | None]] = []
@@ -50,18 +52,18 @@ def classroom(students: int, seed: int, answers: int = 60) -> list[list[Row]]:
             level = ability + (problem % 3 - 1.0) if sure is None else sure
             right = int(chance.random() < 1.0 / (1.0 + exp(-level)))
             at += chance.choice((20.0, 60.0, 90_000.0))
-            rows.append(Row(number, item, skills, right, at))
+            rows.append(AnswerRow(number, item, skills, right, at))
             number += 1
             if not queue and sure is None and not right:
                 first = chance.random() < 0.5
                 queue = [(f"{item}-a", skills[:1], 3.0 if first else -3.0)]
             elif item.endswith("-a"):
                 queue = [(f"{item[:-2]}-b", skills, 2.5 if right else -2.5)]
-        found.append(rows)
-    return found
+        classmates.append(rows)
+    return classmates
 
 
-def write(path: Path, students: Sequence[Sequence[Row]]) -> Path:
+def write(path: Path, students: Sequence[Sequence[AnswerRow]]) -> Path:
     """The students as a file, zipped where its name says so."""
     lines = StringIO(newline="")
     writer = csv.writer(lines)
@@ -79,8 +81,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Engine:
-    model = Engine()
+def fitted() -> NextAnswerModel:
+    model = NextAnswerModel()
     model.fit(classroom(120, 2))
     return model
 
@@ -91,29 +93,31 @@ def run(*words: str, exits: int = 0) -> str:
     return result.output
 
 
-def area(model: Engine, students: Sequence[Sequence[Row]]) -> float:
+def area(model: AnswerModel, students: Sequence[Sequence[AnswerRow]]) -> float:
     predicted = np.array([chance for rows in students for chance in model.predict(rows)])
-    found = auc(np.array([float(row.right) for rows in students for row in rows]), predicted)
-    assert found is not None
-    return found
+    measured = auc(np.array([float(row.right) for rows in students for row in rows]), predicted)
+    assert measured is not None
+    return measured
 
 
-def test_what_came_just_before_is_made_use_of(fitted: Engine) -> None:
+def test_what_came_just_before_is_made_use_of(fitted: NextAnswerModel) -> None:
     unseen = classroom(40, 3)
     regression = MODELS["best_lr"]()
     regression.fit(classroom(120, 2))
-    assert area(fitted, unseen) > area(regression, unseen) + 0.02  # type: ignore[arg-type]
+    assert area(fitted, unseen) > area(regression, unseen) + 0.02
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_nothing_looks_ahead(name: str, fitted: Engine) -> None:
-    model = fitted
+def test_nothing_looks_ahead(name: str, fitted: NextAnswerModel) -> None:
+    model: AnswerModel = fitted
     if name != ENGINE:
-        model = MODELS[name]()  # type: ignore[assignment]
+        model = MODELS[name]()
         model.fit(classroom(12, 4, 30))
     rows = classroom(1, 5)[0]
     half = len(rows) // 2
-    future = [Row(row.number, row.item_id, row.skills, 1 - row.right, rows[-1].at + row.at) for row in rows[half:]]
+    future = [
+        AnswerRow(row.number, row.item_id, row.skills, 1 - row.right, rows[-1].at + row.at) for row in rows[half:]
+    ]
     Random(6).shuffle(future)
     before = model.predict(rows)
     assert model.predict([*rows[:half], *future])[:half] == before[:half]
@@ -121,27 +125,27 @@ def test_nothing_looks_ahead(name: str, fitted: Engine) -> None:
     assert all(0.0 <= chance <= 1.0 for chance in before)
 
 
-def test_an_answer_is_predicted_before_it_is_seen(fitted: Engine) -> None:
+def test_an_answer_is_predicted_before_it_is_seen(fitted: NextAnswerModel) -> None:
     rows = classroom(1, 7)[0]
     last = rows[-1]
-    other = Row(last.number, last.item_id, last.skills, 1 - last.right, last.at)
+    other = AnswerRow(last.number, last.item_id, last.skills, 1 - last.right, last.at)
     assert fitted.predict(rows)[-1] == fitted.predict([*rows[:-1], other])[-1]
 
 
-def test_times_out_of_order_are_borne(fitted: Engine) -> None:
+def test_times_out_of_order_are_borne(fitted: NextAnswerModel) -> None:
     rows = classroom(1, 8)[0]
     shuffled = [
-        Row(row.number, row.item_id, row.skills, row.right, other.at)
+        AnswerRow(row.number, row.item_id, row.skills, row.right, other.at)
         for row, other in zip(rows, rows[::-1], strict=False)
     ]
     assert all(0.0 < chance < 1.0 for chance in fitted.predict(shuffled))
 
 
-def test_items_and_skills_never_seen_get_the_priors(fitted: Engine) -> None:
-    rows = [Row(place, f"new{place}", ("new",), 1, 60.0 * place) for place in range(20)]
+def test_items_and_skills_never_seen_get_the_priors(fitted: NextAnswerModel) -> None:
+    rows = [AnswerRow(place, f"new{place}", ("new",), 1, 60.0 * place) for place in range(20)]
     predicted = fitted.predict(rows)
     assert all(0.0 < chance < 1.0 for chance in predicted)
-    wrong = [Row(row.number, row.item_id, row.skills, 0, row.at) for row in rows]
+    wrong = [AnswerRow(row.number, row.item_id, row.skills, 0, row.at) for row in rows]
     assert predicted[-1] > fitted.predict(wrong)[-1]
 
 
@@ -186,14 +190,14 @@ def test_auc_counts_pairs() -> None:
 
 
 def test_accuracy_by_hand() -> None:
-    found = accuracy(np.array([1.0, 0.0, 1.0]), np.array([0.81, 0.83, 0.2]), fit_s=1.0, us_per_answer=2.0)
-    assert found.auc == 0.0
-    assert found.log_loss == pytest.approx(-(log(0.81) + log(0.17) + log(0.2)) / 3)
-    assert found.brier == pytest.approx((0.19**2 + 0.83**2 + 0.8**2) / 3)
-    assert found.ece == pytest.approx((abs(1.0 - 1.64) + 0.8) / 3)
+    unsure = accuracy(np.array([1.0, 0.0, 1.0]), np.array([0.81, 0.83, 0.2]), fit_s=1.0, us_per_answer=2.0)
+    assert unsure.auc == 0.0
+    assert unsure.log_loss == pytest.approx(-(log(0.81) + log(0.17) + log(0.2)) / 3)
+    assert unsure.brier == pytest.approx((0.19**2 + 0.83**2 + 0.8**2) / 3)
+    assert unsure.ece == pytest.approx((abs(1.0 - 1.64) + 0.8) / 3)
     sure = accuracy(np.ones(2), np.ones(2), fit_s=3.0, us_per_answer=2.0)
-    mean = mean_of([found, sure])
-    assert (mean.auc, mean.fit_s, mean.us_per_answer) == (0.0, 2.0, 2.0)
+    both = mean_of([unsure, sure])
+    assert (both.auc, both.fit_s, both.us_per_answer) == (0.0, 2.0, 2.0)
     assert mean_of([sure]).auc is None
 
 
@@ -204,15 +208,15 @@ def test_the_regression_is_converged() -> None:
     design = Design()
     for row in terms:
         design.add([(("term", str(place)), value) for place, value in enumerate(row)])
-    found = design.fit(right)
+    regression = design.fit(right)
     weights = np.zeros(4)
     rows, ridge = np.column_stack([terms, np.ones(400)]), np.diag([1.0, 1.0, 1.0, 0.0])
     for _ in range(30):  # Newton's method
         shares = 1.0 / (1.0 + np.exp(-rows @ weights))
         bend = rows.T @ (rows * (shares * (1.0 - shares))[:, None]) + ridge
         weights -= np.linalg.solve(bend, rows.T @ (shares - right) + ridge @ weights)
-    assert [found.weights["term", str(place)] for place in range(3)] == pytest.approx(weights[:3], abs=2e-3)
-    assert found.intercept == pytest.approx(weights[3], abs=2e-3)
+    assert [regression.weights["term", str(place)] for place in range(3)] == pytest.approx(weights[:3], abs=2e-3)
+    assert regression.intercept == pytest.approx(weights[3], abs=2e-3)
 
 
 def test_the_likeliest_tracing_of_skills_is_found() -> None:
@@ -241,23 +245,21 @@ def test_one_command_runs_the_protocol(answers: Path, tmp_path: Path) -> None:
     predictions, report = tmp_path / "p.csv", tmp_path / "r.html"
     words = ["backtest", "skills", str(answers), "--splits", "2", "--predictions", str(predictions)]
     shown = json.loads(run(*words, "--report", str(report), "--json"))
-    assert [one["seed"] for one in shown["splits"]] == [0, 1]
+    assert [shown_split["seed"] for shown_split in shown["splits"]] == [0, 1]
     figures = {"auc", "log_loss", "brier", "ece", "fit_s", "us_per_answer"}
-    assert all(set(one) == figures for one in [*shown["mean"].values(), *shown["splits"][0]["models"].values()])
+    assert all(set(model) == figures for model in [*shown["mean"].values(), *shown["splits"][0]["models"].values()])
     assert list(shown["mean"]) == list(MODELS)
     assert shown["mean"][ENGINE]["auc"] > max(shown["mean"][name]["auc"] for name in ("pfa", "bkt"))
     students = read_answers(answers)
     with predictions.open() as file:
-        told = [(int(row["split"]), int(row["row"]), float(row["p"])) for row in csv.DictReader(file)]
+        predicted = [(int(row["split"]), int(row["row"]), float(row["p"])) for row in csv.DictReader(file)]
     for seed in (0, 1):
-        rows = sorted(row.number for one in split(students, seed)[1] for row in students[one])
-        assert [row for one, row, _ in told if one == seed] == rows
+        rows = sorted(row.number for student_id in split(students, seed)[1] for row in students[student_id])
+        assert [row for of_split, row, _ in predicted if of_split == seed] == rows
     right = {row.number: row.right for rows in students.values() for row in rows}
-    brier = [
-        sum((p - right[row]) ** 2 for one, row, p in told if one == seed) / sum(one == seed for one, _, _ in told)
-        for seed in (0, 1)
-    ]
-    assert brier == pytest.approx([one["models"][ENGINE]["brier"] for one in shown["splits"]], abs=1e-5)
+    brier = [mean((p - right[row]) ** 2 for of_split, row, p in predicted if of_split == seed) for seed in (0, 1)]
+    shown_brier = [shown_split["models"][ENGINE]["brier"] for shown_split in shown["splits"]]
+    assert brier == pytest.approx(shown_brier, abs=1e-5)
     drawn = report.read_text()
     assert drawn.count("<svg") == 2
     assert all(name in drawn for name in MODELS)
@@ -269,9 +271,23 @@ def test_only_the_models_that_were_asked_for(answers: Path) -> None:
     assert "| elo |" in table
     assert "| irt |" in table
     assert ENGINE not in table
-    assert "name it among" in run(*words, "--predictions", "p.csv", exits=2).replace("\n", " ")
+    assert "add it to --models" in run(*words, "--predictions", "p.csv", exits=2).replace("\n", " ")
     with pytest.raises(InvalidInput, match="no model 'oracle'"):
         backtest(answers, print, models=["oracle"])
+
+
+def test_without_scipy_the_regressions_are_left_out_and_who_names_one_is_told_what_it_takes(
+    answers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    words = ("backtest", "skills", str(answers), "--splits", "1")
+    shown = json.loads(run(*words, "--json"))
+    assert list(shown["mean"]) == [name for name in MODELS if name not in ("best_lr", "pfa")]
+    assert shown["left_out"] == ["best_lr", "pfa"]
+    assert "left out: best_lr, pfa" in run(*words)
+    assert "left out" not in run(*words, "--models", "elo,irt")
+    with pytest.raises(InvalidInput, match=r"pfa takes SciPy: pip install 'mastery-engine\[lab\]', or leave pfa out"):
+        backtest(answers, print, models=["elo", "pfa"])
 
 
 def test_the_split_is_stable_and_whole(answers: Path) -> None:
@@ -284,7 +300,7 @@ def test_the_split_is_stable_and_whole(answers: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         (["student_id,item_id,skill_id,correct"], "no column timestamp"),
         ([",".join(COLUMNS), "a,i,s,1,", "a,i,s,2,"], "Line 3"),
@@ -300,10 +316,10 @@ def test_the_split_is_stable_and_whole(answers: Path) -> None:
         ([",".join(COLUMNS), *[f"{name},i,s,1," for name in "bdfghi"]], "too few to split"),
     ],
 )
-def test_a_bad_file_is_told_what_is_wrong(lines: list[str], said: str, tmp_path: Path) -> None:
+def test_a_bad_file_is_told_what_is_wrong(lines: list[str], message: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(InvalidInput, match=said):
+    with pytest.raises(InvalidInput, match=message):
         backtest(path, print, models=["elo"], splits=40)
 
 
@@ -323,7 +339,7 @@ def test_what_is_no_text_is_no_file_of_answers(content: bytes, tmp_path: Path) -
 def test_the_content_says_whether_a_file_is_packed_and_a_mark_of_utf_8_is_no_text(
     name: str, packed: bool, tmp_path: Path
 ) -> None:
-    content = "\n".join([",".join(COLUMNS), *[f"{one},i,s,1," for one in "abcd"], "", "e,i,s,1,"]).encode("utf-8-sig")
+    content = "\n".join([",".join(COLUMNS), *[f"{name},i,s,1," for name in "abcd"], "", "e,i,s,1,"]).encode("utf-8-sig")
     (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
     students = read_answers(tmp_path / name)
     assert [row.number for rows in students.values() for row in rows] == [0, 1, 2, 3, 5], "lines of the file's data"
@@ -332,11 +348,11 @@ def test_the_content_says_whether_a_file_is_packed_and_a_mark_of_utf_8_is_no_tex
 def test_what_fit_writes_the_service_loads(answers: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.msgpack"
     shown = json.loads(run("fit", "skills", str(answers), "--out", str(out), "--json"))
-    found = skill_model(settings_from({}, model_file=out, data_dir=tmp_path))
+    loaded = skill_model(settings_from({}, model_file=out, data_dir=tmp_path))
     expected = fit_skills(list(read_answers(answers).values()))
-    assert (found.skills, found.items) == (expected.skills, expected.items)
-    assert (shown["skills"], shown["items"], shown["version"]) == (5, 36, found.version)
-    assert found.items["p0"] > found.items["p2"], "problems whose number leaves more over at 3 are easier"
+    assert (loaded.skills, loaded.items) == (expected.skills, expected.items)
+    assert (shown["skills"], shown["items"], shown["version"]) == (5, 36, loaded.version)
+    assert loaded.items["p0"] > loaded.items["p2"], "problems whose number leaves more over at 3 are easier"
     assert "5 skills, 36 items" in run("fit", "skills", str(answers), "--out", str(out))
 
 
@@ -363,8 +379,8 @@ def test_a_file_of_parameters_that_cannot_be_used_stops_the_start(tmp_path: Path
 def test_on_some_real_learners(tmp_path: Path) -> None:
     real = list(read_answers(SHARED / "assist17_ts.csv.gz").values())
     path = write(tmp_path / "some.csv", [rows[:150] for rows in real[:TESTED]])
-    mean = backtest(path, lambda _: None, models=[ENGINE, "pfa"], splits=1).result.mean
-    engine, pfa = mean[ENGINE].auc, mean["pfa"].auc
+    figures = backtest(path, lambda _: None, models=[ENGINE, "pfa"], splits=1).result.mean
+    engine, pfa = figures[ENGINE].auc, figures["pfa"].auc
     assert engine is not None
     assert pfa is not None
     assert engine > pfa

@@ -16,12 +16,12 @@ CASES = 1_600
 def cases(seed: int, number: int) -> list[Case]:
     """A move is a tenth of the first input, with a spread that the second one says: 0.02 or 0.1."""
     chance = Random(seed)
-    found = []
+    made = []
     for place in range(number):
         drift, wild = chance.gauss(0, 1), chance.random() < 0.5
         moved = 0.1 * drift + chance.gauss(0, 0.1 if wild else 0.02)
-        found.append(Case(place % FOLDS, (drift, float(wild), 7.0), (float(wild),), 7, wild, False, moved))
-    return found
+        made.append(Case(place % FOLDS, (drift, float(wild), 7.0), (float(wild),), 7, wild, False, moved))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +48,16 @@ def test_intervals_hold_what_they_say_on_new_cases(model: ForecastModel, calenda
         predictor.confidence(DayAhead(0, tuple(row)).close(), group) for row, group in zip(moves, groups, strict=True)
     ]
     close = np.abs(true - moves[:, MEDIAN]) <= 0.05
-    for some in (wild, ~wild):
-        assert np.mean(np.array(stated)[some]) == pytest.approx(close[some].mean(), abs=0.06)
+    for kind in (wild, ~wild):
+        assert np.mean(np.array(stated)[kind]) == pytest.approx(close[kind].mean(), abs=0.06)
 
 
 def test_less_confidence_than_any_that_was_calibrated_is_not_more_for_that(model: ForecastModel) -> None:
     group = group_of(7, due=False)
-    said = [model.alone.confidence(computed, group) for computed in (0.0, 0.02, 0.1, 0.3)]
-    assert said == sorted(said)
-    assert said[0] == 0.0
-    assert said[1] < 0.05
+    confidence = [model.alone.confidence(computed, group) for computed in (0.0, 0.02, 0.1, 0.3)]
+    assert confidence == sorted(confidence)
+    assert confidence[0] == 0.0
+    assert confidence[1] < 0.05
 
 
 def test_the_same_cases_give_the_same_parameters() -> None:
@@ -65,7 +65,7 @@ def test_the_same_cases_give_the_same_parameters() -> None:
     assert fitted(few) == fitted(few)
 
 
-@pytest.mark.parametrize("some", [cases(1, 10), [case for case in cases(1, 200) if case.fold == 0]])
-def test_too_few_cases_or_students_are_refused(some: list[Case]) -> None:
+@pytest.mark.parametrize("too_few", [cases(1, 10), [case for case in cases(1, 200) if case.fold == 0]])
+def test_too_few_cases_or_students_are_refused(too_few: list[Case]) -> None:
     with pytest.raises(InvalidInput, match="too few"):
-        fitted(some)
+        fitted(too_few)

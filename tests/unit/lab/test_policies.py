@@ -9,37 +9,39 @@ import pytest
 from typer.testing import CliRunner
 
 from mastery_engine import cli
-from mastery_engine.lab.simulate.policies import FIRST_DAY, GOAL, POLICIES, Course, Learner, course
+from mastery_engine.lab.simulate.policies import FIRST_DAY, GOAL, POLICIES, PolicyOutcome, SimulatedLearner, course
 from tests.support.samples import CURRICULUM
 
 
 @pytest.fixture(scope="module")
-def courses() -> dict[str, Course]:
+def courses() -> dict[str, PolicyOutcome]:
     return {policy: course(policy, CURRICULUM, students=6, seed=1) for policy in POLICIES}
 
 
-def test_who_follows_the_engine_needs_at_most_0_7_of_the_practice_of_random_order(courses: dict[str, Course]) -> None:
+def test_who_follows_the_engine_needs_at_most_0_7_of_the_practice_of_random_order(
+    courses: dict[str, PolicyOutcome],
+) -> None:
     assert courses["engine"].sessions <= 0.7 * courses["random"].sessions
 
 
-def test_who_follows_the_engine_needs_less_than_by_the_weakest_or_in_order(courses: dict[str, Course]) -> None:
+def test_who_follows_the_engine_needs_less_than_by_the_weakest_or_in_order(courses: dict[str, PolicyOutcome]) -> None:
     assert courses["engine"].sessions < courses["weakest"].sessions
     assert courses["engine"].sessions < courses["curriculum"].sessions
 
 
-def test_everybody_gets_there_and_the_curves_show_it(courses: dict[str, Course]) -> None:
-    for one in courses.values():
-        assert one.reached == one.students == 6
-        assert one.curve[-1] >= GOAL - 0.02
-        assert one.curve[0] == courses["engine"].curve[0]
+def test_everybody_gets_there_and_the_curves_show_it(courses: dict[str, PolicyOutcome]) -> None:
+    for outcome in courses.values():
+        assert outcome.reached == outcome.students == 6
+        assert outcome.curve[-1] >= GOAL - 0.02
+        assert outcome.curve[0] == courses["engine"].curve[0]
 
 
 def test_practice_without_what_it_rests_on_teaches_little() -> None:
     skill = "http-clients"
     learner = next(
-        one
-        for one in (Learner(CURRICULUM, Random(seed)) for seed in range(100))
-        if all(one.masters(needed, FIRST_DAY) < 0.3 for needed in CURRICULUM.skills[skill].prerequisites)
+        beginner
+        for beginner in (SimulatedLearner(CURRICULUM, Random(seed)) for seed in range(100))
+        if all(beginner.masters(needed, FIRST_DAY) < 0.3 for needed in CURRICULUM.skills[skill].prerequisites)
     )
     before = learner.masters(skill, FIRST_DAY)
     learner.practise(skill, FIRST_DAY)
@@ -59,7 +61,7 @@ def test_the_command_says_how_much_practice_each_policy_takes_and_draws_it(tmp_p
     done = CliRunner().invoke(cli.app, [*words, "--json"])
     assert done.exit_code == 0, done.output
     shown = json.loads(done.stdout)
-    assert [one["policy"] for one in shown["courses"]] == ["curriculum", "random"]
+    assert [outcome["policy"] for outcome in shown["courses"]] == ["curriculum", "random"]
     drawn = ElementTree.fromstring(plot.read_text())
     assert len(drawn.findall("{http://www.w3.org/2000/svg}polyline")) == 2 + 1  # and the goal
     said = CliRunner().invoke(cli.app, ["simulate", "--policy", "curriculum", "--students", "1"])

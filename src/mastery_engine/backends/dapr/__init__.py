@@ -1,1 +1,33 @@
-"""Documents behind the state API of a Dapr sidecar."""
+"""State behind a Dapr sidecar's state API, which reads and writes keys that are named, and cannot list them.
+
+What is to be found again stands in an index, so a key must live as long as anything that it leads to:
+
+| key | holds | lives |
+|---|---|---|
+| ``d:TENANT:STUDENT`` | a document | retention + 1 days after its last write; the purge writes those that still count |
+| ``c:TENANT:STUDENT:WRITE`` | cold ids | as long, from their own write: all of them are older than the retention then |
+| ``index:students:N`` | who has a document | without end; ``students`` takes out whose document expired |
+| ``cohort:TENANT:ID`` | an admin's word | without end: nobody says it again |
+| ``calendar:TENANT:ID`` | its calendar | as the word; where there is no word, a day |
+| ``said:TENANT:STUDENT`` | what the words say of a student | without end: as the words; a day once none names them |
+| ``index:put:TENANT:STUDENT:0`` | hints: words that may put a student in | without end: as the words |
+| ``index:joined-cohorts:0`` | cohorts that events name | without end; ``purge`` takes out those that nobody is in |
+| ``index:joined:TENANT:ID:0`` | who joined a cohort, and when | retention + 1 days: each join writes it |
+| ``joins:TENANT:STUDENT`` | the same by student | the same |
+| ``marks:LOG`` | a checkpoint | without end: a quiet log has documents too |
+| ``index:logs:0``, ``index:floods:LOG:0`` | logs with checkpoints; flooded partitions | without end |
+| ``witness:PROCESS`` | see ``witness.py`` | a day; a process writes a new one where it is gone |
+| ``r:TENANT:STUDENT:EVENT`` | a refusal | retention + 1 days |
+| ``index:refusals:0`` | all refusals | without end; ``purge`` takes out those that are gone |
+| ``b:TENANT:BATCH`` | a batch | retention + 1 days after its last write |
+| ``index:batches:0``, ``index:open-batches:0`` | all batches; those without an answer | without end; as for refusals |
+| ``audit:TENANT:N`` | a page of audit records | retention + 1 days after its last write |
+| ``audit:TENANT`` | which pages there are | without end; a day once there are no records |
+| ``index:audit-tenants:0`` | who has audit records | without end; ``purge`` takes out who has none |
+| ``results:TENANT:SUBJECT``, ``result:…:KIND`` | cached results | five minutes; the kinds are written before each |
+
+A set without names is a tombstone for a day, then gone. Until then its ETag moves on, so that a late writer loses.
+
+An older engine gave an expiry to all of these. A value loses it whenever this engine writes it; each process writes an
+index once although it changes nothing, and the daily purge and ``students`` write those that they go through.
+"""

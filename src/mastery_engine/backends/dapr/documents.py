@@ -1,33 +1,37 @@
-"""The part of the Dapr store that keeps documents: under ETags, first write wins.
+"""Documents in Dapr's state: under ETags, first write wins.
 
 A document's value holds its version, so that any state component will do, whatever its ETags look like. Its cold ids
 lie under a key of their own that the document names: they are written first, and count once the document is. Writes
-carry ids, by which a batch of which some lost tells which. A removed document leaves a short-lived stone that keeps
+carry ids, by which a batch of which some lost tells which. A removed document leaves a short-lived tombstone that keeps
 its ETag moving: no late writer can bring it back.
 """
 
 import secrets
 from base64 import b64decode, b64encode
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from cachetools import LRUCache
 
-from mastery_engine.backends.dapr.client import DaprState, Value, Write
-from mastery_engine.backends.dapr.index import DaprIndex
+from mastery_engine.backends.dapr import keys as names
+from mastery_engine.backends.dapr.client import DaprState, Replacement, Value, Write
+from mastery_engine.backends.dapr.index import SHARDS, TOMBSTONE_S, DaprIndex, listed, pair_from
+from mastery_engine.backends.dapr.witness import Witness
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.ports.documents import Change, Held
+from mastery_engine.ports.documents import DocumentChange, StoredDocument
 
-STONE_S = 24 * 3_600
 WRITES_KEPT = 8
 MOST_KNOWN = 50_000
 PAGE = 500
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """A document as it is kept; without a body it is a stone. ``cold`` names the key of its cold ids."""
+class DocumentRecord(msgspec.Struct, frozen=True):
+    """A document as the state has it; without a body it is a tombstone.
+
+    ``cold`` names the key of its cold ids, ``writes`` are the ids of its last writes.
+    """
 
     version: int
     body: str = ""
@@ -35,75 +39,87 @@ class Kept(msgspec.Struct, frozen=True):
     writes: tuple[str, ...] = ()
 
 
+TOMBSTONE = DocumentRecord(0)
+
+
 class DaprDocuments:
-    """See ``Store``. Knows the latest versions it read, each of which guards the write that follows."""
+    """See ``DocumentStore``. Knows the latest versions it read, each of which guards the write that follows."""
 
-    def __init__(self, state: DaprState, life_s: int) -> None:
+    def __init__(self, state: DaprState, witness: Witness, *, life_s: int) -> None:
+        """``life_s`` is the life of a document after its last write."""
         self._state = state
+        self._witness = witness
         self._life_s = life_s
-        self._students = DaprIndex(state, "students", life_s)
-        self._known: OrderedDict[StudentKey, tuple[Kept, str]] = OrderedDict()
+        self._students = DaprIndex(state, "students", shards=SHARDS)
+        self._known: LRUCache[StudentKey, tuple[DocumentRecord, str]] = LRUCache(MOST_KNOWN)
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[Held | None]:
-        found = await self.read(keys)
-        return [None if one is None or not one.body else Held(one.version, unpack(_bytes(one.body))) for one in found]
+    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+        return [
+            StoredDocument(record.version, unpack(_bytes(record.body))) if record is not None and record.body else None
+            for record in await self._read(keys)
+        ]
 
-    async def read(self, keys: Sequence[StudentKey]) -> list[Kept | None]:
-        """The documents as they are kept, and what a next write is guarded by noted."""
-        values = await self._state.read([document(key) for key in keys])
+    async def _read(self, keys: Sequence[StudentKey]) -> list[DocumentRecord | None]:
+        """The records; what a next write is guarded by is noted."""
+        values = await self._state.read([names.document(key) for key in keys])
         return [self._note(key, value) for key, value in zip(keys, values, strict=True)]
 
-    def _note(self, key: StudentKey, value: Value | None) -> Kept | None:
-        self._known.pop(key, None)
+    def _note(self, key: StudentKey, value: Value | None) -> DocumentRecord | None:
         if value is None:
+            self._known.pop(key, None)
             return None
-        kept = msgspec.convert(value.data, Kept)
-        self._known[key] = (kept, value.etag)
-        if len(self._known) > MOST_KNOWN:
-            self._known.popitem(last=False)
-        return kept
+        record = _record(value)
+        self._known[key] = (record, value.etag)
+        return record
 
     async def load_cold(self, keys: Sequence[StudentKey]) -> list[IdsByDay]:
-        kept = await self.read(keys)
-        names = [one.cold for one in kept if one is not None and one.cold]
-        found = dict(zip(names, await self._state.read(names), strict=True))
-        values = [found.get(one.cold) if one is not None else None for one in kept]
-        return [{} if value is None else unpack_ids(_bytes(value.data)) for value in values]
+        records = await self._read(keys)
+        cold_keys = [record.cold for record in records if record is not None and record.cold]
+        values = dict(zip(cold_keys, await self._state.read(cold_keys), strict=True))
+        cold = [values.get(record.cold) if record is not None else None for record in records]
+        return [{} if value is None else unpack_ids(_bytes(value.data)) for value in cold]
 
-    async def commit(self, changes: Sequence[Change]) -> list[bool]:
-        """Documents that are new are in the index before they are written."""
+    async def commit(self, changes: Sequence[DocumentChange]) -> list[bool]:
         if not changes:
             return []
+        won = await self._commit(changes)
+        await self._witness.write()
+        return won
+
+    async def _commit(self, changes: Sequence[DocumentChange]) -> list[bool]:
+        """Students who are new are in the index before their documents are written."""
         unknown = [change.key for change in changes if not self._is_current(change)]
         if unknown:
-            await self.read(unknown)
+            await self._read(unknown)
         sound = [change for change in changes if self._version(change.key) == change.version]
-        guards = {one.key: self._known.get(one.key) for one in sound}  # others read on while this one waits
-        await self._students.add([_listed(one.key) for one in sound if one.version == 0 and one.student is not None])
+        guards = {change.key: self._known.get(change.key) for change in sound}  # others read on while this one waits
+        await self._students.add(
+            [listed(*change.key) for change in sound if change.version == 0 and change.student is not None]
+        )
         write_id = secrets.token_hex(4)
         cold = [
-            Write(_cold(one.key, write_id), _text(pack_ids(one.cold)), None, self._life_s)
-            for one in sound
-            if one.student is not None and one.cold
+            Write(names.cold(change.key, write_id), _text(pack_ids(change.cold)), None, self._life_s)
+            for change in sound
+            if change.student is not None and change.cold
         ]
         if cold:
             await self._state.write(cold)
-        writes = {one.key: _document_write(one, guards[one.key], write_id, self._life_s) for one in sound}
+        writes = {change.key: _write(change, guards[change.key], write_id, self._life_s) for change in sound}
         before = {key: guard[0].cold for key, guard in guards.items() if guard is not None}
-        took = await self._state.write([write for write in writes.values() if write is not None])
+        all_won = await self._state.write([write for write in writes.values() if write is not None])
         won = dict.fromkeys(writes, True)
-        if not took:
-            after = await self.read(list(writes))
+        if not all_won:
+            after = await self._read(list(writes))
             won = {
-                key: writes[key] is None or (one is not None and write_id in one.writes)
-                for key, one in zip(writes, after, strict=True)
+                key: writes[key] is None or (record is not None and write_id in record.writes)
+                for key, record in zip(writes, after, strict=True)
             }
         for key in writes:
             self._known.pop(key, None)
         await self._sweep(sound, before, won, write_id)
         return [won.get(change.key, False) for change in changes]
 
-    def _is_current(self, change: Change) -> bool:
+    def _is_current(self, change: DocumentChange) -> bool:
         known = self._known.get(change.key)
         return known is not None and bool(known[0].body) and known[0].version == change.version
 
@@ -112,61 +128,99 @@ class DaprDocuments:
         return known[0].version if known is not None and known[0].body else 0
 
     async def _sweep(
-        self, changes: Sequence[Change], before: Mapping[StudentKey, str], won: Mapping[StudentKey, bool], write_id: str
+        self,
+        changes: Sequence[DocumentChange],
+        before: Mapping[StudentKey, str],
+        won: Mapping[StudentKey, bool],
+        write_id: str,
     ) -> None:
-        """Cold ids that no document names: the ones before, or the ones of a write that lost."""
+        """Remove cold ids that no document names: the ones before, or the ones of a write that lost."""
         unnamed = []
         for change in changes:
             if won[change.key] and (change.cold is not None or change.student is None):
-                unnamed += [name for name in [before.get(change.key, "")] if name]
+                unnamed += [cold for cold in [before.get(change.key, "")] if cold]
             elif not won[change.key] and change.cold:
-                unnamed.append(_cold(change.key, write_id))
+                unnamed.append(names.cold(change.key, write_id))
         await self._state.change([], unnamed)
 
     async def versions(self, keys: Sequence[StudentKey]) -> list[int]:
-        return [0 if one is None else one.version for one in await self.read(keys)]
+        return [0 if record is None else record.version for record in await self._read(keys)]
 
     async def students(self) -> AsyncIterator[StudentKey]:
-        """By the index; students that are in it and have no document any more leave it here."""
-        async for names in self._students.pages():
-            keys = [StudentKey(*msgspec.json.decode(name, type=tuple[str, str])) for name in names]
-            found = await self._state.read([document(key) for key in keys])
-            gone = []
-            for key, value in zip(keys, found, strict=True):
-                if value is None:
-                    gone.append(_listed(key))
-                elif msgspec.convert(value.data, Kept).body:
+        """By the index, which is written anew; students that are in it and have no document any more leave it here."""
+        async for page in self._pages():
+            values = await self._state.read([names.document(key) for key in page])
+            for key, value in zip(page, values, strict=True):
+                if value is not None and _record(value).body:
                     yield key
-            await self._students.discard(gone)
+            await self._unlist([key for key, value in zip(page, values, strict=True) if value is None])
+        await self._students.renew()
+
+    async def _pages(self) -> AsyncIterator[list[StudentKey]]:
+        async for page in self._students.pages():
+            keys = [StudentKey(*pair_from(name)) for name in page]
+            for start in range(0, len(keys), PAGE):
+                yield keys[start : start + PAGE]
+
+    async def _unlist(self, keys: Sequence[StudentKey]) -> None:
+        """Take students without a document out of the index, unless one is just being written.
+
+        Who writes a first document adds the student before. So they leave, and then a tombstone goes where the document
+        would be: it loses against one that is there, and whoever was about to write loses against it, and begins anew.
+        """
+        if not keys:
+            return
+        names_listed = [listed(*key) for key in keys]
+        await self._students.discard(names_listed)
+        tombstones = [Write(names.document(key), TOMBSTONE, None, TOMBSTONE_S) for key in keys]
+        if not await self._state.write(tombstones):
+            await self._students.add(await self._present(names_listed))
+
+    async def erase(self, key: StudentKey) -> int:
+        """No tombstone is left, which would have the student's id: who writes after an erasure removes that again."""
+        (record,) = await self._read([key])
+        cold = [record.cold] if record is not None and record.cold else []
+        await self._state.change([], [names.document(key), *cold])
+        await self._students.discard([listed(*key)])
+        self._known.pop(key, None)
+        return int(record is not None and bool(record.body)) + len(cold)
 
     async def clear(self) -> None:
-        """Remove all documents and cold ids."""
+        """Tombstones stay for a day, and so do their students in the index: late writers lose, and begin anew."""
+        async for page in self._pages():
+            cold: set[str] = set()
+
+            def cleared(stored: Any, cold: set[str] = cold) -> Replacement | None:
+                record = TOMBSTONE if stored is None else msgspec.convert(stored, DocumentRecord)
+                cold |= {record.cold} if record.cold else set()
+                return Replacement(TOMBSTONE, TOMBSTONE_S) if record.body else None
+
+            await self._state.fold(dict.fromkeys(map(names.document, page), cleared))
+            await self._state.change([], sorted(cold))
         self._known.clear()
-        async for names in self._students.pages():
-            keys = [StudentKey(*msgspec.json.decode(name, type=tuple[str, str])) for name in names]
-            for start in range(0, len(keys), PAGE):
-                part = keys[start : start + PAGE]
-                kept = await self.read(part)
-                cold = [one.cold for one in kept if one is not None and one.cold]
-                await self._state.change([], [*map(document, part), *cold])
-        self._known.clear()
-        await self._students.clear()
 
-    async def forget(self, key: StudentKey) -> None:
-        """A document was removed."""
-        await self._students.discard([_listed(key)])
-        self._known.pop(key, None)
+    async def _present(self, page: Sequence[str]) -> list[str]:
+        """Which of these names in the index have a document, or a tombstone."""
+        values = await self._state.read([names.document(StudentKey(*pair_from(name))) for name in page])
+        return [name for name, value in zip(page, values, strict=True) if value is not None]
 
 
-def _document_write(change: Change, known: tuple[Kept, str] | None, write_id: str, life_s: int) -> Write | None:
+def _record(value: Value) -> DocumentRecord:
+    return msgspec.convert(value.data, DocumentRecord)
+
+
+def _write(
+    change: DocumentChange, known: tuple[DocumentRecord, str] | None, write_id: str, life_s: int
+) -> Write | None:
     """The write of a change, guarded by what was read; None where there is nothing to remove."""
-    kept, etag = known if known is not None else (Kept(0), None)
-    writes = (*kept.writes[1 - WRITES_KEPT :], write_id)
+    before, etag = known if known is not None else (TOMBSTONE, None)
+    writes = (*before.writes[1 - WRITES_KEPT :], write_id)
     if change.student is None:
-        return Write(document(change.key), Kept(0, writes=writes), etag, STONE_S) if kept.body else None
-    cold = kept.cold if change.cold is None else _cold(change.key, write_id) if change.cold else ""
+        removed = DocumentRecord(0, writes=writes)
+        return Write(names.document(change.key), removed, etag, TOMBSTONE_S) if before.body else None
+    cold = before.cold if change.cold is None else names.cold(change.key, write_id) if change.cold else ""
     body = _text(pack(change.student))
-    return Write(document(change.key), Kept(change.version + 1, body, cold, writes), etag, life_s)
+    return Write(names.document(change.key), DocumentRecord(change.version + 1, body, cold, writes), etag, life_s)
 
 
 def _text(value: bytes) -> str:
@@ -175,16 +229,3 @@ def _text(value: bytes) -> str:
 
 def _bytes(text: Any) -> bytes:
     return b64decode(text)
-
-
-def _listed(key: StudentKey) -> str:
-    return msgspec.json.encode(list(key)).decode()
-
-
-def document(key: StudentKey) -> str:
-    """The key of a student's document."""
-    return f"d:{key.tenant}:{key.student_id}"
-
-
-def _cold(key: StudentKey, write_id: str) -> str:
-    return f"c:{key.tenant}:{key.student_id}:{write_id}"

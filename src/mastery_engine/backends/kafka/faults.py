@@ -49,8 +49,8 @@ class Complaints:
         self.advice = None
 
 
-def made(kind: Callable[[dict[str, Any]], T], config: Mapping[str, Any]) -> T:
-    """A client. Raises StartRefused where its settings cannot be used."""
+def new_client(kind: Callable[[dict[str, Any]], T], config: Mapping[str, Any]) -> T:
+    """A client of librdkafka. Raises StartRefused where its settings cannot be used."""
     try:
         return kind(dict(config))
     except (KafkaException, ValueError) as error:
@@ -72,12 +72,12 @@ def when_settled(ask: Callable[[], T]) -> T:
     return ask()
 
 
-def is_end(one: Message) -> bool:
+def is_end(message: Message) -> bool:
     """Whether this is no record, but says that the partition holds none from its offset on. Raises KafkaException.
 
     The log's end is not always one past a record: transactions leave marks there, and what was last may have aged out.
     """
-    fault = one.error()
+    fault = message.error()
     if fault is None:
         return False
     if fault.code() == KafkaError._PARTITION_EOF:
@@ -85,7 +85,8 @@ def is_end(one: Message) -> bool:
     raise KafkaException(fault)
 
 
-def away(error: Exception, complaints: Complaints | None = None) -> Exception:
+def as_engine_error(error: Exception, complaints: Complaints | None = None) -> Exception:
+    """An error of the client as the engine raises it, with advice where there is some."""
     if isinstance(error, MasteryError):
         return error
     reason = error.args[0] if error.args else None

@@ -1,4 +1,4 @@
-"""The consumer, in a thread of its own, and clients outside the group that only ask.
+"""The consumer, in a thread of its own.
 
 Between two batches the consumer is polled, and only then partitions come and go: a batch under way is always folded
 first. Its results may still be on their way then; whoever takes the partition over sends them again, under their ids.
@@ -11,14 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from mastery_engine.backends.kafka.dead_letters import headers_of, origin_of, stated_id, text_of
-from mastery_engine.backends.kafka.faults import ANSWER_S, Complaints, away, is_end, made, when_settled
+from mastery_engine.backends.kafka.faults import as_engine_error, is_end
+from mastery_engine.backends.kafka.records import record_of
 from mastery_engine.backends.kafka.settings import GROUP, KafkaSettings
-from mastery_engine.domain.events.event import DEFAULT_TENANT
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.event_log import REQUESTS_TOPIC, Batch, Record, Where
+from mastery_engine.ports.event_log import REQUESTS_TOPIC, Batch, Record, StartOffsets
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,37 +32,6 @@ _LOST = {
     KafkaError._NO_OFFSET,
     KafkaError._ASSIGNMENT_LOST,
 }
-
-
-class Asker:
-    """Asks Kafka one thing after another, through a client that is in no group and has a thread of its own."""
-
-    def __init__(self, settings: KafkaSettings, name: str) -> None:
-        self._settings = settings
-        self._thread = ThreadPoolExecutor(1, name)
-        self._client: Consumer | None = None
-        self._complaints = Complaints()
-
-    async def ask(self, question: Callable[[Consumer], T]) -> T:
-        """The answer. Raises Unavailable."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._asked, question)
-
-    def _asked(self, question: Callable[[Consumer], T]) -> T:
-        if self._client is None:
-            outside = {"group.id": GROUP, "enable.auto.commit": False, "enable.partition.eof": True}
-            self._client = made(Consumer, self._settings.client(**outside, error_cb=self._complaints))
-        try:
-            answer = when_settled(partial(question, self._client))
-        except KafkaException as error:
-            self._client.poll(0)  # so that it tells its complaints
-            raise away(error, self._complaints) from error
-        self._complaints.clear()
-        return answer
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._client.close)
-        self._thread.shutdown()
 
 
 class Reader:
@@ -87,7 +55,7 @@ class Reader:
         self._positions: dict[int, int] = {}
         self._owed: dict[int, int] = {}
         self._fault: Exception | None = None
-        self._where: Where | None = None
+        self._start_offsets: StartOffsets | None = None
         self._loop = asyncio.get_running_loop()
         self._subscribed = False
         self._consumer = Consumer(
@@ -110,12 +78,12 @@ class Reader:
             )
         )
 
-    async def start(self, where: Where) -> None:
-        """Read from where ``where`` says, in all partitions that are ours now or later."""
-        self._where = where
+    async def start(self, start_offsets: StartOffsets) -> None:
+        """Read from where ``start_offsets`` says, in all partitions that are ours now or later."""
+        self._start_offsets = start_offsets
         self._fault = None
         if self._positions:
-            starts = await self._starts(where, list(self._positions))
+            starts = await self._starts(start_offsets, list(self._positions))
             await self._run(partial(self._seek, dict(starts)))
         elif not self._subscribed:
             self._subscribed = True
@@ -159,6 +127,9 @@ class Reader:
             self._owed.clear()
 
     async def close(self) -> None:
+        """Leave the group; may be called twice."""
+        if self._closing:
+            return
         self._closing = True
         await self._loop.run_in_executor(self._thread, self._consumer.close)
         self._thread.shutdown()
@@ -167,7 +138,7 @@ class Reader:
         try:
             return await self._loop.run_in_executor(self._thread, call)
         except KafkaException as error:
-            raise away(error) from error
+            raise as_engine_error(error) from error
 
     def _read(self) -> Batch | None:
         first = self._consumer.poll(WAIT_S)
@@ -179,9 +150,9 @@ class Reader:
         starts: dict[int, int] = {}
         ends: dict[int, int] = {}
         records: list[Record] = []
-        for one in messages:
-            is_record = not is_end(one)
-            partition, offset = one.partition() or 0, one.offset() or 0
+        for message in messages:
+            is_record = not is_end(message)
+            partition, offset = message.partition() or 0, message.offset() or 0
             position = self._positions.get(partition)
             if position is None or not (is_record or offset > position):
                 continue
@@ -189,12 +160,12 @@ class Reader:
                 starts[partition] = position
             ends[partition] = self._positions[partition] = offset + is_record
             if is_record:
-                records.append(record_of(one, self._log_id))
+                records.append(record_of(message, self._log_id))
         return Batch(tuple(records), starts, ends) if ends else None
 
-    async def _starts(self, where: Where, partitions: Sequence[int]) -> Mapping[int, int]:
+    async def _starts(self, start_offsets: StartOffsets, partitions: Sequence[int]) -> Mapping[int, int]:
         committed = await self._committed()
-        return await where({partition: committed.get(partition, 0) for partition in partitions})
+        return await start_offsets({partition: committed.get(partition, 0) for partition in partitions})
 
     def _seek(self, starts: Mapping[int, int]) -> None:
         ours = [partition for partition in starts if partition in self._positions]
@@ -206,14 +177,14 @@ class Reader:
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Called by ``poll``, in the consumer's thread: the loop is free to say where to begin."""
-        numbers = [one.partition for one in partitions]
+        numbers = [assigned.partition for assigned in partitions]
         self._rebalanced()
         try:
-            if self._where is None or self._closing:
+            if self._start_offsets is None or self._closing:
                 raise Unavailable("Nobody reads this log now.")
-            starts = asyncio.run_coroutine_threadsafe(self._starts(self._where, numbers), self._loop).result(60)
+            starts = asyncio.run_coroutine_threadsafe(self._starts(self._start_offsets, numbers), self._loop).result(60)
         except Exception as error:  # noqa: BLE001  it is raised where the batch is asked for
-            self._fault = away(error)
+            self._fault = as_engine_error(error)
             starts = dict.fromkeys(numbers, 0)
         consumer.incremental_assign([TopicPartition(REQUESTS_TOPIC, number, starts[number]) for number in numbers])
         self._positions |= {number: starts[number] for number in numbers}
@@ -221,41 +192,6 @@ class Reader:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         del consumer
         self._rebalanced()
-        for one in partitions:
-            self._positions.pop(one.partition, None)
-            self._owed.pop(one.partition, None)
-
-
-def record_of(one: Message, log_id: str) -> Record:
-    """A record of Kafka as the log gives it."""
-    headers = headers_of(one)
-    tenant, event_id = DEFAULT_TENANT, ""
-    if headers:
-        tenant, event_id = text_of(headers.get("tenant") or DEFAULT_TENANT), stated_id(headers)
-    return Record(
-        one.partition() or 0,
-        one.offset() or 0,
-        one.timestamp()[1] * 1_000,
-        tenant,
-        one.key(),
-        one.value(),
-        event_id,
-        headers,
-        origin_of(log_id),
-    )
-
-
-def ends_of(asker: Consumer) -> dict[int, int]:
-    return {
-        partition: asker.get_watermark_offsets(TopicPartition(REQUESTS_TOPIC, partition), timeout=ANSWER_S)[1]
-        for partition in _partitions(asker)
-    }
-
-
-def committed_of(asker: Consumer) -> dict[int, int]:
-    asked = [TopicPartition(REQUESTS_TOPIC, partition) for partition in _partitions(asker)]
-    return {one.partition: max(one.offset, 0) for one in asker.committed(asked, timeout=ANSWER_S)}
-
-
-def _partitions(asker: Consumer) -> list[int]:
-    return sorted(asker.list_topics(REQUESTS_TOPIC, timeout=ANSWER_S).topics[REQUESTS_TOPIC].partitions)
+        for revoked in partitions:
+            self._positions.pop(revoked.partition, None)
+            self._owed.pop(revoked.partition, None)

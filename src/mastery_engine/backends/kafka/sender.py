@@ -8,14 +8,16 @@ from typing import TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from mastery_engine.backends.kafka.faults import ANSWER_S, Complaints, away, made
+from mastery_engine.backends.kafka.faults import ANSWER_S, Complaints, as_engine_error, new_client
+from mastery_engine.backends.kafka.headers import SentHeaders
 from mastery_engine.backends.kafka.settings import KafkaSettings
 from mastery_engine.backends.kafka.topic_plans import LARGEST_BYTES
 from mastery_engine.ports.event_log import Position
 
 DELIVERY_MS = 8_000
 
-Headers: TypeAlias = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]]
+# Topic, key, value and headers.
+OutgoingMessage: TypeAlias = tuple[str, bytes | None, bytes | None, dict[str, str] | SentHeaders]
 
 
 class Sender:
@@ -24,14 +26,14 @@ class Sender:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._complaints = Complaints()
-        self._producer = self._made()
+        self._producer = self._new_producer()
         self._broken = False
         self._open = True
         self._thread = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
         self._thread.start()
 
-    def _made(self) -> Producer:
-        return made(
+    def _new_producer(self) -> Producer:
+        return new_client(
             Producer,
             self._settings.client(
                 **{
@@ -51,17 +53,21 @@ class Sender:
         while self._open:
             self._producer.poll(0.1)
 
-    async def send(self, messages: Sequence[tuple[str, bytes | None, bytes | None, Headers]]) -> list[Position]:
+    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Position]:
         """Send; durable on return, positions in order. Raises Unavailable; some may have gone out then."""
         if not messages:
             return []
         if self._broken:
-            self._producer, self._broken = self._made(), False
+            self._producer, self._broken = self._new_producer(), False
         delivery = Delivery(len(messages), self._fenced, self._complaints)
         for place, (topic, key, value, headers) in enumerate(messages):
             try:
                 self._producer.produce(
-                    topic, value, key, headers=headers, on_delivery=partial(delivery.delivered, place)
+                    topic,
+                    value,
+                    key,
+                    headers=headers,  # type: ignore[arg-type]  # the client's stub knows no dict of text alone
+                    on_delivery=partial(delivery.delivered, place),
                 )
             except (BufferError, KafkaException) as error:
                 delivery.failed(error, len(messages) - place)
@@ -72,13 +78,14 @@ class Sender:
         self._broken = True
 
     async def close(self) -> None:
+        """Send what waits; may be called twice."""
         await asyncio.to_thread(self._producer.flush, ANSWER_S)
         self._open = False
         await asyncio.to_thread(self._thread.join)
 
 
 class Delivery:
-    """What became of messages sent together; told in the producer's thread, awaited in the loop."""
+    """What became of messages that were sent together: the producer's thread reports it, and the loop awaits it."""
 
     def __init__(self, number: int, fenced: Callable[[], None], complaints: Complaints) -> None:
         self._fenced, self._complaints = fenced, complaints
@@ -90,6 +97,7 @@ class Delivery:
         self._positions = [Position(-1, -1)] * number
 
     def delivered(self, place: int, error: KafkaError | None, sent: Message) -> None:
+        """A message's delivery report."""
         if error is not None:
             self.failed(KafkaException(error), 1)
             return
@@ -97,6 +105,7 @@ class Delivery:
         self._count(1)
 
     def failed(self, error: Exception, number: int) -> None:
+        """So many messages did not arrive."""
         self._error = error
         reason = error.args[0] if error.args else None
         if isinstance(reason, KafkaError) and (reason.fatal() or reason.code() == KafkaError._FATAL):
@@ -109,13 +118,13 @@ class Delivery:
             if self._left:
                 return
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._tell)
+            self._loop.call_soon_threadsafe(self._settle)
 
-    def _tell(self) -> None:
+    def _settle(self) -> None:
         if self.done.done():
             return
         if self._error is None:
             self._complaints.clear()
             self.done.set_result(self._positions)
         else:
-            self.done.set_exception(away(self._error, self._complaints))
+            self.done.set_exception(as_engine_error(self._error, self._complaints))

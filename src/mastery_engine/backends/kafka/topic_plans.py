@@ -12,7 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     TopicMetadata,
 )
 
-from mastery_engine.backends.kafka.faults import ANSWER_S, Complaints, away, made
+from mastery_engine.backends.kafka.faults import ANSWER_S, Complaints, as_engine_error, new_client
 from mastery_engine.backends.kafka.settings import KafkaSettings
 from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.results import EVENTS_TOPIC, RESULTS_TOPIC
@@ -52,41 +52,41 @@ def planned(name: str, settings: KafkaSettings, replication: int) -> NewTopic:
     return NewTopic(name, num_partitions=settings.partitions, replication_factor=replication, config=config)
 
 
-def longest_stay(settings: KafkaSettings) -> dict[str, Micros | None]:
-    """How long a record may stay in each topic that ages, as Kafka has it; None for ever. Raises Unavailable.
+def longest_retention(settings: KafkaSettings) -> dict[str, Micros | None]:
+    """How long a record may stay in each topic that ages, as Kafka has it; None for ever. Blocks; raises Unavailable.
 
     A segment goes as a whole, once its newest record is past the retention, and may take records for ``segment.ms``.
     """
     complaints = Complaints()
-    admin = made(AdminClient, settings.client(error_cb=complaints))
+    admin = new_client(AdminClient, settings.client(error_cb=complaints))
     try:
         asked = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name) for name in AGING])
-        found = {resource.name: outcome.result(ANSWER_S) for resource, outcome in asked.items()}
+        entries = {resource.name: outcome.result(ANSWER_S) for resource, outcome in asked.items()}
     except KafkaException as error:
-        raise away(error, complaints) from error
-    stays: dict[str, Micros | None] = {}
+        raise as_engine_error(error, complaints) from error
+    longest: dict[str, Micros | None] = {}
     for name in AGING:
-        retention, segment = (int(found[name][which].value) for which in ("retention.ms", "segment.ms"))
-        ages = "delete" in found[name]["cleanup.policy"].value and retention >= 0
-        stays[name] = (retention + segment) * 1_000 if ages else None
-    return stays
+        retention, segment = (int(entries[name][which].value) for which in ("retention.ms", "segment.ms"))
+        ages = "delete" in entries[name]["cleanup.policy"].value and retention >= 0
+        longest[name] = (retention + segment) * 1_000 if ages else None
+    return longest
 
 
 def differences(settings: KafkaSettings) -> list[str]:
     """In what the topics that are there are not as they would be made; blocks. Raises Unavailable."""
     complaints = Complaints()
-    admin = made(AdminClient, settings.client(error_cb=complaints))
+    admin = new_client(AdminClient, settings.client(error_cb=complaints))
     try:
-        found = admin.list_topics(timeout=ANSWER_S).topics
-        there = [name for name in TOPICS if name in found]
-        return [words for name in there for words in _differs(admin, settings, found[name])]
+        topics = admin.list_topics(timeout=ANSWER_S).topics
+        there = [name for name in TOPICS if name in topics]
+        return [words for name in there for words in _differs(admin, settings, topics[name])]
     except KafkaException as error:
-        raise away(error, complaints) from error
+        raise as_engine_error(error, complaints) from error
 
 
-def _differs(admin: AdminClient, settings: KafkaSettings, found: TopicMetadata) -> Iterator[str]:
-    name, partitions = str(found.topic), found.partitions.values()
-    replicas = min((len(one.replicas) for one in partitions), default=0)
+def _differs(admin: AdminClient, settings: KafkaSettings, topic: TopicMetadata) -> Iterator[str]:
+    name, partitions = str(topic.topic), topic.partitions.values()
+    replicas = min((len(partition.replicas) for partition in partitions), default=0)
     wanted = planned(name, settings, settings.replication or replicas)
     if len(partitions) != wanted.num_partitions:
         yield f"{name} has {len(partitions)} partitions, not {wanted.num_partitions}."
@@ -120,9 +120,9 @@ def _entries(admin: AdminClient, name: str) -> dict[str, ConfigEntry] | None:
     """A topic's settings; None where this user may not read them."""
     (outcome,) = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name)]).values()
     try:
-        found: dict[str, ConfigEntry] = outcome.result(ANSWER_S)
+        entries: dict[str, ConfigEntry] = outcome.result(ANSWER_S)
     except KafkaException as error:
         if error.args[0].code() not in NOT_PERMITTED:
             raise
         return None
-    return found
+    return entries

@@ -1,12 +1,13 @@
 """How topics that are missing are made, and which ones stop the start."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, TopicMetadata  # type: ignore[attr-defined]
 
-from mastery_engine.backends.kafka.faults import ANSWER_S, Complaints, away, made, when_settled
+from mastery_engine.backends.kafka.faults import ANSWER_S, Complaints, as_engine_error, new_client, when_settled
 from mastery_engine.backends.kafka.settings import KafkaSettings
 from mastery_engine.backends.kafka.topic_plans import CONSENT_TOPIC, NOT_PERMITTED, TOPICS, check_existing, planned
 from mastery_engine.errors import StartRefused
@@ -17,13 +18,28 @@ logger = logging.getLogger(__name__)
 MOST_REPLICAS = 3
 
 
+class KafkaTopics:
+    """The topics of the engine, which are there once ``log_id`` has answered."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._log_id: str | None = None
+
+    async def log_id(self) -> str:
+        """The log's id. The first time topics that are missing are made. Raises Unavailable, StartRefused."""
+        if self._log_id is None:
+            await asyncio.to_thread(ensure_topics, self._settings)
+            self._log_id = await asyncio.to_thread(topic_id, self._settings)
+        return self._log_id
+
+
 def ensure_topics(settings: KafkaSettings) -> list[str]:
     """Make the topics that are missing; their names. Existing ones are left as they are, with a warning at odds.
 
-    Raises Unavailable where Kafka does not answer, StartRefused where topics are missing and may not be made.
+    Blocks. Raises Unavailable where Kafka does not answer, StartRefused where topics are missing and may not be made.
     """
     complaints = Complaints()
-    admin = made(AdminClient, settings.client(error_cb=complaints))
+    admin = new_client(AdminClient, settings.client(error_cb=complaints))
     try:
         cluster = admin.list_topics(timeout=ANSWER_S)
         _check_one_partition(cluster.topics)
@@ -36,25 +52,26 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
         replication = settings.replication or min(len(cluster.brokers), MOST_REPLICAS)
         wanted = [planned(name, settings, replication) for name in missing]
         for name, outcome in (admin.create_topics(wanted) if wanted else {}).items():
-            _made(name, outcome)
+            _check_made(name, outcome)
         check_existing(admin, [name for name in TOPICS if name not in missing])
     except KafkaException as error:
-        admin.poll(0)  # so that it tells its complaints
-        raise away(error, complaints) from error
+        admin.poll(0)  # so that it makes its complaints
+        raise as_engine_error(error, complaints) from error
     return missing
 
 
 def _check_one_partition(topics: Mapping[str, TopicMetadata]) -> None:
     """Changes of consent have one order. Raises StartRefused where the topic has more partitions than one."""
-    found = topics.get(CONSENT_TOPIC)
-    if found is not None and len(found.partitions) > 1:
+    topic = topics.get(CONSENT_TOPIC)
+    if topic is not None and len(topic.partitions) > 1:
         raise StartRefused(
-            f"{CONSENT_TOPIC} has {len(found.partitions)} partitions: it must have one. Have it made anew, compacted, "
+            f"{CONSENT_TOPIC} has {len(topic.partitions)} partitions: it must have one. Have it made anew, compacted, "
             "while no service runs, and copy its records over: they are what students have allowed."
         )
 
 
-def _made(name: str, outcome: object) -> None:
+def _check_made(name: str, outcome: object) -> None:
+    """Raises StartRefused where a topic could not be made; another process may have been first."""
     try:
         outcome.result(ANSWER_S)  # type: ignore[attr-defined]
     except KafkaException as error:
@@ -75,7 +92,7 @@ def _made(name: str, outcome: object) -> None:
 
 def topic_id(settings: KafkaSettings) -> str:
     """The id of the requests' topic: one made anew has another, though it has the same name."""
-    admin = made(AdminClient, settings.client())
+    admin = new_client(AdminClient, settings.client())
 
     def ask() -> str:
         described = admin.describe_topics(TopicCollection([REQUESTS_TOPIC]), request_timeout=ANSWER_S)
@@ -84,4 +101,4 @@ def topic_id(settings: KafkaSettings) -> str:
     try:
         return when_settled(ask)
     except KafkaException as error:
-        raise away(error) from error
+        raise as_engine_error(error) from error

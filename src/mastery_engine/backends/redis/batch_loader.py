@@ -6,38 +6,39 @@ from typing import Protocol, TypeAlias
 
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.documents import Held
+from mastery_engine.ports.documents import StoredDocument
 
 HASTE_S = 0.05  # a load that takes longer holds up nobody
-LOAD_S = 2.0
 
-Asked: TypeAlias = tuple[Sequence[StudentKey], asyncio.Future[list[Held | None]]]
+Documents: TypeAlias = "list[StoredDocument | None]"
+Request: TypeAlias = tuple[Sequence[StudentKey], asyncio.Future[Documents]]
 
 
-class Loads(Protocol):
+class DocumentLoader(Protocol):
     """What documents are loaded from."""
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[Held | None]: ...
+    async def load(self, keys: Sequence[StudentKey]) -> Documents: ...
 
 
-class LoadsTogether:
+class BatchLoader:
     """One load at a time, as long as loads are quick: what is asked for meanwhile goes with the next.
 
-    Who asks alone waits for nobody. For a store that is there or away as a whole: what fails, fails for all who asked.
+    Whoever asks alone waits for nobody. For a store that is there or away as a whole: what fails, fails for all who
+    asked.
     """
 
-    def __init__(self, store: Loads) -> None:
-        self._store = store
-        self._waiting: list[Asked] = []
+    def __init__(self, documents: DocumentLoader) -> None:
+        self._documents = documents
+        self._waiting: list[Request] = []
         self._sender: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[Held | None]:
+    async def load(self, keys: Sequence[StudentKey]) -> Documents:
         """The documents as they are once this is asked, None where there is none.
 
-        Raises Unavailable, after two seconds at most, or what else the store raises.
+        Raises what the loader raises.
         """
-        answer: asyncio.Future[list[Held | None]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Documents] = asyncio.get_running_loop().create_future()
         self._waiting.append((keys, answer))
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send())
@@ -45,34 +46,27 @@ class LoadsTogether:
 
     async def _send(self) -> None:
         while self._waiting:
-            asked, self._waiting = [one for one in self._waiting if not one[1].done()], []  # some gave up
-            if asked:
-                load = asyncio.create_task(self._answer(asked))
+            requests, self._waiting = [request for request in self._waiting if not request[1].done()], []
+            if requests:  # else all gave up
+                load = asyncio.create_task(self._answer(requests))
                 self._under_way.add(load)
                 load.add_done_callback(self._under_way.discard)
                 await asyncio.wait([load], timeout=HASTE_S)
 
-    async def _answer(self, asked: Sequence[Asked]) -> None:
+    async def _answer(self, requests: Sequence[Request]) -> None:
         try:
-            keys = list(dict.fromkeys([key for some, _ in asked for key in some]))
-            found = dict(zip(keys, await self._load(keys), strict=True))
-            for some, answer in asked:
+            distinct = list(dict.fromkeys([key for keys, _ in requests for key in keys]))
+            documents = dict(zip(distinct, await self._documents.load(distinct), strict=True))
+            for keys, answer in requests:
                 if not answer.done():
-                    answer.set_result([found[key] for key in some])
+                    answer.set_result([documents[key] for key in keys])
         except Exception as error:  # noqa: BLE001  it is raised where the documents were asked for
-            if len(asked) > 1 and not isinstance(error, Unavailable):
-                for one in asked:  # so that a document that cannot be read fails nobody but who asked for it
-                    await self._answer([one])
-            for _, answer in asked:
+            if len(requests) > 1 and not isinstance(error, Unavailable):
+                for request in requests:  # so that a document that cannot be read fails nobody but who asked for it
+                    await self._answer([request])
+            for _, answer in requests:
                 if not answer.done():
                     answer.set_exception(error)
         finally:
-            for _, answer in asked:
-                answer.cancel()  # of who was not answered, as this process ends
-
-    async def _load(self, keys: Sequence[StudentKey]) -> list[Held | None]:
-        try:
-            async with asyncio.timeout(LOAD_S):
-                return await self._store.load(keys)
-        except TimeoutError:
-            raise Unavailable(f"The store has not answered within {LOAD_S:.0f} seconds: try again.") from None
+            for _, answer in requests:
+                answer.cancel()  # of those who were not answered, as this process ends

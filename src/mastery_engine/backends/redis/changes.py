@@ -9,7 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from mastery_engine.backends.redis.document_cache import Heard
+from mastery_engine.backends.redis.document_cache import Invalidation
 from mastery_engine.backends.redis.keys import STUDENT_KEYS, student_of
 from mastery_engine.errors import Unavailable
 
@@ -18,7 +18,7 @@ PING_S = 0.25
 PATIENCE_S = 2.0
 
 
-async def changes(client: Redis, now: Callable[[], float]) -> AsyncIterator[Heard]:
+async def changes(client: Redis, now: Callable[[], float]) -> AsyncIterator[Invalidation]:
     """What Redis tells, without end. Raises Unavailable once it is away, or where it cannot track (before 6.0)."""
     pool = client.connection_pool
     connection: Any = pool.connection_class(**{**pool.connection_kwargs, "protocol": 2})
@@ -27,9 +27,9 @@ async def changes(client: Redis, now: Callable[[], float]) -> AsyncIterator[Hear
         me = await _ask(connection, "CLIENT", "ID")
         await _ask(connection, "CLIENT", "TRACKING", "ON", "REDIRECT", me, "BCAST", "PREFIX", STUDENT_KEYS)
         await _ask(connection, "SUBSCRIBE", CHANNEL)
-        yield Heard(None)
-        async for heard in _told(connection, now):
-            yield heard
+        yield Invalidation(None)
+        async for invalidation in _invalidations(connection, now):
+            yield invalidation
     except (RedisError, OSError) as error:
         raise Unavailable(f"Redis does not tell what changes ({type(error).__name__}: {error}).") from error
     finally:
@@ -41,7 +41,7 @@ async def _ask(connection: Any, *words: Any) -> Any:
     return await connection.read_response()
 
 
-async def _told(connection: Any, now: Callable[[], float]) -> AsyncIterator[Heard]:
+async def _invalidations(connection: Any, now: Callable[[], float]) -> AsyncIterator[Invalidation]:
     """Messages as they come, and pings: whatever was told before a ping's answer has been heard by then."""
     asked, is_waiting = now() - PING_S, False
     while True:
@@ -54,8 +54,8 @@ async def _told(connection: Any, now: Callable[[], float]) -> AsyncIterator[Hear
                 raise Unavailable("Redis does not answer.")
         elif answer[0] == b"pong":
             is_waiting = False
-            yield Heard(up_to=asked)
+            yield Invalidation(up_to=asked)
         elif answer[2] is None:
-            yield Heard(None)
+            yield Invalidation(None)
         else:
-            yield Heard(tuple(student_of(name) for name in answer[2] if name.endswith(b"}:d")))
+            yield Invalidation(tuple(student_of(name) for name in answer[2] if name.endswith(b"}:d")))

@@ -1,5 +1,6 @@
 """A client for the Redis that ``REDIS_HOST`` names: alone, behind Sentinels, or a Cluster; TLS and password by URL."""
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
@@ -8,18 +9,16 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import RedisClusterException, RedisError
 
 from mastery_engine.errors import StartRefused
 
 Client: TypeAlias = "Redis | RedisCluster"
 
-AWAY = (RedisError, RedisClusterException, OSError)  # a Cluster's errors are of a tree of their own
-
 CONNECT_S = 1.0
 ANSWER_S = 5.0
 MOST_CONNECTIONS = 64
 RETRIES = 1
+PAGE = 500
 
 
 def connect(host: str) -> Client:
@@ -49,9 +48,34 @@ async def disconnect(client: Client) -> None:
     """Close the client, and what asks the Sentinels where it uses any."""
     pool = getattr(client, "connection_pool", None)
     if isinstance(pool, SentinelConnectionPool):
-        for one in pool.sentinel_manager.sentinels:
-            await one.aclose()
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
     await client.aclose()
+
+
+async def values_of(client: Any, names: Sequence[str]) -> list[bytes | None]:
+    """The values of some keys, in their order; None where there is none."""
+    if not names:
+        return []
+    is_one_server = isinstance(client, Redis)
+    if is_one_server and len(names) <= PAGE:
+        values: list[bytes | None] = await client.mget(names)
+        return values
+    pipeline = client.pipeline(transaction=False)
+    if is_one_server:
+        for start in range(0, len(names), PAGE):
+            pipeline.mget(names[start : start + PAGE])
+        return [value for page in await pipeline.execute() for value in page]
+    for name in names:
+        pipeline.get(name)
+    return list(await pipeline.execute())
+
+
+async def remove_matching(client: Any, *patterns: str) -> None:
+    """Remove all keys whose names match."""
+    for pattern in patterns:
+        async for name in client.scan_iter(match=pattern, count=PAGE):
+            await client.unlink(name)
 
 
 def _patience() -> dict[str, Any]:
@@ -75,14 +99,14 @@ def _behind_sentinels(url: SplitResult) -> Redis:
     if not master:
         raise ValueError("redis+sentinel://host:port/MASTER needs the master's name")
     sentinel = Sentinel(_hosts(url), sentinel_kwargs={"socket_timeout": CONNECT_S})  # type: ignore[no-untyped-call]
-    found: Redis = sentinel.master_for(master, max_connections=MOST_CONNECTIONS, **_identity(url), **_patience())
-    return found
+    client: Redis = sentinel.master_for(master, max_connections=MOST_CONNECTIONS, **_identity(url), **_patience())
+    return client
 
 
 def _hosts(url: SplitResult) -> list[tuple[str, int]]:
     hosts = []
-    for one in url.netloc.rpartition("@")[2].split(","):
-        name, _, port = one.rpartition(":")
+    for host in url.netloc.rpartition("@")[2].split(","):
+        name, _, port = host.rpartition(":")
         hosts.append((name, int(port)))
     return hosts
 
@@ -90,11 +114,11 @@ def _hosts(url: SplitResult) -> list[tuple[str, int]]:
 def _identity(url: SplitResult) -> dict[str, Any]:
     """User, password and TLS of a URL; ``?ssl=true&ssl_ca_certs=FILE`` for TLS."""
     user, _, password = url.netloc.rpartition("@")[0].partition(":")
-    found: dict[str, Any] = {name: value for name, value in parse_qsl(url.query) if name != "ssl"}
+    identity: dict[str, Any] = {name: value for name, value in parse_qsl(url.query) if name != "ssl"}
     if dict(parse_qsl(url.query)).get("ssl", "").lower() in ("1", "true", "yes"):
-        found["ssl"] = True
+        identity["ssl"] = True
     if password:
-        found["password"] = unquote(password)
+        identity["password"] = unquote(password)
     if user:
-        found["username"] = unquote(user)
-    return found
+        identity["username"] = unquote(user)
+    return identity

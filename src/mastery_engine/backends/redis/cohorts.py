@@ -1,121 +1,239 @@
-"""The part of the Redis store that keeps cohorts.
+"""Cohorts in Redis.
 
-A cohort's two keys share one hash tag: the admin's word, which begins with its version and does not expire, and who
-joined by events, each with the day of their last event, so that those whom nothing counts for any more drop out. Beside
-a student stand the cohorts that an admin put them in: a hint, since the cohort's own record decides.
+A cohort's three keys share one hash tag: the admin's word, led by its version; the same by student, with the calendar,
+so that a question about one student reads no roster; and who joined by events, each with the day of the last.
+Beside a student stand the cohorts that an admin put them in: a hint of where to look, for the cohort's own keys decide.
+An older engine writes the word alone: where the versions differ, the word is read wholly.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from redis.asyncio import Redis
 
+from mastery_engine.backends.redis import keys as names
+from mastery_engine.backends.redis.client import PAGE, Client, remove_matching
 from mastery_engine.backends.redis.errors import or_unavailable
-from mastery_engine.backends.redis.keys import VERSION_BYTES, beside
-from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort
+from mastery_engine.backends.redis.keys import VERSION_BYTES
+from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due
 from mastery_engine.domain.moments import DAY, Day
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.documents import Join, Roster
+from mastery_engine.ports.cohorts import Join, Roster
 
-JOINED_KEYS = "mastery:cohort:*}:in"
+# Fields that no student's id can be.
+VERSION, CALENDAR = ":version", ":calendar"
+PUT, OUT, NOTHING = b"put", b"out", b""
 
-READ_VERSIONS = """
-local found = {}
-for i = 1, #KEYS do found[i] = redis.call('GETRANGE', KEYS[i], 0, 7) end
-return found
-"""
+# The word, and by student what has changed since the word before; all of it where that one was not told by student.
 PUT_COHORT = """
 if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
+if ARGV[3] == '1' then redis.call('DEL', KEYS[2]) end
+for i = 4, #ARGV, 2 do
+  if ARGV[i + 1] == '' then
+    redis.call('HDEL', KEYS[2], ARGV[i])
+  else
+    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  end
+end
 return 1
 """
+# Of one cohort and one student: calendar, word on the student, day of the last joining event; or the whole word.
+_ASK = """
+local function ask(cohort, by_student, joined, student)
+  local version = redis.call('GETRANGE', cohort, 0, 7)
+  if version == '' then return false end
+  local known = redis.call('HMGET', by_student, ':version', ':calendar', student)
+  local day = redis.call('ZSCORE', joined, student)
+  if known[1] == version then return {known[2], known[3], day} end
+  return {false, false, day, redis.call('GET', cohort)}
+end
+"""
+ASK_COHORT = _ASK + "return ask(KEYS[1], KEYS[2], KEYS[3], ARGV[1])"
+# Of all cohorts that a student was put in or that are named: one server may be asked for keys that a script makes up.
+_ASK_ALL = """
+local answers, seen = {}, {}
+local function add(id)
+  if seen[id] then return end
+  seen[id] = true
+  local shown = string.gsub(string.gsub(id, '%%', '%%25'), '}', '%%7D')
+  local cohort = 'mastery:cohort:{' .. ARGV[1] .. ':' .. shown .. '}'
+  answers[#answers + 1] = {id, ask(cohort, cohort .. ':by', cohort .. ':in', ARGV[2])}
+end
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do add(id) end
+for i = 3, #ARGV do add(ARGV[i]) end
+return answers
+"""
+ASK_ALL = _ASK + _ASK_ALL
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Cohort).decode
+_decode_calendar = msgspec.msgpack.Decoder(tuple[Due, ...]).decode
 
 
 class RedisCohorts:
-    """See ``Store``."""
+    """See ``CohortStore``. ``life_ms`` is the life of what events say after the last of them."""
 
-    _client: Any
-    _life_ms: int
-    _is_alone: bool
-
-    @or_unavailable
-    async def versions(self, keys: Sequence[StudentKey]) -> list[int]:
-        names = [beside(key, "d") for key in keys]
-        if not names:
-            return []
-        if self._is_alone:
-            found = await self._client.execute_command("EVAL", READ_VERSIONS, len(names), *names)
-        else:
-            pipeline = self._client.pipeline()
-            for name in names:
-                pipeline.getrange(name, 0, VERSION_BYTES - 1)
-            found = await pipeline.execute()
-        return [int.from_bytes(version, "big") for version in found]
+    def __init__(self, client: Client, *, life_ms: int) -> None:
+        self._client: Any = client  # its own annotations mix both protocols, sync and async
+        self._life_ms = life_ms
+        self._is_one_server = isinstance(client, Redis)
 
     @or_unavailable
-    async def cohort(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
+    async def roster(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
         pipeline = self._client.pipeline()
-        pipeline.get(_record(tenant, cohort_id))
-        pipeline.zrangebyscore(_joined(tenant, cohort_id), since, "+inf")
-        value, joined = await pipeline.execute()
-        version, cohort = 0, NO_COHORT
-        if value is not None:
-            version, cohort = int.from_bytes(value[:VERSION_BYTES], "big"), _decode(value[VERSION_BYTES:])
-        return Roster(version, cohort, frozenset(one.decode() for one in joined))
+        pipeline.get(names.cohort(tenant, cohort_id))
+        pipeline.zrangebyscore(names.joined(tenant, cohort_id), since, "+inf")
+        word, joined = await pipeline.execute()
+        version, cohort = _unpack(word)
+        return Roster(version, cohort, frozenset(student_id.decode() for student_id in joined))
 
     @or_unavailable
-    async def put_cohort(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
-        """Hints for whom is put in come before the record, those for whom is not go after it: none is ever missing."""
-        name = _record(tenant, cohort_id)
-        before = await self._client.get(name)
-        was = frozenset(_decode(before[VERSION_BYTES:]).put) if before else frozenset()
-        await self._hint("sadd", tenant, cohort_id, frozenset(cohort.put) - was)
-        expected = version.to_bytes(VERSION_BYTES, "big") if version else b""
-        value = (version + 1).to_bytes(VERSION_BYTES, "big") + _encode(cohort)
-        if not await self._client.execute_command("EVAL", PUT_COHORT, 1, name, expected, value):
+    async def put(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
+        """Hints of those put in come before the word, those of the others go after it: none is ever missing.
+
+        They come once more after it, for the word before may just have been taking the same ones back.
+        """
+        name, by_student = names.cohort(tenant, cohort_id), names.cohort_by_student(tenant, cohort_id)
+        pipeline = self._client.pipeline()
+        pipeline.get(name)
+        pipeline.hget(by_student, VERSION)
+        word, told = await pipeline.execute()
+        stored, before = _unpack(word)
+        if stored != version:
             return False
-        await self._hint("srem", tenant, cohort_id, was.difference(cohort.put))
+        added, gone = frozenset(cohort.put).difference(before.put), frozenset(before.put).difference(cohort.put)
+        await self._hint("sadd", tenant, cohort_id, added)
+        expected = version.to_bytes(VERSION_BYTES, "big") if version else b""
+        lead = (version + 1).to_bytes(VERSION_BYTES, "big")
+        is_told = told is not None and told == expected
+        fields = {
+            VERSION: lead,
+            CALENDAR: _encode(cohort.calendar),
+            **_changes(before if is_told else NO_COHORT, cohort),
+        }
+        values = [part for field in fields.items() for part in field]
+        keys = (name, by_student)
+        has_won = await self._client.execute_command(
+            "EVAL", PUT_COHORT, len(keys), *keys, expected, lead + _encode(cohort), int(not is_told), *values
+        )
+        if not has_won:
+            await self._take_back(tenant, cohort_id, added)
+            return False
+        if version:
+            await self._hint("sadd", tenant, cohort_id, added)
+        await self._take_back(tenant, cohort_id, gone)
         return True
+
+    async def _take_back(self, tenant: str, cohort_id: str, student_ids: frozenset[str]) -> None:
+        """The hints of those whom no word puts in; they come back where one does that was written meanwhile."""
+        if student_ids:
+            stale = student_ids.difference(await self._put_in(tenant, cohort_id))
+            await self._hint("srem", tenant, cohort_id, stale)
+            await self._hint("sadd", tenant, cohort_id, stale.intersection(await self._put_in(tenant, cohort_id)))
+
+    async def _put_in(self, tenant: str, cohort_id: str) -> tuple[str, ...]:
+        _, cohort = _unpack(await self._client.get(names.cohort(tenant, cohort_id)))
+        return cohort.put
 
     async def _hint(self, change: str, tenant: str, cohort_id: str, student_ids: Iterable[str]) -> None:
         pipeline = self._client.pipeline()
         for student_id in student_ids:
-            getattr(pipeline, change)(beside(StudentKey(tenant, student_id), "g"), cohort_id)
+            getattr(pipeline, change)(names.put_into(StudentKey(tenant, student_id)), cohort_id)
         await pipeline.execute()
 
     @or_unavailable
-    async def cohorts_of(self, key: StudentKey) -> frozenset[str]:
-        return frozenset(one.decode() for one in await self._client.smembers(beside(key, "g")))
+    async def put_into(self, key: StudentKey) -> frozenset[str]:
+        return frozenset(cohort_id.decode() for cohort_id in await self._client.smembers(names.put_into(key)))
+
+    @or_unavailable
+    async def calendars(self, key: StudentKey, named: Sequence[str], *, since: Day) -> Mapping[str, Sequence[Due]]:
+        answers = await (self._ask_server(key, named) if self._is_one_server else self._ask_cluster(key, named))
+        calendars = {cohort_id: _calendar(key.student_id, answer, since) for cohort_id, answer in answers.items()}
+        return {cohort_id: calendar for cohort_id, calendar in calendars.items() if calendar}
+
+    async def _ask_server(self, key: StudentKey, named: Sequence[str]) -> dict[str, Any]:
+        answers = await self._client.execute_command(
+            "EVAL", ASK_ALL, 1, names.put_into(key), key.tenant, key.student_id, *named
+        )
+        return {cohort_id.decode(): answer for cohort_id, answer in answers}
+
+    async def _ask_cluster(self, key: StudentKey, named: Sequence[str]) -> dict[str, Any]:
+        """In two round trips at most; in one where events name all that the student was put in."""
+        pipeline = self._client.pipeline()
+        pipeline.smembers(names.put_into(key))
+        put_into, *first = await self._asked(pipeline, key, named)
+        others = sorted({cohort_id.decode() for cohort_id in put_into}.difference(named))
+        second = await self._asked(self._client.pipeline(), key, others) if others else []
+        return dict(zip([*named, *others], [*first, *second], strict=True))
+
+    async def _asked(self, pipeline: Any, key: StudentKey, cohort_ids: Sequence[str]) -> list[Any]:
+        for cohort_id in cohort_ids:
+            keys = [name(key.tenant, cohort_id) for name in (names.cohort, names.cohort_by_student, names.joined)]
+            pipeline.execute_command("EVAL", ASK_COHORT, len(keys), *keys, key.student_id)
+        return list(await pipeline.execute())
 
     @or_unavailable
     async def join(self, joins: Sequence[Join]) -> None:
         pipeline = self._client.pipeline()
-        rows: dict[str, dict[str, Day]] = {}
-        for one in joins:
-            rows.setdefault(_joined(one.key.tenant, one.cohort_id), {})[one.key.student_id] = one.day
-        for name, days in rows.items():
+        days_by_name: dict[str, dict[str, Day]] = defaultdict(dict)
+        for join in joins:
+            days = days_by_name[names.joined(join.key.tenant, join.cohort_id)]
+            days[join.key.student_id] = max(join.day, days.get(join.key.student_id, join.day))
+        for name, days in days_by_name.items():
             pipeline.zadd(name, days, gt=True)
-            pipeline.zremrangebyscore(name, "-inf", max(days.values()) - self._life_ms * 1_000 // DAY)
+            pipeline.zremrangebyscore(name, "-inf", f"({max(days.values()) - self._life_ms * 1_000 // DAY}")
             pipeline.pexpire(name, self._life_ms)
         await pipeline.execute()
 
     @or_unavailable
     async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
+        pipeline = self._client.pipeline()
         for cohort_id in cohort_ids:
-            await self._client.zrem(_joined(key.tenant, cohort_id), key.student_id)
+            pipeline.zrem(names.joined(key.tenant, cohort_id), key.student_id)
+        await pipeline.execute()
+
+    @or_unavailable
+    async def clear_joins(self) -> None:
+        await remove_matching(self._client, names.JOINED)
+
+    @or_unavailable
+    async def purge(self, before: Day) -> None:
+        async for name in self._client.scan_iter(match=names.JOINED, count=PAGE):
+            await self._client.zremrangebyscore(name, "-inf", f"({before}")
 
 
-def _record(tenant: str, cohort_id: str) -> str:
-    return f"mastery:cohort:{{{tenant}:{_shown(cohort_id)}}}"
+def _unpack(word: bytes | None) -> tuple[int, Cohort]:
+    if word is None:
+        return 0, NO_COHORT
+    return int.from_bytes(word[:VERSION_BYTES], "big"), _decode(word[VERSION_BYTES:])
 
 
-def _joined(tenant: str, cohort_id: str) -> str:
-    return f"{_record(tenant, cohort_id)}:in"
+def _changes(before: Cohort, after: Cohort) -> dict[str, bytes]:
+    """By student what an admin's word says of them now and did not say before."""
+    said, says = _by_student(before), _by_student(after)
+    gone = dict.fromkeys(said.keys() - says.keys(), NOTHING)
+    return gone | {student_id: word for student_id, word in says.items() if said.get(student_id) != word}
 
 
-def _shown(cohort_id: str) -> str:
-    """The id with no brace in it, which would end the hash tag early."""
-    return cohort_id.replace("%", "%25").replace("}", "%7D")
+def _by_student(cohort: Cohort) -> dict[str, bytes]:
+    """Whoever is taken out is out, even where the word puts them in too."""
+    return dict.fromkeys(cohort.put, PUT) | dict.fromkeys(cohort.out, OUT)
+
+
+def _calendar(student_id: str, answer: Sequence[Any] | None, since: Day) -> Sequence[Due]:
+    """A cohort's calendar where the student is in it, by what ``_ask`` answers."""
+    if answer is None:
+        return ()
+    calendar, word, day, *whole = answer
+    cohort = _unpack(whole[0])[1] if whole else NO_COHORT
+    if not whole:
+        cohort = Cohort(
+            put=(student_id,) if word == PUT else (),
+            out=(student_id,) if word == OUT else (),
+            calendar=_decode_calendar(calendar),
+        )
+    joined = (student_id,) if day is not None and float(day) >= since else ()
+    return cohort.calendar if student_id in cohort.members(joined) else ()

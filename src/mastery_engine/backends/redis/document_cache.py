@@ -1,4 +1,4 @@
-"""Documents kept for queries in front of a store that is a network away: the L1 cache.
+"""Documents cached for queries, in front of a store that is a network away.
 
 A document is answered with only while the server has vouched for it within the last second: it tells which documents
 changed, and answers a ping after all that it told before. Without such word a document serves for less than a second.
@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
+from cachetools import FIFOCache
 
-from mastery_engine.backends.redis.batch_loader import Loads
+from mastery_engine.backends.redis.batch_loader import DocumentLoader
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.documents import Held
+from mastery_engine.ports.documents import StoredDocument
 from mastery_engine.tasks import ended
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ MOST_DOCUMENTS = 10_000
 NEVER = float("-inf")
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Invalidation(msgspec.Struct, frozen=True):
     """What a server told: the documents that changed (None: any may have), or that it has told all up to a moment.
 
     ``up_to`` is in seconds, as is all time here, on the same clock as the cache's.
@@ -37,91 +38,89 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 # Listens to the server until it is away; raises Unavailable then. Its first word is that any document may have changed.
-Watch: TypeAlias = Callable[[], AsyncIterator[Heard]]
+Watch: TypeAlias = Callable[[], AsyncIterator[Invalidation]]
 
 
-class _Kept(msgspec.Struct, frozen=True, gc=False):
-    held: Held
+class _CachedDocument(msgspec.Struct, frozen=True, gc=False):
+    document: StoredDocument
     at: float
 
 
-class CachedDocuments:
-    """See ``DocumentCache``. ``now`` is a clock that never goes back, in seconds."""
+class DocumentCache:
+    """See ``DocumentReader``. ``now`` is a clock that never goes back, in seconds; the oldest document goes first."""
 
     def __init__(
-        self, store: Loads, *, now: Callable[[], float], watch: Watch | None = None, most: int = MOST_DOCUMENTS
+        self,
+        documents: DocumentLoader,
+        *,
+        now: Callable[[], float],
+        watch: Watch | None = None,
+        most: int = MOST_DOCUMENTS,
     ) -> None:
-        self._store = store
+        self._documents = documents
         self._now = now
         self._watch = watch
-        self._most = most
-        self._kept: dict[StudentKey, _Kept] = {}
+        self._cached: FIFOCache[StudentKey, _CachedDocument] = FIFOCache(most)
         self._loading: dict[StudentKey, object] = {}
         self._vouched = NEVER
         self._listener: asyncio.Task[None] | None = None
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[Held | None]:
+    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
         if self._listener is None and self._watch is not None:
             self._listener = asyncio.create_task(self._listen(self._watch))
         now = self._now()
-        found: dict[StudentKey, Held | None] = {key: self._fresh(key, now) for key in keys}
-        missing = [key for key, held in found.items() if held is None]
+        documents: dict[StudentKey, StoredDocument | None] = {key: self._fresh(key, now) for key in keys}
+        missing = [key for key, document in documents.items() if document is None]
         if missing:
-            found |= zip(missing, await self._load(missing, now), strict=True)
-        return [found[key] for key in keys]
+            documents |= zip(missing, await self._load(missing, now), strict=True)
+        return [documents[key] for key in keys]
 
-    def _fresh(self, key: StudentKey, now: float) -> Held | None:
-        kept = self._kept.get(key)
-        if kept is None or now >= kept.at + LIFE_S or now >= max(kept.at, self._vouched) + FRESH_S:
+    def _fresh(self, key: StudentKey, now: float) -> StoredDocument | None:
+        cached = self._cached.get(key)
+        if cached is None or now >= cached.at + LIFE_S or now >= max(cached.at, self._vouched) + FRESH_S:
             return None
-        return kept.held
+        return cached.document
 
-    async def _load(self, keys: Sequence[StudentKey], now: float) -> list[Held | None]:
-        """From the store; what changes while it is on its way is not kept."""
+    async def _load(self, keys: Sequence[StudentKey], now: float) -> list[StoredDocument | None]:
+        """From the store; what changes while it is on its way is not cached."""
         token = object()
         self._loading |= dict.fromkeys(keys, token)
         try:
-            loaded = await self._store.load(keys)
-            for key, held in zip(keys, loaded, strict=True):
-                if held is not None and self._loading.get(key) is token:
-                    self._keep(key, _Kept(held, now))
+            loaded = await self._documents.load(keys)
+            for key, document in zip(keys, loaded, strict=True):
+                if document is not None and self._loading.get(key) is token:
+                    self._cached[key] = _CachedDocument(document, now)
             return loaded
         finally:
             for key in keys:
                 if self._loading.get(key) is token:
                     del self._loading[key]
 
-    def _keep(self, key: StudentKey, kept: _Kept) -> None:
-        self._kept.pop(key, None)  # so that the oldest stands first
-        if len(self._kept) >= self._most:
-            del self._kept[next(iter(self._kept))]
-        self._kept[key] = kept
-
     def forget(self, keys: Iterable[StudentKey]) -> None:
         for key in keys:
-            self._kept.pop(key, None)
+            self._cached.pop(key, None)
             self._loading.pop(key, None)
 
     async def _listen(self, watch: Watch) -> None:
         was_told = False
         while True:
             try:
-                async for heard in watch():
+                async for invalidation in watch():
                     was_told = False
-                    self._hear(heard)
+                    self._apply(invalidation)
             except Unavailable as error:
                 if not was_told:
-                    logger.info("documents are kept for less than a second: %s", error.message)
+                    logger.info("documents are cached for less than a second: %s", error.message)
                 was_told = True
             await asyncio.sleep(AGAIN_S)
 
-    def _hear(self, heard: Heard) -> None:
-        if heard.changed is None:
-            self._kept.clear()
+    def _apply(self, invalidation: Invalidation) -> None:
+        if invalidation.changed is None:
+            self._cached.clear()
             self._loading.clear()
         else:
-            self.forget(heard.changed)
-        self._vouched = max(self._vouched, heard.up_to)
+            self.forget(invalidation.changed)
+        self._vouched = max(self._vouched, invalidation.up_to)
 
     async def close(self) -> None:
         if self._listener is not None:

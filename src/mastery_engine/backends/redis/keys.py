@@ -1,13 +1,64 @@
-"""The keys of a student in Redis, all under one hash tag, and the version that leads a value."""
+"""The keys in Redis: how each is named, what it holds, and how long it lives.
 
+A student's keys share one hash tag, and so do a cohort's: a Cluster keeps them together. A key that others are found by
+(a roster, a set of tenants or of batches) does not expire: nothing would write it again while what it lists lives on.
+The rate limits' windows (``mastery:limits``) are named by their library, and live a minute.
+
+    mastery:{TENANT:STUDENT}:d       document, led by its version               the retention after its last write
+    mastery:{TENANT:STUDENT}:c       cold ids                                   as the document, which renews them
+    mastery:{TENANT:STUDENT}:r       refusals by event                          the retention after the last; purged
+    mastery:{TENANT:STUDENT}:g       cohorts that an admin put them in          until no admin's word has them
+    mastery:{TENANT:SUBJECT}:k       kinds of cached results                    as the last of them
+    mastery:{TENANT:SUBJECT}:k:KIND  a cached result                            5 minutes
+    mastery:cohort:{TENANT:ID}       an admin's word, led by its version        for good
+    mastery:cohort:{TENANT:ID}:by    the word by student, and the calendar      for good
+    mastery:cohort:{TENANT:ID}:in    day of the last joining event, by student  the retention after the last; purged
+    mastery:marks:{COPY}:LOG         a log's checkpoint                         until the documents are cleared
+    mastery:floods:LOG               a log's flooded partitions                 until somebody has looked
+    mastery:audit:{TENANT}           a tenant's audit records                   purged by their age
+    mastery:tenants                  tenants that have audit records            for good
+    mastery:batch:{TENANT}:ID        a batch                                    the retention after its last write
+    mastery:batches                  all batches, by their moment               purged by their age
+    mastery:open-batches             those without an answer                    until they are answered; purged
+"""
+
+from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.student import StudentKey
 
 VERSION_BYTES = 8
 STUDENT_KEYS = "mastery:{"
+DOCUMENTS = "mastery:{*}:d"
+COLD_IDS = "mastery:{*}:c"
+REFUSALS = "mastery:{*}:r"
+JOINED = "mastery:cohort:*}:in"
+CHECKPOINTS = "mastery:marks:*"
+TENANTS = "mastery:tenants"
+BATCHES = "mastery:batches"
+OPEN_BATCHES = "mastery:open-batches"
 
 
-def beside(key: StudentKey, what: str) -> str:
-    """A key of a student: all share one hash tag."""
+def life_ms(retention_days: int) -> int:
+    """How long what belongs to a student lives after its last write: a day more than anything in it counts."""
+    return (retention_days + 1) * DAY // 1_000
+
+
+def document(key: StudentKey) -> str:
+    return _beside(key, "d")
+
+
+def cold_ids(key: StudentKey) -> str:
+    return _beside(key, "c")
+
+
+def refusals(key: StudentKey) -> str:
+    return _beside(key, "r")
+
+
+def put_into(key: StudentKey) -> str:
+    return _beside(key, "g")
+
+
+def _beside(key: StudentKey, what: str) -> str:
     return f"{STUDENT_KEYS}{key.tenant}:{key.student_id}}}:{what}"
 
 
@@ -15,3 +66,36 @@ def student_of(name: bytes) -> StudentKey:
     """Whose key this is: a document's, or one beside it."""
     tenant, _, student_id = name.decode()[len(STUDENT_KEYS) : -len("}:d")].partition(":")
     return StudentKey(tenant, student_id)
+
+
+def cohort(tenant: str, cohort_id: str) -> str:
+    """The name holds no brace of the id's, which would end the hash tag early."""
+    return f"mastery:cohort:{{{tenant}:{cohort_id.replace('%', '%25').replace('}', '%7D')}}}"
+
+
+def cohort_by_student(tenant: str, cohort_id: str) -> str:
+    return f"{cohort(tenant, cohort_id)}:by"
+
+
+def joined(tenant: str, cohort_id: str) -> str:
+    return f"{cohort(tenant, cohort_id)}:in"
+
+
+def result_kinds(tenant: str, subject: str) -> str:
+    return f"mastery:{{{tenant}:{subject}}}:k"
+
+
+def checkpoint(log_id: str, copy: int) -> str:
+    return f"mastery:marks:{{{copy}}}:{log_id}"
+
+
+def floods(log_id: str) -> str:
+    return f"mastery:floods:{log_id}"
+
+
+def audit(tenant: str) -> str:
+    return f"mastery:audit:{{{tenant}}}"
+
+
+def batch(tenant: str, batch_id: str) -> str:
+    return f"mastery:batch:{{{tenant}}}:{batch_id}"

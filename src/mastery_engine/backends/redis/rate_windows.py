@@ -4,7 +4,9 @@ from typing import Any
 
 from limits.aio.storage import RedisStorage
 
-from mastery_engine.backends.redis.client import Client
+from mastery_engine.backends.redis.client import Client, connect, disconnect
+from mastery_engine.backends.redis.errors import or_unavailable
+from mastery_engine.ports.backend import Connection
 
 PREFIX = "mastery:limits"
 
@@ -20,3 +22,23 @@ class RedisWindows(RedisStorage):
         bridge: Any = self.bridge  # its type names no client
         bridge.storage = self._client
         bridge.connection_getter = lambda _: self._client
+
+
+class WindowsConnection:
+    """The client of the windows."""
+
+    def __init__(self, client: Client) -> None:
+        self._client: Any = client  # its own annotations mix both protocols, sync and async
+
+    @or_unavailable
+    async def ping(self) -> None:
+        await self._client.ping()
+
+    async def close(self) -> None:
+        await disconnect(self._client)
+
+
+def open_windows(host: str) -> tuple[RedisWindows, Connection]:
+    """The windows on a client of their own; it connects when it is first used. Raises StartRefused."""
+    client = connect(host)
+    return RedisWindows(client), WindowsConnection(client)

@@ -1,58 +1,60 @@
-"""What was worked out and costs more than a read, in Redis for all replicas: see ``Kept``."""
+"""The result cache in Redis, which all replicas share."""
 
 import logging
 from typing import Any
 
+import msgspec
+
+from mastery_engine.backends.redis import keys as names
 from mastery_engine.backends.redis.client import Client
 from mastery_engine.backends.redis.errors import AWAY, away
-from mastery_engine.backends.redis.keys import VERSION_BYTES
-from mastery_engine.ports.result_cache import LIFE_S, KeptKey
+from mastery_engine.ports.result_cache import LIFE_S, ResultKey
 
 logger = logging.getLogger(__name__)
 
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[str, bytes]).decode
 
-class KeptInRedis:
-    """See ``Kept``. The client is the store's, and is closed with it."""
+
+class RedisResultCache:
+    """See ``ResultCache``. What an engine of another format cached is not found."""
 
     def __init__(self, client: Client) -> None:
-        self._client: Any = client
+        self._client: Any = client  # its own annotations mix both protocols, sync and async
 
-    async def kept(self, key: KeptKey, version: int) -> bytes | None:
+    async def get(self, key: ResultKey, version: str) -> bytes | None:
         try:
-            found: bytes | None = await self._client.get(_name(key))
+            packed: bytes | None = await self._client.get(_name(key))
         except AWAY as error:
-            logger.debug("nothing is kept: %s", error)
+            logger.debug("no result is cached: %s", error)
             return None
-        if found is None or int.from_bytes(found[:VERSION_BYTES], "big") != version:
+        if packed is None:
             return None
-        return found[VERSION_BYTES:]
+        try:
+            cached, value = _decode(packed)
+        except msgspec.DecodeError:
+            return None
+        return value if cached == version else None
 
-    async def keep(self, key: KeptKey, version: int, value: bytes) -> None:
+    async def put(self, key: ResultKey, version: str, value: bytes) -> None:
+        kinds = names.result_kinds(key.tenant, key.subject)
         pipeline = self._client.pipeline()
-        pipeline.set(_name(key), version.to_bytes(VERSION_BYTES, "big") + value, ex=LIFE_S)
-        pipeline.sadd(_kinds(key.tenant, key.subject), key.kind)
-        pipeline.expire(_kinds(key.tenant, key.subject), LIFE_S)
+        pipeline.set(_name(key), _encode((version, value)), ex=LIFE_S)
+        pipeline.sadd(kinds, key.kind)
+        pipeline.expire(kinds, LIFE_S)
         try:
             await pipeline.execute()
         except AWAY as error:
-            logger.debug("not kept: %s", error)
+            logger.debug("the result was not cached: %s", error)
 
     async def drop(self, tenant: str, subject: str) -> None:
-        kinds = _kinds(tenant, subject)
+        kinds = names.result_kinds(tenant, subject)
         try:
             known = await self._client.smembers(kinds)
-            names = [_name(KeptKey(tenant, subject, kind.decode())) for kind in known]
-            await self._client.delete(kinds, *names)
+            await self._client.delete(kinds, *[_name(ResultKey(tenant, subject, kind.decode())) for kind in known])
         except AWAY as error:
             raise away(error) from error
 
-    async def close(self) -> None:
-        """The store closes the client."""
 
-
-def _kinds(tenant: str, subject: str) -> str:
-    return f"mastery:{{{tenant}:{subject}}}:k"
-
-
-def _name(key: KeptKey) -> str:
-    return f"{_kinds(key.tenant, key.subject)}:{key.kind}"
+def _name(key: ResultKey) -> str:
+    return f"{names.result_kinds(key.tenant, key.subject)}:{key.kind}"

@@ -1,75 +1,103 @@
-"""The part of the SQLite store that keeps cohorts."""
+"""Cohorts in SQLite. What a student's question needs of a cohort stands in rows beside its body."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from mastery_engine.backends.sqlite.database import Database
-from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort
+from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due
 from mastery_engine.domain.moments import Day
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.documents import Join, Roster
+from mastery_engine.ports.cohorts import Join, Roster
 
-_VERSIONS = (
-    "SELECT tenant, student_id, version "
-    "FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS student_id FROM json_each(?)) "
-    "JOIN documents USING (tenant, student_id)"
+_ROSTER = """
+    SELECT (SELECT version FROM cohorts WHERE tenant = :tenant AND cohort_id = :cohort_id),
+        (SELECT body FROM cohorts WHERE tenant = :tenant AND cohort_id = :cohort_id),
+        (SELECT json_group_array(student_id) FROM cohort_joined
+            WHERE tenant = :tenant AND cohort_id = :cohort_id AND day >= :since)
+"""
+_ADD = "INSERT OR IGNORE INTO cohorts VALUES (?, ?, 1, ?)"
+_CHANGE = "UPDATE cohorts SET version = version + 1, body = ? WHERE tenant = ? AND cohort_id = ? AND version = ?"
+_FORGET = (
+    "DELETE FROM cohort_put WHERE tenant = ? AND cohort_id = ?",
+    "DELETE FROM cohort_out WHERE tenant = ? AND cohort_id = ?",
+    "DELETE FROM cohort_calendars WHERE tenant = ? AND cohort_id = ?",
 )
-_COHORT = "SELECT version, body FROM cohorts WHERE tenant = ? AND cohort_id = ?"
-_JOINED = "SELECT student_id FROM cohort_joined WHERE tenant = ? AND cohort_id = ? AND day >= ?"
+_PUT_INTO = "SELECT cohort_id FROM cohort_put WHERE tenant = ? AND student_id = ?"
+_CALENDARS = """
+    WITH entered AS (
+        SELECT cohort_id FROM cohort_put WHERE tenant = :tenant AND student_id = :student_id
+        UNION
+        SELECT cohort_id FROM cohort_joined
+            WHERE tenant = :tenant AND cohort_id IN (NAMED) AND student_id = :student_id AND day >= :since
+    )
+    SELECT cohort_id, body FROM entered JOIN cohort_calendars USING (cohort_id) WHERE tenant = :tenant
+        AND cohort_id NOT IN (SELECT cohort_id FROM cohort_out WHERE tenant = :tenant AND student_id = :student_id)
+"""
 _JOIN = (
     "INSERT INTO cohort_joined VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET day = max(day, excluded.day) "
     "WHERE excluded.day > day"
 )
 _LEAVE = "DELETE FROM cohort_joined WHERE tenant = ? AND cohort_id = ? AND student_id = ?"
-_PUT = "UPDATE cohorts SET version = version + 1, body = ? WHERE tenant = ? AND cohort_id = ? AND version = ?"
-_COHORTS_OF = "SELECT cohort_id FROM cohort_put WHERE tenant = ? AND student_id = ?"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Cohort).decode
+_decode_calendar = msgspec.msgpack.Decoder(tuple[Due, ...]).decode
+_decode_joined = msgspec.json.Decoder(frozenset[str]).decode
 
 
 class SqliteCohorts:
-    """See ``Store``."""
+    """See ``CohortStore``."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    async def versions(self, keys: Sequence[StudentKey]) -> list[int]:
-        listed = msgspec.json.encode(keys).decode()
-        found = {(tenant, name): version for tenant, name, version in self._database.read(_VERSIONS, (listed,))}
-        return [found.get(key, 0) for key in keys]
+    async def roster(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
+        values = {"tenant": tenant, "cohort_id": cohort_id, "since": since}
+        ((version, body, joined),) = await self._database.fetch(_ROSTER, values)
+        return Roster(version or 0, NO_COHORT if body is None else _decode(body), _decode_joined(joined))
 
-    async def cohort(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
-        rows = self._database.read(_COHORT, (tenant, cohort_id))
-        joined = self._database.read(_JOINED, (tenant, cohort_id, since))
-        version, cohort = (rows[0][0], _decode(rows[0][1])) if rows else (0, NO_COHORT)
-        return Roster(version, cohort, frozenset(student_id for (student_id,) in joined))
-
-    async def put_cohort(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
-        body = _encode(cohort)
+    async def put(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
+        body, calendar = _encode(cohort), _encode(cohort.calendar)
         put = [(tenant, student_id, cohort_id) for student_id in cohort.put]
+        out = [(tenant, student_id, cohort_id) for student_id in cohort.out]
 
         def write(connection: sqlite3.Connection) -> bool:
             if version:
-                done = connection.execute(_PUT, (body, tenant, cohort_id, version))
+                done = connection.execute(_CHANGE, (body, tenant, cohort_id, version))
             else:
-                done = connection.execute(
-                    "INSERT OR IGNORE INTO cohorts VALUES (?, ?, 1, ?)", (tenant, cohort_id, body)
-                )
+                done = connection.execute(_ADD, (tenant, cohort_id, body))
             if not done.rowcount:
                 return False
-            connection.execute("DELETE FROM cohort_put WHERE tenant = ? AND cohort_id = ?", (tenant, cohort_id))
+            for statement in _FORGET:
+                connection.execute(statement, (tenant, cohort_id))
             connection.executemany("INSERT INTO cohort_put VALUES (?, ?, ?)", put)
+            connection.executemany("INSERT INTO cohort_out VALUES (?, ?, ?)", out)
+            if cohort.calendar:
+                connection.execute("INSERT INTO cohort_calendars VALUES (?, ?, ?)", (tenant, cohort_id, calendar))
             return True
 
         return await self._database.write(write)
 
-    async def cohorts_of(self, key: StudentKey) -> frozenset[str]:
-        return frozenset(cohort_id for (cohort_id,) in self._database.read(_COHORTS_OF, key))
+    async def put_into(self, key: StudentKey) -> frozenset[str]:
+        return frozenset(cohort_id for (cohort_id,) in self._database.read(_PUT_INTO, key))
+
+    async def calendars(self, key: StudentKey, named: Sequence[str], *, since: Day) -> Mapping[str, Sequence[Due]]:
+        names = {f"named_{place}": cohort_id for place, cohort_id in enumerate(named)}
+        query = _CALENDARS.replace("NAMED", ", ".join(f":{name}" for name in names))
+        rows = self._database.read(query, {**key._asdict(), "since": since, **names})
+        return {cohort_id: _decode_calendar(body) for cohort_id, body in rows}
 
     async def join(self, joins: Sequence[Join]) -> None:
-        await self._database.put(_JOIN, [(one.key.tenant, one.cohort_id, one.key.student_id, one.day) for one in joins])
+        rows = [(join.key.tenant, join.cohort_id, join.key.student_id, join.day) for join in joins]
+        await self._database.put(_JOIN, rows)
 
     async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
         await self._database.put(_LEAVE, [(key.tenant, cohort_id, key.student_id) for cohort_id in cohort_ids])
+
+    async def clear_joins(self) -> None:
+        await self._database.put("DELETE FROM cohort_joined", [()])
+
+    async def purge(self, before: Day) -> None:
+        await self._database.put("DELETE FROM cohort_joined WHERE day < ?", [(before,)])

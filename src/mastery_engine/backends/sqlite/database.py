@@ -1,4 +1,4 @@
-"""One SQLite file, one writer thread: whatever waits to be written goes into one transaction (group commit).
+"""One SQLite file: a writer thread, which writes whatever waits in one transaction (group commit), and a reader thread.
 
 Readers never wait for the writer (WAL). A write is durable when its call returns (``synchronous=FULL``).
 """
@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -15,6 +16,7 @@ from queue import SimpleQueue
 from time import sleep
 from typing import Any, TypeVar
 
+from mastery_engine.backends.sqlite.migrations import migrate
 from mastery_engine.errors import StartRefused, Unavailable
 
 T = TypeVar("T")
@@ -25,83 +27,11 @@ MAX_GROUP = 512
 BUSY_TIMEOUT_S = 30.0
 WAL_RETRY_S = 0.02
 
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE documents (
-        tenant TEXT NOT NULL, student_id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
-        PRIMARY KEY (tenant, student_id)
-    ) STRICT;
-    CREATE TABLE cold_ids (
-        tenant TEXT NOT NULL, student_id TEXT NOT NULL, body BLOB NOT NULL,
-        PRIMARY KEY (tenant, student_id)
-    ) STRICT;
-    CREATE TABLE marks (
-        log_id TEXT NOT NULL, part INTEGER NOT NULL, next_offset INTEGER NOT NULL,
-        PRIMARY KEY (log_id, part)
-    ) STRICT;
-    CREATE TABLE floods (log_id TEXT NOT NULL, part INTEGER NOT NULL, PRIMARY KEY (log_id, part)) STRICT;
-    CREATE TABLE refusals (
-        tenant TEXT NOT NULL, student_id TEXT NOT NULL, event_id TEXT NOT NULL, code TEXT NOT NULL,
-        message TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tenant, student_id, event_id)
-    ) STRICT;
-    CREATE TABLE audit (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tenant TEXT NOT NULL, subject TEXT NOT NULL,
-        role TEXT NOT NULL, call TEXT NOT NULL, student_id TEXT, allowed INTEGER NOT NULL, address TEXT NOT NULL,
-        request_id TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX audit_by_tenant ON audit (tenant, seq);
-    CREATE TABLE batches (
-        tenant TEXT NOT NULL, batch_id TEXT NOT NULL, subject TEXT NOT NULL, priority TEXT NOT NULL,
-        created INTEGER NOT NULL, caller BLOB NOT NULL, request BLOB NOT NULL, answer BLOB,
-        PRIMARY KEY (tenant, batch_id)
-    ) STRICT;
-
-    CREATE TABLE log (log_id TEXT NOT NULL, committed INTEGER NOT NULL) STRICT;
-    INSERT INTO log VALUES (lower(hex(randomblob(16))), 0);
-    CREATE TABLE requests (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, received INTEGER NOT NULL, tenant TEXT NOT NULL, event_id TEXT NOT NULL,
-        key BLOB, value BLOB
-    ) STRICT;
-    CREATE TABLE results (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, topic TEXT NOT NULL, event_id TEXT NOT NULL UNIQUE,
-        tenant TEXT NOT NULL, student_id TEXT NOT NULL, value BLOB NOT NULL
-    ) STRICT;
-    CREATE TABLE dead_letters (
-        letter_id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, part INTEGER NOT NULL,
-        position INTEGER NOT NULL, tenant TEXT NOT NULL, key BLOB, value BLOB, headers BLOB NOT NULL,
-        received INTEGER NOT NULL, student_id TEXT, event_id TEXT, code TEXT NOT NULL, message TEXT NOT NULL,
-        attempts INTEGER NOT NULL, at INTEGER NOT NULL,
-        redriven INTEGER, UNIQUE (topic, part, position)
-    ) STRICT;
-    """,
-    """
-    CREATE TABLE cohorts (
-        tenant TEXT NOT NULL, cohort_id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
-        PRIMARY KEY (tenant, cohort_id)
-    ) STRICT;
-    CREATE TABLE cohort_joined (
-        tenant TEXT NOT NULL, cohort_id TEXT NOT NULL, student_id TEXT NOT NULL, day INTEGER NOT NULL,
-        PRIMARY KEY (tenant, cohort_id, student_id)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE cohort_put (
-        tenant TEXT NOT NULL, student_id TEXT NOT NULL, cohort_id TEXT NOT NULL,
-        PRIMARY KEY (tenant, student_id, cohort_id)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX cohort_put_by_cohort ON cohort_put (tenant, cohort_id);
-    """,
-    """
-    CREATE TABLE consents (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, value BLOB NOT NULL, at INTEGER NOT NULL
-    ) STRICT;
-    """,
-    "CREATE INDEX dead_letters_redriven ON dead_letters (tenant, event_id) WHERE redriven IS NOT NULL;",
-)
-
 _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
 
 
 class Database:
-    """The file, a connection for reading, and the thread that writes."""
+    """The file, a connection for point reads, and two threads with connections of their own: one writes, one reads."""
 
     def __init__(self, path: Path) -> None:
         """Open or make the file, and bring its schema up to date. Raises StartRefused where it cannot be used."""
@@ -113,9 +43,11 @@ class Database:
             self._reader = _connect(path)
             migrate(self._reader, path)
             self._writer = _connect(path)
+            self._fetcher = _connect(path)
         except sqlite3.DatabaseError as error:
             raise StartRefused(_cannot_open(path, error)) from error
         self._closed = False
+        self._reads = ThreadPoolExecutor(1, "sqlite-reader")
         self._thread = threading.Thread(target=self._write_all, name="sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -153,6 +85,22 @@ class Database:
         except sqlite3.Error as error:
             raise unavailable(error) from error
 
+    async def fetch(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+        """All rows of a query that may be large, read in a thread; it sees what was written before. Raises Unavailable.
+
+        Have SQLite make one row of thousands (``json_group_array``): for each row the thread lets go of Python's lock,
+        and waits up to 5 ms for it where the loop is busy.
+        """
+        if self._closed:
+            raise Unavailable("The database is closed: the service is stopping.")
+        return await asyncio.get_running_loop().run_in_executor(self._reads, self._fetch, query, values)
+
+    def _fetch(self, query: str, values: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
+        try:
+            return self._fetcher.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+
     async def close(self) -> None:
         """Write what waits, then close."""
         if self._closed:
@@ -160,7 +108,9 @@ class Database:
         self._closed = True
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._reads.shutdown)
         self._writer.close()
+        self._fetcher.close()
         self._reader.close()
 
     def _write_all(self) -> None:
@@ -252,28 +202,6 @@ def unavailable(error: sqlite3.Error) -> Unavailable:
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return Unavailable("The database file is damaged: nothing of this call was kept. Restore a backup of it.")
     return Unavailable(f"The database does not work ({code or error}): nothing of this call was kept.")
-
-
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema to the newest version, in one transaction for each step."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise StartRefused(
-            f"{path} has schema version {version}, and this engine knows {len(MIGRATIONS)}: run the one that wrote it."
-        )
-    while version < len(MIGRATIONS):
-        try:
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {MIGRATIONS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
-            )
-        except sqlite3.OperationalError:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            before, (version,) = version, connection.execute("PRAGMA user_version").fetchone()
-            if version == before:
-                raise  # else another process that opened the file at the same time was first
-        else:
-            version += 1
 
 
 def _keep_private(path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What to do next, and what a tutor would notice."""
+"""Advice: what to do next, learning paths, struggles, and patterns that a tutor would notice."""

@@ -1,6 +1,6 @@
-"""What a document holds beside the evidence: struggles, the advice made, what was dismissed, how the student works.
+"""Guidance, a section of the document: struggles, work habits, the last advice, and what was dismissed.
 
-``guided`` moves it by a batch of events, ``advise`` makes the advice and the path anew where that is due.
+``guidance_after`` updates it by a batch of events; ``advise`` renews the advice and the path when that is due.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from mastery_engine.domain.advice.recommendation import (
     NO_ADVICE,
     Advice,
     Recommendation,
-    away,
+    recently_dismissed,
     recommendation_id,
     with_dismissed,
 )
-from mastery_engine.domain.advice.struggle import NO_SPELLS, SIGNS, Spell, Spells, noticed, open_spells
+from mastery_engine.domain.advice.struggle import NO_SPELLS, SIGNS, Spell, Spells, open_spells, spells_after
 from mastery_engine.domain.advice.struggle import since as spells_since
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import Logged
@@ -30,15 +30,15 @@ from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.score import MasteryScore
 from mastery_engine.domain.moments import DAY, Day, Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.estimates import MASTERED, Outlook, estimates_of, outlook, traced_estimates
-from mastery_engine.domain.skills.knowledge import NOT_TRACED, Tracing
+from mastery_engine.domain.skills.estimates import MASTERED, Outlook, answered_estimates, estimates_of, outlook
+from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 
 PATH_HELD = 5
 
 
 class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """``path`` are the first steps of the way on, as last told, and ``basis`` the mark of what was known then."""
+    """``path`` holds the first steps of the path last published, ``basis`` a checksum of what was known then."""
 
     spells: Spells = NO_SPELLS
     habits: Habits = NO_HABITS
@@ -48,22 +48,22 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     basis: int = 0
 
     def since(self, floor: Day) -> "Guidance":
-        """Without what is of a day before ``floor``."""
+        """Without anything from days before ``floor``."""
         return Guidance(
             spells_since(self.spells, floor),
             habits_since(self.habits, floor),
             self.advice if self.advice.day >= floor else NO_ADVICE,
             self.path if self.advice.day >= floor else (),
-            {one: at for one, at in self.dismissed.items() if at // DAY >= floor},
+            {name: at for name, at in self.dismissed.items() if at // DAY >= floor},
             self.basis if self.advice.day >= floor else 0,
         )
 
     def advised(self, tenant: str, student_id: str, at: Micros) -> tuple[Recommendation, ...]:
-        """The advice held, without what was dismissed within a week."""
+        """The last advice, without what was dismissed within the last week."""
         if not self.dismissed:
             return self.advice.items
-        gone = away(self.dismissed, at)
-        return tuple([one for one in self.advice.items if recommendation_id(tenant, student_id, one) not in gone])
+        gone = recently_dismissed(self.dismissed, at)
+        return tuple([item for item in self.advice.items if recommendation_id(tenant, student_id, item) not in gone])
 
 
 NO_GUIDANCE = Guidance()
@@ -71,15 +71,15 @@ NO_GUIDANCE = Guidance()
 Raised = tuple[str, str, Spell]
 
 
-def guided(guidance: Guidance, fresh: Sequence[Logged], floor: Day) -> tuple[Guidance, list[Raised]]:
-    """What new events change, in the order of their arrival; and the struggles raised: (event's id, topic, spell)."""
+def guidance_after(guidance: Guidance, fresh: Sequence[Logged], floor: Day) -> tuple[Guidance, list[Raised]]:
+    """Guidance after new events, in the order of their arrival; and the struggles raised: (event id, topic, spell)."""
     spells, dismissed = guidance.spells, guidance.dismissed
     raised: list[Raised] = []
-    for one in fresh:
-        event = one.event
+    for logged in fresh:
+        event = logged.event
         kind = type(event.data)
         if spells or kind in SIGNS:
-            spells, topic = noticed(spells, event)
+            spells, topic = spells_after(spells, event)
             if topic is not None:
                 raised.append((event.event_id, topic, spells[topic]))
         if kind is RecommendationDismissed:
@@ -93,14 +93,14 @@ def outlook_of(
     today: Day,
     curriculum: Curriculum,
     rules: Rules,
-    tracing: Tracing = NOT_TRACED,
+    knowledge: KnowledgeState = NO_KNOWLEDGE,
     model: SkillModel = DEFAULT_SKILLS,
 ) -> Outlook:
-    """What a student knows within the course on a day: by their answers, else by the exercises done."""
-    found = estimates_of(evidence, curriculum, today, today - rules.retention_days + 1)
-    if tracing.skills:
-        found |= traced_estimates(tracing, curriculum, today, model)
-    return outlook(found, curriculum)
+    """What a student knows of the course on a day: estimated from answers, or else from the exercises done."""
+    estimates = estimates_of(evidence, curriculum, today, today - rules.retention_days + 1)
+    if knowledge.skills:
+        estimates |= answered_estimates(knowledge, curriculum, today, model)
+    return outlook(estimates, curriculum)
 
 
 def advice_for(
@@ -113,7 +113,7 @@ def advice_for(
     *,
     limit: int | None = None,
 ) -> list[Recommendation]:
-    """What can be advised on a day, best first; open struggles are urgent."""
+    """The advice of a day, best first; topics with open struggles are urgent."""
     open_topics = open_spells(guidance.spells, today - rules.retention_days + 1) if guidance.spells else ()
     urgent = frozenset([topic for topic, _ in open_topics])
     return recommend(evidence, score.components, view, today, rules, limit=limit, urgent=urgent)
@@ -126,19 +126,19 @@ def advise(
     today: Day,
     curriculum: Curriculum,
     rules: Rules,
-    tracing: Tracing = NOT_TRACED,
+    knowledge: KnowledgeState = NO_KNOWLEDGE,
     model: SkillModel = DEFAULT_SKILLS,
 ) -> Guidance:
-    """With the advice of a day; with the path too, where other skills are known than when it was made."""
-    view = outlook_of(evidence, today, curriculum, rules, tracing, model)
-    found = advice_for(guidance, evidence, score, view, today, rules, limit=HELD)
+    """Guidance with the advice of a day, and with a new path if what the student knows has changed since the last."""
+    view = outlook_of(evidence, today, curriculum, rules, knowledge, model)
+    items = advice_for(guidance, evidence, score, view, today, rules, limit=HELD)
     basis = _basis(view)
     path = guidance.path if basis == guidance.basis else learning_path(view, rules, most=PATH_HELD)
-    advice = Advice(today, score.level, score.components, tuple(found))
+    advice = Advice(today, score.level, score.components, tuple(items))
     return Guidance(guidance.spells, guidance.habits, advice, path, guidance.dismissed, basis)
 
 
 def _basis(view: Outlook) -> int:
-    """A mark, never 0, of the course, which of its skills are known, and how many are mastered."""
-    mastered = sum([one.probability >= MASTERED for one in view.estimates.values()])
-    return crc32(f"{mastered} {view.known:x}".encode(), view.curriculum.mark) + 1
+    """A checksum, never 0, of the course, of which of its skills are known, and of how many are mastered."""
+    mastered = sum([estimate.probability >= MASTERED for estimate in view.estimates.values()])
+    return crc32(f"{mastered} {view.known:x}".encode(), view.curriculum.checksum) + 1

@@ -1,6 +1,6 @@
-"""How a student works, in small counters: hours, days, quizzes, hurry and hints. Patterns are read from them.
+"""Work habits in small counters: hours, days, quizzes, hurry and hints. Patterns are computed from them.
 
-Counters stand in blocks of 15 days, and a block goes as soon as its first day leaves the retention.
+Counters cover blocks of 15 days; a block is dropped as soon as its first day is older than the retention.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,10 @@ _WORK = frozenset((Answer, Completion, Execution, Help, Quality, Quiz))
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Of questions whose time is known (``timed``): those that were wrong, the fast ones (under 10 s), and both.
+    """Counts of questions.
 
-    Of answers that tell of hints (``told``): those with hints.
+    ``timed`` questions have a known time; of these ``wrong`` ones, ``fast`` ones (under 10 s) and ``fast_wrong`` ones
+    are counted. ``told`` answers say how many hints were taken; ``helped`` ones took at least one.
     """
 
     timed: int = 0
@@ -40,10 +41,10 @@ NOT_ASKED = Asked()
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What was done in 15 days.
+    """The counters of 15 days.
 
-    ``counts`` are pieces of work by hour (UTC) and then by day, each up to 255; ``quizzes`` has a bit for each day with
-    a quiz; ``seconds`` were spent, as far as events say; ``asked`` is about questions.
+    ``counts`` are pieces of work by hour (UTC) and then by day, each at most 255; ``quizzes`` has a bit for each day
+    with a quiz; ``seconds`` is the time that events state; ``asked`` counts questions.
     """
 
     counts: bytes = _NO_COUNTS
@@ -62,18 +63,18 @@ class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 Habits: TypeAlias = dict[int, Block]
 
-NO_HABITS: Habits = {}  # shared: whoever adds to habits makes a dictionary of its own
+NO_HABITS: Habits = {}  # shared, so never changed: adding work makes a new dictionary
 _NO_BLOCK = Block()
 
 
 def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
-    """The habits with what these events say of them."""
+    """The habits after new events."""
     after: Habits | None = None
-    changed = -1  # the number of the block whose counts are at hand
+    changed = -1  # the number of the block whose counts are unpacked
     counts = bytearray()
     quizzes, seconds, asked = 0, 0, [0] * 6
-    for one in fresh:
-        event = one.event
+    for logged in fresh:
+        event = logged.event
         data: Any = event.data
         kind = type(data)
         if kind not in _WORK:
@@ -102,7 +103,7 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
             spent, questions = data.time_spent, data.total_questions
             quizzes |= 1 << place
             _count(asked, questions, questions - data.correct_answers, spent, None)
-        else:  # a completion's time is that of its runs and answers, which tell it
+        else:  # the time of a completion is not counted: it was that of its runs and answers
             spent = data.duration if kind is Execution else None
         if spent is not None:
             seconds += int(min(LONGEST_S, spent))
@@ -120,7 +121,7 @@ def since(habits: Habits, floor: Day) -> Habits:
 
 
 def _count(asked: list[int], questions: int, wrong: int, spent: float | None, hints: int | None) -> None:
-    """Add one answer, or the questions of one quiz, which share its time, to counts in the order of ``Asked``."""
+    """Count one answer, or all questions of one quiz, which share its time; ``asked`` is in the order of ``Asked``."""
     if hints is not None:
         asked[4] += 1
         asked[5] += hints > 0
@@ -133,7 +134,7 @@ def _count(asked: list[int], questions: int, wrong: int, spent: float | None, hi
 
 
 class Work(msgspec.Struct, frozen=True, gc=False):
-    """All blocks together: pieces of work by hour and by day, the days with a quiz, seconds, and the questions."""
+    """The sum of all blocks: pieces of work by hour and by day, the days with a quiz, seconds, and questions."""
 
     hours: tuple[int, ...]
     days: dict[Day, int]
@@ -143,12 +144,12 @@ class Work(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def minutes_a_day(self) -> float | None:
-        """Minutes spent on a day with work, as far as events say; None where they do not."""
+        """Minutes a day, over days with work, by the time that events state; None if they state none."""
         return self.seconds / 60 / len(self.days) if self.seconds and self.days else None
 
 
 def work(habits: Habits, floor: Day) -> Work:
-    """What the blocks within the retention come to."""
+    """The sum of the blocks that begin on the day ``floor`` or later."""
     days: dict[Day, int] = {}
     quiz_days: list[Day] = []
     hours, seconds, asked = [0] * _HOURS, 0, [0] * 6

@@ -1,4 +1,4 @@
-"""The learning path: skills on the shortest way to a goal, each after its prerequisites, and when they will be done."""
+"""The learning path: the skills on the shortest way to a goal, each after its prerequisites, and a timetable."""
 
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
@@ -23,7 +23,11 @@ LAST_DAY = 3 * 365
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One skill on the way; ``now`` is the probability of a right answer before it."""
+    """One skill on the path. ``now`` is the probability of a right answer before the step, in [0, 1].
+
+    ``forgotten`` is how much of it was lost, ``rested`` whether it was known before and not practised for weeks;
+    ``leads_to`` is a later skill of the path that builds on it.
+    """
 
     skill: str
     minutes: int
@@ -35,23 +39,22 @@ class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def reason(self) -> str:
         if self.forgotten >= FORGOTTEN:
-            lost = f"{self.forgotten:.2f} of it is lost, the next answer is right with {self.now:.2f}."
-            return f"Known before and fading: {lost}"
+            return f"Known before, but the chance of a right answer fell by {self.forgotten:.2f} to {self.now:.2f}."
         if self.rested:
-            return f"Known before, and not practised for weeks: the next answer on it is right with {self.now:.2f}."
-        why = f"The next answer on it is right with {self.now:.2f}; {MASTERED:.2f} is the goal."
+            return f"Known before, but not practised for weeks: the chance of a right answer is {self.now:.2f}."
+        why = f"The chance of a right answer is {self.now:.2f}; the goal is {MASTERED:.2f}."
         return f"{why} {self.leads_to} builds on it." if self.leads_to else why
 
 
 class Rhythm(msgspec.Struct, frozen=True, gc=False):
-    """On which weekdays (0 is Monday) a student works, and for how many minutes."""
+    """The weekdays on which a student works (0 is Monday), and the minutes a day."""
 
     weekdays: frozenset[int]
     minutes: int
 
 
 class Timetable(msgspec.Struct, frozen=True, gc=False):
-    """Which skills on which days, and when all is done: at the earliest, expected, at the latest."""
+    """Which skills to work on each day, and the day when all is done: at the earliest, expected, at the latest."""
 
     days: tuple[tuple[Day, tuple[str, ...]], ...]
     earliest: Day
@@ -62,11 +65,11 @@ class Timetable(msgspec.Struct, frozen=True, gc=False):
 def learning_path(
     view: Outlook, rules: Rules, goal: Goal = "improve_mastery", topic: str | None = None, *, most: int | None = None
 ) -> tuple[Step, ...]:
-    """The (first) steps to a goal in an order that respects prerequisites; none where it is reached.
+    """The steps to a goal, at most the first ``most``, in an order that respects prerequisites; none if it is reached.
 
-    ``master_topic``: every skill of ``topic`` and what they rest on. ``prepare_assessment``: what was begun (of
-    ``topic``, if given) and is not mastered or fades. ``improve_mastery``: what brings the mean probability over the
-    course to the next level's bound in the least minutes.
+    ``master_topic``: every skill of ``topic`` and its prerequisites. ``prepare_assessment``: the skills (of ``topic``,
+    if given) that were begun and are not mastered, or need a review. ``improve_mastery``: the skills that bring the
+    mean probability over the course to the next level's bound in the fewest minutes.
     """
     estimates, curriculum = view.estimates, view.curriculum
     wanted = curriculum.skills.keys() if topic is None else curriculum.skills_of(topic)
@@ -83,18 +86,18 @@ def learning_path(
 
 
 def _is_open(name: str, view: Outlook) -> bool:
-    one = view.estimates.get(name)
-    if one is None:
+    estimate = view.estimates.get(name)
+    if estimate is None:
         return not view.knows(name)
-    return one.probability < MASTERED or one.fading
+    return estimate.probability < MASTERED or estimate.needs_review
 
 
 def _cheapest(view: Outlook, rules: Rules) -> int:
-    """Skills by gain for a minute, as their prerequisites allow, until the mean reaches the next level's bound."""
+    """The bits of the skills with the most gain per minute, after their prerequisites, until the next level's bound."""
     estimates, known, seen, rows = view.estimates, view.known, view.seen, view.curriculum.rows
     total, chances = 0.0, []
     ready: list[tuple[float, int]] = []
-    waiting = 0
+    blocked = 0  # the bits of skills whose prerequisites are not known or chosen yet
     for place, (name, bit, needed, minutes) in enumerate(rows):
         now = estimates[name].probability if seen & bit else KNOWN if known & bit else UNSEEN
         total += now
@@ -103,7 +106,7 @@ def _cheapest(view: Outlook, rules: Rules) -> int:
             if known & needed == needed:
                 ready.append((_worth(now, minutes), place))
             else:
-                waiting |= bit
+                blocked |= bit
     size = max(1, len(rows))
     goal = next((level.from_score for level in rules.levels if level.from_score > total / size + 1e-9), 1.0) * size
     heapify(ready)
@@ -117,33 +120,33 @@ def _cheapest(view: Outlook, rules: Rules) -> int:
             continue
         for later in view.curriculum.opens[place]:
             _, opened, needed, minutes = rows[later]
-            if waiting & opened and (known | chosen) & needed == needed:
-                waiting ^= opened
+            if blocked & opened and (known | chosen) & needed == needed:
+                blocked ^= opened
                 heappush(ready, (_worth(chances[later], minutes), later))
     return chosen
 
 
 def _worth(now: float, whole: int) -> float:
-    """What a minute brings, negative, so that the best comes first."""
+    """The gain per minute, negated, so that a heap gives the best first."""
     return (now - MASTERED) / _minutes(now, whole)
 
 
 def _minutes(now: float, whole: int) -> int:
-    """What is left of a skill's minutes; they are for the way from never seen to mastered."""
+    """The minutes left of a skill's ``whole`` minutes, which are from never seen to mastered."""
     return max(SHORTEST_STEP, round(whole * max(0.0, MASTERED - now) / (MASTERED - UNSEEN)))
 
 
 def _steps(chosen: int, estimates: Estimates, curriculum: Curriculum, most: int | None) -> tuple[Step, ...]:
-    """The first ``most`` of the skills whose bits are ``chosen``; all of them for None."""
+    """The steps for the skills whose bits are ``chosen``: the first ``most``, or all."""
     steps: list[Step] = []
     bits = curriculum.bits
     for name, bit, _, minutes in curriculum.rows:
         if len(steps) == most:
             break
         if chosen & bit:
-            one = estimates.get(name)
+            known = estimates.get(name)
             now, forgotten, rested = (
-                (UNSEEN, 0.0, False) if one is None else (one.probability, one.forgotten, one.rested)
+                (UNSEEN, 0.0, False) if known is None else (known.probability, known.forgotten, known.rested)
             )
             whole = minutes // 2 if forgotten >= FORGOTTEN else minutes
             leads_to = next((later for later in curriculum.after[name] if chosen & bits[later]), "")
@@ -152,7 +155,7 @@ def _steps(chosen: int, estimates: Estimates, curriculum: Curriculum, most: int 
 
 
 def rhythm(activity: ActiveDays, minutes_a_day: float | None, today: Day) -> Rhythm:
-    """The weekdays of the last four weeks with at least half of the work of the busiest; school days of a newcomer."""
+    """The weekdays with at least half as much work as the busiest, in the last four weeks; else Monday to Friday."""
     active = activity.up_to(today)
     counts = [0] * 7
     for back in range(RHYTHM_DAYS):
@@ -169,16 +172,16 @@ def weekday(day: Day) -> int:
 
 
 def timetable(steps: Iterable[Step], rhythm: Rhythm, today: Day) -> Timetable:
-    """Days for the steps in the student's own rhythm, from today on.
+    """A timetable for the steps in the student's own rhythm, from today on.
 
-    Earliest: every day, in 0.7 of the minutes; latest: on the usual weekdays, in 1.6 of them.
+    The earliest end is with work on every day and 0.7 of the minutes, the latest with the usual days and 1.6 of them.
     """
     work = [(step.skill, step.minutes) for step in steps]
     days = _days(work, rhythm.weekdays, rhythm.minutes, today)
     quick = _days([(name, minutes * QUICKER) for name, minutes in work], frozenset(range(7)), rhythm.minutes, today)
     slow = _days([(name, minutes * SLOWER) for name, minutes in work], rhythm.weekdays, rhythm.minutes, today)
-    first, middle, last = (one[-1][0] if one else today for one in (quick, days, slow))
-    return Timetable(tuple(days), first, middle, last)
+    earliest, expected, latest = (plan[-1][0] if plan else today for plan in (quick, days, slow))
+    return Timetable(tuple(days), earliest, expected, latest)
 
 
 def _days(
@@ -193,7 +196,7 @@ def _days(
             if left <= 1e-9:
                 if names:
                     days.append((day, tuple(names)))
-                day = next(one for one in range(day + 1, day + 8) if weekday(one) in weekdays)
+                day = next(later for later in range(day + 1, day + 8) if weekday(later) in weekdays)
                 left, names = float(minutes), []
             spent = min(left, wanted)
             wanted, left = wanted - spent, left - spent

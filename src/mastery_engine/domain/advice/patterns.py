@@ -1,6 +1,6 @@
-"""Patterns: what a tutor would notice in a student's history, each with its evidence. None without enough of it.
+"""Patterns that a tutor would notice in a student's history, each with its evidence, if there is enough of it.
 
-The thresholds are rules of thumb, written where they are used; a pattern invites a look, and people decide.
+The thresholds are rules of thumb, stated in each function; a pattern is a hint for people, who decide.
 """
 
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ DRAGS, DRAG_COMPONENTS = 0.2, 3
 
 
 class Pattern(msgspec.Struct, frozen=True, gc=False):
-    """One pattern: how strong in [0, 1], since which day, and on what evidence."""
+    """One pattern: its strength in [0, 1], the day since when it holds, and the evidence in words."""
 
     kind: PatternKind
     strength: float
@@ -52,8 +52,8 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
     evidence: str
 
 
-class Sight(msgspec.Struct, frozen=True, gc=False):
-    """What patterns are looked for in."""
+class PatternFeatures(msgspec.Struct, frozen=True, gc=False):
+    """What patterns are computed from; ``active`` has bit k set for an active day ``today - k``."""
 
     points: list[Point]
     work: Work
@@ -63,46 +63,46 @@ class Sight(msgspec.Struct, frozen=True, gc=False):
 
 
 def patterns(student: Student, today: Day, rules: Rules) -> list[Pattern]:
-    """The patterns of a day, the strongest first."""
+    """A student's patterns as of a day, the strongest first."""
     floor = today - rules.retention_days + 1
-    sight = Sight(
+    features = PatternFeatures(
         list(student.history.points(first=floor, last=today)),
         work(student.guidance.habits, floor),
         student.evidence.quiz.since(floor),
         student.evidence.activity.since(floor).up_to(today),
         today,
     )
-    found = [one for look in LOOKS for one in [look(sight)] if one is not None]
-    return sorted(found, key=lambda one: (-one.strength, one.kind))
+    detected = [pattern for detect in DETECTORS if (pattern := detect(features)) is not None]
+    return sorted(detected, key=lambda pattern: (-pattern.strength, pattern.kind))
 
 
-def _rhythm(sight: Sight) -> Pattern | None:
-    """60% of the work within four hours of the day; or 80% of the days of work on three weekdays at most."""
-    hours, days = sight.work.hours, sight.work.days
+def _rhythm(features: PatternFeatures) -> Pattern | None:
+    """60% of the work falls within four hours of the day; or 80% of the days with work on at most three weekdays."""
+    hours, days = features.work.hours, features.work.days
     pieces = sum(hours)
     if pieces < LEAST_PIECES or len(days) < LEAST_DAYS:
         return None
     in_window = [sum(hours[(first + k) % 24] for k in range(WINDOW_HOURS)) for first in range(24)]
     most = max(in_window)
-    told, strength = [], 0.0
+    sentences, strength = [], 0.0
     if most >= WINDOW_SHARE * pieces:
         first = in_window.index(most)
-        told.append(f"{most} of {pieces} pieces of work between {first:02}:00 and {(first + 4) % 24:02}:00 UTC")
+        sentences.append(f"{most} of {pieces} pieces of work between {first:02}:00 and {(first + 4) % 24:02}:00 UTC")
         strength = most / pieces
-    counts = [sum(weekday(day) == one for day in days) for one in range(7)]
-    usual = sorted(sorted(range(7), key=lambda one: (-counts[one], one))[:USUAL_DAYS])
-    on_usual = sum(counts[one] for one in usual)
+    counts = [sum(weekday(day) == number for day in days) for number in range(7)]
+    usual = sorted(sorted(range(7), key=lambda number: (-counts[number], number))[:USUAL_DAYS])
+    on_usual = sum(counts[number] for number in usual)
     if len(days) >= USUAL_LEAST and on_usual >= USUAL_SHARE * len(days):
-        names = ", ".join(WEEKDAYS[one] for one in usual if counts[one])
-        told.append(f"{on_usual} of {len(days)} days of work are {names}")
+        names = ", ".join(WEEKDAYS[number] for number in usual if counts[number])
+        sentences.append(f"{on_usual} of {len(days)} days of work are {names}")
         strength = max(strength, on_usual / len(days))
-    return Pattern("rhythm", strength, min(days), "; ".join(told)) if told else None
+    return Pattern("rhythm", strength, min(days), "; ".join(sentences)) if sentences else None
 
 
-def _plateau(sight: Sight) -> Pattern | None:
-    """The newest points of 10 days or more within 0.02, by somebody who goes on working and is not at the top."""
-    points = sight.points
-    if not points or points[-1].score >= TOP or sight.today - points[-1].day > FLAT_DAYS // 2:
+def _plateau(features: PatternFeatures) -> Pattern | None:
+    """The scores of the last 10 days or more lie within 0.02, while the student works on and is below 0.90."""
+    points = features.points
+    if not points or points[-1].score >= TOP or features.today - points[-1].day > FLAT_DAYS // 2:
         return None
     low = high = points[-1].score
     run = 0
@@ -120,10 +120,10 @@ def _plateau(sight: Sight) -> Pattern | None:
     return Pattern("plateau", min(1.0, days / 28), flat[0].day, evidence)
 
 
-def _surge(sight: Sight) -> Pattern | None:
-    """A rise of 0.12 within 10 days, by somebody who has been here for two weeks before."""
-    recent = [point for point in sight.points if point.day > sight.today - SURGE_DAYS]
-    if len(recent) < 3 or sight.points[0].day > recent[0].day - BEHIND_DAYS:
+def _surge(features: PatternFeatures) -> Pattern | None:
+    """The score rose by 0.12 within 10 days, after at least two weeks of history."""
+    recent = [point for point in features.points if point.day > features.today - SURGE_DAYS]
+    if len(recent) < 3 or features.points[0].day > recent[0].day - BEHIND_DAYS:
         return None
     lowest = min(recent, key=lambda point: point.score)
     rise = recent[-1].score - lowest.score
@@ -133,11 +133,11 @@ def _surge(sight: Sight) -> Pattern | None:
     return Pattern("surge", min(1.0, rise / 0.3), lowest.day, evidence)
 
 
-def _decline(sight: Sight) -> Pattern | None:
-    """A fall of 0.08 within 14 days, on a declining trend."""
-    recent = [point for point in sight.points if point.day > sight.today - DECLINE_DAYS]
-    scores = [(point.day, point.score) for point in sight.points]
-    if len(recent) < 3 or trend(scores, sight.today) != "declining":
+def _decline(features: PatternFeatures) -> Pattern | None:
+    """The score fell by 0.08 within 14 days, on a declining trend."""
+    recent = [point for point in features.points if point.day > features.today - DECLINE_DAYS]
+    scores = [(point.day, point.score) for point in features.points]
+    if len(recent) < 3 or trend(scores, features.today) != "declining":
         return None
     highest = max(recent, key=lambda point: point.score)
     fall = highest.score - recent[-1].score
@@ -147,9 +147,9 @@ def _decline(sight: Sight) -> Pattern | None:
     return Pattern("decline", min(1.0, fall / 0.3), highest.day, evidence)
 
 
-def _cramming(sight: Sight) -> Pattern | None:
-    """70% of the work on the days of three or more quizzes and the days before, which are 40% of all days at most."""
-    days, quizzes = sight.work.days, sight.work.quiz_days
+def _cramming(features: PatternFeatures) -> Pattern | None:
+    """70% of the work falls on quiz days and the days before them, which are at most 40% of all days; 3 quizzes."""
+    days, quizzes = features.work.days, features.work.quiz_days
     pieces = sum(days.values())
     if len(quizzes) < QUIZZES or pieces < LEAST_PIECES:
         return None
@@ -162,33 +162,33 @@ def _cramming(sight: Sight) -> Pattern | None:
     return Pattern("cramming", share, quizzes[0], evidence)
 
 
-def _forgetting(sight: Sight) -> Pattern | None:
-    """After two or more pauses of six days, answers that are worse by 0.15 in the mean."""
+def _forgetting(features: PatternFeatures) -> Pattern | None:
+    """After two or more pauses of six days, quiz results are lower by 0.15 on average."""
     lost: list[float] = []
     since: Day | None = None
-    results = list(_daily(sight.quiz))
+    results = list(_daily(features.quiz))
     for (day, before), (next_day, after) in pairwise(results):
-        between = sight.active >> max(0, sight.today - next_day + 1) & (1 << max(0, next_day - day - 1)) - 1
+        between = features.active >> max(0, features.today - next_day + 1) & (1 << max(0, next_day - day - 1)) - 1
         if next_day - day > PAUSE_DAYS and not between:
             lost.append(before - after)
             since = day if since is None else since
     if since is None or len(lost) < PAUSES or sum(lost) / len(lost) < LOST:
         return None
     mean = sum(lost) / len(lost)
-    evidence = f"{len(lost)} pauses of {PAUSE_DAYS} days or more, after which results were lower by {mean:.2f}"
+    evidence = f"results were lower by {mean:.2f} on average after {len(lost)} pauses of {PAUSE_DAYS} days or more"
     return Pattern("forgetting_after_pauses", min(1.0, mean / 0.5), since, evidence)
 
 
 def _daily(sums: DecayedSums) -> Iterator[tuple[Day, float]]:
-    """Each day's mean result."""
+    """The mean result of each day."""
     for place in range(len(sums.days) // 2):
         weight, score = (memoryview(column).cast("d")[place] for column in (sums.weights, sums.scores))
         yield int.from_bytes(sums.days[2 * place : 2 * place + 2], "big"), score / weight
 
 
-def _rushing(sight: Sight) -> Pattern | None:
-    """Three of ten questions answered in under 10 s, and wrong more often than others by 0.2."""
-    asked = sight.work.asked
+def _rushing(features: PatternFeatures) -> Pattern | None:
+    """30% of the questions are answered in under 10 s, and these are wrong more often than the others by 0.2."""
+    asked = features.work.asked
     if asked.timed < TIMED or asked.fast < HURRIED or asked.fast < HURRY_SHARE * asked.timed:
         return None
     slow = asked.timed - asked.fast
@@ -197,36 +197,36 @@ def _rushing(sight: Sight) -> Pattern | None:
         return None
     others = f"{calm:.0%} of the other {slow}" if slow else "no slower ones to compare"
     evidence = f"{hasty:.0%} of {asked.fast} answers given in under 10 s are wrong, {others}"
-    return Pattern("rushing", min(1.0, hasty - calm + 0.2), min(sight.work.days), evidence)
+    return Pattern("rushing", min(1.0, hasty - calm + 0.2), min(features.work.days), evidence)
 
 
-def _hints(sight: Sight) -> Pattern | None:
-    """Half of ten or more answers came with hints."""
-    asked = sight.work.asked
+def _hints(features: PatternFeatures) -> Pattern | None:
+    """Half of the answers, of at least ten, came with hints."""
+    asked = features.work.asked
     if asked.told < TOLD or asked.helped < HELPED * asked.told:
         return None
     evidence = f"{asked.helped} of {asked.told} answers came with hints"
-    return Pattern("leaning_on_hints", asked.helped / asked.told, min(sight.work.days), evidence)
+    return Pattern("leaning_on_hints", asked.helped / asked.told, min(features.work.days), evidence)
 
 
-def _drag(sight: Sight) -> Pattern | None:
-    """One component 0.2 below the mean of the others, of which there are two at least."""
-    found = [_lowest(point) for point in sight.points[-1:]]
+def _drag(features: PatternFeatures) -> Pattern | None:
+    """One component lies 0.2 below the mean of the others, of which there are at least two."""
+    found = [_lowest(point) for point in features.points[-1:]]
     if not found or found[0] is None:
         return None
     place, value, others = found[0]
-    since = sight.points[-1].day
-    for point in reversed(sight.points):
+    since = features.points[-1].day
+    for point in reversed(features.points):
         lowest = _lowest(point)
         if lowest is None or lowest[0] != place:
             break
         since = point.day
-    evidence = f"{COMPONENTS[place]} is {value:.2f}, the others {others:.2f} in the mean"
+    evidence = f"{COMPONENTS[place]} is {value:.2f}, the other components {others:.2f} on average"
     return Pattern("dragging_component", min(1.0, (others - value) / 0.6), since, evidence)
 
 
 def _lowest(point: Point) -> tuple[int, float, float] | None:
-    """The component that drags: its place, its value and the mean of the others."""
+    """The lowest component if it drags: its place, its value and the mean of the others."""
     there = [(value, place) for place, value in enumerate(point.components) if value is not None]
     if len(there) < DRAG_COMPONENTS:
         return None
@@ -235,7 +235,7 @@ def _lowest(point: Point) -> tuple[int, float, float] | None:
     return (place, value, others) if others - value >= DRAGS else None
 
 
-LOOKS: tuple[Callable[[Sight], Pattern | None], ...] = (
+DETECTORS: tuple[Callable[[PatternFeatures], Pattern | None], ...] = (
     _rhythm,
     _plateau,
     _surge,

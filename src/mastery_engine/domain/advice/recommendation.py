@@ -1,4 +1,4 @@
-"""A piece of advice: what to do, what it would bring, and why, in words. And the advice that a document holds."""
+"""A piece of advice: what to do, what it would gain, and why, in words. And the advice that a document holds."""
 
 from typing import Literal, TypeAlias
 
@@ -22,8 +22,8 @@ RANKS: dict[Priority, int] = {"high": 2, "medium": 1, "low": 0}
 class Recommendation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One piece of advice.
 
-    ``gain`` is what the mastery score would rise by, ≥ 0; ``steps`` are exercises, questions, submissions or days;
-    ``before`` and ``after`` are what it would move: a probability, or a component.
+    ``gain`` is how much the mastery score would rise, ≥ 0; ``steps`` counts exercises, questions, submissions or days;
+    ``before`` and ``after`` are the value that it would change, a probability or a component, in [0, 1].
     """
 
     action: Action
@@ -48,7 +48,7 @@ class Recommendation(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Advice(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The advice that was made, and what it was made from: the day, the level and the components."""
+    """The last advice, and what it was made from: the day, the level and the components."""
 
     day: Day = 0
     level: str = ""
@@ -56,7 +56,7 @@ class Advice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     items: tuple[Recommendation, ...] = ()
 
     def is_due(self, score: MasteryScore, today: Day) -> bool:
-        """Whether a day has passed, the level has changed, or a component has moved by 0.02."""
+        """Whether a day has passed, the level has changed, or a component has changed by 0.02 or more."""
         if self.day != today or self.level != score.level:
             return True
         for made, now in zip(self.components, score.components):  # noqa: B905
@@ -68,60 +68,62 @@ class Advice(msgspec.Struct, frozen=True, array_like=True, gc=False):
 NO_ADVICE = Advice()
 
 
-def recommendation_id(tenant: str, student_id: str, advised: Recommendation) -> str:
-    """The id of this advice to this student: the same for the same action in the same area."""
-    return derived_id("recommendation", tenant, student_id, advised.action, advised.area)
+def recommendation_id(tenant: str, student_id: str, recommendation: Recommendation) -> str:
+    """The id of a recommendation to a student: the same for the same action in the same area."""
+    return derived_id("recommendation", tenant, student_id, recommendation.action, recommendation.area)
 
 
 def with_dismissed(dismissed: dict[str, Micros], recommendation: str, at: Micros) -> dict[str, Micros]:
-    """The dismissed ids with one more; the newest are kept."""
+    """The dismissed ids with one more; the newest ``MAX_DISMISSED`` are kept."""
     after = {**dismissed, recommendation: max(at, dismissed.get(recommendation, at))}
     if len(after) > MAX_DISMISSED:
-        del after[min(after, key=lambda one: (after[one], one))]
+        del after[min(after, key=lambda name: (after[name], name))]
     return after
 
 
-def away(dismissed: dict[str, Micros], at: Micros) -> set[str]:
-    """The ids that stay away at a moment: dismissed within the week before."""
-    return {one for one, when in dismissed.items() if at < when + STAYS_AWAY}
+def recently_dismissed(dismissed: dict[str, Micros], at: Micros) -> set[str]:
+    """The ids dismissed within the week before a moment: they are not advised then."""
+    return {name for name, when in dismissed.items() if at < when + STAYS_AWAY}
 
 
 def _gain(gain: float) -> str:
     if gain < 0.00005:
-        return "It keeps your score."
+        return "Your score stays as it is."
     return f"Your score would rise by {gain:.4f}."
 
 
-def _practice(one: Recommendation) -> str:
-    if one.area == "quiz":
-        return f"You have no quiz result yet: {one.steps} questions should come out at about {one.after:.2f}."
+def _practice(advice: Recommendation) -> str:
+    if advice.area == "quiz":
+        return f"You have no quiz result yet: expect about {advice.after:.2f} in a quiz of {advice.steps} questions."
     exercises = ""
-    if one.steps:
-        exercises = f"{one.steps} open exercise{'s are' if one.steps > 1 else ' is'} within reach. "
-    if one.after <= one.before:
-        return f"{exercises}Each one done counts."
-    chance = f"your next answer on it is right with {one.before:.2f}, after this with about {one.after:.2f}."
-    return f"{exercises}What {one.area} asks for first is there: {chance}"
+    if advice.steps:
+        exercises = f"{advice.steps} open exercise{'s are' if advice.steps > 1 else ' is'} within reach. "
+    if advice.after <= advice.before:
+        return f"{exercises}Each one that you finish counts."
+    return f"{exercises}You know what {advice.area} builds on: {_chance(advice, 'after practice')}"
 
 
-def _review(one: Recommendation) -> str:
-    if one.after <= one.before:
-        return f"You know {one.area}; a look at it every now and then keeps it."
-    chance = f"your next answer is right with {one.before:.2f}, after a review with {one.after:.2f}."
-    return f"It is time to look at {one.area} again: {chance}"
+def _review(advice: Recommendation) -> str:
+    if advice.after <= advice.before:
+        return f"You know {advice.area}; look at it now and then to keep it."
+    return f"It is time to review {advice.area}: {_chance(advice, 'after a review')}"
 
 
-def _refactor(one: Recommendation) -> str:
-    if not one.before:
-        return f"No code of yours was reviewed yet: a first review should come to about {one.after:.2f}."
+def _chance(advice: Recommendation, when: str) -> str:
+    return f"the chance that your next answer is right is {advice.before:.2f} now and about {advice.after:.2f} {when}."
+
+
+def _refactor(advice: Recommendation) -> str:
+    if not advice.before:
+        return f"None of your code has been reviewed yet: a first review should score about {advice.after:.2f}."
+    return f"Your code quality is {advice.before:.2f}: improve your last program to {advice.after:.2f} and submit it."
+
+
+def _schedule(advice: Recommendation) -> str:
     return (
-        f"Your code's quality stands at {one.before:.2f}: improve your last program to {one.after:.2f} and submit it."
+        f"Work on each of the next {advice.steps} days: your consistency would rise from {advice.before:.2f} "
+        f"to {advice.after:.2f}."
     )
-
-
-def _schedule(one: Recommendation) -> str:
-    kept = f"working on each of the next {one.steps} days takes consistency from {one.before:.2f} to {one.after:.2f}."
-    return f"Days are missing: {kept}"
 
 
 _WORDS = {"practice": _practice, "review": _review, "refactor": _refactor, "schedule": _schedule}

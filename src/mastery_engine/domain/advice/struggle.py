@@ -1,7 +1,7 @@
-"""Struggle: signs that a student is stuck on a topic, counted since the last success there.
+"""Struggle: signs that a student is stuck on a topic, counted since the last success on it.
 
-A spell begins with the first sign and ends with the next success; it is raised once, by whichever trigger comes first.
-It follows the order of arrival: what was known then. It advises; people decide.
+A spell begins with the first sign and ends with the next success; it is raised once, by the first trigger. Events
+count in the order of arrival, by what was known then. A struggle is a hint for people, who decide.
 """
 
 import re
@@ -28,17 +28,17 @@ LONGEST_NAME = 100
 
 _APOSTROPHES = re.compile(r"[\u0027\u0060\u00b4\u02b9\u02bc\u02c8\u2018\u2019\u201b\u2032\u2035\uff07]")
 _VERY = r"(?:\w+ly |so |still |just |also |now |a bit |quite )*"
-_CRY = re.compile(
+_STUCK = re.compile(
     rf"\b(?:i (?:{_VERY})?(?:dont|do not|didnt|did not|cant|cannot|can not) {_VERY}understand"
     rf"|i(?: a)?m {_VERY}stuck|i {_VERY}(?:got|get|keep getting|feel) {_VERY}stuck)\b"
 )
 
 
 class Spell(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Signs of struggle on one topic since the last success there.
+    """Signs of struggle on one topic since the last success on it.
 
-    ``since`` is the time of the first sign, ``last`` of the newest; ``runs`` are the failed ones so far (error,
-    exercise, seconds), kept until the spell is raised, so fewer than five. ``trigger`` and ``evidence`` say what did.
+    ``since`` is the time of the first sign, ``last`` that of the newest. ``runs`` are the failed runs (error, exercise,
+    seconds) until the spell is raised, so fewer than five. ``trigger`` and ``evidence`` say what raised it.
     """
 
     since: Micros
@@ -51,11 +51,11 @@ class Spell(msgspec.Struct, frozen=True, array_like=True, gc=False):
 Spells: TypeAlias = dict[str, Spell]
 
 SIGNS = frozenset((Execution, Quiz, Help))
-NO_SPELLS: Spells = {}  # shared: whoever adds to spells makes a dictionary of its own
+NO_SPELLS: Spells = {}  # shared, so never changed: adding a spell makes a new dictionary
 
 
-def noticed(spells: Spells, event: LearningEvent) -> tuple[Spells, str | None]:
-    """The spells after an event, the same dictionary where nothing changed; and the topic whose spell it raised."""
+def spells_after(spells: Spells, event: LearningEvent) -> tuple[Spells, str | None]:
+    """The spells after an event (the same dictionary if nothing changed), and the topic whose spell it raised."""
     data: Any = event.data
     kind = type(data)
     if kind is Execution:
@@ -69,25 +69,25 @@ def noticed(spells: Spells, event: LearningEvent) -> tuple[Spells, str | None]:
             return _with_sign(spells, topic, event)
         return (_without(spells, topic), None) if topic in spells else (spells, None)
     if kind is Help:
-        return _with_sign(spells, data.topic, event) if cries(data.message) else (spells, None)
+        return _with_sign(spells, data.topic, event) if stuck_phrase(data.message) else (spells, None)
     if spells:
-        for topic in _made(event):
+        for topic in _topics_of_success(event):
             if topic in spells:
                 spells = _without(spells, topic)
     return spells, None
 
 
-def cries(message: str | None) -> str | None:
-    """The words by which a message says that its writer is stuck; None where it does not."""
+def stuck_phrase(message: str | None) -> str | None:
+    """The words of a message that say that its writer is stuck; None if there are none."""
     if not message:
         return None
     plain = " ".join(_APOSTROPHES.sub("", message.casefold()).split())
-    found = _CRY.search(plain)
-    return found[0] if found else None
+    match = _STUCK.search(plain)
+    return match[0] if match else None
 
 
 def since(spells: Spells, floor: Day) -> Spells:
-    """Without the spells whose newest sign is of a day before ``floor``."""
+    """Without the spells whose newest sign came before the day ``floor``."""
     if all(spell.last // DAY >= floor for spell in spells.values()):
         return spells
     return {topic: spell for topic, spell in spells.items() if spell.last // DAY >= floor}
@@ -96,11 +96,11 @@ def since(spells: Spells, floor: Day) -> Spells:
 def open_spells(spells: Spells, floor: Day) -> Iterator[tuple[str, Spell]]:
     """The spells that were raised and have not ended, the newest first."""
     raised = [(topic, spell) for topic, spell in spells.items() if spell.trigger and spell.last // DAY >= floor]
-    return iter(sorted(raised, key=lambda one: (-one[1].since, one[0])))
+    return iter(sorted(raised, key=lambda item: (-item[1].since, item[0])))
 
 
-def _made(event: LearningEvent) -> tuple[str, ...]:
-    """The topics on which an answer or a completion is a success."""
+def _topics_of_success(event: LearningEvent) -> tuple[str, ...]:
+    """The topics on which the event is a success: a right answer, or a topic with all exercises done."""
     data: Any = event.data
     kind = type(data)
     if kind is Answer:
@@ -130,12 +130,12 @@ def _with_sign(spells: Spells, topic: str, event: LearningEvent) -> tuple[Spells
 
 
 def _trigger(runs: tuple[Run, ...], data: object) -> tuple[Trigger, str]:
-    """What the newest sign, the last of ``runs`` or ``data``, raises."""
+    """The trigger that the newest sign raises, with its evidence; empty texts if it raises none."""
     match data:
         case Quiz():
             return "low_quiz", f"{data.correct_answers} of {data.total_questions} right in a quiz"
         case Help():
-            return "asked_for_help", f'a help message that says "{cries(data.message)}"'
+            return "asked_for_help", f'a help message that says "{stuck_phrase(data.message)}"'
     error, exercise, _ = runs[-1]
     same = 0 if error is None else sum(run[0] == error for run in runs)
     if same >= SAME_ERROR:
@@ -150,7 +150,7 @@ def _trigger(runs: tuple[Run, ...], data: object) -> tuple[Trigger, str]:
 
 
 def _name(text: str | None) -> str | None:
-    """A name that is short, and still tells one long text from another."""
+    """A name of at most ``LONGEST_NAME`` characters; a longer text is cut and ends with its hash."""
     if text is None or len(text) <= LONGEST_NAME:
         return text
     return f"{text[:80]}… {id_hash(text).hex()}"

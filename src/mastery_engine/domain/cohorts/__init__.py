@@ -1,1 +1,1 @@
-"""Named groups of students, and where each member stands."""
+"""Cohorts: named groups of students, and where each member stands in them."""

@@ -1,7 +1,7 @@
-"""A cohort: who is in it by the events and by an admin's word, when work is due, and where each member stands in it.
+"""A cohort: its members, the days on which work is due, and where each member stands.
 
-Membership comes from events (``metadata.cohort_id``) and from admins. An admin's word stands: who was taken out stays
-out, whatever events say, until an admin puts them in again.
+Membership comes from events (``metadata.cohort_id``) and from admins, who have the last word: a student whom an admin
+took out stays out, whatever events say, until an admin puts them in again.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,7 +14,7 @@ import msgspec
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.evidence.history import Trend, trend
-from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student
@@ -30,7 +30,7 @@ FourScores: TypeAlias = tuple[float, float, float, float]
 
 
 class Due(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """A day on which work is due; ``minutes`` is how much work."""
+    """A day on which work is due; ``minutes`` is the amount of work."""
 
     day: Day
     topic: str | None = None
@@ -39,7 +39,7 @@ class Due(msgspec.Struct, frozen=True, array_like=True, order=True):
 
 
 class Cohort(msgspec.Struct, frozen=True, array_like=True):
-    """An admin's word on a cohort: who was put in, who was taken out (both sorted), and its calendar, by day."""
+    """What admins set of a cohort: the students put in and taken out (both sorted), and its calendar by day."""
 
     name: str = ""
     put: tuple[str, ...] = ()
@@ -47,24 +47,24 @@ class Cohort(msgspec.Struct, frozen=True, array_like=True):
     calendar: tuple[Due, ...] = ()
 
     def members(self, joined: Iterable[str]) -> frozenset[str]:
-        """Who is in it, given those whom events name."""
+        """The members, given the students ``joined`` by events."""
         return frozenset(self.put).union(joined).difference(self.out)
 
-    def told(
+    def with_members(
         self, name: str, members: Iterable[str], calendar: Iterable[Due] | None, joined: Iterable[str]
     ) -> "Cohort":
-        """After an admin has said who is in it, all of them; a calendar that is not given stays."""
+        """The cohort after an admin has set all its members; without a ``calendar`` the old one stays."""
         wanted = frozenset(members)
         out = self.members(joined).union(self.out).difference(wanted)
-        kept = self.calendar if calendar is None else tuple(sorted(calendar, key=_by_day))
-        return Cohort(name, tuple(sorted(wanted)), tuple(sorted(out)), kept)
+        dues = self.calendar if calendar is None else tuple(sorted(calendar, key=_by_day))
+        return Cohort(name, tuple(sorted(wanted)), tuple(sorted(out)), dues)
 
     def without(self, student_id: str) -> "Cohort":
-        """With no word on this student."""
+        """The cohort with this student neither put in nor taken out."""
         return msgspec.structs.replace(
             self,
-            put=tuple(one for one in self.put if one != student_id),
-            out=tuple(one for one in self.out if one != student_id),
+            put=tuple(name for name in self.put if name != student_id),
+            out=tuple(name for name in self.out if name != student_id),
         )
 
 
@@ -76,18 +76,18 @@ NO_COHORT = Cohort()
 
 
 def enrolled(cohorts: tuple[str, ...], event: LearningEvent) -> tuple[str, ...]:
-    """The cohorts that a student's events name, with this event's: the last ``COHORTS_KEPT``, the oldest first."""
+    """The cohorts that a student's events name, with this event's: the newest ``COHORTS_KEPT``, oldest first."""
     cohort_id = event.metadata.get("cohort_id")
     if cohort_id in cohorts or not isinstance(cohort_id, str):
         return cohorts
     return (*cohorts, cohort_id)[-COHORTS_KEPT:]
 
 
-class Standing(msgspec.Struct, frozen=True, gc=False):
-    """What a cohort's figures need of one member on one day.
+class Standing(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the figures of a cohort need of one member on one day.
 
-    ``score`` is rounded to 9 decimals, so that equals are equal; a component without evidence is 0.0. ``away`` counts
-    the days since the last active one; None where there is none.
+    ``score`` is rounded to 9 decimals, so that equal scores compare as equal; a component without evidence is 0.0.
+    ``away`` counts the days since the last active day; None if there is no active day.
     """
 
     student_id: str
@@ -99,17 +99,17 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
 
 
 def standing(student_id: str, student: Student, at: Micros, rules: Rules) -> Standing | None:
-    """Where a student stands; None where nothing is known of them."""
+    """A student's standing at a moment; None if nothing is known about them."""
     if not student.is_known(at, rules):
         return None
     today = day_of(at)
-    found = mastery(student.evidence, at, rules)
-    completion, quiz, quality, consistency = (round(value or 0.0, 9) for value in found.components)
+    mastery = mastery_score(student.evidence, at, rules)
+    completion, quiz, quality, consistency = (round(value or 0.0, 9) for value in mastery.components)
     scores = student.history.scores(first=today - rules.retention_days + 1, last=today)
     return Standing(
         student_id,
-        round(found.score, 9),
-        found.rank,
+        round(mastery.score, 9),
+        mastery.rank,
         (completion, quiz, quality, consistency),
         _away(student.evidence.activity, today),
         trend(scores, today),
@@ -121,9 +121,10 @@ def _away(activity: ActiveDays, today: Day) -> int | None:
     return (active & -active).bit_length() - 1 if active else None
 
 
-class Place(msgspec.Struct, frozen=True):
-    """A value among a cohort's: percentile = 100 × (others below + half of equals) / others, None without others;
-    rank = 1 + those above.
+class Ranking(msgspec.Struct, frozen=True):
+    """The place of a value among those of a cohort.
+
+    ``percentile`` is 100 × (others below + half of equals) / others, None without others; ``rank`` is 1 + those above.
     """
 
     value: float
@@ -133,40 +134,40 @@ class Place(msgspec.Struct, frozen=True):
     size: int
 
 
-def place(value: float, values: Sequence[float]) -> Place:
-    """The place of a value among all of a cohort's, its own included."""
+def ranking(value: float, values: Sequence[float]) -> Ranking:
+    """The place of a value among all values of a cohort, which include it."""
     rising = sorted(values)
     below, up_to = bisect_left(rising, value), bisect_right(rising, value)
     others, equals = len(rising) - 1, up_to - below - 1
     percentile = 100 * (below + equals / 2) / others if others else None
-    return Place(value, sum(rising) / len(rising), percentile, 1 + len(rising) - up_to, len(rising))
+    return Ranking(value, sum(rising) / len(rising), percentile, 1 + len(rising) - up_to, len(rising))
 
 
 class Risk(msgspec.Struct, frozen=True):
-    """How much a member needs help, in [0, 1], and why. The higher, the sooner somebody should look."""
+    """How much a member needs help, in [0, 1], and why; the higher, the sooner somebody should look."""
 
     standing: Standing
     value: float
     reasons: tuple[tuple[str, str], ...]
 
 
-def risk(one: Standing) -> Risk | None:
-    """Whether a member needs help; None where nothing says so.
+def risk(member: Standing) -> Risk | None:
+    """How much a member needs help; None if no sign says so.
 
-    Three signs, a share of the risk each: a score below 0.50 (0.5 of the risk at a score of 0), 7 days or more without
-    activity (0.3 at 30 days), a declining trend (0.2). It is a rule of thumb, said in full so that people can judge it.
+    Three signs add to the risk: a score below 0.50 (0.5 at a score of 0), 7 days or more without activity (0.3 at 30
+    days), and a declining trend (0.2). It is a rule of thumb, with its reasons stated so that people can judge it.
     """
     low, away, falling = SHARES
     value = 0.0
     reasons: list[tuple[str, str]] = []
-    if one.score < LOW_SCORE:
-        value += low * (1 - one.score / LOW_SCORE)
-        shown = floor(one.score * 10_000) / 10_000  # 0.49996 is no 0.5
+    if member.score < LOW_SCORE:
+        value += low * (1 - member.score / LOW_SCORE)
+        shown = floor(member.score * 10_000) / 10_000  # 0.49996 is below 0.5, so it must not be shown as 0.5
         reasons.append(("low_score", f"The score is {shown:.4g}, below {LOW_SCORE:.2f}."))
-    if one.away is not None and one.away >= AWAY_DAYS:
-        value += away * min(one.away, LONGEST_AWAY) / LONGEST_AWAY
-        reasons.append(("inactive", f"There has been no activity for {one.away} days."))
-    if one.trend == "declining":
+    if member.away is not None and member.away >= AWAY_DAYS:
+        value += away * min(member.away, LONGEST_AWAY) / LONGEST_AWAY
+        reasons.append(("inactive", f"There has been no activity for {member.away} days."))
+    if member.trend == "declining":
         value += falling
         reasons.append(("declining", "The score has been falling over the last 14 days."))
-    return Risk(one, round(value, 4), tuple(reasons)) if reasons else None
+    return Risk(member, round(value, 4), tuple(reasons)) if reasons else None

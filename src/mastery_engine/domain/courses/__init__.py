@@ -1,1 +1,1 @@
-"""What there is to learn."""
+"""Courses: their modules and skills."""

@@ -1,7 +1,7 @@
-"""What there is to learn: modules of skills, what each asks for first, how long it takes, where it is taught.
+"""The course: modules of skills, with the prerequisites, the minutes and the resources of each.
 
-``curriculum_from`` reads YAML and checks it: an error names the line. The skills of a ``Curriculum`` stand in an order
-in which each comes after its prerequisites.
+``curriculum_from`` reads it from YAML and checks it; an error names the line. The skills of a ``Curriculum`` are in an
+order in which each comes after its prerequisites.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ Node: TypeAlias = yaml.Node
 
 
 class Skill(msgspec.Struct, frozen=True, gc=False):
-    """One thing to learn; ``minutes`` is what it takes from nothing, ``prerequisites`` are ids of skills."""
+    """One skill to learn; ``minutes`` is the time it takes from nothing, ``prerequisites`` are ids of skills."""
 
     id: str
     title: str
@@ -43,10 +43,11 @@ class Module(msgspec.Struct, frozen=True, gc=False):
 class Curriculum(msgspec.Struct, frozen=True):
     """A course. ``skills`` are all of its skills, each after its prerequisites.
 
-    ``before`` has for each skill all that it rests on, ``after`` those that ask for it first; ``members`` has for each
-    module its skills. Sets of skills are also whole numbers, with a bit for each skill (``bits``; ``below`` is
-    ``before`` so). ``rows`` are the skills as advice goes through them: (skill, its bit, the bits of its prerequisites,
-    minutes); ``opens`` has for each row the rows that ask for it first. ``mark`` tells two courses apart.
+    ``before`` maps each skill to all skills that it rests on, ``after`` to the skills that have it as a prerequisite;
+    ``members`` maps each module to its skills. Sets of skills are also stored as whole numbers with a bit for each
+    skill (``bits``); ``below`` is ``before`` in this form. ``rows`` are the skills as advice reads them: (skill, its
+    bit, the bits of its prerequisites, minutes); ``opens`` gives for each row the rows that have it as a prerequisite.
+    ``checksum`` differs for different courses.
     """
 
     modules: tuple[Module, ...] = ()
@@ -58,10 +59,10 @@ class Curriculum(msgspec.Struct, frozen=True):
     below: dict[str, int] = {}
     rows: tuple[tuple[str, int, int, int], ...] = ()
     opens: tuple[tuple[int, ...], ...] = ()
-    mark: int = 0
+    checksum: int = 0
 
     def skills_of(self, topic: str) -> tuple[str, ...]:
-        """The ids that a topic stands for: a skill itself, or a module's skills; none where the course lacks it."""
+        """The skills that a topic stands for: the skill itself, or a module's skills; none if the course lacks it."""
         return (topic,) if topic in self.skills else self.members.get(topic, ())
 
     def resources(self, area: str) -> tuple[str, ...]:
@@ -74,34 +75,36 @@ NO_CURRICULUM = Curriculum()
 
 
 def curriculum_of(modules: Sequence[Module]) -> Curriculum:
-    """The course of these modules. Raises InvalidInput on a cycle, an unknown or a doubled id."""
+    """The course of these modules. Raises InvalidInput for a cycle, an unknown id, or an id that is used twice."""
     known: dict[str, Skill] = {}
     names = {module.id for module in modules}
     for skill in (skill for module in modules for skill in module.skills):
         if skill.id in known or skill.id in names:
-            raise InvalidInput(f"There are two of the id {skill.id!r}.", field=skill.id)
+            raise InvalidInput(
+                f"The id {skill.id!r} is used twice: give each skill and module its own.", field=skill.id
+            )
         known[skill.id] = skill
     if len(names) < len(modules):
-        raise InvalidInput("Two modules have the same id.", field="modules")
+        raise InvalidInput("Two modules have the same id: give each module its own.", field="modules")
     for skill in known.values():
         for needed in skill.prerequisites:
             if needed not in known:
                 raise InvalidInput(
-                    f"The skill {skill.id!r} asks for {needed!r} first, which is no skill of this course.",
+                    f"The skill {skill.id!r} has the prerequisite {needed!r}, which is not a skill of this course.",
                     field=skill.id,
                 )
     before: dict[str, frozenset[str]] = {}
-    waiting = dict(known)
-    while waiting:
-        ready = [skill for skill in waiting.values() if all(needed in before for needed in skill.prerequisites)]
+    unplaced = dict(known)
+    while unplaced:
+        ready = [skill for skill in unplaced.values() if all(needed in before for needed in skill.prerequisites)]
         if not ready:
-            circle = _circle(waiting)
-            raise InvalidInput(f"These skills ask for each other first: {' → '.join(circle)}.", field=circle[0])
+            cycle = _cycle(unplaced)
+            raise InvalidInput(f"These skills are prerequisites of each other: {' → '.join(cycle)}.", field=cycle[0])
         skill = ready[0]
         before[skill.id] = frozenset(skill.prerequisites).union(*[before[needed] for needed in skill.prerequisites])
-        del waiting[skill.id]
+        del unplaced[skill.id]
     skills = {name: known[name] for name in before}
-    after = {name: tuple([one.id for one in skills.values() if name in one.prerequisites]) for name in skills}
+    after = {name: tuple([later.id for later in skills.values() if name in later.prerequisites]) for name in skills}
     members = {module.id: tuple([skill.id for skill in module.skills]) for module in modules}
     bits = {name: 1 << place for place, name in enumerate(skills)}
 
@@ -109,39 +112,39 @@ def curriculum_of(modules: Sequence[Module]) -> Curriculum:
         return sum([bits[name] for name in names])
 
     below = {name: set_of(needed) for name, needed in before.items()}
-    rows = tuple([(name, bits[name], set_of({*one.prerequisites}), one.minutes) for name, one in skills.items()])
+    rows = tuple([(name, bits[name], set_of({*skill.prerequisites}), skill.minutes) for name, skill in skills.items()])
     places = {name: place for place, name in enumerate(skills)}
     opens = tuple([tuple([places[later] for later in after[name]]) for name in skills])
-    mark = crc32(repr(rows).encode())
-    return Curriculum(tuple(modules), skills, before, after, members, bits, below, rows, opens, mark)
+    checksum = crc32(repr(rows).encode())
+    return Curriculum(tuple(modules), skills, before, after, members, bits, below, rows, opens, checksum)
 
 
-def _circle(waiting: dict[str, Skill]) -> list[str]:
-    """A way through skills that ends where it began; each of ``waiting`` asks for another of them."""
-    way: list[str] = []
-    name = next(iter(waiting))
-    while name not in way:
-        way.append(name)
-        name = next(needed for needed in waiting[name].prerequisites if needed in waiting)
-    return [*way[way.index(name) :], name]
+def _cycle(skills: dict[str, Skill]) -> list[str]:
+    """A cycle of prerequisites among skills, each of which has another of them as a prerequisite."""
+    path: list[str] = []
+    name = next(iter(skills))
+    while name not in path:
+        path.append(name)
+        name = next(needed for needed in skills[name].prerequisites if needed in skills)
+    return [*path[path.index(name) :], name]
 
 
 def curriculum_from(source: bytes | str) -> Curriculum:
-    """The course in a YAML document. Raises InvalidInput with the line at fault."""
+    """The course in a YAML document. Raises InvalidInput, which names the line."""
     try:
         root = yaml.compose(source, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         at = f"line {mark.line + 1}: " if mark else ""
-        raise InvalidInput(f"{at}This is not YAML: {getattr(error, 'problem', None) or error}") from error
+        raise InvalidInput(f"{at}This is not YAML: {getattr(error, 'problem', None) or error}.") from error
     if root is None:
-        raise InvalidInput("line 1: The course is empty: it needs modules.")
+        raise InvalidInput("line 1: The course is empty: list its modules.")
     lines: dict[str, int] = {}
     modules = [_module(node, lines) for node in _items(_fields(root, {"modules"})["modules"], "modules")]
     if not any(module.skills for module in modules):
-        raise InvalidInput("line 1: The course has no skills.")
+        raise InvalidInput("line 1: The course has no skills: list at least one.")
     if len(lines) > MAX_SKILLS:
-        raise InvalidInput(f"line 1: The course has more than {MAX_SKILLS} modules and skills.")
+        raise InvalidInput(f"line 1: The course may have at most {MAX_SKILLS} modules and skills together.")
     try:
         return curriculum_of(modules)
     except InvalidInput as error:
@@ -178,17 +181,17 @@ def _fault(node: Node, words: str) -> InvalidInput:
 
 def _fields(node: Node, names: set[str]) -> dict[str, Node]:
     if not isinstance(node, yaml.MappingNode):
-        raise _fault(node, f"Here {_listed(names)} are expected.")
+        raise _fault(node, f"The fields {_listed(names)} are expected here.")
     found: dict[str, Node] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode) or key.value not in names:
-            raise _fault(key, f"The field {key.value!r} is not known; there are {_listed(names)}.")
+            raise _fault(key, f"The field {key.value!r} is not known; the fields are {_listed(names)}.")
         if key.value in found:
-            raise _fault(key, f"The field {key.value!r} stands here twice.")
+            raise _fault(key, f"The field {key.value!r} is given twice.")
         found[key.value] = value
     missing = names - found.keys()
     if missing:
-        raise _fault(node, f"What begins here lacks {_listed(missing)}.")
+        raise _fault(node, f"The entry that begins here lacks {_listed(missing)}.")
     return found
 
 
@@ -198,20 +201,20 @@ def _listed(names: set[str]) -> str:
 
 def _items(node: Node, what: str) -> Iterator[Node]:
     if not isinstance(node, yaml.SequenceNode):
-        raise _fault(node, f"{what} is a list.")
+        raise _fault(node, f"{what} must be a list.")
     yield from node.value
 
 
 def _text(node: Node, what: str) -> str:
     if not isinstance(node, yaml.ScalarNode) or not 1 <= len(node.value) <= MAX_LENGTH:
-        raise _fault(node, f"{what} is a text of 1 to {MAX_LENGTH} characters.")
+        raise _fault(node, f"{what} must be a text of 1 to {MAX_LENGTH} characters.")
     return str(node.value)
 
 
 def _new_id(node: Node, lines: dict[str, int]) -> str:
     name = _text(node, "id")
     if name in lines:
-        raise _fault(node, f"The id {name!r} stands in line {lines[name]} already.")
+        raise _fault(node, f"The id {name!r} is already used in line {lines[name]}.")
     lines[name] = node.start_mark.line + 1
     return name
 
@@ -219,7 +222,7 @@ def _new_id(node: Node, lines: dict[str, int]) -> str:
 def _minutes(node: Node) -> int:
     text = node.value if isinstance(node, yaml.ScalarNode) else ""
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= LONGEST_MINUTES):
-        raise _fault(node, f"minutes is a whole number from 1 to {LONGEST_MINUTES}.")
+        raise _fault(node, f"minutes must be a whole number from 1 to {LONGEST_MINUTES}.")
     return int(text)
 
 
@@ -227,18 +230,18 @@ def _difficulty(node: Node) -> Difficulty:
     for known in get_args(Difficulty):
         if node.value == known:
             return known  # type: ignore[no-any-return]
-    raise _fault(node, f"difficulty is {', '.join(get_args(Difficulty))}.")
+    raise _fault(node, f"difficulty must be one of {', '.join(get_args(Difficulty))}.")
 
 
 def _address(node: Node) -> str:
     address = node.value if isinstance(node, yaml.ScalarNode) else ""
     if not address.startswith(("https://", "http://")) or len(address) > 500:
-        raise _fault(node, "A resource is an address that begins with https://.")
+        raise _fault(node, "A resource must be an address that begins with https://.")
     return str(address)
 
 
 def mermaid(curriculum: Curriculum) -> str:
-    """A picture of the course as Mermaid draws it: modules as boxes, arrows from what is needed first."""
+    """The course as a Mermaid graph: modules as boxes, and arrows from each prerequisite to the skill."""
     place = {name: f"s{number}" for number, name in enumerate(curriculum.skills)}
     lines = ["graph LR"]
     for number, module in enumerate(curriculum.modules):

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in structured mode: the event inside, and the id outside, as Dapr and others publish them."""
+"""CloudEvents 1.0 in structured mode, as Dapr and others publish them: the event inside, and the id outside."""
 
 import msgspec
 
@@ -20,7 +20,7 @@ _decode_traced = msgspec.json.Decoder(_Traced).decode
 
 
 def unwrap(value: bytes) -> tuple[bytes, str | None]:
-    """The document inside a CloudEvent and the CloudEvent's id; what is no CloudEvent is given back as it is."""
+    """The document inside a CloudEvent and the CloudEvent's id; anything else is returned unchanged, without an id."""
     if b'"specversion"' not in value:
         return value, None
     try:

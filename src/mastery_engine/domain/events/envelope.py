@@ -1,7 +1,7 @@
-"""The envelope of a learning event as it is sent, the schema of every door: from bytes to fields, or to what is wrong.
+"""The envelope of a learning event, the same for every door: decoded from bytes, or refused with the field at fault.
 
-``read`` is quick where all is well: one pass, with the event's kind as the tag. What it does not take is read again
-strictly, part by part, by which a fault finds its name.
+``read`` first tries one quick pass, with the event's kind as the tag. What that does not accept is read again part by
+part, which is slower and names the field at fault.
 """
 
 import re
@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.kinds import ALIASES, KINDS, Data
+from mastery_engine.domain.faults import malformed
 from mastery_engine.domain.moments import EARLIEST, LATEST, Micros, moment_of
 from mastery_engine.errors import InvalidInput
 
@@ -23,9 +24,9 @@ STUDENT_ID = r"^[A-Za-z0-9_-]{1,50}$"
 EVENT_ID = r"^[A-Za-z0-9._:-]{1,100}$"
 MAX_METADATA_KEYS = 20
 MAX_METADATA_LENGTH = 200
-ANY_METADATA = "metadata[...]"  # how the decoder names a key of an object
+ANY_METADATA = "metadata[...]"  # the decoder's name for any key of metadata
 
-# Python's `$` lets a line break at the end pass; this look-ahead does not.
+# Python's `$` also matches before a line break at the end; with this look-ahead it does not.
 _END = r"(?!\n)"
 StudentId: TypeAlias = Annotated[str, Meta(pattern=STUDENT_ID + _END)]
 EventId: TypeAlias = Annotated[str, Meta(pattern=EVENT_ID + _END)]
@@ -39,7 +40,7 @@ _Metadata: TypeAlias = Annotated[dict[_Short, _Short | int | float | bool | None
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """The event as it is sent: the schema of every door."""
+    """The event as it is sent through any door."""
 
     event_type: str
     student_id: StudentId
@@ -51,7 +52,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
 
 class SentEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="event_type"):
-    """An envelope that was read, with its data; each name of a kind has a type of its own."""
+    """A decoded envelope with its data; each name of a kind has its own type."""
 
     student_id: str
     data: Any
@@ -69,6 +70,14 @@ _SENT: dict[str, Any] = {
     for name, kind in _NAMES.items()
 }
 _quick: Callable[[bytes], SentEvent] = msgspec.json.Decoder(reduce(or_, _SENT.values())).decode
+# The same, but refusing unknown fields: what it accepts needs no second pass to look for them.
+_CLOSED: dict[str, Any] = {
+    name: msgspec.defstruct(
+        kind.__name__, [], bases=(kind,), tag=name, frozen=True, gc=False, forbid_unknown_fields=True
+    )
+    for name, kind in _SENT.items()
+}
+_closed: Callable[[bytes], SentEvent] = msgspec.json.Decoder(reduce(or_, _CLOSED.values())).decode
 _is_student_id, _is_event_id = re.compile(STUDENT_ID).fullmatch, re.compile(EVENT_ID).fullmatch
 
 _envelope = msgspec.json.Decoder(Envelope).decode
@@ -77,17 +86,24 @@ _data_decoders: dict[str, Callable[[msgspec.Raw], Data]] = {
 }
 _keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _scalar = msgspec.json.Decoder(Scalar).decode
-_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
-_MISSING = re.compile(r"(?:required|unknown) field `(?P<name>[^`]*)`")
 
 
 def read(value: bytes) -> SentEvent:
-    """The envelope in a JSON document, with its data. Raises InvalidInput with the field."""
+    """The envelope in a JSON document, with its data. Raises InvalidInput, which names the field."""
     return _read_quickly(value) or read_strictly(value)
 
 
-def opened(value: bytes) -> tuple[SentEvent, str | None]:
-    """As ``read``, where a CloudEvent may stand around the envelope; and the CloudEvent's id."""
+def read_naming_unknown(value: bytes) -> tuple[SentEvent, list[str]]:
+    """As ``read``, with the names of unknown fields, which the engine ignores.
+
+    Without unknown fields it takes one pass; their names take another one.
+    """
+    sent = _read_quickly(value, _closed)
+    return (sent, []) if sent is not None else (read(value), unknown_fields(value))
+
+
+def read_unwrapped(value: bytes) -> tuple[SentEvent, str | None]:
+    """As ``read``, for an envelope that may be inside a CloudEvent; with the id of the CloudEvent."""
     sent = _read_quickly(value)
     if sent is not None:
         return sent, None
@@ -95,12 +111,12 @@ def opened(value: bytes) -> tuple[SentEvent, str | None]:
     return read(inner), outside
 
 
-def _read_quickly(value: bytes) -> SentEvent | None:
-    """None where the quick way does not take it."""
+def _read_quickly(value: bytes, decode: Callable[[bytes], SentEvent] = _quick) -> SentEvent | None:
+    """As ``read``; None if the quick pass does not accept the document."""
     try:
         if not value.isascii():
-            value.decode()  # the decoder does not look into what it skips
-        sent = _quick(value)
+            value.decode()  # the decoder does not check the encoding of what it skips
+        sent = decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidInput):
         return None
     event_id, metadata = sent.event_id, sent.metadata
@@ -112,7 +128,7 @@ def _read_quickly(value: bytes) -> SentEvent | None:
 
 
 def read_strictly(value: bytes) -> SentEvent:
-    """As ``read``, part by part: slower, and each fault has its name."""
+    """As ``read``, part by part: slower, but every error names its field."""
     try:
         value.decode()
         envelope = _envelope(value)
@@ -120,7 +136,7 @@ def read_strictly(value: bytes) -> SentEvent:
         decoder = _data_decoders.get(name)
         if decoder is None:
             raise InvalidInput(
-                f"event_type {name[:100]!r} is not known; it is one of {', '.join(KINDS)}.", field="event_type"
+                f"event_type must be one of {', '.join(KINDS)}; {name[:100]!r} is not known.", field="event_type"
             )
         data = _data(decoder, envelope.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -142,7 +158,7 @@ def read_strictly(value: bytes) -> SentEvent:
 
 
 def _data(decoder: Callable[[msgspec.Raw], Data], data: msgspec.Raw) -> Data:
-    """The data of one kind; errors name the field within ``data``."""
+    """The decoded data of one kind; errors name the field within ``data``."""
     try:
         return decoder(data)
     except msgspec.ValidationError as error:
@@ -150,7 +166,7 @@ def _data(decoder: Callable[[msgspec.Raw], Data], data: msgspec.Raw) -> Data:
 
 
 def _metadata_at_fault(value: bytes) -> str:
-    """The field of the first key in metadata whose content is no scalar; the decoder does not say which."""
+    """The name of the first metadata field that is not a scalar; the decoder does not name it."""
     try:
         for key, content in _keys(_keys(value)["metadata"]).items():
             try:
@@ -158,31 +174,34 @@ def _metadata_at_fault(value: bytes) -> str:
             except msgspec.DecodeError:
                 return f"metadata.{key[:MAX_METADATA_LENGTH]}"
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass  # more is wrong with it, behind what the decoder met first
+        pass  # the document has another fault after the one that the decoder met first
     return "metadata"
 
 
 def unknown_fields(value: bytes | msgspec.Raw) -> list[str]:
-    """The names in an envelope that the engine does not know, and ignores."""
-    return [name for name in _keys(value) if name not in FIELDS]
+    """The names of an envelope's unknown fields, which the engine ignores."""
+    try:
+        return [name for name in _keys(value) if name not in FIELDS]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed(error) from error
 
 
 def moment_from(timestamp: datetime | int) -> Micros:
-    """The moment that an envelope states: RFC 3339, or whole milliseconds since 1970."""
+    """The moment of a timestamp: an RFC 3339 time, or whole milliseconds since 1970. Raises InvalidInput."""
     at = timestamp * 1_000 if isinstance(timestamp, int) else moment_of(timestamp)
     if not EARLIEST <= at <= LATEST:
-        raise InvalidInput("The timestamp is no date between 1970 and 9999.", field="timestamp")
+        raise InvalidInput("The timestamp must lie between the years 1970 and 9999.", field="timestamp")
     return at
 
 
 def check_metadata(metadata: dict[str, Scalar]) -> None:
-    """Raises InvalidInput where metadata is more than the engine keeps."""
+    """Raises InvalidInput if metadata is larger than the engine accepts."""
     if len(metadata) > MAX_METADATA_KEYS and len(metadata) - ("cohort_id" in metadata) > MAX_METADATA_KEYS:
-        raise InvalidInput(f"metadata has more than {MAX_METADATA_KEYS} unknown keys.", field="metadata")
+        raise InvalidInput(f"metadata may have at most {MAX_METADATA_KEYS} keys.", field="metadata")
     for key, content in metadata.items():
         if len(key) > MAX_METADATA_LENGTH or (isinstance(content, str) and len(content) > MAX_METADATA_LENGTH):
             raise InvalidInput(
-                f"A key or a text in metadata is longer than {MAX_METADATA_LENGTH} characters.",
+                f"Keys and texts in metadata may have at most {MAX_METADATA_LENGTH} characters.",
                 field=f"metadata.{key[:MAX_METADATA_LENGTH]}",
             )
     _check_cohort(metadata.get("cohort_id"))
@@ -190,20 +209,20 @@ def check_metadata(metadata: dict[str, Scalar]) -> None:
 
 def _check_cohort(cohort_id: Scalar) -> None:
     if cohort_id is not None and not (isinstance(cohort_id, str) and 1 <= len(cohort_id) <= 100):
-        raise InvalidInput("cohort_id is a text of 1 to 100 characters.", field="metadata.cohort_id")
+        raise InvalidInput("metadata.cohort_id must be a text of 1 to 100 characters.", field="metadata.cohort_id")
 
 
 def check_event_id(event_id: str) -> str:
-    """An id that came beside the value. Raises InvalidInput where there is none, or a malformed one."""
+    """An event id from outside the envelope, checked. Raises InvalidInput if it is empty or malformed."""
     if not event_id:
-        raise InvalidInput("The event has no event_id.", field="event_id")
+        raise InvalidInput("event_id is required.", field="event_id")
     if not _is_event_id(event_id):
-        raise InvalidInput(f"The id {event_id[:100]!r} does not match {EVENT_ID}.", field="event_id")
+        raise InvalidInput(f"event_id must match {EVENT_ID}, and {event_id[:100]!r} does not.", field="event_id")
     return event_id
 
 
 def peek(value: bytes | None) -> tuple[str | None, str | None]:
-    """The student_id and event_id in a document that may be no event; None where they cannot be read."""
+    """The student_id and event_id in a document that may not be an event; None if they cannot be read."""
     try:
         fields = _keys(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -217,17 +236,3 @@ def _text(value: msgspec.Raw | None, pattern: str) -> str | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return text if re.fullmatch(pattern, text) else None
-
-
-def malformed(error: Exception, within: str = "") -> InvalidInput:
-    """What a decoder found, as an error that names the field."""
-    if isinstance(error, UnicodeDecodeError):
-        return InvalidInput("The text is not UTF-8.")
-    if isinstance(error, RecursionError):
-        return InvalidInput("The JSON is nested too deeply.")
-    found = _PATH.match(str(error))
-    what, path = (found["what"], found["path"] or "") if found else (str(error), "")
-    what = what.replace(repr(_END)[1:-1], "").replace(_END, "")
-    named = _MISSING.search(what)
-    names = [name for name in (within, path, named["name"] if named else "") if name]
-    return InvalidInput(f"{what}.", field=".".join(names) or None)

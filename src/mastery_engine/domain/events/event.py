@@ -1,7 +1,7 @@
 """The learning event: one envelope for every door, from the bytes on the wire to the fold.
 
-``decode`` turns bytes into an event or says what is wrong with them; ``check_times`` says whether an event may count,
-given the moment of its receipt; ``encode`` writes the bytes that the log keeps.
+``decode`` turns bytes into an event or raises what is wrong; ``check_times`` refuses events that are too old or in the
+future, given the moment of their receipt; ``encode`` makes the bytes that the log stores.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from mastery_engine.domain.events.envelope import Scalar, SentEvent, moment_from, read
+from mastery_engine.domain.events.envelope import Scalar, SentEvent, moment_from, read, read_naming_unknown
 from mastery_engine.domain.events.kinds import KINDS, Consistency, Data
 from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, day_of_date, rfc3339
 from mastery_engine.errors import InvalidInput, RefusedEvent
@@ -19,13 +19,13 @@ from mastery_engine.errors import InvalidInput, RefusedEvent
 DEFAULT_TENANT = "default"
 CLOCK_SKEW: Micros = 5 * MINUTE
 TENANT = r"^[a-z0-9][a-z0-9-]{0,39}$"
-NO_METADATA: dict[str, Scalar] = {}  # shared: nobody adds to an event's metadata
+NO_METADATA: dict[str, Scalar] = {}  # shared, so never changed
 
 
 class LearningEvent(msgspec.Struct, frozen=True, gc=False):
-    """Something that a student did, or that was found out about them.
+    """Something that a student did, or that was assessed about them.
 
-    ``at`` is the event's own time and ``received`` the time of its receipt, both in microseconds since 1970 UTC.
+    ``at`` is the time of the event and ``received`` the time of its receipt, in microseconds since 1970 UTC.
     """
 
     event_id: str
@@ -43,7 +43,7 @@ class LearningEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Logged(msgspec.Struct, frozen=True, gc=False):
-    """An event, and where the log keeps it."""
+    """An event with its position in the log."""
 
     event: LearningEvent
     partition: int
@@ -63,17 +63,30 @@ def decode(
 ) -> LearningEvent:
     """The event in ``value``, a JSON document.
 
-    ``event_id`` serves where the envelope has none: an id, or what makes one. Raises InvalidInput with the field.
+    ``event_id`` is used if the envelope has none: an id, or a function that makes one. Raises InvalidInput, which names
+    the field.
     """
-    sent = read(bytes(value))  # a copy only of what is no bytes
+    sent = read(bytes(value))  # bytes are not copied
+    return event_from(sent, _id_of(sent, event_id), received, tenant)
+
+
+def decode_naming_unknown(
+    value: bytes, *, received: Micros, tenant: str, event_id: Callable[[], str | None]
+) -> tuple[LearningEvent, list[str]]:
+    """As ``decode``, with the names of the envelope's unknown fields."""
+    sent, unknown = read_naming_unknown(value)
+    return event_from(sent, _id_of(sent, event_id), received, tenant), unknown
+
+
+def _id_of(sent: SentEvent, event_id: str | Callable[[], str | None] | None) -> str:
     chosen = sent.event_id or (event_id() if callable(event_id) else event_id)
     if chosen is None:
-        raise InvalidInput("The event has no event_id.", field="event_id")
-    return event_from(sent, chosen, received, tenant)
+        raise InvalidInput("event_id is required.", field="event_id")
+    return chosen
 
 
 def event_from(sent: SentEvent, event_id: str, received: Micros, tenant: str) -> LearningEvent:
-    """The event in an envelope that was read. Raises InvalidInput where its timestamp is out of range."""
+    """The event in a decoded envelope. Raises InvalidInput if its timestamp is out of range."""
     at = received if sent.timestamp is None else moment_from(sent.timestamp)
     return LearningEvent(
         event_id, sent.student_id, at, received, sent.data, tenant, sent.source, sent.metadata or NO_METADATA
@@ -81,16 +94,16 @@ def event_from(sent: SentEvent, event_id: str, received: Micros, tenant: str) ->
 
 
 def check_times(event: LearningEvent, *, retention_days: int) -> LearningEvent:
-    """The event itself, where its times let it count; raises RefusedEvent otherwise. Depends on its receipt alone."""
+    """The event itself if its times allow it to count; else raises RefusedEvent. Only its receipt decides, no clock."""
     at, received = event.at, event.received
     if at > received + CLOCK_SKEW:
         raise RefusedEvent(
-            f"The event is timed {rfc3339(event.at)}, more than 5 minutes after its receipt: check the sender's clock.",
+            f"The timestamp {rfc3339(event.at)} is more than 5 minutes after its receipt: check the sender's clock.",
             field="timestamp",
         )
     if at // DAY <= received // DAY - retention_days:
         raise RefusedEvent(
-            f"The event is of {rfc3339(event.at)}: older than the {retention_days} days that are kept.",
+            f"The timestamp {rfc3339(event.at)} is older than the {retention_days} days for which events count.",
             field="timestamp",
         )
     data = event.data
@@ -98,13 +111,14 @@ def check_times(event: LearningEvent, *, retention_days: int) -> LearningEvent:
         tomorrow = day_of(event.received) + 1
         if data.activity_dates and day_of_date(max(data.activity_dates)) > tomorrow:
             raise RefusedEvent(
-                "activity_dates names a day later than the day after the receipt.", field="data.activity_dates"
+                "data.activity_dates may not have a day later than the day after the receipt.",
+                field="data.activity_dates",
             )
     return event
 
 
 def encode(event: LearningEvent) -> bytes:
-    """The envelope that the log keeps; ``decode`` with the same receipt and tenant gives the same event back."""
+    """The envelope that the log stores; ``decode`` with the same receipt and tenant gives the same event."""
     envelope: dict[str, Any] = {
         "event_id": event.event_id,
         "event_type": NAME_OF[type(event.data)],
@@ -125,7 +139,7 @@ def is_tenant(name: str) -> bool:
 
 
 def check_tenant(name: str) -> str:
-    """The tenant's name itself. Raises InvalidInput where it is malformed."""
+    """The tenant's name itself. Raises InvalidInput if it is malformed."""
     if not is_tenant(name):
-        raise InvalidInput(f"The tenant {name[:100]!r} does not match {TENANT}.", field="tenant")
+        raise InvalidInput(f"tenant must match {TENANT}, and {name[:100]!r} does not.", field="tenant")
     return name

@@ -1,6 +1,6 @@
-"""The kinds of learning events: what each one's ``data`` holds, with its ranges, and the names it goes by.
+"""The kinds of learning events: the ``data`` of each with its ranges, and the names it is known by.
 
-Unknown fields are refused: a typo must not silently lose evidence.
+Unknown fields are refused, because a typo must not lose evidence silently.
 """
 
 from datetime import date
@@ -21,11 +21,11 @@ Difficulty: TypeAlias = Literal["beginner", "intermediate", "advanced"]
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """What happened; each kind has its own."""
+    """What happened; each kind has its own subclass."""
 
 
 class Completion(Data, frozen=True):
-    """How far a student is with a topic's exercises; the numbers are running totals."""
+    """How many exercises of a topic a student has done; the numbers are running totals."""
 
     total_exercises: Total
     completed_exercises: Count
@@ -37,7 +37,7 @@ class Completion(Data, frozen=True):
     def __post_init__(self) -> None:
         if self.completed_exercises > self.total_exercises:
             raise InvalidInput(
-                f"{self.completed_exercises} of {self.total_exercises} exercises: no more can be done than there are.",
+                f"completed_exercises is {self.completed_exercises}, but total_exercises is {self.total_exercises}.",
                 field="data.completed_exercises",
             )
 
@@ -55,7 +55,7 @@ class Quiz(Data, frozen=True):
     def __post_init__(self) -> None:
         if self.correct_answers > self.total_questions:
             raise InvalidInput(
-                f"{self.correct_answers} of {self.total_questions} answers: no more can be right than there are.",
+                f"correct_answers is {self.correct_answers}, but total_questions is {self.total_questions}.",
                 field="data.correct_answers",
             )
 
@@ -118,14 +118,14 @@ class Help(Data, frozen=True):
 
 
 class RecommendationFollowed(Data, frozen=True):
-    """A piece of advice was taken."""
+    """The student followed a piece of advice."""
 
     recommendation_id: Id
     reason: Text | None = None
 
 
 class RecommendationDismissed(Data, frozen=True):
-    """A piece of advice was turned down."""
+    """The student dismissed a piece of advice."""
 
     recommendation_id: Id
     reason: Text | None = None
@@ -140,12 +140,12 @@ class ComponentValues(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     consistency: Share | None = None
 
     def values(self) -> tuple[float | None, float | None, float | None, float | None]:
-        """In the order of ``COMPONENTS``."""
+        """The values in the order of ``COMPONENTS``; None for those not given."""
         return (self.completion, self.quiz, self.quality, self.consistency)
 
 
 class CalculationRequested(Data, frozen=True):
-    """Sets the components given, until newer evidence of each comes."""
+    """Sets the given components until there is newer evidence of each."""
 
     components: ComponentValues
 

@@ -1,7 +1,8 @@
-"""Which events a document has applied: twice is once for the whole retention, and the document stays small.
+"""The ids of the events that a document has applied: a repeat counts once for the whole retention.
 
-Ids of the last 7 days of receipts stand in the document, 8 bytes each. Older ones are cold: they live in a second value
-beside the document. A small Bloom filter of them stays in it, so that they are read only where they may matter.
+To keep the document small, it holds only the ids received in the last 7 days, 8 bytes each. Older ids are cold: they
+are stored in a second value beside the document. The document has a small Bloom filter of them, so that the cold value
+is read only if a repeat is possible.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,8 +16,8 @@ from mastery_engine.domain.moments import Day
 
 HOT_DAYS = 7
 BITS_PER_ID = 10
-MANY = 8  # to make a set of a few hundred ids takes as long as to look for eight
-HASHES = 5  # 10 bits and 5 hashes an id: 1 in 100 unknown ids asks for the cold value in vain (Bloom 1970)
+MANY = 8  # making a set of a few hundred ids takes as long as searching for eight
+HASHES = 5  # with 10 bits and 5 hashes an id, 1 of 100 unknown ids reads the cold value in vain (Bloom 1970)
 
 IdsByDay: TypeAlias = dict[Day, bytes]
 
@@ -28,16 +29,16 @@ class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cold_filter: bytes = b""
 
     def holds(self, id_hash: bytes) -> bool:
-        """Whether an id is among the recent ones."""
+        """Whether an id is among the recent ids."""
         return holds(self.recent, id_hash)
 
     def may_be_cold(self, id_hash: bytes) -> bool:
-        """False where an id is certainly not among the cold ones."""
+        """False if an id is certainly not among the cold ids."""
         if not self.cold_filter:
             return False
-        marks = self.cold_filter
-        for place in _places(id_hash, len(marks) * 8):  # noqa: SIM110  see ``holds``
-            if not marks[place >> 3] >> (place & 7) & 1:
+        bits = self.cold_filter
+        for place in _places(id_hash, len(bits) * 8):  # noqa: SIM110  see ``holds``
+            if not bits[place >> 3] >> (place & 7) & 1:
                 return False
         return True
 
@@ -55,7 +56,7 @@ def with_ids(seen: Seen, new: IdsByDay) -> Seen:
 
 
 def cooled(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple[Seen, IdsByDay]:
-    """With the ids of more than 7 days ago moved to the cold value, and those older than the retention gone."""
+    """Moves ids received more than 7 days ago to the cold value, and drops those older than the retention."""
     moved = dict(cold)
     for day, ids in seen.recent.items():
         if day <= today - HOT_DAYS:
@@ -66,7 +67,7 @@ def cooled(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple
 
 
 def holds(ids: IdsByDay, id_hash: bytes) -> bool:
-    """Whether an id is among those of any day."""
+    """Whether an id is among the ids of any day."""
     for packed in ids.values():  # noqa: SIM110  twice as fast as any(), and this is the hot path
         if id_hash in packed and _stands_in(packed, id_hash):
             return True
@@ -74,15 +75,15 @@ def holds(ids: IdsByDay, id_hash: bytes) -> bool:
 
 
 def held_among(ids: IdsByDay, hashes: Sequence[bytes]) -> set[bytes]:
-    """Those of some ids that are among those of any day: a few are looked for one by one, many in a set."""
+    """Those of ``hashes`` that are among the ids of any day: a few are searched one by one, many in a set."""
     if len(hashes) < MANY:
-        return {one for one in hashes if holds(ids, one)}
+        return {hashed for hashed in hashes if holds(ids, hashed)}
     known = {number for packed in ids.values() for number in memoryview(packed).cast("Q")}
-    return {one for one in hashes if int.from_bytes(one, byteorder) in known}
+    return {hashed for hashed in hashes if int.from_bytes(hashed, byteorder) in known}
 
 
 def _stands_in(packed: bytes, id_hash: bytes) -> bool:
-    """Whether the bytes found are an id, and not the end of one and the beginning of the next."""
+    """Whether the id is found at the start of an id, not across the end of one and the start of the next."""
     place = packed.find(id_hash)
     while place >= 0:
         if place % ID_BYTES == 0:
@@ -92,7 +93,7 @@ def _stands_in(packed: bytes, id_hash: bytes) -> bool:
 
 
 def _places(id_hash: bytes, size: int) -> Iterator[int]:
-    """Where a filter of ``size`` bits marks an id (Kirsch and Mitzenmacher 2006: two hashes make all)."""
+    """The bits that a filter of ``size`` bits sets for an id (Kirsch and Mitzenmacher 2006: two hashes make all)."""
     first, second = int.from_bytes(id_hash[:4], "little"), int.from_bytes(id_hash[4:], "little") | 1
     return ((first + turn * second) % size for turn in range(HASHES))
 
@@ -102,9 +103,9 @@ def _filter_of(cold: IdsByDay) -> bytes:
     if not count:
         return b""
     size = (count * BITS_PER_ID + 7) // 8 * 8
-    marks = bytearray(size // 8)
+    bits = bytearray(size // 8)
     for ids in cold.values():
         for start in range(0, len(ids), ID_BYTES):
             for place in _places(ids[start : start + ID_BYTES], size):
-                marks[place >> 3] |= 1 << (place & 7)
-    return bytes(marks)
+                bits[place >> 3] |= 1 << (place & 7)
+    return bytes(bits)

@@ -1,4 +1,4 @@
-"""W3C Trace Context: the header by which a call is followed from one service to the next."""
+"""W3C Trace Context: the header ``traceparent``, which connects the spans of a call across services."""
 
 import re
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ _FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{1
 
 
 def traceparent_in(text: str | None) -> str | None:
-    """The header as it may be passed on; None where it is missing or malformed, as the standard asks."""
+    """The header if it may be passed on; None if it is missing or malformed, as the standard requires."""
     return text if text is not None and _FORM.fullmatch(text) else None
 
 
 def trace_of(headers: Mapping[str, str], value: bytes | None) -> str | None:
-    """The trace that a record came with: by its headers, by a CloudEvent's in them, by the CloudEvent that it is."""
+    """The trace of a record: from its headers, from CloudEvents headers, or from the CloudEvent in its value."""
     said = (headers.get(TRACEPARENT), headers.get(f"ce_{TRACEPARENT}")) if headers else ()
     for text in said:
         if trace := traceparent_in(text):

@@ -1,1 +1,1 @@
-"""What a student did, as evidence that merges in any order, and the score that follows from it."""
+"""Evidence of what a student did, which merges in any order, and the score that follows from it."""

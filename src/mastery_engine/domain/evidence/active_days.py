@@ -1,4 +1,4 @@
-"""The days on which a student was active, as a set of bits: what the consistency component is counted from."""
+"""The days on which a student was active, as a set of bits: the consistency component is computed from them."""
 
 import msgspec
 
@@ -38,22 +38,22 @@ class ActiveDays(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return newer if mask == known else packed(newer.newest, mask)
 
     def with_day(self, day: Day) -> "ActiveDays":
-        """With one more day; the very same where it is the newest already."""
+        """With one more day; the same object if it is already the newest."""
         if self.newest == day and self.bits:
             return self
         return self.merge(ActiveDays(day, ONE_DAY))
 
     def since(self, floor: Day) -> "ActiveDays":
         """Without the days before ``floor``."""
-        kept = self.newest - floor + 1
-        if kept <= 0:
+        length = self.newest - floor + 1
+        if length <= 0:
             return NO_DAYS
-        if len(self.bits) * 8 <= kept:
+        if len(self.bits) * 8 <= length:
             return self
-        return packed(self.newest, self.mask & ((1 << kept) - 1))
+        return packed(self.newest, self.mask & ((1 << length) - 1))
 
     def up_to(self, day: Day) -> int:
-        """The set as bits again, bit k for ``day - k``: days later than ``day`` are left out."""
+        """The set as an int with bit k for ``day - k``, without days later than ``day``."""
         mask = int.from_bytes(self.bits, "little")
         newest = self.newest
         return mask >> newest - day if newest > day else mask << day - newest
@@ -63,7 +63,7 @@ NO_DAYS = ActiveDays()
 
 
 def packed(newest: Day, mask: int) -> ActiveDays:
-    """The set with its first bit set, so that equal sets are equal values."""
+    """The set of ``mask``, shifted so that its first bit is set: so equal sets are equal values."""
     empty = (mask & -mask).bit_length() - 1
     mask >>= empty
     return ActiveDays(newest - empty, mask.to_bytes((mask.bit_length() + 7) // 8, "little"))

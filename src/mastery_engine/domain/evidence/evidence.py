@@ -1,8 +1,7 @@
-"""What the components are computed from. Each kind of evidence merges with more of its kind, in any order.
+"""The evidence that the components are computed from. Each kind of evidence merges with more of its kind in any order.
 
-``with_event`` says what an event is evidence of, and adds it; ``merge`` adds evidence of other events. Merging is
-commutative and associative (sums to float rounding), which is why late, shuffled and split deliveries need no special
-case.
+``with_event`` adds what one event is evidence of; ``merge`` adds the evidence of other events. Merging is commutative
+and associative (sums up to float rounding), so late, shuffled and split deliveries need no special case.
 """
 
 from heapq import nlargest
@@ -20,6 +19,8 @@ from mastery_engine.domain.events.kinds import (
     Help,
     Quality,
     Quiz,
+    RecommendationDismissed,
+    RecommendationFollowed,
 )
 from mastery_engine.domain.evidence.active_days import NO_DAYS, ActiveDays, packed
 from mastery_engine.domain.evidence.decayed_sums import NO_SUMS, DecayedSums
@@ -30,8 +31,8 @@ BEGINNER, INTERMEDIATE, ADVANCED = range(3)
 _DIFFICULTIES = {"beginner": BEGINNER, "intermediate": INTERMEDIATE, "advanced": ADVANCED}
 
 
-class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The latest word on one topic's exercises. ``difficulty`` is 0 beginner, 1 intermediate, 2 advanced."""
+class TopicProgress(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The latest progress in the exercises of one topic. ``difficulty`` is 0 beginner, 1 intermediate, 2 advanced."""
 
     at: Micros
     event_id: str
@@ -41,12 +42,12 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def order(self) -> tuple[Micros, str]:
-        """Later is greater; at the same time the greater event_id is."""
+        """The later progress is the greater; at the same time, the one with the greater event id."""
         return (self.at, self.event_id)
 
 
 class Direct(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A component that was set, and when."""
+    """A component that was set directly, and when."""
 
     at: Micros
     event_id: str
@@ -59,16 +60,16 @@ NONE_SET: FourDirect = (None, None, None, None)
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """All that is known of one student. ``direct`` is in the order of ``COMPONENTS``."""
+    """All evidence about one student. ``direct`` is in the order of ``COMPONENTS``."""
 
-    completion: dict[str, Progress] = {}
+    completion: dict[str, TopicProgress] = {}
     quiz: DecayedSums = NO_SUMS
     quality: DecayedSums = NO_SUMS
     activity: ActiveDays = NO_DAYS
     direct: FourDirect = NONE_SET
 
     def merge(self, other: "Evidence") -> "Evidence":
-        """This evidence and that of other events; an event that is in both counts twice, so the caller sees to it."""
+        """This evidence and that of other events. An event in both counts twice, so the caller must exclude repeats."""
         completion, quiz, quality = self.completion, self.quiz, self.quality
         activity, direct = self.activity.merge(other.activity), self.direct
         if other.completion:
@@ -82,9 +83,9 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return Evidence(completion, quiz, quality, activity, direct)
 
     def since(self, floor: Day) -> "Evidence":
-        """Without what is of a day before ``floor``."""
+        """Without anything from days before ``floor``."""
         completion, quiz, quality, consistency = (
-            None if one is None or one.at // DAY < floor else one for one in self.direct
+            None if value is None or value.at // DAY < floor else value for value in self.direct
         )
         return Evidence(
             {topic: progress for topic, progress in self.completion.items() if progress.at // DAY >= floor},
@@ -97,16 +98,20 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 NO_EVIDENCE = Evidence()
 
+# Every other kind has its own branch below; a kind without one raises, so that no kind counts for nothing by mistake.
+_DAY_ALONE = frozenset({Execution, Help})
+_NO_EVIDENCE = frozenset({RecommendationFollowed, RecommendationDismissed})
+
 
 def with_event(known: Evidence, event: LearningEvent, *, retention_days: int) -> Evidence:
-    """The evidence with that of one more event. Days that it names, older than the retention, are left out."""
+    """The evidence with that of one more event; days it names that are older than the retention are left out."""
     data: Any = event.data
     kind, at = type(data), event.at
     if kind is CalculationRequested:
-        completed, asked, reviewed, kept = (
+        completion_set, quiz_set, quality_set, consistency_set = (
             None if value is None else Direct(at, event.event_id, value) for value in data.components.values()
         )
-        return known.merge(Evidence(direct=(completed, asked, reviewed, kept)))
+        return known.merge(Evidence(direct=(completion_set, quiz_set, quality_set, consistency_set)))
     completion, quiz, quality, activity = known.completion, known.quiz, known.quality, known.activity
     if kind is Consistency:
         activity = activity.merge(_named_days(data, at // DAY, event.received // DAY - retention_days + 1))
@@ -114,7 +119,7 @@ def with_event(known: Evidence, event: LearningEvent, *, retention_days: int) ->
     activity = activity.with_day(at // DAY)
     if kind is Completion:
         difficulty = _DIFFICULTIES[data.difficulty]
-        progress = Progress(at, event.event_id, data.completed_exercises, data.total_exercises, difficulty)
+        progress = TopicProgress(at, event.event_id, data.completed_exercises, data.total_exercises, difficulty)
         completion = _latest_of_each(completion, {data.topic or "": progress})
     elif kind is Answer:
         quiz = quiz.plus(at, 1.0, float(data.correct))
@@ -126,13 +131,17 @@ def with_event(known: Evidence, event: LearningEvent, *, retention_days: int) ->
         if data.peer_review_score is not None:
             scores.append(data.peer_review_score)
         quality = quality.plus(at, 1.0, sum(scores) / len(scores))
-    elif activity is known.activity or not (kind is Execution or kind is Help):
+    elif kind in _NO_EVIDENCE:
+        return known
+    elif kind not in _DAY_ALONE:
+        raise TypeError(f"{kind.__name__} is evidence of nothing: add a branch for it in domain/evidence/evidence.py.")
+    elif activity is known.activity:
         return known
     return Evidence(completion, quiz, quality, activity, known.direct)
 
 
 def _named_days(data: Consistency, today: Day, floor: Day) -> ActiveDays:
-    """The days that a consistency event marks, from ``floor`` on."""
+    """The days that a consistency event states, from ``floor`` on."""
     away, last = data.days_since_last_activity, today - (data.days_since_last_activity or 0)
     streak = max(0, min(data.current_streak or 0, last - floor + 1))
     if away is not None and last >= floor and not streak:
@@ -143,8 +152,8 @@ def _named_days(data: Consistency, today: Day, floor: Day) -> ActiveDays:
     return ActiveDays.of(*[day for day in map(day_of_date, data.activity_dates) if day >= floor]).merge(run)
 
 
-def _latest_of_each(ours: dict[str, Progress], theirs: dict[str, Progress]) -> dict[str, Progress]:
-    """The later word on every topic; of the topics, the ``MAX_TOPICS`` with the latest words."""
+def _latest_of_each(ours: dict[str, TopicProgress], theirs: dict[str, TopicProgress]) -> dict[str, TopicProgress]:
+    """The later progress of every topic; at most the ``MAX_TOPICS`` topics with the latest progress."""
     latest = {**ours}
     for topic, progress in theirs.items():
         known = latest.get(topic)

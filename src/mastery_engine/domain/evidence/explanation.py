@@ -1,4 +1,4 @@
-"""Why a score is what it is: what each component costs, and which value of it would reach the next level."""
+"""The explanation of a score: what each component costs, and which value of it would reach the next level."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from mastery_engine.domain.rules import COMPONENTS, Component, Rules
 
 
 class ComponentCost(msgspec.Struct, frozen=True, gc=False):
-    """``cost`` = weight × (1 − value). ``needed`` in [0, 1], None where the next level cannot be had by this alone."""
+    """``cost`` = weight × (1 − value). ``needed`` in [0, 1]; None if this one alone cannot reach the next level."""
 
     component: Component
     value: float

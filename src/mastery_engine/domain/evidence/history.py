@@ -1,6 +1,6 @@
 """The daily history: for each day with an event, the score as it was known at the day's last event.
 
-A day takes 13 bytes: the day, the level and the coverage, the score and the four components in steps of 0.0001.
+A day takes 13 bytes: the day, the level, which components had evidence, and all values in steps of 0.0001.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
 
 
 class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The days kept, oldest first, packed."""
+    """The points of the days with events, oldest first, packed."""
 
     packed: bytes = b""
 
@@ -42,23 +42,23 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return int.from_bytes(self.packed[-_SIZE : 2 - _SIZE], "little") if self.packed else None
 
     def with_point(self, day: Day, score: MasteryScore) -> "History":
-        """With that day's point set; ``day`` is the newest day kept or a later one."""
+        """With the point of a day set; ``day`` is the newest day of the history or a later one."""
         completion, quiz, quality, consistency = score.components
-        marks = score.rank << 4
+        flags = score.rank << 4
         done = answered = judged = regular = 0
         if completion is not None:
-            marks |= 1
+            flags |= 1
             done = round(completion * _STEPS)
         if quiz is not None:
-            marks |= 2
+            flags |= 2
             answered = round(quiz * _STEPS)
         if quality is not None:
-            marks |= 4
+            flags |= 4
             judged = round(quality * _STEPS)
         if consistency is not None:
-            marks |= 8
+            flags |= 8
             regular = round(consistency * _STEPS)
-        row = _ROW.pack(day, marks, round(score.score * _STEPS), done, answered, judged, regular)
+        row = _ROW.pack(day, flags, round(score.score * _STEPS), done, answered, judged, regular)
         older = self.packed
         if older and int.from_bytes(older[-_SIZE : 2 - _SIZE], "little") == day:
             older = older[:-_SIZE]
@@ -73,20 +73,20 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def points(self, *, first: Day = 0, last: Day = 65_535) -> Iterator[Point]:
         """The points of the days from ``first`` to ``last``, oldest first."""
-        for day, marks, score, *values in _ROW.iter_unpack(self.packed):
+        for day, flags, score, *values in _ROW.iter_unpack(self.packed):
             if first <= day <= last:
                 completion, quiz, quality, consistency = (
-                    value / _STEPS if marks >> place & 1 else None for place, value in enumerate(values)
+                    value / _STEPS if flags >> place & 1 else None for place, value in enumerate(values)
                 )
-                yield Point(day, marks >> 4, score / _STEPS, (completion, quiz, quality, consistency))
+                yield Point(day, flags >> 4, score / _STEPS, (completion, quiz, quality, consistency))
 
     def scores(self, *, first: Day = 0, last: Day = 65_535) -> list[tuple[Day, float]]:
-        """The days from ``first`` to ``last`` with their scores, oldest first: all that many a call needs."""
+        """The days from ``first`` to ``last`` with their scores, oldest first: quicker than ``points``."""
         return [(row[0], row[2] / _STEPS) for row in _ROW.iter_unpack(self.packed) if first <= row[0] <= last]
 
 
 def average(scores: Sequence[tuple[Day, float]]) -> float | None:
-    """The mean of the days' scores; None of none."""
+    """The mean of the days' scores; None if there are none."""
     return sum([score for _, score in scores]) / len(scores) if scores else None
 
 

@@ -1,4 +1,4 @@
-"""The daily history by days, weeks or months, and its summary."""
+"""The daily history grouped by days, weeks or months."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Period(msgspec.Struct, frozen=True):
 
 
 def periods(points: Sequence[Point], aggregation: Aggregation, rules: Rules) -> list[Period]:
-    """The periods that have a point, oldest first: days, weeks from Monday, or months."""
+    """The periods with at least one point, oldest first: days, weeks from Monday, or months."""
     if aggregation == "daily":
         names = [level.name for level in rules.levels]
         return [Period(point.day, point.score, names[min(point.rank, len(names) - 1)]) for point in points]

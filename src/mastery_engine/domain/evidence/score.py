@@ -14,7 +14,7 @@ FourValues: TypeAlias = tuple[float | None, float | None, float | None, float | 
 CONSISTENCY_DECAY = 0.9
 SHORTEST, LONGEST = 7, 30
 
-# Σ 0.9^k over the set bits of a 15-bit number: two look-ups make a month.
+# Σ 0.9^k over the set bits of every 15-bit number, so that two look-ups cover a month.
 _HALF = 15
 _SHARES = [0.0]
 for _bit in range(_HALF):
@@ -24,9 +24,9 @@ _FIRST, _TAIL = (1 << _HALF) - 1, CONSISTENCY_DECAY**_HALF
 
 
 class MasteryScore(msgspec.Struct, frozen=True, gc=False):
-    """A score with what it is made of. ``components`` are None where there is no evidence; all in [0, 1].
+    """A score with its components, all in [0, 1]; a component without evidence is None.
 
-    ``rank`` is the place of ``level`` in the rules, from 0.
+    ``rank`` is the place of ``level`` in the rules, from 0. ``coverage`` is the share of the weights with evidence.
     """
 
     score: float
@@ -39,14 +39,14 @@ class MasteryScore(msgspec.Struct, frozen=True, gc=False):
 NO_SCORE = MasteryScore(0.0, "", 0, (None, None, None, None), 0.0)
 
 
-def mastery(evidence: Evidence, at: Micros, rules: Rules) -> MasteryScore:
-    """The score at a moment: what counts is the evidence whose UTC day is among the last ``retention_days``."""
+def mastery_score(evidence: Evidence, at: Micros, rules: Rules) -> MasteryScore:
+    """The score at a moment, from the evidence of the last ``retention_days`` UTC days."""
     return score_of(components(evidence, at, rules), rules)
 
 
-def score_of(found: FourValues, rules: Rules) -> MasteryScore:
-    """The score that four components make; one without evidence counts as 0, and not in the coverage."""
-    completion, quiz, quality, consistency = found
+def score_of(components: FourValues, rules: Rules) -> MasteryScore:
+    """The score of four components; one without evidence counts as 0, and its weight is not in the coverage."""
+    completion, quiz, quality, consistency = components
     weights = rules.weights
     score = coverage = 0.0
     if completion is not None:
@@ -62,16 +62,16 @@ def score_of(found: FourValues, rules: Rules) -> MasteryScore:
         coverage += weights.consistency
         score += weights.consistency * consistency
     rank = rules.level_index(score)
-    return MasteryScore(score, rules.levels[rank].name, rank, found, coverage)
+    return MasteryScore(score, rules.levels[rank].name, rank, components, coverage)
 
 
 def components(evidence: Evidence, at: Micros, rules: Rules) -> FourValues:
-    """Completion, quiz, quality and consistency at a moment; None where there is no evidence."""
+    """Completion, quiz, quality and consistency at a moment, in [0, 1]; None without evidence."""
     today = day_of(at)
     floor = today - rules.retention_days + 1
     direct = evidence.direct
     if direct != NONE_SET:
-        by_hand = [None if one is None or one.at // DAY < floor else one for one in direct]
+        by_hand = [None if value is None or value.at // DAY < floor else value for value in direct]
         set_completion, set_quiz, set_quality, set_consistency = by_hand
         newest = max((progress.at for progress in evidence.completion.values()), default=NEVER)
         return (
@@ -93,9 +93,9 @@ def components(evidence: Evidence, at: Micros, rules: Rules) -> FourValues:
 
 
 def completion(evidence: Evidence, floor: Day, rules: Rules) -> float | None:
-    """Σ w·completed / Σ w·total over the topics with a word on them since ``floor``, w by difficulty.
+    """Σ w·completed / Σ w·total over the topics with progress since ``floor``, with w by difficulty.
 
-    Exercises are counted before they are weighed, so that the order of the topics changes no digit.
+    Exercises are summed by difficulty before they are weighed, so that the order of the topics changes no digit.
     """
     easy = easy_done = middle = middle_done = hard = hard_done = 0
     oldest = floor * DAY
@@ -120,7 +120,7 @@ def completion(evidence: Evidence, floor: Day, rules: Rules) -> float | None:
 
 
 def consistency(activity: ActiveDays, today: Day, floor: Day) -> float | None:
-    """Σ a(t-k)·0.9^k / Σ 0.9^k, k from 0 to the days since the first active day kept, but at least 6, at most 29."""
+    """Σ a(t-k)·0.9^k / Σ 0.9^k for k from 0 to the days since the first active day, but at least 6 and at most 29."""
     active = activity.up_to(today) & (1 << today - floor + 1) - 1
     if not active:
         return None
@@ -132,10 +132,10 @@ def consistency(activity: ActiveDays, today: Day, floor: Day) -> float | None:
 
 
 def _holds(direct: Direct | None, newest: Micros) -> TypeGuard[Direct]:
-    """A component that was set holds until evidence with a later time; at the same time it holds."""
+    """Whether a component that was set still holds: until there is evidence with a later time."""
     return direct is not None and newest <= direct.at
 
 
 def _holds_on(day: Day, activity: ActiveDays, today: Day) -> bool:
-    """Consistency that was set on ``day`` holds from then on, until a later active day."""
+    """Whether consistency that was set on ``day`` still holds: until there is a later active day."""
     return day <= today and not activity.up_to(today) & ((1 << (today - day)) - 1)

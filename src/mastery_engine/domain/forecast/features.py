@@ -15,7 +15,7 @@ import msgspec
 from mastery_engine.domain.evidence.decayed_sums import HALF_LIFE, ZERO, DecayedSums
 from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.history import Point
-from mastery_engine.domain.evidence.score import MasteryScore, mastery
+from mastery_engine.domain.evidence.score import MasteryScore, mastery_score
 from mastery_engine.domain.moments import DAY, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student
@@ -26,7 +26,7 @@ _SUM = Struct("=d")
 _DAY = Struct(">H")
 
 
-class Situation(msgspec.Struct, frozen=True, gc=False):
+class ForecastFeatures(msgspec.Struct, frozen=True, gc=False):
     """Where a student stands at a moment.
 
     ``numbers`` are those that do not depend on the days ahead; ``submitted`` are the days with quiz evidence, and
@@ -42,12 +42,12 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
     settled: Day
 
 
-def situation(student: Student, at: Micros, rules: Rules) -> Situation:
+def forecast_features(student: Student, at: Micros, rules: Rules) -> ForecastFeatures:
     """Where a student stands at a moment, by what the document holds."""
     today = day_of(at)
     floor = today - rules.retention_days + 1
     evidence = student.evidence
-    now = mastery(evidence, at, rules)
+    now = mastery_score(evidence, at, rules)
     points = list(student.history.points(first=floor, last=today))
     tested = _days(evidence.quiz, floor)
     settled = max((progress.at // DAY for progress in evidence.completion.values()), default=0)
@@ -64,37 +64,52 @@ def situation(student: Student, at: Micros, rules: Rules) -> Situation:
         *_by_week([day for day, _ in _settlements(points)], today),
         *_by_week([day for day, _, _ in tested], today),
     )
-    return Situation(evidence, at, today, now.score, numbers, tuple(day for day, _, _ in tested), settled)
+    return ForecastFeatures(evidence, at, today, now.score, numbers, tuple(day for day, _, _ in tested), settled)
 
 
-def aged(here: Situation, days: int, rules: Rules) -> MasteryScore:
+def aged(here: ForecastFeatures, days: int, rules: Rules) -> MasteryScore:
     """The score in so many days where no new evidence comes. This is exact: the document holds all that it needs."""
-    return mastery(here.evidence, here.at + days * DAY, rules)
+    return mastery_score(here.evidence, here.at + days * DAY, rules)
 
 
-def ahead(here: Situation, days: int, left: MasteryScore) -> tuple[float, ...]:
+def ahead(here: ForecastFeatures, days: int, left: MasteryScore) -> tuple[float, ...]:
     """The numbers about the days ahead that need no calendar; ``left`` is the score as it will have aged."""
     return (days / 30.0, sqrt(days / 30.0), *[value or 0.0 for value in left.components], left.score - here.score)
 
 
-def due_ahead(here: Situation, days: int, due_days: Sequence[Day]) -> tuple[float, ...]:
-    """The numbers that a calendar adds; ``due_days`` rise, and name a day as often as it has work due."""
-    today = here.today
-    past = bisect_right(due_days, today)
-    end = bisect_right(due_days, today + days)
-    within = due_days[past:end]
-    later = due_days[end:]
-    before = due_days[:past]
-    since = before[-1] if before else today - int(FAR)
-    leads = [lead for day in dict.fromkeys(before[-8:]) if (lead := _lead(day, here.submitted)) is not None]
-    handed_in = sum(day > max(since, here.settled) for day in here.submitted)
+def due_ahead(
+    here: ForecastFeatures, days: int, due_days: Sequence[Day], behind: Sequence[float] | None = None
+) -> tuple[float, ...]:
+    """The numbers that a calendar adds; ``due_days`` rise, and name a day as often as it has work due.
+
+    ``behind`` is ``due_behind`` where that is at hand: it is the same for any number of days.
+    """
+    today, until = here.today, here.today + days
+    end = bisect_right(due_days, until)
+    within = due_days[bisect_right(due_days, today, hi=end) : end]
+    next_due = due_days[end] if end < len(due_days) else None
     return (
         float(len(within)),
         float(bool(within)),
         min(FAR, within[0] - today if within else FAR) / 7.0,
-        min(FAR, today + days - within[-1] if within else FAR) / 7.0,
-        min(FAR, later[0] - today - days if later else FAR) / 7.0,
-        float(bisect_right(due_days, today + days + 7) - end),
+        min(FAR, until - within[-1] if within else FAR) / 7.0,
+        min(FAR, FAR if next_due is None else next_due - until) / 7.0,
+        float(bisect_right(due_days, until + 7) - end),
+        *(due_behind(here, due_days) if behind is None else behind),
+        float(len(set(within))),
+    )
+
+
+def due_behind(here: ForecastFeatures, due_days: Sequence[Day]) -> tuple[float, ...]:
+    """The numbers about the due days that are past, and the work that came for them."""
+    today = here.today
+    past = bisect_right(due_days, today)
+    before = due_days[:past]
+    since = before[-1] if before else today - int(FAR)
+    latest = dict.fromkeys(before[-8:])
+    leads = [lead for day in latest if (lead := _lead(day, here.submitted)) is not None]
+    handed_in = sum(day > max(since, here.settled) for day in here.submitted)
+    return (
         min(FAR, today - since) / 7.0,
         float(past - bisect_right(due_days, today - 7)),
         float(past - bisect_right(due_days, today - 28)),
@@ -102,9 +117,8 @@ def due_ahead(here: Situation, days: int, due_days: Sequence[Day]) -> tuple[floa
         float(sum(day > since for day in here.submitted)),
         float(bool(leads)),
         fmean(leads) / 7.0 if leads else 0.0,
-        len(leads) / max(1, len(set(before[-8:]))),
+        len(leads) / max(1, len(latest)),
         float(sum(day > here.settled for day in before)),
-        float(len(set(within))),
     )
 
 

@@ -12,7 +12,7 @@ from statistics import NormalDist
 import msgspec
 
 from mastery_engine.domain.evidence.history import STABLE_PER_WEEK, Trend
-from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, situation
+from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, due_behind, forecast_features
 from mastery_engine.domain.forecast.model import LEVELS, LOWER, MEDIAN, UPPER, ForecastModel, Row, group_of
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
@@ -105,8 +105,9 @@ def forecast(
     ``due_days``, which rise, are those of the student's calendar, past ones too; none at all means that no calendar is
     known.
     """
-    here = situation(student, at, rules)
+    here = forecast_features(student, at, rules)
     known = model.with_calendar if due_days else None
+    behind = due_behind(here, due_days) if due_days else None
     rows: list[Row] = []
     groups: list[int] = []
     without: list[float] = []
@@ -116,7 +117,7 @@ def forecast(
         without.append(left.score)
         row = here.numbers + ahead(here, day, left)
         if known:
-            coming = due_ahead(here, day, due_days)
+            coming = due_ahead(here, day, due_days, behind)
             rows.append(row + coming)
             groups.append(group_of(day, due=coming[0] > 0))
         else:

@@ -1,16 +1,18 @@
-"""What a forecast is computed with: parameters as a file keeps them, and the model that they make.
+"""The parameters of the forecast, as a file stores them, and the model made from them.
 
-A file of parameters is a map, JSON or MessagePack: ``version``, and a part for each model (``forecast`` is this one's).
+A file of parameters is a map in JSON or MessagePack: ``version``, and a part for each model (``forecast`` is this one).
 """
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Annotated, TypeAlias
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 
-from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, situation
+from mastery_engine.domain.faults import malformed
+from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, forecast_features
 from mastery_engine.domain.forecast.network import Compiled, Ensemble
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.rules import Rules
@@ -26,9 +28,11 @@ Row: TypeAlias = tuple[float, ...]
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One way to forecast. ``levels`` says for each group of cases which level of the networks truly is each of
-    ``LEVELS`` (Kuleshov et al. 2018); ``confidence`` are for each group pairs of a computed probability and the share
-    that came true, none where there were too few cases.
+    """The parameters of one way to forecast, with its calibration by group of cases.
+
+    ``levels`` holds for each group the level of the networks that is truly each of ``LEVELS`` (Kuleshov et al. 2018).
+    ``confidence`` holds for each group pairs of a computed probability and the share that came true; no pairs if there
+    were too few cases.
     """
 
     ensemble: Ensemble
@@ -37,14 +41,14 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ForecastParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is fitted: a way to forecast without a calendar, and one that knows when work is due."""
+    """What is fitted: one way to forecast without a calendar, and one that knows when work is due."""
 
     alone: Part
     with_calendar: Part | None = None
 
 
 class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of parameters, as far as the forecast is concerned."""
+    """A file of model parameters, as the forecast reads it."""
 
     version: Annotated[int, Meta(ge=VERSION, le=VERSION)]
     forecast: ForecastParameters | None = None
@@ -52,12 +56,13 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parameters_from(source: bytes) -> ForecastParameters | None:
-    """The forecast's part of a file of parameters; None where it has none. Raises InvalidInput."""
+    """The forecast's part of a file of parameters; None if the file has none. Raises InvalidInput."""
     try:
         found = (_json if _is_json(source) else _msgpack)(source).forecast
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(
-            f"The parameters cannot be read: {error}. Make them anew with mastery-engine fit."
+            f"The parameters of the forecast cannot be read. {malformed(error).message} "
+            "Fit them again with mastery-engine fit forecast."
         ) from error
     if found is not None:
         _check_inputs(ForecastModel(found))
@@ -65,23 +70,23 @@ def parameters_from(source: bytes) -> ForecastParameters | None:
 
 
 def _check_inputs(model: "ForecastModel") -> None:
-    """Whether a model takes the numbers that the engine looks at, and no others. Raises InvalidInput."""
+    """Raises InvalidInput if a model takes another number of inputs than the engine computes."""
     rules = Rules()
-    here = situation(NOBODY, rules.retention_days * DAY, rules)
+    here = forecast_features(NOBODY, rules.retention_days * DAY, rules)
     alone = len(here.numbers) + len(ahead(here, 1, aged(here, 1, rules)))
     with_calendar = alone + len(due_ahead(here, 1, ()))
     for predictor, wanted in ((model.alone, alone), (model.with_calendar, with_calendar)):
         if predictor is not None and predictor.inputs != wanted:
             raise InvalidInput(
-                f"The parameters of the forecast are for {predictor.inputs} inputs, and this engine has {wanted}. "
-                "Make them anew with mastery-engine fit."
+                f"The parameters of the forecast are for {predictor.inputs} inputs, but this engine has {wanted}. "
+                "Fit them again with mastery-engine fit forecast."
             )
 
 
 def with_forecast(source: bytes | None, parameters: ForecastParameters) -> bytes:
-    """A file of parameters with this forecast's part: MessagePack, or JSON where ``source`` is; its other parts stay.
+    """The file with these parameters in it: MessagePack, or JSON if ``source`` is; the other parts of ``source`` stay.
 
-    Raises InvalidInput where ``source`` is no such file.
+    Raises InvalidInput if ``source`` is not a file of parameters.
     """
     own = {"version": VERSION, "forecast": parameters}
     try:
@@ -89,7 +94,10 @@ def with_forecast(source: bytes | None, parameters: ForecastParameters) -> bytes
             return msgspec.json.encode(msgspec.json.decode(source, type=dict[str, object]) | own)
         others = msgspec.msgpack.decode(source, type=dict[str, object]) if source else {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(f"The file is no file of parameters: {error}. Name another one.") from error
+        raise InvalidInput(
+            f"The output file exists and is not a file of model parameters. {malformed(error).message} "
+            "Name another file."
+        ) from error
     return msgspec.msgpack.encode(others | own)
 
 
@@ -110,51 +118,56 @@ class Predictor:
             self._levels = np.array(part.levels, dtype=np.float64).reshape(groups, len(LEVELS))
             self._confidence = [np.array(pairs, dtype=np.float64).reshape(-1, 2).T for pairs in part.confidence]
             if len(self._confidence) != groups:
-                raise ValueError(f"confidence is for {len(self._confidence)} groups, not for {groups}")
+                raise ValueError(f"confidence has {len(self._confidence)} groups, not {groups}")
             self._check(part)
         except (ValueError, IndexError, TypeError) as error:
             raise InvalidInput(
-                f"The parameters of the forecast do not fit together: {error}. Make them anew with mastery-engine fit."
+                f"The parameters of the forecast do not fit together: {error}. "
+                "Fit them again with mastery-engine fit forecast."
             ) from error
 
     @property
     def inputs(self) -> int:
-        """How many numbers a case has."""
+        """The number of inputs of one case."""
         return self._ensemble.inputs
 
     def _check(self, part: Part) -> None:
-        """Raises ValueError where nothing could be computed."""
+        """Raises ValueError if nothing can be computed with the part."""
         if not part.ensemble.networks:
             raise ValueError("there is no network")
         calibration = (self._levels, *self._confidence)
         if not self._ensemble.is_finite or not all(np.isfinite(numbers).all() for numbers in calibration):
-            raise ValueError("every parameter is a finite number")
+            raise ValueError("every parameter must be a finite number")
         answered = self._ensemble.quantiles([[0.0] * self.inputs]).shape
         if answered != (1, len(LEVELS)):
-            raise ValueError(f"the networks do not answer {len(LEVELS)} levels")
+            raise ValueError(f"the networks must have {len(LEVELS)} outputs")
 
     def moves(self, rows: Sequence[Row], groups: Sequence[int]) -> list[list[float]]:
-        """For each case the quantiles, at ``LEVELS``, of how far the score moves from where it ages to."""
+        """For each case, the quantiles at ``LEVELS`` of the move of the score, away from its value without new work."""
         return [
             np.interp(self._levels[group], LEVELS, quantiles).tolist()
             for group, quantiles in zip(groups, self._ensemble.quantiles(rows), strict=True)
         ]
 
     def confidence(self, computed: float, group: int) -> float:
-        """The share of such forecasts that comes true."""
+        """The share of forecasts with this computed probability that come true, in [0, 1]."""
         stated, true = self._confidence[group]
         return float(np.interp(computed, stated, true)) if len(stated) else computed
 
 
 class ForecastModel:
-    """The model that parameters make. Raises InvalidInput where they do not fit together."""
+    """The model made from parameters; ``version`` differs for other parameters.
+
+    Raises InvalidInput if the parameters do not fit together.
+    """
 
     def __init__(self, parameters: ForecastParameters) -> None:
+        self.version = blake2b(msgspec.msgpack.encode(parameters), digest_size=8).hexdigest()
         self.alone = Predictor(parameters.alone, groups=3)
         known = parameters.with_calendar
         self.with_calendar = None if known is None else Predictor(known, groups=6)
 
 
 def group_of(days: int, *, due: bool) -> int:
-    """The group of cases by whose calibration a forecast goes: how far ahead, and whether work is due by then."""
+    """The number of the group whose calibration a forecast uses: by how many days ahead, and whether work is due."""
     return (days > SOON) + (days > LATER) + 3 * due

@@ -1,7 +1,7 @@
-"""The parameters of knowledge tracing: fitted in bulk, given to the fold as snapshots that never change.
+"""The parameters of knowledge tracing: fitted in bulk, and given to the fold as snapshots that never change.
 
-What is learned of items later is a revision, which counts for answers given from a moment on. So an answer weighs the
-same whenever and by whomever it is folded, as long as a revision is known before its moment.
+What is learned about items later is a revision, which counts for answers given from a certain moment on. So an answer
+weighs the same whenever and wherever it is folded, as long as the revision was known before that moment.
 """
 
 from math import exp, isfinite
@@ -22,9 +22,9 @@ Chance: TypeAlias = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 
 class Revision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Difficulties in log-odds of items, each with its variance, for answers given at ``since`` or later.
+    """The difficulties of items in log-odds, each with its variance, for answers given at ``since`` or later.
 
-    ``heard`` is the newest receipt among the answers that they were learned from: the next revision goes on from there.
+    ``heard`` is the newest receipt among the answers they were learned from; the next revision continues from there.
     """
 
     since: Micros
@@ -33,14 +33,13 @@ class Revision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All levels are log-odds. ``items`` and ``skills`` hold what was fitted of known ones; others get the priors.
+    """All parameters. Levels are log-odds; ``items`` and ``skills`` hold fitted values, and others get the priors.
 
-    ``information`` is what one answer tells; ``general_noise`` and ``skill_noise`` are the variance that learning adds
-    with each. Of what answers took from a variance half is back after ``unsure_days`` away. ``carry_over`` of the
-    general level counts for each skill. Of what one is above that half is left after ``half_life_days`` without
-    practice.
-    ``harder`` is how much an advanced item is harder than an intermediate one, and that than one for beginners.
-    ``revisions`` are in the order of their moments.
+    ``information`` is the information in one answer; ``general_noise`` and ``skill_noise`` are the variance that
+    learning adds with each answer. Half of the certainty gained is lost after ``unsure_days`` without answers. The
+    share ``carry_over`` of the general level counts for each skill. What a skill is above that halves every
+    ``half_life_days`` without practice. ``harder`` is the step in difficulty from beginner to intermediate items, and
+    from those to advanced ones. ``revisions`` are in the order of their moments.
     """
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)] = FORMAT
@@ -62,24 +61,26 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     revisions: tuple[Revision, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a number is none, or no answer would tell anything."""
+        """Raises ValueError if a number is not finite, an answer would carry no information, or revisions are wrong."""
         numbers = [*msgspec.structs.astuple(self)[2:-3], *self.items.values(), *self.skills.values()]
-        numbers += [number for one in self.revisions for learned in one.items.values() for number in learned]
+        numbers += [number for revision in self.revisions for pair in revision.items.values() for number in pair]
         if not all(isfinite(number) for number in numbers):
-            raise ValueError("every parameter is a finite number")
+            raise ValueError("every parameter must be a finite number")
         if self.guess + self.slip >= 1.0:
-            raise ValueError("guess and slip together stay below 1")
-        moments = [one.since for one in self.revisions]
+            raise ValueError("the sum of guess and slip must be below 1")
+        moments = [revision.since for revision in self.revisions]
         if moments != sorted(set(moments)) or len(moments) > MAX_REVISIONS:
-            raise ValueError(f"revisions are in the order of their moments, {MAX_REVISIONS} at most")
+            raise ValueError(f"revisions must be in the order of their moments, and at most {MAX_REVISIONS}")
 
     def offset(self, skill: str) -> float:
-        """The usual level of students who meet a skill."""
+        """The usual level of students on a skill before they practise it, in log-odds."""
         return self.skills.get(skill, self.usual)
 
     def difficulty(self, item_id: str, said: Difficulty | None, at: Micros) -> float:
-        """How much harder an item is than the usual one of its skills, for an answer given then: as fitted, else as its
-        author says."""
+        """How much harder an item is than the usual item of its skills, in log-odds, for an answer given at a moment.
+
+        It is the fitted difficulty, or else the one that the item's author states.
+        """
         for revision in reversed(self.revisions):
             if revision.since <= at and item_id in revision.items:
                 return revision.items[item_id][0]
@@ -89,10 +90,10 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return 0.0 if said is None else self.harder * _STEPS[said]
 
     def revised(self, revision: Revision, *, floor: Micros) -> "SkillModel":
-        """The model with one revision more; those that no answer from ``floor`` on goes by become one.
+        """The model with one more revision; revisions that no answer from ``floor`` on needs are merged into one.
 
-        Raises ValueError where there is one of that moment or a later one already, since what it says of an answer
-        stays, and where there are too many.
+        Raises ValueError if a revision of the same or a later moment is there already, since what it says about
+        answers must not change, or if there are too many revisions.
         """
         revisions = [*self.revisions, revision]
         while len(revisions) > 1 and revisions[1].since <= floor:

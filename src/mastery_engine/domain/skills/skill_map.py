@@ -1,4 +1,4 @@
-"""Where a student stands in the course, skill by skill, as far as the course goes."""
+"""The skill map: where a student stands in the course, skill by skill."""
 
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
@@ -11,10 +11,10 @@ from mastery_engine.domain.skills.estimates import MASTERED, Outlook
 State: TypeAlias = Literal["mastered", "known", "fading", "begun", "ready", "later"]
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
-    """A skill of the course; ``probability`` is that of a right next answer, None where nothing was seen of it.
+class SkillStatus(msgspec.Struct, frozen=True, gc=False):
+    """A skill of the course; ``probability`` is that of a right next answer, None if there was no evidence.
 
-    ``ready`` may be begun, since all that it asks for first is known; ``later`` may not yet.
+    A ``ready`` skill can be begun, since its prerequisites are known; a ``later`` one cannot yet.
     """
 
     skill: Skill
@@ -22,22 +22,22 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     probability: float | None
 
 
-def skill_map(view: Outlook, answered: Mapping[str, float]) -> list[Place]:
-    """Every skill of the course, each after its prerequisites.
+def skill_map(view: Outlook, answered: Mapping[str, float]) -> list[SkillStatus]:
+    """The state of every skill of the course, each after its prerequisites.
 
-    ``answered`` has the probabilities of skills with answers, also where there are too few to be an estimate.
+    ``answered`` has the probabilities of all skills with answers, even if there are too few for an estimate.
     """
     places = []
     for name, skill in view.curriculum.skills.items():
         one = view.estimates.get(name)
         probability = answered.get(name) if one is None else one.probability
-        places.append(Place(skill, _state(view, name, name in answered), probability))
+        places.append(SkillStatus(skill, _state(view, name, name in answered), probability))
     return places
 
 
 def _state(view: Outlook, name: str, is_answered: bool) -> State:
     one = view.estimates.get(name)
-    if one is not None and one.fading:
+    if one is not None and one.needs_review:
         return "fading"
     if one is not None and one.probability >= MASTERED:
         return "mastered"

@@ -1,1 +1,1 @@
-"""``/dashboard``: the student's, the teacher's and the operator's page, rendered here; any replica can answer."""
+"""``/dashboard``: the pages for students, teachers and operators, rendered on the server; any replica can answer."""

@@ -1,4 +1,4 @@
-"""A history and its forecast as the picture needs them."""
+"""The chart of a history and its forecast, as SVG coordinates."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,16 +6,16 @@ from datetime import date
 import msgspec
 
 from mastery_engine.responses.forecasts import Prediction
-from mastery_engine.responses.scores import HistoryPoint
+from mastery_engine.responses.history import HistoryPoint
 
 WIDTH, HEIGHT = 600, 200
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """Days from left to right in a box of 600 × 200; scores run from 0 at the bottom to 1. Lines are lists of points.
+    """Days from left to right in a box of 600 × 200; scores from 0 at the bottom to 1. Lines are SVG lists of points.
 
-    ``ahead`` goes from the last point by way of today through the days to come, ``band`` is around them; both are empty
-    where there is no forecast. ``x`` and ``y`` are the place of the newest score.
+    ``ahead`` runs from the last point through today and the days of the forecast, and ``band`` surrounds them; both are
+    empty without a forecast. ``x`` and ``y`` are the coordinates of the newest score.
     """
 
     line: str
@@ -26,7 +26,7 @@ class Chart(msgspec.Struct, frozen=True):
 
 
 def chart(history: Sequence[HistoryPoint], forecast: Prediction | None) -> Chart:
-    """At least one point of history, the oldest first."""
+    """The chart of at least one point of history, oldest first."""
     past = [(_day(point.date), point.mastery_score) for point in history]
     days = forecast.days if forecast else []
     now = (_day(days[0].date) - 1, forecast.current_score) if forecast else past[-1]

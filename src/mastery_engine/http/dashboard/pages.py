@@ -1,4 +1,4 @@
-"""The pages and their routes."""
+"""The routes of the dashboard's pages."""
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,28 +18,25 @@ from mastery_engine.errors import Conflict, Forbidden, InvalidInput, MasteryErro
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, session_of, sign_in, sign_out, token_in
 from mastery_engine.http.dashboard.student import student_page
 from mastery_engine.http.dashboard.templates import HERE, page
-from mastery_engine.http.envelope_route import admitted_again
-from mastery_engine.http.problems import status_of
+from mastery_engine.http.incoming import engine_of
+from mastery_engine.http.problems import status_of, when_to_retry
 from mastery_engine.http.routers.stream import event_stream
 from mastery_engine.responses.advice import Recommended
 from mastery_engine.responses.cohorts import CohortFigures, Comparison
-from mastery_engine.services import Mastery
-from mastery_engine.services.advice import Advising
-from mastery_engine.services.reports import MOST_STUDENTS, Reports
+from mastery_engine.services.reports import MOST_STUDENTS
 from mastery_engine.services.standings import Standings
-from mastery_engine.services.watching import Watching
 
 ASSETS = {"style.css": "text/css", "live.js": "text/javascript"}
 MOST_CLASSES = 20
 STUDENT = re.compile(STUDENT_ID)
 FIGURES = {
-    "mastery_queue_depth": "events that wait",
+    "mastery_queue_depth": "events not yet folded",
     "mastery_events_total": "events",
     "mastery_dead_letters_total": "dead letters",
-    "mastery_results_published_total": "results sent",
+    "mastery_results_published_total": "results published",
     "mastery_http_requests_total": "calls",
     "mastery_streams_open": "open streams",
-    "mastery_worker_up": "worker at work",
+    "mastery_worker_up": "worker running",
     "mastery_consumer_lag": "lag",
 }
 
@@ -47,8 +44,8 @@ router = APIRouter(include_in_schema=False, prefix="/dashboard")
 Route: TypeAlias = Callable[..., Awaitable[Response]]
 
 
-def humane(route: Route) -> Route:
-    """A failure is a page too; who has not signed in gets the form."""
+def with_error_pages(route: Route) -> Route:
+    """The route with errors answered as pages; callers who have not signed in get the form."""
 
     @wraps(route)
     async def answered(request: Request, **values: str) -> Response:
@@ -57,15 +54,16 @@ def humane(route: Route) -> Route:
         except Unauthenticated as error:
             return page("sign_in.html", None, 401, message=error.message)
         except MasteryError as error:
-            return page(
-                "sorry.html", None, status_of(error), message=error.message, signed_in=bool(session_of(request))
-            )
+            signed_in = bool(session_of(request))
+            sorry = page("sorry.html", None, status_of(error), message=error.message, signed_in=signed_in)
+            sorry.headers.update(when_to_retry(error))
+            return sorry
 
     return answered
 
 
 @router.get("")
-@humane
+@with_error_pages
 async def home(request: Request) -> Response:
     if not request.cookies:
         return page("sign_in.html", None, message="")
@@ -78,7 +76,7 @@ async def home(request: Request) -> Response:
 
 
 @router.post("")
-@humane
+@with_error_pages
 async def enter(request: Request) -> Response:
     check_same_origin(request)
     token = await token_in(request)
@@ -89,7 +87,7 @@ async def enter(request: Request) -> Response:
 
 
 @router.post("/sign-out")
-@humane
+@with_error_pages
 async def leave(request: Request) -> Response:
     check_same_origin(request)
     answer = RedirectResponse("/dashboard", 303)
@@ -98,18 +96,18 @@ async def leave(request: Request) -> Response:
 
 
 @router.get("/find")
-@humane
+@with_error_pages
 async def find(request: Request) -> Response:
     await caller_of(request)
     return RedirectResponse(f"/dashboard/students/{_checked(request.query_params.get('student', ''))}", 303)
 
 
 @router.get("/compare")
-@humane
+@with_error_pages
 async def compare(request: Request) -> Response:
-    """A student beside a class, where both are named; a teacher's classes beside each other."""
+    """A student compared with a class, if both are given; and a teacher's classes compared with each other."""
     caller = await caller_of(request)
-    standings: Standings = request.app.state.standings
+    standings = engine_of(request).standings
     chosen, cohort_id = request.query_params.get("student", ""), request.query_params.get("cohort", "")
     cohorts = sorted(caller.cohorts)[:MOST_CLASSES]
     found = None
@@ -129,7 +127,7 @@ async def compare(request: Request) -> Response:
 
 
 @router.get("/students/{student_id}")
-@humane
+@with_error_pages
 async def student(request: Request, student_id: str) -> Response:
     caller = await caller_of(request)
     try:
@@ -141,22 +139,22 @@ async def student(request: Request, student_id: str) -> Response:
 
 
 @router.get("/students/{student_id}/live")
-@humane
+@with_error_pages
 async def live(request: Request, student_id: str) -> Response:
-    watching: Watching = request.app.state.watching
-    caller, admitted = await caller_of(request), partial(admitted_again, request, session_of(request))
-    return event_stream(await watching.watch(caller, student_id, admitted))
+    engine = engine_of(request)
+    caller, admitted = await caller_of(request), partial(engine.admission.admit, session_of(request))
+    return event_stream(await engine.watching.watch(caller, student_id, admitted))
 
 
 @router.get("/assets/{name}")
 async def asset(name: str) -> Response:
     if name not in ASSETS:
-        raise NotFound("There is no such page.")
+        raise NotFound("There is no page at this address.")
     return Response((HERE / name).read_bytes(), media_type=ASSETS[name], headers={"Cache-Control": "max-age=300"})
 
 
 async def _side_by_side(standings: Standings, caller: Caller, cohort_ids: Sequence[str]) -> list[CohortFigures]:
-    """Those of a teacher's classes of which anything is known yet."""
+    """The figures of a teacher's classes, without classes that are not known yet."""
     found = []
     for cohort_id in cohort_ids:
         with suppress(NotFound):
@@ -165,41 +163,39 @@ async def _side_by_side(standings: Standings, caller: Caller, cohort_ids: Sequen
 
 
 def _checked(student_id: str) -> str:
-    """Raises InvalidInput: it becomes part of an address."""
+    """The id, checked because it becomes part of an address. Raises InvalidInput."""
     if not STUDENT.fullmatch(student_id):
-        raise InvalidInput("A student's id has letters, digits, _ and -.")
+        raise InvalidInput("A student's id has 1 to 50 letters, digits, _ and -.")
     return student_id
 
 
 def _places(found: Comparison) -> list[tuple[str, float, float, int]]:
-    """The score and its components: of the student, of the class, and the place."""
+    """For the score and each component: the name, the student's value, the class average, and the place."""
     parts = msgspec.structs.asdict(found.components) if found.components else {}
     overall = ("score", found.student, found.cohort_average, found.rank)
     return [overall, *[(name, one.student, one.cohort_average, one.rank) for name, one in parts.items()]]
 
 
 async def _first_steps(request: Request, caller: Caller) -> list[Recommended]:
-    advising: Advising = request.app.state.advising
-    with suppress(Conflict):  # they allow no profile
-        return await advising.recommendations(caller, caller.subject, limit=3)
+    with suppress(Conflict):  # they do not allow profiling
+        return await engine_of(request).advice.recommendations(caller, caller.subject, limit=3)
     return []
 
 
 async def _class(request: Request, caller: Caller) -> Response:
-    mastery: Mastery = request.app.state.mastery
     if not caller.students and not caller.cohorts:
-        raise Forbidden("This token names no students and no class: sign out, and ask for one that does.")
-    found = await Reports(mastery).own(caller)
+        raise Forbidden("This token names no students and no class: sign out, and ask your school for one that does.")
+    found = await engine_of(request).reports.own(caller)
     return page("class.html", caller, found=found, shown=found.students[:MOST_STUDENTS], all=len(caller.students))
 
 
 async def _operator(request: Request, caller: Caller) -> Response:
-    mastery: Mastery = request.app.state.mastery
-    mastery.check_act(caller, Act.RECORD, "operator-page")
+    engine = engine_of(request)
+    engine.access.check_act(caller, Act.RECORD, "operator-page")
     rows = [
         (FIGURES[sample.name], ", ".join(f"{name} {value}" for name, value in sample.labels.items()), sample.value)
-        for metric in mastery.metrics.registry.collect()
+        for metric in engine.metrics.registry.collect()
         for sample in metric.samples
         if sample.name in FIGURES
     ]
-    return page("operator.html", caller, rows=rows, day=iso_date(day_of(mastery.clock())))
+    return page("operator.html", caller, rows=rows, day=iso_date(day_of(request.state.at)))

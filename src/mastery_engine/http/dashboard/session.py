@@ -1,4 +1,4 @@
-"""The sign-in: a token in a cookie that no script reads, and that no other site's page sends."""
+"""The sign-in: a token in a cookie that scripts cannot read and that is not sent from other sites."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -7,8 +7,7 @@ from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
-from mastery_engine.http.envelope_route import MAX_TOKEN, bearer_of
-from mastery_engine.services.cohorts import Cohorts
+from mastery_engine.http.incoming import MAX_TOKEN, bearer_of, engine_of, take_call
 
 COOKIE = "mastery_session"
 PATH = "/dashboard"
@@ -16,35 +15,36 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def session_of(request: Request) -> str:
-    """The token of who has signed in; empty where nobody has."""
+    """The token of the user who has signed in; empty if nobody has."""
     return request.cookies.get(COOKIE, "")
 
 
 async def caller_of(request: Request, token: str | None = None) -> Caller:
-    """Who has signed in, or would with this token. Raises Unauthenticated, Forbidden."""
+    """The caller who has signed in, or the bearer of ``token``. Raises Unauthenticated, Forbidden and RateLimited."""
     token = token or session_of(request)
     if not token or len(token) > MAX_TOKEN:
         raise Unauthenticated("Sign in with your token.")
-    cohorts: Cohorts = request.app.state.cohorts
-    return await cohorts.admit(await bearer_of(request, token))
+    caller = await bearer_of(request, token)
+    await take_call(request, caller, "pages")
+    return await engine_of(request).admission.with_cohorts(caller)
 
 
 async def token_in(request: Request) -> str:
-    """The one field of the sign-in form. Raises InvalidInput."""
+    """The token in the sign-in form. Raises InvalidInput."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-        raise InvalidInput("The form sends its field as a form does.", field="token")
+        raise InvalidInput("The sign-in form could not be read: send it from the page /dashboard.", field="token")
     fields = parse_qs((await request.body()).decode("utf-8", "replace"))
     return fields.get("token", [""])[0].strip()
 
 
 def check_same_origin(request: Request) -> None:
-    """Raises Forbidden where another site's page sent this form."""
+    """Raises Forbidden if the form was sent from another site."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
     if site not in ("same-origin", "none") or (
         origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     ):
-        raise Forbidden("This form was sent from another site: use the one at /dashboard.")
+        raise Forbidden("This form was sent from another site: use the form at /dashboard.")
 
 
 def sign_in(request: Request, answer: Response, token: str) -> None:

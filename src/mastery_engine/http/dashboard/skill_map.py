@@ -1,4 +1,4 @@
-"""The course as a picture: rows of skills, each below what it asks for first, and lines between them."""
+"""The skill map as a picture: rows of skills, each below its prerequisites, and lines between them."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,7 +7,7 @@ from textwrap import wrap
 
 import msgspec
 
-from mastery_engine.domain.skills.skill_map import Place, State
+from mastery_engine.domain.skills.skill_map import SkillStatus, State
 
 MOST_SHOWN = 60
 CELL, BOX = 170, 156
@@ -26,9 +26,9 @@ NEAREST: tuple[State, ...] = ("fading", "begun", "ready", "mastered", "known", "
 
 
 class Box(msgspec.Struct, frozen=True):
-    """A skill at its place; ``fill`` is how wide its bar is."""
+    """A skill at its place; ``fill`` is the width of its bar."""
 
-    place: Place
+    place: SkillStatus
     x: int
     y: int
     lines: tuple[str, ...]
@@ -37,7 +37,7 @@ class Box(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """Boxes, and the lines from what is needed first: as SVG paths, those from a known skill first."""
+    """Boxes, and the lines from prerequisites as SVG paths: ``done`` from known skills, ``open`` from others."""
 
     boxes: list[Box]
     done: list[str]
@@ -47,8 +47,8 @@ class Picture(msgspec.Struct, frozen=True):
     left_out: int
 
 
-def picture(places: Sequence[Place], per_row: int) -> Picture:
-    """The map of these skills, which come each after its prerequisites; of a large course those next to the student."""
+def picture(places: Sequence[SkillStatus], per_row: int) -> Picture:
+    """The map of skills, given each after its prerequisites; of a large course, the skills nearest to the student."""
     shown = _nearest(places)
     at: dict[str, tuple[int, int]] = {}
     rows = _rows(shown, per_row, at)
@@ -63,8 +63,8 @@ def picture(places: Sequence[Place], per_row: int) -> Picture:
     return Picture(boxes, *lines, width=_width(per_row), height=height, left_out=len(places) - len(shown))
 
 
-def _nearest(places: Sequence[Place]) -> list[Place]:
-    """At most 60: what is under way and can be begun before the rest."""
+def _nearest(places: Sequence[SkillStatus]) -> list[SkillStatus]:
+    """At most 60 skills: first those under way and those that can be begun."""
     order = sorted(range(len(places)), key=lambda number: (NEAREST.index(places[number].state), number))
     return [places[number] for number in sorted(order[:MOST_SHOWN])]
 
@@ -73,18 +73,18 @@ def _width(boxes: int) -> int:
     return boxes * CELL - CELL + BOX
 
 
-def _rows(places: Sequence[Place], per_row: int, at: dict[str, tuple[int, int]]) -> list[list[Place]]:
-    """Rows of at most ``per_row``, by the longest way to a skill; ``at`` is told each skill's corner.
+def _rows(places: Sequence[SkillStatus], per_row: int, at: dict[str, tuple[int, int]]) -> list[list[SkillStatus]]:
+    """Rows of at most ``per_row`` skills, by the longest chain of prerequisites; sets each skill's corner in ``at``.
 
-    In a row each stands as near below what it asks for as the others let it.
+    In a row each skill stands as near below its prerequisites as possible.
     """
     depths: dict[str, int] = {}
-    levels: dict[int, list[Place]] = {}
+    levels: dict[int, list[SkillStatus]] = {}
     for one in places:
         depth = 1 + max((depths.get(needed, -1) for needed in one.skill.prerequisites), default=-1)
         depths[one.skill.id] = depth
         levels.setdefault(depth, []).append(one)
-    rows: list[list[Place]] = []
+    rows: list[list[SkillStatus]] = []
     for _, level in sorted(levels.items()):
         level.sort(key=lambda one: _above(one, at))
         size = ceil(len(level) / ceil(len(level) / per_row))
@@ -96,13 +96,13 @@ def _rows(places: Sequence[Place], per_row: int, at: dict[str, tuple[int, int]])
     return rows
 
 
-def _above(one: Place, at: dict[str, tuple[int, int]]) -> float:
-    """Where what it asks for first stands, on average."""
+def _above(one: SkillStatus, at: dict[str, tuple[int, int]]) -> float:
+    """The average x of a skill's prerequisites."""
     found = [at[needed][0] for needed in one.skill.prerequisites if needed in at]
     return sum(found) / len(found) if found else 0.0
 
 
-def _box(one: Place, x: int, y: int) -> Box:
+def _box(one: SkillStatus, x: int, y: int) -> Box:
     sign = SIGNS[one.state] + ("" if one.probability is None else f", {100 * one.probability:.0f}%")
     return Box(one, x, y, _lines(one.skill.title), sign, round(BOX * (one.probability or 0.0)))
 

@@ -1,30 +1,29 @@
-"""A student's page. All who look at the same moment, as many do after each change, share one rendering of its body."""
+"""A student's page. Readers at the same moment, and there are many after each change, share one rendered body."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 from fastapi import Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from mastery_engine.auth.access import TABLE, Act, Caller, Reach
-from mastery_engine.domain.moments import Micros, day_of, rfc3339
-from mastery_engine.domain.student import Student, StudentKey
+from mastery_engine.auth.access import Caller
+from mastery_engine.domain.moments import Micros, rfc3339
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.engine import Engine
 from mastery_engine.http.dashboard import charts, skill_map
 from mastery_engine.http.dashboard.templates import page, part
-from mastery_engine.services import Mastery
-from mastery_engine.services.cohorts import Cohorts
-from mastery_engine.services.reports import Reports
+from mastery_engine.http.incoming import engine_of
+from mastery_engine.services.pages import PageOutline
 
 SHARED_S = 1.0
-SHOWN_DAYS = 28
-BROAD, NARROW = 6, 2  # skills beside each other on the map
+BROAD, NARROW = 6, 2  # skills in a row of the map
 
 
 class View(msgspec.Struct, frozen=True):
-    """What a body is of: the student as of a change, with or without what profiling makes."""
+    """The key of a rendered body: the student, the last change, and whether the student allows profiling."""
 
     student: StudentKey
     updated: Micros
@@ -35,13 +34,13 @@ Render: TypeAlias = Callable[[], Awaitable[Markup]]
 
 
 class SharedBodies:
-    """Each is made once, and good for a second: scores fall with time."""
+    """Rendered bodies; each is made once and valid for a second, since scores fall over time."""
 
     def __init__(self) -> None:
         self._made: dict[View, asyncio.Future[Markup]] = {}
 
     async def body(self, view: View, render: Render) -> Markup:
-        """As made lately, or being made, or made now."""
+        """The body: from the cache, or from a rendering under way, or rendered now."""
         made = self._made.get(view)
         if made is None:
             made = self._made[view] = asyncio.ensure_future(render())
@@ -50,55 +49,35 @@ class SharedBodies:
 
 
 async def student_page(request: Request, caller: Caller, student_id: str) -> Response:
-    """Raises NotFound, Forbidden. Who looks goes on record, whoever's look made the body."""
-    mastery: Mastery = request.app.state.mastery
-    bodies: SharedBodies = request.app.state.student_bodies
-    mastery.check_student(caller, Act.READ, student_id, "student-page")
-    known = await mastery.known(caller, student_id)
-    key = StudentKey(caller.tenant, student_id)
-    profiled = mastery.consents.state(key).profiling
-    body = await bodies.body(
-        View(key, known.updated, profiled), lambda: _body(request, caller, student_id, known, profiled)
-    )
+    """A student's page. Every reader is recorded in the audit trail. Raises NotFound and Forbidden."""
+    engine, bodies = engine_of(request), cast("SharedBodies", request.state.bodies)
+    outline = await engine.pages.outline(caller, student_id)
+    view = View(outline.student, outline.updated, outline.profiled)
+    body = await bodies.body(view, lambda: _body(engine, caller, outline))
     return page(
         "student.html",
         caller,
         student_id=student_id,
-        updated=rfc3339(known.updated),
-        cohorts=await _comparable(request, caller, key) if profiled else [],
+        updated=rfc3339(outline.updated),
+        cohorts=outline.cohorts,
         body=body,
     )
 
 
-async def _body(request: Request, caller: Caller, student_id: str, known: Student, profiled: bool) -> Markup:
-    mastery: Mastery = request.app.state.mastery
-    history = (await mastery.history(caller, student_id)).history
-    active = known.evidence.activity.up_to(day_of(mastery.clock()))
-    days = [bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)]
-    ahead = await request.app.state.predictions.next_days(caller, student_id) if profiled else None
-    advice = await request.app.state.advising.recommendations(caller, student_id, limit=3) if profiled else []
-    course = await request.app.state.skills.map(caller, student_id) if profiled else None
+async def _body(engine: Engine, caller: Caller, outline: PageOutline) -> Markup:
+    body = await engine.pages.body(caller, outline)
+    history, forecast, course = body.history.history, body.forecast, body.skills
     return part(
         "student_body.html",
-        now=await mastery.query(caller, student_id),
-        why=await Reports(mastery).explain(caller, student_id),
+        now=body.now,
+        why=body.why,
         history=history,
-        chart=charts.chart(history, ahead) if history else None,
-        levels=[(level.name, charts.y_of(level.from_score)) for level in mastery.rules.levels if level.from_score],
-        days=days,
-        ahead=ahead,
-        advice=advice,
+        chart=charts.chart(history, forecast) if history else None,
+        levels=[(level.name, charts.y_of(level.from_score)) for level in engine.rules.levels if level.from_score],
+        days=body.active_days,
+        ahead=forecast,
+        advice=body.advice,
         course=course,
         broad=skill_map.picture(course.places, BROAD) if course else None,
         narrow=skill_map.picture(course.places, NARROW) if course else None,
     )
-
-
-async def _comparable(request: Request, caller: Caller, student: StudentKey) -> list[str]:
-    """The classes of a student whose figures the caller may see."""
-    cohorts: Cohorts = request.app.state.cohorts
-    reach = TABLE[Act.COHORT][caller.role]
-    if reach is Reach.NOBODY:
-        return []
-    named = await cohorts.named(student)
-    return sorted(named if reach is Reach.TENANT else named & caller.cohorts)

@@ -1,4 +1,4 @@
-"""How a page is made of its template."""
+"""Rendering of pages from templates."""
 
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ _templates.filters["percent"] = lambda value: f"{100 * value:.0f}%"
 
 
 def page(name: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:
-    """A whole page, as it is answered."""
+    """The answer with a whole page."""
     return HTMLResponse(part(name, caller=caller, **values), status, SAFE)
 
 
 def part(name: str, **values: Any) -> Markup:
-    """What another template takes in as it is: it is escaped already."""
+    """A part of a page, already escaped, for another template to include."""
     return Markup(_templates.get_template(name).render(**values))  # nosec B704

@@ -1,1 +1,1 @@
-"""What happens to every request, in pure-ASGI layers."""
+"""Middleware for every request, as pure ASGI."""

@@ -1,6 +1,6 @@
-"""Calls at a fixed address go straight to their route; the framework looks for all others.
+"""The fast router: sends calls at a fixed address directly to their route; the framework routes all others.
 
-Most calls are of a few such addresses, and to look through all routes for each cost a sixth of a query.
+Most calls go to a few such addresses, and searching all routes for each call took a sixth of the time of a query.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,23 +10,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mastery_engine.http.envelope_route import Face
+from mastery_engine.http.envelope_route import EnvelopeRoute
 
 Failed = Callable[[Request, Exception], Awaitable[Response]]
 
 
-def fixed(routes: Iterable[object]) -> dict[tuple[str, str], Face]:
-    """The routes without a parameter in their address, by method and address."""
-    found: dict[tuple[str, str], Face] = {}
+def fixed_routes(routes: Iterable[object]) -> dict[tuple[str, str], EnvelopeRoute]:
+    """The routes without parameters in their address, by method and address."""
+    found: dict[tuple[str, str], EnvelopeRoute] = {}
     for route in routes:
-        if isinstance(route, Face) and "{" not in route.path:
+        if isinstance(route, EnvelopeRoute) and "{" not in route.path:
             for method in route.methods or ():
                 found.setdefault((method, route.path), route)
     return found
 
 
-class Direct:
-    """The innermost layer before the framework's own. ``failed`` answers errors of the given kinds."""
+class FastRouter:
+    """The innermost middleware, before the framework's router. ``failed`` answers errors of the given kinds."""
 
     def __init__(
         self,
@@ -37,19 +37,19 @@ class Direct:
         kinds: tuple[type[Exception], ...],
     ) -> None:
         self._app = app
-        self._routes = fixed(routes)
+        self._routes = fixed_routes(routes)
         self._failed = failed
         self._kinds = kinds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        if route is None or scope.get("root_path"):  # the framework takes a proxy's prefix off
+        if route is None or scope.get("root_path"):  # the framework removes the prefix of a proxy
             await self._app(scope, receive, send)
             return
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, {}
         request = Request(scope, receive, send)
         try:
-            response = await route.answer(request)
+            response = await route.respond(request)
         except self._kinds as error:
             response = await self._failed(request, error)
         await response(scope, receive, send)

@@ -1,9 +1,11 @@
-"""What happens to every request, in one pure-ASGI layer: its id, the limits, the log line, the metrics."""
+"""The middleware for every request: its id, its moment, limits on size and number, the log line and the metrics.
+
+The clock is read here once per request, and the whole request is answered as of that moment.
+"""
 
 import asyncio
 import logging
 import re
-from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -11,11 +13,11 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mastery_engine.domain.moments import rfc3339
+from mastery_engine.clock import Clock, NewId
+from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.errors import Busy, InvalidInput, TooLarge
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.problems import problem
-from mastery_engine.ports.clock import Clock
 from mastery_engine.telemetry.metrics import Metrics
 
 logger = logging.getLogger("mastery_engine.requests")
@@ -25,7 +27,7 @@ MAX_BODY = 1024 * 1024
 BODY_S = 5.0
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 STREAM = re.compile(r"/students/[^/]+/stream|/dashboard/[^/]+/[^/]+/live")
-# What a route says itself stays. Answers hold personal data, so nobody on the way keeps them.
+# A route's own headers win over these. Answers have personal data, so no proxy or browser may store them.
 PROTECTION = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -38,12 +40,10 @@ NOTHING_LOADS = (b"content-security-policy", b"default-src 'none'; frame-ancesto
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-class Edge:
-    """The outermost layer of the service."""
+class RequestMiddleware:
+    """The outermost middleware of the service, apart from traces."""
 
-    def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, clock: Clock, new_id: Callable[[], str], most_at_once: int
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, clock: Clock, new_id: NewId, most_at_once: int) -> None:
         self._app = app
         self._metrics = metrics
         self._clock = clock
@@ -56,9 +56,10 @@ class Edge:
             await self._app(scope, receive, send)
             return
         if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}  # the server, which keeps its own scope, leaves the body out
+            scope = {**scope, "method": "GET"}  # the server, which has its own scope, leaves out the body
         headers = Headers(scope=scope)
-        exchange = Exchange(scope, headers, send, self._meta(headers))
+        at = self._clock()
+        exchange = Exchange(scope, headers, send, self._meta(headers, at), at)
         if scope["path"].startswith(ALIAS + "/"):
             scope["path"] = scope["path"][len(ALIAS) :]
             scope["raw_path"] = scope.get("raw_path", b"")[len(ALIAS) :]
@@ -68,7 +69,7 @@ class Edge:
         self._metrics.in_flight.set(self._under_way)
         try:
             if counted and self._under_way > self._most_at_once:
-                raise Busy(f"More than {self._most_at_once} calls are under way: try again in a second.")
+                raise Busy(f"More than {self._most_at_once} calls are under way at once: try again in a second.")
             await self._app(scope, _limited(exchange, receive), exchange.send)
         except ClientDisconnect:
             exchange.status = 499
@@ -82,9 +83,9 @@ class Edge:
             self._under_way -= counted
             self._record(exchange)
 
-    def _meta(self, headers: Headers) -> Meta:
+    def _meta(self, headers: Headers, at: Micros) -> Meta:
         given = headers.get("x-request-id", "")
-        return Meta(rfc3339(self._clock()), given if REQUEST_ID.fullmatch(given) else self._new_id())
+        return Meta(rfc3339(at), given if REQUEST_ID.fullmatch(given) else self._new_id())
 
     def _record(self, exchange: "Exchange") -> None:
         seconds = perf_counter() - exchange.started
@@ -106,9 +107,9 @@ class Edge:
 
 
 class Exchange:
-    """One request on its way: its meta, and the status it was answered with."""
+    """One request in progress: its meta, its moment, and the status of its answer."""
 
-    def __init__(self, scope: Scope, headers: Headers, send: Send, meta: Meta) -> None:
+    def __init__(self, scope: Scope, headers: Headers, send: Send, meta: Meta, at: Micros) -> None:
         self.scope = scope
         self.headers = headers
         self.meta = meta
@@ -116,7 +117,7 @@ class Exchange:
         self.is_stream = False
         self.started = perf_counter()
         self._send = send
-        scope["state"] = {**scope.get("state", {}), "meta": meta, "request_id": meta.request_id}
+        scope["state"] = {**scope.get("state", {}), "meta": meta, "request_id": meta.request_id, "at": at}
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -138,10 +139,10 @@ class Exchange:
 
 
 def _limited(exchange: Exchange, receive: Receive) -> Receive:
-    """``receive``, raising TooLarge where the body is, said or not."""
+    """``receive``, but raising TooLarge for a body over the limit, and InvalidInput for one that comes too slowly."""
     said = exchange.headers.get("content-length", "")
     if said.isascii() and said.isdigit() and int(said) > MAX_BODY:
-        raise TooLarge(f"The body has {said} bytes, and {MAX_BODY} are the most: send it in parts.")
+        raise TooLarge(f"The body has {said} bytes, but at most {MAX_BODY} are allowed: send it in parts.")
     received = 0
     deadline: float | None = asyncio.get_running_loop().time() + BODY_S
 
@@ -156,7 +157,7 @@ def _limited(exchange: Exchange, receive: Receive) -> Receive:
         if not message.get("more_body", False):
             deadline = None
         if received > MAX_BODY:
-            raise TooLarge(f"The body has more than {MAX_BODY} bytes: send it in parts.")
+            raise TooLarge(f"The body has more than the {MAX_BODY} bytes that are allowed: send it in parts.")
         return message
 
     return count

@@ -1,4 +1,4 @@
-"""The span of each call, in a pure-ASGI layer that is there only where traces are on."""
+"""The middleware that makes the span of each call; it is only installed if traces are on."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,8 +7,8 @@ from mastery_engine.domain.events.traceparent import TRACEPARENT
 from mastery_engine.telemetry.tracing import Tracing, answered, carried
 
 
-class Traced:
-    """The layer around all others; what is inside sees the span's own ``traceparent`` in place of the caller's."""
+class TraceMiddleware:
+    """The outermost middleware; inside it, requests have the span's own ``traceparent`` in place of the caller's."""
 
     def __init__(self, app: ASGIApp, *, tracing: Tracing) -> None:
         self._app = app

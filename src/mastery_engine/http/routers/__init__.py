@@ -1,1 +1,1 @@
-"""The calls, by subject."""
+"""The routes, one module for each subject."""

@@ -1,51 +1,100 @@
-"""Cohorts, and what can be said of them."""
+"""Calls about cohorts and their figures."""
 
-from typing import Annotated
+import datetime
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
+from pydantic import Field, StringConstraints, field_validator
 
-from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID
-from mastery_engine.http.bodies_cohorts import CohortAnalytics, Compare, PutCohort
-from mastery_engine.http.envelope_route import Authenticated, Face
-from mastery_engine.http.openapi import answers
+from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID, Due
+from mastery_engine.domain.moments import day_of_date
+from mastery_engine.http.body import Body, StudentId
+from mastery_engine.http.envelope_route import EnvelopeRoute
+from mastery_engine.http.incoming import Authenticated, TheEngine
+from mastery_engine.http.openapi import responds
 from mastery_engine.responses.cohorts import CohortFigures, CohortRecord, Comparison
-from mastery_engine.services.cohorts import PAGE, Cohorts
-from mastery_engine.services.standings import Standings
+from mastery_engine.services.cohorts import PAGE
+
+MOST_MEMBERS = 10_000
+MOST_DUE = 1_000
 
 CohortPath = Annotated[str, Path(min_length=1, max_length=LONGEST_COHORT_ID)]
+CohortId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_COHORT_ID)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
-router = APIRouter(route_class=Face, tags=["cohorts"])
-
-
-@router.put("/cohorts/{cohort_id}", openapi_extra=answers(CohortRecord))
-async def put_cohort(caller: Authenticated, request: Request, cohort_id: CohortPath, body: PutCohort) -> CohortRecord:
-    """Say who is in a cohort; who is left out stays out, whatever events say, until put in again."""
-    cohorts: Cohorts = request.app.state.cohorts
-    return await cohorts.put(caller, cohort_id, body.name, body.members, body.due())
+router = APIRouter(route_class=EnvelopeRoute, tags=["cohorts"])
 
 
-@router.get("/cohorts/{cohort_id}", openapi_extra=answers(CohortRecord))
+class DueWork(Body):
+    """A day on which work is due; ``minutes`` is the amount of work."""
+
+    due: datetime.date
+    topic: Text | None = None
+    kind: Text | None = None
+    minutes: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+    @field_validator("due")
+    @classmethod
+    def _since_1970(cls, value: datetime.date) -> datetime.date:
+        if value.year < 1970:
+            raise ValueError("must be 1970-01-01 or later")
+        return value
+
+
+class PutCohort(Body):
+    """A cohort as an admin sets it: ``members`` lists all of them; without ``calendar`` the old one stays."""
+
+    name: Text
+    members: Annotated[list[StudentId], Field(max_length=MOST_MEMBERS)]
+    calendar: Annotated[list[DueWork], Field(max_length=MOST_DUE)] | None = None
+
+    def due(self) -> list[Due] | None:
+        if self.calendar is None:
+            return None
+        return [Due(day_of_date(work.due), work.topic, work.kind, work.minutes) for work in self.calendar]
+
+
+class Compare(Body):
+    """Which student to compare with which cohort, and by which metric."""
+
+    student_id: StudentId
+    cohort_id: CohortId
+    metric: Literal["overall", "by_component"] = "overall"
+
+
+class CohortAnalytics(Body):
+    """Which cohort; ``limit`` and ``cursor`` page through those who need help."""
+
+    cohort_id: CohortId
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 50
+    cursor: Annotated[str, StringConstraints(max_length=500)] | None = None
+
+
+@router.put("/cohorts/{cohort_id}", openapi_extra=responds(CohortRecord, limit=None))
+async def put_cohort(engine: TheEngine, caller: Authenticated, cohort_id: CohortPath, body: PutCohort) -> CohortRecord:
+    """Set the members of a cohort; students left out stay out, whatever events say, until they are put in again."""
+    return await engine.cohorts.put(caller, cohort_id, body.name, body.members, body.due())
+
+
+@router.get("/cohorts/{cohort_id}", openapi_extra=responds(CohortRecord, limit="analytics"))
 async def show_cohort(
+    engine: TheEngine,
     caller: Authenticated,
-    request: Request,
     cohort_id: CohortPath,
     limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> CohortRecord:
     """A cohort's name, members and calendar."""
-    cohorts: Cohorts = request.app.state.cohorts
-    return await cohorts.show(caller, cohort_id, limit=limit, cursor=cursor)
+    return await engine.cohorts.show(caller, cohort_id, limit=limit, cursor=cursor)
 
 
-@router.post("/analytics/compare", openapi_extra=answers(Comparison))
-async def compare(caller: Authenticated, request: Request, body: Compare) -> Comparison:
+@router.post("/analytics/compare", openapi_extra=responds(Comparison, limit="analytics"))
+async def compare(engine: TheEngine, caller: Authenticated, body: Compare) -> Comparison:
     """Where a student stands in a cohort: percentile and rank, overall or by component."""
-    standings: Standings = request.app.state.standings
-    return await standings.compare(caller, body.student_id, body.cohort_id, body.metric)
+    return await engine.standings.compare(caller, body.student_id, body.cohort_id, body.metric)
 
 
-@router.post("/analytics/cohort", openapi_extra=answers(CohortFigures))
-async def cohort_figures(caller: Authenticated, request: Request, body: CohortAnalytics) -> CohortFigures:
-    """How a cohort fares: levels, component means, and who needs help and why."""
-    standings: Standings = request.app.state.standings
-    return await standings.cohort(caller, body.cohort_id, limit=body.limit, cursor=body.cursor)
+@router.post("/analytics/cohort", openapi_extra=responds(CohortFigures, limit="analytics"))
+async def cohort_figures(engine: TheEngine, caller: Authenticated, body: CohortAnalytics) -> CohortFigures:
+    """The figures of a cohort: levels, component means, and who needs help and why."""
+    return await engine.standings.cohort(caller, body.cohort_id, limit=body.limit, cursor=body.cursor)

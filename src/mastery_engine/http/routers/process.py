@@ -1,4 +1,4 @@
-"""``/process``: every call of the engine by its intent, for services that invoke it through Dapr."""
+"""``/process``: calls by their intent, for services that invoke the engine through Dapr."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar, cast
@@ -9,24 +9,25 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.domain.events.envelope import malformed, peek
+from mastery_engine.auth.limits import LimitKind
+from mastery_engine.domain.faults import malformed
+from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput
-from mastery_engine.http.bodies import Calculate, Query
-from mastery_engine.http.bodies_advice import Advise, FindPath
-from mastery_engine.http.bodies_predictions import NextWeek
+from mastery_engine.http.body import parse
 from mastery_engine.http.envelope import success
-from mastery_engine.http.envelope_route import Face, idempotency_key, json_body, note_student, parse
+from mastery_engine.http.envelope_route import EnvelopeRoute
+from mastery_engine.http.incoming import TheEngine, idempotency_key, json_body, note_student
 from mastery_engine.http.openapi import any_of, takes
-from mastery_engine.http.routers.events import taken
+from mastery_engine.http.routers.advice import Advise, FindPath
+from mastery_engine.http.routers.forecasts import NextWeek
+from mastery_engine.http.routers.scores import Calculate, MasteryQuery
 from mastery_engine.http.sidecar import SecurityContext, caller_of
 from mastery_engine.responses.advice import LearningPath
 from mastery_engine.responses.forecasts import Prediction
-from mastery_engine.responses.scores import Calculated, Receipt, StudentMastery
-from mastery_engine.services import Mastery
-from mastery_engine.services.advice import Advising
-from mastery_engine.services.forecasts import Predictions
+from mastery_engine.responses.ingest import Receipt
+from mastery_engine.responses.scores import Calculated, StudentMastery
 
-router = APIRouter(route_class=Face, tags=["dapr"])
+router = APIRouter(route_class=EnvelopeRoute, tags=["dapr"])
 
 
 class ProcessBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,88 +38,88 @@ class ProcessBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     security_context: SecurityContext = SecurityContext()
 
 
-class _Raw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RawProcessBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """As ``ProcessBody``, with the payload undecoded."""
+
     intent: str
     payload: msgspec.Raw = msgspec.Raw(b"{}")
     security_context: SecurityContext | None = None
 
 
 Answered: TypeAlias = tuple[Any, int]
-Intent: TypeAlias = Callable[[Request, Caller, bytes], Awaitable[Answered]]
+Call: TypeAlias = Callable[[Engine, Request, Caller, bytes], Awaitable[Answered]]
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def _read(request: Request, model: type[Model], payload: bytes) -> Model:
-    """The payload by the model of its call. Raises InvalidInput with the field at fault."""
-    found = cast("Model", parse(model, payload))
-    note_student(request, getattr(found, "student_id", None))
-    return found
+    """The payload as the body of its call. Raises InvalidInput, which names the field."""
+    body = cast("Model", parse(model, payload))
+    note_student(request, getattr(body, "student_id", None))
+    return body
 
 
-async def _calculate(request: Request, caller: Caller, payload: bytes) -> Answered:
-    mastery: Mastery = request.app.state.mastery
+async def _calculate(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
     body = _read(request, Calculate, payload)
-    key = idempotency_key(request)
-    values = body.components.values()
-    return await mastery.calculate(caller, body.student_id, values, record=body.record, key=key), 200
+    key, values = idempotency_key(request), body.components.values()
+    return await engine.scores.calculate(caller, body.student_id, values, record=body.record, key=key), 200
 
 
-async def _query(request: Request, caller: Caller, payload: bytes) -> Answered:
-    mastery: Mastery = request.app.state.mastery
-    body = _read(request, Query, payload)
+async def _query(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
+    body = _read(request, MasteryQuery, payload)
     on, with_components = body.date, body.include_components
-    return await mastery.query(caller, body.student_id, on=on, with_components=with_components), 200
+    return await engine.scores.query(caller, body.student_id, on=on, with_components=with_components), 200
 
 
-async def _ingest(request: Request, caller: Caller, payload: bytes) -> Answered:
-    mastery: Mastery = request.app.state.mastery
-    note_student(request, peek(payload)[0])
-    return taken(await mastery.ingest(caller, [payload], idempotency_key(request))), 202
+async def _ingest(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
+    taken = await engine.ingest.take_one(caller, payload, idempotency_key(request))
+    note_student(request, taken.student_id)
+    return taken.receipt_or_refusal(), 202
 
 
-async def _predict(request: Request, caller: Caller, payload: bytes) -> Answered:
-    predictions: Predictions = request.app.state.predictions
+async def _forecast(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
     body = _read(request, NextWeek, payload)
-    return await predictions.next_days(caller, body.student_id, body.timeframe_days), 200
+    return await engine.forecasts.next_days(caller, body.student_id, body.timeframe_days), 200
 
 
-async def _recommend(request: Request, caller: Caller, payload: bytes) -> Answered:
-    advising: Advising = request.app.state.advising
+async def _recommend(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
     body = _read(request, Advise, payload)
-    return await advising.recommendations(caller, body.student_id, limit=body.limit, priority=body.priority), 200
+    advice = await engine.advice.recommendations(caller, body.student_id, limit=body.limit, priority=body.priority)
+    return advice, 200
 
 
-async def _path(request: Request, caller: Caller, payload: bytes) -> Answered:
-    advising: Advising = request.app.state.advising
+async def _path(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
     body = _read(request, FindPath, payload)
-    return await advising.path(caller, body.student_id, body.goal, body.topic), 200
+    return await engine.advice.path(caller, body.student_id, body.goal, body.topic), 200
 
 
-INTENTS: Mapping[str, Intent] = {
-    "mastery_calculation": _calculate,
-    "get_prediction": _predict,
-    "generate_path": _path,
-    "recommendations": _recommend,
-    "query": _query,
-    "ingest": _ingest,
+# Each intent with its call, and the kind of the rate limit for callers with a bearer token.
+INTENTS: Mapping[str, tuple[Call, LimitKind | None]] = {
+    "mastery_calculation": (_calculate, "calculate"),
+    "get_prediction": (_forecast, "predictions"),
+    "generate_path": (_path, "recommendations"),
+    "recommendations": (_recommend, "recommendations"),
+    "query": (_query, "query"),
+    "ingest": (_ingest, None),
 }
+UNKNOWN_INTENT: tuple[None, LimitKind] = (None, "query")
 
 
 @router.post(
     "/process", openapi_extra=any_of(Calculated, StudentMastery, Prediction, LearningPath, Receipt) | takes(ProcessBody)
 )
-async def process(request: Request) -> Response:
-    """The call that the intent stands for; who calls is the sidecar, or the bearer that it speaks for."""
+async def process(engine: TheEngine, request: Request) -> Response:
+    """Make the call that the intent stands for, as the sidecar or as the bearer whose token it sends."""
     body = await json_body(request)
     try:
         body.decode()
-        asked = msgspec.json.decode(body, type=_Raw)
+        asked = msgspec.json.decode(body, type=RawProcessBody)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        await caller_of(request, SecurityContext())
+        await caller_of(request, SecurityContext(), "query")
         raise malformed(error) from error
-    caller = await caller_of(request, asked.security_context or SecurityContext())
-    intent = INTENTS.get(asked.intent)
-    if intent is None:
-        raise InvalidInput(f"The intent is none of {', '.join(sorted(INTENTS))}.", field="intent")
-    answer, status = await intent(request, caller, bytes(asked.payload))
+    call: Call | None
+    call, kind = INTENTS.get(asked.intent, UNKNOWN_INTENT)
+    caller = await caller_of(request, asked.security_context or SecurityContext(), kind)
+    if call is None:
+        raise InvalidInput(f"intent must be one of {', '.join(sorted(INTENTS))}.", field="intent")
+    answer, status = await call(engine, request, caller, bytes(asked.payload))
     return success(answer, request.state.meta, status)

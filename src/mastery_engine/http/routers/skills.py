@@ -1,18 +1,17 @@
-"""Knowledge tracing."""
+"""The call for a student's skills, as estimated by knowledge tracing."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
-from mastery_engine.http.bodies import OfStudent
-from mastery_engine.http.envelope_route import Authenticated, Face
-from mastery_engine.http.openapi import answers
+from mastery_engine.http.body import OfStudent
+from mastery_engine.http.envelope_route import EnvelopeRoute
+from mastery_engine.http.incoming import Authenticated, TheEngine
+from mastery_engine.http.openapi import responds
 from mastery_engine.responses.skills import StudentSkills
-from mastery_engine.services.skills import Skills
 
-router = APIRouter(route_class=Face, tags=["analytics"], prefix="/analytics")
+router = APIRouter(route_class=EnvelopeRoute, tags=["analytics"], prefix="/analytics")
 
 
-@router.post("/skills", openapi_extra=answers(StudentSkills))
-async def skills(caller: Authenticated, request: Request, body: OfStudent) -> StudentSkills:
-    """For each skill: how likely the next answer is right, how sure that is, how much is forgotten, last practised."""
-    known: Skills = request.app.state.skills
-    return await known.of(caller, body.student_id)
+@router.post("/skills", openapi_extra=responds(StudentSkills, limit="analytics"))
+async def skills(engine: TheEngine, caller: Authenticated, body: OfStudent) -> StudentSkills:
+    """For each skill: the chance that the next answer is right, its uncertainty, what is forgotten, last practised."""
+    return await engine.skills.of(caller, body.student_id)

@@ -1,4 +1,4 @@
-"""A student's mastery, live: server-sent events."""
+"""The live stream of a student's mastery, as server-sent events."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -7,38 +7,39 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from mastery_engine.http.bodies import StudentId
-from mastery_engine.http.envelope_route import Authenticated, Face, admitted_again, token_of
+from mastery_engine.http.body import StudentId
+from mastery_engine.http.envelope_route import EnvelopeRoute
+from mastery_engine.http.incoming import Authenticated, TheEngine, token_of
+from mastery_engine.http.openapi import LIMIT
 from mastery_engine.responses.scores import StudentMastery
-from mastery_engine.services.watching import Watching
 
 EVENT_STREAM = "text/event-stream"
 
-router = APIRouter(route_class=Face, tags=["mastery"])
+router = APIRouter(route_class=EnvelopeRoute, tags=["mastery"])
 _encode = msgspec.json.Encoder().encode
 
 
 @router.get(
     "/students/{student_id}/stream",
     openapi_extra={
+        LIMIT: None,  # the number of open streams has its own limit
         "responses": {
             "200": {
-                "description": "An event `mastery` now and after each change, its data what a query answers. It ends "
-                "after 15 minutes, and once the token no longer shows the student: open it again with a good one.",
+                "description": "An event `mastery` now and after each change; its data is the answer of a query. The "
+                "stream ends after 15 minutes, and when the token no longer allows it: open it again with a valid one.",
                 "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
             }
-        }
+        },
     },
 )
-async def stream(caller: Authenticated, request: Request, student_id: StudentId) -> Response:
+async def stream(engine: TheEngine, caller: Authenticated, request: Request, student_id: StudentId) -> Response:
     """The student's mastery now and after each change, as server-sent events, with heartbeats between."""
-    watching: Watching = request.app.state.watching
-    admitted = partial(admitted_again, request, token_of(request))
-    return event_stream(await watching.watch(caller, student_id, admitted))
+    admitted = partial(engine.admission.admit, token_of(request))
+    return event_stream(await engine.watching.watch(caller, student_id, admitted))
 
 
 def event_stream(changes: AsyncIterator[StudentMastery | None]) -> Response:
-    """Changes as they go over the wire."""
+    """The answer that streams changes as server-sent events."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_lines(changes), media_type=EVENT_STREAM, headers=headers)
 

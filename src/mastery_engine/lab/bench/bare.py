@@ -6,56 +6,58 @@ from pydantic import BaseModel
 app = FastAPI()
 
 
-class Query(BaseModel):
+class FloorQuery(BaseModel):
     student_id: str
     include_components: bool = True
 
 
-class Part(BaseModel):
+class FloorComponent(BaseModel):
     component: str
     score: float
     weight: float
     contribution: float
 
 
-class Current(BaseModel):
+class FloorMastery(BaseModel):
     mastery_score: float
     level: str
     coverage: float
     timestamp: str
     recommendations: list[dict[str, str]]
     components: dict[str, float]
-    breakdown: list[Part]
+    breakdown: list[FloorComponent]
 
 
-class Answer(BaseModel):
+class FloorAnswer(BaseModel):
     student_id: str
-    current_mastery: Current
+    current_mastery: FloorMastery
     historical_average: float
     trend: str
     last_updated: str
 
 
-class Enveloped(BaseModel):
+class FloorEnvelope(BaseModel):
     success: bool
-    data: Answer
+    data: FloorAnswer
     meta: dict[str, str]
 
 
 @app.post("/mastery/query")
-async def query(body: Query) -> Enveloped:
+async def query(body: FloorQuery) -> FloorEnvelope:
     """An answer of the size of a real one."""
     parts = {"completion": 0.85, "quiz": 0.9, "quality": 0.85, "consistency": 0.82}
-    current = Current(
+    current = FloorMastery(
         mastery_score=0.862,
         level="proficient",
         coverage=1.0,
         timestamp="2026-01-14T10:30:00.123456Z",
         recommendations=[],
         components=parts,
-        breakdown=[Part(component=name, score=score, weight=0.25, contribution=0.2) for name, score in parts.items()],
+        breakdown=[
+            FloorComponent(component=name, score=score, weight=0.25, contribution=0.2) for name, score in parts.items()
+        ],
     )
-    answer = Answer(
+    answer = FloorAnswer(
         student_id=body.student_id,
         current_mastery=current,
         historical_average=0.8,
@@ -63,4 +65,4 @@ async def query(body: Query) -> Enveloped:
         last_updated="2026-01-14T10:30:00.123456Z",
     )
     meta = {"timestamp": "2026-01-14T10:30:00Z", "version": "1.0.0", "request_id": "00000000"}
-    return Enveloped(success=True, data=answer, meta=meta)
+    return FloorEnvelope(success=True, data=answer, meta=meta)

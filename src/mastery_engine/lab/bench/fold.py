@@ -9,7 +9,7 @@ from time import process_time
 from mastery_engine.domain.advice.guidance import advise
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.kinds import Answer, Data
-from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student
@@ -32,8 +32,8 @@ def fold(runs: int, until: Micros, events: int) -> list[Line]:
     del events
     rules, students = Rules(), {name: student for name, (student, _) in grown(until).items()}
     models = past(pupils(MODELS, SEED + 1), days=10, seed=SEED, until=until)
-    answers = [one.data for one in models if type(one.data) is Answer]
-    others = [one.data for one in models if type(one.data) is not Answer]
+    answers = [event.data for event in models if type(event.data) is Answer]
+    others = [event.data for event in models if type(event.data) is not Answer]
     costs: dict[bool, list[float]] = {True: [], False: []}
     offset = 1_000_000
     for run in range(8 * runs + 1):
@@ -57,7 +57,7 @@ def fold(runs: int, until: Micros, events: int) -> list[Line]:
 def _advised(students: Mapping[str, Student], until: Micros, rules: Rules, runs: int) -> list[float]:
     """What it costs to make a student's advice anew, with the course of this installation."""
     course = curriculum(settings_from(os.environ))
-    scores = [(one, mastery(one.evidence, until, rules)) for one in students.values()]
+    scores = [(student, mastery_score(student.evidence, until, rules)) for student in students.values()]
     costs = []
     for _ in range(runs):
         started = process_time()

@@ -13,7 +13,7 @@ import msgspec
 
 from mastery_engine.domain.events.event import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
-from mastery_engine.lab.bench.load import Load, Service, command, point, serving
+from mastery_engine.lab.bench.load import Load, RunningService, command, point, serving
 from mastery_engine.lab.bench.measures import Line, at_least, at_most, ratios, shown
 from mastery_engine.lab.simulate.classes import past, pupils
 
@@ -68,7 +68,9 @@ def batch(runs: int, until: Micros, events: int) -> list[Line]:
         shown("batch", "1,000 calculations in one batch", "s", batches),
         shown("batch", "1,000 single calculations, one after another", "s", singles),
         at_most("batch", "batch to singles", "", ratios(batches, singles), 0.05),
-        at_least("batch", "calculations a second in batches", "/s", [CALCULATIONS / one for one in batches], 100.0),
+        at_least(
+            "batch", "calculations a second in batches", "/s", [CALCULATIONS / seconds for seconds in batches], 100.0
+        ),
     ]
 
 
@@ -81,8 +83,8 @@ async def _batch_and_singles(url: str, token: str, run: int) -> tuple[float, flo
     ]
     async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
         started = perf_counter()
-        said = (await client.post("/batch/mastery", json={"requests": rows})).raise_for_status().json()["data"]
-        while await _is_under_way(client, said["batch_id"]):  # noqa: ASYNC110  it is another process's
+        begun = (await client.post("/batch/mastery", json={"requests": rows})).raise_for_status().json()["data"]
+        while await _is_under_way(client, begun["batch_id"]):  # noqa: ASYNC110  it is another process's
             await asyncio.sleep(0.01)
         together = perf_counter() - started
         started = perf_counter()
@@ -116,9 +118,9 @@ async def _lags(url: str, token: str, run: int) -> float:
         loading = group.create_task(_ingesting(client, run))
         for probe in range(50):
             student, event_id = f"probe_{run}_{probe}", f"probe-{run}-{probe}"
-            one = {"event_id": event_id, "event_type": "help", "student_id": student, "data": {"topic": "loops"}}
+            event = {"event_id": event_id, "event_type": "help", "student_id": student, "data": {"topic": "loops"}}
             started = perf_counter()
-            (await client.post("/mastery/ingest", json=one)).raise_for_status()
+            (await client.post("/mastery/ingest", json=event)).raise_for_status()
             while await _is_unknown(client, student):  # noqa: ASYNC110  it is another process's
                 await asyncio.sleep(0.002)
             lags.append((perf_counter() - started) * 1e3)
@@ -146,7 +148,7 @@ async def _ingesting(client: httpx.AsyncClient, run: int) -> None:
 
 
 @contextmanager
-def served(until: Micros, students: int) -> Iterator[tuple[Service, str]]:
+def served(until: Micros, students: int) -> Iterator[tuple[RunningService, str]]:
     """The engine on SQLite with so many students who have a few events each; and a service's token."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {"DATA_DIR": str(Path(folder, "data")), "LOG_LEVEL": "WARNING"}
@@ -155,7 +157,7 @@ def served(until: Micros, students: int) -> Iterator[tuple[Service, str]]:
         command("ingest", str(source), "--json", environment=environment)
         token = command("token", "--role", "service", environment=environment).strip()
         with serving("-m", "mastery_engine", "serve", ready="/ready", environment=environment) as service:
-            while _waiting(service.url):
+            while _has_unfolded(service.url):
                 sleep(0.1)
             yield service, token
 
@@ -171,6 +173,7 @@ def _of_each(students: int, until: Micros) -> Iterator[LearningEvent]:
             )
 
 
-def _waiting(url: str) -> bool:
-    said = httpx.get(f"{url}/metrics").text
-    return any(line.startswith("mastery_queue_depth ") and float(line.split()[1]) > 0 for line in said.splitlines())
+def _has_unfolded(url: str) -> bool:
+    """Whether events in the log wait to be folded."""
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    return any(line.startswith("mastery_queue_depth ") and float(line.split()[1]) > 0 for line in lines)

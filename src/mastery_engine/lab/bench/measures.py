@@ -62,7 +62,7 @@ def unmeasured(part: str, why: str) -> Line:
 
 def ratios(ours: Sequence[float], floor: Sequence[float]) -> list[float]:
     """Ours to the floor, run by run: both were measured by turns."""
-    return [one / other for one, other in zip(ours, floor, strict=True)]
+    return [our / other for our, other in zip(ours, floor, strict=True)]
 
 
 def _line(
@@ -74,5 +74,5 @@ def _line(
     met: bool | None = None,
     far: bool = False,
 ) -> Line:
-    middle, low, high = (round(one, 3) for one in (median(values), min(values), max(values)))
+    middle, low, high = (round(figure, 3) for figure in (median(values), min(values), max(values)))
     return Line(part, what, unit, middle, low, high, goal, met, far)

@@ -12,7 +12,7 @@ from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.forecast.forecast import forecast
 from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.knowledge import NOT_TRACED, estimate, traced
+from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, estimate, with_answer
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS
 from mastery_engine.lab.bench.measures import Line, at_least, ratios, shown
 from mastery_engine.lab.bench.peer_environments import ROOT, python_with
@@ -25,7 +25,7 @@ REQUIREMENTS = (f"pybkt=={BKT}", "scikit-learn==1.5.2", "numpy==2.0.2", "pandas=
 REPEATS = 200
 
 
-class Peers(msgspec.Struct, frozen=True):
+class PeerTimes(msgspec.Struct, frozen=True):
     """Milliseconds: pyBKT's roster after one answer, its fit of one student anew, the regression's seven days."""
 
     update: float
@@ -37,12 +37,12 @@ def peers(runs: int, until: Micros, events: int) -> list[Line]:
     """One answer, and one forecast of seven days, by the engine's functions and by each peer, in turns."""
     del events
     python = python_with("pybkt", *REQUIREMENTS)
-    answers, forecasts, found = [], [], []
+    answers, forecasts, measured = [], [], []
     for _ in range(runs):
         answers.append(_answer_ms(until))
         forecasts.append(_forecast_ms(until))
-        found.append(_peers(str(python)))
-    updates, refits, regressions = ([getattr(one, name) for one in found] for name in Peers.__struct_fields__)
+        measured.append(_peers(str(python)))
+    updates, refits, regressions = ([getattr(run, name) for run in measured] for name in PeerTimes.__struct_fields__)
     return [
         shown("peers", "a skill after one answer: trace and estimate", "ms", answers),
         shown("peers", f"the same by pyBKT {BKT}: its roster", "ms", updates),
@@ -63,13 +63,15 @@ def _timed_ms(call: Callable[[], object]) -> float:
 
 
 def _answer_ms(until: Micros) -> float:
-    tracing = NOT_TRACED
+    knowledge = NO_KNOWLEDGE
     for number in range(20):
-        tracing = traced(tracing, Answer(f"i{number}", ("loops",), number % 3 > 0), until - DAY, DEFAULT_SKILLS)
+        knowledge = with_answer(
+            knowledge, Answer(f"i{number}", ("loops",), number % 3 > 0), until - DAY, DEFAULT_SKILLS
+        )
     answer = Answer("i21", ("loops",), True)
 
     def update() -> None:
-        estimate(traced(tracing, answer, until, DEFAULT_SKILLS), "loops", until, DEFAULT_SKILLS)
+        estimate(with_answer(knowledge, answer, until, DEFAULT_SKILLS), "loops", until, DEFAULT_SKILLS)
 
     return _timed_ms(update)
 
@@ -81,7 +83,7 @@ def _forecast_ms(until: Micros) -> float:
     return _timed_ms(lambda: forecast(student, until, 7, model, rules))
 
 
-def _peers(python: str) -> Peers:
+def _peers(python: str) -> PeerTimes:
     script = ROOT / "scripts" / "peers" / "one_student.py"
     done = subprocess.run([python, str(script)], capture_output=True, check=True)  # nosec B603
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Peers)
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=PeerTimes)

@@ -16,6 +16,7 @@ from mastery_engine.domain.events.event import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.errors import StartRefused
 from mastery_engine.lab.bench.fold import fold
+from mastery_engine.lab.bench.forecasts import forecasts
 from mastery_engine.lab.bench.http import batch, http, lag
 from mastery_engine.lab.bench.measures import Line, Report, at_least, ratios, shown, unmeasured
 from mastery_engine.lab.bench.peers import peers
@@ -33,21 +34,27 @@ SEED = 1
 
 
 def report(
-    parts: Sequence[str], *, runs: int, until: Micros, events: int, told: Callable[[Sequence[Line]], None] | None = None
+    parts: Sequence[str],
+    *,
+    runs: int,
+    until: Micros,
+    events: int,
+    on_part: Callable[[Sequence[Line]], None] | None = None,
 ) -> Report:
     """Measure the parts; ``until`` is the time of the newest simulated event, ``events`` how many a file has.
 
-    ``told`` hears of each part as it ends. A part that cannot be measured here says why, and the others go on.
+    ``on_part`` is given the lines of each part as it ends. A part that cannot be measured here says why, and the
+    others go on.
     """
     lines: list[Line] = []
     for part in parts:
         try:
-            found = PARTS[part](runs, until, events)
+            measured = PARTS[part](runs, until, events)
         except StartRefused as error:
-            found = [unmeasured(part, str(error))]
-        lines += found
-        if told is not None:
-            told(found)
+            measured = [unmeasured(part, str(error))]
+        lines += measured
+        if on_part is not None:
+            on_part(measured)
     return Report(*machine(), lines)
 
 
@@ -60,11 +67,11 @@ def machine() -> tuple[str, str, str]:
 def page(measured: Report) -> str:
     """What was measured over time, as a page of plots."""
     drawn = []
-    for one in measured.lines:
-        if one.over_time:
-            seconds, highest = one.over_time[-1][0], max(value for _, value in one.over_time)
-            frame = Frame(one.what, "second", one.unit, (0.0, max(1.0, seconds)), (0.0, highest * 1.1 or 1.0))
-            drawn.append(plot(frame, line(frame, one.over_time, COLOURS[0])))
+    for figure in measured.lines:
+        if figure.over_time:
+            seconds, highest = figure.over_time[-1][0], max(value for _, value in figure.over_time)
+            frame = Frame(figure.what, "second", figure.unit, (0.0, max(1.0, seconds)), (0.0, highest * 1.1 or 1.0))
+            drawn.append(plot(frame, line(frame, figure.over_time, COLOURS[0])))
     head = "<!doctype html><html lang='en'><meta charset='utf-8'><title>Mastery Engine: bench</title>"
     return f"{head}<h1>{escape(measured.machine)}</h1>{''.join(drawn)}</html>"
 
@@ -130,6 +137,7 @@ PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "http": http,
     "batch": batch,
     "lag": lag,
+    "forecasts": forecasts,
     "watch": watch,
     "scale": scale,
     "tokens": tokens,

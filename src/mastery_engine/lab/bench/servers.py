@@ -16,8 +16,8 @@ from confluent_kafka import Consumer, ConsumerGroupState, Producer
 from confluent_kafka.admin import AdminClient
 from redis import Redis
 
+from mastery_engine.backends.kafka.asker import committed_of, ends_of
 from mastery_engine.backends.kafka.faults import when_settled
-from mastery_engine.backends.kafka.reader import committed_of, ends_of
 from mastery_engine.backends.kafka.settings import GROUP, KafkaSettings
 from mastery_engine.backends.kafka.topic_plans import TOPICS
 from mastery_engine.backends.kafka.topics import ensure_topics
@@ -46,13 +46,13 @@ def servers() -> Iterator[Servers]:
         [sys.executable, "-m", "scripts.servers"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        said = [started.stdout.readline() for _ in range(2)] if started.stdout else []
-        words = dict(one.removeprefix("export ").strip().split("=", 1) for one in said if "=" in one)
-        if words.keys() != {"KAFKA_BROKER", "REDIS_HOST"}:
+        lines = [started.stdout.readline() for _ in range(2)] if started.stdout else []
+        environment = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines if "=" in line)
+        if environment.keys() != {"KAFKA_BROKER", "REDIS_HOST"}:
             raise StartRefused(f"Kafka and Redis did not start: {started.communicate(timeout=PATIENCE_S)[1].strip()}")
         processes = dict(_children(started.pid))
         kafka = next(pid for name, pid in processes.items() if name == "java")
-        yield Servers(words, kafka, next(pid for name, pid in processes.items() if name != "java"))
+        yield Servers(environment, kafka, next(pid for name, pid in processes.items() if name != "java"))
     finally:
         started.terminate()
         started.wait(PATIENCE_S)
@@ -79,13 +79,13 @@ def working(environment: dict[str, str], count: int = 1) -> Iterator[list[int]]:
             for place in range(count)
         ]
         try:
-            yield [one.pid for one in started]
+            yield [process.pid for process in started]
         finally:
-            for one in started:
-                one.send_signal(signal.SIGCONT)
-                one.terminate()
-            for one in started:
-                one.wait(PATIENCE_S)
+            for process in started:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+            for process in started:
+                process.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def asking(environment: dict[str, str]) -> Iterator[Consumer]:
         asker.close()
 
 
-def waiting(asker: Consumer) -> int:
+def lag_of(asker: Consumer) -> int:
     """How many records of the log are not committed yet."""
     ends, committed = when_settled(partial(ends_of, asker)), when_settled(partial(committed_of, asker))
     return sum(ends.values()) - sum(committed.values())
@@ -106,8 +106,8 @@ def waiting(asker: Consumer) -> int:
 
 def drained(asker: Consumer) -> None:
     """Wait until all that is in the log is worked and committed. Raises StartRefused where it gets no less."""
-    least, deadline = waiting(asker), time.monotonic() + PATIENCE_S
-    while left := waiting(asker):
+    least, deadline = lag_of(asker), time.monotonic() + PATIENCE_S
+    while left := lag_of(asker):
         if left < least:
             least, deadline = left, time.monotonic() + PATIENCE_S
         if time.monotonic() > deadline:
@@ -121,7 +121,7 @@ def shared_out(environment: dict[str, str], count: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         group = when_settled(lambda: admin.describe_consumer_groups([GROUP])[GROUP].result(20))
-        busy = [one for one in group.members if one.assignment.topic_partitions]
+        busy = [member for member in group.members if member.assignment.topic_partitions]
         if group.state == ConsumerGroupState.STABLE and len(group.members) == len(busy) == count:
             return
         if time.monotonic() > deadline:

@@ -18,12 +18,9 @@ from random import Random
 import msgspec
 from confluent_kafka import Consumer
 
-from mastery_engine.backends.redis.client import connect
-from mastery_engine.backends.redis.store import RedisStore
-from mastery_engine.domain.events.event import NAME_OF
+from mastery_engine.domain.events.event import DEFAULT_TENANT, NAME_OF
 from mastery_engine.domain.ids import ID_BYTES
 from mastery_engine.domain.moments import Micros
-from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.lab.bench.load import Load, command, point, serving
 from mastery_engine.lab.bench.measures import Line, at_least, at_most
@@ -32,13 +29,13 @@ from mastery_engine.lab.bench.servers import (
     asking,
     drained,
     fresh,
+    lag_of,
     memory_mib,
     produce,
     servers,
-    waiting,
     working,
 )
-from mastery_engine.lab.bench.term import Amid, at_work, fill
+from mastery_engine.lab.bench.term import StudentAtWork, at_work, documents_in, fill
 from mastery_engine.settings import settings_from
 from mastery_engine.wiring import curriculum
 
@@ -55,10 +52,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One second: how many events waited, and the memory in MiB of the worker."""
+    """One second: how many events were not worked yet, and the memory in MiB of the worker."""
 
     at: float
-    waiting: int
+    lag: int
     memory: float
 
 
@@ -70,7 +67,7 @@ def soak(runs: int, until: Micros, events: int) -> list[Line]:
     made = _events(models, Random(1))  # nosec B311
     with servers() as running:
         fresh(running.environment)
-        documents = [(one.student, one.cold) for one in models]
+        documents = [(model.student, model.cold) for model in models]
         asyncio.run(fill(running.environment["REDIS_HOST"], STUDENTS, documents))
         before = asyncio.run(_counted(running.environment["REDIS_HOST"]))
         with (
@@ -95,8 +92,8 @@ def soak(runs: int, until: Micros, events: int) -> list[Line]:
             counted = asyncio.run(_counted(running.environment["REDIS_HOST"])) - before
     sent = (WARMING_S + seconds) * RATE
     third = samples[len(samples) // 3].memory
-    worked = seconds * RATE - samples[-1].waiting
-    lag = at_most("soak", "lag at its worst", "s", [max(one.waiting for one in samples) / RATE], 1.0)
+    worked = seconds * RATE - samples[-1].lag
+    lag = at_most("soak", "lag at its worst", "s", [max(sample.lag for sample in samples) / RATE], 1.0)
     memory = at_most(
         "soak", "memory of the worker at the end, to that after a third", "", [samples[-1].memory / third], 1.1
     )
@@ -105,15 +102,15 @@ def soak(runs: int, until: Micros, events: int) -> list[Line]:
     return [
         at_most("soak", f"events of {sent:,} lost or counted twice", "", [abs(sent - counted)], 0.0),
         at_least("soak", f"events worked within {seconds} s", "events/s", [worked / seconds], RATE * 0.99),
-        msgspec.structs.replace(lag, over_time=[(one.at, one.waiting / RATE) for one in samples]),
+        msgspec.structs.replace(lag, over_time=[(sample.at, sample.lag / RATE) for sample in samples]),
         msgspec.structs.replace(query, over_time=_by_time(answers, max(1, seconds // PLOTTED))),
-        msgspec.structs.replace(memory, over_time=[(one.at, one.memory) for one in samples]),
+        msgspec.structs.replace(memory, over_time=[(sample.at, sample.memory) for sample in samples]),
     ]
 
 
-def _events(models: Sequence[Amid], chance: Random) -> Iterator[tuple[str, bytes]]:
+def _events(models: Sequence[StudentAtWork], chance: Random) -> Iterator[tuple[str, bytes]]:
     """The next thing of whomever chance names; its time is that of its receipt."""
-    steps = [[(NAME_OF[type(one)].encode(), _encode(one)) for one in model.next] for model in models]
+    steps = [[(NAME_OF[type(data)].encode(), _encode(data)) for data in model.next] for model in models]
     done: Counter[int] = Counter()
     for number in count():
         student = chance.randrange(STUDENTS)
@@ -146,15 +143,15 @@ def _under_load(
         thread.start()
         return thread
 
-    some = (next(made) for _ in range(seconds * RATE))
+    records = (next(made) for _ in range(seconds * RATE))
     threads = [
-        beside(lambda: produce(running.environment, some, rate=RATE)),
+        beside(lambda: produce(running.environment, records, rate=RATE)),
         beside(lambda: answers.extend(load.answers(QUERIES, seconds))),
     ]
     started = time.perf_counter()
     for second in range(1, seconds + 1):
         time.sleep(max(0.0, started + second - time.perf_counter()))
-        samples.append(Sample(time.perf_counter() - started, waiting(asker), memory_mib(worker)))
+        samples.append(Sample(time.perf_counter() - started, lag_of(asker), memory_mib(worker)))
     for thread in threads:
         thread.join()
     if failed:
@@ -167,17 +164,17 @@ def _by_time(answers: Sequence[tuple[float, float]], width: int) -> list[tuple[f
     taken: dict[int, list[float]] = defaultdict(list)
     for second, ms in answers:
         taken[int(second) // width].append(ms)
-    return [(float((place + 1) * width), point(some, 0.99)) for place, some in sorted(taken.items())]
+    return [(float((place + 1) * width), point(times, 0.99)) for place, times in sorted(taken.items())]
 
 
 async def _counted(host: str) -> int:
     """How many events the documents and the values beside them hold, by their ids."""
-    store = RedisStore(connect(host), retention_days=Rules().retention_days)
-    found = 0
-    for start in range(0, STUDENTS, PAGE):
-        keys = [StudentKey("default", f"student_{number}") for number in range(start, min(start + PAGE, STUDENTS))]
-        for held, cold in zip(await store.load(keys), await store.load_cold(keys), strict=True):
-            assert held is not None  # nosec B101
-            found += sum(map(len, (*held.student.seen.recent.values(), *cold.values()))) // ID_BYTES
-    await store.close()
-    return found
+    counted = 0
+    async with documents_in(host) as store:
+        for start in range(0, STUDENTS, PAGE):
+            numbers = range(start, min(start + PAGE, STUDENTS))
+            keys = [StudentKey(DEFAULT_TENANT, f"student_{number}") for number in numbers]
+            for document, cold in zip(await store.load(keys), await store.load_cold(keys), strict=True):
+                assert document is not None  # nosec B101
+                counted += sum(map(len, (*document.student.seen.recent.values(), *cold.values()))) // ID_BYTES
+    return counted

@@ -13,7 +13,7 @@ import msgspec
 from mastery_engine.domain.events.event import encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab.bench.measures import Line, at_least, shown
+from mastery_engine.lab.bench.measures import Line, at_least, ratios, shown
 from mastery_engine.lab.bench.peer_environments import ROOT, python_with
 from mastery_engine.lab.bench.servers import PATIENCE_S, fresh, produce, servers
 from mastery_engine.lab.simulate.classes import past, pupils
@@ -42,15 +42,13 @@ def stream(runs: int, until: Micros, events: int) -> list[Line]:
             floor.append(number / _timed("floor", written, running.environment, records))
             peer.append(number / _peer(python, running.environment, records, Path(folder, str(run))))
     ours, floor, peer = ours[1:], floor[1:], peer[1:]
-    beside_floor = [one / other for one, other in zip(ours, floor, strict=True)]
-    beside_peer = [one / other for one, other in zip(ours, peer, strict=True)]
     what = f"one worker, {number:,} events over {STUDENTS} students"
     return [
         at_least("stream", what, "events/s", ours, 10_000),
         shown("stream", "floor: the same loop and bytes without a domain", "events/s", floor),
         shown("stream", f"Quix Streams {QUIX}, a smaller fold", "events/s", peer),
-        at_least("stream", "ratio to the floor", "", beside_floor, 0.5),
-        at_least("stream", "ratio to Quix Streams", "", beside_peer, 1.0),
+        at_least("stream", "ratio to the floor", "", ratios(ours, floor), 0.5),
+        at_least("stream", "ratio to Quix Streams", "", ratios(ours, peer), 1.0),
     ]
 
 
@@ -68,14 +66,14 @@ def class_events(number: int, until: Micros, run: int) -> list[tuple[str, bytes]
 
 
 def _timed(what: str, written: Path, environment: dict[str, str], records: Sequence[tuple[str, bytes]]) -> float:
-    """Seconds that one of ``stream_runs`` takes for the records, less those that it starts with."""
+    """Seconds that one of ``timed_loops`` takes for the records, less those that it starts with."""
     fresh(environment)
     produce(environment, records[:WARMING])
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH", "LANG") if name in os.environ}
     with (
         tempfile.TemporaryDirectory() as data,
         subprocess.Popen(  # nosec B603
-            [sys.executable, "-m", "mastery_engine.lab.bench.stream_runs", what, str(written)],
+            [sys.executable, "-m", "mastery_engine.lab.bench.timed_loops", what, str(written)],
             env={**kept, **environment, "DATA_DIR": data, "LOG_LEVEL": "ERROR"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,14 +1,16 @@
 """A class amid its term: the documents of students with a month behind them, and what they do next."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from itertools import groupby
 
 import msgspec
 
-from mastery_engine.backends.redis.client import connect
-from mastery_engine.backends.redis.store import RedisStore
+from mastery_engine.backends.redis.client import connect, disconnect
+from mastery_engine.backends.redis.documents import RedisDocuments
+from mastery_engine.backends.redis.keys import life_ms
 from mastery_engine.domain.courses.curriculum import Curriculum
-from mastery_engine.domain.events.event import LearningEvent, Logged
+from mastery_engine.domain.events.event import DEFAULT_TENANT, LearningEvent, Logged
 from mastery_engine.domain.events.kinds import Data
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.moments import DAY, Day, Micros, day_of
@@ -16,14 +18,14 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.domain.transition import apply, needs_cold
 from mastery_engine.lab.simulate.classes import Pupil, past, pupils
-from mastery_engine.ports.documents import Change
+from mastery_engine.ports.documents import DocumentChange
 
 MODELS, STUDENTS, DAYS = 40, 400, 29
 SEED = 1
 PAGE = 1_000
 
 
-class Amid(msgspec.Struct, frozen=True):
+class StudentAtWork(msgspec.Struct, frozen=True):
     """A student at work today: the document and its cold ids, and what comes next, in this order."""
 
     student: Student
@@ -41,42 +43,50 @@ def grown(until: Micros) -> dict[str, tuple[Student, IdsByDay]]:
     for number in range(STUDENTS):
         name = f"student_{number}"
         mine = [event for event in events if event.student_id == events[number % len(events)].student_id]
-        students[name] = lived([msgspec.structs.replace(one, student_id=name) for one in mine])
+        students[name] = lived([msgspec.structs.replace(event, student_id=name) for event in mine])
     return students
 
 
-def at_work(until: Micros, steps: int, course: Curriculum) -> list[Amid]:
+def at_work(until: Micros, steps: int, course: Curriculum) -> list[StudentAtWork]:
     """40 students whose advice is of today, and at least so many steps of each."""
     class_ = pupils(MODELS, SEED)
     events = past(class_, days=DAYS, seed=SEED, until=until - DAY)
-    found = []
+    class_at_work = []
     for pupil in class_:
         first, *rest = _sittings(pupil, day_of(until), steps + 1)
         now = LearningEvent("first-of-today", pupil.student_id, until, until, first)
         mine = [event for event in events if event.student_id == pupil.student_id]
         student, cold = lived([*mine, now], course)
-        found.append(Amid(msgspec.structs.replace(student, outbox=()), cold, tuple(rest)))
-    return found
+        class_at_work.append(StudentAtWork(msgspec.structs.replace(student, outbox=()), cold, tuple(rest)))
+    return class_at_work
 
 
 async def fill(host: str, many: int, documents: Sequence[tuple[Student, IdsByDay]]) -> None:
     """``student_0`` and so on into a Redis, each with one of these documents and its cold ids, in turn."""
-    store = RedisStore(connect(host), retention_days=Rules().retention_days)
-    for start in range(0, many, PAGE):
-        await store.commit(
-            [
-                Change(StudentKey("default", f"student_{number}"), 0, *documents[number % len(documents)])
-                for number in range(start, min(start + PAGE, many))
-            ]
-        )
-    await store.close()
+    async with documents_in(host) as store:
+        for start in range(0, many, PAGE):
+            changes = []
+            for number in range(start, min(start + PAGE, many)):
+                student, cold = documents[number % len(documents)]
+                changes.append(DocumentChange(StudentKey(DEFAULT_TENANT, f"student_{number}"), 0, student, cold))
+            await store.commit(changes)
+
+
+@asynccontextmanager
+async def documents_in(host: str) -> AsyncIterator[RedisDocuments]:
+    """The engine's documents in a Redis."""
+    client = connect(host)
+    try:
+        yield RedisDocuments(client, life_ms=life_ms(Rules().retention_days))
+    finally:
+        await disconnect(client)
 
 
 def lived(events: Sequence[LearningEvent], course: Curriculum | None = None) -> tuple[Student, IdsByDay]:
     """One student's document after their events, in batches of a day's, and its cold ids."""
     student, cold, offset = NOBODY, IdsByDay(), 0
     for _, day in groupby(events, key=_day_of_event):
-        own = [Logged(one, 0, offset + place) for place, one in enumerate(day)]
+        own = [Logged(event, 0, offset + place) for place, event in enumerate(day)]
         given = cold if needs_cold(student, own) else None
         done = apply(student, own, own[-1].event.at, Rules(), cold=given, settled={0: offset}, curriculum=course)
         student, cold = done.student, cold if done.cold is None else done.cold

@@ -11,7 +11,7 @@ import httpx
 from mastery_engine.domain.moments import Micros
 from mastery_engine.errors import StartRefused
 from mastery_engine.lab.bench.http import served
-from mastery_engine.lab.bench.load import Service, point
+from mastery_engine.lab.bench.load import RunningService, point
 from mastery_engine.lab.bench.measures import Line, at_most, shown
 from mastery_engine.lab.bench.servers import cpu_seconds
 
@@ -65,7 +65,7 @@ class _Pages:
         chance = Random(seed)  # nosec B311
         started, sent = perf_counter(), 0
         while sent < seconds * RATE:
-            student = chance.choice([one for one in range(WATCHERS) if one not in self._waiting])
+            student = chance.choice([number for number in range(WATCHERS) if number not in self._waiting])
             self._waiting[student] = perf_counter()
             (await self._client.post("/mastery/ingest", json=_quiz(student, chance.randrange(11)))).raise_for_status()
             if student in self._waiting:
@@ -80,7 +80,7 @@ def _quiz(student: int, correct: int) -> dict[str, Any]:
     return {"event_type": "quiz", "student_id": f"student_{student}", "data": data}
 
 
-async def _watched(service: Service, token: str, run: int) -> tuple[float, float, float]:
+async def _watched(service: RunningService, token: str, run: int) -> tuple[float, float, float]:
     """Cores used while nothing happens, while events come, and the 95% point of the seconds until they are seen."""
     limits = httpx.Limits(max_connections=None)
     who = {"Authorization": f"Bearer {token}"}
@@ -104,16 +104,16 @@ async def _busy(pages: _Pages, run: int) -> None:
     await _so_many(pages.waited_s, await pages.happen(SECONDS, run), "events were seen")
 
 
-async def _so_many(found: Sized, many: int, what: str) -> None:
+async def _so_many(seen: Sized, many: int, what: str) -> None:
     """Until there are so many. Raises StartRefused where there are not within a minute."""
     until = perf_counter() + PATIENCE_S
-    while len(found) < many:
+    while len(seen) < many:
         if perf_counter() > until:
-            raise StartRefused(f"Only {len(found)} of {many} {what}.")
+            raise StartRefused(f"Only {len(seen)} of {many} {what}.")
         await asyncio.sleep(0.01)
 
 
-async def _cores(service: Service, work: Awaitable[None]) -> float:
+async def _cores(service: RunningService, work: Awaitable[None]) -> float:
     """How many cores the service kept busy meanwhile."""
     started, used = perf_counter(), cpu_seconds([service.process_id])
     await work

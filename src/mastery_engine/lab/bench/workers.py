@@ -32,7 +32,7 @@ MOST_WORKERS = 3
 PARTITIONS = 6
 
 
-class Measured(msgspec.Struct, frozen=True):
+class Throughput(msgspec.Struct, frozen=True):
     """Events a second of some workers together; processor time an event, in µs, of workers, broker and Redis."""
 
     rate: float
@@ -48,35 +48,35 @@ class Measured(msgspec.Struct, frozen=True):
 def workers(runs: int, until: Micros, events: int) -> list[Line]:
     """As many events as the stream's, which are in the log before the workers go on. Raises StartRefused."""
     number = min(events, MOST_EVENTS)
-    found: dict[int, list[Measured]] = {count: [] for count in range(1, MOST_WORKERS + 1)}
+    by_count: dict[int, list[Throughput]] = {count: [] for count in range(1, MOST_WORKERS + 1)}
     with servers() as running:
         for run in range(runs):
             records = class_events(number, until, run)
-            for count, measured in found.items():
+            for count, measured in by_count.items():
                 measured.append(_measured(running, records, number, count))
-    alone = found[1]
+    alone = by_count[1]
     lines: list[Line] = []
     processors = os.cpu_count() or 1
-    for count, measured in found.items():
+    for count, measured in by_count.items():
         named = f"{count} worker{'s' if count > 1 else ''}"
         lines.append(
-            shown("workers", f"{named} on {PARTITIONS} partitions", "events/s", [one.rate for one in measured])
+            shown("workers", f"{named} on {PARTITIONS} partitions", "events/s", [run.rate for run in measured])
         )
         if count > 1:
             shares = [
-                min(count * one.rate, processors * 1e6 / one.cost) / other.rate
-                for one, other in zip(alone, measured, strict=True)
+                min(count * single.rate, processors * 1e6 / single.cost) / together.rate
+                for single, together in zip(alone, measured, strict=True)
             ]
             lines.append(shown("workers", f"model to measured, {named}", "", shares))
     return [
         *lines,
-        shown("workers", "processor time an event: a worker", "µs", [one.worker for one in alone]),
-        shown("workers", "processor time an event: Kafka's broker", "µs", [one.broker for one in alone]),
-        shown("workers", "processor time an event: Redis", "µs", [one.redis for one in alone]),
+        shown("workers", "processor time an event: a worker", "µs", [single.worker for single in alone]),
+        shown("workers", "processor time an event: Kafka's broker", "µs", [single.broker for single in alone]),
+        shown("workers", "processor time an event: Redis", "µs", [single.redis for single in alone]),
     ]
 
 
-def _measured(running: Servers, records: Sequence[tuple[str, bytes]], number: int, count: int) -> Measured:
+def _measured(running: Servers, records: Sequence[tuple[str, bytes]], number: int, count: int) -> Throughput:
     fresh(running.environment)
     produce(running.environment, records[:-number])
     with working(running.environment, count) as pids, asking(running.environment) as asker:
@@ -86,11 +86,11 @@ def _measured(running: Servers, records: Sequence[tuple[str, bytes]], number: in
             os.kill(pid, signal.SIGSTOP)
         produce(running.environment, records[-number:])
         servants = (pids, [running.kafka], [running.redis])
-        before = [cpu_seconds(some) for some in servants]
+        before = [cpu_seconds(processes) for processes in servants]
         started = time.perf_counter()
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
         drained(asker)
         rate = number / (time.perf_counter() - started)
-        used = [(cpu_seconds(some) - was) / number * 1e6 for some, was in zip(servants, before, strict=True)]
-    return Measured(rate, *used)
+        used = [(cpu_seconds(processes) - was) / number * 1e6 for processes, was in zip(servants, before, strict=True)]
+    return Throughput(rate, *used)

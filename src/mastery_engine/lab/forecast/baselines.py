@@ -102,7 +102,7 @@ def check_holt() -> None:
         raise InvalidInput("Damped Holt takes statsmodels: pip install 'mastery-engine[lab]', or leave holt out.")
 
 
-def quantiles(name: str, training: Sequence[Origin], test: Sequence[Origin], told: Callable[[float], None]) -> Numbers:
+def quantiles(name: str, training: Sequence[Origin], test: Sequence[Origin], tell: Callable[[float], None]) -> Numbers:
     """What a baseline forecasts for each origin of the test: quantiles at ``LEVELS``, within [0, 1]."""
     if name == "persistence_gaussian":
         spread = float(np.std([origin.later - origin.now for origin in training]))
@@ -118,10 +118,10 @@ def quantiles(name: str, training: Sequence[Origin], test: Sequence[Origin], tol
     points = []
     for place, origin in enumerate(test):
         points.append(point(origin))
-        told(place + 1)
+        tell(place + 1)
     return _spread(points, np.quantile(residuals, LEVELS))
 
 
 def _spread(points: Sequence[float], residuals: np.ndarray) -> Numbers:
-    found: Numbers = np.clip(np.array(points)[:, None] + residuals, 0.0, 1.0)
-    return found
+    forecasts: Numbers = np.clip(np.array(points)[:, None] + residuals, 0.0, 1.0)
+    return forecasts

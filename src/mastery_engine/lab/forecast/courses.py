@@ -27,7 +27,7 @@ TEST_SHARE = 5  # one student of so many is for the test
 BOM = b"\xef\xbb\xbf"
 
 
-class Learner(msgspec.Struct, frozen=True):
+class RecordedLearner(msgspec.Struct, frozen=True):
     """One student of a file: their events in the order of time, and when which days with work due became known."""
 
     student_id: str
@@ -58,19 +58,19 @@ class Learner(msgspec.Struct, frozen=True):
 
 def learners(
     lines: Iterable[tuple[int, bytes]], calendar: dict[str, tuple[Day, ...]], *, retention_days: int
-) -> list[Learner]:
+) -> list[RecordedLearner]:
     """The students of a file of events, each event received at its own time. Raises InvalidInput with the line."""
-    found: dict[str, list[LearningEvent]] = defaultdict(list)
+    by_student: dict[str, list[LearningEvent]] = defaultdict(list)
     for number, line in lines:
         try:
             event = decode(line, received=0, event_id=f"line-{number}")
             event = check_times(msgspec.structs.replace(event, received=event.at), retention_days=retention_days)
         except InvalidInput as error:
             raise InvalidInput(f"Line {number}: {error.message}", field=error.field) from error
-        found[event.student_id].append(event)
+        by_student[event.student_id].append(event)
     return [
-        Learner(student_id, tuple(sorted(events, key=lambda event: event.at)), _calendars(events, calendar))
-        for student_id, events in sorted(found.items())
+        RecordedLearner(student_id, tuple(sorted(events, key=lambda event: event.at)), _calendars(events, calendar))
+        for student_id, events in sorted(by_student.items())
     ]
 
 
@@ -83,9 +83,9 @@ def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
     with opened(path) as file:
         try:
             for number, line in enumerate(file, 1):
-                told = line.removeprefix(BOM) if number == 1 else line
-                if told.strip():
-                    yield number, told
+                text = line.removeprefix(BOM) if number == 1 else line
+                if text.strip():
+                    yield number, text
         except EOFError as error:
             raise InvalidInput(f"{path} is cut short after line {number}: copy it again, whole.") from error
         except (gzip.BadGzipFile, zlib.error) as error:
@@ -106,7 +106,7 @@ def _calendars(
 
 def calendar_from(path: Path) -> dict[str, tuple[Day, ...]]:
     """Each cohort's due days, from CSV with the columns ``cohort_id`` and ``due``. Raises InvalidInput."""
-    found: dict[str, list[Day]] = defaultdict(list)
+    due: dict[str, list[Day]] = defaultdict(list)
     rows = csv.DictReader(StringIO(_text_of(path), newline=""), restval="")
     try:
         if not {"cohort_id", "due"} <= set(rows.fieldnames or ()):
@@ -114,12 +114,12 @@ def calendar_from(path: Path) -> dict[str, tuple[Day, ...]]:
         for row in rows:
             if not row["cohort_id"]:
                 raise InvalidInput(f"{path}, line {rows.line_num}: cohort_id is empty.")
-            found[row["cohort_id"]].append(day_of_date(date.fromisoformat(row["due"])))
+            due[row["cohort_id"]].append(day_of_date(date.fromisoformat(row["due"])))
     except csv.Error as error:
         raise InvalidInput(f"{path} cannot be read as CSV after line {rows.line_num}: {error}.") from error
     except ValueError as error:
         raise InvalidInput(f"{path}, line {rows.line_num}: due is no date like 2026-01-14.") from error
-    return {cohort: tuple(sorted(days)) for cohort, days in found.items()}
+    return {cohort: tuple(sorted(days)) for cohort, days in due.items()}
 
 
 def _text_of(path: Path) -> str:
@@ -136,7 +136,7 @@ def end_of(day: Day) -> Micros:
     return (day + 1) * DAY - SECOND
 
 
-def days_of(learner: Learner, rules: Rules) -> Iterator[tuple[Day, Student]]:
+def days_of(learner: RecordedLearner, rules: Rules) -> Iterator[tuple[Day, Student]]:
     """The document at 23:59:59 UTC of each day from the first to the last, folded as the worker folds."""
     student, cold = NOBODY, IdsByDay()
     place = 0
@@ -152,8 +152,8 @@ def days_of(learner: Learner, rules: Rules) -> Iterator[tuple[Day, Student]]:
         yield day, student
 
 
-def told_each(found: Sequence[Learner], told: Callable[[float], None]) -> Iterator[Learner]:
-    """The learners one after another; ``told`` hears how many are done."""
-    for place, learner in enumerate(found):
+def counted(known: Sequence[RecordedLearner], tell: Callable[[float], None]) -> Iterator[RecordedLearner]:
+    """The learners one after another; ``tell`` is given how many are done."""
+    for place, learner in enumerate(known):
         yield learner
-        told(place + 1)
+        tell(place + 1)

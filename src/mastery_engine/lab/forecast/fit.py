@@ -8,8 +8,8 @@ from random import Random
 import msgspec
 import numpy as np
 
-from mastery_engine.domain.evidence.score import mastery
-from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, situation
+from mastery_engine.domain.evidence.score import mastery_score
+from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, forecast_features
 from mastery_engine.domain.forecast.forecast import CLOSE, DayAhead
 from mastery_engine.domain.forecast.model import (
     LEVELS,
@@ -23,7 +23,15 @@ from mastery_engine.domain.forecast.network import Compiled, Ensemble, Numbers
 from mastery_engine.domain.moments import Day, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import InvalidInput
-from mastery_engine.lab.forecast.courses import Learner, calendar_from, days_of, end_of, learners, lines_of, told_each
+from mastery_engine.lab.forecast.courses import (
+    RecordedLearner,
+    calendar_from,
+    counted,
+    days_of,
+    end_of,
+    learners,
+    lines_of,
+)
 from mastery_engine.lab.forecast.fit_network import fit_network
 
 FOLDS = 4
@@ -51,17 +59,17 @@ def fit_forecast(
     calendar_file: Path | None = None,
     *,
     rules: Rules | None = None,
-    told: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> ForecastParameters:
     """The parameters fitted on a file of events, and on the calendar of its cohorts. Raises InvalidInput."""
     rules = rules or Rules()
     calendar = calendar_from(calendar_file) if calendar_file else {}
-    found = learners(lines_of(events_file), calendar, retention_days=rules.retention_days)
-    cases = [case for learner in told_each(found, told) for case in cases_of(learner, rules)]
+    known = learners(lines_of(events_file), calendar, retention_days=rules.retention_days)
+    cases = [case for learner in counted(known, on_progress) for case in cases_of(learner, rules)]
     return fitted(cases)
 
 
-def cases_of(learner: Learner, rules: Rules) -> list[Case]:
+def cases_of(learner: RecordedLearner, rules: Rules) -> list[Case]:
     """A learner's cases: each week one for 7 days ahead and one for any number, and some from the first days."""
     chance = Random(f"cases/{learner.student_id}")  # nosec B311
     last = day_of(learner.last)
@@ -70,17 +78,17 @@ def cases_of(learner: Learner, rules: Rules) -> list[Case]:
     }
     for early in (chance.randrange(WEEK), chance.randrange(WEEK, FIRST_ORIGIN)):
         asked[learner.first + early] = [chance.randint(1, LONGEST)]
-    wanted = {day + days for day, some in asked.items() for days in some}
+    wanted = {day + days for day, spans in asked.items() for days in spans}
     documents, scores = {}, {}
     for day, student in days_of(learner, rules):
         if day in asked and student.is_known(end_of(day), rules):
             documents[day] = student
         if day in wanted:
-            scores[day] = mastery(student.evidence, end_of(day), rules).score
+            scores[day] = mastery_score(student.evidence, end_of(day), rules).score
     fold = int(hashlib.sha256(f"fold/{learner.student_id}".encode()).hexdigest(), 16) % FOLDS
     cases = []
     for day, student in documents.items():
-        here = situation(student, end_of(day), rules)
+        here = forecast_features(student, end_of(day), rules)
         due_days = learner.due_known(end_of(day))
         for days in asked[day]:
             if day + days not in scores:
@@ -134,8 +142,8 @@ def _part(cases: Sequence[Case], *, calendar: bool) -> Part:
         networks.append(network)
     groups = np.array([group_of(case.days, due=calendar and case.due) for case in cases])
     kinds = [groups == group for group in range(6 if calendar else 3)]
-    levels = tuple(_levels(held_out[some], moves[some]) for some in kinds)
-    confidence = tuple(_confidence(true, held_out[some], moves[some]) for true, some in zip(levels, kinds, strict=True))
+    levels = tuple(_levels(held_out[kind], moves[kind]) for kind in kinds)
+    confidence = tuple(_confidence(true, held_out[kind], moves[kind]) for true, kind in zip(levels, kinds, strict=True))
     return Part(Ensemble(_packed(means), _packed(deviations), tuple(networks)), levels, confidence)
 
 
@@ -172,8 +180,8 @@ def _confidence(levels: Sequence[float], quantiles: Numbers, moves: Numbers) -> 
         true.append(float(abs(move - day.score) <= CLOSE))
     order = np.argsort(computed, kind="stable")
     bins = [
-        (float(np.mean(np.take(computed, some))), float(np.mean(np.take(true, some))), float(len(some)))
-        for some in np.array_split(order, min(CONFIDENCE_BINS, len(order)))
+        (float(np.mean(np.take(computed, places))), float(np.mean(np.take(true, places))), float(len(places)))
+        for places in np.array_split(order, min(CONFIDENCE_BINS, len(order)))
     ]
     pooled: list[tuple[float, float, float]] = []
     for stated, share, size in bins:

@@ -73,9 +73,9 @@ def _gradients(layers: Weights, rows: Numbers, wanted: Numbers, weights: Numbers
     missed = wanted[:, None] - (seen[-1] @ matrix + biases)
     slope = np.where(missed > 0, -levels, 1 - levels) * np.minimum(np.abs(missed) / ROUNDED, 1.0)
     back = (slope * (weights / len(rows))[:, None]).astype(np.float32)
-    found: list[Numbers] = []
+    gradients: list[Numbers] = []
     for place in range(len(layers) - 1, -1, -1):
-        found[:0] = [seen[place].T @ back, back.sum(axis=0)]
+        gradients[:0] = [seen[place].T @ back, back.sum(axis=0)]
         if place:
             back = (back @ layers[place][0].T) * (seen[place] > 0)
-    return found
+    return gradients

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mastery_engine.domain.evidence.score import mastery
+from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, Day
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student
-from mastery_engine.lab.forecast.courses import Learner, days_of, end_of
+from mastery_engine.lab.forecast.courses import RecordedLearner, days_of, end_of
 
 FIRST, WEEK = 14, 7
 
@@ -32,31 +32,31 @@ class Origin(msgspec.Struct, frozen=True):
     student: Student = NOBODY
 
 
-def origins_of(learner: Learner, rules: Rules, *, calendar: bool, documents: bool) -> Iterator[Origin]:
+def origins_of(learner: RecordedLearner, rules: Rules, *, calendar: bool, documents: bool) -> Iterator[Origin]:
     """A learner's origins: days 14, 21, 28, … up to 7 days before the last event, where there is evidence then.
 
     ``documents`` keeps the document of each.
     """
     scores: dict[Day, float] = {}
-    held: dict[Day, Student] = {}
+    known: dict[Day, Student] = {}
     for day, student in days_of(learner, rules):
         if (day - learner.first) % WEEK == 0:
-            scores[day] = mastery(student.evidence, end_of(day), rules).score
+            scores[day] = mastery_score(student.evidence, end_of(day), rules).score
             if day - learner.first >= FIRST and student.is_known(end_of(day), rules):
-                held[day] = student
-    for day, student in held.items():
+                known[day] = student
+    for day, student in known.items():
         at = end_of(day)
         if at + WEEK * DAY > learner.last:
             continue
         due_days = learner.due_known(at)
-        due = any(day < one <= day + WEEK for one in due_days) if calendar else learner.worked(day, day + WEEK)
+        due = any(day < due_day <= day + WEEK for due_day in due_days) if calendar else learner.worked(day, day + WEEK)
         yield Origin(
             learner.student_id,
             day,
             scores[day],
             scores[day + WEEK],
-            mastery(student.evidence, at + WEEK * DAY, rules).score,
-            tuple(score for known, score in scores.items() if known <= day),
+            mastery_score(student.evidence, at + WEEK * DAY, rules).score,
+            tuple(score for scored, score in scores.items() if scored <= day),
             due,
             due_days,
             student if documents else NOBODY,

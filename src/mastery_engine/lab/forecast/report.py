@@ -5,7 +5,15 @@ from html import escape
 
 import numpy as np
 
-from mastery_engine.lab.forecast.backtest import ENGINE, HIGH, LOW, MIDDLE, Backtest, Result, Scores
+from mastery_engine.lab.forecast.backtest import (
+    ENGINE,
+    HIGH,
+    LOW,
+    MIDDLE,
+    ForecastAccuracy,
+    ForecastBacktest,
+    ForecastBacktestResult,
+)
 from mastery_engine.lab.forecast.baselines import LEVELS
 from mastery_engine.lab.plots import COLOURS, Frame, band, bars, line, plot
 
@@ -15,18 +23,18 @@ HEAD = ("model", "MAE", "of persistence", "RMSE", "CRPS", "of persistence", "cov
 PARTS = (("all weeks", "mean"), ("work due", "work_due"), ("nothing due", "nothing_due"))
 
 
-def table(result: Result) -> list[str]:
+def table(result: ForecastBacktestResult) -> list[str]:
     """The scores in points of 100, as Markdown; all weeks, then those with and without work due."""
     students = f"{result.students:,} students, fitted on {result.training_students:,} others"
     known = "with" if result.calendar else "without"
     lines = [f"{result.origins:,} forecasts of {students}; {known} a calendar. Errors in points of 100."]
     for words, part in PARTS:
-        found: Mapping[str, Scores] = getattr(result, part)
-        base = found.get(PERSISTENCE)
+        models: Mapping[str, ForecastAccuracy] = getattr(result, part)
+        base = models.get(PERSISTENCE)
         lines += ["", f"{words}:", "", f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}"]
-        lines += [f"| {' | '.join(_cells(name, scores, base))} |" for name, scores in found.items()]
+        lines += [f"| {' | '.join(_cells(name, accuracy, base))} |" for name, accuracy in models.items()]
     if result.confidence:
-        pairs = ", ".join(f"{one.stated:.3f} → {one.true:.3f}" for one in result.confidence)
+        pairs = ", ".join(f"{group.stated:.3f} → {group.true:.3f}" for group in result.confidence)
         lines += ["", f"confidence, stated → came true, in ten bins: {pairs}"]
     lines += ["", f"fitted in {result.fit_s:g} s; {result.us_per_forecast:g} µs for a forecast of 7 days"]
     if result.left_out:
@@ -34,45 +42,45 @@ def table(result: Result) -> list[str]:
     return lines
 
 
-def _cells(name: str, scores: Scores, base: Scores | None) -> list[str]:
-    def ratio(one: float, other: float | None) -> str:
-        return f"{one / other:.3f}" if other else ""
+def _cells(name: str, accuracy: ForecastAccuracy, base: ForecastAccuracy | None) -> list[str]:
+    def ratio(error: float, other: float | None) -> str:
+        return f"{error / other:.3f}" if other else ""
 
     return [
         name,
-        f"{100 * scores.mae:.2f}",
-        ratio(scores.mae, None if base is None else base.mae),
-        f"{100 * scores.rmse:.2f}",
-        f"{100 * scores.crps:.2f}",
-        ratio(scores.crps, None if base is None else base.crps),
-        f"{scores.coverage80:.3f}",
-        f"{100 * scores.width80:.2f}",
+        f"{100 * accuracy.mae:.2f}",
+        ratio(accuracy.mae, None if base is None else base.mae),
+        f"{100 * accuracy.rmse:.2f}",
+        f"{100 * accuracy.crps:.2f}",
+        ratio(accuracy.crps, None if base is None else base.crps),
+        f"{accuracy.coverage80:.3f}",
+        f"{100 * accuracy.width80:.2f}",
     ]
 
 
-def plots(found: Backtest) -> dict[str, str]:
+def plots(measured: ForecastBacktest) -> dict[str, str]:
     """SVG by name: CRPS by model, calibration, confidence, error by week, examples. The engine is among the models."""
     drawn = {
-        "crps": _models(found.result),
-        "calibration": _calibration(found),
-        "confidence": _confidence(found.result),
-        "weeks": _weeks(found),
+        "crps": _models(measured.result),
+        "calibration": _calibration(measured),
+        "confidence": _confidence(measured.result),
+        "weeks": _weeks(measured),
     }
-    return drawn | {f"example-{place + 1}": one for place, one in enumerate(_examples(found))}
+    return drawn | {f"example-{place + 1}": example for place, example in enumerate(_examples(measured))}
 
 
-def page(found: Backtest) -> str:
+def page(measured: ForecastBacktest) -> str:
     """An HTML page that needs nothing else."""
-    shown = "\n".join(f"<figure>{svg}</figure>" for svg in plots(found).values())
+    shown = "\n".join(f"<figure>{svg}</figure>" for svg in plots(measured).values())
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Backtest of the forecast</title>'
         "<style>body{font-family:sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}"
         "figure{display:inline-block;margin:.5rem}pre{overflow-x:auto}</style>"
-        f"<h1>Backtest of the forecast</h1><pre>{escape(chr(10).join(table(found.result)))}</pre>{shown}</html>"
+        f"<h1>Backtest of the forecast</h1><pre>{escape(chr(10).join(table(measured.result)))}</pre>{shown}</html>"
     )
 
 
-def _models(result: Result) -> str:
+def _models(result: ForecastBacktestResult) -> str:
     names = list(result.mean)
     values = [100 * scores.crps for scores in result.mean.values()]
     frame = Frame("CRPS by model (lower is better)", "", "points of 100", (0, len(names)), (0, max(values) * 1.1))
@@ -80,37 +88,37 @@ def _models(result: Result) -> str:
     return plot(frame, bars(frame, values), ticks=ticks)
 
 
-def _later(found: Backtest) -> np.ndarray:
-    return np.array([origin.later for origin in found.origins])
+def _later(measured: ForecastBacktest) -> np.ndarray:
+    return np.array([origin.later for origin in measured.origins])
 
 
-def _calibration(found: Backtest) -> str:
+def _calibration(measured: ForecastBacktest) -> str:
     frame = Frame("Calibration of the quantiles", "stated level", "share at or below", (0, 1), (0, 1))
-    later, names = _later(found)[:, None], [name for name in (ENGINE, PERSISTENCE) if name in found.forecasts]
+    later, names = _later(measured)[:, None], [name for name in (ENGINE, PERSISTENCE) if name in measured.forecasts]
     drawn = [line(frame, [(0, 0), (1, 1)], "#999999", dashed=True)]
     for place, name in enumerate(names):
-        shares = (later <= found.forecasts[name]).mean(axis=0).tolist()
+        shares = (later <= measured.forecasts[name]).mean(axis=0).tolist()
         drawn.append(line(frame, list(zip(LEVELS, shares, strict=True)), COLOURS[place], dots=True))
     return plot(frame, *drawn, legend=names)
 
 
-def _confidence(result: Result) -> str:
+def _confidence(result: ForecastBacktestResult) -> str:
     frame = Frame("Confidence: what was said and what came", "stated", "came true", (0, 1), (0, 1))
-    points = [(one.stated, one.true) for one in result.confidence]
+    points = [(group.stated, group.true) for group in result.confidence]
     return plot(
         frame, line(frame, [(0, 0), (1, 1)], "#999999", dashed=True), line(frame, points, COLOURS[0], dots=True)
     )
 
 
-def _weeks(found: Backtest) -> str:
+def _weeks(measured: ForecastBacktest) -> str:
     """The error by the week since a student's first day."""
-    weeks = np.array([len(origin.weekly) - 1 for origin in found.origins])
-    later = _later(found)
+    weeks = np.array([len(origin.weekly) - 1 for origin in measured.origins])
+    later = _later(measured)
     shown = [week for week in range(2, LATEST_WEEK) if (weeks == week).any()]
-    names = [name for name in (ENGINE, PERSISTENCE) if name in found.forecasts]
+    names = [name for name in (ENGINE, PERSISTENCE) if name in measured.forecasts]
     by_name = {
         name: [
-            (float(week), float(100 * np.abs(later - found.forecasts[name][:, MIDDLE])[weeks == week].mean()))
+            (float(week), float(100 * np.abs(later - measured.forecasts[name][:, MIDDLE])[weeks == week].mean()))
             for week in shown
         ]
         for name in names
@@ -121,16 +129,16 @@ def _weeks(found: Backtest) -> str:
     return plot(frame, *drawn, legend=names)
 
 
-def _examples(found: Backtest) -> Sequence[str]:
+def _examples(measured: ForecastBacktest) -> Sequence[str]:
     """The students with the most forecasts: the score as it came, and each week's interval from a week before."""
     by_student: dict[str, list[int]] = {}
-    for place, origin in enumerate(found.origins):
+    for place, origin in enumerate(measured.origins):
         by_student.setdefault(origin.student_id, []).append(place)
     longest = sorted(by_student.values(), key=lambda places: (-len(places), places))[:EXAMPLES]
     drawn = []
     for number, places in enumerate(longest):
-        rows = found.forecasts[ENGINE][places]
-        weeks = [float(len(found.origins[place].weekly)) for place in places]
+        rows = measured.forecasts[ENGINE][places]
+        weeks = [float(len(measured.origins[place].weekly)) for place in places]
         frame = Frame(
             f"Student {number + 1}: a week ahead (80%)",
             "week",
@@ -139,7 +147,7 @@ def _examples(found: Backtest) -> Sequence[str]:
             (0, 1),
         )
         lower, middle, upper = (list(zip(weeks, rows[:, at].tolist(), strict=True)) for at in (LOW, MIDDLE, HIGH))
-        came = list(zip(weeks, [found.origins[place].later for place in places], strict=True))
+        came = list(zip(weeks, [measured.origins[place].later for place in places], strict=True))
         drawn.append(
             plot(
                 frame,

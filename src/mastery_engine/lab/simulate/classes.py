@@ -189,17 +189,18 @@ def past(
     seed: int,
     until: Micros,
     cohort: str = COHORT,
-    told: Callable[[float], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> list[LearningEvent]:
     """What a class did in the ``days`` days that end with ``until``, in the order of time; it moves the pupils.
 
-    Ids are made of the seed, the student and the place in their own events. ``told`` hears how many pupils are done.
+    Ids are made of the seed, the student and the place in their own events. ``on_progress`` is given how many pupils
+    are done.
     """
     events: list[LearningEvent] = []
     for place, pupil in enumerate(class_):
         events += _past(pupil, days=days, seed=seed, until=until, cohort=cohort)
-        if told is not None:
-            told(place + 1)
+        if on_progress is not None:
+            on_progress(place + 1)
     return sorted(events, key=lambda event: (event.at, event.event_id))
 
 

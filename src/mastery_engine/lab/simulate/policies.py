@@ -1,4 +1,4 @@
-"""How much practice students need who are told what to practise by the engine, at random, or by a simple rule.
+"""How much practice students need whose next skill is chosen by the engine, at random, or by a simple rule.
 
 A learner has a true mastery of each skill. It grows with practice (less, the less of the prerequisites is there, and
 the more is reached), and fades towards a lasting part, the slower the more often it was practised. Answers follow from
@@ -32,7 +32,7 @@ _FADES_DAYS = 25.0
 _ROUNDS = 4
 
 
-class Learner:
+class SimulatedLearner:
     """One simulated learner of a course."""
 
     def __init__(self, curriculum: Curriculum, chance: Random) -> None:
@@ -81,12 +81,12 @@ class Observer:
 
     def estimates(self, day: Day) -> dict[str, SkillEstimate]:
         """An estimate of each skill practised."""
-        found = {}
+        estimates = {}
         for skill, (right, asked, last) in self._seen.items():
             share = right / asked
             left = 0.5 * share + 0.5 * share * exp((last - day) / 40.0)
-            found[skill] = SkillEstimate(skill, left, 0.5 / asked**0.5, share - left, last * DAY)
-        return found
+            estimates[skill] = SkillEstimate(skill, left, 0.5 / asked**0.5, share - left, last * DAY)
+        return estimates
 
 
 Policy: TypeAlias = Callable[[Observer, int, Day, Random], str]
@@ -97,9 +97,8 @@ def _engine(observer: Observer, session: int, day: Day, chance: Random) -> str:
     del session, chance
     view = outlook(observer.estimates(day), observer.curriculum)
     advice = recommend(NO_EVIDENCE, (0.0, 0.0, 1.0, 1.0), view, day, Rules())
-    return next(
-        (one.area for one in advice if one.area in observer.curriculum.skills), next(iter(observer.curriculum.skills))
-    )
+    skills = observer.curriculum.skills
+    return next((recommended.area for recommended in advice if recommended.area in skills), next(iter(skills)))
 
 
 def _random(observer: Observer, session: int, day: Day, chance: Random) -> str:
@@ -127,7 +126,7 @@ def _in_order(observer: Observer, session: int, day: Day, chance: Random) -> str
 POLICIES: Mapping[str, Policy] = {"engine": _engine, "random": _random, "weakest": _weakest, "curriculum": _in_order}
 
 
-class Course(msgspec.Struct, frozen=True):
+class PolicyOutcome(msgspec.Struct, frozen=True):
     """How a class fared under one policy. ``sessions`` is the mean number until a learner's mean mastery was 0.75.
 
     ``curve`` is the class's mean mastery after each session.
@@ -140,12 +139,12 @@ class Course(msgspec.Struct, frozen=True):
     curve: list[float]
 
 
-def course(policy: str, curriculum: Curriculum, *, students: int, seed: int) -> Course:
+def course(policy: str, curriculum: Curriculum, *, students: int, seed: int) -> PolicyOutcome:
     """A class under a policy, each learner until the goal; the same seed is the same class, whatever the policy."""
     needed: list[int] = []
     curves: list[list[float]] = []
     for number in range(students):
-        learner = Learner(curriculum, Random(f"{seed}/{number}"))  # nosec B311
+        learner = SimulatedLearner(curriculum, Random(f"{seed}/{number}"))  # nosec B311
         observer, chance = Observer(curriculum), Random(f"{seed}/{number}/{policy}")  # nosec B311
         curve = [learner.mean(FIRST_DAY)]
         while curve[-1] < GOAL and len(curve) <= LONGEST:
@@ -158,4 +157,6 @@ def course(policy: str, curriculum: Curriculum, *, students: int, seed: int) -> 
         curves.append(curve)
     longest = max(map(len, curves))
     whole = [round(mean(curve[min(place, len(curve) - 1)] for curve in curves), 4) for place in range(longest)]
-    return Course(policy, round(mean(needed), 1), sum(one < LONGEST for one in needed), students, whole)
+    return PolicyOutcome(
+        policy, round(mean(needed), 1), sum(sessions < LONGEST for sessions in needed), students, whole
+    )

@@ -40,7 +40,9 @@ def calibration(right: Floats, predicted: Floats) -> list[tuple[float, float, in
     bins = np.minimum((predicted * BINS).astype(np.int64), BINS - 1)
     members = [bins == place for place in range(BINS)]
     return [
-        (float(predicted[one].mean()), float(right[one].mean()), int(one.sum())) for one in members if bool(one.any())
+        (float(predicted[member].mean()), float(right[member].mean()), int(member.sum()))
+        for member in members
+        if bool(member.any())
     ]
 
 
@@ -57,6 +59,7 @@ def mean_of(figures: list[Accuracy]) -> Accuracy:
     """The mean over splits, of each figure over those that have it."""
     means: dict[str, float | None] = {}
     for name in Accuracy.__struct_fields__:
-        there = [value for value in (getattr(one, name) for one in figures) if value is not None]
-        means[name] = sum(there) / len(there) if there else None
+        values = [getattr(figure, name) for figure in figures]
+        known = [value for value in values if value is not None]
+        means[name] = sum(known) / len(known) if known else None
     return msgspec.convert(means, Accuracy)

@@ -20,7 +20,7 @@ TEST_SHARE = 5  # one student in five
 FEWEST = 5  # students
 
 
-class Row(msgspec.Struct, frozen=True):
+class AnswerRow(msgspec.Struct, frozen=True):
     """One answer; ``number`` is its line of the data from 0, ``at`` in seconds since 1970 or the first answer."""
 
     number: int
@@ -30,7 +30,7 @@ class Row(msgspec.Struct, frozen=True):
     at: float
 
 
-Students: TypeAlias = dict[str, list[Row]]
+Students: TypeAlias = dict[str, list[AnswerRow]]
 
 
 def read_answers(path: Path) -> Students:
@@ -57,7 +57,7 @@ def read_answers(path: Path) -> Students:
     return students
 
 
-def _row(line: dict[str, str], number: int, place: int) -> Row:
+def _row(line: dict[str, str], number: int, place: int) -> AnswerRow:
     skills = tuple(dict.fromkeys(name for name in line["skill_id"].split("~") if name))
     try:
         at = float(line["timestamp"]) if line["timestamp"] else place * WITHOUT_TIMES
@@ -69,14 +69,14 @@ def _row(line: dict[str, str], number: int, place: int) -> Row:
             f"Line {number + 2} is no answer: student_id and item_id are not empty, correct is 0 or 1, skill_id names "
             "a skill (several joined by ~), and timestamp is a number of seconds or empty."
         ) from None
-    return Row(number, line["item_id"], skills, int(line["correct"]), at)
+    return AnswerRow(number, line["item_id"], skills, int(line["correct"]), at)
 
 
 def split(students: Sequence[str] | Students, seed: int) -> tuple[list[str], list[str]]:
     """80% of the students to fit on, in an order of their own, and 20% to test on: by a hash, so always the same."""
-    fitted = [one for one in students if _hash(f"{seed}:{one}") % TEST_SHARE]
-    tested = [one for one in students if not _hash(f"{seed}:{one}") % TEST_SHARE]
-    return sorted(fitted, key=lambda one: _hash(f"order:{seed}:{one}")), tested
+    fitted = [student_id for student_id in students if _hash(f"{seed}:{student_id}") % TEST_SHARE]
+    tested = [student_id for student_id in students if not _hash(f"{seed}:{student_id}") % TEST_SHARE]
+    return sorted(fitted, key=lambda student_id: _hash(f"order:{seed}:{student_id}")), tested
 
 
 def _hash(text: str) -> int:

@@ -8,66 +8,66 @@ import numpy as np
 from msgspec import Struct, field
 
 from mastery_engine.domain.events.kinds import Answer
-from mastery_engine.domain.skills.knowledge import NOT_TRACED, traced
+from mastery_engine.domain.moments import SECOND
+from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, with_answer
 from mastery_engine.domain.skills.model import SkillModel
-from mastery_engine.lab.skills.answer_files import Row
+from mastery_engine.lab.skills.answer_files import AnswerRow
 from mastery_engine.lab.skills.bkt import Bkt
 from mastery_engine.lab.skills.fit import chance_of, fit_skills
 from mastery_engine.lab.skills.irt import OnlineIrt
 from mastery_engine.lab.skills.logistic import Design, Logistic
 from mastery_engine.lab.skills.next_answer.model import fit, predict, show
 from mastery_engine.lab.skills.next_answer.shared import Shared
-from mastery_engine.lab.skills.next_answer.student import Learner
+from mastery_engine.lab.skills.next_answer.student import StudentState
 
 ENGINE = "engine"
-SECOND = 1_000_000
 
 
-class Model(Protocol):
+class AnswerModel(Protocol):
     """Fits on students, each a list of answers in order; then predicts others' answers, each before it is shown."""
 
-    def fit(self, students: Sequence[Sequence[Row]]) -> None: ...
+    def fit(self, students: Sequence[Sequence[AnswerRow]]) -> None: ...
 
-    def predict(self, rows: Sequence[Row]) -> list[float]:
+    def predict(self, rows: Sequence[AnswerRow]) -> list[float]:
         """The probability of a right answer, for each of one student's answers in turn."""
         ...
 
 
-class Engine:
+class NextAnswerModel:
     """The engine's model of the next answer to an item."""
 
     def __init__(self) -> None:
         self._shared = Shared()
 
-    def fit(self, students: Sequence[Sequence[Row]]) -> None:
+    def fit(self, students: Sequence[Sequence[AnswerRow]]) -> None:
         self._shared = fit([[(row.item_id, row.skills, row.right, row.at) for row in rows] for rows in students])
 
-    def predict(self, rows: Sequence[Row]) -> list[float]:
-        learner, found = Learner(), []
+    def predict(self, rows: Sequence[AnswerRow]) -> list[float]:
+        student, predicted = StudentState(), []
         for row in rows:
             item_id, skills, at = row.item_id, row.skills, row.at
-            probability, sight = predict(self._shared, learner, item_id, skills, at)
-            found.append(probability)
-            show(learner, item_id, skills, row.right, at, sight)
-        return found
+            probability, features = predict(self._shared, student, item_id, skills, at)
+            predicted.append(probability)
+            show(student, item_id, skills, row.right, at, features)
+        return predicted
 
 
-class Tracing:
+class KnowledgeTracing:
     """The engine's knowledge tracing: what a student knows of a skill, with the difficulty of the item."""
 
     def __init__(self) -> None:
         self._model = SkillModel()
 
-    def fit(self, students: Sequence[Sequence[Row]]) -> None:
+    def fit(self, students: Sequence[Sequence[AnswerRow]]) -> None:
         self._model = fit_skills(students)
 
-    def predict(self, rows: Sequence[Row]) -> list[float]:
-        tracing, found = NOT_TRACED, []
+    def predict(self, rows: Sequence[AnswerRow]) -> list[float]:
+        knowledge, predicted = NO_KNOWLEDGE, []
         for row in rows:
             at = round(row.at * SECOND)
-            found.append(chance_of(tracing, row.item_id, row.skills, at, self._model))
-            tracing = traced(tracing, Answer(row.item_id, row.skills, bool(row.right)), at, self._model)
-        return found
+            predicted.append(chance_of(knowledge, row.item_id, row.skills, at, self._model))
+            knowledge = with_answer(knowledge, Answer(row.item_id, row.skills, bool(row.right)), at, self._model)
+        return predicted
 
 
 class Elo:
@@ -77,24 +77,24 @@ class Elo:
         self._items: dict[str, tuple[float, int]] = {}
         self._skills: dict[str, tuple[float, int]] = {}
 
-    def fit(self, students: Sequence[Sequence[Row]]) -> None:
+    def fit(self, students: Sequence[Sequence[AnswerRow]]) -> None:
         for rows in students:
             self._work(rows, learn=True)
 
-    def predict(self, rows: Sequence[Row]) -> list[float]:
+    def predict(self, rows: Sequence[AnswerRow]) -> list[float]:
         return self._work(rows, learn=False)
 
-    def _work(self, rows: Sequence[Row], *, learn: bool) -> list[float]:
+    def _work(self, rows: Sequence[AnswerRow], *, learn: bool) -> list[float]:
         general = 0.0
         own: dict[str, tuple[float, int]] = {}
-        found = []
+        predicted = []
         for answers, row in enumerate(rows):
             hard, tries = self._items.get(row.item_id, (0.0, 0))
             usual = [self._skills.get(name, (0.0, 0))[0] for name in row.skills]
             levels = [own.get(name, (0.0, 0)) for name in row.skills]
             logit = general - hard + (sum(usual) + sum(level for level, _ in levels)) / len(levels)
             probability = 1.0 / (1.0 + exp(-logit))
-            found.append(probability)
+            predicted.append(probability)
             residual = row.right - probability
             general += residual * _gain(answers)
             for name, (level, number) in zip(row.skills, levels, strict=True):
@@ -104,7 +104,7 @@ class Elo:
                 for name in row.skills:
                     level, number = self._skills.get(name, (0.0, 0))
                     self._skills[name] = (level + residual * _gain(number), number + 1)
-        return found
+        return predicted
 
 
 def _gain(number: int) -> float:
@@ -114,50 +114,50 @@ def _gain(number: int) -> float:
 class Regression:
     """Logistic regression on counts of what came before; ``terms`` says of an answer which weigh how much."""
 
-    def __init__(self, terms: Callable[[Row, "Counts"], list[tuple[tuple[str, str], float]]]) -> None:
+    def __init__(self, terms: Callable[[AnswerRow, "AnswerCounts"], list[tuple[tuple[str, str], float]]]) -> None:
         self._terms = terms
         self._design = Design()
         self._fitted: Logistic | None = None
 
-    def fit(self, students: Sequence[Sequence[Row]]) -> None:
+    def fit(self, students: Sequence[Sequence[AnswerRow]]) -> None:
         rights = []
         for rows in students:
-            counts = Counts()
+            counts = AnswerCounts()
             for row in rows:
                 self._design.add(self._terms(row, counts))
                 rights.append(float(row.right))
                 counts.count(row)
         self._fitted = self._design.fit(np.array(rights))
 
-    def predict(self, rows: Sequence[Row]) -> list[float]:
+    def predict(self, rows: Sequence[AnswerRow]) -> list[float]:
         if self._fitted is None:
             return [0.5] * len(rows)
-        counts, found = Counts(), []
+        counts, predicted = AnswerCounts(), []
         for row in rows:
-            found.append(self._fitted.probability(self._terms(row, counts)))
+            predicted.append(self._fitted.probability(self._terms(row, counts)))
             counts.count(row)
-        return found
+        return predicted
 
 
-class Counts(Struct):
+class AnswerCounts(Struct):
     """A student's right and wrong answers so far: all, by skill and by item."""
 
     all: tuple[int, int] = (0, 0)
     by_skill: dict[str, tuple[int, int]] = field(default_factory=dict)
     by_item: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def count(self, row: Row) -> None:
-        self.all = _one_more(self.all, row)
+    def count(self, row: AnswerRow) -> None:
+        self.all = _counted(self.all, row)
         for name in row.skills:
-            self.by_skill[name] = _one_more(self.by_skill.get(name, (0, 0)), row)
-        self.by_item[row.item_id] = _one_more(self.by_item.get(row.item_id, (0, 0)), row)
+            self.by_skill[name] = _counted(self.by_skill.get(name, (0, 0)), row)
+        self.by_item[row.item_id] = _counted(self.by_item.get(row.item_id, (0, 0)), row)
 
 
-def _one_more(known: tuple[int, int], row: Row) -> tuple[int, int]:
+def _counted(known: tuple[int, int], row: AnswerRow) -> tuple[int, int]:
     return known[0] + row.right, known[1] + 1 - row.right
 
 
-def pfa(row: Row, counts: Counts) -> list[tuple[tuple[str, str], float]]:
+def pfa(row: AnswerRow, counts: AnswerCounts) -> list[tuple[tuple[str, str], float]]:
     """Performance factors analysis: skills, and the right and wrong answers on each (Pavlik et al. 2009)."""
     terms = []
     for name in row.skills:
@@ -166,7 +166,7 @@ def pfa(row: Row, counts: Counts) -> list[tuple[tuple[str, str], float]]:
     return terms
 
 
-def best_lr(row: Row, counts: Counts) -> list[tuple[tuple[str, str], float]]:
+def best_lr(row: AnswerRow, counts: AnswerCounts) -> list[tuple[tuple[str, str], float]]:
     """Best-LR: item, skills and the logarithms of counts, all, by skill and by item (Gervet et al. 2020)."""
     terms = [(("item", row.item_id), 1.0), *_logs("all", counts.all)]
     for name in row.skills:
@@ -179,12 +179,13 @@ def _logs(what: str, counted: tuple[int, int]) -> list[tuple[tuple[str, str], fl
     return [((what, "right"), log1p(counted[0])), ((what, "wrong"), log1p(counted[1]))]
 
 
-MODELS: dict[str, Callable[[], Model]] = {
-    ENGINE: Engine,
-    "tracing": Tracing,
+MODELS: dict[str, Callable[[], AnswerModel]] = {
+    ENGINE: NextAnswerModel,
+    "tracing": KnowledgeTracing,
     "best_lr": lambda: Regression(best_lr),
     "pfa": lambda: Regression(pfa),
     "elo": Elo,
     "irt": OnlineIrt,
     "bkt": Bkt,
 }
+REGRESSIONS = ("best_lr", "pfa")  # they take SciPy

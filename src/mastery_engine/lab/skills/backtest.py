@@ -9,27 +9,29 @@ import numpy as np
 
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.skills.accuracy import Accuracy, Floats, accuracy, mean_of
-from mastery_engine.lab.skills.answer_files import Row, read_answers, split
-from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, Model
+from mastery_engine.lab.skills.answer_files import AnswerRow, read_answers, split
+from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, REGRESSIONS, AnswerModel
+from mastery_engine.lab.skills.logistic import INSTALL_LAB, has_scipy
 
 SPLITS = 5
 
 
-class Split(msgspec.Struct, frozen=True):
+class SplitResult(msgspec.Struct, frozen=True):
     """What came out of one split of the students."""
 
     seed: int
     models: dict[str, Accuracy]
 
 
-class Result(msgspec.Struct, frozen=True):
-    """Each split, and the mean over them."""
+class SkillsBacktestResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Each split, the mean over them, and the models that could not be run here."""
 
-    splits: list[Split]
+    splits: list[SplitResult]
     mean: dict[str, Accuracy]
+    left_out: list[str] = []
 
 
-class Tested(msgspec.Struct, frozen=True):
+class SplitPredictions(msgspec.Struct, frozen=True):
     """The test answers of one split in one order: their rows in the file, their places in the student's past."""
 
     seed: int
@@ -39,45 +41,56 @@ class Tested(msgspec.Struct, frozen=True):
     predicted: dict[str, Floats]
 
 
-class Backtest(msgspec.Struct, frozen=True):
+class SkillsBacktest(msgspec.Struct, frozen=True):
     """The figures, and the predictions that they come from."""
 
-    result: Result
-    tested: list[Tested]
+    result: SkillsBacktestResult
+    tested: list[SplitPredictions]
 
 
 def backtest(
-    path: Path, told: Callable[[float], None], *, models: Sequence[str] = (), splits: int = SPLITS
-) -> Backtest:
-    """The whole protocol on a file of responses; ``told`` hears the share that is done. Raises InvalidInput."""
-    names = list(models) or list(MODELS)
-    for name in names:
-        if name not in MODELS:
-            raise InvalidInput(f"There is no model {name!r}: there are {', '.join(MODELS)}.", field="models")
+    path: Path, tell: Callable[[float], None], *, models: Sequence[str] = (), splits: int = SPLITS
+) -> SkillsBacktest:
+    """The whole protocol on a file of responses; ``tell`` is given the share that is done. Raises InvalidInput."""
+    names, left_out = chosen_models(models)
     students = read_answers(path)
-    found, tested = [], []
+    results, tested = [], []
     for seed in range(splits):
-        fitting, testing = ([students[one] for one in chosen] for chosen in split(students, seed))
+        fitting, testing = ([students[student_id] for student_id in chosen] for chosen in split(students, seed))
         if not fitting or not testing:
             raise InvalidInput(
                 f"{path.name} has {len(students)} students, too few to split: split {seed} has none to "
                 f"{'test' if fitting else 'fit'} on. It needs 20 or more, for many splits more still."
             )
-        right = np.array([one.right for student in testing for one in student], dtype=np.float64)
+        right = np.array([row.right for student in testing for row in student], dtype=np.float64)
         figures, predicted = {}, {}
         for number, name in enumerate(names):
             figures[name], predicted[name] = _measured(MODELS[name](), fitting, testing, right)
-            told((seed + (number + 1) / len(names)) / splits)
-        found.append(Split(seed, figures))
-        rows = [one.number for student in testing for one in student]
+            tell((seed + (number + 1) / len(names)) / splits)
+        results.append(SplitResult(seed, figures))
+        rows = [row.number for student in testing for row in student]
         places = [place for student in testing for place in range(len(student))]
-        tested.append(Tested(seed, rows, places, right, predicted))
-    mean = {name: mean_of([one.models[name] for one in found]) for name in names}
-    return Backtest(Result(found, mean), tested)
+        tested.append(SplitPredictions(seed, rows, places, right, predicted))
+    mean = {name: mean_of([result.models[name] for result in results]) for name in names}
+    return SkillsBacktest(SkillsBacktestResult(results, mean, left_out), tested)
+
+
+def chosen_models(models: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The models to run, all of them where none is named, and those left out for want of SciPy.
+
+    Raises InvalidInput for one that is not known, or is named and cannot be run.
+    """
+    for name in models:
+        if name not in MODELS:
+            raise InvalidInput(f"There is no model {name!r}: there are {', '.join(MODELS)}.", field="models")
+    missing = [] if has_scipy() else [name for name in models or MODELS if name in REGRESSIONS]
+    if models and missing:
+        raise InvalidInput(f"{missing[0]} takes SciPy: {INSTALL_LAB}, or leave {missing[0]} out.", field="models")
+    return [name for name in models or MODELS if name not in missing], missing
 
 
 def _measured(
-    model: Model, fitting: list[list[Row]], testing: list[list[Row]], right: Floats
+    model: AnswerModel, fitting: list[list[AnswerRow]], testing: list[list[AnswerRow]], right: Floats
 ) -> tuple[Accuracy, Floats]:
     started = perf_counter()
     model.fit(fitting)
@@ -88,10 +101,10 @@ def _measured(
     return accuracy(right, predicted, fit_s=fit_s, us_per_answer=cost), predicted
 
 
-def write_predictions(path: Path, found: Backtest) -> None:
+def write_predictions(path: Path, measured: SkillsBacktest) -> None:
     """The engine's predictions as CSV: the split, the row of the file's data from 0, the probability."""
     with path.open("w", encoding="utf-8") as file:
         file.write("split,row,p\n")
-        for one in found.tested:
-            for row, chance in sorted(zip(one.rows, one.predicted[ENGINE].tolist(), strict=True)):
-                file.write(f"{one.seed},{row},{chance:.6f}\n")
+        for tested in measured.tested:
+            for row, chance in sorted(zip(tested.rows, tested.predicted[ENGINE].tolist(), strict=True)):
+                file.write(f"{tested.seed},{row},{chance:.6f}\n")

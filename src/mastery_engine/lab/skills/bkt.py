@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from mastery_engine.lab.skills.answer_files import Row
+from mastery_engine.lab.skills.answer_files import AnswerRow
 
 STARTS = (0.1, 0.3, 0.5, 0.7, 0.9)
 LEARNS = (0.01, 0.03, 0.1, 0.2, 0.4)
@@ -28,8 +28,8 @@ def likeliest(runs: list[list[int]]) -> tuple[float, float, float, float]:
         level = known[: len(alive)]
         chance = level * (1.0 - slip) + (1.0 - level) * guess
         total += np.log(np.where(right, chance, 1.0 - chance)).sum(axis=0)
-        seen = np.where(right, level * (1.0 - slip) / chance, level * slip / (1.0 - chance))
-        known[: len(alive)] = seen + (1.0 - seen) * learns
+        posterior = np.where(right, level * (1.0 - slip) / chance, level * slip / (1.0 - chance))
+        known[: len(alive)] = posterior + (1.0 - posterior) * learns
     best = GRID[:, int(total.argmax())]
     return float(best[0]), float(best[1]), float(best[2]), float(best[3])
 
@@ -44,7 +44,7 @@ class Bkt:
         self._skills: dict[str, tuple[float, float, float, float]] = {}
         self._usual = (0.5, 0.1, 0.2, 0.1)
 
-    def fit(self, students: Sequence[Sequence[Row]]) -> None:
+    def fit(self, students: Sequence[Sequence[AnswerRow]]) -> None:
         runs: dict[str, list[list[int]]] = defaultdict(list)
         everything: list[list[int]] = []
         for rows in students:
@@ -58,7 +58,7 @@ class Bkt:
         self._usual = likeliest(everything)
         self._skills = {skill: likeliest(own) for skill, own in runs.items()}
 
-    def predict(self, rows: Sequence[Row]) -> list[float]:
+    def predict(self, rows: Sequence[AnswerRow]) -> list[float]:
         known: dict[str, float] = {}
         predicted = []
         for row in rows:
@@ -68,7 +68,7 @@ class Bkt:
                 level = known.get(skill, start)
                 chance = level * (1.0 - slip) + (1.0 - level) * guess
                 chances.append(chance)
-                seen = level * (1.0 - slip) / chance if row.right else level * slip / (1.0 - chance)
-                known[skill] = seen + (1.0 - seen) * learns
+                posterior = level * (1.0 - slip) / chance if row.right else level * slip / (1.0 - chance)
+                known[skill] = posterior + (1.0 - posterior) * learns
             predicted.append(sum(chances) / len(chances))
         return predicted

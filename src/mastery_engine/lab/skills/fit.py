@@ -5,25 +5,24 @@ from collections.abc import Sequence
 import msgspec
 
 from mastery_engine.domain.events.kinds import Answer
-from mastery_engine.domain.moments import NEVER, Micros
-from mastery_engine.domain.skills.knowledge import NOT_TRACED, Tracing, level_of, traced
+from mastery_engine.domain.moments import NEVER, SECOND, Micros
+from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState, level_of, with_answer
 from mastery_engine.domain.skills.model import Revision, SkillModel
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.lab.skills.answer_files import Row
-from mastery_engine.worker.logged_answers import Heard
+from mastery_engine.lab.skills.answer_files import AnswerRow
+from mastery_engine.worker.logged_answers import LoggedAnswer
 
 ITEM_VARIANCE, SKILL_VARIANCE, FIRM = 1.0, 0.5, 0.004
 FITTED_VARIANCE = 0.1  # of an item that was fitted on a file
-SECOND = 1_000_000
 
 
-def chance_of(tracing: Tracing, item_id: str, skills: tuple[str, ...], at: Micros, model: SkillModel) -> float:
+def chance_of(knowledge: KnowledgeState, item_id: str, skills: tuple[str, ...], at: Micros, model: SkillModel) -> float:
     """The probability of a right answer to an item: at the mean level of its skills."""
-    level = sum(level_of(tracing, name, at, model) for name in skills) / len(skills)
+    level = sum(level_of(knowledge, name, at, model) for name in skills) / len(skills)
     return model.chance(level - model.difficulty(item_id, None, at))
 
 
-def fit_skills(students: Sequence[Sequence[Row]], prior: SkillModel | None = None) -> SkillModel:
+def fit_skills(students: Sequence[Sequence[AnswerRow]], prior: SkillModel | None = None) -> SkillModel:
     """One pass over the students: each answer moves its item's difficulty and its skills' usual level by what was
     unexpected, as far as they are unsure (the same filter as for a student's levels)."""
     items: dict[str, float] = {}
@@ -38,11 +37,11 @@ def fit_skills(students: Sequence[Sequence[Row]], prior: SkillModel | None = Non
         return moved
 
     for rows in students:
-        tracing = NOT_TRACED
+        knowledge = NO_KNOWLEDGE
         for row in rows:
             at = round(row.at * SECOND)
-            residual = row.right - chance_of(tracing, row.item_id, row.skills, at, model)
-            tracing = traced(tracing, Answer(row.item_id, row.skills, bool(row.right)), at, model)
+            residual = row.right - chance_of(knowledge, row.item_id, row.skills, at, model)
+            knowledge = with_answer(knowledge, Answer(row.item_id, row.skills, bool(row.right)), at, model)
             items[row.item_id] = items.get(row.item_id, 0.0) - gain("item", row.item_id, ITEM_VARIANCE) * residual
             for name in row.skills:
                 moved = gain("skill", name, SKILL_VARIANCE) * residual / len(row.skills)
@@ -50,7 +49,7 @@ def fit_skills(students: Sequence[Sequence[Row]], prior: SkillModel | None = Non
     return model
 
 
-def learn_items(heard: Sequence[Heard], model: SkillModel, since: Micros) -> Revision:
+def learn_items(answers: Sequence[LoggedAnswer], model: SkillModel, since: Micros) -> Revision:
     """How hard items are by the answers at hand that no revision has heard of yet, as a revision from ``since`` on.
 
     In the order of time, whoever's they are; a student's first answer to an item alone counts. It goes on from the last
@@ -58,24 +57,28 @@ def learn_items(heard: Sequence[Heard], model: SkillModel, since: Micros) -> Rev
     ``FIRM``, so that some thousand answers outweigh older ones: items change.
     """
     last = model.revisions[-1].heard if model.revisions else NEVER
-    known = {name: learned for one in model.revisions for name, learned in one.items.items()}
+    known = {name: learned for revision in model.revisions for name, learned in revision.items.items()}
     items = model.items | {name: difficulty for name, (difficulty, _) in known.items()}
     unsure = dict.fromkeys(model.items, FITTED_VARIANCE) | {name: variance for name, (_, variance) in known.items()}
     learning = msgspec.structs.replace(model, items=items, revisions=())
-    levels: dict[StudentKey, Tracing] = {}
+    levels: dict[StudentKey, KnowledgeState] = {}
     met: set[tuple[StudentKey, str]] = set()
     taught: dict[str, None] = {}
     newest = last
-    for key, received, at, answer in sorted(heard, key=lambda one: (one.at, one.key, one.answer.item_id)):
-        name, tracing = answer.item_id, levels.get(key, NOT_TRACED)
+    for key, received, at, answer in sorted(answers, key=_by_time):
+        name, knowledge = answer.item_id, levels.get(key, NO_KNOWLEDGE)
         if received > last and (key, name) not in met:
             items.setdefault(name, learning.difficulty(name, answer.difficulty, at))
-            residual = answer.correct - chance_of(tracing, name, answer.skills, at, learning)
+            residual = answer.correct - chance_of(knowledge, name, answer.skills, at, learning)
             variance = unsure.get(name, ITEM_VARIANCE)
             unsure[name] = max(FIRM, variance / (1.0 + model.information * variance))
             items[name] -= unsure[name] * residual
             taught[name] = None
             newest = max(newest, received)
         met.add((key, name))
-        levels[key] = traced(tracing, answer, at, learning)
+        levels[key] = with_answer(knowledge, answer, at, learning)
     return Revision(since, newest, {name: (items[name], unsure[name]) for name in taught})
+
+
+def _by_time(logged: LoggedAnswer) -> tuple[Micros, StudentKey, str]:
+    return logged.at, logged.key, logged.answer.item_id

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import exp, sqrt
 
-from mastery_engine.lab.skills.answer_files import Row
+from mastery_engine.lab.skills.answer_files import AnswerRow
 
 ABILITY_VARIANCE, SKILL_VARIANCE, ITEM_VARIANCE, LEAST_VARIANCE = 0.7, 1.0, 1.0, 0.01
 ABILITY_NOISE = 0.005
@@ -22,22 +22,22 @@ class OnlineIrt:
         self._skills: dict[str, tuple[float, float]] = {}
         self._items: dict[str, tuple[float, float]] = {}
 
-    def fit(self, students: Sequence[Sequence[Row]]) -> None:
+    def fit(self, students: Sequence[Sequence[AnswerRow]]) -> None:
         for rows in students:
             self._go(rows, learning=True)
 
-    def predict(self, rows: Sequence[Row]) -> list[float]:
+    def predict(self, rows: Sequence[AnswerRow]) -> list[float]:
         return self._go(rows, learning=False)
 
-    def _go(self, rows: Sequence[Row], *, learning: bool) -> list[float]:
+    def _go(self, rows: Sequence[AnswerRow], *, learning: bool) -> list[float]:
         ability, spread = 0.0, ABILITY_VARIANCE
         predicted = []
         for row in rows:
             number = len(row.skills)
             skills = [self._skills.get(skill, (self._usual, SKILL_VARIANCE)) for skill in row.skills]
             difficulty, doubt = self._items.get(row.item_id, (0.0, ITEM_VARIANCE))
-            level = ability + sum(one[0] for one in skills) / number - difficulty
-            variance = spread + doubt + sum(one[1] for one in skills) / number**2
+            level = ability + sum(mean for mean, _ in skills) / number - difficulty
+            variance = spread + doubt + sum(width for _, width in skills) / number**2
             chance = 1.0 / (1.0 + exp(-level / sqrt(1.0 + PROBIT * variance)))
             predicted.append(chance)
             weight, residual = chance * (1.0 - chance), row.right - chance

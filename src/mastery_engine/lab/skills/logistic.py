@@ -1,18 +1,27 @@
-"""Logistic regression on few of very many terms, converged: for the baselines."""
+"""Logistic regression on few of very many terms, converged: for the baselines. It takes SciPy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib.util import find_spec
 from math import exp
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
-Terms: TypeAlias = Sequence[tuple[tuple[str, str], float]]
-Numbers = NDArray[np.float64]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
-MEMORY, MOST_STEPS, MOST_HALVINGS = 10, 500, 30
-ENOUGH = 1e-7  # relative gain of a step
+Terms: TypeAlias = Sequence[tuple[tuple[str, str], float]]
+Numbers: TypeAlias = NDArray[np.float64]
+
+INSTALL_LAB = "pip install 'mastery-engine[lab]'"
+CONVERGED = 1e-5  # the norm of the gradient of the loss, for each answer
+
+
+def has_scipy() -> bool:
+    """Whether SciPy, which comes with the extra ``lab``, is installed."""
+    return find_spec("scipy") is not None
 
 
 class Logistic(Struct):
@@ -42,58 +51,57 @@ class Design(Struct):
         self.starts.append(len(self.columns))
 
     def fit(self, rights: Numbers) -> Logistic:
-        """Maximum likelihood with a ridge of 1 on all but the intercept, to convergence."""
-        columns, values, starts = np.array(self.columns), np.array(self.values), np.array(self.starts)
-        lengths, width = np.diff(starts), len(self.places)
+        """Maximum likelihood with a ridge of 1 on all but the intercept, to convergence.
 
-        def loss(weights: Numbers) -> tuple[float, Numbers]:
-            logits = np.add.reduceat(values * weights[columns], starts[:-1]) + weights[-1]
-            residuals = 0.5 * (1.0 + np.tanh(0.5 * logits)) - rights
-            ridge = weights[:-1]
-            slope = np.bincount(columns, values * np.repeat(residuals, lengths), minlength=width) + ridge
-            lost = (np.logaddexp(0.0, logits) - rights * logits).sum() + 0.5 * ridge @ ridge
-            return float(lost), np.append(slope, residuals.sum())
+        By Newton's method with conjugate gradients in a trust region (Steihaug 1983): the loss is convex and smooth.
+        """
+        from scipy.optimize import minimize
+        from scipy.sparse import csr_array
 
-        found = lowest(loss, np.zeros(width + 1))
-        return Logistic(dict(zip(self.places, found[:-1].tolist(), strict=True)), float(found[-1]))
-
-
-def lowest(loss: Callable[[Numbers], tuple[float, Numbers]], at: Numbers) -> Numbers:
-    """Where a smooth convex loss, given with its slope, is lowest: L-BFGS (Nocedal and Wright 2006, algorithm 7.5)."""
-    value, slope = loss(at)
-    past: list[tuple[Numbers, Numbers, float]] = []
-    for _ in range(MOST_STEPS):
-        way = -_scaled(slope, past)
-        downhill = float(slope @ way)
-        size = 1.0 if past else 1.0 / max(1.0, float(np.linalg.norm(slope)))
-        for _ in range(MOST_HALVINGS):
-            there = at + size * way
-            value_there, slope_there = loss(there)
-            if value_there <= value + 1e-4 * size * downhill:
-                break
-            size *= 0.5
-        else:
-            return at
-        step, bend = there - at, slope_there - slope
-        curvature = float(step @ bend)
-        if curvature > 1e-12:
-            past = [*past[-MEMORY + 1 :], (step, bend, 1.0 / curvature)]
-        gained, at, value, slope = value - value_there, there, value_there, slope_there
-        if gained <= ENOUGH * max(1.0, abs(value)):
-            return at
-    return at
+        shape = len(rights), len(self.places)
+        loss = _Loss(csr_array((self.values, self.columns, self.starts), shape=shape), rights)
+        lowest = minimize(
+            loss.value_and_gradient,
+            np.zeros(shape[1] + 1),
+            jac=True,
+            hessp=loss.curvature,
+            method="trust-ncg",
+            options={"gtol": CONVERGED * len(rights)},
+        )
+        *weights, intercept = lowest.x.tolist()
+        return Logistic(dict(zip(self.places, weights, strict=True)), intercept)
 
 
-def _scaled(slope: Numbers, past: list[tuple[Numbers, Numbers, float]]) -> Numbers:
-    """The slope times the inverse curvature that the past steps tell of."""
-    way, shares = slope.copy(), []
-    for step, bend, weight in reversed(past):
-        share = weight * float(step @ way)
-        shares.append(share)
-        way -= share * bend
-    if past:
-        step, bend, weight = past[-1]
-        way *= 1.0 / (weight * float(bend @ bend))
-    for (step, bend, weight), share in zip(past, reversed(shares), strict=True):
-        way += (share - weight * float(bend @ way)) * step
-    return way
+class _Loss:
+    """The summed log loss with its ridge. The last weight is the intercept's."""
+
+    def __init__(self, rows: "csr_array", rights: Numbers) -> None:
+        self._rows = rows
+        self._columns = rows.T.tocsr()
+        self._rights = rights
+        self._at = np.empty(0)
+        self._information = np.empty(0)
+
+    def value_and_gradient(self, weights: Numbers) -> tuple[float, Numbers]:
+        logits = self._weighed(weights)
+        residuals = _chances(logits) - self._rights
+        value = (np.logaddexp(0.0, logits) - self._rights * logits).sum() + 0.5 * weights[:-1] @ weights[:-1]
+        return float(value), self._gathered(residuals, weights)
+
+    def curvature(self, weights: Numbers, direction: Numbers) -> Numbers:
+        """The Hessian at the weights times a direction. Many directions are asked about at the same weights."""
+        if not np.array_equal(weights, self._at):
+            chances = _chances(self._weighed(weights))
+            self._at, self._information = weights.copy(), chances * (1.0 - chances)
+        return self._gathered(self._information * self._weighed(direction), direction)
+
+    def _weighed(self, weights: Numbers) -> Numbers:
+        logits: Numbers = self._rows @ weights[:-1] + weights[-1]
+        return logits
+
+    def _gathered(self, by_row: Numbers, weights: Numbers) -> Numbers:
+        return np.append(self._columns @ by_row + weights[:-1], by_row.sum())
+
+
+def _chances(logits: Numbers) -> Numbers:
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))

@@ -1,4 +1,4 @@
-"""Tools about named classes."""
+"""Tools about cohorts, which are called classes here."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID
 from mastery_engine.errors import InvalidInput
-from mastery_engine.mcp.context import Desk, StudentId, plainly
+from mastery_engine.mcp.context import READS, StudentId, ToolContext, plainly
 from mastery_engine.mcp.results import (
     ClassRow,
     CohortResult,
@@ -19,92 +19,106 @@ from mastery_engine.mcp.results import (
     HelpResult,
     Parts,
 )
-from mastery_engine.mcp.tools.student import READS
 
-MOST_COHORTS = 10
+MOST_COMPARED = 10
 
-CohortId = Annotated[str, Field(min_length=1, max_length=LONGEST_COHORT_ID, description="the class, as in py-101")]
+CohortId = Annotated[str, Field(min_length=1, max_length=LONGEST_COHORT_ID, description="the class, such as py-101")]
 
 
-def add_cohort_tools(server: MCPServer, desk: Desk) -> None:
-    """Overview of a cohort, comparison of several."""
+def add_cohort_tools(server: MCPServer, context: ToolContext) -> None:
+    """Add the tools cohort_overview and compare."""
+    tools = CohortTools(context)
+    server.add_tool(tools.cohort_overview, annotations=READS)
+    server.add_tool(tools.compare, annotations=READS)
 
-    @server.tool(annotations=READS)
+
+class CohortTools:
+    """Each method is a tool: a model reads its signature and docstring."""
+
+    def __init__(self, context: ToolContext) -> None:
+        self._context = context
+        self._standings = context.engine.standings
+
     async def cohort_overview(
-        cohort_id: CohortId, limit: Annotated[int, Field(ge=1, le=50)] = 5
+        self, cohort_id: CohortId, limit: Annotated[int, Field(ge=1, le=50)] = 5
     ) -> Annotated[CallToolResult, CohortResult]:
-        """A named class: size, average, levels, who needs help most, with the reasons."""
+        """One class: size, average, levels, and who needs help most and why."""
         with plainly():
-            found = await desk.standings.cohort(desk.who(), cohort_id, limit=limit)
+            figures = await self._standings.cohort(self._context.who(), cohort_id, limit=limit)
         result = CohortResult(
-            size=found.size,
-            average=found.average,
-            levels=found.level_distribution,
-            need_help=found.at_risk_count,
+            size=figures.size,
+            average=figures.average,
+            levels=figures.level_distribution,
+            need_help=figures.at_risk_count,
             first=[
                 HelpResult(
-                    student_id=one.student_id,
-                    score=one.mastery_score,
-                    reasons=[reason.message for reason in one.reasons],
+                    student_id=student.student_id,
+                    score=student.mastery_score,
+                    reasons=[reason.message for reason in student.reasons],
                 )
-                for one in found.at_risk
+                for student in figures.at_risk
             ],
         )
-        return await desk.told("cohort_overview", result)
+        return await self._context.respond("cohort_overview", result)
 
-    @server.tool(annotations=READS)
     async def compare(
+        self,
         cohort_ids: Annotated[
             list[CohortId] | None,
-            Field(min_length=1, max_length=MOST_COHORTS, description="a teacher's own where left out"),
+            Field(min_length=1, max_length=MOST_COMPARED, description="default: a teacher's own classes"),
         ] = None,
         student_id: StudentId | None = None,
     ) -> Annotated[CallToolResult, ComparedResult]:
-        """Classes side by side; with student_id, where that student stands in each: rank 1 is the best.
+        """Classes side by side; with student_id, the student's rank in each: 1 is the best.
 
         Use it for "compare classes" and "is she better than her class".
         """
-        caller = desk.who()
+        caller = self._context.who()
         with plainly():
-            chosen = cohort_ids or sorted(caller.cohorts)[:MOST_COHORTS]
+            chosen = cohort_ids or sorted(caller.cohorts)[:MOST_COMPARED]
             if not chosen:
-                raise InvalidInput("This token names no classes of its own.", field="cohort_ids")
+                raise InvalidInput("This token names no classes: give the classes to compare.", field="cohort_ids")
             if student_id is None:
-                found = ComparedResult(classes=[await _class(desk, caller, one) for one in chosen])
+                result = ComparedResult(classes=[await self._class(caller, cohort_id) for cohort_id in chosen])
             else:
-                found = await _beside(desk, caller, student_id, chosen)
-        return await desk.told("compare", found)
+                result = await self._beside(caller, student_id, chosen)
+        return await self._context.respond("compare", result)
 
+    async def _class(self, caller: Caller, cohort_id: str) -> ClassRow:
+        figures = await self._standings.cohort(caller, cohort_id, limit=1)
+        means = figures.component_means
+        return ClassRow(
+            cohort_id=cohort_id,
+            size=figures.size,
+            average=figures.average,
+            components=None if means is None else Parts(**msgspec.structs.asdict(means)),
+            levels={level: number for level, number in figures.level_distribution.items() if number},
+            need_help=figures.at_risk_count,
+        )
 
-async def _class(desk: Desk, caller: Caller, cohort_id: str) -> ClassRow:
-    found = await desk.standings.cohort(caller, cohort_id, limit=1)
-    means = found.component_means
-    return ClassRow(
-        cohort_id=cohort_id,
-        size=found.size,
-        average=found.average,
-        components=None if means is None else Parts(**msgspec.structs.asdict(means)),
-        levels={level: number for level, number in found.level_distribution.items() if number},
-        need_help=found.at_risk_count,
-    )
-
-
-async def _beside(desk: Desk, caller: Caller, student_id: str, cohort_ids: list[str]) -> ComparedResult:
-    places = [await desk.standings.compare(caller, student_id, one, "by_component") for one in cohort_ids]
-    parts = [msgspec.structs.asdict(one.components) for one in places if one.components is not None]
-    first = places[0]
-    own = Parts(**{name: place.student for name, place in parts[0].items()})
-    return ComparedResult(
-        student=ComparedStudent(score=first.student, level=first.level, components=own),
-        classes=[
-            ClassRow(
-                cohort_id=one.cohort_id,
-                size=one.size,
-                average=one.cohort_average,
-                components=Parts(**{name: place.cohort_average for name, place in means.items()}),
-                rank=one.rank,
-                percentile=one.percentile,
-            )
-            for one, means in zip(places, parts, strict=True)
-        ],
-    )
+    async def _beside(self, caller: Caller, student_id: str, cohort_ids: list[str]) -> ComparedResult:
+        """A student compared with each of these classes."""
+        comparisons = [
+            await self._standings.compare(caller, student_id, cohort_id, "by_component") for cohort_id in cohort_ids
+        ]
+        parts = [
+            msgspec.structs.asdict(comparison.components)
+            for comparison in comparisons
+            if comparison.components is not None
+        ]
+        first = comparisons[0]
+        own = Parts(**{name: place.student for name, place in parts[0].items()})
+        return ComparedResult(
+            student=ComparedStudent(score=first.student, level=first.level, components=own),
+            classes=[
+                ClassRow(
+                    cohort_id=comparison.cohort_id,
+                    size=comparison.size,
+                    average=comparison.cohort_average,
+                    components=Parts(**{name: place.cohort_average for name, place in places.items()}),
+                    rank=comparison.rank,
+                    percentile=comparison.percentile,
+                )
+                for comparison, places in zip(comparisons, parts, strict=True)
+            ],
+        )

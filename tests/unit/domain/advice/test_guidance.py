@@ -164,9 +164,8 @@ def test_advice_and_dismissals_age_out_with_the_retention() -> None:
     assert gone.student.guidance == NO_GUIDANCE
 
 
-def test_words_are_kept_as_long_as_the_advice_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mastery_engine.services.wording.MOST", 1)
-    fold, words = Fold(), Wording(CURRICULUM)
+def test_words_are_cached_as_long_as_the_advice_stays() -> None:
+    fold, words = Fold(), Wording(CURRICULUM, most=1)
     fold(quiz(1, 2, "1"))
     ada, bob = StudentKey("default", "ada"), StudentKey("default", "bob")
     first = words(ada, fold.student.guidance, NOW)

@@ -20,7 +20,7 @@ from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import MASTERED, UNSEEN, SkillEstimate, outlook
 from tests.support.samples import CURRICULUM, TODAY
-from tests.unit.domain.advice.test_recommend import estimate, estimated, knows_all
+from tests.support.skill_estimates import estimate, estimated, knows_all
 
 RULES = Rules()
 MONDAY = TODAY - weekday(TODAY)
@@ -89,7 +89,7 @@ def test_minutes_are_what_is_left_of_the_skills() -> None:
     (left,) = learning_path(half, RULES, "master_topic", "variables")
     assert left.minutes == pytest.approx(whole.minutes / 2, abs=1)
     assert "builds on it" in learning_path(outlook({}, CURRICULUM), RULES, "master_topic", "types")[0].reason
-    assert "fading" in Step("loops", 5, 0.6, 0.3).reason
+    assert "fell by 0.30" in Step("loops", 5, 0.6, 0.3).reason
     assert "not practised for weeks" in Step("loops", 5, 0.9, 0.01, rested=True).reason
 
 

@@ -151,7 +151,7 @@ SHOWN: dict[str, tuple[str, Callable[[], list[LearningEvent]], str, int]] = {
         "quality is 0.30",
         12,
     ),
-    "drag": ("dragging_component", dragging, "quality is 0.30, the others 0.80 in the mean", 6),
+    "drag": ("dragging_component", dragging, "quality is 0.30, the other components 0.80 on average", 6),
 }
 
 NOT_SHOWN: dict[str, tuple[str, Callable[[], list[LearningEvent]]]] = {

@@ -7,17 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.advice.recommend import QUESTIONS, WEEK, Reach, recommend, within_reach
-from mastery_engine.domain.advice.recommendation import Recommendation, away, recommendation_id, with_dismissed
+from mastery_engine.domain.advice.recommend import QUESTIONS, WEEK, WithinReach, recommend, within_reach
+from mastery_engine.domain.advice.recommendation import (
+    Recommendation,
+    recently_dismissed,
+    recommendation_id,
+    with_dismissed,
+)
 from mastery_engine.domain.courses.curriculum import NO_CURRICULUM
 from mastery_engine.domain.evidence.decayed_sums import DecayedSums
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence
-from mastery_engine.domain.evidence.score import components, mastery
+from mastery_engine.domain.evidence.score import components, mastery_score
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import KNOWN, MASTERED, UNSEEN, SkillEstimate, estimates_of, outlook
 from tests.support.samples import CURRICULUM, NOW, TODAY, by_id, done, envelopes, event, evidence_of, quiz
 from tests.support.samples import given as set_to
+from tests.support.skill_estimates import estimate, estimated, knows_all
 
 RULES = Rules()
 FLOOR = TODAY - 89
@@ -37,21 +43,12 @@ def advice(found: Evidence, estimates: dict[str, SkillEstimate] | None = None, *
     return recommend(found, components(found, START, RULES), view, TODAY, RULES, **how)
 
 
-def estimate(skill: str, probability: float, forgotten: float = 0.0, days_ago: int = 0) -> SkillEstimate:
-    return SkillEstimate(skill, probability, 0.1, forgotten, NOW - days_ago * DAY)
-
-
 def areas(found: list[Recommendation], action: str = "practice") -> list[str]:
     return [one.area for one in found if one.action == action]
 
 
 # ---- any student
 
-skills = st.sampled_from(list(CURRICULUM.skills))
-shares = st.floats(0.0, 1.0)
-estimated = st.dictionaries(skills, st.tuples(shares, shares), max_size=12).map(
-    lambda found: {name: estimate(name, p, f * (1 - p)) for name, (p, f) in found.items()}
-)
 kinds = ("completion", "quiz", "quality", "consistency", "answer", "help")
 histories = by_id(envelopes(first=NOW - 40 * DAY, last=START, kinds=kinds), max_size=8).map(
     lambda sent: evidence(
@@ -67,7 +64,8 @@ def test_gains_are_what_the_formula_says(found: Evidence, estimates: dict[str, S
     reach = within_reach(outlook(estimates, CURRICULUM))
     advised = advice(found, estimates)
     now, later = START, START + (WEEK - 1) * DAY
-    skilled = {one.area: one.after for one in advised if one.action in ("practice", "review")}
+    # Where a skill is to be reviewed, practice of the same area is of its exercises alone.
+    skilled = {one.area: one.after for action in ("practice", "review") for one in advised if one.action == action}
     with_all, without = found, found
     for probability, put in ((lambda one: skilled.get(one[0], one[1]), "with"), (lambda one: one[1], "without")):
         right = sum(probability(one) for one in reach.skills) / len(reach.skills) if reach.skills else 0.5
@@ -78,7 +76,7 @@ def test_gains_are_what_the_formula_says(found: Evidence, estimates: dict[str, S
             without = without.merge(next_quiz)
     dones = {one.area: one.steps for one in advised if one.action == "practice" and one.steps and one.area != "quiz"}
     progress = {
-        topic: type(held)(now, "x", held.completed + dones.get(topic or "exercises", 0), held.total, held.difficulty)
+        topic: type(held)(now, "~", held.completed + dones.get(topic or "exercises", 0), held.total, held.difficulty)
         for topic, held in found.completion.items()
     }
     with_all = with_all.merge(Evidence(completion=progress))
@@ -91,7 +89,7 @@ def test_gains_are_what_the_formula_says(found: Evidence, estimates: dict[str, S
             days = event("consistency", {"current_streak": WEEK}, "c", at=later, received=later)
             with_all = with_all.merge(evidence_of(days, retention_days=90))
     when = later if areas(advised, "schedule") else now
-    gained = mastery(with_all, when, RULES).score - mastery(without, now, RULES).score
+    gained = mastery_score(with_all, when, RULES).score - mastery_score(without, now, RULES).score
     assert sum(one.gain for one in advised) == pytest.approx(gained, abs=1e-9)
 
 
@@ -126,14 +124,10 @@ def test_a_newcomer_starts_with_what_asks_for_nothing() -> None:
 def test_who_has_begun_is_told_what_has_no_evidence_yet() -> None:
     advised = advice(evidence(event("help", {"topic": "loops"}, at=START, received=START)))
     assert {"quiz", "quality"} <= {one.area for one in advised}
-    assert "No code of yours" in next(one.reason for one in advised if one.action == "refactor")
+    assert "None of your code" in next(one.reason for one in advised if one.action == "refactor")
     quiz_first = next(one for one in advised if one.area == "quiz")
     assert quiz_first.gain == pytest.approx(0.3 * UNSEEN)
     assert "no quiz result" in quiz_first.reason
-
-
-def knows_all(forgotten: float = 0.0) -> dict[str, SkillEstimate]:
-    return {name: estimate(name, 0.95, forgotten, days_ago=place % 7) for place, name in enumerate(CURRICULUM.skills)}
 
 
 def perfect() -> Evidence:
@@ -148,7 +142,7 @@ def test_who_knows_everything_is_told_to_keep_it() -> None:
     (one,) = advice(perfect(), knows_all())
     assert (one.action, one.gain, one.priority) == ("review", 0.0, "low")
     assert CURRICULUM.skills[one.area]
-    assert one.reason == f"You know {one.area}; a look at it every now and then keeps it. It keeps your score."
+    assert one.reason == f"You know {one.area}; look at it now and then to keep it. Your score stays as it is."
     unseen = {"x": estimate("x", 0.9)}
     assert areas(advice(perfect(), unseen)) == ["variables"]
     gone = {name: one for name, one in knows_all().items() if name not in CURRICULUM.skills}
@@ -167,7 +161,7 @@ def test_without_a_course_there_is_still_advice() -> None:
         "consistency",
     }
     assert recommend(perfect(), (1.0,) * 4, view, TODAY, RULES) == []
-    assert Reach(()).mean == 0.5
+    assert WithinReach(()).mean == 0.5
 
 
 def test_open_exercises_are_counted_by_their_weight() -> None:
@@ -192,7 +186,7 @@ def test_what_is_forgotten_is_reviewed() -> None:
     estimates = knows_all() | {"loops": estimate("loops", 0.55, 0.3)}
     one = next(one for one in advice(NO_EVIDENCE, estimates) if one.action == "review")
     assert (one.area, one.before, one.after) == ("loops", 0.55, pytest.approx(0.85))
-    assert "time to look at loops again" in one.reason
+    assert "time to review loops" in one.reason
 
 
 def test_what_was_known_and_rested_for_weeks_is_reviewed() -> None:
@@ -201,7 +195,7 @@ def test_what_was_known_and_rested_for_weeks_is_reviewed() -> None:
     one = next(one for one in advice(NO_EVIDENCE, knows_all() | {"loops": rested}) if one.action == "review")
     assert (one.area, one.before, one.after) == ("loops", 0.9, pytest.approx(0.925))
     assert one.gain > 0
-    assert "time to look at loops again" in one.reason
+    assert "time to review loops" in one.reason
 
 
 def test_a_skill_waits_for_what_it_rests_on() -> None:
@@ -265,8 +259,8 @@ def test_an_id_is_the_students_the_actions_and_the_areas() -> None:
 
 def test_what_is_dismissed_stays_away_for_a_week() -> None:
     dismissed = with_dismissed(with_dismissed({}, "r", NOW), "r", NOW - DAY)
-    assert away(dismissed, NOW + 7 * DAY - 1) == {"r"}
-    assert away(dismissed, NOW + 7 * DAY) == set()
+    assert recently_dismissed(dismissed, NOW + 7 * DAY - 1) == {"r"}
+    assert recently_dismissed(dismissed, NOW + 7 * DAY) == set()
     for number in range(100):
         dismissed = with_dismissed(dismissed, f"r-{number}", NOW + number)
     assert len(dismissed) == 32

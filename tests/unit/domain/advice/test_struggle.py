@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.advice.struggle import MAX_SPELLS, NO_SPELLS, Spells, cries, noticed, open_spells, since
+from mastery_engine.domain.advice.struggle import (
+    MAX_SPELLS,
+    NO_SPELLS,
+    Spells,
+    open_spells,
+    since,
+    spells_after,
+    stuck_phrase,
+)
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.moments import DAY, MINUTE
 from mastery_engine.domain.results import StruggleDetected, message, result_id
@@ -20,7 +28,7 @@ def after(*events: LearningEvent, spells: Spells = NO_SPELLS) -> tuple[Spells, l
     """The spells after events, and the topics raised on the way."""
     raised = []
     for one in events:
-        spells, topic = noticed(spells, one)
+        spells, topic = spells_after(spells, one)
         raised += [topic] if topic is not None else []
     return spells, raised
 
@@ -92,7 +100,7 @@ def test_a_quiz_below_half_and_not_at_half(correct: int, raised: list[str]) -> N
     ],
 )
 def test_a_cry_for_help_is_heard(message: str) -> None:
-    assert cries(message)
+    assert stuck_phrase(message)
     assert triggers(event("help", {"topic": "loops", "message": message})) == ["asked_for_help"]
 
 
@@ -101,7 +109,7 @@ def test_a_cry_for_help_is_heard(message: str) -> None:
     [None, "", "What does this error mean?", "I'm not stuck", "I understand", "I am no longer stuck", "Taxi m stuck"],
 )
 def test_other_messages_are_none(message: str | None) -> None:
-    assert cries(message) is None
+    assert stuck_phrase(message) is None
     assert triggers(event("help", {"topic": "loops"} | ({"message": message} if message is not None else {}))) == []
 
 
@@ -211,7 +219,7 @@ def test_nobody_stays_flagged_after_success(sent: list[dict[str, Any]]) -> None:
     ]
     spells, _ = after(*events)
     for topic in list(spells):
-        ended = noticed(spells, event("execution", {"outcome": "success", "topic": topic or "x"}, "s"))[0]
+        ended = spells_after(spells, event("execution", {"outcome": "success", "topic": topic or "x"}, "s"))[0]
         if topic:
             assert topic not in ended
     student = apply(NOBODY, logged(events), NOW, RULES).student

@@ -14,7 +14,7 @@ from mastery_engine.domain.cohorts.cohort import (
     Due,
     Standing,
     enrolled,
-    place,
+    ranking,
     risk,
     standing,
 )
@@ -42,25 +42,25 @@ def test_an_admins_word_stands_against_events(
         joined |= joins
         was = cohort.members(joined)
         assert not was & out
-        cohort = cohort.told("class", wanted, None, joined)
+        cohort = cohort.with_members("class", wanted, None, joined)
         assert cohort.members(joined) == wanted
         out = (out | was) - wanted
     assert cohort.members(joined | late) == frozenset(cohort.put) | ((joined | late) - out)
 
 
 def test_who_was_taken_out_is_in_again_once_put_in() -> None:
-    first = NO_COHORT.told("class", ["ada", "bob"], None, [])
-    second = first.told("class", ["ada"], None, ["bob"])
+    first = NO_COHORT.with_members("class", ["ada", "bob"], None, [])
+    second = first.with_members("class", ["ada"], None, ["bob"])
     assert second.members(["bob", "eve"]) == {"ada", "eve"}
-    assert second.told("class", ["ada", "bob"], None, ["bob"]).members(["bob"]) == {"ada", "bob"}
+    assert second.with_members("class", ["ada", "bob"], None, ["bob"]).members(["bob"]) == {"ada", "bob"}
 
 
 def test_a_calendar_stays_where_none_is_given_and_goes_by_day() -> None:
     due = [Due(TODAY + 2), Due(TODAY, "loops"), Due(TODAY)]
-    cohort = NO_COHORT.told("class", [], due, [])
+    cohort = NO_COHORT.with_members("class", [], due, [])
     assert cohort.calendar == (Due(TODAY), Due(TODAY, "loops"), Due(TODAY + 2))
-    assert cohort.told("class", ["ada"], None, []).calendar == cohort.calendar
-    assert cohort.told("class", ["ada"], [], []).calendar == ()
+    assert cohort.with_members("class", ["ada"], None, []).calendar == cohort.calendar
+    assert cohort.with_members("class", ["ada"], [], []).calendar == ()
 
 
 def test_nothing_is_left_of_who_is_forgotten() -> None:
@@ -84,7 +84,7 @@ def test_a_document_names_the_last_cohorts_of_its_events() -> None:
 def test_a_place_is_what_counting_says(values: list[float]) -> None:
     for number, mine in enumerate(values):
         others = values[:number] + values[number + 1 :]
-        found = place(mine, values)
+        found = ranking(mine, values)
         below, above = sum(one < mine for one in others), sum(one > mine for one in others)
         equal = len(others) - below - above
         assert found.rank == 1 + above
@@ -95,7 +95,7 @@ def test_a_place_is_what_counting_says(values: list[float]) -> None:
 
 def test_places_do_not_depend_on_the_order() -> None:
     for values in permutations([0.1, 0.5, 0.5, 0.9]):
-        assert [place(value, values).percentile for value in (0.1, 0.5, 0.9)] == [0, 50, 100]
+        assert [ranking(value, values).percentile for value in (0.1, 0.5, 0.9)] == [0, 50, 100]
 
 
 def test_a_standing_is_the_score_of_its_day() -> None:

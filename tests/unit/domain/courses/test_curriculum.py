@@ -108,7 +108,7 @@ def test_what_is_no_course_is_refused(source: str | bytes) -> None:
 def test_a_course_may_not_be_endless() -> None:
     skill = "      - {{id: s{}, title: s, prerequisites: [], minutes: 1, difficulty: beginner, resources: []}}\n"
     head = "modules:\n  - id: m\n    title: m\n    skills:\n"
-    with pytest.raises(InvalidInput, match="more than"):
+    with pytest.raises(InvalidInput, match="at most"):
         curriculum_from(head + "".join(skill.format(number) for number in range(1_001)))
 
 
@@ -118,7 +118,7 @@ def test_modules_made_by_hand_are_checked_too() -> None:
     twice = Module("m", "m", ())
     with pytest.raises(InvalidInput, match="same id"):
         curriculum_of([twice, twice])
-    with pytest.raises(InvalidInput, match="two of the id"):
+    with pytest.raises(InvalidInput, match="used twice"):
         curriculum_of([*CURRICULUM.modules, msgspec.structs.replace(CURRICULUM.modules[0], id="other")])
 
 

@@ -158,8 +158,8 @@ def test_data_is_an_object_in_every_kind(kind: str, data: Any) -> None:
 
 
 def test_more_than_all_cannot_be_done_and_the_message_says_how_much_it_was() -> None:
-    assert "11 of 10" in refusal("completion", {**COMPLETION, "completed_exercises": 11}).message
-    assert "12 of 10" in refusal("quiz", {**QUIZ, "correct_answers": 12}).message
+    assert "is 11, but" in refusal("completion", {**COMPLETION, "completed_exercises": 11}).message
+    assert "is 12, but" in refusal("quiz", {**QUIZ, "correct_answers": 12}).message
 
 
 def test_minus_zero_is_zero() -> None:

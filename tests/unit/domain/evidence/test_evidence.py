@@ -2,16 +2,19 @@
 
 from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mastery_engine.domain.events.kinds import KINDS, Data
 from mastery_engine.domain.evidence.active_days import NO_DAYS, ActiveDays
 from mastery_engine.domain.evidence.decayed_sums import NO_SUMS, DecayedSums
-from mastery_engine.domain.evidence.evidence import MAX_TOPICS, NO_EVIDENCE, Direct, Evidence, Progress, with_event
+from mastery_engine.domain.evidence.evidence import MAX_TOPICS, NO_EVIDENCE, Direct, Evidence, TopicProgress, with_event
 from mastery_engine.domain.moments import DAY, day_of, iso_date
 from tests.support.samples import (
     ANSWER,
+    DATA,
     NOW,
     QUALITY,
     TODAY,
@@ -184,7 +187,7 @@ def test_of_a_topic_the_latest_word_counts_and_at_the_same_time_the_greater_id()
         found = NO_EVIDENCE
         for one in order:
             found = found.merge(evidence_of(one, retention_days=90))
-        assert found.completion == {"loops": Progress(NOW, "a", 1, 10, 1)}  # "a" is greater than "Z"
+        assert found.completion == {"loops": TopicProgress(NOW, "a", 1, 10, 1)}  # "a" is greater than "Z"
 
 
 def test_without_a_topic_is_a_topic_of_its_own() -> None:
@@ -339,3 +342,38 @@ def test_an_event_late_in_the_evening_is_of_its_utc_day() -> None:
 
 def test_samples_are_of_any_kind() -> None:
     assert of(envelope("help", {"topic": "loops"})) == Evidence(activity=ActiveDays.of(TODAY))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_counts_for_what_the_contract_says(kind: str) -> None:
+    """Which components an event of each kind touches, on its own."""
+    data = {**DATA[kind]}
+    found = with_event(NO_EVIDENCE, event(kind, data, "e"), retention_days=90)
+    touched = {
+        "completion": bool(found.completion),
+        "quiz": bool(found.quiz.days),
+        "quality": bool(found.quality.days),
+        "consistency": found.activity != NO_EVIDENCE.activity,
+        "direct": found.direct != NO_EVIDENCE.direct,
+    }
+    assert {name for name, is_touched in touched.items() if is_touched} == {
+        "completion": {"completion", "consistency"},
+        "quiz": {"quiz", "consistency"},
+        "quality": {"quality", "consistency"},
+        "consistency": {"consistency"},
+        "answer": {"quiz", "consistency"},
+        "execution": {"consistency"},
+        "help": {"consistency"},
+        "recommendation.followed": set(),
+        "recommendation.dismissed": set(),
+        "mastery.calculation.requested": {"direct"},
+    }[kind]
+
+
+def test_a_kind_that_nobody_thought_of_is_refused_and_not_counted_for_nothing() -> None:
+    class Unthought(Data, frozen=True):
+        """A kind that was added to the kinds alone."""
+
+    made = msgspec.structs.replace(event("help", DATA["help"], "e"), data=Unthought())
+    with pytest.raises(TypeError, match="Unthought"):
+        with_event(NO_EVIDENCE, made, retention_days=90)

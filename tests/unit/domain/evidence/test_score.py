@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence
-from mastery_engine.domain.evidence.score import FourValues, components, consistency, mastery, score_of
+from mastery_engine.domain.evidence.score import FourValues, components, consistency, mastery_score, score_of
 from mastery_engine.domain.moments import DAY, MINUTE
 from mastery_engine.domain.rules import DifficultyWeights, Rules, Weights
 from tests.support import oracle as plain
@@ -281,7 +281,7 @@ def test_the_score_is_that_of_a_plain_reading_at_any_later_time(sent: list[dict[
         event(one["event_type"], one["data"], one["event_id"], received=NOW, timestamp=one["timestamp"]) for one in sent
     ]
     at = NOW + later * DAY
-    result = mastery(evidence(*events), at, RULES)
+    result = mastery_score(evidence(*events), at, RULES)
     expected = plain.score([(one, when(NOW)) for one in sent], when(at)).get("ada")
     if expected is None:
         assert result.components == (None, None, None, None)
@@ -293,6 +293,6 @@ def test_the_score_is_that_of_a_plain_reading_at_any_later_time(sent: list[dict[
 
 
 def test_help_is_known_but_scores_little() -> None:
-    result = mastery(evidence(event("help", HELP)), NOW, RULES)
+    result = mastery_score(evidence(event("help", HELP)), NOW, RULES)
     assert result.level == "beginner"
     assert result.score == pytest.approx(0.1 / 5.217031, abs=1e-12)

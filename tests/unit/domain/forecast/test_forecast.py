@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mastery_engine.domain.evidence.score import mastery
-from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, situation
+from mastery_engine.domain.evidence.score import mastery_score
+from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, forecast_features
 from mastery_engine.domain.forecast.forecast import CLOSE, LONGEST, DayAhead, Forecast, forecast
 from mastery_engine.domain.forecast.model import (
     LEVELS,
@@ -132,14 +132,14 @@ def test_of_a_new_student_any_course_may_be_true_and_after_two_weeks_the_model_r
 
 @given(students(), st.integers(1, 120))
 def test_the_aged_score_is_the_score_that_the_engine_gives_then(student: Student, days: int) -> None:
-    here = situation(student, NOW, RULES)
-    assert aged(here, days, RULES).score == mastery(student.evidence, NOW + days * DAY, RULES).score
+    here = forecast_features(student, NOW, RULES)
+    assert aged(here, days, RULES).score == mastery_score(student.evidence, NOW + days * DAY, RULES).score
 
 
 @given(st.integers(1, 400))
 def test_nothing_tells_the_date(days: int) -> None:
-    """The same past, some days later, is the same situation: no number names a day."""
-    here = situation(BUSY, NOW, RULES)
+    """The same past, some days later, is the same forecast_features: no number names a day."""
+    here = forecast_features(BUSY, NOW, RULES)
     moved = student_of(
         *[
             done("loops", week, week + 1, f"c-{week}", at=NOW - (9 - week) * 7 * DAY + days * DAY)
@@ -148,7 +148,7 @@ def test_nothing_tells_the_date(days: int) -> None:
         *[quiz(7 + week % 3, 10, f"q-{week}", at=NOW - (9 - week) * 7 * DAY + days * DAY) for week in range(1, 9)],
         event("consistency", {"current_streak": 20}, "s-1", at=NOW - DAY + days * DAY),
     )
-    there = situation(moved, NOW + days * DAY, RULES)
+    there = forecast_features(moved, NOW + days * DAY, RULES)
     assert there.numbers == pytest.approx(here.numbers, abs=1e-9)
     later = tuple(day + days for day in DUE)
     assert due_ahead(there, 7, later) == due_ahead(here, 7, DUE)
@@ -175,14 +175,14 @@ def test_a_due_day_widens_what_can_happen() -> None:
 
 def test_the_cost_does_not_grow_with_the_history() -> None:
     """The document is bounded, and so are the numbers that are looked at."""
-    assert len(situation(BUSY, NOW, RULES).numbers) == len(situation(NOBODY, NOW, RULES).numbers)
+    assert len(forecast_features(BUSY, NOW, RULES).numbers) == len(forecast_features(NOBODY, NOW, RULES).numbers)
 
 
 @pytest.mark.parametrize(("change", "trend"), [(0.2, "improving"), (0.0, "stable"), (-0.2, "declining")])
 def test_the_trend_is_that_of_the_prediction(change: float, trend: str) -> None:
     """What a day away takes from consistency is given back first."""
     student = student_of(quiz(5, 10))
-    lost = mastery(student.evidence, NOW, RULES).score - mastery(student.evidence, NOW + DAY, RULES).score
+    lost = mastery_score(student.evidence, NOW, RULES).score - mastery_score(student.evidence, NOW + DAY, RULES).score
     model = ForecastModel(ForecastParameters(constant([change + lost] * len(LEVELS))))
     assert forecast(student, NOW, 1, model, RULES).trend == trend
 
@@ -190,7 +190,7 @@ def test_the_trend_is_that_of_the_prediction(change: float, trend: str) -> None:
 def test_losing_a_level_calls_for_help_and_so_does_a_score_below_a_half() -> None:
     active = event("consistency", {"current_streak": 7}, "s")
     high = student_of(quiz(10, 10, "q"), done("loops", 9, 10, "c"), event("quality", quality(), "r"), active)
-    assert mastery(high.evidence, NOW, RULES).level == "expert"
+    assert mastery_score(high.evidence, NOW, RULES).level == "expert"
     for change, needed in ((0.0, False), (-0.1, True), (-0.9, True)):
         model = ForecastModel(ForecastParameters(constant([change] * len(LEVELS))))
         assert forecast(high, NOW, 1, model, RULES).intervention_needed is needed
@@ -230,7 +230,7 @@ def test_all_mass_at_one_point() -> None:
 def test_the_network_is_what_plain_loops_compute() -> None:
     parameters = shipped_parameters().with_calendar
     assert parameters is not None
-    here = situation(BUSY, NOW, RULES)
+    here = forecast_features(BUSY, NOW, RULES)
     left = aged(here, 7, RULES)
     row = here.numbers + ahead(here, 7, left) + due_ahead(here, 7, DUE)
     group = group_of(7, due=True)
@@ -268,8 +268,8 @@ def _slow(part: Part, row: tuple[float, ...], group: int) -> list[float]:
 
 def constant(moves: list[float], groups: int = 3) -> Part:
     """A part that always answers the same quantiles."""
-    inputs = len(situation(NOBODY, NOW, RULES).numbers) + len(
-        ahead(situation(NOBODY, NOW, RULES), 1, aged(situation(NOBODY, NOW, RULES), 1, RULES))
+    inputs = len(forecast_features(NOBODY, NOW, RULES).numbers) + len(
+        ahead(forecast_features(NOBODY, NOW, RULES), 1, aged(forecast_features(NOBODY, NOW, RULES), 1, RULES))
     )
     layer = Layer.of(np.zeros((inputs, len(LEVELS)), np.float32), np.array(moves, np.float32))
     numbers = np.ones(inputs, np.float32).tobytes()
@@ -346,7 +346,7 @@ def _layer(bias: float, outputs: int = len(LEVELS)) -> Layer:
         (_changed(networks=((),)), "fit together"),
         (_changed(networks=((_layer(float("nan")),),)), "finite"),
         (_changed(deviations=np.full(len(constant([0.0]).ensemble.means) // 4, np.nan, "<f4").tobytes()), "finite"),
-        (_changed(networks=((_layer(0.0, 5),),)), "do not answer 23 levels"),
+        (_changed(networks=((_layer(0.0, 5),),)), "must have 23 outputs"),
         (msgspec.structs.replace(_changed(), levels=((float("nan"),) * len(LEVELS),) * 3), "finite"),
         (msgspec.structs.replace(_changed(), confidence=(((0.5, float("inf")),),) * 3), "finite"),
     ],
@@ -358,7 +358,7 @@ def test_networks_that_cannot_compute_are_refused(part: Part, said: str) -> None
 
 def test_networks_for_other_inputs_than_the_engine_has_are_refused() -> None:
     alone = constant([0.0] * len(LEVELS))
-    with pytest.raises(InvalidInput, match="inputs, and this engine has"):
+    with pytest.raises(InvalidInput, match="inputs, but this engine has"):
         parameters_from(with_forecast(None, ForecastParameters(alone, constant([0.0] * len(LEVELS), 6))))
     numbers = np.ones(3, np.float32).tobytes()
     layer = Layer.of(np.zeros((3, len(LEVELS)), np.float32), np.zeros(len(LEVELS), np.float32))
@@ -373,14 +373,17 @@ def test_a_field_that_the_forecast_does_not_know_is_refused() -> None:
 
 
 def test_evidence_that_has_left_the_retention_is_not_looked_at() -> None:
-    gone = situation(BUSY, NOW + 200 * DAY, RULES)
+    gone = forecast_features(BUSY, NOW + 200 * DAY, RULES)
     assert gone.submitted == ()
-    assert gone.numbers[: len(gone.numbers) - 24] == situation(NOBODY, NOW, RULES).numbers[: len(gone.numbers) - 24]
-    half = situation(student_of(quiz(1, 2, "old", at=NOW - 80 * DAY), quiz(1, 2, "new")), NOW + 20 * DAY, RULES)
+    assert (
+        gone.numbers[: len(gone.numbers) - 24]
+        == forecast_features(NOBODY, NOW, RULES).numbers[: len(gone.numbers) - 24]
+    )
+    half = forecast_features(student_of(quiz(1, 2, "old", at=NOW - 80 * DAY), quiz(1, 2, "new")), NOW + 20 * DAY, RULES)
     assert half.submitted == (TODAY,)
 
 
 def test_the_rhythm_goes_back_twelve_weeks() -> None:
     old = student_of(quiz(1, 2, "old", at=NOW - 80 * DAY))
-    weeks = [sum(situation(old, NOW + days * DAY, RULES).numbers[-12:]) for days in (0, 3, 4, 9)]
+    weeks = [sum(forecast_features(old, NOW + days * DAY, RULES).numbers[-12:]) for days in (0, 3, 4, 9)]
     assert weeks == [1.0, 1.0, 0.0, 0.0]

@@ -8,7 +8,7 @@ from mastery_engine.domain.evidence.evidence import NO_EVIDENCE
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import ENOUGH, KNOWN, RESTED_DAYS
-from mastery_engine.domain.skills.knowledge import NOT_TRACED, Tracing, estimate, traced
+from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState, estimate, with_answer
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS
 from tests.support.samples import CURRICULUM, NOW, TODAY, done, evidence_of
 
@@ -17,24 +17,24 @@ SKILL = next(iter(CURRICULUM.skills))
 
 def test_a_skill_once_known_is_to_be_reviewed_after_three_weeks_without_practice() -> None:
     """Whatever else was practised; what was never known is to be practised, not reviewed."""
-    at, elsewhere = NOW, NOT_TRACED
+    at, elsewhere = NOW, NO_KNOWLEDGE
     for right, fades in ((True, True), (False, False)):
-        tracing = answered(8, right=right)
+        knowledge = answered(8, right=right)
         for days, rested in ((RESTED_DAYS - 2, False), (RESTED_DAYS - 1, fades)):
             at = NOW + days * DAY
-            elsewhere = traced(tracing, Answer("i", ("juggling",), True), at, DEFAULT_SKILLS)
-            for one in (tracing, elsewhere):
+            elsewhere = with_answer(knowledge, Answer("i", ("juggling",), True), at, DEFAULT_SKILLS)
+            for one in (knowledge, elsewhere):
                 view = outlook_of(NO_EVIDENCE, TODAY + days, CURRICULUM, Rules(), one)
-                assert view.estimates[SKILL].rested == view.estimates[SKILL].fading == rested
-    again = traced(elsewhere, Answer("i", (SKILL,), True), at, DEFAULT_SKILLS)
-    assert not outlook_of(NO_EVIDENCE, at // DAY, CURRICULUM, Rules(), again).estimates[SKILL].fading
+                assert view.estimates[SKILL].rested == view.estimates[SKILL].needs_review == rested
+    again = with_answer(elsewhere, Answer("i", (SKILL,), True), at, DEFAULT_SKILLS)
+    assert not outlook_of(NO_EVIDENCE, at // DAY, CURRICULUM, Rules(), again).estimates[SKILL].needs_review
 
 
-def answered(times: int, *, right: bool, skill: str = SKILL) -> Tracing:
-    tracing = NOT_TRACED
+def answered(times: int, *, right: bool, skill: str = SKILL) -> KnowledgeState:
+    knowledge = NO_KNOWLEDGE
     for number in range(times):
-        tracing = traced(tracing, Answer(f"i{number}", (skill,), right), NOW - DAY, DEFAULT_SKILLS)
-    return tracing
+        knowledge = with_answer(knowledge, Answer(f"i{number}", (skill,), right), NOW - DAY, DEFAULT_SKILLS)
+    return knowledge
 
 
 def test_a_few_answers_say_nothing_yet_and_enough_of_them_are_believed() -> None:

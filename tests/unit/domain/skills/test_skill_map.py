@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 
 from mastery_engine.domain.courses.curriculum import Module, Skill, curriculum_of
 from mastery_engine.domain.skills.estimates import SkillEstimate, outlook
-from mastery_engine.domain.skills.skill_map import Place, State, skill_map
+from mastery_engine.domain.skills.skill_map import SkillStatus, State, skill_map
 from mastery_engine.http.dashboard.skill_map import BOX, MOST_SHOWN, TALL, picture
 from tests.support.samples import CURRICULUM
-from tests.unit.domain.advice.test_recommend import estimate, estimated
+from tests.support.skill_estimates import estimate, estimated
 
 
 def states(estimates: dict[str, SkillEstimate], answered: dict[str, float] | None = None) -> dict[str, State]:
     return {one.skill.id: one.state for one in skill_map(outlook(estimates, CURRICULUM), answered or {})}
 
 
-def place(name: str, *needed: str, state: State = "later") -> Place:
-    return Place(Skill(name, name.title(), needed, 10, "beginner", ()), state, None)
+def place(name: str, *needed: str, state: State = "later") -> SkillStatus:
+    return SkillStatus(Skill(name, name.title(), needed, 10, "beginner", ()), state, None)
 
 
 def test_a_newcomer_may_begin_what_asks_for_nothing() -> None:
@@ -88,7 +88,7 @@ def test_no_course_is_no_map(course: tuple[Module, ...]) -> None:
 
 
 def test_long_titles_are_cut_to_two_lines() -> None:
-    long = Place(
+    long = SkillStatus(
         Skill("x", "A very long title that goes on and on without an end", (), 10, "beginner", ()), "ready", None
     )
     (box,) = picture([long], 2).boxes

@@ -23,9 +23,9 @@ from mastery_engine.lab.skills.next_answer.student import (
     NOTHING,
     SHORT,
     Counts,
-    Learner,
     SkillCounts,
     Skills,
+    StudentState,
 )
 
 PAUSE = 1_800.0  # seconds: a longer gap says nothing of the pace
@@ -37,13 +37,14 @@ _HOUR, _DAY, _MONTH = (-0.6931471805599453 / life for life in (HOUR, DAY, 30 * D
 Keys: TypeAlias = tuple[int, int, int, int, int, int]
 
 
-class Sight(Struct, gc=False):
+class AnswerFeatures(Struct, gc=False):
     """What is seen. ``first`` is the estimate from levels alone, ``variance`` that of its log-odds.
 
-    ``practised`` has the skills, each with its variance now; ``shift`` is what the traits add to the log-odds.
+    ``inputs`` are the head's, in the order of ``FEATURES``. ``practised`` has the skills, each with its variance now;
+    ``shift`` is what the traits add to the log-odds.
     """
 
-    features: list[float]
+    inputs: list[float]
     first: float
     variance: float
     general: float
@@ -61,38 +62,38 @@ class Sight(Struct, gc=False):
     same_item: bool
 
 
-def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: float) -> Sight:
+def see(shared: Shared, student: StudentState, item_id: str, skills: Skills, at: float) -> AnswerFeatures:
     """What is known before an answer at ``at``, in seconds."""
-    gap, general, timed, pace, paces, quick = _time(learner, at)
+    gap, general, timed, pace, paces, quick = _time(student, at)
     item = shared.items.get(item_id, NO_ITEM)
     combination = shared.combinations.get(skills, NO_COMBINATION)
-    practised, usual, skill_level, spread, place, when, counts, practice, lately = _skills(shared, learner, skills, at)
-    mean, answers, last_right, right = learner.mean, learner.answers, learner.right_before, learner.right
-    before, run = learner.before, learner.run
+    practised, usual, skill_level, spread, place, when, counts, practice, lately = _skills(shared, student, skills, at)
+    mean, answers, last_right, right = student.mean, student.answers, student.right_before, student.right
+    before, run = student.before, student.run
     difficulty, item_variance = item.difficulty, item.variance
     level = mean + skill_level + usual - difficulty
     variance = general + item_variance + spread
-    same_item = item_id == learner.item_before and before != NOTHING
-    same_skills = skills == learner.skills_before
-    known = learner.items.get(item_id)
+    same_item = item_id == student.item_before and before != NOTHING
+    same_skills = skills == student.skills_before
+    known = student.items.get(item_id)
     if known is None:
         last, attempts, since, again, tried = 0.5, 0, LONG_AGO, 0, 0
     else:
         last, attempts, since = known.last, known.attempts, answers - known.place
         again, tried = min(attempts, 4) << 1 | last, 2 | last
-    two = learner.before_that << 32 | before
-    all_lately = learner.last_five << 2 | same_skills << 1 | same_item
+    two = student.before_that << 32 | before
+    all_lately = student.last_five << 2 | same_skills << 1 | same_item
     in_a_row = (min(run, 20) << 3 if same_item else 168) | last_right << 2 | tried
     keys = (two, again, all_lately, practice, lately, in_a_row)
-    shift, shift_variance = _traits(item, learner)
-    features = [
+    shift, shift_variance = _traits(item, student)
+    inputs = [
         level,
         difficulty,
         item_variance,
         usual,
         mean,
         skill_level,
-        *learner.faded,
+        *student.faded,
         *timed,
         right,
         answers - right,
@@ -111,15 +112,15 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
         len(skills),
         pace,
         pace * last_right,
-        learner.pace_before,
+        student.pace_before,
         paces,
         shift,
         shift_variance,
-        *_effects(shared, learner, item, combination, keys),
+        *_effects(shared, student, item, combination, keys),
     ]
     first = 1.0 / (1.0 + exp(-max(-30.0, level / sqrt(1.0 + 0.35 * variance))))
-    return Sight(
-        features,
+    return AnswerFeatures(
+        inputs,
         first,
         variance,
         general,
@@ -138,19 +139,19 @@ def see(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: floa
     )
 
 
-def _time(learner: Learner, at: float) -> tuple[float, float, Counts, float, float, Counts]:
+def _time(student: StudentState, at: float) -> tuple[float, float, Counts, float, float, Counts]:
     """The gap, what it has done to the general variance and to the counts, the pace, the student's usual one, and how
     many answers were quick."""
-    if learner.before == NOTHING:
-        return 0.0, learner.variance, learner.timed, 0.0, learner.pace, learner.quick
-    gap = at - learner.at
+    if student.before == NOTHING:
+        return 0.0, student.variance, student.timed, 0.0, student.pace, student.quick
+    gap = at - student.at
     if gap < 0.0:
         gap = 0.0
-    general = learner.variance + DRIFT * gap / DAY
+    general = student.variance + DRIFT * gap / DAY
     if general > GENERAL_VARIANCE:
         general = GENERAL_VARIANCE
-    a, b, c, d, e, f = learner.timed
-    right = learner.right_before
+    a, b, c, d, e, f = student.timed
+    right = student.right_before
     wrong = 1 - right
     hour, day, month = exp(_HOUR * gap), exp(_DAY * gap), exp(_MONTH * gap)
     timed = (
@@ -162,40 +163,41 @@ def _time(learner: Learner, at: float) -> tuple[float, float, Counts, float, flo
         (f + wrong) * month,
     )
     if gap >= PAUSE:
-        return gap, general, timed, 0.0, learner.pace, learner.quick
-    pace = log1p(gap) - learner.usual_pace
-    quick_right, quick_wrong = learner.quick
+        return gap, general, timed, 0.0, student.pace, student.quick
+    pace = log1p(gap) - student.usual_pace
+    quick_right, quick_wrong = student.quick
     quick_right, quick_wrong = quick_right * SHORT, quick_wrong * SHORT
     if pace < QUICK:
         quick_right, quick_wrong = quick_right + right, quick_wrong + wrong
-    return gap, general, timed, pace, learner.pace * 0.9 + pace * 0.1, (quick_right, quick_wrong)
+    return gap, general, timed, pace, student.pace * 0.9 + pace * 0.1, (quick_right, quick_wrong)
 
 
 def _skills(
-    shared: Shared, learner: Learner, skills: Skills, at: float
+    shared: Shared, student: StudentState, skills: Skills, at: float
 ) -> tuple[list[tuple[str, SkillCounts, float]], float, float, float, int, float, Counts, int, int]:
     """The skills, each with its variance; then of them together: usual level, level, variance of both, when last
     practised (answer, second), counts, and the keys of how much they were practised and of how it went lately."""
     name = skills[0]
-    one = learner.skills.get(name) or SkillCounts()
-    own = one.variance_at(at)
+    skill = student.skills.get(name) or SkillCounts()
+    own = skill.variance_at(at)
     usual, variance = shared.skills.get(name) or shared.new_skill()
-    practised = [(name, one, own)]
-    level, spread, place, when, lately, counts = one.mean, variance + own, one.place, one.at, one.last_four, one.counts
+    practised = [(name, skill, own)]
+    level, spread, counts = skill.mean, variance + own, skill.counts
+    place, when, lately = skill.place, skill.at, skill.last_four
     practice = _practice(counts)
     number = len(skills)
     if number == 1:
         return practised, usual, level, spread, place, when, counts, practice, lately
     a, b, c, d, e, f, g, h = counts
     for name in skills[1:]:
-        one = learner.skills.get(name) or SkillCounts()
-        own = one.variance_at(at)
-        practised.append((name, one, own))
+        skill = student.skills.get(name) or SkillCounts()
+        own = skill.variance_at(at)
+        practised.append((name, skill, own))
         more, variance = shared.skills.get(name) or shared.new_skill()
-        usual, level, spread = usual + more, level + one.mean, spread + variance + own
-        place, when = max(place, one.place), max(when, one.at)
-        practice, lately = practice * 9 + _practice(one.counts), lately << 5 | one.last_four
-        i, j, k, q, m, n, o, p = one.counts
+        usual, level, spread = usual + more, level + skill.mean, spread + variance + own
+        place, when = max(place, skill.place), max(when, skill.at)
+        practice, lately = practice * 9 + _practice(skill.counts), lately << 5 | skill.last_four
+        i, j, k, q, m, n, o, p = skill.counts
         a, b, c, d, e, f, g, h = a + i, b + j, c + k, d + q, e + m, f + n, g + o, h + p
     part = 1.0 / number
     counts = (a * part, b * part, c * part, d * part, e * part, f * part, g * part, h * part)
@@ -208,32 +210,32 @@ def _practice(counts: Counts) -> int:
     return int(answers) if answers < 8.0 else 8
 
 
-def _effects(shared: Shared, learner: Learner, item: Item, combination: Combination, keys: Keys) -> list[float]:
+def _effects(shared: Shared, student: StudentState, item: Item, combination: Combination, keys: Keys) -> list[float]:
     """The effects that belong here, each with its support, in the order of the features."""
-    before = learner.before
+    before = student.before
     two, again, all_lately, practice, lately, in_a_row = keys
     return [
         *item.after.get(before, NONE),
         *item.after_item.get(before >> 1, NONE),
-        *combination.after.get(learner.combined_before, NONE),
+        *combination.after.get(student.combined_before, NONE),
         *item.after_two.get(two, NONE),
         *item.again.get(again, NONE),
         *shared.lately.get(all_lately, NONE),
         *combination.practised.get(practice, NONE),
         *combination.lately.get(lately, NONE),
         *combination.in_a_row.get(in_a_row, NONE),
-        *_after_any(item, learner),
+        *_after_any(item, student),
     ]
 
 
-def _traits(item: Item, learner: Learner) -> tuple[float, float]:
+def _traits(item: Item, student: StudentState) -> tuple[float, float]:
     """What the student's traits add to the log-odds of this item, and its variance."""
-    (a, b), (m, n), (v, w) = item.loadings, learner.traits, learner.trait_variances
+    (a, b), (m, n), (v, w) = item.loadings, student.traits, student.trait_variances
     return a * m + b * n, a * a * v + b * b * w
 
 
-def _after_any(item: Item, learner: Learner) -> tuple[float, float]:
+def _after_any(item: Item, student: StudentState) -> tuple[float, float]:
     """How much better or worse it goes than the levels say, after those answers before the last one together."""
-    total = sum(filter(None, map(item.after_any.get, learner.recent)), 0j)
+    total = sum(filter(None, map(item.after_any.get, student.recent)), 0j)
     precision = total.imag + 2 * SHRINK
     return total.real / precision, total.imag / precision

@@ -1,4 +1,4 @@
-"""The names of what the head is told, with what it may make of each."""
+"""The names of the inputs of the head, with what it may make of each."""
 
 from typing import NamedTuple
 
@@ -80,8 +80,8 @@ FEATURES = (
         for how in ("effect", "support")
     ),
 )
-SIGNS = np.array([one.sign for one in FEATURES], np.float32)
+SIGNS = np.array([feature.sign for feature in FEATURES], np.float32)
 LOGGED = slice(
-    next(place for place, one in enumerate(FEATURES) if one.logged),
-    1 + max(place for place, one in enumerate(FEATURES) if one.logged),
+    next(place for place, feature in enumerate(FEATURES) if feature.logged),
+    1 + max(place for place, feature in enumerate(FEATURES) if feature.logged),
 )

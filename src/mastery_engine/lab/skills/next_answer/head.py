@@ -30,8 +30,8 @@ class Head:
         """``weights`` has the hidden rows, then the line; ``biases`` becomes its last column, ``out`` gets a 1."""
         self.weights = np.ascontiguousarray(np.column_stack([weights, biases]), np.float32)
         self.out = np.append(out, 1.0).astype(np.float32)
-        self._told = np.ones(len(FEATURES) + 1, np.float32)
-        self._packed, self._counts = self._told.data, self._told[LOGGED]
+        self._inputs = np.ones(len(FEATURES) + 1, np.float32)
+        self._packed, self._counts = self._inputs.data, self._inputs[LOGGED]
         self._layer = np.empty(len(biases), np.float32)
         self._hidden = self._layer[:-1]
         self._weigh, self._sum = self.weights.dot, self.out.dot
@@ -41,7 +41,7 @@ class Head:
         layer, counts, hidden = self._layer, self._counts, self._hidden
         _pack(self._packed, 0, *features)
         _log1p(counts, counts)
-        self._weigh(self._told, layer)
+        self._weigh(self._inputs, layer)
         _tanh(hidden, hidden)
         return float(self._sum(layer))
 
@@ -70,8 +70,8 @@ def train(rows: Floats, right: Floats, *, seed: int = 0) -> Head:
     share = (right.sum() + 0.5) / (number + 1)  # within 0 and 1 where all answers are alike
     usual = np.array([np.log(share / (1 - share))], np.float32)
     parameters = [first, bias, out, line, usual]
-    means = [np.zeros_like(one) for one in parameters]
-    squares = [np.zeros_like(one) for one in parameters]
+    means = [np.zeros_like(parameter) for parameter in parameters]
+    squares = [np.zeros_like(parameter) for parameter in parameters]
     size = min(BATCH, number)
     steps = EPOCHS * (number // size)
     decay = DECAY / np.sqrt(steps)
@@ -79,19 +79,19 @@ def train(rows: Floats, right: Floats, *, seed: int = 0) -> Head:
     for _ in range(EPOCHS):
         order = chance.permutation(number)
         for start in range(0, number - size + 1, size):
-            some = order[start : start + size]
-            told = rows[some]
-            layer = np.tanh(told @ first + bias)
-            logit = layer @ out + told @ line + usual
-            wrong = (1 / (1 + np.exp(-logit)) - right[some]) / size
+            batch = order[start : start + size]
+            inputs = rows[batch]
+            layer = np.tanh(inputs @ first + bias)
+            logit = layer @ out + inputs @ line + usual
+            wrong = (1 / (1 + np.exp(-logit)) - right[batch]) / size
             back = (wrong[:, None] * out) * (1 - layer * layer)
-            slopes = (told.T @ back, back.sum(0), layer.T @ wrong, told.T @ wrong, wrong.sum(keepdims=True))
+            slopes = (inputs.T @ back, back.sum(0), layer.T @ wrong, inputs.T @ wrong, wrong.sum(keepdims=True))
             step += 1
             rate = RATE * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + np.cos(np.pi * step / steps)))
-            for one, slope, mean, square in zip(parameters, slopes, means, squares, strict=True):
+            for parameter, slope, mean, square in zip(parameters, slopes, means, squares, strict=True):
                 mean += 0.1 * (slope - mean)
                 square += 0.001 * (slope * slope - square)
-                one -= rate * (mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8))
+                parameter -= rate * (mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8))
             first *= np.float32(1 - rate * decay)
             np.maximum(out, 0, out=out)
             np.copyto(first, np.maximum(first * sign, 0) * sign, where=signed)

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mastery_engine.lab.skills.next_answer.answer_features import PAUSE, Sight, see
+from mastery_engine.lab.skills.next_answer.answer_features import PAUSE, AnswerFeatures, see
 from mastery_engine.lab.skills.next_answer.head import Floats, logged, train
 from mastery_engine.lab.skills.next_answer.shared import (
     FIRM,
@@ -26,9 +26,9 @@ from mastery_engine.lab.skills.next_answer.student import (
     NOTHING,
     SKILL_NOISE,
     SKILL_VARIANCE,
-    Learner,
     Remembered,
     Skills,
+    StudentState,
     faded_counts,
     skill_counts,
 )
@@ -47,52 +47,59 @@ def _results(before: int, right: int, most: int) -> int:
 _AFTER_FOUR = tuple(tuple(_results(before, right, 4) for before in range(32)) for right in (0, 1))
 _AFTER_FIVE = tuple(tuple(_results(before, right, 5) for before in range(64)) for right in (0, 1))
 
-Row: TypeAlias = tuple[str, Skills, int, float]  # item, skills, right, seconds
+AnswerGiven: TypeAlias = tuple[str, Skills, int, float]  # item, skills, right, seconds
 
 
-def predict(shared: Shared, learner: Learner, item_id: str, skills: Skills, at: float) -> tuple[float, Sight]:
+def predict(
+    shared: Shared, student: StudentState, item_id: str, skills: Skills, at: float
+) -> tuple[float, AnswerFeatures]:
     """The probability of a right answer, and what it rests on."""
-    sight = see(shared, learner, item_id, skills, at)
+    features = see(shared, student, item_id, skills, at)
     if shared.head is None:
-        return sight.first, sight
-    logit = shared.head.logit(sight.features)
-    return 1.0 / (1.0 + exp(-max(-30.0, logit))), sight
+        return features.first, features
+    logit = shared.head.logit(features.inputs)
+    return 1.0 / (1.0 + exp(-max(-30.0, logit))), features
 
 
-def show(learner: Learner, item_id: str, skills: Skills, right: int, at: float, sight: Sight) -> None:
-    """The answer, to the student's own state; ``sight`` is what was seen before it."""
-    first, general, answers = sight.first, sight.general, learner.answers
+def show(student: StudentState, item_id: str, skills: Skills, right: int, at: float, features: AnswerFeatures) -> None:
+    """The answer, to the student's own state; ``features`` is what was seen before it."""
+    first, general, answers = features.first, features.general, student.answers
     residual, weight = right - first, first * (1.0 - first)
-    scale = 1.0 + weight * sight.variance
-    told, information, part = residual / scale, weight / scale, 1.0 / len(skills)
-    learner.mean += general * told
-    learner.variance = _surer(general, information, GENERAL_NOISE, GENERAL_VARIANCE)
-    for name, skill, spread in sight.practised:
-        skill.mean += spread * part * told
+    scale = 1.0 + weight * features.variance
+    surprise, information, part = residual / scale, weight / scale, 1.0 / len(skills)
+    student.mean += general * surprise
+    student.variance = _surer(general, information, GENERAL_NOISE, GENERAL_VARIANCE)
+    for name, skill, spread in features.practised:
+        skill.mean += spread * part * surprise
         skill.variance = _surer(spread, part * part * information, SKILL_NOISE, SKILL_VARIANCE)
         skill.counts = skill_counts(skill.counts, right, residual)
         skill.place, skill.at = answers, at
         skill.last_four = _AFTER_FOUR[right][skill.last_four]
-        learner.skills[name] = skill
-    if sight.shift_variance > 0.0:
-        unexplained = residual - weight * sight.shift
-        learner.traits, learner.trait_variances = moved(
-            learner.traits, learner.trait_variances, sight.item.loadings, unexplained, weight, sight.shift_variance
+        student.skills[name] = skill
+    if features.shift_variance > 0.0:
+        unexplained = residual - weight * features.shift
+        student.traits, student.trait_variances = moved(
+            student.traits,
+            student.trait_variances,
+            features.item.loadings,
+            unexplained,
+            weight,
+            features.shift_variance,
         )
-    learner.faded = faded_counts(learner.faded, right, residual)
-    learner.timed, learner.quick = sight.timed, sight.quick
-    learner.last_five = _AFTER_FIVE[right][learner.last_five]
-    learner.right += right
-    learner.run = learner.run + 1 if sight.same_item else 0
-    _remember(learner, item_id, right)
-    if learner.before != NOTHING:
-        learner.recent.append(learner.before)
-    item = sight.item
-    learner.pace, learner.pace_before, learner.usual_pace = sight.paces, sight.pace, item.pace
-    learner.item_before, learner.skills_before, learner.right_before = item_id, skills, right
-    learner.before_that, learner.before = learner.before, item.answered[right]
-    learner.combined_before = sight.combination.answered[right]
-    learner.at, learner.answers = at, answers + 1
+    student.faded = faded_counts(student.faded, right, residual)
+    student.timed, student.quick = features.timed, features.quick
+    student.last_five = _AFTER_FIVE[right][student.last_five]
+    student.right += right
+    student.run = student.run + 1 if features.same_item else 0
+    _remember(student, item_id, right)
+    if student.before != NOTHING:
+        student.recent.append(student.before)
+    item = features.item
+    student.pace, student.pace_before, student.usual_pace = features.paces, features.pace, item.pace
+    student.item_before, student.skills_before, student.right_before = item_id, skills, right
+    student.before_that, student.before = student.before, item.answered[right]
+    student.combined_before = features.combination.answered[right]
+    student.at, student.answers = at, answers + 1
 
 
 def _surer(variance: float, information: float, noise: float, most: float) -> float:
@@ -104,27 +111,27 @@ def _surer(variance: float, information: float, noise: float, most: float) -> fl
     return variance
 
 
-def _remember(learner: Learner, item_id: str, right: int) -> None:
-    items = learner.items
+def _remember(student: StudentState, item_id: str, right: int) -> None:
+    items = student.items
     known = items.pop(item_id, None)
     if known is None:
-        items[item_id] = Remembered(right, 1, learner.answers)
+        items[item_id] = Remembered(right, 1, student.answers)
         if len(items) > MEMORY:
             del items[next(iter(items))]
     else:
-        items[item_id] = Remembered(right, known.attempts + 1, learner.answers)
+        items[item_id] = Remembered(right, known.attempts + 1, student.answers)
 
 
-def teach_levels(shared: Shared, learner: Learner, row: Row, sight: Sight) -> None:
+def teach_levels(shared: Shared, student: StudentState, row: AnswerGiven, features: AnswerFeatures) -> None:
     """The answer, to what all students share of levels and paces; to be called before ``show``."""
     item_id, skills, right, _ = row
-    residual, weight = right - sight.first, sight.first * (1.0 - sight.first)
-    scale = 1.0 + weight * sight.variance
-    if sight.item is NO_ITEM:
-        sight.item = shared.items[item_id] = Item(answered(len(shared.items)))
-    if sight.combination is NO_COMBINATION:
-        sight.combination = shared.combinations[skills] = Combination(answered(len(shared.combinations)))
-    item = sight.item
+    residual, weight = right - features.first, features.first * (1.0 - features.first)
+    scale = 1.0 + weight * features.variance
+    if features.item is NO_ITEM:
+        features.item = shared.items[item_id] = Item(answered(len(shared.items)))
+    if features.combination is NO_COMBINATION:
+        features.combination = shared.combinations[skills] = Combination(answered(len(shared.combinations)))
+    item = features.item
     item.difficulty -= item.variance * residual / scale
     item.variance -= item.variance**2 * weight / scale
     for name in skills:
@@ -133,16 +140,18 @@ def teach_levels(shared: Shared, learner: Learner, row: Row, sight: Sight) -> No
         shared.skills[name] = (level + part * residual / scale, max(FIRM, variance - part**2 * weight / scale))
     shared.answers += 1
     shared.usual += max(1.0 / (shared.answers + 20), 0.0005) * 4 * residual
-    if learner.before != NOTHING and sight.gap < PAUSE:
-        last = shared.items[learner.item_before]
+    if student.before != NOTHING and features.gap < PAUSE:
+        last = shared.items[student.item_before]
         last.paces += 1.0
-        last.pace += (log1p(sight.gap) - last.pace) / last.paces
+        last.pace += (log1p(features.gap) - last.pace) / last.paces
 
 
-def teach_effects(shared: Shared, learner: Learner, residual: float, weight: float, sight: Sight) -> None:
+def teach_effects(
+    shared: Shared, student: StudentState, residual: float, weight: float, features: AnswerFeatures
+) -> None:
     """What the levels leave unexplained of an answer, to the effects it belongs to; to be called before ``show``."""
-    item, combination = sight.item, sight.combination
-    two, again, all_lately, practice, lately, in_a_row = sight.keys
+    item, combination = features.item, features.combination
+    two, again, all_lately, practice, lately, in_a_row = features.keys
     places = [
         (item.again, again),
         (shared.lately, all_lately),
@@ -150,21 +159,21 @@ def teach_effects(shared: Shared, learner: Learner, residual: float, weight: flo
         (combination.lately, lately),
         (combination.in_a_row, in_a_row),
     ]
-    if learner.before != NOTHING:
+    if student.before != NOTHING:
         places += (
-            (combination.after, learner.combined_before),
-            (item.after, learner.before),
-            (item.after_item, learner.before >> 1),
+            (combination.after, student.combined_before),
+            (item.after, student.before),
+            (item.after_item, student.before >> 1),
             (item.after_two, two),
         )
-        told = complex(residual, weight)
-        for recent in learner.recent:
-            item.after_any[recent] = item.after_any.get(recent, 0j) + told
+        unexplained = complex(residual, weight)
+        for recent in student.recent:
+            item.after_any[recent] = item.after_any.get(recent, 0j) + unexplained
     for table, key in places:
         table[key] = learned(table.get(key, NONE), residual, weight)
 
 
-def fit(students: Sequence[Sequence[Row]], *, seed: int = 0) -> Shared:
+def fit(students: Sequence[Sequence[AnswerGiven]], *, seed: int = 0) -> Shared:
     """Learn from students, in the order given.
 
     The head is trained on what was known before each answer, never with what that answer taught: of each student by
@@ -176,37 +185,39 @@ def fit(students: Sequence[Sequence[Row]], *, seed: int = 0) -> Shared:
         first, last = turn * len(students) // ROTATIONS, (turn + 1) * len(students) // ROTATIONS
         shared = _taught((*students[:first], *students[last:]))
         for rows in students[first:last]:
-            parts.append(np.array([sight.features for _, _, sight in _followed(shared, rows)], np.float32))
+            parts.append(np.array([features.inputs for _, _, features in _followed(shared, rows)], np.float32))
             rights += [right for _, _, right, _ in rows]
     shared = _taught(students)
     shared.head = train(logged(np.concatenate(parts)), np.array(rights, np.float32), seed=seed)
     return shared
 
 
-def _taught(students: Sequence[Sequence[Row]]) -> Shared:
+def _taught(students: Sequence[Sequence[AnswerGiven]]) -> Shared:
     """All tables: first the levels, in one pass, then in another what these leave unexplained."""
     shared = Shared()
     for rows in students:
-        for row, learner, sight in _followed(shared, rows):
-            teach_levels(shared, learner, row, sight)
+        for row, student, features in _followed(shared, rows):
+            teach_levels(shared, student, row, features)
     unexplained: list[list[Residual]] = []
     for rows in students:
-        found: list[Residual] = []
-        for (item_id, _, right, _), learner, sight in _followed(shared, rows):
-            residual, weight = right - sight.first, sight.first * (1.0 - sight.first)
-            teach_effects(shared, learner, residual, weight, sight)
-            found.append((item_id, residual, weight))
-        unexplained.append(found)
+        residuals: list[Residual] = []
+        for (item_id, _, right, _), student, features in _followed(shared, rows):
+            residual, weight = right - features.first, features.first * (1.0 - features.first)
+            teach_effects(shared, student, residual, weight, features)
+            residuals.append((item_id, residual, weight))
+        unexplained.append(residuals)
     for item_id, loadings in loadings_of(unexplained).items():
         shared.items[item_id].loadings = loadings
     return shared
 
 
-def _followed(shared: Shared, rows: Sequence[Row]) -> Iterator[tuple[Row, Learner, Sight]]:
+def _followed(
+    shared: Shared, rows: Sequence[AnswerGiven]
+) -> Iterator[tuple[AnswerGiven, StudentState, AnswerFeatures]]:
     """Each answer of a student with what is known before it; it is shown when the next one is asked for."""
-    learner = Learner()
+    student = StudentState()
     for row in rows:
         item_id, skills, right, at = row
-        sight = see(shared, learner, item_id, skills, at)
-        yield row, learner, sight
-        show(learner, item_id, skills, right, at, sight)
+        features = see(shared, student, item_id, skills, at)
+        yield row, student, features
+        show(student, item_id, skills, right, at, features)

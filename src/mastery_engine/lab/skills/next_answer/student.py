@@ -56,8 +56,8 @@ class Remembered(Struct):
 
 
 @dataclass(slots=True)
-class Learner:
-    """One student, up to an answer."""
+class StudentState:
+    """What is known of one student, up to an answer."""
 
     mean: float = 0.0
     variance: float = GENERAL_VARIANCE

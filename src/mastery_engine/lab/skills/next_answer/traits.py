@@ -41,9 +41,9 @@ def moved(
     """Traits and variances after an answer; ``variance`` is that of what the traits add to its log-odds."""
     (m, n), (v, w), (a, b) = traits, variances, loadings
     scale = 1.0 + information * variance
-    told, firm = unexplained / scale, information / scale
+    surprise, firm = unexplained / scale, information / scale
     a, b = a * v, b * w
-    return (m + a * told, n + b * told), (v - a * a * firm, w - b * b * firm)
+    return (m + a * surprise, n + b * surprise), (v - a * a * firm, w - b * b * firm)
 
 
 def _regressed(
@@ -52,8 +52,8 @@ def _regressed(
     """Of each group the weights under which what is known of its answers explains their residuals best."""
     squares = np.empty((groups, TRAITS, TRAITS))
     products = np.empty((groups, TRAITS, 1))
-    for one in range(TRAITS):
-        products[:, one, 0] = np.bincount(group, known[:, one] * residuals, groups)
-        for other in range(TRAITS):
-            squares[:, one, other] = np.bincount(group, known[:, one] * known[:, other] * information, groups)
+    for row in range(TRAITS):
+        products[:, row, 0] = np.bincount(group, known[:, row] * residuals, groups)
+        for column in range(TRAITS):
+            squares[:, row, column] = np.bincount(group, known[:, row] * known[:, column] * information, groups)
     return np.linalg.solve(squares + ridge * np.eye(TRAITS), products)[..., 0]

@@ -1,0 +1,109 @@
+"""Rate limits: sliding windows of one minute for each caller, shared by all replicas if there is Redis.
+
+If the windows cannot be read, calls pass: to refuse all calls for a fault would be worse than to limit none. A good
+token is never refused because of others' bad ones; only bad tokens are counted, by address.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address, ip_network
+from math import ceil
+from typing import Literal, TypeAlias
+
+import msgspec
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import Storage
+from limits.aio.strategies import MovingWindowRateLimiter
+from limits.errors import StorageError
+
+from mastery_engine.auth.access import Caller
+from mastery_engine.domain.ids import derived_id
+from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.errors import RateLimited
+
+logger = logging.getLogger(__name__)
+
+LimitKind: TypeAlias = Literal[
+    "query", "calculate", "predictions", "recommendations", "analytics", "batch", "compliance", "pages"
+]
+
+PER_MINUTE: Mapping[LimitKind, int] = {
+    "query": 50,
+    "calculate": 30,
+    "predictions": 20,
+    "recommendations": 20,
+    "analytics": 50,
+    "batch": 5,
+    "compliance": 60,
+    "pages": 120,
+}
+TIMES: Mapping[str, int] = {"student": 1, "teacher": 20}
+BAD_TOKENS = 30
+WINDOW_S = 60
+PATIENCE_S = 0.5
+AGAIN: Micros = 5 * SECOND
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """A caller's remaining calls of one kind; ``reset`` is when the next one becomes free, in seconds since 1970."""
+
+    limit: int
+    remaining: int
+    reset: int
+    is_over: bool
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        named = {"limit": self.limit, "remaining": self.remaining, "reset": self.reset}
+        return [(f"x-ratelimit-{name}".encode(), str(value).encode()) for name, value in named.items()]
+
+
+class Limits:
+    """The windows of all callers. Without a storage no caller is limited."""
+
+    def __init__(self, storage: Storage | None) -> None:
+        self._windows = MovingWindowRateLimiter(storage) if storage else None
+        self._away_until: Micros = 0
+
+    async def take(self, caller: Caller, kind: LimitKind | None, now: Micros) -> Allowance | None:
+        """Count one more call of a kind; None if this caller has no limit for it."""
+        times = TIMES.get(caller.role)
+        if kind is None or times is None:
+            return None
+        name = derived_id("limit", caller.tenant, caller.role, caller.subject)
+        return await self._take(now, PER_MINUTE[kind] * times, kind, name)
+
+    async def blame(self, address: str, now: Micros) -> None:
+        """Count one more bad token from an address. Raises RateLimited if there were too many."""
+        allowance = await self._take(now, BAD_TOKENS, "bad-token", derived_id("address", neighbourhood(address)))
+        if allowance is not None and allowance.is_over:
+            raise rate_limited(allowance, "Too many invalid tokens came from your address", now)
+
+    async def _take(self, now: Micros, limit: int, *names: str) -> Allowance | None:
+        if self._windows is None or now < self._away_until:
+            return None
+        item = RateLimitItemPerMinute(limit)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                taken = await self._windows.hit(item, *names)
+                reset, remaining = await self._windows.get_window_stats(item, *names)
+        except (StorageError, TimeoutError) as error:
+            self._away_until = now + AGAIN
+            logger.warning("rate limits are off for %d s: %s", AGAIN // SECOND, type(error).__name__)
+            return None
+        return Allowance(limit, max(0, remaining), ceil(reset), not taken)
+
+
+def rate_limited(allowance: Allowance, why: str, now: Micros) -> RateLimited:
+    """The error for a caller over the limit; it says when to try again."""
+    seconds = min(max(1, allowance.reset - now // SECOND), WINDOW_S)
+    return RateLimited(f"{why}: try again in {seconds} s.", retry_after=seconds)
+
+
+def neighbourhood(address: str) -> str:
+    """The network that counts as one sender: the first 64 bits of an IPv6 address, since senders choose the rest."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((found, 64), strict=False)) if isinstance(found, IPv6Address) else str(found)

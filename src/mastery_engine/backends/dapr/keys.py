@@ -1,0 +1,86 @@
+"""The names of keys in the state; ``__init__`` says how long each lives."""
+
+import zlib
+
+from mastery_engine.domain.student import StudentKey
+
+
+def document(key: StudentKey) -> str:
+    """A student's document."""
+    return f"d:{key.tenant}:{key.student_id}"
+
+
+def cold(key: StudentKey, write_id: str) -> str:
+    """The cold ids that one write of a document gave."""
+    return f"c:{key.tenant}:{key.student_id}:{write_id}"
+
+
+def cohort(tenant: str, cohort_id: str) -> str:
+    """An admin's word on a cohort."""
+    return f"cohort:{tenant}:{spelled(cohort_id)}"
+
+
+def calendar(tenant: str, cohort_id: str) -> str:
+    """A cohort's calendar, beside the word."""
+    return f"calendar:{tenant}:{spelled(cohort_id)}"
+
+
+def joined(tenant: str, cohort_id: str) -> str:
+    """Who joined a cohort by events."""
+    return index(f"joined:{tenant}:{spelled(cohort_id)}")
+
+
+def joins(key: StudentKey) -> str:
+    """The cohorts that a student joined by events."""
+    return f"joins:{key.tenant}:{key.student_id}"
+
+
+def put_into(key: StudentKey) -> str:
+    """The cohorts that admins may have put a student in."""
+    return index(f"put:{key.tenant}:{key.student_id}")
+
+
+def said(key: StudentKey) -> str:
+    """What admins' words say of a student, by cohort."""
+    return f"said:{key.tenant}:{key.student_id}"
+
+
+def checkpoint(log_id: str) -> str:
+    return f"marks:{log_id}"
+
+
+def refusal(key: StudentKey, event_id: str) -> str:
+    return f"r:{key.tenant}:{key.student_id}:{event_id}"
+
+
+def job(tenant: str, batch_id: str) -> str:
+    return f"b:{tenant}:{batch_id}"
+
+
+def audit_head(tenant: str) -> str:
+    """Which pages of audit records a tenant has."""
+    return f"audit:{tenant}"
+
+
+def audit_page(tenant: str, number: int) -> str:
+    return f"audit:{tenant}:{number}"
+
+
+def result_kinds(tenant: str, subject: str) -> str:
+    """The kinds of results that are cached about a student or cohort."""
+    return f"results:{tenant}:{spelled(subject)}"
+
+
+def result(tenant: str, subject: str, kind: str) -> str:
+    return f"result:{tenant}:{spelled(subject)}:{kind}"
+
+
+def index(name: str, number: int = 0) -> str:
+    """One of the values that hold a set of names."""
+    return f"index:{name}:{number}"
+
+
+def spelled(text: str) -> str:
+    """Text for a key: as hexadecimal bytes, since it may be anything; of a long one its checksum and a part."""
+    spelling = text.encode().hex()
+    return spelling if len(spelling) <= 200 else f"{zlib.crc32(text.encode()):08x}{spelling[:190]}"

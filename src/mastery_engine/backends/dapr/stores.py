@@ -1,0 +1,37 @@
+"""All state behind one state component of a Dapr sidecar."""
+
+from mastery_engine.backends.dapr.audit_log import DaprAuditLog
+from mastery_engine.backends.dapr.checkpoints import DaprCheckpoints
+from mastery_engine.backends.dapr.client import DaprState
+from mastery_engine.backends.dapr.cohorts import DaprCohorts
+from mastery_engine.backends.dapr.documents import DaprDocuments
+from mastery_engine.backends.dapr.jobs import DaprJobs
+from mastery_engine.backends.dapr.refusals import DaprRefusals
+from mastery_engine.backends.dapr.result_cache import DaprResultCache
+from mastery_engine.backends.dapr.witness import Witness
+from mastery_engine.domain.moments import DAY, SECOND
+from mastery_engine.ports.backend import Stores
+from mastery_engine.ports.documents import PromptReader
+
+
+def open_stores(store: str, *, port: int, token: str | None, retention_days: int) -> Stores:
+    """The stores behind the component ``store`` of the sidecar on this machine's ``port``."""
+    return stores_on(DaprState(store, port=port, token=token), retention_days=retention_days)
+
+
+def stores_on(state: DaprState, *, retention_days: int) -> Stores:
+    """The stores on a state, which their connection closes. A day is more than the retention: days are UTC's."""
+    life_s = (retention_days + 1) * DAY // SECOND
+    witness = Witness(state)
+    documents = DaprDocuments(state, witness, life_s=life_s)
+    return Stores(
+        documents=documents,
+        reader=PromptReader(documents),
+        cohorts=DaprCohorts(state, life_s=life_s),
+        checkpoints=DaprCheckpoints(state, witness),
+        refusals=DaprRefusals(state, life_s=life_s),
+        jobs=DaprJobs(state, life_s=life_s),
+        audit_log=DaprAuditLog(state, life_s=life_s),
+        results=DaprResultCache(state),
+        connection=state,
+    )

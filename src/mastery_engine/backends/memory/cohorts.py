@@ -1,0 +1,62 @@
+"""Cohorts in memory."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due
+from mastery_engine.domain.moments import Day
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.ports.cohorts import Join, Roster
+
+
+class MemoryCohorts:
+    """See ``CohortStore``."""
+
+    def __init__(self) -> None:
+        self._cohorts: dict[tuple[str, str], tuple[int, Cohort]] = {}
+        self._joined: dict[tuple[str, str], dict[str, Day]] = defaultdict(dict)
+
+    async def roster(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
+        version, cohort = self._cohorts.get((tenant, cohort_id), (0, NO_COHORT))
+        joined = self._joined.get((tenant, cohort_id), {})
+        return Roster(version, cohort, frozenset(student_id for student_id, day in joined.items() if day >= since))
+
+    async def put(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
+        if self._cohorts.get((tenant, cohort_id), (0, NO_COHORT))[0] != version:
+            return False
+        self._cohorts[tenant, cohort_id] = (version + 1, cohort)
+        return True
+
+    async def put_into(self, key: StudentKey) -> frozenset[str]:
+        return frozenset(
+            cohort_id
+            for (tenant, cohort_id), (_, cohort) in self._cohorts.items()
+            if tenant == key.tenant and key.student_id in cohort.put
+        )
+
+    async def calendars(self, key: StudentKey, named: Sequence[str], *, since: Day) -> Mapping[str, Sequence[Due]]:
+        calendars: dict[str, Sequence[Due]] = {}
+        for cohort_id in (await self.put_into(key)).union(named):
+            _, cohort = self._cohorts.get((key.tenant, cohort_id), (0, NO_COHORT))
+            day = self._joined.get((key.tenant, cohort_id), {}).get(key.student_id)
+            joined = (key.student_id,) if day is not None and day >= since else ()
+            if cohort.calendar and key.student_id in cohort.members(joined):
+                calendars[cohort_id] = cohort.calendar
+        return calendars
+
+    async def join(self, joins: Sequence[Join]) -> None:
+        for join in joins:
+            joined = self._joined[join.key.tenant, join.cohort_id]
+            joined[join.key.student_id] = max(joined.get(join.key.student_id, 0), join.day)
+
+    async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
+        for cohort_id in cohort_ids:
+            self._joined[key.tenant, cohort_id].pop(key.student_id, None)
+
+    async def clear_joins(self) -> None:
+        self._joined.clear()
+
+    async def purge(self, before: Day) -> None:
+        for joined in self._joined.values():
+            for student_id in [student_id for student_id, day in joined.items() if day < before]:
+                del joined[student_id]

@@ -1,0 +1,38 @@
+"""State in memory: for tests, and for folds whose result nobody keeps."""
+
+from mastery_engine.backends.memory.audit_log import MemoryAuditLog
+from mastery_engine.backends.memory.checkpoints import MemoryCheckpoints
+from mastery_engine.backends.memory.cohorts import MemoryCohorts
+from mastery_engine.backends.memory.documents import MemoryDocuments
+from mastery_engine.backends.memory.jobs import MemoryJobs
+from mastery_engine.backends.memory.refusals import MemoryRefusals
+from mastery_engine.backends.memory.result_cache import MemoryResultCache
+from mastery_engine.clock import Clock
+from mastery_engine.ports.backend import Stores
+from mastery_engine.ports.documents import DirectReader
+
+
+class MemoryStoreConnection:
+    """See ``Connection``. Nothing is held open."""
+
+    async def ping(self) -> None:
+        """Memory answers always."""
+
+    async def close(self) -> None:
+        """The stores go with whoever holds them."""
+
+
+def open_stores(clock: Clock) -> Stores:
+    """Empty stores, each call its own."""
+    documents = MemoryDocuments()
+    return Stores(
+        documents=documents,
+        reader=DirectReader(documents),
+        cohorts=MemoryCohorts(),
+        checkpoints=MemoryCheckpoints(),
+        refusals=MemoryRefusals(),
+        jobs=MemoryJobs(),
+        audit_log=MemoryAuditLog(),
+        results=MemoryResultCache(clock),
+        connection=MemoryStoreConnection(),
+    )

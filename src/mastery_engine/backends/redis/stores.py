@@ -1,0 +1,66 @@
+"""State in Redis, and the cache in front of it that queries are answered from."""
+
+from collections.abc import Callable
+from functools import partial
+
+from redis.asyncio import Redis
+
+from mastery_engine.backends.redis.audit_log import RedisAuditLog
+from mastery_engine.backends.redis.batch_loader import BatchLoader
+from mastery_engine.backends.redis.changes import changes
+from mastery_engine.backends.redis.checkpoints import RedisCheckpoints
+from mastery_engine.backends.redis.client import Client, connect, disconnect
+from mastery_engine.backends.redis.cohorts import RedisCohorts
+from mastery_engine.backends.redis.document_cache import DocumentCache
+from mastery_engine.backends.redis.documents import RedisDocuments
+from mastery_engine.backends.redis.errors import or_unavailable
+from mastery_engine.backends.redis.jobs import RedisJobs
+from mastery_engine.backends.redis.keys import life_ms
+from mastery_engine.backends.redis.refusals import RedisRefusals
+from mastery_engine.backends.redis.result_cache import RedisResultCache
+from mastery_engine.ports.backend import Stores
+from mastery_engine.ports.documents import DocumentReader, PromptReader
+
+
+class RedisStoreConnection:
+    """See ``Connection``. The reader listens on a connection of its own, and is closed first."""
+
+    def __init__(self, client: Client, reader: DocumentReader) -> None:
+        self._client = client
+        self._reader = reader
+
+    @or_unavailable
+    async def ping(self) -> None:
+        await self._client.ping()
+
+    async def close(self) -> None:
+        await self._reader.close()
+        await disconnect(self._client)
+
+
+def open_stores(host: str, *, retention_days: int, now: Callable[[], float]) -> Stores:
+    """The stores on the Redis that ``host`` names; they connect when they are first used. Raises StartRefused.
+
+    ``now`` is a clock that never goes back, in seconds.
+    """
+    client, life = connect(host), life_ms(retention_days)
+    documents = RedisDocuments(client, life_ms=life)
+    reader = _reader(client, documents, now)
+    return Stores(
+        documents=documents,
+        reader=reader,
+        cohorts=RedisCohorts(client, life_ms=life),
+        checkpoints=RedisCheckpoints(client),
+        refusals=RedisRefusals(client, life_ms=life),
+        jobs=RedisJobs(client, life_ms=life),
+        audit_log=RedisAuditLog(client),
+        results=RedisResultCache(client),
+        connection=RedisStoreConnection(client, reader),
+    )
+
+
+def _reader(client: Client, documents: RedisDocuments, now: Callable[[], float]) -> DocumentCache:
+    """Of a Cluster one part may be away, which is to fail nobody else: there each load goes by itself."""
+    if not isinstance(client, Redis):
+        return DocumentCache(PromptReader(documents), now=now)
+    return DocumentCache(BatchLoader(PromptReader(documents)), now=now, watch=partial(changes, client, now))

@@ -1,0 +1,60 @@
+"""Batches in SQLite."""
+
+import sqlite3
+
+import msgspec
+
+from mastery_engine.backends.sqlite.database import Database
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.ports.jobs import BatchJob, names_student
+
+_PUT = (
+    "INSERT OR REPLACE INTO batches (tenant, batch_id, subject, priority, created, caller, request, answer) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_ANSWER = "UPDATE batches SET answer = ? WHERE tenant = ? AND batch_id = ?"
+_FIND = (
+    "SELECT tenant, batch_id, subject, priority, created, caller, request, answer FROM batches "
+    "WHERE tenant = ? AND batch_id = ?"
+)
+_OPEN = (
+    "SELECT tenant, batch_id, subject, priority, created, caller, request, answer FROM batches "
+    "WHERE answer IS NULL ORDER BY created"
+)
+_OF_TENANT = (
+    "SELECT tenant, batch_id, subject, priority, created, caller, request, answer FROM batches WHERE tenant = ?"
+)
+_REMOVE = "DELETE FROM batches WHERE tenant = ? AND batch_id = ?"
+_PURGE = "DELETE FROM batches WHERE created < ?"
+
+
+class SqliteJobs:
+    """See ``JobStore``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, job: BatchJob) -> None:
+        if job.answer is not None:
+            await self._database.put(_ANSWER, [(job.answer, job.tenant, job.batch_id)])
+            return
+        await self._database.put(_PUT, [msgspec.structs.astuple(job)])
+
+    async def find(self, tenant: str, batch_id: str) -> BatchJob | None:
+        rows = await self._database.fetch(_FIND, (tenant, batch_id))
+        return BatchJob(*rows[0]) if rows else None
+
+    async def open(self) -> list[BatchJob]:
+        return [BatchJob(*row) for row in await self._database.fetch(_OPEN)]
+
+    async def erase(self, key: StudentKey) -> int:
+        def write(connection: sqlite3.Connection) -> int:
+            jobs = [BatchJob(*row) for row in connection.execute(_OF_TENANT, (key.tenant,)).fetchall()]
+            named = [(job.tenant, job.batch_id) for job in jobs if names_student(job, key)]
+            return sum(connection.execute(_REMOVE, row).rowcount for row in named)
+
+        return await self._database.write(write)
+
+    async def purge(self, before: Micros) -> int:
+        return await self._database.write(lambda connection: connection.execute(_PURGE, (before,)).rowcount)

@@ -1,0 +1,139 @@
+"""The schema of the SQLite file, step by step; a step that has landed is never changed."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from mastery_engine.errors import StartRefused
+
+
+def _tell_calendars_apart(connection: sqlite3.Connection) -> None:
+    """The cohorts' calendars and whom an admin took out, which only the bodies told so far.
+
+    A body is MessagePack of [name, put, out, calendar] here, however today's engine reads one.
+    """
+    connection.execute(
+        "CREATE TABLE cohort_calendars (tenant TEXT NOT NULL, cohort_id TEXT NOT NULL, body BLOB NOT NULL, "
+        "PRIMARY KEY (tenant, cohort_id)) STRICT"
+    )
+    connection.execute(
+        "CREATE TABLE cohort_out (tenant TEXT NOT NULL, student_id TEXT NOT NULL, cohort_id TEXT NOT NULL, "
+        "PRIMARY KEY (tenant, student_id, cohort_id)) STRICT, WITHOUT ROWID"
+    )
+    connection.execute("CREATE INDEX cohort_out_by_cohort ON cohort_out (tenant, cohort_id)")
+    for tenant, cohort_id, body in connection.execute("SELECT tenant, cohort_id, body FROM cohorts").fetchall():
+        _, _, out, calendar = msgspec.msgpack.decode(body)
+        rows = [(tenant, student_id, cohort_id) for student_id in out]
+        connection.executemany("INSERT INTO cohort_out VALUES (?, ?, ?)", rows)
+        if calendar:
+            row = (tenant, cohort_id, msgspec.msgpack.encode(calendar))
+            connection.execute("INSERT INTO cohort_calendars VALUES (?, ?, ?)", row)
+
+
+Migration: TypeAlias = str | Callable[[sqlite3.Connection], None]  # statements, or what is done in a transaction
+
+MIGRATIONS: tuple[Migration, ...] = (
+    """
+    CREATE TABLE documents (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (tenant, student_id)
+    ) STRICT;
+    CREATE TABLE cold_ids (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (tenant, student_id)
+    ) STRICT;
+    CREATE TABLE marks (
+        log_id TEXT NOT NULL, part INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+        PRIMARY KEY (log_id, part)
+    ) STRICT;
+    CREATE TABLE floods (log_id TEXT NOT NULL, part INTEGER NOT NULL, PRIMARY KEY (log_id, part)) STRICT;
+    CREATE TABLE refusals (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, event_id TEXT NOT NULL, code TEXT NOT NULL,
+        message TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tenant, student_id, event_id)
+    ) STRICT;
+    CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tenant TEXT NOT NULL, subject TEXT NOT NULL,
+        role TEXT NOT NULL, call TEXT NOT NULL, student_id TEXT, allowed INTEGER NOT NULL, address TEXT NOT NULL,
+        request_id TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX audit_by_tenant ON audit (tenant, seq);
+    CREATE TABLE batches (
+        tenant TEXT NOT NULL, batch_id TEXT NOT NULL, subject TEXT NOT NULL, priority TEXT NOT NULL,
+        created INTEGER NOT NULL, caller BLOB NOT NULL, request BLOB NOT NULL, answer BLOB,
+        PRIMARY KEY (tenant, batch_id)
+    ) STRICT;
+
+    CREATE TABLE log (log_id TEXT NOT NULL, committed INTEGER NOT NULL) STRICT;
+    INSERT INTO log VALUES (lower(hex(randomblob(16))), 0);
+    CREATE TABLE requests (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, received INTEGER NOT NULL, tenant TEXT NOT NULL, event_id TEXT NOT NULL,
+        key BLOB, value BLOB
+    ) STRICT;
+    CREATE TABLE results (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, topic TEXT NOT NULL, event_id TEXT NOT NULL UNIQUE,
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, value BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE dead_letters (
+        letter_id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, part INTEGER NOT NULL,
+        position INTEGER NOT NULL, tenant TEXT NOT NULL, key BLOB, value BLOB, headers BLOB NOT NULL,
+        received INTEGER NOT NULL, student_id TEXT, event_id TEXT, code TEXT NOT NULL, message TEXT NOT NULL,
+        attempts INTEGER NOT NULL, at INTEGER NOT NULL,
+        redriven INTEGER, UNIQUE (topic, part, position)
+    ) STRICT;
+    """,
+    """
+    CREATE TABLE cohorts (
+        tenant TEXT NOT NULL, cohort_id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (tenant, cohort_id)
+    ) STRICT;
+    CREATE TABLE cohort_joined (
+        tenant TEXT NOT NULL, cohort_id TEXT NOT NULL, student_id TEXT NOT NULL, day INTEGER NOT NULL,
+        PRIMARY KEY (tenant, cohort_id, student_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE cohort_put (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, cohort_id TEXT NOT NULL,
+        PRIMARY KEY (tenant, student_id, cohort_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX cohort_put_by_cohort ON cohort_put (tenant, cohort_id);
+    """,
+    """
+    CREATE TABLE consents (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, value BLOB NOT NULL, at INTEGER NOT NULL
+    ) STRICT;
+    """,
+    "CREATE INDEX dead_letters_redriven ON dead_letters (tenant, event_id) WHERE redriven IS NOT NULL;",
+    _tell_calendars_apart,
+)
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema to the newest version, in one transaction for each step."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise StartRefused(
+            f"{path} has schema version {version}, and this engine knows {len(MIGRATIONS)}: run the one that wrote it."
+        )
+    while version < len(MIGRATIONS):
+        try:
+            _step(connection, MIGRATIONS[version], version + 1)
+        except sqlite3.OperationalError:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            before, (version,) = version, connection.execute("PRAGMA user_version").fetchone()
+            if version == before:
+                raise  # else another process that opened the file at the same time was first
+        else:
+            version += 1
+
+
+def _step(connection: sqlite3.Connection, migration: Migration, version: int) -> None:
+    if isinstance(migration, str):
+        connection.executescript(f"BEGIN IMMEDIATE; {migration} PRAGMA user_version = {version}; COMMIT;")
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    migration(connection)
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.execute("COMMIT")

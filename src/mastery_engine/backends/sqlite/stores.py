@@ -1,0 +1,42 @@
+"""State in one SQLite file."""
+
+from mastery_engine.backends.memory.result_cache import MemoryResultCache
+from mastery_engine.backends.sqlite.audit_log import SqliteAuditLog
+from mastery_engine.backends.sqlite.checkpoints import SqliteCheckpoints
+from mastery_engine.backends.sqlite.cohorts import SqliteCohorts
+from mastery_engine.backends.sqlite.database import Database
+from mastery_engine.backends.sqlite.documents import SqliteDocuments
+from mastery_engine.backends.sqlite.jobs import SqliteJobs
+from mastery_engine.backends.sqlite.refusals import SqliteRefusals
+from mastery_engine.clock import Clock
+from mastery_engine.ports.backend import Stores
+from mastery_engine.ports.documents import DirectReader
+
+
+class SqliteStoreConnection:
+    """See ``Connection``. The logs may share the file: whoever closes it first closes it for both."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def ping(self) -> None:
+        self._database.read("SELECT 1 FROM marks LIMIT 1")
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+def open_stores(database: Database, clock: Clock) -> Stores:
+    """The stores in a file; results are cached in memory, since one process serves from a file."""
+    documents = SqliteDocuments(database)
+    return Stores(
+        documents=documents,
+        reader=DirectReader(documents),
+        cohorts=SqliteCohorts(database),
+        checkpoints=SqliteCheckpoints(database),
+        refusals=SqliteRefusals(database),
+        jobs=SqliteJobs(database),
+        audit_log=SqliteAuditLog(database),
+        results=MemoryResultCache(clock),
+        connection=SqliteStoreConnection(database),
+    )

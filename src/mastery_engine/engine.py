@@ -1,0 +1,107 @@
+"""The engine: every service of one process, built once by ``wiring``.
+
+HTTP, MCP, the dashboard and the commands get the engine and nothing else: they know no port and no backend.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from mastery_engine.clock import Clock, NewId
+from mastery_engine.domain.courses.curriculum import Curriculum
+from mastery_engine.domain.rules import Rules
+from mastery_engine.model_files import ModelFileWatch
+from mastery_engine.ports.backend import Connection
+from mastery_engine.ports.documents import DocumentReader
+from mastery_engine.services.access_control import AccessControl
+from mastery_engine.services.admission import Admission
+from mastery_engine.services.advice import Advising
+from mastery_engine.services.audit import Audit
+from mastery_engine.services.batches import Batches
+from mastery_engine.services.cohorts import Cohorts
+from mastery_engine.services.consents import Consents
+from mastery_engine.services.dead_letters import DeadLetters
+from mastery_engine.services.forecasts import Forecasts
+from mastery_engine.services.ingest import Ingest
+from mastery_engine.services.models import Models
+from mastery_engine.services.pages import Pages
+from mastery_engine.services.privacy import Privacy
+from mastery_engine.services.readiness import Readiness
+from mastery_engine.services.reports import Reports
+from mastery_engine.services.scores import Scores
+from mastery_engine.services.skills import Skills
+from mastery_engine.services.standings import Standings
+from mastery_engine.services.watching import Watching
+from mastery_engine.tasks import ended
+from mastery_engine.telemetry.metrics import Metrics
+from mastery_engine.telemetry.tracing import Tracing
+from mastery_engine.worker.lag import Lag
+from mastery_engine.worker.logged_answers import LoggedAnswers
+from mastery_engine.worker.progress import LogProgress
+from mastery_engine.worker.purge import Purge
+from mastery_engine.worker.replay import Replay
+from mastery_engine.worker.worker import Worker
+
+
+@dataclass(frozen=True)
+class Engine:
+    """All services of one process. ``connections`` are closed with it, in this order."""
+
+    clock: Clock
+    new_id: NewId
+    rules: Rules
+    curriculum: Curriculum
+
+    ingest: Ingest
+    scores: Scores
+    batches: Batches
+    forecasts: Forecasts
+    advice: Advising
+    skills: Skills
+    cohorts: Cohorts
+    standings: Standings
+    reports: Reports
+    watching: Watching
+    pages: Pages
+    privacy: Privacy
+    consents: Consents
+    access: AccessControl
+    audit: Audit
+    dead_letters: DeadLetters
+
+    admission: Admission
+    readiness: Readiness
+    metrics: Metrics
+    tracing: Tracing
+    models: Models
+    model_file: ModelFileWatch
+
+    worker: Worker
+    lag: Lag
+    purge: Purge
+    progress: LogProgress
+    replay: Replay
+    logged_answers: LoggedAnswers
+
+    reader: DocumentReader
+    connections: Sequence[Connection]
+
+    @asynccontextmanager
+    async def at_work(self, *, serves: bool) -> AsyncIterator[None]:
+        """Run the background tasks inside the block; with ``serves``, also those that live streams need."""
+        async with AsyncExitStack() as stack:
+            beside = [self.audit.keep_flushing(), self.batches.keep_working(), self.model_file.keep_watching()]
+            if serves:
+                beside.append(self.watching.keep_looking())
+            for work in beside:
+                stack.push_async_callback(ended, asyncio.create_task(work))
+            yield
+
+    async def close(self) -> None:
+        """Write what is not written yet, and close stores and logs."""
+        await self.audit.flush()
+        await self.reader.close()
+        for connection in self.connections:
+            await connection.close()
+        self.tracing.close()

@@ -1,0 +1,66 @@
+"""The request bodies that several calls share. Unknown fields are refused, so that a typo does not mean a default.
+
+A body about one thing is a Pydantic model. A body with many rows keeps them raw, since each row is checked on its own.
+The body of a single call stands beside its route, in ``routers``.
+"""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from mastery_engine.domain.events.envelope import STUDENT_ID
+from mastery_engine.domain.faults import malformed, sentence
+from mastery_engine.errors import InvalidInput
+from mastery_engine.services.batches import BatchPriority
+
+StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
+Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+Many = TypeVar("Many", "Rows", "BatchCalculate")
+
+
+class Body(BaseModel):
+    """The base of all bodies. It is strict: a text or a boolean is not accepted as a number."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class OfStudent(Body):
+    """Which student."""
+
+    student_id: StudentId
+
+
+class Rows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Many events, each accepted or refused on its own."""
+
+    events: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=1_000)]
+
+
+class BatchCalculate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Many calculations. Each row, {student_id, components}, is checked on its own: a bad one fails alone."""
+
+    requests: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=1_000)]
+    record: bool | None = None
+    priority: BatchPriority = "normal"
+
+
+def read_rows(kind: type[Many], body: bytes) -> Many:
+    """A body with many rows, each left undecoded. Raises InvalidInput."""
+    try:
+        body.decode()
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed(error) from error
+
+
+def parse(model: type[BaseModel], body: bytes) -> BaseModel:
+    """The body as its model. Raises InvalidInput, which names the first field at fault."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(str(part) for part in fault["loc"]) or None
+        more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise InvalidInput(f"{sentence(fault['msg'], field)}{more}.", field=field) from None

@@ -1,0 +1,93 @@
+"""What routes read from an incoming request: the engine, the caller, the Idempotency-Key and the body."""
+
+from typing import Annotated, cast
+
+import msgspec
+from fastapi import Depends, Request, Security
+from fastapi.security.http import HTTPBearer
+
+from mastery_engine.auth.access import Caller
+from mastery_engine.auth.limits import LimitKind, rate_limited
+from mastery_engine.domain.events.traceparent import TRACEPARENT, traceparent_in
+from mastery_engine.engine import Engine
+from mastery_engine.errors import InvalidInput, Unauthenticated
+from mastery_engine.http.envelope import JSON
+from mastery_engine.http.problems import UnsupportedMediaType
+
+MAX_TOKEN = 8_192
+MAX_KEY = 200
+
+
+def engine_of(request: Request) -> Engine:
+    """The engine of this process."""
+    return cast("Engine", request.state.engine)
+
+
+class Bearer(HTTPBearer):
+    """The caller, by the bearer token; OpenAPI shows it as the security scheme of the calls that need one."""
+
+    async def caller(self, request: Request, kind: LimitKind | None) -> Caller:
+        """The caller of a request. Raises Unauthenticated, Forbidden for an unknown role, and RateLimited."""
+        admission = engine_of(request).admission
+        caller = await bearer_of(request, token_of(request))
+        await take_call(request, caller, kind)
+        caller = await admission.with_cohorts(caller)
+        trace = traceparent_in(request.headers.get(TRACEPARENT))
+        return caller if trace is None else msgspec.structs.replace(caller, traceparent=trace)
+
+
+def token_of(request: Request) -> str:
+    """The bearer token as it was sent. Raises Unauthenticated."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
+        raise Unauthenticated("This call needs a token: send the header Authorization: Bearer TOKEN.")
+    return token.strip()
+
+
+async def bearer_of(request: Request, token: str) -> Caller:
+    """The caller of a token, with address and moment. Raises Unauthenticated, counted by address, and Forbidden."""
+    return await engine_of(request).admission.bearer(
+        token, address=address_of(request), request_id=request.state.request_id, at=request.state.at
+    )
+
+
+async def take_call(request: Request, caller: Caller, kind: LimitKind | None) -> None:
+    """Count one more call of a kind; the headers of the answer say how many are left. Raises RateLimited."""
+    request.state.allowance = allowance = await engine_of(request).admission.take(caller, kind)
+    if allowance is not None and allowance.is_over:
+        raise rate_limited(allowance, "You have used up your calls of this kind for this minute", request.state.at)
+
+
+def address_of(request: Request) -> str:
+    """The address that the call came from; empty if the server does not know it."""
+    return request.client.host if request.client else ""
+
+
+bearer = Bearer(
+    bearerFormat="JWT",
+    description="HS256, RS256, ES256 or EdDSA, with sub, role, exp and optional tenant, students, cohorts.",
+)
+Authenticated = Annotated[Caller, Security(bearer)]
+TheEngine = Annotated[Engine, Depends(engine_of)]
+
+
+def note_student(request: Request, student_id: str | None) -> None:
+    """Note the student for the log line of this request."""
+    if student_id is not None:
+        request.state.student_id = student_id
+
+
+async def json_body(request: Request) -> bytes:
+    """The body. Raises UnsupportedMediaType if a content type is given that is not JSON."""
+    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise UnsupportedMediaType(f"The body must be JSON with the content type {JSON}, not {kind[:100]!r}.")
+    return await request.body()
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The caller's Idempotency-Key. Raises InvalidInput if it is empty or too long."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= MAX_KEY:
+        raise InvalidInput(f"Idempotency-Key must have 1 to {MAX_KEY} characters.", field="Idempotency-Key")
+    return key

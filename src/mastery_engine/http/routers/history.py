@@ -1,0 +1,53 @@
+"""The call for the scores of a range of days."""
+
+import csv
+import datetime
+import io
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from fastapi import Query as QueryParameter
+from starlette.responses import Response
+
+from mastery_engine.domain.evidence.periods import Aggregation
+from mastery_engine.http.body import Body, StudentId
+from mastery_engine.http.envelope_route import EnvelopeRoute
+from mastery_engine.http.incoming import Authenticated, TheEngine
+from mastery_engine.http.openapi import responds
+from mastery_engine.responses.history import MasteryHistory
+
+router = APIRouter(route_class=EnvelopeRoute, tags=["analytics"], prefix="/analytics")
+
+
+class HistoryRange(Body):
+    """Which student, and a range of days, both ends included; by default the whole retention."""
+
+    student_id: StudentId
+    start_date: datetime.date | None = None
+    end_date: datetime.date | None = None
+    aggregation: Aggregation = "daily"
+    format: Literal["json", "csv"] = "json"
+
+
+@router.post("/mastery-history", openapi_extra=responds(MasteryHistory, also="text/csv", limit="analytics"))
+async def mastery_history(
+    engine: TheEngine,
+    caller: Authenticated,
+    body: HistoryRange,
+    format: Annotated[Literal["json", "csv"], QueryParameter()] = "json",  # noqa: A002  the contract's name
+) -> MasteryHistory | Response:
+    """Daily, weekly or monthly scores of a range of days, as JSON or CSV."""
+    history = await engine.scores.history(caller, body.student_id, body.start_date, body.end_date, body.aggregation)
+    return _csv(history) if "csv" in (format, body.format) else history
+
+
+def _csv(history: MasteryHistory) -> Response:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["date", "mastery_score", "level"])
+    writer.writerows((point.date, point.mastery_score, point.level) for point in history.history)
+    return Response(
+        text.getvalue(),
+        media_type="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="mastery-history-{history.student_id}.csv"'},
+    )

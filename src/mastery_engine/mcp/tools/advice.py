@@ -1,0 +1,82 @@
+"""Tools about forecasts, advice, learning paths and struggles."""
+
+from typing import Annotated
+
+from mcp.server import MCPServer
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from mastery_engine.domain.advice.learning_path import Goal
+from mastery_engine.mcp.context import READS, StudentId, ToolContext, plainly
+from mastery_engine.mcp.results import AdviceResult, ForecastResult, NoticedResult, PathResult
+
+
+def add_advice_tools(server: MCPServer, context: ToolContext) -> None:
+    """Add the tools forecast, recommend, learning_path and struggles."""
+    tools = AdviceTools(context)
+    server.add_tool(tools.forecast, annotations=READS)
+    server.add_tool(tools.recommend, annotations=READS)
+    server.add_tool(tools.learning_path, annotations=READS)
+    server.add_tool(tools.struggles, annotations=READS)
+
+
+class AdviceTools:
+    """Each method is a tool: a model reads its signature and docstring."""
+
+    def __init__(self, context: ToolContext) -> None:
+        self._context = context
+        self._engine = context.engine
+
+    async def forecast(
+        self, student_id: StudentId, days: Annotated[int, Field(ge=1, le=30)] = 7
+    ) -> Annotated[CallToolResult, ForecastResult]:
+        """A student's score some days from now, with an 80% interval. Use it for "will he pass"."""
+        with plainly():
+            prediction = await self._engine.forecasts.next_days(self._context.who(), student_id, days)
+        last = prediction.days[-1]
+        result = ForecastResult(
+            now=prediction.current_score,
+            then=prediction.predicted_score,
+            lower=last.lower,
+            upper=last.upper,
+            trend=prediction.trend,
+            intervention_needed=prediction.intervention_needed,
+        )
+        return await self._context.respond("forecast", result)
+
+    async def recommend(
+        self, student_id: StudentId, limit: Annotated[int, Field(ge=1, le=10)] = 3
+    ) -> Annotated[CallToolResult, AdviceResult]:
+        """What a student should do next and why, best first. It also works for a student without events."""
+        with plainly():
+            advice = await self._engine.advice.recommendations(self._context.who(), student_id, limit=limit)
+        steps = [f"{piece.action} {piece.area}, {piece.estimated_time} min: {piece.reason}" for piece in advice]
+        return await self._context.respond("recommend", AdviceResult(steps=steps))
+
+    async def learning_path(
+        self,
+        student_id: StudentId,
+        topic: Annotated[str | None, Field(description="a skill or module to master; else the whole course")] = None,
+        limit: Annotated[int, Field(ge=1, le=50)] = 5,
+    ) -> Annotated[CallToolResult, PathResult]:
+        """The skills to learn next, in order, prerequisites first, with the expected day of completion."""
+        goal: Goal = "improve_mastery" if topic is None else "master_topic"
+        with plainly():
+            path = await self._engine.advice.path(self._context.who(), student_id, goal, topic)
+        result = PathResult(
+            skills=[step.skill for step in path.steps[:limit]],
+            steps=len(path.steps),
+            minutes=sum(step.minutes for step in path.steps),
+            done_by=path.estimated_completion.expected,
+        )
+        return await self._context.respond("learning_path", result)
+
+    async def struggles(self, student_id: StudentId) -> Annotated[CallToolResult, NoticedResult]:
+        """The topics on which a student is stuck now, and habits that a tutor would notice, with the evidence."""
+        with plainly():
+            noticed = await self._engine.advice.patterns(self._context.who(), student_id)
+        result = NoticedResult(
+            stuck_on=[f"{struggle.topic} ({struggle.pattern}): {struggle.evidence}" for struggle in noticed.struggles],
+            habits=[f"{habit.kind} ({habit.strength:.2f}): {habit.evidence}" for habit in noticed.patterns],
+        )
+        return await self._context.respond("struggles", result)

@@ -1,0 +1,53 @@
+"""What a backend opens: the ports on its servers, and the connection that they share."""
+
+from typing import Protocol
+
+import msgspec
+
+from mastery_engine.ports.audit_log import AuditLog
+from mastery_engine.ports.checkpoints import Checkpoints
+from mastery_engine.ports.cohorts import CohortStore
+from mastery_engine.ports.consent_ledger import ConsentLedger
+from mastery_engine.ports.dead_letters import DeadLetterQueue
+from mastery_engine.ports.documents import DocumentReader, DocumentStore
+from mastery_engine.ports.event_log import EventLog
+from mastery_engine.ports.jobs import JobStore
+from mastery_engine.ports.refusals import RefusalStore
+from mastery_engine.ports.result_cache import ResultCache
+from mastery_engine.ports.result_log import ResultLog
+
+
+class Connection(Protocol):
+    """What a backend holds open."""
+
+    async def ping(self) -> None:
+        """Raises Unavailable where the servers do not answer, or could not take a write."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything, after writing what waits; may be called twice."""
+        ...
+
+
+class Stores(msgspec.Struct, frozen=True):
+    """State, one part for each capability; ``reader`` gives documents to queries."""
+
+    documents: DocumentStore
+    reader: DocumentReader
+    cohorts: CohortStore
+    checkpoints: Checkpoints
+    refusals: RefusalStore
+    jobs: JobStore
+    audit_log: AuditLog
+    results: ResultCache
+    connection: Connection
+
+
+class Logs(msgspec.Struct, frozen=True):
+    """Records in and out, one part for each capability."""
+
+    events: EventLog
+    results: ResultLog
+    dead_letters: DeadLetterQueue
+    consents: ConsentLedger
+    connection: Connection

@@ -1,0 +1,75 @@
+"""Where cohorts live: what admins said of them, and who joined them by events."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from mastery_engine.domain.cohorts.cohort import Cohort, Due
+from mastery_engine.domain.moments import Day
+from mastery_engine.domain.student import StudentKey
+
+
+class Roster(msgspec.Struct, frozen=True):
+    """A cohort as the store has it: the admin's word with the number of its writes, and who joined by events."""
+
+    version: int
+    cohort: Cohort
+    joined: frozenset[str]
+
+    @property
+    def members(self) -> frozenset[str]:
+        return self.cohort.members(self.joined)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether an admin or an event ever named it."""
+        return bool(self.version or self.joined)
+
+
+class Join(msgspec.Struct, frozen=True, gc=False):
+    """An event of this day (UTC, of its receipt) says that a student is in a cohort."""
+
+    key: StudentKey
+    cohort_id: str
+    day: Day
+
+
+class CohortStore(Protocol):
+    """Cohorts by tenant and id. All calls raise Unavailable when the store is away."""
+
+    async def roster(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
+        """A cohort, with those who joined it by events of ``since`` or later; version 0 where no admin named it."""
+        ...
+
+    async def put(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
+        """Write an admin's word where ``version`` is still the store's; durable on return. False where it lost."""
+        ...
+
+    async def put_into(self, key: StudentKey) -> frozenset[str]:
+        """The cohorts that admins put a student in."""
+        ...
+
+    async def calendars(self, key: StudentKey, named: Sequence[str], *, since: Day) -> Mapping[str, Sequence[Due]]:
+        """The calendars of the cohorts that a student is in, by cohort; those without one are left out.
+
+        ``named`` are the cohorts that the student's document names, ``since`` as for ``roster``. The cost does not
+        depend on how many members a cohort has, and it is one round trip where the store is one server.
+        """
+        ...
+
+    async def join(self, joins: Sequence[Join]) -> None:
+        """Note who joined by events; to be called before the documents that say so are committed."""
+        ...
+
+    async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
+        """Take a student out of those who joined these cohorts by events; an admin's word stays."""
+        ...
+
+    async def clear_joins(self) -> None:
+        """Forget who joined by events; a replay notes them again. An admin's word stays."""
+        ...
+
+    async def purge(self, before: Day) -> None:
+        """Forget those whose last joining event was before a day; an admin's word stays."""
+        ...

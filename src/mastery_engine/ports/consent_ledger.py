@@ -1,0 +1,30 @@
+"""Where changes of consent and erasures are recorded, as durably as events."""
+
+from typing import Protocol
+
+import msgspec
+
+from mastery_engine.domain.moments import Micros
+
+
+class ConsentRecord(msgspec.Struct, frozen=True, gc=False):
+    """A student's consent over time, under their keyed hash; ``at`` is when the ledger took it."""
+
+    name: str
+    value: bytes
+    at: Micros
+
+
+class ConsentLedger(Protocol):
+    """The newest record for each keyed hash. All calls raise Unavailable when the log is away."""
+
+    async def put(self, name: str, value: bytes, at: Micros) -> None:
+        """Keep a student's consent in the place of what was kept under the name; durable on return.
+
+        ``at`` is the sender's time; a ledger with a clock of its own goes by that.
+        """
+        ...
+
+    async def read(self, after: int) -> tuple[list[ConsentRecord], int]:
+        """The records from a position on (0: all of them), and the position behind the last."""
+        ...

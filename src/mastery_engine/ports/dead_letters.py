@@ -1,0 +1,68 @@
+"""Dead letters: what could not be processed, with its bytes as they came, and why."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.ports.event_log import Position
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """What could not be processed, and why. ``student_id`` and ``event_id`` are given where they could be read.
+
+    ``attempts`` counts how often the event was tried.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    tenant: str
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, str]
+    received: Micros
+    student_id: str | None
+    event_id: str | None
+    code: str
+    message: str
+    attempts: int
+    at: Micros
+    redriven: Micros | None = None
+    letter_id: int = 0
+
+
+class DeadLetterQueue(Protocol):
+    """Dead letters in, and out again by an operator. All calls raise Unavailable when the log is away."""
+
+    async def append(self, letters: Sequence[DeadLetter]) -> None:
+        """Put what cannot be processed among the dead letters; the same position again changes nothing.
+
+        The queue adds to ``attempts`` the times that the event was redriven before.
+        """
+        ...
+
+    async def page(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        """Dead letters by rising ``letter_id``, those after one."""
+        ...
+
+    async def find(self, letter_id: int) -> DeadLetter | None:
+        """One dead letter; None where there is none with this id."""
+        ...
+
+    async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position]:
+        """Put dead letters back into the log once, with their bytes, ids and receipts; where each of them is now.
+
+        Left out are those that were redriven before, and ids of none.
+        """
+        ...
+
+    async def erase(self, key: StudentKey) -> int:
+        """Take out the student's dead letters; how many there were. Kafka's stay: ``EventLog.retained_until``."""
+        ...
+
+    async def purge(self, before: Micros) -> int:
+        """Remove dead letters whose record was received before a moment; how many there were."""
+        ...

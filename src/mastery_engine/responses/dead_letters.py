@@ -1,0 +1,56 @@
+"""Dead letters as they are shown to operators."""
+
+import msgspec
+
+from mastery_engine.domain.moments import rfc3339
+from mastery_engine.ports.dead_letters import DeadLetter
+
+
+class ShownLetter(msgspec.Struct, frozen=True):
+    """A record that could not be processed, and why; bytes that are not UTF-8 are shown as escapes.
+
+    ``dead_since`` is when it became a dead letter, ``redriven`` when it was put back into the log.
+    """
+
+    letter_id: int = msgspec.field(name="id")
+    received: str
+    dead_since: str
+    tenant: str
+    student_id: str | None
+    event_id: str | None
+    code: str
+    reason: str
+    attempts: int
+    redriven: str | None
+    topic: str
+    partition: int
+    offset: int
+    headers: dict[str, str]
+    key: str | None
+    value: str | None
+
+
+def shown_letter(letter: DeadLetter) -> ShownLetter:
+    """A dead letter as it is shown."""
+    return ShownLetter(
+        letter_id=letter.letter_id,
+        received=rfc3339(letter.received),
+        dead_since=rfc3339(letter.at),
+        tenant=letter.tenant,
+        student_id=letter.student_id,
+        event_id=letter.event_id,
+        code=letter.code,
+        reason=letter.message,
+        attempts=letter.attempts,
+        redriven=None if letter.redriven is None else rfc3339(letter.redriven),
+        topic=letter.topic,
+        partition=letter.partition,
+        offset=letter.offset,
+        headers={name: _text_of(value.encode(errors="surrogateescape")) for name, value in letter.headers.items()},
+        key=None if letter.key is None else _text_of(letter.key),
+        value=None if letter.value is None else _text_of(letter.value),
+    )
+
+
+def _text_of(value: bytes) -> str:
+    return value.decode(errors="backslashreplace")

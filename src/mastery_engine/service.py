@@ -1,0 +1,133 @@
+"""The service as one process: HTTP, MCP at ``/mcp``, and the worker beside them."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+
+from fastapi import FastAPI
+
+from mastery_engine.clock import Clock
+from mastery_engine.data_folder import WorkerLock
+from mastery_engine.engine import Engine
+from mastery_engine.errors import StartRefused, Unavailable
+from mastery_engine.http import app as http_app
+from mastery_engine.http import serve as http_server
+from mastery_engine.mcp.streamable_http import make_agent_server
+from mastery_engine.settings import Settings, warnings_for
+from mastery_engine.tasks import beside, ended
+from mastery_engine.telemetry.logging import configure_logging
+from mastery_engine.telemetry.metrics import Metrics
+from mastery_engine.wiring import new_id, open_engine, system_clock, tracing_for
+
+logger = logging.getLogger(__name__)
+
+LONGEST_STOP_S = 25.0
+
+
+class Service:
+    """The application, with the engine while it runs. Raises StartRefused if traces cannot be sent."""
+
+    def __init__(self, settings: Settings, *, clock: Clock = system_clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._metrics = Metrics()
+        self._tracing = tracing_for(settings)
+        self._engine: Engine | None = None
+        self.app: FastAPI = http_app.create_app(
+            settings,
+            self._opened,
+            make_agent_server,
+            clock=clock,
+            new_id=new_id,
+            metrics=self._metrics,
+            tracing=self._tracing,
+        )
+
+    def end_streams(self) -> None:
+        """End all live streams, because the server is about to stop."""
+        if self._engine is not None:
+            self._engine.watching.end()
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Engine]:
+        settings = self._settings
+        configure_logging(settings)
+        for warning in warnings_for(os.environ, settings):
+            logger.warning(warning)
+        async with AsyncExitStack() as stack:
+            if settings.worker_enabled:
+                stack.enter_context(WorkerLock(settings))
+            engine = open_engine(settings, clock=self._clock, metrics=self._metrics, tracing=self._tracing)
+            stack.push_async_callback(engine.close)
+            engine.admission.prepare()
+            await stack.enter_async_context(engine.at_work(serves=True))
+            if settings.worker_enabled:
+                await stack.enter_async_context(_working(engine))
+            else:
+                stack.push_async_callback(ended, asyncio.create_task(engine.lag.keep_measuring()))
+            self._engine = engine
+            logger.info("started", extra={"environment": settings.environment, "data_dir": str(settings.data_dir)})
+            yield engine
+        logger.info("stopped")
+
+
+def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
+    """The application alone, to run in another server. Raises StartRefused."""
+    return Service(settings, clock=clock).app
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket to serve on. Raises StartRefused if it cannot be opened."""
+    return http_server.listen(settings.host, settings.port)
+
+
+def serve(settings: Settings) -> None:
+    """Serve HTTP until SIGTERM or SIGINT. Raises StartRefused if the port is taken or the engine cannot start."""
+    with listen(settings) as listener:
+        asyncio.run(_try_start(settings))
+        service = Service(settings)
+        http_server.serve(service.app, listener, clock=system_clock, new_id=new_id, end_streams=service.end_streams)
+
+
+async def _try_start(settings: Settings) -> None:
+    """Open and close the engine once, so that a refused start is reported in one sentence, without a traceback."""
+    with WorkerLock(settings) if settings.worker_enabled else nullcontext():
+        engine = open_engine(settings)
+        try:
+            engine.admission.prepare()
+        finally:
+            await engine.close()
+
+
+@asynccontextmanager
+async def _working(engine: Engine) -> AsyncIterator[None]:
+    """Run the worker and the purge inside the block; at its end the worker finishes the batch under way."""
+    why = "see the log for the reason."
+
+    async def work() -> None:
+        nonlocal why
+        try:
+            await engine.worker.run()
+        except StartRefused as refused:
+            why = refused.message
+            logger.error("the worker has stopped: %s", why)
+        except Exception:
+            logger.exception("the worker has stopped")
+
+    task = asyncio.create_task(work())
+
+    async def at_work() -> None:
+        if task.done():
+            raise Unavailable(f"The worker of this process has stopped: {why}")
+
+    engine.readiness.watch("worker", at_work)
+    async with beside(engine.purge.keep_running()):
+        try:
+            yield
+        finally:
+            engine.worker.stop()
+            await asyncio.wait([task], timeout=LONGEST_STOP_S)
+            await ended(task)

@@ -1,0 +1,60 @@
+"""Admission: from a bearer token to the caller, with rate limits and the students of a teacher's cohorts."""
+
+from collections.abc import Callable
+from functools import cache
+
+import msgspec
+
+from mastery_engine.auth.access import Caller
+from mastery_engine.auth.limits import Allowance, LimitKind, Limits
+from mastery_engine.auth.tokens import Tokens
+from mastery_engine.clock import Clock
+from mastery_engine.domain.moments import Micros
+from mastery_engine.errors import Unauthenticated
+from mastery_engine.services.cohorts import Cohorts
+
+
+class Admission:
+    """Admits callers by their tokens."""
+
+    def __init__(self, tokens: Callable[[], Tokens], cohorts: Cohorts, limits: Limits, clock: Clock) -> None:
+        """``tokens`` makes the token checker when it is first needed; a worker without HTTP never needs it."""
+        self._tokens = cache(tokens)
+        self._cohorts = cohorts
+        self._limits = limits
+        self._clock = clock
+
+    def prepare(self) -> None:
+        """Make the token checker now. Raises StartRefused if that is impossible."""
+        self._tokens()
+
+    async def admit(self, token: str, *, at: Micros | None = None) -> Caller:
+        """The caller of a token, with the students of a teacher's cohorts.
+
+        Raises Unauthenticated, Forbidden for an unknown role, and Unavailable.
+        """
+        return await self.with_cohorts(await self._bearer(token, self._clock() if at is None else at))
+
+    async def bearer(self, token: str, *, address: str, request_id: str, at: Micros) -> Caller:
+        """The caller of a token, with the address; without the students of a teacher's cohorts.
+
+        Raises Unauthenticated, which counts against the address, RateLimited if there were too many of these, and
+        Forbidden for an unknown role.
+        """
+        try:
+            caller = await self._bearer(token, at)
+        except Unauthenticated:
+            await self._limits.blame(address, at)
+            raise
+        return msgspec.structs.replace(caller, address=address, request_id=request_id)
+
+    async def take(self, caller: Caller, kind: LimitKind | None) -> Allowance | None:
+        """Count one more call of a kind; None if this caller has no limit for it."""
+        return await self._limits.take(caller, kind, caller.moment(self._clock))
+
+    async def with_cohorts(self, caller: Caller) -> Caller:
+        """The caller, with the members of a teacher's cohorts added to the students."""
+        return await self._cohorts.admit(caller)
+
+    async def _bearer(self, token: str, at: Micros) -> Caller:
+        return msgspec.structs.replace(await self._tokens().admit(token, at), at=at)

@@ -1,0 +1,212 @@
+"""Ingest: learning events from every door into the log, and the status of events."""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from mastery_engine.auth.access import Act, Caller
+from mastery_engine.clock import Clock
+from mastery_engine.domain.events.envelope import check_event_id, peek
+from mastery_engine.domain.events.event import LearningEvent, Logged, check_times, decode_naming_unknown
+from mastery_engine.domain.events.seen import holds
+from mastery_engine.domain.ids import derived_id, id_hash
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import StudentKey, key_of
+from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, Unavailable
+from mastery_engine.ports.documents import DocumentStore
+from mastery_engine.ports.event_log import REQUESTS_TOPIC, EventLog
+from mastery_engine.ports.refusals import Refusal, RefusalStore
+from mastery_engine.responses.ingest import EventStatus, IngestResponse, Problem, Receipt
+from mastery_engine.services.access_control import AccessControl
+from mastery_engine.services.audit import Audit
+from mastery_engine.services.consents import Consents
+from mastery_engine.services.promptly import LOG_S, STORE_S, promptly
+from mastery_engine.telemetry.metrics import Metrics
+from mastery_engine.telemetry.tracing import Tracing, carried
+
+logger = logging.getLogger(__name__)
+
+Delivery: TypeAlias = Literal["SUCCESS", "RETRY", "DROP"]
+
+
+class TakenEvent(msgspec.Struct, frozen=True):
+    """The outcome of one event, with its student and id if they could be read."""
+
+    receipt: Receipt
+    student_id: str | None
+
+    def receipt_or_refusal(self) -> Receipt:
+        """The receipt. Raises Forbidden or InvalidInput if the event was refused."""
+        error = self.receipt.error
+        if error is not None:
+            refused = Forbidden if error.code == Forbidden.code else InvalidInput
+            raise refused(error.message, field=error.field)
+        return self.receipt
+
+
+class Ingest:
+    """Takes events into the log. ``new_id`` makes unique ids."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        documents: DocumentStore,
+        refusals: RefusalStore,
+        consents: Consents,
+        audit: Audit,
+        access: AccessControl,
+        rules: Rules,
+        clock: Clock,
+        new_id: Callable[[], str],
+        metrics: Metrics,
+        tracing: Tracing,
+    ) -> None:
+        self._log = log
+        self._documents = documents
+        self._refusals = refusals
+        self._consents = consents
+        self._audit = audit
+        self._access = access
+        self._rules = rules
+        self._clock = clock
+        self._new_id = new_id
+        self._metrics = metrics
+        self._tracing = tracing
+
+    async def take(
+        self, caller: Caller, values: Sequence[bytes], key: str | None = None, *, call: str = "ingest"
+    ) -> IngestResponse:
+        """Take events, each a JSON document, each accepted or refused on its own; accepted ones are durable on return.
+
+        ``key`` is the caller's Idempotency-Key: with it, events without an id get the same ids if the call is repeated.
+        """
+        taken = await self._take(
+            caller, values, [partial(self.derived_id, caller, call, key, n) for n in range(len(values))]
+        )
+        accepted = sum(event.receipt.error is None for event in taken)
+        return IngestResponse(accepted, len(values) - accepted, [event.receipt for event in taken])
+
+    async def take_one(self, caller: Caller, value: bytes, key: str | None = None) -> TakenEvent:
+        """As ``take``, for one event."""
+        (taken,) = await self._take(caller, [value], [partial(self.derived_id, caller, "ingest", key, 0)])
+        return taken
+
+    async def deliver(self, caller: Caller, value: bytes, outside_id: str | None) -> tuple[Delivery, str | None]:
+        """Take an event that a message broker delivers; returns what the broker should do, and the event's student.
+
+        SUCCESS once it is durable, RETRY if a dependency does not answer, DROP for what can never be read; then the
+        reason is logged, and shown by the event's status. ``outside_id`` is the broker's id for events without one.
+        """
+        beside = _event_id_or_none(outside_id)
+        try:
+            (taken,) = await self._take(caller, [value], [lambda: beside or self._new_id()])
+            if taken.receipt.error is None:
+                return "SUCCESS", taken.student_id
+            await self._note_dropped(caller, taken.student_id, taken.receipt.event_id or beside, taken.receipt.error)
+        except (Unavailable, Busy) as error:
+            logger.warning("an event must be delivered again: %s", error.message)
+            return "RETRY", peek(value)[0]
+        return "DROP", taken.student_id
+
+    async def _note_dropped(
+        self, caller: Caller, student_id: str | None, event_id: str | None, problem: Problem
+    ) -> None:
+        """Record why an event is dropped, in the logs and for the event's status."""
+        self._metrics.dead_letters.labels(problem.code).inc()
+        logger.warning("dead letter: %s", problem.message, extra={"code": problem.code, "topic": REQUESTS_TOPIC})
+        if student_id is not None and event_id is not None:
+            key, at = StudentKey(caller.tenant, student_id), caller.moment(self._clock)
+            await self._refusals.put([Refusal(key, event_id, problem.code, problem.message, at)])
+
+    async def _take(
+        self, caller: Caller, values: Sequence[bytes], ids: Sequence[Callable[[], str]]
+    ) -> list[TakenEvent]:
+        """As ``take``; ``ids`` make the ids of events that have none."""
+        self._access.check_act(caller, Act.RECORD, "ingest")
+        now = caller.moment(self._clock)
+        await self.refresh_consent()
+        taken: list[TakenEvent] = []
+        events: list[LearningEvent] = []
+        for value, new_id in zip(values, ids, strict=True):
+            try:
+                event, unknown = self.event_in(value, caller.tenant, now, new_id)
+            except MasteryError as error:
+                self._metrics.events.labels("unknown", "refused").inc()
+                student_id, event_id = peek(value)
+                problem = Problem(error.code, error.message, error.field)
+                taken.append(TakenEvent(Receipt(event_id, "refused", problem), student_id))
+            else:
+                self._metrics.events.labels(event.event_type, "accepted").inc()
+                events.append(event)
+                receipt = Receipt(event.event_id, "queued", ignored=unknown or None)
+                taken.append(TakenEvent(receipt, event.student_id))
+        await self.submit(caller, events, "ingest")
+        return taken
+
+    def event_in(
+        self, value: bytes, tenant: str, received: Micros, new_id: Callable[[], str]
+    ) -> tuple[LearningEvent, list[str]]:
+        """The event in a JSON document, and the names of its unknown fields.
+
+        Raises InvalidInput, RefusedEvent, or Forbidden without consent as of the last ``refresh_consent``.
+        """
+        event, unknown = decode_naming_unknown(value, received=received, tenant=tenant, event_id=new_id)
+        self._consents.check_processing(key_of(event))
+        return check_times(event, retention_days=self._rules.retention_days), unknown
+
+    async def refresh_consent(self) -> None:
+        """Read the latest changes of consent. Raises Unavailable."""
+        async with promptly("log", LOG_S):  # calls queue for it, so the wait may grow without this limit
+            await self._consents.refresh()
+
+    def derived_id(self, caller: Caller, call: str, key: str | None, place: int) -> str:
+        """The id for an event without one: the same for the same Idempotency-Key, caller, call and place."""
+        if key is None:
+            return self._new_id()
+        return derived_id("idempotency-key", caller.tenant, caller.subject, call, str(place), key)
+
+    async def submit(self, caller: Caller, events: Sequence[LearningEvent], call: str) -> list[Logged]:
+        """Record the change in the audit trail, then append the events to the log; both are durable on return."""
+        if not events:
+            return []
+        await self._audit.write(caller, call, {event.student_id: None for event in events})
+        with self._tracing.step("append"):
+            positions = await self._log.append(events, carried() or caller.traceparent)
+            self._tracing.remember(positions)
+        return [
+            Logged(event, position.partition, position.offset)
+            for event, position in zip(events, positions, strict=True)
+        ]
+
+    async def status(self, caller: Caller, student_id: str, event_id: str) -> EventStatus:
+        """Whether an event was processed, dead-lettered, or neither so far. Raises Forbidden."""
+        self._access.check_student(caller, Act.READ, student_id, "event-status")
+        key = StudentKey(caller.tenant, student_id)
+        async with promptly("store", STORE_S):
+            if await self._has_seen(key, id_hash(event_id)):
+                return EventStatus(event_id, "processed")
+            refusal = await self._refusals.find(key, event_id)
+        if refusal is not None:
+            return EventStatus(event_id, "dead_lettered", Problem(refusal.code, refusal.message))
+        return EventStatus(event_id, "not_processed")
+
+    async def _has_seen(self, key: StudentKey, known_by: bytes) -> bool:
+        (document,) = await self._documents.load([key])
+        if document is None:
+            return False
+        seen = document.student.seen
+        return seen.holds(known_by) or (
+            seen.may_be_cold(known_by) and holds((await self._documents.load_cold([key]))[0], known_by)
+        )
+
+
+def _event_id_or_none(text: str | None) -> str | None:
+    """A broker's id if it has the form of an event id; else None."""
+    try:
+        return None if text is None else check_event_id(text)
+    except InvalidInput:
+        return None

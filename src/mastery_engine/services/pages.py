@@ -1,0 +1,111 @@
+"""The content of a student's dashboard page, gathered from the other services."""
+
+import msgspec
+
+from mastery_engine.auth.access import TABLE, Act, Caller, Reach
+from mastery_engine.clock import Clock
+from mastery_engine.domain.moments import Micros, day_of
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.responses.advice import Recommended
+from mastery_engine.responses.forecasts import Prediction
+from mastery_engine.responses.history import MasteryHistory
+from mastery_engine.responses.reports import Explanation
+from mastery_engine.responses.scores import StudentMastery
+from mastery_engine.services.access_control import AccessControl
+from mastery_engine.services.advice import Advising
+from mastery_engine.services.cohorts import Cohorts
+from mastery_engine.services.consents import Consents
+from mastery_engine.services.forecasts import Forecasts
+from mastery_engine.services.reports import Reports
+from mastery_engine.services.scores import Scores
+from mastery_engine.services.skills import SkillMap, Skills
+from mastery_engine.services.students import Students
+
+SHOWN_DAYS = 28
+ADVICE_SHOWN = 3
+
+
+class PageOutline(msgspec.Struct, frozen=True):
+    """The student of a page, and the moment of the last change; ``profiled`` is whether the student allows profiling.
+
+    ``cohorts`` are the student's classes whose figures the caller may see.
+    """
+
+    student: StudentKey
+    updated: Micros
+    profiled: bool
+    cohorts: list[str]
+
+
+class PageBody(msgspec.Struct, frozen=True):
+    """The content. ``active_days`` are the last 28, oldest first; parts that need profiling are None without it."""
+
+    now: StudentMastery
+    why: Explanation
+    history: MasteryHistory
+    active_days: list[bool]
+    forecast: Prediction | None
+    advice: list[Recommended]
+    skills: SkillMap | None
+
+
+class Pages:
+    """Gathers a student's page from the services."""
+
+    def __init__(
+        self,
+        students: Students,
+        scores: Scores,
+        forecasts: Forecasts,
+        advice: Advising,
+        skills: Skills,
+        reports: Reports,
+        cohorts: Cohorts,
+        consents: Consents,
+        access: AccessControl,
+        clock: Clock,
+    ) -> None:
+        self._students = students
+        self._scores = scores
+        self._forecasts = forecasts
+        self._advice = advice
+        self._skills = skills
+        self._reports = reports
+        self._cohorts = cohorts
+        self._consents = consents
+        self._access = access
+        self._clock = clock
+
+    async def outline(self, caller: Caller, student_id: str) -> PageOutline:
+        """The outline of a student's page. Raises NotFound and Forbidden."""
+        self._access.check_student(caller, Act.READ, student_id, "student-page")
+        now = caller.moment(self._clock)
+        student = await self._students.known(caller, student_id, now)
+        key = StudentKey(caller.tenant, student_id)
+        profiled = await self._consents.allows_profile(key, now)
+        return PageOutline(key, student.updated, profiled, await self._comparable(caller, key) if profiled else [])
+
+    async def body(self, caller: Caller, outline: PageOutline) -> PageBody:
+        """The content of the page. Raises NotFound and Forbidden."""
+        student_id = outline.student.student_id
+        now = caller.moment(self._clock)
+        student = await self._students.known(caller, student_id, now)
+        active = student.evidence.activity.up_to(day_of(now))
+        return PageBody(
+            now=await self._scores.query(caller, student_id),
+            why=await self._reports.explain(caller, student_id),
+            history=await self._scores.history(caller, student_id),
+            active_days=[bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)],
+            forecast=await self._forecasts.next_days(caller, student_id) if outline.profiled else None,
+            advice=(
+                await self._advice.recommendations(caller, student_id, limit=ADVICE_SHOWN) if outline.profiled else []
+            ),
+            skills=await self._skills.map(caller, student_id) if outline.profiled else None,
+        )
+
+    async def _comparable(self, caller: Caller, student: StudentKey) -> list[str]:
+        reach = TABLE[Act.COHORT][caller.role]
+        if reach is Reach.NOBODY:
+            return []
+        named = await self._cohorts.of(student)
+        return sorted(named if reach is Reach.TENANT else named & caller.cohorts)

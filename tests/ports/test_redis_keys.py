@@ -1,0 +1,116 @@
+"""How long what is in Redis lives: what others are found by outlives what is written again and again."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from mastery_engine.backends.redis import keys
+from mastery_engine.backends.redis.client import connect, disconnect
+from mastery_engine.backends.redis.cohorts import RedisCohorts
+from mastery_engine.backends.redis.documents import RedisDocuments
+from mastery_engine.backends.redis.jobs import RedisJobs
+from mastery_engine.backends.redis.refusals import RedisRefusals
+from mastery_engine.backends.redis.stores import open_stores
+from mastery_engine.domain.cohorts.cohort import Cohort, Due
+from mastery_engine.domain.moments import DAY
+from mastery_engine.ports.cohorts import Join
+from mastery_engine.ports.result_cache import LIFE_S, ResultKey
+from scripts.servers.redis import Redis
+from tests.support.samples import NOW, TODAY
+from tests.support.stores import ADA, BOB, RETENTION_DAYS, cold_ids, job, put, read, record, refusal, roster
+
+pytestmark = pytest.mark.xdist_group("kafka")
+
+CLASS = Cohort("Class", ("ada",), ("eve",), (Due(TODAY),))
+SHORT_MS = 300  # a life that a test sees the end of
+
+
+@pytest.fixture
+async def client(redis_server: Redis) -> AsyncIterator[Any]:
+    with redis_server.client() as emptied:
+        emptied.flushall()
+    opened = connect(redis_server.url)
+    yield opened
+    await disconnect(opened)
+
+
+async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_server: Redis) -> None:
+    stores = open_stores(redis_server.url, retention_days=RETENTION_DAYS, now=monotonic)
+    await put(stores.documents, ADA, cold={1: b"x" * 8})
+    await stores.refusals.put([refusal()])
+    await stores.results.put(ResultKey("default", "ada", "forecast"), "1", b"x")
+    await stores.cohorts.put("default", "py", 0, CLASS)
+    await stores.cohorts.join([Join(ADA, "py", TODAY)])
+    await stores.checkpoints.move("log", {0: 0}, {0: 5}, (await stores.checkpoints.read("log")).server_epoch)
+    await stores.checkpoints.set_flood("log", 1, flooded=True)
+    await stores.audit_log.append([record()])
+    await stores.jobs.put(job())
+    await stores.connection.close()
+
+    table = re.findall(r"^    (mastery:\S+)  +\S.+?  +(\S.+)$", keys.__doc__ or "", flags=re.MULTILINE)
+    places = {"{TENANT:STUDENT}": "{default:ada}", "{TENANT:SUBJECT}": "{default:ada}", "{TENANT:ID}": "{default:py}"}
+    places |= {"KIND": "forecast", "{COPY}:LOG": "{0}:log", "LOG": "log", "{TENANT}:ID": "{default}:b-1"}
+    places |= {"{TENANT}": "{default}"}
+    lives: dict[str, str] = {}
+    for name, life in table:
+        for place, value in places.items():
+            name = name.replace(place, value)
+        lives[name] = life
+    found = {name.decode(): await client.ttl(name) async for name in client.scan_iter()}
+    assert found.keys() == lives.keys()
+    for name, seconds in found.items():
+        if "retention" in lives[name] or lives[name].startswith("as the document"):
+            assert RETENTION_DAYS * DAY < seconds * 1_000_000 <= (RETENTION_DAYS + 1) * DAY, name
+        elif "5 minutes" in lives[name] or lives[name].startswith("as the last"):
+            assert LIFE_S - 30 < seconds <= LIFE_S, name
+        else:
+            assert seconds == -1, f"{name} expires, and nothing writes it again"
+
+
+async def test_what_lists_others_outlives_them(client: Any) -> None:
+    documents, cohorts = RedisDocuments(client, life_ms=SHORT_MS), RedisCohorts(client, life_ms=SHORT_MS)
+    refusals, jobs = RedisRefusals(client, life_ms=SHORT_MS), RedisJobs(client, life_ms=SHORT_MS)
+    await put(documents, ADA, cold={1: b"x" * 8})
+    await cohorts.put("default", "py", 0, CLASS)
+    await cohorts.join([Join(BOB, "py", TODAY)])
+    await refusals.put([refusal()])
+    await jobs.put(job())
+    await asyncio.sleep(2 * SHORT_MS / 1_000)
+    assert (await read(documents), await cold_ids(documents)) == (None, {})
+    assert [key async for key in documents.students()] == []
+    assert await refusals.of(ADA) == []
+    assert (await jobs.find("default", "b-1"), await jobs.open()) == (None, [])
+    found = await roster(cohorts)
+    assert (found.version, found.cohort, found.joined) == (1, CLASS, frozenset())
+    assert await cohorts.put_into(ADA) == {"py"}
+    assert await cohorts.calendars(ADA, [], since=TODAY) == {"py": CLASS.calendar}
+    assert await jobs.purge(NOW + 1) == 0
+    left = sorted([name.decode() async for name in client.scan_iter()])
+    assert left == ["mastery:cohort:{default:py}", "mastery:cohort:{default:py}:by", "mastery:{default:ada}:g"]
+
+
+async def test_a_student_who_goes_on_loses_nothing_that_is_written_once(client: Any) -> None:
+    documents, cohorts = RedisDocuments(client, life_ms=SHORT_MS), RedisCohorts(client, life_ms=SHORT_MS)
+    await put(documents, ADA, cold={1: b"x" * 8})
+    await cohorts.put("default", "py", 0, CLASS)
+    for version in range(1, 9):
+        await asyncio.sleep(SHORT_MS / 4_000)
+        assert await put(documents, ADA, version), "the document lives on by its writes"
+        await cohorts.join([Join(BOB, "py", TODAY)])
+    assert await cold_ids(documents) == {1: b"x" * 8}
+    assert (await roster(cohorts)).members == {"ada", "bob"}
+    assert await cohorts.calendars(BOB, ["py"], since=TODAY) == {"py": CLASS.calendar}
+
+
+async def test_those_who_joined_long_ago_leave_the_roster_of_a_cohort_that_goes_on(client: Any) -> None:
+    cohorts = RedisCohorts(client, life_ms=keys.life_ms(RETENTION_DAYS))
+    await cohorts.join([Join(ADA, "py", TODAY - 200), Join(BOB, "py", TODAY)])
+    with_bob = {(await client.zrange(name, 0, -1))[0] async for name in client.scan_iter(match=keys.JOINED)}
+    assert with_bob == {b"bob"}
+    await cohorts.join([Join(ADA, "go", TODAY - 89)])
+    await cohorts.purge(TODAY - 80)
+    assert [name async for name in client.scan_iter(match=keys.JOINED)] == [keys.joined("default", "py").encode()]

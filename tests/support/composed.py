@@ -1,0 +1,56 @@
+"""The engine composed as the wiring does it, on any stores and logs, with a clock of the test's own."""
+
+from importlib.resources import files
+from itertools import count
+from typing import Any
+
+from mastery_engine.auth.limits import Limits
+from mastery_engine.auth.tokens import Tokens
+from mastery_engine.backends.memory import logs as memory_logs
+from mastery_engine.backends.memory import stores as memory_stores
+from mastery_engine.clock import Clock
+from mastery_engine.domain.courses.curriculum import NO_CURRICULUM
+from mastery_engine.domain.forecast.model import ForecastModel, parameters_from
+from mastery_engine.domain.rules import Rules
+from mastery_engine.engine import Engine
+from mastery_engine.model_files import SHIPPED_FORECAST, ModelFileWatch
+from mastery_engine.ports.backend import Logs, Stores
+from mastery_engine.services.models import Models
+from mastery_engine.settings import Settings
+from mastery_engine.telemetry.metrics import Metrics
+from mastery_engine.telemetry.tracing import Tracing
+from mastery_engine.wiring import compose
+from tests.support.samples import Clock as FakeClock
+
+SECRET = "a secret that is long enough for all of the tests here"
+
+
+def shipped_forecast() -> ForecastModel:
+    """The forecast's model that comes with the package."""
+    parameters = parameters_from(files("mastery_engine").joinpath(*SHIPPED_FORECAST).read_bytes())
+    assert parameters is not None
+    return ForecastModel(parameters)
+
+
+def composed(
+    stores: Stores | None = None, logs: Logs | None = None, clock: Clock | None = None, **parts: Any
+) -> Engine:
+    """An engine in memory, or on what is given; ``parts`` stand for those of ``compose`` that matter to the test."""
+    clock = clock or FakeClock()
+    models, numbers = Models(), count()
+    usual: dict[str, Any] = {
+        "rules": Rules(),
+        "curriculum": NO_CURRICULUM,
+        "models": models,
+        "model_file": ModelFileWatch(Settings(), models),
+        "forecast_model": shipped_forecast(),
+        "pseudonym_key": b"",
+        "consent_default": True,
+        "tokens": lambda: Tokens(SECRET, clock),
+        "limits": Limits(None),
+        "clock": clock,
+        "new_id": lambda: f"minted-{next(numbers)}",
+        "metrics": Metrics(),
+        "tracing": Tracing(),
+    }
+    return compose(stores or memory_stores.open_stores(clock), logs or memory_logs.open_logs(), **{**usual, **parts})

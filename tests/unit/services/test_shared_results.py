@@ -1,0 +1,168 @@
+"""What one replica has worked out another does not work out again: forecasts and standings, under their versions."""
+
+from collections.abc import AsyncIterator, Sequence
+from time import monotonic
+from typing import Any
+
+import msgspec
+import pytest
+
+from mastery_engine.auth.access import Caller
+from mastery_engine.backends.memory import logs as memory_logs
+from mastery_engine.backends.memory import stores as memory_stores
+from mastery_engine.backends.redis import stores as redis_stores
+from mastery_engine.domain.cohorts.cohort import Due
+from mastery_engine.domain.moments import DAY, SECOND, day_of
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.engine import Engine
+from mastery_engine.ports.backend import Logs, Stores
+from mastery_engine.ports.documents import DocumentStore, StoredDocument
+from mastery_engine.ports.result_cache import ResultKey
+from mastery_engine.services import forecasts, standings
+from scripts.servers.redis import Redis
+from tests.support.composed import composed
+from tests.support.samples import Clock, logged, quiz
+
+ADMIN = Caller("tests", "admin")
+CLASS = "py-101"
+
+
+class CountedDocuments:
+    """The documents of one replica; ``loaded`` counts those that it read."""
+
+    def __init__(self, inner: DocumentStore) -> None:
+        self._inner = inner
+        self.loaded = 0
+
+    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+        self.loaded += len(keys)
+        return await self._inner.load(keys)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class Replicas:
+    """Two engines on the same stores and log."""
+
+    def __init__(self, stores: tuple[Stores, Stores], logs: Logs, clock: Clock) -> None:
+        self.clock = clock
+        self.documents = [CountedDocuments(one.documents) for one in stores]
+        self.engines = [
+            composed(msgspec.structs.replace(one, documents=documents), logs, clock)
+            for one, documents in zip(stores, self.documents, strict=True)
+        ]
+
+    async def fold(self, student_id: str, correct: int, event_id: str) -> None:
+        event = quiz(correct, 10, event_id, student_id=student_id, metadata={"cohort_id": CLASS}, at=self.clock())
+        first = self.engines[0]
+        await first.worker._folding.fold(logged([event], first=self.clock.now % 1_000_000), self.clock())
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.xdist_group("kafka"))])
+async def replicas(request: pytest.FixtureRequest) -> AsyncIterator[Replicas]:
+    clock = Clock()
+    if request.param == "memory":
+        shared = memory_stores.open_stores(clock)
+        yield Replicas((shared, shared), memory_logs.open_logs(), clock)
+        return
+    server: Redis = request.getfixturevalue("redis_server")
+    with server.client() as client:
+        client.flushall()
+    stores = [redis_stores.open_stores(server.url, retention_days=90, now=monotonic) for _ in range(2)]
+    replicas = Replicas((stores[0], stores[1]), memory_logs.open_logs(), clock)
+    for engine in replicas.engines:
+        await engine.admission.with_cohorts(ADMIN)
+    yield replicas
+    for opened in stores:
+        await opened.reader.close()
+        await opened.connection.close()
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every forecast that is made, and every standing that is worked out."""
+    made: list[str] = []
+    forecast, standing = forecasts.forecast, standings.standing
+
+    def counted_forecast(*given: Any) -> Any:
+        made.append("forecast")
+        return forecast(*given)
+
+    def counted_standing(student_id: str, *given: Any) -> Any:
+        made.append(student_id)
+        return standing(student_id, *given)
+
+    monkeypatch.setattr(forecasts, "forecast", counted_forecast)
+    monkeypatch.setattr(standings, "standing", counted_standing)
+    return made
+
+
+async def fresh(engine: Engine, student_id: str, updated: int) -> None:
+    """Until the replica's reader has the document of a moment: it may be a second behind."""
+    deadline = monotonic() + 5
+    key = StudentKey("default", student_id)
+    while [stored and stored.student.updated for stored in await engine.reader.load([key])] != [updated]:
+        assert monotonic() < deadline
+
+
+async def test_a_forecast_is_made_once_for_all_replicas(replicas: Replicas, made: list[str]) -> None:
+    ours, theirs = replicas.engines
+    await replicas.fold("ada", 5, "e1")
+    first = await ours.forecasts.next_days(ADMIN, "ada")
+    assert await theirs.forecasts.next_days(ADMIN, "ada") == first
+    assert made == ["forecast"]
+    await theirs.forecasts.next_days(ADMIN, "ada", 14)
+    assert made == ["forecast"] * 2
+
+
+async def test_another_document_calendar_or_day_is_another_forecast(replicas: Replicas, made: list[str]) -> None:
+    ours, theirs = replicas.engines
+    await replicas.fold("ada", 5, "e1")
+    before = await ours.forecasts.next_days(ADMIN, "ada")
+    replicas.clock.tick(1)
+    await replicas.fold("ada", 10, "e2")
+    await fresh(theirs, "ada", replicas.clock())
+    after = await theirs.forecasts.next_days(ADMIN, "ada")
+    assert after.current_score > before.current_score
+    today = day_of(replicas.clock())
+    await ours.cohorts.put(ADMIN, CLASS, "Python", ["ada"], [Due(today + 2, "loops")])
+    assert await theirs.forecasts.next_days(ADMIN, "ada") != after
+    assert len(made) == 3
+    replicas.clock.now += DAY
+    await ours.forecasts.next_days(ADMIN, "ada")
+    assert len(made) == 4
+
+
+async def test_a_cohort_is_worked_out_once_for_all_replicas(replicas: Replicas, made: list[str]) -> None:
+    ours, theirs = replicas.engines
+    for number in range(8):
+        await replicas.fold(f"s{number}", number, f"e{number}")
+    figures = await ours.standings.cohort(ADMIN, CLASS)
+    assert sorted(made) == [f"s{number}" for number in range(8)]
+    before = replicas.documents[1].loaded
+    assert await theirs.standings.cohort(ADMIN, CLASS) == figures
+    assert (await theirs.standings.compare(ADMIN, "s3", CLASS)).rank == 5
+    assert replicas.documents[1].loaded == before
+    assert len(made) == 8
+    replicas.clock.tick(1)
+    await replicas.fold("s0", 10, "later")
+    assert (await theirs.standings.compare(ADMIN, "s0", CLASS)).rank < 8
+    assert made[8:] == ["s0"]
+
+
+async def test_whoever_is_erased_is_in_no_cached_result(replicas: Replicas) -> None:
+    ours, theirs = replicas.engines
+    for number in range(6):
+        await replicas.fold(f"s{number}", number, f"e{number}")
+    await ours.forecasts.next_days(ADMIN, "s1")
+    assert (await ours.standings.cohort(ADMIN, CLASS)).size == 6
+    replicas.clock.now += SECOND
+    await ours.privacy.erase(ADMIN, "s1")
+    assert (await theirs.standings.cohort(ADMIN, CLASS)).size == 5
+    today = day_of(replicas.clock())
+    results = ours.standings._results
+    cached = await results.get(ResultKey("default", CLASS, "standings"), ours.standings._version(today))
+    assert cached is not None, "the other replica has shared what it worked out since"
+    assert b"s1" not in cached
+    assert b"s2" in cached
