@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mastery_engine.domain.faults import sentence
 from mastery_engine.errors import StartRefused
+
+StoreName: TypeAlias = Literal["sqlite", "redis", "dapr"]
+LogName: TypeAlias = Literal["sqlite", "kafka"]
 
 SHORTEST_SECRET = 32
 BROKER = re.compile(r"[^\s,:/\[\]]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
@@ -50,8 +53,8 @@ class Settings(BaseModel):
     dapr_http_port: Annotated[int, Field(ge=1, le=65_535)] = 3500
     dapr_state_store: str | None = None
     dapr_pubsub: str = "pubsub"
-    state_store: Literal["sqlite", "redis", "dapr"] | None = None
-    event_log: Literal["sqlite", "kafka"] | None = None
+    state_store: StoreName | None = None
+    event_log: LogName | None = None
     redis_host: str | None = Field(default=None, repr=False)
     kafka_broker: str | None = None
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -86,12 +89,12 @@ class Settings(BaseModel):
         return value.expanduser().absolute()
 
     @property
-    def store(self) -> Literal["sqlite", "redis", "dapr"]:
+    def store(self) -> StoreName:
         """The store of documents: STATE_STORE, else Dapr or Redis if one is configured, else SQLite."""
         return self.state_store or ("dapr" if self.dapr_state_store else "redis" if self.redis_host else "sqlite")
 
     @property
-    def log(self) -> Literal["sqlite", "kafka"]:
+    def log(self) -> LogName:
         """The event log: EVENT_LOG, else Kafka if it is configured, else SQLite."""
         return self.event_log or ("kafka" if self.kafka_broker else "sqlite")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.resources import files
 from time import monotonic, monotonic_ns, time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 from uuid import uuid4
 
 import msgspec
@@ -224,32 +224,48 @@ def tracing_for(settings: Settings) -> Tracing:
 
 
 def _stores(settings: Settings, database: Database | None) -> Stores:
-    if settings.store == "sqlite" and database is not None:
-        from mastery_engine.backends.sqlite import stores as sqlite
+    match settings.store:
+        case "sqlite":
+            from mastery_engine.backends.sqlite import stores as sqlite
 
-        return sqlite.open_stores(database, steady_clock)
-    if settings.store == "dapr":
-        from mastery_engine.backends.dapr import stores as dapr
+            return sqlite.open_stores(_opened(database), steady_clock)
+        case "dapr":
+            from mastery_engine.backends.dapr import stores as dapr
 
-        return dapr.open_stores(
-            settings.dapr_state_store or "",
-            port=settings.dapr_http_port,
-            token=settings.dapr_api_token,
-            retention_days=settings.gdpr_retention_days,
-        )
-    from mastery_engine.backends.redis import stores as redis
+            return dapr.open_stores(
+                settings.dapr_state_store or "",
+                port=settings.dapr_http_port,
+                token=settings.dapr_api_token,
+                retention_days=settings.gdpr_retention_days,
+            )
+        case "redis":
+            from mastery_engine.backends.redis import stores as redis
 
-    return redis.open_stores(settings.redis_host or "", retention_days=settings.gdpr_retention_days, now=monotonic)
+            retention_days = settings.gdpr_retention_days
+            return redis.open_stores(settings.redis_host or "", retention_days=retention_days, now=monotonic)
+        case unknown:
+            assert_never(unknown)
 
 
 def _logs(settings: Settings, database: Database | None, batch_size: int, metrics: Metrics) -> Logs:
-    if settings.log == "sqlite" and database is not None:
-        from mastery_engine.backends.sqlite import logs as sqlite
+    match settings.log:
+        case "sqlite":
+            from mastery_engine.backends.sqlite import logs as sqlite
 
-        return sqlite.open_logs(database, batch_size=batch_size)
-    from mastery_engine.backends.kafka import logs as kafka
+            return sqlite.open_logs(_opened(database), batch_size=batch_size)
+        case "kafka":
+            from mastery_engine.backends.kafka import logs as kafka
 
-    return kafka.open_logs(kafka_settings(settings), batch_size=batch_size, rebalanced=metrics.rebalances.inc)
+            return kafka.open_logs(kafka_settings(settings), batch_size=batch_size, rebalanced=metrics.rebalances.inc)
+        case unknown:
+            assert_never(unknown)
+
+
+def _opened(database: Database | None) -> Database:
+    """The database of this machine, which is there whenever a store or a log is in it."""
+    if database is None:
+        raise TypeError("The settings name SQLite, and its database was not opened.")
+    return database
 
 
 def _limits(settings: Settings) -> tuple[Limits, Sequence[Connection]]:

@@ -93,7 +93,7 @@ async def test_redis_and_kafka_are_killed_and_come_back(fleet: Fleet) -> None:
     assert load.ids <= truth.ids
     for letter in fleet.records(DEAD)[before:]:
         assert headers(letter)["dlq.code"] == "VALIDATION_ERROR"
-    waits = [line for line in worker.log_text().splitlines() if "the worker waits" in line]
+    waits = [line for line in worker.log_text().splitlines() if "the worker cannot go on yet" in line]
     assert 1 <= len(waits) <= 20, waits
 
 
