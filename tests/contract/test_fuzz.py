@@ -13,23 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.calls import COMPONENTS, STUDENT, Api, event, serving
+from tests.support.calls import COMPONENTS, STUDENT, Api, document, event, serving
+from tests.support.samples import DATA
 
 EXAMPLES = int(os.environ.get("FUZZ_BODIES", "300"))
-PATHS = (
-    "/mastery/query",
-    "/mastery/calculate",
-    "/mastery/ingest",
-    "/mastery/ingest/batch",
-    "/batch/mastery",
-    "/analytics/mastery-history",
-    "/analytics/compare",
-    "/analytics/cohort",
-    "/recommendations/adaptive",
-    "/recommendations/learning-path",
-    "/analytics/patterns",
-)
-KINDS = ("completion", "quiz", "quality", "consistency", "answer", "execution", "help", "mastery.calculation.requested")
+# All calls that take a body at a fixed address.
+PATHS = sorted(path for path, operations in document()["paths"].items() if "post" in operations and "{" not in path)
+KINDS = tuple(DATA)
 GOOD: list[Any] = [
     {"student_id": STUDENT, "date": "2026-01-14", "include_components": True},
     {"student_id": STUDENT, "components": COMPONENTS, "record": True},

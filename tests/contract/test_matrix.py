@@ -1,10 +1,11 @@
 """Who may do what to whom: roles × calls × own, of their cohort, another's, another tenant's."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.calls import COMPONENTS, Api, Json, event
+from tests.support.calls import COMPONENTS, Api, Json, document, event
 from tests.support.live import make_token
 
 OWN, MATE, OTHER, ELSEWHERE = "own", "mate", "other", "elsewhere"
@@ -151,3 +152,65 @@ async def test_the_table_is_one_and_documented() -> None:
     for act, row in TABLE.items():
         cells = " | ".join(words[row[role]] for role in ("student", "teacher", "service", "admin"))
         assert f"| {act.value} | {cells} |" in text
+
+
+# What each call about a student needs beside the student's id to be answered.
+BESIDE: dict[str, Json] = {
+    "POST /mastery/calculate": {"components": COMPONENTS},
+    "POST /mastery/ingest": event(),
+    "POST /analytics/compare": {"cohort_id": OURS},
+    "PUT /compliance/students/{student_id}/consent": {"profiling": False},
+    "event_status": {"event_id": "e-1"},
+    "compare": {"cohort_ids": [OURS]},
+    "ingest_events": {"events": [event(student_id=OTHER)]},
+}
+
+
+def calls_about_students() -> list[str]:
+    """Every documented call whose body or path names one student."""
+    found, schemas = [], document()["components"]["schemas"]
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            fields = schemas.get(schema.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
+            if "{student_id}" in path or "student_id" in fields:
+                found.append(f"{method.upper()} {path}")
+    return found
+
+
+@pytest.mark.parametrize("call", calls_about_students())
+async def test_no_call_is_about_another_student(api: Api, call: str) -> None:
+    """Whatever calls there are, one that forgets to ask who may is found here; and each refusal is on record."""
+    await school(api)
+    method, path = call.split(" ")
+    beside = BESIDE.get(call, {})
+    body = None if method in ("GET", "DELETE") else {**beside, **({} if "{" in path else {"student_id": OTHER})}
+    if method == "GET" and path.endswith("/stream"):
+        await api.learn(event(student_id=OTHER))
+    answer = await api.call(method, path.format(student_id=OTHER, event_id="e-1"), body, token=TOKENS["student"])
+    assert answer.status_code == 403, answer.text
+    assert any(
+        not record.allowed and record.subject == api.pseudonym(OWN) for record in await api.audited()
+    ), "no record of the refusal"
+
+
+async def test_no_tool_is_about_another_student(api: Api) -> None:
+    await school(api)
+    headers = {"Accept": "application/json, text/event-stream"}
+
+    async def ask(method: str, **params: Any) -> Json:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer = await api.post("/mcp", body, headers=headers, token=TOKENS["student"])
+        return dict(answer.json()["result"])
+
+    tools = (await ask("tools/list"))["tools"]
+    asked = 0
+    for tool in tools:
+        fields = tool["inputSchema"]["properties"]
+        whom: Json = {"student_id": OTHER} if "student_id" in fields else {}
+        whom |= {"student_ids": [OTHER]} if "student_ids" in fields else {}
+        if whom or tool["name"] in BESIDE:
+            answer = await ask("tools/call", name=tool["name"], arguments={**BESIDE.get(tool["name"], {}), **whom})
+            assert "FORBIDDEN" in answer["content"][0]["text"], tool["name"]
+            asked += 1
+    assert asked >= len(tools) - 1, "but for that of a class, each is about students"

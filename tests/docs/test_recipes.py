@@ -20,7 +20,12 @@ EXAMPLES = {
     "A setting of the course": r"DifficultyWeights|rules\.difficulty|difficulty weights|difficulty_weights",
     "A page": r"dashboard/compare|compare\.html",
 }
-CODE = [*ROOT.glob("src/mastery_engine/**/*.*"), *ROOT.glob("specs/003-mastery-engine/contracts/**/*.json")]
+CODE = [
+    *ROOT.glob("src/mastery_engine/**/*.*"),
+    *ROOT.glob("specs/003-mastery-engine/contracts/**/*.json"),
+    *ROOT.glob("scripts/*.py"),
+    *ROOT.glob("tests/support/**/*.py"),
+]
 
 
 def named(recipe: str) -> list[str]:

@@ -1,6 +1,8 @@
 """What a route asks for and would not be given is refused when the route is made, and not dropped at each call."""
 
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import msgspec
@@ -31,6 +33,8 @@ from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine
 from mastery_engine.http.openapi import LIMIT, bare, responds, takes
 from mastery_engine.responses.ingest import Receipt
+from mastery_engine.service import create_app
+from mastery_engine.settings import Settings
 
 
 class Pair(BaseModel):
@@ -189,3 +193,32 @@ def test_a_caller_is_who_a_token_names() -> None:
 
     with pytest.raises(TypeError, match="/somewhere: an EnvelopeRoute"):
         router().get("/somewhere", openapi_extra=responds(Receipt, limit=None))(endpoint)
+
+
+def test_a_refusal_names_the_parameter() -> None:
+    async def endpoint(engine: TheEngine, trace_id: Annotated[str, Header()]) -> None: ...
+
+    with pytest.raises(TypeError, match="it does not give trace_id"):
+        router().get("/somewhere", openapi_extra=responds(Receipt, limit=None))(endpoint)
+
+
+def test_a_limit_that_there_is_not_and_a_second_word_on_the_response_are_refused() -> None:
+    async def endpoint(caller: Authenticated) -> None: ...
+
+    with pytest.raises(TypeError, match="there is no limit 'nonsense'; there are query"):
+        router().get("/somewhere", openapi_extra={LIMIT: "nonsense"})(endpoint)
+    with pytest.raises(TypeError, match="not by response_model"):
+        router().get("/somewhere", response_model=int, openapi_extra=responds(Receipt, limit=None))(endpoint)
+
+
+def test_a_service_does_not_start_with_a_documented_call_that_is_no_envelope_route(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plain = APIRouter()
+
+    @plain.get("/somewhere")
+    async def endpoint() -> None: ...
+
+    monkeypatch.setattr("mastery_engine.http.app.PARTS", (SimpleNamespace(router=plain),))
+    with pytest.raises(TypeError, match="make the router as APIRouter"):
+        create_app(Settings(data_dir=tmp_path))

@@ -1,11 +1,12 @@
 """A request is about one moment: the clock is read once, when the request comes, by whatever call it is."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.calls import COHORT, COMPONENTS, STUDENT, Api, Json, MovedClock, enrolled, event, serving
+from tests.support.calls import COHORT, COMPONENTS, STUDENT, Api, Json, MovedClock, document, enrolled, event, serving
 from tests.support.live import make_token
 
 
@@ -84,6 +85,24 @@ PAGES: dict[str, tuple[str, str]] = {
 }
 
 
+# Of which a call as above is not to be had: a stream that lasts, a batch of one's own, what Dapr asks when it starts.
+APART = {"GET /students/{student_id}/stream", "GET /batch/mastery/{batch_id}", "GET /dapr/subscribe", "GET /"}
+APART |= {"PUT /compliance/students/{student_id}/consent", "DELETE /compliance/students/{student_id}"}  # they wait
+
+
+def test_every_call_is_here() -> None:
+    documented = {
+        f"{method.upper()} {path}" for path, operations in document()["paths"].items() for method in operations
+    }
+    made = {
+        call
+        for call in documented
+        for method, path, _ in CALLS.values()
+        if re.fullmatch(re.sub(r"\\{.*?\\}", "[^/]+", re.escape(call)), f"{method} {path}")
+    }
+    assert documented - made == APART
+
+
 @pytest.mark.parametrize("what", CALLS)
 async def test_a_call_reads_the_clock_once(counted: tuple[Api, CountingClock], what: str) -> None:
     api, clock = counted
@@ -120,7 +139,15 @@ TOOLS: dict[str, Json] = {
     "compare": {**OF_STUDENT, "cohort_ids": [COHORT]},
     "who_needs_help": {"student_ids": [STUDENT]},
     "event_status": {**OF_STUDENT, "event_id": "e-1"},
+    "ingest_events": {"events": [event()]},
 }
+
+
+async def test_every_tool_is_here(counted: tuple[Api, CountingClock]) -> None:
+    api, _ = counted
+    accepted = {"Accept": "application/json, text/event-stream"}
+    answer = await api.post("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=accepted)
+    assert {tool["name"] for tool in answer.json()["result"]["tools"]} == TOOLS.keys()
 
 
 @pytest.mark.parametrize("tool", TOOLS)

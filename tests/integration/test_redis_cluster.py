@@ -3,22 +3,26 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 import redis
-from mastery_engine.backends.redis.store import RedisStore
 
-from mastery_engine.backends.redis.client import connect
-from mastery_engine.backends.redis.result_cache import RedisResultCache
+from mastery_engine.backends.redis.stores import open_stores
 from mastery_engine.domain.student import NOBODY, StudentKey
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.documents import Change
+from mastery_engine.ports.backend import Stores
+from mastery_engine.ports.documents import DocumentChange
 from scripts.servers.redis import Redis, RedisCluster
 from tests.support.real_servers import RealServers
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
 KEYS = [StudentKey("default", f"s{number}") for number in range(60)]
+
+
+def opened(url: str) -> Stores:
+    return open_stores(url, retention_days=90, now=monotonic)
 
 
 @pytest.fixture
@@ -40,51 +44,50 @@ def owner(cluster: RedisCluster, slot: int) -> Redis:
 async def test_a_cold_client_takes_many_calls_at_once(cluster: RedisCluster) -> None:
     """Just after its start the nodes' maps differ: the calls are sent on, and none breaks another's connection."""
     for _ in range(10):
-        store = RedisStore(connect(cluster.url), retention_days=90)
-        assert await asyncio.gather(*(store.load(KEYS[n : n + 2]) for n in range(40))) == [[None, None]] * 40
-        await store.close()
+        stores = opened(cluster.url)
+        assert await asyncio.gather(*(stores.documents.load(KEYS[n : n + 2]) for n in range(40))) == [[None, None]] * 40
+        await stores.connection.close()
 
 
 async def test_a_node_that_is_gone_is_an_unavailable_store_until_it_is_back(cluster: RedisCluster) -> None:
-    store = RedisStore(connect(cluster.url), retention_days=90)
-    assert all(await store.commit([Change(key, 0, NOBODY) for key in KEYS]))
-    marks = await store.marks("log")
+    stores = opened(cluster.url)
+    assert all(await stores.documents.commit([DocumentChange(key, 0, NOBODY) for key in KEYS]))
+    checkpoints = await stores.checkpoints.read("log")
     cluster.nodes[1].kill()
     for _ in range(3):  # refused connections at first; later the others say CLUSTERDOWN
         with pytest.raises(Unavailable):
-            await store.load(KEYS)
+            await stores.documents.load(KEYS)
         with pytest.raises(Unavailable):
-            await store.commit([Change(key, 1, NOBODY) for key in KEYS])
+            await stores.documents.commit([DocumentChange(key, 1, NOBODY) for key in KEYS])
         with pytest.raises(Unavailable):
-            await store.move_marks("log", {0: 0}, {0: 1}, marks.life)
+            await stores.checkpoints.move("log", {0: 0}, {0: 1}, checkpoints.server_epoch)
         await asyncio.sleep(1)
     cluster.nodes[1].restart()
     cluster.wait()
     async with asyncio.timeout(20):
         while True:
             try:
-                held = await store.load(KEYS)
+                held = await stores.documents.load(KEYS)
                 break
             except Unavailable:
                 await asyncio.sleep(0.1)
     assert all(one is not None for one in held)
-    await store.close()
+    await stores.connection.close()
 
 
 async def test_a_cluster_that_was_never_there_is_unavailable() -> None:
-    store = RedisStore(connect("redis+cluster://127.0.0.1:1"), retention_days=90)
+    stores = opened("redis+cluster://127.0.0.1:1")
     with pytest.raises(Unavailable):
-        await store.load(KEYS)
+        await stores.documents.load(KEYS)
     with pytest.raises(Unavailable):
-        await store.ping()
-    await store.close()
+        await stores.connection.ping()
+    await stores.connection.close()
 
 
 async def test_a_slot_that_moves_is_followed(cluster: RedisCluster) -> None:
     """While it moves, its node asks clients to try again or elsewhere; afterwards it names the new one."""
-    client = connect(cluster.url)
-    store, key = RedisStore(client, retention_days=90), KEYS[0]
-    assert await store.commit([Change(key, 0, NOBODY, {1: b"x" * 8})]) == [True]
+    stores, key = opened(cluster.url), KEYS[0]
+    assert await stores.documents.commit([DocumentChange(key, 0, NOBODY, {1: b"x" * 8})]) == [True]
     slot = slot_of(key, cluster.nodes[0])
     source = owner(cluster, slot)
     target = next(node for node in cluster.nodes if node is not source)
@@ -95,15 +98,15 @@ async def test_a_slot_that_moves_is_followed(cluster: RedisCluster) -> None:
         first, second = sorted(old.execute_command("CLUSTER GETKEYSINSLOT", slot, 10))
         move(old, target, first)  # one of two: a script over both can run nowhere now
         with pytest.raises(Unavailable):
-            await store.commit([Change(key, 1, NOBODY)])
+            await stores.documents.commit([DocumentChange(key, 1, NOBODY)])
         move(old, target, second)
         for one in (new, old):
             one.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[target])
-    assert await store.commit([Change(key, 1, NOBODY)]) == [True]
-    assert [held and held.version for held in await store.load([key])] == [2]
-    assert await store.load_cold([key]) == [{1: b"x" * 8}]
-    assert await RedisResultCache(client).drop(*key) is None
-    await store.close()
+    assert await stores.documents.commit([DocumentChange(key, 1, NOBODY)]) == [True]
+    assert [held and held.version for held in await stores.documents.load([key])] == [2]
+    assert await stores.documents.load_cold([key]) == [{1: b"x" * 8}]
+    assert await stores.results.drop(*key) is None
+    await stores.connection.close()
 
 
 def move(old: redis.Redis, target: Redis, name: bytes) -> None:

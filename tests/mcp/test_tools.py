@@ -321,3 +321,14 @@ async def test_a_prompt_that_cannot_be_is_an_error_and_no_crash(
     assert refused.value.error.code == INVALID_PARAMS
     assert said in refused.value.error.message
     assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_agents_and_their_builders_can_find_every_tool(api: Api) -> None:
+    """In the list, with what it does to the data; in the document, and in the skill."""
+    async with agent(api) as client:
+        tools = (await client.list_tools()).tools
+    assert {tool.name for tool in tools} == TOOLS
+    for document in ("docs/agents.md", "skills/mastery-engine/SKILL.md"):
+        text = (ROOT / document).read_text()
+        assert [tool.name for tool in tools if f"`{tool.name}`" not in text] == [], document
+    assert [tool.name for tool in tools if tool.annotations is None or tool.description is None] == []

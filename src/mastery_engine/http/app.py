@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from typing import Any, TypedDict
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -21,6 +21,7 @@ from mastery_engine.http.agents import ROUTE as AGENTS_ROUTE
 from mastery_engine.http.agents import AgentServer, MakeAgentServer, agents_served
 from mastery_engine.http.dashboard import pages
 from mastery_engine.http.dashboard.student import SharedBodies
+from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.middleware.fast_router import FastRouter
 from mastery_engine.http.middleware.request import RequestMiddleware
 from mastery_engine.http.middleware.trace import TraceMiddleware
@@ -103,6 +104,7 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},  # the engine has its own
     )
     for part in PARTS:
+        _check_routes(part.router)
         app.include_router(part.router)
     app.router.routes.append(AGENTS_ROUTE)
     for kind in FAILURES:
@@ -126,6 +128,13 @@ def create_app(
 
     app.openapi = document  # type: ignore[method-assign]
     return app
+
+
+def _check_routes(router: APIRouter) -> None:
+    """Every documented call is parsed, limited and answered by ``EnvelopeRoute``; only pages are plain routes."""
+    for route in router.routes:
+        if getattr(route, "include_in_schema", True) and not isinstance(route, EnvelopeRoute):
+            raise TypeError(f"{route}: make the router as APIRouter(route_class=EnvelopeRoute).")
 
 
 async def _failed(request: Request, error: Exception) -> Response:

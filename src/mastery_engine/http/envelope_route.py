@@ -11,13 +11,14 @@ from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin
 
 from fastapi import Request, params
+from fastapi.datastructures import DefaultPlaceholder
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from starlette.responses import Response
 
-from mastery_engine.auth.limits import LimitKind
+from mastery_engine.auth.limits import PER_MINUTE, LimitKind
 from mastery_engine.domain.faults import sentence
 from mastery_engine.errors import InvalidInput
 from mastery_engine.http.body import parse
@@ -39,31 +40,45 @@ class EnvelopeRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         extra = options.get("openapi_extra") or {}
         self.limit: LimitKind | None = extra.get(LIMIT)
+        if not isinstance(options.get("response_model"), DefaultPlaceholder | None):
+            raise TypeError(f"{path}: say what the route responds with by responds(…), not by response_model.")
         super().__init__(path, endpoint, **{**options, "response_model": None})
-        self._check(says_limit=LIMIT in extra)
+        self._check_parameters()
+        self._check_limit(is_said=LIMIT in extra)
         self.respond = self.get_route_handler()
 
-    def _check(self, *, says_limit: bool) -> None:
+    def _check_parameters(self) -> None:
         dependant = self.dependant
-        unread = (
-            [given.call for given in dependant.dependencies if given.call not in (bearer, engine_of)],
-            dependant.header_params,
-            dependant.cookie_params,
-            dependant.body_params[1:],
-            [body for body in dependant.body_params if not _is_json_model(body.field_info)],
-            [field for field in dependant.query_params if not _is_single(field.field_info.annotation)],
+        unread = [
+            *[
+                given.name or str(given.call)
+                for given in dependant.dependencies
+                if given.call not in (bearer, engine_of)
+            ],
+            *[field.name for field in (*dependant.header_params, *dependant.cookie_params, *dependant.body_params[1:])],
+            *[body.name for body in dependant.body_params if not _is_json_model(body.field_info)],
+            *[field.name for field in dependant.query_params if not _is_single(field.field_info.annotation)],
             dependant.response_param_name,
             dependant.background_tasks_param_name,
             dependant.http_connection_param_name,
             dependant.security_scopes_param_name,
-        )
-        if any(unread) or not iscoroutinefunction(dependant.call):
+        ]
+        wrong = [name for name in unread if name]
+        if wrong or not iscoroutinefunction(dependant.call):
             raise TypeError(
                 f"{self.path}: an EnvelopeRoute awaits its endpoint and gives it path parameters, query parameters of "
-                "one value, one Pydantic body, the request, the caller and the engine, and nothing else: read headers "
-                "and cookies from the request."
+                "one value, one Pydantic body, the request, the caller and the engine, and nothing else: "
+                + (
+                    f"it does not give {', '.join(wrong)}. Read headers and cookies from the request."
+                    if wrong
+                    else "make the endpoint async."
+                )
             )
-        if not says_limit and any(given.call is bearer for given in dependant.dependencies):
+
+    def _check_limit(self, *, is_said: bool) -> None:
+        if self.limit is not None and self.limit not in PER_MINUTE:
+            raise TypeError(f"{self.path}: there is no limit {self.limit!r}; there are {', '.join(PER_MINUTE)}.")
+        if not is_said and any(given.call is bearer for given in self.dependant.dependencies):
             raise TypeError(f"{self.path}: say how calls are limited, as in responds(…, limit='query'), or limit=None.")
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]

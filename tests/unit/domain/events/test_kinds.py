@@ -1,5 +1,6 @@
 """What each kind of event may say, to the edge of its ranges."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from mastery_engine.domain.events.event import LearningEvent, decode
 from mastery_engine.domain.events.kinds import ALIASES, KINDS, Consistency, Quality
 from mastery_engine.errors import InvalidInput
+from mastery_engine.wiring import system_clock
+from scripts.submit_event import SAMPLES
+from tests.support.calls import event
 from tests.support.samples import (
     ADVICE,
     ANSWER,
@@ -18,6 +22,7 @@ from tests.support.samples import (
     NOW,
     QUALITY,
     QUIZ,
+    data_of,
     envelope,
     raw,
 )
@@ -37,7 +42,7 @@ def refusal(kind: str, data: dict[str, Any]) -> InvalidInput:
     return refused.value
 
 
-def test_there_are_the_contracts_ten_kinds_and_seven_other_names() -> None:
+def test_the_kinds_and_their_other_names_are_the_contracts() -> None:
     assert KINDS.keys() == DATA.keys()
     assert ALIASES == {
         "exercise.completed": "completion",
@@ -182,3 +187,11 @@ def test_numbers_are_those_of_rfc_8259(number: str) -> None:
 def test_consistency_needs_one_field_and_says_which() -> None:
     assert "activity_dates" in refusal("consistency", {}).message
     read("consistency", CONSISTENCY)
+
+
+def test_every_kind_has_its_samples() -> None:
+    """Those that the tests make events of, and those of the script that submits one."""
+    assert DATA.keys() == KINDS.keys() == SAMPLES.keys()
+    for kind in KINDS:
+        data_of(kind)
+        decode(json.dumps(event(kind)).encode(), received=system_clock())
