@@ -56,7 +56,7 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
 class Caller(msgspec.Struct, frozen=True):
     """Who calls, by their token, from where, and when.
 
-    ``students`` are a teacher's own: those that the token names and, after ``Cohorts.admit``, the members of its
+    ``students`` are a teacher's own: those that the token names and, after ``Cohorts.with_members``, the members of its
     ``cohorts``. ``traceparent`` is the call's place in a distributed trace; it is stored with what the call puts into
     the log. ``at`` is the moment of the call, read once by HTTP's middleware; None for other callers.
     """

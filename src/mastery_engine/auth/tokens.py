@@ -73,7 +73,7 @@ class Tokens:
         claims |= {"cohorts": cohorts} if cohorts else {}
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
-    async def admit(self, token: str, now: Micros | None = None) -> Caller:
+    async def authenticate(self, token: str, now: Micros | None = None) -> Caller:
         """As ``verify``, with the keys read again if that is due. Raises Unavailable if no keys could be read yet."""
         now = self._clock() if now is None else now
         if self._keys is None or self.is_own(token):

@@ -46,7 +46,7 @@ async def _serve(settings: "Settings", token: str | None) -> None:
     from mastery_engine.tasks import beside
 
     async with opened(settings) as engine:
-        caller = Caller("mcp", "service") if token is None else await engine.admission.admit(token)
+        caller = Caller("mcp", "service") if token is None else await engine.admission.authenticate(token)
 
         def who() -> Caller:
             return msgspec.structs.replace(caller, at=engine.clock())

@@ -29,7 +29,7 @@ class Bearer(HTTPBearer):
     async def caller(self, request: Request, kind: LimitKind | None) -> Caller:
         """The caller of a request. Raises Unauthenticated, Forbidden for an unknown role, and RateLimited."""
         admission = engine_of(request).admission
-        caller = await bearer_of(request, token_of(request))
+        caller = await authenticated(request, token_of(request))
         await take_call(request, caller, kind)
         caller = await admission.with_cohorts(caller)
         trace = traceparent_in(request.headers.get(TRACEPARENT))
@@ -39,14 +39,16 @@ class Bearer(HTTPBearer):
 def token_of(request: Request) -> str:
     """The bearer token as it was sent. Raises Unauthenticated."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
+    if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("This call needs a token: send the header Authorization: Bearer TOKEN.")
+    if len(token) > MAX_TOKEN:
+        raise Unauthenticated(f"The token has more than {MAX_TOKEN:,} characters: have one made with fewer claims.")
     return token.strip()
 
 
-async def bearer_of(request: Request, token: str) -> Caller:
+async def authenticated(request: Request, token: str) -> Caller:
     """The caller of a token, with address and moment. Raises Unauthenticated, counted by address, and Forbidden."""
-    return await engine_of(request).admission.bearer(
+    return await engine_of(request).admission.authenticate_call(
         token, address=address_of(request), request_id=request.state.request_id, at=request.state.at
     )
 

@@ -48,7 +48,7 @@ async def caller_of(request: Request, context: SecurityContext, kind: LimitKind 
     check_sidecar(request)
     at = request.state.at
     if context.token is not None:
-        caller = await engine_of(request).admission.admit(context.token, at=at)
+        caller = await engine_of(request).admission.authenticate(context.token, at=at)
     else:
         caller = Caller("dapr", "service", check_tenant(context.tenant), at=at)
     trace = traceparent_in(request.headers.get(TRACEPARENT))

@@ -71,4 +71,4 @@ class AuditLog(Protocol):
 
 
 def bad_cursor() -> InvalidInput:
-    return InvalidInput("This cursor is none of ours: leave it out to begin anew.", field="cursor")
+    return InvalidInput("cursor must be one that this call has given: leave it out to start again.", field="cursor")

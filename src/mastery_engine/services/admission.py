@@ -28,21 +28,21 @@ class Admission:
         """Make the token checker now. Raises StartRefused if that is impossible."""
         self._tokens()
 
-    async def admit(self, token: str, *, at: Micros | None = None) -> Caller:
+    async def authenticate(self, token: str, *, at: Micros | None = None) -> Caller:
         """The caller of a token, with the students of a teacher's cohorts.
 
         Raises Unauthenticated, Forbidden for an unknown role, and Unavailable.
         """
-        return await self.with_cohorts(await self._bearer(token, self._clock() if at is None else at))
+        return await self.with_cohorts(await self._caller(token, self._clock() if at is None else at))
 
-    async def bearer(self, token: str, *, address: str, request_id: str, at: Micros) -> Caller:
+    async def authenticate_call(self, token: str, *, address: str, request_id: str, at: Micros) -> Caller:
         """The caller of a token, with the address; without the students of a teacher's cohorts.
 
         Raises Unauthenticated, which counts against the address, RateLimited if there were too many of these, and
         Forbidden for an unknown role.
         """
         try:
-            caller = await self._bearer(token, at)
+            caller = await self._caller(token, at)
         except Unauthenticated:
             await self._limits.blame(address, at)
             raise
@@ -54,7 +54,7 @@ class Admission:
 
     async def with_cohorts(self, caller: Caller) -> Caller:
         """The caller, with the members of a teacher's cohorts added to the students."""
-        return await self._cohorts.admit(caller)
+        return await self._cohorts.with_members(caller)
 
-    async def _bearer(self, token: str, at: Micros) -> Caller:
-        return msgspec.structs.replace(await self._tokens().admit(token, at), at=at)
+    async def _caller(self, token: str, at: Micros) -> Caller:
+        return msgspec.structs.replace(await self._tokens().authenticate(token, at), at=at)

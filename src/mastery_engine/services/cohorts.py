@@ -48,7 +48,7 @@ class Cohorts:
         self._clock = clock
         self._members: LRUCache[tuple[str, str], tuple[Micros, frozenset[str]]] = LRUCache(most)
 
-    async def admit(self, caller: Caller) -> Caller:
+    async def with_members(self, caller: Caller) -> Caller:
         """The caller, with the members of a teacher's cohorts added to the students; membership may be a second old."""
         if caller.role != "teacher" or not caller.cohorts:
             return caller

@@ -83,6 +83,10 @@ class DeadLetters:
             and (letter.student_id == key.student_id or letter.key == key.student_id.encode())
         ]
 
+    async def erase(self, key: StudentKey) -> int:
+        """Remove the dead letters of a student; how many there were."""
+        return await self._queue.erase(key)
+
     async def _find(self, letter_id: int) -> DeadLetter:
         letter = await self._queue.find(letter_id)
         if letter is None:

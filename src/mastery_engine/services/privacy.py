@@ -6,7 +6,6 @@ from mastery_engine.domain.moments import Micros, day_of, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import NotFound
-from mastery_engine.ports.dead_letters import DeadLetterQueue
 from mastery_engine.ports.documents import DocumentStore
 from mastery_engine.ports.event_log import EventLog
 from mastery_engine.ports.result_cache import ResultCache
@@ -38,11 +37,11 @@ class Privacy:
 
     def __init__(
         self,
+        *,
         documents: DocumentStore,
         events: EventLog,
         result_log: ResultLog,
-        queue: DeadLetterQueue,
-        results: ResultCache,
+        result_cache: ResultCache,
         students: Students,
         cohorts: Cohorts,
         consents: Consents,
@@ -56,8 +55,7 @@ class Privacy:
         self._documents = documents
         self._events = events
         self._result_log = result_log
-        self._queue = queue
-        self._results = results
+        self._result_cache = result_cache
         self._students = students
         self._cohorts = cohorts
         self._consents = consents
@@ -105,8 +103,8 @@ class Privacy:
         cohort_ids = await self._cohorts.forget(key, now)
         stored = await self._erasing.remove([key])
         for subject in (student_id, *cohort_ids):  # the cached standings of a cohort include the student's
-            await self._results.drop(key.tenant, subject)
-        logged = await self._result_log.erase(key) + await self._queue.erase(key)
+            await self._result_cache.drop(key.tenant, subject)
+        logged = await self._result_log.erase(key) + await self._dead_letters.erase(key)
         logged += await self._events.erase(key)  # last, since it also scrubs a file that all of them may share
         return Erasure(
             self._consents.pseudonym(key),

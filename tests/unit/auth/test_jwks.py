@@ -91,16 +91,16 @@ def tokens(provider: Provider, clock: Clock, secret: str | None = None) -> Token
 
 async def refused(checker: Tokens, token: str) -> bool:
     with pytest.raises(Unauthenticated):
-        await checker.admit(token)
+        await checker.authenticate(token)
     return True
 
 
 @pytest.mark.parametrize("algorithm", KEYS)
 async def test_each_kind_of_key_opens_the_door(provider: Provider, clock: Clock, algorithm: str) -> None:
     checker = tokens(provider, clock)
-    caller = await checker.admit(signed(algorithm))
+    caller = await checker.authenticate(signed(algorithm))
     assert (caller.subject, caller.role, caller.cohorts) == ("ada", "teacher", {"py-101"})
-    assert await checker.admit(signed(algorithm, None)) == caller  # one key of its kind needs no name
+    assert await checker.authenticate(signed(algorithm, None)) == caller  # one key of its kind needs no name
     assert provider.asked == 1
 
 
@@ -132,8 +132,8 @@ async def test_what_is_signed_otherwise_does_not(provider: Provider, clock: Cloc
 
 async def test_own_and_others_tokens_live_beside_each_other(provider: Provider, clock: Clock) -> None:
     both = tokens(provider, clock, SECRET)
-    assert (await both.admit(both.make(subject="op", role="admin"))).role == "admin"
-    assert (await both.admit(signed("ES256"))).role == "teacher"
+    assert (await both.authenticate(both.make(subject="op", role="admin"))).role == "admin"
+    assert (await both.authenticate(signed("ES256"))).role == "teacher"
     with pytest.raises(InvalidInput, match="identity provider"):
         tokens(provider, clock).make(subject="op", role="admin")
 
@@ -141,17 +141,17 @@ async def test_own_and_others_tokens_live_beside_each_other(provider: Provider, 
 async def test_keys_that_change_are_found_and_old_ones_end(provider: Provider, clock: Clock) -> None:
     checker = tokens(provider, clock)
     old = signed("RS256")
-    await checker.admit(old)
+    await checker.authenticate(old)
     new_key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
     provider.publish([jwk("RS256", new_key, "new")])
     fresh = signed("RS256", "new", key=new_key)
     assert await refused(checker, fresh)  # the set was read a moment ago
     clock.tick(AGAIN)
-    assert (await checker.admit(fresh)).subject == "ada"
+    assert (await checker.authenticate(fresh)).subject == "ada"
     assert await refused(checker, old)
     provider.publish(ALL)
     clock.tick(FRESH)
-    assert (await checker.admit(old)).subject == "ada"
+    assert (await checker.authenticate(old)).subject == "ada"
 
 
 async def test_unknown_keys_do_not_hammer_the_provider(provider: Provider, clock: Clock) -> None:
@@ -163,12 +163,12 @@ async def test_unknown_keys_do_not_hammer_the_provider(provider: Provider, clock
 
 async def test_a_provider_that_is_away_stops_nobody_it_has_vouched_for(provider: Provider, clock: Clock) -> None:
     checker = tokens(provider, clock)
-    await checker.admit(signed("RS256"))
+    await checker.authenticate(signed("RS256"))
     provider.status = 500
     clock.tick(FRESH)
-    assert (await checker.admit(signed("ES256"))).subject == "ada"
+    assert (await checker.authenticate(signed("ES256"))).subject == "ada"
     with pytest.raises(Unavailable):
-        await tokens(provider, clock).admit(signed("RS256"))
+        await tokens(provider, clock).authenticate(signed("RS256"))
 
 
 @pytest.mark.parametrize(
@@ -178,13 +178,13 @@ async def test_a_provider_that_is_away_stops_nobody_it_has_vouched_for(provider:
 async def test_what_is_no_key_set_is_none(provider: Provider, clock: Clock, body: bytes) -> None:
     provider.body = body
     with pytest.raises(Unavailable):
-        await tokens(provider, clock).admit(signed("RS256"))
+        await tokens(provider, clock).authenticate(signed("RS256"))
 
 
 async def test_keys_come_from_that_url_alone(provider: Provider, clock: Clock) -> None:
     provider.status, provider.location = 302, f"http://127.0.0.1:{provider.server.server_port}/elsewhere"
     with pytest.raises(Unavailable):
-        await tokens(provider, clock).admit(signed("RS256"))
+        await tokens(provider, clock).authenticate(signed("RS256"))
     assert provider.asked == 1
 
 
@@ -203,7 +203,7 @@ async def test_keys_that_are_unfit_are_left_out(provider: Provider, clock: Clock
         ]
     )
     checker = tokens(provider, clock)
-    assert (await checker.admit(signed("EdDSA", None))).subject == "ada"
+    assert (await checker.authenticate(signed("EdDSA", None))).subject == "ada"
     for key_id in ("encrypts", "other", "oct"):
         assert await refused(checker, signed("RS256", key_id))
     with pytest.warns(jwt.InsecureKeyLengthWarning):

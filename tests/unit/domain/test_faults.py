@@ -42,6 +42,7 @@ class Form(BaseModel):
         (b"[]", "The value must be an object, not a list.", None),
         (b"{", "This is not JSON: it ends too early.", None),
         (b"nope", "This is not JSON: invalid character at byte 4.", None),
+        (b'{"name": "a", "share": 1e400}', "share is a number that is too large.", "share"),
     ],
 )
 def test_what_a_decoder_does_not_take_is_said_with_the_field(body: bytes, message: str, field: str | None) -> None:
@@ -60,6 +61,7 @@ def test_what_a_decoder_does_not_take_is_said_with_the_field(body: bytes, messag
         ('{"number": 3}', "number must be even"),
         ('{"number": 2, "color": "green"}', "color must be 'red' or 'blue'"),
         ('{"number": 2, "colour": "red"}', "colour is not a known field"),
+        ('{"number": ' + "[" * 300 + "]" * 300 + "}", "The JSON is nested too deeply"),
     ],
 )
 def test_what_a_model_refuses_is_said_with_the_field(body: str, message: str) -> None:

@@ -142,7 +142,7 @@ async def student(request: Request, student_id: str) -> Response:
 @with_error_pages
 async def live(request: Request, student_id: str) -> Response:
     engine = engine_of(request)
-    caller, admitted = await caller_of(request), partial(engine.admission.admit, session_of(request))
+    caller, admitted = await caller_of(request), partial(engine.admission.authenticate, session_of(request))
     return event_stream(await engine.watching.watch(caller, student_id, admitted))
 
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
-from mastery_engine.http.incoming import MAX_TOKEN, bearer_of, engine_of, take_call
+from mastery_engine.http.incoming import MAX_TOKEN, authenticated, engine_of, take_call
 
 COOKIE = "mastery_session"
 PATH = "/dashboard"
@@ -24,7 +24,7 @@ async def caller_of(request: Request, token: str | None = None) -> Caller:
     token = token or session_of(request)
     if not token or len(token) > MAX_TOKEN:
         raise Unauthenticated("Sign in with your token.")
-    caller = await bearer_of(request, token)
+    caller = await authenticated(request, token)
     await take_call(request, caller, "pages")
     return await engine_of(request).admission.with_cohorts(caller)
 

@@ -34,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 )
 async def stream(engine: TheEngine, caller: Authenticated, request: Request, student_id: StudentId) -> Response:
     """The student's mastery now and after each change, as server-sent events, with heartbeats between."""
-    admitted = partial(engine.admission.admit, token_of(request))
+    admitted = partial(engine.admission.authenticate, token_of(request))
     return event_stream(await engine.watching.watch(caller, student_id, admitted))
 
 
