@@ -1,8 +1,10 @@
-"""Background tasks, and how to end them."""
+"""Background tasks and how to end them, and a time limit for whatever may hang."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+
+from mastery_engine.errors import Unavailable
 
 AGAIN_S = 1.0
 
@@ -28,3 +30,13 @@ async def ended(task: asyncio.Task[None]) -> None:
         await asyncio.wait([task], timeout=AGAIN_S)
     if not task.cancelled():
         task.result()
+
+
+@asynccontextmanager
+async def promptly(whom: str, seconds: float) -> AsyncIterator[None]:
+    """Raises Unavailable, about ``whom``, if the block takes longer than ``seconds``."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise Unavailable(f"The {whom} has not answered within {seconds:g} seconds: try again later.") from None

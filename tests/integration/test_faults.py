@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ import pytest
 
 from mastery_engine.cli import main
 from tests.support.live import Live, bearer, environment, make_token, refused_start
+from tests.support.small_disk import mounted_small_disk
 
 STUDENT = "student_12345"
 COMPONENTS = {"completion": 0.85, "quiz": 0.90, "quality": 0.85, "consistency": 0.82}
@@ -115,21 +115,8 @@ def check_works_again(live: Live, kept: list[str]) -> None:
                 time.sleep(0.05)
 
 
-@contextmanager
-def small_disk(path: Path, size: str) -> Iterator[Path]:
-    """A disk of a few megabytes; skips the test where none can be mounted."""
-    path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("only root may mount a small disk")
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
-
-
 def test_on_a_full_disk_nothing_acknowledged_is_lost_and_queries_go_on(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", "6m") as disk, Live(disk / "data", home=tmp_path) as live:
+    with mounted_small_disk(tmp_path, "6m") as disk, Live(disk / "data", home=tmp_path) as live:
         ballast = disk / "ballast"
         ballast.write_bytes(bytes(2**21))
         kept = check_full_disk(live)

@@ -10,11 +10,11 @@ import pytest
 
 
 @contextmanager
-def mounted_small_disk(home: Path) -> Iterator[Path]:
-    """A disk of 4 MB of its own, where this process may mount one; elsewhere the test is skipped, and says so."""
+def mounted_small_disk(home: Path, size: str = "4m") -> Iterator[Path]:
+    """A disk of its own, where this process may mount one; elsewhere the test is skipped, and says so."""
     disk = home / "disk"
     disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
         pytest.skip("NOT TESTED: a full disk, for only root may mount a small one")
     try:

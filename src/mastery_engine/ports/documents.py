@@ -4,7 +4,6 @@ A document is read with its version and written with one compare-and-set: whoeve
 Everything here takes batches: one student is a batch of one.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Protocol
 
@@ -12,7 +11,7 @@ import msgspec
 
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.student import Student, StudentKey
-from mastery_engine.errors import Unavailable
+from mastery_engine.tasks import promptly
 
 LOAD_S = 2.0
 
@@ -105,8 +104,5 @@ class PromptReader(DirectReader):
     """The same for a store a network away, which may hang: a query is answered within two seconds all the same."""
 
     async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
-        try:
-            async with asyncio.timeout(LOAD_S):
-                return await super().load(keys)
-        except TimeoutError:
-            raise Unavailable(f"The store has not answered within {LOAD_S:g} seconds: try again.") from None
+        async with promptly("store", LOAD_S):
+            return await super().load(keys)

@@ -26,7 +26,7 @@ from mastery_engine.services.consents import Consents
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.recording import Recording
 from mastery_engine.services.scores import NOTHING_GIVEN, Scores
-from mastery_engine.services.students import Students
+from mastery_engine.services.students import Students, unknown_student
 
 logger = logging.getLogger(__name__)
 
@@ -217,8 +217,7 @@ class Batches:
         for index, student_id, given in good:
             student = known[student_id]
             if given == NOTHING_GIVEN and not student.is_known(now, self._rules):
-                unknown = NotFound("Nothing is known about this student yet.", field="student_id")
-                failures.append(_failure(index, student_id, unknown))
+                failures.append(_failure(index, student_id, unknown_student()))
             else:
                 results.append(BatchResult(index, student_id, self._scores.with_given(student, given, now)))
         failures.sort(key=lambda failure: failure.index)

@@ -17,20 +17,22 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey, key_of
 from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, Unavailable
-from mastery_engine.ports.documents import DocumentStore
+from mastery_engine.ports.documents import LOAD_S, DocumentStore
 from mastery_engine.ports.event_log import REQUESTS_TOPIC, EventLog
 from mastery_engine.ports.refusals import Refusal, RefusalStore
 from mastery_engine.responses.ingest import EventStatus, IngestResponse, Problem, Receipt
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.consents import Consents
-from mastery_engine.services.promptly import LOG_S, STORE_S, promptly
+from mastery_engine.tasks import promptly
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, carried
 
 logger = logging.getLogger(__name__)
 
 Delivery: TypeAlias = Literal["SUCCESS", "RETRY", "DROP"]
+
+LOG_S = 5.0
 
 
 class TakenEvent(msgspec.Struct, frozen=True):
@@ -186,7 +188,7 @@ class Ingest:
         """Whether an event was processed, dead-lettered, or neither so far. Raises Forbidden."""
         self._access.check_student(caller, Act.READ, student_id, "event-status")
         key = StudentKey(caller.tenant, student_id)
-        async with promptly("store", STORE_S):
+        async with promptly("store", LOAD_S):
             if await self._has_seen(key, id_hash(event_id)):
                 return EventStatus(event_id, "processed")
             refusal = await self._refusals.find(key, event_id)

@@ -33,7 +33,7 @@ class Students:
         """The student's document. Raises NotFound if nothing is known about the student."""
         (document,) = await self.documents(caller.tenant, [student_id])
         if not document.student.is_known(now, self._rules):
-            raise NotFound("Nothing is known about this student yet.", field="student_id")
+            raise unknown_student()
         return document
 
     async def known(self, caller: Caller, student_id: str, now: Micros) -> Student:
@@ -51,3 +51,7 @@ class Students:
     def first_day(self, now: Micros) -> Day:
         """The first day whose evidence counts."""
         return day_of(now) - self._rules.retention_days + 1
+
+
+def unknown_student() -> NotFound:
+    return NotFound("Nothing is known about this student yet.", field="student_id")
