@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ from mastery_engine.errors import StartRefused
 
 StoreName: TypeAlias = Literal["sqlite", "redis", "dapr"]
 LogName: TypeAlias = Literal["sqlite", "kafka"]
+Network: TypeAlias = IPv4Network | IPv6Network
+
+EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 SHORTEST_SECRET = 32
 BROKER = re.compile(r"[^\s,:/\[\]]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
@@ -72,6 +76,7 @@ class Settings(BaseModel):
     rate_limit_enabled: bool = True
     curriculum_file: Path | None = None
     max_concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 100
+    forwarded_allow_ips: tuple[Network, ...] = ()
     gdpr_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     trace_enabled: bool = False
@@ -81,6 +86,21 @@ class Settings(BaseModel):
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("forwarded_allow_ips", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        """The networks in a text; ``*`` stands for all."""
+        if not isinstance(value, str):
+            return value
+        if value.strip() == "*":
+            return EVERYWHERE
+        try:
+            return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+        except ValueError:
+            raise ValueError(
+                "must be addresses of proxies (10.0.0.7, 2001:db8::7) or networks (10.0.0.0/8), separated by commas"
+            ) from None
 
     @field_validator("data_dir")
     @classmethod
@@ -197,6 +217,11 @@ def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
         near = difflib.get_close_matches(name, FIELD_OF, n=1, cutoff=0.85)
         if near:
             warnings.append(f"{name} is not a setting of the Mastery Engine: did you mean {near[0]}?")
+    if any(network.prefixlen == 0 for network in settings.forwarded_allow_ips):
+        warnings.append(
+            "FORWARDED_ALLOW_IPS names every address: whoever can connect may call under any address. Name only your "
+            "proxies."
+        )
     if settings.in_production and not settings.rate_limit_enabled:
         warnings.append("RATE_LIMIT_ENABLED is false: no caller is limited, and wrong tokens are not counted.")
     if settings.jwt_secret in KNOWN_WEAK:

@@ -23,9 +23,11 @@ from mastery_engine.http.dashboard import pages
 from mastery_engine.http.dashboard.student import SharedBodies
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.middleware.fast_router import FastRouter
+from mastery_engine.http.middleware.proxies import ProxyMiddleware
 from mastery_engine.http.middleware.request import RequestMiddleware
 from mastery_engine.http.middleware.trace import TraceMiddleware
 from mastery_engine.http.problems import problem
+from mastery_engine.http.proxies import Proxies
 from mastery_engine.http.routers import (
     advice,
     batches,
@@ -120,6 +122,8 @@ def create_app(
     )
     if tracing.is_on:
         app.add_middleware(TraceMiddleware, tracing=tracing)
+    if settings.forwarded_allow_ips:
+        app.add_middleware(ProxyMiddleware, proxies=Proxies(settings.forwarded_allow_ips))
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -13,6 +13,7 @@ from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput, Unauthenticated
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.problems import UnsupportedMediaType
+from mastery_engine.http.proxies import parsed
 
 MAX_TOKEN = 8_192
 MAX_KEY = 200
@@ -62,7 +63,8 @@ async def take_call(request: Request, caller: Caller, kind: LimitKind | None) ->
 
 def address_of(request: Request) -> str:
     """The address that the call came from; empty if the server does not know it."""
-    return request.client.host if request.client else ""
+    host = request.client.host if request.client else ""
+    return str(parsed(host) or host) if ":" in host else host  # a socket of both stacks writes IPv4 inside IPv6
 
 
 bearer = Bearer(

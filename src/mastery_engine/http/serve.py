@@ -27,6 +27,7 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the application has its own middleware, which believes no loopback by default
         http=protocol(clock, new_id),
         timeout_graceful_shutdown=STOP_S,
     )
