@@ -201,6 +201,48 @@ async def test_each_route_counts_its_calls_as_its_kind(told_apart: tuple[Api, di
     assert found == KINDS
 
 
+UNLIMITED_PAGES = {"POST /dashboard/sign-out", "GET /dashboard/assets/{name}"}  # they read nothing of anybody
+
+
+def test_no_page_and_no_call_about_own_data_is_without_its_limit() -> None:
+    """By their addresses, so that a new one cannot say otherwise in the table above."""
+    for call, kind in KINDS.items():
+        path = call.partition(" ")[2]
+        if path.startswith("/compliance"):
+            assert kind == "compliance", call
+        if path.startswith("/dashboard"):
+            assert kind == (None if call in UNLIMITED_PAGES else "pages"), call
+
+
+@pytest.mark.parametrize(("role", "most"), [("student", 2), ("teacher", 4)])
+async def test_each_page_and_call_about_own_data_ends_in_429(
+    api: Api, monkeypatch: pytest.MonkeyPatch, role: str, most: int
+) -> None:
+    monkeypatch.setattr("mastery_engine.auth.limits.PER_MINUTE", {**PER_MINUTE, "compliance": 2, "pages": 2})
+    monkeypatch.setattr("mastery_engine.auth.limits.TIMES", {"student": 1, "teacher": 2})
+    limited = [call.split(" ") for call, kind in KINDS.items() if kind in ("compliance", "pages")]
+    assert len(limited) > 10
+    for place, (method, path) in enumerate(limited):
+        token = make_token(role, subject=f"caller-{place}")
+        answers = [await called(api, method, path, token) for _ in range(most + 1)]
+        assert [answer.status_code == 429 for answer in answers] == [False] * most + [True], (method, path)
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= WINDOW_S
+
+
+async def test_the_sign_in_form_takes_no_guesses_without_end(api: Api) -> None:
+    """By address, as everywhere; a good token goes on."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    codes = [
+        (await api.call("POST", "/dashboard", content=b"token=guess", token="", headers=form)).status_code
+        for _ in range(BAD_TOKENS + 3)
+    ]
+    assert codes == [401] * BAD_TOKENS + [429] * 3
+    cookie = {"Cookie": "mastery_session=a.b.c"}
+    assert (await api.get("/dashboard", token="", headers=cookie)).status_code == 429
+    signed_in = await api.call("POST", "/dashboard", content=b"token=" + OWN.encode(), token="", headers=form)
+    assert signed_in.status_code == 303
+
+
 def calls_of(app: FastAPI) -> list[tuple[str, str]]:
     """All calls that the application has, by method and path."""
     contexts = list(iter_route_contexts(app.routes))
@@ -208,14 +250,14 @@ def calls_of(app: FastAPI) -> list[tuple[str, str]]:
     return [(method, str(context.path)) for context in contexts for method in {*(context.methods or ())} - {"HEAD"}]
 
 
-async def called(api: Api, method: str, path: str) -> httpx.Response:
-    """What a student is answered, who shows their token in every way there is."""
-    bodies = {"/mcp": b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}', "/dashboard": b"token=" + OWN.encode()}
+async def called(api: Api, method: str, path: str, token: str = OWN) -> httpx.Response:
+    """What a caller is answered, a student by default, who shows their token in every way there is."""
+    bodies = {"/mcp": b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}', "/dashboard": b"token=" + token.encode()}
     kind = "application/x-www-form-urlencoded" if path == "/dashboard" else "application/json"
     accepted = "application/json, text/event-stream"
-    headers = {"Content-Type": kind, "Accept": accepted, "Cookie": f"mastery_session={OWN}"}
+    headers = {"Content-Type": kind, "Accept": accepted, "Cookie": f"mastery_session={token}"}
     body = bodies.get(path, b"{}")
-    return await api.call(method, re.sub(r"{.*?}", "x", path), token=OWN, content=body, headers=headers)
+    return await api.call(method, re.sub(r"{.*?}", "x", path), token=token, content=body, headers=headers)
 
 
 def test_the_document_says_each_kind() -> None:

@@ -74,6 +74,39 @@ async def test_consent_is_given_until_it_is_withdrawn_and_its_history_is_kept(ap
     assert sorted(one["at"] for one in said["history"]) == [one["at"] for one in said["history"]]
 
 
+async def test_what_changes_nothing_adds_nothing_to_the_history_and_is_audited(api: Api) -> None:
+    empty = await consent(api)
+    assert (empty["processing"], empty["profiling"], empty["history"]) == (True, True, [])
+    said = [await consent(api, processing=False) for _ in range(3)]
+    assert said[0] == said[1] == said[2]
+    assert len(said[0]["history"]) == 1
+    assert await consent(api) == await consent(api, profiling=True) == said[0]
+    same = await asyncio.gather(*[consent(api, profiling=False) for _ in range(5)])
+    assert [len(one["history"]) for one in same] == [2] * 5
+    assert len([record for record in await api.audited() if record.call == "consent-change"]) == 11
+
+
+async def test_a_first_word_counts_although_it_is_the_school_s_default(tmp_path: Path) -> None:
+    """Should the school change its default later, the student's own word still holds."""
+    async with serving(tmp_path) as api:
+        assert len((await consent(api, processing=True))["history"]) == 1
+        assert len((await consent(api, profiling=True))["history"]) == 1
+    async with serving(tmp_path, consent_default="withheld") as api:
+        assert (await api.post("/mastery/ingest", quiz("still"))).status_code == 202
+
+
+async def test_after_an_erasure_the_same_word_is_a_new_one(api: Api) -> None:
+    """Consent reads as withheld then, and only a word of the student's ends that: no call without one does."""
+    await erase(api)
+    assert [one["erased"] for one in (await consent(api))["history"]] == [True]
+    assert (await api.post("/mastery/ingest", quiz("early"))).status_code == 403
+    said = [await consent(api, processing=False) for _ in range(2)]
+    assert [one["erased"] for one in said[0]["history"]] == [True, False]
+    assert said[0] == said[1]
+    assert len((await consent(api, processing=True))["history"]) == 3
+    await api.learn(quiz("late"))
+
+
 async def test_without_processing_new_events_are_refused_and_old_ones_stay(api: Api) -> None:
     await api.learn(quiz("before", 5))
     await consent(api, processing=False)

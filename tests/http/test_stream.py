@@ -3,12 +3,17 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Message
 
+from mastery_engine.auth.access import Caller
+from mastery_engine.http.routers.stream import EventStream
 from mastery_engine.services import watching
 from tests.support.calls import STUDENT, Api, event, listening
 from tests.support.live import bearer, make_token
@@ -31,6 +36,13 @@ async def changes(client: httpx.AsyncClient, token: str) -> AsyncGenerator[dict[
                 yield json.loads(line[6:])
 
 
+async def all_closed(api: Api) -> None:
+    """Every stream has given its place back."""
+    async with asyncio.timeout(5):
+        while api.engine.watching._open:
+            await asyncio.sleep(0.02)
+
+
 async def test_each_change_is_told_to_all_who_watch(live: Opened) -> None:
     api, client = live
     await api.learn(event("quiz", correct_answers=1))
@@ -44,9 +56,7 @@ async def test_each_change_is_told_to_all_who_watch(live: Opened) -> None:
     assert all(one["current_mastery"]["components"]["completion"] == 1.0 for one in then)
     for one in watched:
         await one.aclose()
-    async with asyncio.timeout(5):
-        while api.engine.watching._open:
-            await asyncio.sleep(0.02)
+    await all_closed(api)
 
 
 async def test_only_those_who_may_read_may_watch(live: Opened) -> None:
@@ -70,6 +80,67 @@ async def test_heartbeats_and_the_cap(live: Opened, monkeypatch: pytest.MonkeyPa
                 break
         refused = await client.get(path, headers=headers)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+
+
+async def test_a_caller_has_ten_streams_through_both_doors_and_others_go_on(live: Opened) -> None:
+    api, client = live
+    await api.learn(event("quiz"))
+    stream, page = f"/students/{STUDENT}/stream", f"/dashboard/students/{STUDENT}/live"
+    own = bearer(make_token("student", subject=STUDENT))
+    cookie = {"Cookie": f"mastery_session={make_token('student', subject=STUDENT)}"}  # another token, the same caller
+    async with AsyncExitStack() as stack:
+        for path, headers in [(stream, own), (page, cookie)] * 5:
+            opened = await stack.enter_async_context(client.stream("GET", path, headers=headers))
+            assert opened.status_code == 200
+        for path, headers in ((stream, own), (page, cookie), (f"/api/v1{stream}", own)):
+            refused = await client.get(path, headers=headers)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+            assert "You have 10 open streams" in refused.text
+        assert (await client.get(stream, headers=own)).json()["error"]["code"] == "RATE_LIMITED"
+        same_name = bearer(make_token("teacher", subject=STUDENT, students=[STUDENT]))
+        async with client.stream("GET", stream, headers=same_name) as answer:
+            assert answer.status_code == 200
+    await all_closed(api)
+    async with client.stream("GET", stream, headers=own) as answer:
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("sent", [0, 1])
+async def test_a_client_that_leaves_before_the_first_change_gives_its_place_back(live: Opened, sent: int) -> None:
+    """A disconnect after so many messages: before the head was sent, and between the head and the first change."""
+    api, _ = live
+    await api.learn(event("quiz"))
+    engine, caller = api.engine, Caller("ada", "admin")
+    messages: list[Message] = []
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+        if len(messages) > sent:
+            await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        while len(messages) <= sent:
+            await asyncio.sleep(0.01)
+        return {"type": "http.disconnect"}
+
+    for _ in range(3):
+        messages.clear()
+        answer = EventStream(await engine.watching.watch(caller, STUDENT, partial(no_check, caller)))
+        async with asyncio.timeout(5):
+            await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
+    assert not engine.watching._open
+    assert b"mastery_streams_open 0.0" in engine.metrics.text()
+
+
+async def no_check(caller: Caller) -> Caller:
+    return caller
+
+
+async def test_a_student_who_is_unknown_takes_no_place(live: Opened) -> None:
+    api, client = live
+    for _ in range(watching.MOST_OF_ONE_CALLER + 1):
+        assert (await client.get("/students/nobody/stream", headers=bearer(make_token()))).status_code == 404
+    assert not api.engine.watching._open
 
 
 async def test_a_stream_ends_after_its_life(live: Opened, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,15 @@ def allowed_at(history: History, at: Micros, *, default: bool) -> ConsentChange:
     return known
 
 
+def without_repeats(history: History) -> History:
+    """The changes that changed something: replicas that were told the same at once may each have recorded it."""
+    return tuple(
+        change
+        for place, change in enumerate(history)
+        if place == 0 or msgspec.structs.replace(change, at=history[place - 1].at) != history[place - 1]
+    )
+
+
 def now_allowed(history: History, *, default: bool) -> ConsentChange:
     """What is allowed since the last change."""
     return history[-1] if history else ConsentChange(0, default, default)

@@ -125,18 +125,23 @@ class Consents:
         return allows(self.history(key), received, received, default=self.default)
 
     async def change(self, key: StudentKey, processing: bool | None, profiling: bool | None) -> None:
-        """Change what a student allows; None leaves it as it is. Durable on return."""
+        """Change what a student allows; None leaves it as it is. Durable on return.
+
+        What says again what holds already is not recorded. The first word of a student is, although it may be what the
+        school's default says (which may change), and so is the first after an erasure.
+        """
         async with self._lock:
             await self._read()
             before = self.state(key)
-            await self._put(
-                key,
-                ConsentChange(
-                    0,
-                    before.processing if processing is None else processing,
-                    before.profiling if profiling is None else profiling,
-                ),
+            after = ConsentChange(
+                before.at,
+                before.processing if processing is None else processing,
+                before.profiling if profiling is None else profiling,
             )
+            says_nothing = processing is None and profiling is None
+            if says_nothing or (after == before and self.history(key)):
+                return
+            await self._put(key, msgspec.structs.replace(after, at=0))
 
     async def erase(self, key: StudentKey) -> Micros:
         """Record an erasure: nothing from before it counts any more. Returns its moment; durable on return."""

@@ -2,6 +2,7 @@
 
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
+from mastery_engine.domain.consent import without_repeats
 from mastery_engine.domain.moments import Micros, day_of, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
@@ -75,7 +76,10 @@ class Privacy:
     async def change_consent(
         self, caller: Caller, student_id: str, processing: bool | None, profiling: bool | None
     ) -> Consent:
-        """Change what a student allows; None leaves it as it is. It holds for events received from now on."""
+        """Change what a student allows; None leaves it as it is. It holds for events received from now on.
+
+        A call that changes nothing is audited, and adds nothing to the history.
+        """
         key = StudentKey(caller.tenant, student_id)
         self._access.check_student(caller, Act.OWN_DATA, student_id, "consent-change", changes=True)
         await self._audit.write(caller, "consent-change", [student_id])
@@ -86,7 +90,7 @@ class Privacy:
         now = self._consents.state(key)
         history = [
             ConsentPoint(rfc3339(change.at), change.processing, change.profiling, change.erased)
-            for change in self._consents.history(key)
+            for change in without_repeats(self._consents.history(key))
         ]
         return Consent(key.student_id, now.processing, now.profiling, history)
 

@@ -1,14 +1,16 @@
 """Live streams of students' mastery: one look at all watched students every half second, however many watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
+from typing import TypeAlias
 
 from mastery_engine.auth.access import Act, Caller, check_student
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.errors import Busy, Forbidden, MasteryError, NotFound, Unauthenticated, Unavailable
+from mastery_engine.errors import Busy, Forbidden, MasteryError, NotFound, RateLimited, Unauthenticated, Unavailable
 from mastery_engine.responses.scores import StudentMastery
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.scores import Scores
@@ -16,9 +18,13 @@ from mastery_engine.services.students import Students
 from mastery_engine.telemetry.metrics import Metrics
 
 MOST_WATCHERS = 1_000
+MOST_OF_ONE_CALLER = 10
+FULL_S = 60
 LOOK_S = 0.5
 HEARTBEAT_S = 15.0
 LONGEST_S = 900.0
+
+Changes: TypeAlias = AsyncGenerator[StudentMastery | None]
 
 
 class _Watched:
@@ -30,6 +36,25 @@ class _Watched:
         self.changed = asyncio.Event()
         self.watchers = 0
         self.is_gone = False
+
+
+class LiveStream:
+    """An open stream: what it iterates over, and its place among all streams until it is closed."""
+
+    def __init__(self, changes: Changes, leave: Callable[[], None]) -> None:
+        self._changes = changes
+        self._leave = leave
+        self._is_open = True
+
+    def __aiter__(self) -> Changes:
+        return self._changes
+
+    async def close(self) -> None:
+        """Give the place back, whether or not anything was read; it is safe to call again."""
+        if self._is_open:
+            self._is_open = False
+            self._leave()
+            await self._changes.aclose()
 
 
 class Watching:
@@ -44,36 +69,51 @@ class Watching:
         self._clock = clock
         self._metrics = metrics
         self._watched: dict[StudentKey, _Watched] = {}
-        self._open = 0
+        self._open: Counter[tuple[str, str, str]] = Counter()
         self._ended = asyncio.Event()
 
-    async def watch(
-        self, caller: Caller, student_id: str, admitted: Callable[[], Awaitable[Caller]]
-    ) -> AsyncIterator[StudentMastery | None]:
-        """The mastery now and after each change; None when nothing changed for 15 seconds.
+    async def watch(self, caller: Caller, student_id: str, admitted: Callable[[], Awaitable[Caller]]) -> LiveStream:
+        """The mastery now and after each change; None when nothing changed for 15 seconds. Whoever opens it closes it.
 
         ``admitted`` checks the caller's token again before each item, so that nobody goes on seeing what their token or
         cohort no longer allows. The stream ends then, when the student is erased, and after 15 minutes. Raises
-        Forbidden, NotFound, and Busy if 1,000 streams are open.
+        Forbidden, NotFound, RateLimited if 10 of the caller's streams are open, and Busy if 1,000 of all callers are.
         """
         self._access.check_student(caller, Act.READ, student_id, "stream")
-        if self._open >= MOST_WATCHERS:
-            raise Busy(f"All {MOST_WATCHERS:,} streams are in use: call POST /mastery/query, or try again later.")
-        self._open += 1
-        self._metrics.streams.set(self._open)
+        leave = self._enter(caller)
         try:
             now = caller.moment(self._clock)
             student = await self._students.known(caller, student_id, now)
             shown = await self._scores.query(_reader(caller.tenant, now), student_id)
         except BaseException:
-            self._leave()
+            leave()
             raise
         watched = _Watched(student.updated, shown)
-        return self._changes(StudentKey(caller.tenant, student_id), watched, admitted)
+        return LiveStream(self._changes(StudentKey(caller.tenant, student_id), watched, admitted), leave)
 
-    async def _changes(
-        self, key: StudentKey, watched: _Watched, admitted: Callable[[], Awaitable[Caller]]
-    ) -> AsyncIterator[StudentMastery | None]:
+    def _enter(self, caller: Caller) -> Callable[[], None]:
+        """Take a place among the streams; returns what gives it back. Raises RateLimited and Busy."""
+        name = (caller.tenant, caller.role, caller.subject)
+        if self._open[name] >= MOST_OF_ONE_CALLER:
+            raise RateLimited(
+                f"You have {MOST_OF_ONE_CALLER} open streams, and may have no more: close one, "
+                f"or try again in {FULL_S} s.",
+                retry_after=FULL_S,
+            )
+        if self._open.total() >= MOST_WATCHERS:
+            raise Busy(f"All {MOST_WATCHERS:,} streams are in use: call POST /mastery/query, or try again later.")
+        self._open[name] += 1
+        self._metrics.streams.inc()
+
+        def leave() -> None:
+            self._open[name] -= 1
+            if not self._open[name]:
+                del self._open[name]
+            self._metrics.streams.dec()
+
+        return leave
+
+    async def _changes(self, key: StudentKey, watched: _Watched, admitted: Callable[[], Awaitable[Caller]]) -> Changes:
         watched = self._watched.setdefault(key, watched)
         watched.watchers += 1
         try:
@@ -95,11 +135,6 @@ class Watching:
             watched.watchers -= 1
             if not watched.watchers and self._watched.get(key) is watched:
                 del self._watched[key]
-            self._leave()
-
-    def _leave(self) -> None:
-        self._open -= 1
-        self._metrics.streams.set(self._open)
 
     def end(self) -> None:
         """End all streams, because the server is about to stop."""

@@ -1,5 +1,7 @@
 """Consent goes by the time of receipt; an erasure ends all that came before it."""
 
+from itertools import pairwise
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from mastery_engine.domain.consent import (
     pack_note,
     pseudonym,
     unpack_note,
+    without_repeats,
 )
 from mastery_engine.domain.student import StudentKey
 from tests.support.samples import NOW, helped
@@ -64,6 +67,16 @@ def test_a_note_takes_the_time_of_its_record_and_keeps_its_order(
     assert tuple(before) == settled
     assert last.at == (max(NOW + at, settled[-1].at + 1) if settled else NOW + at)
     assert msgspec.structs.replace(last, at=latest.at) == latest
+
+
+@given(histories, st.integers(-2, 22), st.booleans())
+def test_what_is_shown_says_the_same_in_as_few_words_as_can_be(history: History, at: int, default: bool) -> None:
+    shown = without_repeats(history)
+    states = [msgspec.structs.replace(change, at=0) for change in shown]
+    assert all(one != two for one, two in pairwise(states))
+    assert set(shown) <= set(history)
+    known, told = (allowed_at(changes, NOW + at, default=default) for changes in (history, shown))
+    assert (known.processing, known.profiling, known.erased) == (told.processing, told.profiling, told.erased)
 
 
 def test_of_whom_nothing_was_said_the_default_holds() -> None:

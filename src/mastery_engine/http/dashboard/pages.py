@@ -20,7 +20,7 @@ from mastery_engine.http.dashboard.student import student_page
 from mastery_engine.http.dashboard.templates import HERE, page
 from mastery_engine.http.incoming import engine_of
 from mastery_engine.http.problems import status_of, when_to_retry
-from mastery_engine.http.routers.stream import event_stream
+from mastery_engine.http.routers.stream import EventStream
 from mastery_engine.responses.advice import Recommended
 from mastery_engine.responses.cohorts import CohortFigures, Comparison
 from mastery_engine.services.reports import MOST_STUDENTS
@@ -143,7 +143,7 @@ async def student(request: Request, student_id: str) -> Response:
 async def live(request: Request, student_id: str) -> Response:
     engine = engine_of(request)
     caller, admitted = await caller_of(request), partial(engine.admission.authenticate, session_of(request))
-    return event_stream(await engine.watching.watch(caller, student_id, admitted))
+    return EventStream(await engine.watching.watch(caller, student_id, admitted))
 
 
 @router.get("/assets/{name}")

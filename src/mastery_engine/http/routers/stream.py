@@ -6,12 +6,13 @@ from functools import partial
 import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from mastery_engine.http.body import StudentId
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine, token_of
 from mastery_engine.http.openapi import LIMIT
-from mastery_engine.responses.scores import StudentMastery
+from mastery_engine.services.watching import LiveStream
 
 EVENT_STREAM = "text/event-stream"
 
@@ -26,7 +27,8 @@ _encode = msgspec.json.Encoder().encode
         "responses": {
             "200": {
                 "description": "An event `mastery` now and after each change; its data is the answer of a query. The "
-                "stream ends after 15 minutes, and when the token no longer allows it: open it again with a valid one.",
+                "stream ends after 15 minutes, and when the token no longer allows it: open it again with a valid one. "
+                "A caller may have 10 open; the next is answered 429.",
                 "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
             }
         },
@@ -35,18 +37,28 @@ _encode = msgspec.json.Encoder().encode
 async def stream(engine: TheEngine, caller: Authenticated, request: Request, student_id: StudentId) -> Response:
     """The student's mastery now and after each change, as server-sent events, with heartbeats between."""
     admitted = partial(engine.admission.authenticate, token_of(request))
-    return event_stream(await engine.watching.watch(caller, student_id, admitted))
+    return EventStream(await engine.watching.watch(caller, student_id, admitted))
 
 
-def event_stream(changes: AsyncIterator[StudentMastery | None]) -> Response:
-    """The answer that streams changes as server-sent events."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_lines(changes), media_type=EVENT_STREAM, headers=headers)
+class EventStream(StreamingResponse):
+    """The answer that streams changes as server-sent events, and closes the stream however it ends."""
+
+    media_type = EVENT_STREAM
+
+    def __init__(self, live: LiveStream) -> None:
+        super().__init__(_lines(live), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        self._live = live
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:  # a client that leaves before the first change has read nothing, so nothing else ends it
+            await self._live.close()
 
 
-async def _lines(changes: AsyncIterator[StudentMastery | None]) -> AsyncIterator[bytes]:
+async def _lines(live: LiveStream) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
-    async for change in changes:
+    async for change in live:
         if change is None:
             yield b": still here\n\n"
         else:
