@@ -1,6 +1,4 @@
-# syntax=docker/dockerfile:1
-
-FROM python:3.11-slim-bookworm AS build
+FROM python:3.11-slim-bookworm@sha256:0a310eeecf4e1f5a0743f9a6520c90c88d089c903ca5fd283f501e3a805f5f89 AS build
 WORKDIR /build
 RUN python -m venv /opt/mastery-engine
 ENV PATH=/opt/mastery-engine/bin:$PATH
@@ -12,7 +10,7 @@ COPY src ./src
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps . \
     && pip check
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm@sha256:0a310eeecf4e1f5a0743f9a6520c90c88d089c903ca5fd283f501e3a805f5f89
 LABEL org.opencontainers.image.title="Mastery Engine" \
       org.opencontainers.image.version="1.0.0" \
       org.opencontainers.image.licenses="MIT"

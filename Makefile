@@ -4,7 +4,7 @@ CONTRACTS := specs/003-mastery-engine/contracts
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check format bench chaos fuzz services contracts lock clean
+.PHONY: help setup run test coverage check format bench chaos fuzz services contracts lock images clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ contracts: setup ## specs/003-mastery-engine/contracts/, as the code says it
 lock: setup ## requirements*.txt anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	scripts/lock.sh --upgrade
+
+images: ## digests of the pinned images, as their registries have them now
+	scripts/pin_images.sh
 
 clean: ## removes what these targets made, .venv too
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

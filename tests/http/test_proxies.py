@@ -1,11 +1,13 @@
 """Calls through proxies: whose word about the caller's address is believed, and what a caller gains by lying."""
 
+import logging
 from pathlib import Path
 
 import httpx
 import pytest
 
 from mastery_engine.auth.limits import BAD_TOKENS
+from mastery_engine.domain.moments import MINUTE
 from mastery_engine.errors import StartRefused
 from mastery_engine.http.proxies import Proxies, parsed
 from mastery_engine.settings import settings_from, warnings_for
@@ -101,6 +103,33 @@ async def test_the_audit_trail_has_the_callers_address(tmp_path: Path) -> None:
         assert await address_on_record(api, "10.0.0.1") == "10.0.0.1"
         assert await address_on_record(api, "203.0.113.9", **through) == "203.0.113.9"
         assert await address_on_record(api, "::ffff:203.0.113.9", **through) == "203.0.113.9"
+
+
+async def test_a_proxy_that_is_not_named_is_logged_once_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    networks = settings_from({"FORWARDED_ALLOW_IPS": PROXIES}).forwarded_allow_ips
+    for named in ((), networks):
+        async with serving(tmp_path, forwarded_allow_ips=named) as api:
+            logging.getLogger().addHandler(caplog.handler)
+            caplog.clear()
+            await api.learn(event())
+            await address_on_record(api, "203.0.113.9")
+            if named:
+                await address_on_record(api, "10.0.0.1", **{"X-Forwarded-For": "203.0.113.5"})
+            assert not unnamed(caplog)
+            for _ in range(3):
+                await address_on_record(api, "203.0.113.9", **{"X-Forwarded-For": "6.6.6.6"})
+            (line,) = unnamed(caplog)
+            assert line.startswith("203.0.113.9 sends X-Forwarded-For, but FORWARDED_ALLOW_IPS does not name it")
+            api.clock.ahead += MINUTE
+            await address_on_record(api, "203.0.113.10", **{"X-Forwarded-For": "6.6.6.6"})
+            assert len(unnamed(caplog)) == 2
+
+
+def unnamed(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The warnings about proxies that nobody named."""
+    return [record.getMessage() for record in caplog.records if "FORWARDED_ALLOW_IPS" in record.getMessage()]
 
 
 def test_a_caller_on_this_machine_cannot_take_other_addresses(tmp_path: Path) -> None:

@@ -122,8 +122,7 @@ def create_app(
     )
     if tracing.is_on:
         app.add_middleware(TraceMiddleware, tracing=tracing)
-    if settings.forwarded_allow_ips:
-        app.add_middleware(ProxyMiddleware, proxies=Proxies(settings.forwarded_allow_ips))
+    app.add_middleware(ProxyMiddleware, proxies=Proxies(settings.forwarded_allow_ips), clock=clock)
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -1,6 +1,6 @@
 """Proxies in front of the service: whose ``X-Forwarded-For`` is believed, and what it says of the caller."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cachetools import LRUCache
@@ -8,6 +8,8 @@ from cachetools import LRUCache
 from mastery_engine.settings import Network
 
 REMEMBERED = 4_096
+# By which a call shows that it came through a proxy, beside everything that begins with X-Forwarded-.
+HEADERS = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"})
 
 
 class Proxies:
@@ -53,6 +55,11 @@ def parsed(address: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
+
+
+def forwarding_header(names: Iterable[str]) -> str | None:
+    """The first header, of these in lower case, that only proxies add; None if there is none."""
+    return next((name for name in names if name.startswith("x-forwarded-") or name in HEADERS), None)
 
 
 def _without_port(address: str) -> str:

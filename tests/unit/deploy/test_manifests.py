@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from mastery_engine.errors import StartRefused
+from mastery_engine.http.proxies import Proxies
 from mastery_engine.http.serve import STOP_S
 from mastery_engine.ports.event_log import REQUESTS_TOPIC
 from mastery_engine.service import LONGEST_STOP_S
@@ -161,7 +163,8 @@ def test_the_plain_installation_starts_in_development_with_a_secret_that_says_it
     (service,) = by_kind(plain(), "Service", "mastery-engine")
     assert service["spec"]["ports"] == [{"name": "http", "port": 80, "targetPort": "http"}]
     images = {container["image"] for _, one in pods(plain()) for container in one["spec"]["containers"]}
-    assert images == {"learnflow/mastery-engine:latest", f"apache/kafka:{KAFKA}", "redis:7.4-alpine"}
+    tags = {image.partition("@")[0] for image in images}
+    assert tags == {"learnflow/mastery-engine:latest", f"apache/kafka:{KAFKA}", "redis:7.4-alpine"}
 
 
 def test_production_brings_no_secret_and_refuses_the_public_one() -> None:
@@ -195,6 +198,41 @@ def test_apart_the_api_serves_and_the_workers_work(name: str) -> None:
     kept = [one["spec"]["selector"]["matchLabels"] for one in by_kind(found, "PodDisruptionBudget")]
     budgets = {labels["app.kubernetes.io/component"] for labels in kept}
     assert budgets == {"api", "worker"}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_where_calls_come_through_a_proxy_it_is_named(name: str) -> None:
+    """Else limits and the audit trail would take all callers for one."""
+    found = objects(name)
+    allowed = settings_from(settings_given(found, "mastery-engine") | PRODUCTION_SECRET).forwarded_allow_ips
+    proxies = Proxies(allowed)
+    assert all(network.prefixlen > 0 for network in allowed), "nobody outside is a proxy"
+    pod_networks = ("10.244.1.7", "10.0.3.9", "172.17.0.2", "192.168.7.7", "100.64.9.1", "fd00:10:244::5")
+    if by_kind(found, "Ingress"):
+        assert all(address in proxies for address in pod_networks)
+    elif "dapr" in name:
+        assert "127.0.0.1" in proxies
+        assert not [address for address in pod_networks if address in proxies]
+    else:
+        assert not allowed
+
+
+def test_redis_keeps_all_that_it_is_given_within_its_memory() -> None:
+    (redis,) = by_kind(plain(), "StatefulSet", "redis")
+    (container,) = redis["spec"]["template"]["spec"]["containers"]
+    given = dict(pairwise(container["args"]))
+    assert given["--maxmemory-policy"] == "noeviction"
+    assert given["--appendonly"] == "yes"
+    assert given["--dir"] == container["volumeMounts"][0]["mountPath"]
+    most = int(given["--maxmemory"].removesuffix("mb"))
+    assert container["resources"]["limits"]["memory"] == f"{2 * most // 1024}Gi", "twice, while it rewrites its file"
+
+
+def test_each_topic_has_three_copies_where_kafka_has_the_brokers() -> None:
+    for name in SETS:
+        (config,) = by_kind(objects(name), "ConfigMap", "mastery-engine")
+        brokers = sum(one["spec"]["replicas"] for one in by_kind(objects(name), "StatefulSet", "kafka"))
+        assert config["data"]["KAFKA_REPLICATION"] == ("3" if brokers == 0 else ""), name
 
 
 @pytest.mark.parametrize("name", ["scaled", "production"])
@@ -256,6 +294,14 @@ def test_every_overlay_is_whole(name: str) -> None:
         },
     }
     assert wanted[name] <= kinds
+
+
+def test_the_backup_is_given_redis_and_no_other_secret() -> None:
+    (job,) = by_kind(objects("production"), "CronJob")
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["envFrom"] == [{"configMapRef": {"name": "mastery-engine"}}]
+    secret = {"name": "mastery-engine", "key": "REDIS_HOST", "optional": True}
+    assert container["env"] == [{"name": "REDIS_HOST", "valueFrom": {"secretKeyRef": secret}}]
 
 
 def test_the_backup_script_takes_addresses_and_urls(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from mastery_engine import __version__
-from mastery_engine.errors import Unavailable
+from mastery_engine.errors import NotFound, Unavailable
 from mastery_engine.http.envelope_route import PROBES, EnvelopeRoute
 from mastery_engine.http.incoming import TheEngine
 from mastery_engine.http.openapi import responds_openly
 from mastery_engine.http.problems import problem
+from mastery_engine.http.proxies import forwarding_header
 from mastery_engine.responses.readiness import Health, ReadinessReport, ServiceInfo
 
 router = APIRouter(route_class=EnvelopeRoute, tags=[PROBES])
@@ -41,6 +42,9 @@ async def service(request: Request) -> ServiceInfo:
 @router.get(
     "/metrics", openapi_extra={"responses": {"200": {"description": "Prometheus text", "content": {"text/plain": {}}}}}
 )
-async def metrics(engine: TheEngine) -> Response:
-    """The metrics in Prometheus's text format."""
+async def metrics(engine: TheEngine, request: Request) -> Response:
+    """The metrics in Prometheus's text format; 404 for calls through a proxy, since they are not for the public."""
+    proxied = forwarding_header(request.headers)
+    if proxied is not None:
+        raise NotFound(f"Metrics are not published: ask this process itself, not a proxy (the call has {proxied}).")
     return Response(engine.metrics.text(), media_type="text/plain; version=0.0.4")
