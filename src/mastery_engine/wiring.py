@@ -34,6 +34,7 @@ from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.erasing import Erasing
 from mastery_engine.services.folding import Folding
 from mastery_engine.services.forecasts import Forecasts
+from mastery_engine.services.idempotency import Idempotency
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.models import Models
 from mastery_engine.services.pages import Pages
@@ -149,11 +150,23 @@ def compose(
     folding = Folding(
         stores.documents, stores.reader, stores.cohorts, consents, erasing, models, rules, curriculum, metrics
     )
+    idempotency = Idempotency(stores.idempotency, clock, pseudonym_key)
     ingest = Ingest(
-        logs.events, stores.documents, stores.refusals, consents, audit, access, rules, clock, new_id, metrics, tracing
+        logs.events,
+        stores.documents,
+        stores.refusals,
+        consents,
+        audit,
+        access,
+        idempotency,
+        rules,
+        clock,
+        new_id,
+        metrics,
+        tracing,
     )
     recording = Recording(ingest, folding, consents, tracing)
-    scores = Scores(students, ingest, recording, consents, access, Wording(curriculum), rules, clock)
+    scores = Scores(students, ingest, recording, consents, access, idempotency, Wording(curriculum), rules, clock)
     profiling = Profiling(students, access, consents, rules)
     forecasts = Forecasts(forecast_model, students, cohorts, profiling, stores.results, rules, clock)
     advice = Advising(students, profiling, models, rules, curriculum, clock)
@@ -170,7 +183,9 @@ def compose(
         curriculum=curriculum,
         ingest=ingest,
         scores=scores,
-        batches=Batches(stores.jobs, students, scores, ingest, recording, consents, access, audit, rules, clock),
+        batches=Batches(
+            stores.jobs, students, scores, ingest, recording, consents, access, idempotency, audit, rules, clock
+        ),
         forecasts=forecasts,
         advice=advice,
         skills=skills,

@@ -242,6 +242,8 @@ async def test_a_call_with_one_idempotency_key_counts_once_whichever_replica_it_
         assert {call: len(found) for call, found in ids.items()} == {"/mastery/ingest": 1, "/mastery/ingest/batch": 2}
         different = {**given, "components": {"quality": 0.6}}
         assert second.post("/mastery/calculate", json=different, headers=key).status_code == 409
+        for path, body in (("/mastery/ingest", rows["events"][1]), ("/mastery/ingest/batch", {"events": [bare]})):
+            assert second.post(path, json=body, headers=key).status_code == 409
     fleet.wait_until_worked()
     assert query(api, one["student_id"])["components"] == {
         "completion": 0.0, "quiz": 0.5, "quality": 0.5, "consistency": pytest.approx(1.0, abs=1.0)

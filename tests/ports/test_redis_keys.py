@@ -16,7 +16,7 @@ from mastery_engine.backends.redis.jobs import RedisJobs
 from mastery_engine.backends.redis.refusals import RedisRefusals
 from mastery_engine.backends.redis.stores import open_stores
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
-from mastery_engine.domain.moments import DAY
+from mastery_engine.domain.moments import DAY, SECOND
 from mastery_engine.ports.cohorts import Join
 from mastery_engine.ports.result_cache import LIFE_S, ResultKey
 from scripts.servers.redis import Redis
@@ -49,12 +49,13 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
     await stores.checkpoints.set_flood("log", 1, flooded=True)
     await stores.audit_log.append([record()])
     await stores.jobs.put(job())
+    await stores.idempotency.claim("key", "body", NOW)
     await stores.connection.close()
 
     table = re.findall(r"^    (mastery:\S+)  +\S.+?  +(\S.+)$", keys.__doc__ or "", flags=re.MULTILINE)
     places = {"{TENANT:STUDENT}": "{default:ada}", "{TENANT:SUBJECT}": "{default:ada}", "{TENANT:ID}": "{default:py}"}
     places |= {"KIND": "forecast", "{COPY}:LOG": "{0}:log", "LOG": "log", "{TENANT}:ID": "{default}:b-1"}
-    places |= {"{TENANT}": "{default}"}
+    places |= {"{TENANT}": "{default}", "HASH": "key"}
     lives: dict[str, str] = {}
     for name, life in table:
         for place, value in places.items():
@@ -67,6 +68,8 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
             assert RETENTION_DAYS * DAY < seconds * 1_000_000 <= (RETENTION_DAYS + 1) * DAY, name
         elif "5 minutes" in lives[name] or lives[name].startswith("as the last"):
             assert LIFE_S - 30 < seconds <= LIFE_S, name
+        elif "24 hours" in lives[name]:
+            assert DAY // SECOND - 30 < seconds <= DAY // SECOND, name
         else:
             assert seconds == -1, f"{name} expires, and nothing writes it again"
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from copy import deepcopy
 from datetime import datetime
 from itertools import count
@@ -31,6 +31,7 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Conflict, InvalidInput
 from mastery_engine.ports.backend import Logs, Stores
+from mastery_engine.services.idempotency import keyed
 from tests.support import oracle as plain
 from tests.support.composed import composed
 from tests.support.samples import Clock, raw, when
@@ -148,7 +149,8 @@ class TestedEngine:
 
     async def calculate(self, student_id: str, key: str, components: dict[str, float]) -> None:
         """As a caller does that names its call: what it records has an id that follows from the name."""
-        event_id = self.engine.ingest.derived_id(CALLER, "calculate", key, 0)
+        named = keyed(key, msgspec.json.encode([student_id, components]))
+        event_id = self.engine.ingest.derived_id(CALLER, "calculate", named, 0)
         event = {
             "event_id": event_id,
             "event_type": CALCULATION,
@@ -156,10 +158,13 @@ class TestedEngine:
             "timestamp": rfc3339(self.clock()),
             "data": {"components": components},
         }
-        self.sent.append((event, when(self.clock())))
+        sent = (event, when(self.clock()))
+        self.sent.append(sent)
         given = msgspec.convert(components, ComponentValues)
-        with suppress(Conflict):  # a name used before for other components: the first stand
-            await self.engine.scores.calculate(CALLER, student_id, given, key=key)
+        try:
+            await self.engine.scores.calculate(CALLER, student_id, given, key=named)
+        except Conflict:  # a name used before for other components: nothing is recorded
+            self.sent = [one for one in self.sent if one is not sent]
 
     def _accepted(self, one: Sent) -> LearningEvent | None:
         try:

@@ -14,6 +14,7 @@ from mastery_engine.errors import InvalidInput, Unauthenticated
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.problems import UnsupportedMediaType
 from mastery_engine.http.proxies import parsed
+from mastery_engine.services.idempotency import IdempotencyKey, keyed
 
 MAX_TOKEN = 8_192
 MAX_KEY = 200
@@ -89,9 +90,9 @@ async def json_body(request: Request) -> bytes:
     return await request.body()
 
 
-def idempotency_key(request: Request) -> str | None:
-    """The caller's Idempotency-Key. Raises InvalidInput if it is empty or too long."""
+def idempotency_key(request: Request, body: bytes) -> IdempotencyKey | None:
+    """The caller's Idempotency-Key for this body. Raises InvalidInput if it is empty or too long."""
     key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= MAX_KEY:
         raise InvalidInput(f"Idempotency-Key must have 1 to {MAX_KEY} characters.", field="Idempotency-Key")
-    return key
+    return keyed(key, body)

@@ -28,8 +28,8 @@ KEYED: dict[str, Any] = {
         {
             "name": "Idempotency-Key",
             "in": "header",
-            "description": "Identifies one call for 24 hours: repeating the call counts once. With other content a "
-            "calculation or a batch fails with 409; an ingest answers as for a repeat, and the first events count.",
+            "description": "Identifies one call for 24 hours: repeating the call counts once. With another body, which "
+            "is another JSON value, it fails with 409.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 200},
         }
     ]

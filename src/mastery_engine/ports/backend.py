@@ -11,6 +11,7 @@ from mastery_engine.ports.consent_ledger import ConsentLedger
 from mastery_engine.ports.dead_letters import DeadLetterQueue
 from mastery_engine.ports.documents import DocumentReader, DocumentStore
 from mastery_engine.ports.event_log import EventLog
+from mastery_engine.ports.idempotency import IdempotencyStore
 from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.refusals import RefusalStore
 from mastery_engine.ports.result_cache import ResultCache
@@ -38,6 +39,7 @@ class Stores(msgspec.Struct, frozen=True):
     checkpoints: Checkpoints
     refusals: RefusalStore
     jobs: JobStore
+    idempotency: IdempotencyStore
     audit_log: AuditLog
     results: ResultCache
     connection: Connection

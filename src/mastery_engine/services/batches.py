@@ -16,13 +16,14 @@ from mastery_engine.domain.faults import malformed
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
-from mastery_engine.errors import Conflict, InvalidInput, MasteryError, NotFound, Unavailable
+from mastery_engine.errors import InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.ports.jobs import BatchJob, JobPriority, JobStore
 from mastery_engine.responses.batches import BatchFailure, BatchResponse, BatchResult, BatchState, BatchSummary
 from mastery_engine.responses.ingest import Problem
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.recording import Recording
 from mastery_engine.services.scores import NOTHING_GIVEN, Scores
@@ -86,6 +87,7 @@ class Batches:
         recording: Recording,
         consents: Consents,
         access: AccessControl,
+        idempotency: Idempotency,
         audit: Audit,
         rules: Rules,
         clock: Clock,
@@ -97,6 +99,7 @@ class Batches:
         self._recording = recording
         self._consents = consents
         self._access = access
+        self._idempotency = idempotency
         self._audit = audit
         self._rules = rules
         self._clock = clock
@@ -111,14 +114,15 @@ class Batches:
         *,
         record: bool | None = None,
         priority: BatchPriority = "normal",
-        key: str | None = None,
+        key: IdempotencyKey | None = None,
     ) -> BatchResponse | BatchState:
         """Calculate many: up to 100 rows at once, more rows later. A bad row fails alone.
 
-        Raises Conflict if the Idempotency-Key ``key`` was used for another batch.
+        Raises Conflict if ``key`` was used with another body.
         """
         record = may_record(caller) if record is None else record
         self._access.check_act(caller, Act.RECORD if record else Act.TRY_MANY, "batch")
+        await self._idempotency.claim(caller, "batch", key)
         event_ids = [self._ingest.derived_id(caller, "batch", key, place) for place in range(len(rows))]
         request = BatchRequest(list(rows), record, event_ids)
         if len(rows) <= AT_ONCE:
@@ -137,8 +141,6 @@ class Batches:
             )
             await self._jobs.put(known)
             self._enqueue(known)
-        elif known.request != msgspec.json.encode(request):
-            raise Conflict("This Idempotency-Key was used for another batch: use a new one.", field="Idempotency-Key")
         return _state(known)
 
     async def state(self, caller: Caller, batch_id: str) -> BatchState:

@@ -24,6 +24,7 @@ from mastery_engine.responses.ingest import EventStatus, IngestResponse, Problem
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 from mastery_engine.tasks import promptly
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, carried
@@ -61,6 +62,7 @@ class Ingest:
         consents: Consents,
         audit: Audit,
         access: AccessControl,
+        idempotency: Idempotency,
         rules: Rules,
         clock: Clock,
         new_id: Callable[[], str],
@@ -73,6 +75,7 @@ class Ingest:
         self._consents = consents
         self._audit = audit
         self._access = access
+        self._idempotency = idempotency
         self._rules = rules
         self._clock = clock
         self._new_id = new_id
@@ -80,22 +83,25 @@ class Ingest:
         self._tracing = tracing
 
     async def take(
-        self, caller: Caller, values: Sequence[bytes], key: str | None = None, *, call: str = "ingest"
+        self, caller: Caller, values: Sequence[bytes], key: IdempotencyKey | None = None, *, call: str = "ingest"
     ) -> IngestResponse:
         """Take events, each a JSON document, each accepted or refused on its own; accepted ones are durable on return.
 
-        ``key`` is the caller's Idempotency-Key: with it, events without an id get the same ids if the call is repeated.
+        With a ``key`` events without an id get the same ids if the call is repeated. Raises Conflict if it was used
+        with another body.
         """
-        taken = await self._take(
-            caller, values, [partial(self.derived_id, caller, call, key, n) for n in range(len(values))]
-        )
+        taken = await self._take(caller, values, self._ids(caller, call, key, len(values)), call, key)
         accepted = sum(event.receipt.error is None for event in taken)
         return IngestResponse(accepted, len(values) - accepted, [event.receipt for event in taken])
 
-    async def take_one(self, caller: Caller, value: bytes, key: str | None = None) -> TakenEvent:
+    async def take_one(self, caller: Caller, value: bytes, key: IdempotencyKey | None = None) -> TakenEvent:
         """As ``take``, for one event."""
-        (taken,) = await self._take(caller, [value], [partial(self.derived_id, caller, "ingest", key, 0)])
+        (taken,) = await self._take(caller, [value], self._ids(caller, "ingest", key, 1), "ingest", key)
         return taken
+
+    def _ids(self, caller: Caller, call: str, key: IdempotencyKey | None, number: int) -> list[Callable[[], str]]:
+        """What makes the ids of so many events, for those that have none."""
+        return [partial(self.derived_id, caller, call, key, place) for place in range(number)]
 
     async def deliver(self, caller: Caller, value: bytes, outside_id: str | None) -> tuple[Delivery, str | None]:
         """Take an event that a message broker delivers; returns what the broker should do, and the event's student.
@@ -125,7 +131,12 @@ class Ingest:
             await self._refusals.put([Refusal(key, event_id, problem.code, problem.message, at)])
 
     async def _take(
-        self, caller: Caller, values: Sequence[bytes], ids: Sequence[Callable[[], str]]
+        self,
+        caller: Caller,
+        values: Sequence[bytes],
+        ids: Sequence[Callable[[], str]],
+        call: str = "ingest",
+        key: IdempotencyKey | None = None,
     ) -> list[TakenEvent]:
         """As ``take``; ``ids`` make the ids of events that have none."""
         self._access.check_act(caller, Act.RECORD, "ingest")
@@ -146,6 +157,8 @@ class Ingest:
                 events.append(event)
                 receipt = Receipt(event.event_id, "queued", ignored=unknown or None)
                 taken.append(TakenEvent(receipt, event.student_id))
+        if events:  # a call that brought nothing may be corrected under the same key
+            await self._idempotency.claim(caller, call, key)
         await self.submit(caller, events, "ingest")
         return taken
 
@@ -165,11 +178,14 @@ class Ingest:
         async with promptly("log", LOG_S):  # calls queue for it, so the wait may grow without this limit
             await self._consents.refresh()
 
-    def derived_id(self, caller: Caller, call: str, key: str | None, place: int) -> str:
-        """The id for an event without one: the same for the same Idempotency-Key, caller, call and place."""
+    def derived_id(self, caller: Caller, call: str, key: IdempotencyKey | None, place: int) -> str:
+        """The id for an event without one: the same for the same Idempotency-Key, caller, call, body and place.
+
+        The body is part of it, so that a key that is used anew after its 24 hours loses no event as a repeat.
+        """
         if key is None:
             return self._new_id()
-        return derived_id("idempotency-key", caller.tenant, caller.subject, call, str(place), key)
+        return derived_id("idempotency-key", caller.tenant, caller.subject, call, str(place), key.value, key.body)
 
     async def submit(self, caller: Caller, events: Sequence[LearningEvent], call: str) -> list[Logged]:
         """Record the change in the audit trail, then append the events to the log; both are durable on return."""

@@ -15,12 +15,13 @@ from mastery_engine.domain.evidence.score import MasteryScore, components, maste
 from mastery_engine.domain.moments import Micros, day_of, day_of_date, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
-from mastery_engine.errors import Conflict, InvalidInput, NotFound
+from mastery_engine.errors import InvalidInput, NotFound
 from mastery_engine.responses.advice import path_ahead
 from mastery_engine.responses.history import HistoryPoint, MasteryHistory, history_summary
 from mastery_engine.responses.scores import Calculated, CurrentMastery, StudentMastery, current_mastery
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.recording import Recording
 from mastery_engine.services.students import Students
@@ -39,6 +40,7 @@ class Scores:
         recording: Recording,
         consents: Consents,
         access: AccessControl,
+        idempotency: Idempotency,
         wording: Wording,
         rules: Rules,
         clock: Clock,
@@ -48,6 +50,7 @@ class Scores:
         self._recording = recording
         self._consents = consents
         self._access = access
+        self._idempotency = idempotency
         self._wording = wording
         self._rules = rules
         self._clock = clock
@@ -94,12 +97,12 @@ class Scores:
         given: ComponentValues = NOTHING_GIVEN,
         *,
         record: bool | None = None,
-        key: str | None = None,
+        key: IdempotencyKey | None = None,
     ) -> Calculated:
         """The score with the given components, the others from the evidence; recorded by default if the role may.
 
-        ``key`` is the caller's Idempotency-Key. Raises NotFound if no component is given and the student is unknown,
-        and Conflict if the key was used with other components.
+        Raises NotFound if no component is given and the student is unknown, and Conflict if ``key`` was used with
+        another body.
         """
         record = may_record(caller) if record is None else record
         records = record and given != NOTHING_GIVEN
@@ -107,11 +110,13 @@ class Scores:
         now = caller.moment(self._clock)
         if given == NOTHING_GIVEN:
             student = await self._students.known(caller, student_id, now)
+            await self._idempotency.claim(caller, "calculate", key)
         elif record:
+            await self._idempotency.claim(caller, "calculate", key)
             event_id = self._ingest.derived_id(caller, "calculate", key, 0)
             (student,) = await self._recording.record(caller, [(event_id, student_id, given)], now)
-            check_same(event_id, given, student)
         else:
+            await self._idempotency.claim(caller, "calculate", key)
             (student,) = await self._students.load(caller, [student_id])
         shown = self.with_given(student, given, now)
         student_key = StudentKey(caller.tenant, student_id)
@@ -172,12 +177,3 @@ class Scores:
         rank = min(point.rank, len(self._rules.levels) - 1)
         coverage = score_of(point.components, self._rules).coverage
         return MasteryScore(point.score, self._rules.levels[rank].name, rank, point.components, coverage)
-
-
-def check_same(event_id: str, given: ComponentValues, student: Student) -> None:
-    """Raises Conflict if an earlier event with this id set other values than those given now."""
-    for value, known in zip(given.values(), student.evidence.direct, strict=True):
-        if known is not None and known.event_id == event_id and known.value != value:
-            raise Conflict(
-                "This Idempotency-Key was used for another calculation: use a new one.", field="Idempotency-Key"
-            )

@@ -12,6 +12,7 @@ from mastery_engine.domain.transition import aged
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.ports.documents import DocumentChange
+from mastery_engine.ports.idempotency import KEY_LIFE
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Purge:
         records = 0
         for part in (logs.events, logs.results, logs.dead_letters, stores.audit_log, stores.jobs, stores.refusals):
             records += await part.purge(before)
+        records += await stores.idempotency.purge(now - KEY_LIFE)
         await stores.cohorts.purge(day_of(before))
         documents = 0
         page: list[StudentKey] = []

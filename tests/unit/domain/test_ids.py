@@ -1,12 +1,13 @@
 """Ids that derive from their causes."""
 
 import itertools
+import json
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.ids import ID_BYTES, derived_id, id_hash
+from mastery_engine.domain.ids import ID_BYTES, derived_id, id_hash, value_hash
 
 texts = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), max_size=5)
 
@@ -45,3 +46,55 @@ def test_an_event_is_known_by_8_bytes_that_tell_cases_apart() -> None:
     assert {len(id_hash(name)) for name in names} == {ID_BYTES}
     assert len({id_hash(name) for name in names}) == len(names)
     assert id_hash("a") == id_hash("a")
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.text(max_size=3), parts, max_size=3),
+    max_leaves=8,
+)
+
+
+def turned(value: object) -> object:
+    """The same value with the names of every object in another order."""
+    if isinstance(value, dict):
+        return {name: turned(part) for name, part in reversed(value.items())}
+    return [turned(part) for part in value] if isinstance(value, list) else value
+
+
+@given(values, st.sampled_from([None, 1, "\t"]), st.booleans())
+def test_a_value_has_one_hash_however_it_is_written(value: object, indent: int | str | None, escaped: bool) -> None:
+    document = json.dumps(value).encode()
+    again = json.dumps(turned(value), indent=indent, ensure_ascii=escaped).encode(errors="surrogatepass")
+    assert value_hash(document) == value_hash(b"\xef\xbb\xbf" + again)
+    assert value_hash(document) != value_hash(json.dumps([value]).encode())
+
+
+def test_values_that_differ_have_different_hashes() -> None:
+    documents = [
+        b"1",
+        b'"1"',
+        b"1.5",
+        b"true",
+        b"null",
+        b"[1]",
+        b"[]",
+        b"{}",
+        b'{"a":1}',
+        b'{"a":2}',
+        b"[1,2]",
+        b"[2,1]",
+    ]
+    documents += [
+        b"12345678901234567890123",
+        b"12345678901234567890124",
+        b"1" * 4_000,
+        b"1e308",
+        b"1e400",
+        b"{",
+        b"\xff",
+    ]
+    documents += [b"[" * 100_000, b"9" * 5_000]
+    assert len({value_hash(document) for document in documents}) == len(documents)
+    for same in ((b"1", b"1.0", b"1e0"), (b"0", b"-0.0"), (b'{"a":1,"b":2}', b' {"b":2.0, "a":1}')):
+        assert len({value_hash(document) for document in same}) == 1

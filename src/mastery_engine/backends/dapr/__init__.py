@@ -21,6 +21,7 @@ What is to be found again stands in an index, so a key must live as long as anyt
 | ``index:refusals:0`` | all refusals | without end; ``purge`` takes out those that are gone |
 | ``b:TENANT:BATCH`` | a batch | retention + 1 days after its last write |
 | ``index:batches:0``, ``index:open-batches:0`` | all batches; those without an answer | without end; as for refusals |
+| ``i:HASH`` | what an Idempotency-Key stands for | 24 hours from the first call |
 | ``audit:TENANT:N`` | a page of audit records | retention + 1 days after its last write |
 | ``audit:TENANT`` | which pages there are | without end; a day once there are no records |
 | ``index:audit-tenants:0`` | who has audit records | without end; ``purge`` takes out who has none |

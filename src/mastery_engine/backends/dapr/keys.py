@@ -57,6 +57,11 @@ def job(tenant: str, batch_id: str) -> str:
     return f"b:{tenant}:{batch_id}"
 
 
+def idempotency(name: str) -> str:
+    """What an Idempotency-Key stands for."""
+    return f"i:{name}"
+
+
 def audit_head(tenant: str) -> str:
     """Which pages of audit records a tenant has."""
     return f"audit:{tenant}"

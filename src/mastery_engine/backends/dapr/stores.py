@@ -5,6 +5,7 @@ from mastery_engine.backends.dapr.checkpoints import DaprCheckpoints
 from mastery_engine.backends.dapr.client import DaprState
 from mastery_engine.backends.dapr.cohorts import DaprCohorts
 from mastery_engine.backends.dapr.documents import DaprDocuments
+from mastery_engine.backends.dapr.idempotency import DaprIdempotency
 from mastery_engine.backends.dapr.jobs import DaprJobs
 from mastery_engine.backends.dapr.refusals import DaprRefusals
 from mastery_engine.backends.dapr.result_cache import DaprResultCache
@@ -31,6 +32,7 @@ def stores_on(state: DaprState, *, retention_days: int) -> Stores:
         checkpoints=DaprCheckpoints(state, witness),
         refusals=DaprRefusals(state, life_s=life_s),
         jobs=DaprJobs(state, life_s=life_s),
+        idempotency=DaprIdempotency(state),
         audit_log=DaprAuditLog(state, life_s=life_s),
         results=DaprResultCache(state),
         connection=state,

@@ -4,6 +4,7 @@ from mastery_engine.backends.memory.audit_log import MemoryAuditLog
 from mastery_engine.backends.memory.checkpoints import MemoryCheckpoints
 from mastery_engine.backends.memory.cohorts import MemoryCohorts
 from mastery_engine.backends.memory.documents import MemoryDocuments
+from mastery_engine.backends.memory.idempotency import MemoryIdempotency
 from mastery_engine.backends.memory.jobs import MemoryJobs
 from mastery_engine.backends.memory.refusals import MemoryRefusals
 from mastery_engine.backends.memory.result_cache import MemoryResultCache
@@ -32,6 +33,7 @@ def open_stores(clock: Clock) -> Stores:
         checkpoints=MemoryCheckpoints(),
         refusals=MemoryRefusals(),
         jobs=MemoryJobs(),
+        idempotency=MemoryIdempotency(),
         audit_log=MemoryAuditLog(),
         results=MemoryResultCache(clock),
         connection=MemoryStoreConnection(),

@@ -18,6 +18,7 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:audit:{TENANT}           a tenant's audit records                   purged by their age
     mastery:tenants                  tenants that have audit records            for good
     mastery:batch:{TENANT}:ID        a batch                                    the retention after its last write
+    mastery:idempotency:HASH         what an Idempotency-Key stands for         24 hours from the first call
     mastery:batches                  all batches, by their moment               purged by their age
     mastery:open-batches             those without an answer                    until they are answered; purged
 """
@@ -95,6 +96,10 @@ def floods(log_id: str) -> str:
 
 def audit(tenant: str) -> str:
     return f"mastery:audit:{{{tenant}}}"
+
+
+def idempotency(name: str) -> str:
+    return f"mastery:idempotency:{name}"
 
 
 def batch(tenant: str, batch_id: str) -> str:

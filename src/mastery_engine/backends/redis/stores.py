@@ -14,6 +14,7 @@ from mastery_engine.backends.redis.cohorts import RedisCohorts
 from mastery_engine.backends.redis.document_cache import DocumentCache
 from mastery_engine.backends.redis.documents import RedisDocuments
 from mastery_engine.backends.redis.errors import or_unavailable
+from mastery_engine.backends.redis.idempotency import RedisIdempotency
 from mastery_engine.backends.redis.jobs import RedisJobs
 from mastery_engine.backends.redis.keys import life_ms
 from mastery_engine.backends.redis.refusals import RedisRefusals
@@ -53,6 +54,7 @@ def open_stores(host: str, *, retention_days: int, now: Callable[[], float]) -> 
         checkpoints=RedisCheckpoints(client),
         refusals=RedisRefusals(client, life_ms=life),
         jobs=RedisJobs(client, life_ms=life),
+        idempotency=RedisIdempotency(client),
         audit_log=RedisAuditLog(client),
         results=RedisResultCache(client),
         connection=RedisStoreConnection(client, reader),

@@ -106,6 +106,12 @@ MIGRATIONS: tuple[Migration, ...] = (
     """,
     "CREATE INDEX dead_letters_redriven ON dead_letters (tenant, event_id) WHERE redriven IS NOT NULL;",
     _tell_calendars_apart,
+    """
+    CREATE TABLE idempotency_keys (
+        name TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL, at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX idempotency_keys_by_age ON idempotency_keys (at);
+    """,
 )
 
 

@@ -6,6 +6,7 @@ from mastery_engine.backends.sqlite.checkpoints import SqliteCheckpoints
 from mastery_engine.backends.sqlite.cohorts import SqliteCohorts
 from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.backends.sqlite.documents import SqliteDocuments
+from mastery_engine.backends.sqlite.idempotency import SqliteIdempotency
 from mastery_engine.backends.sqlite.jobs import SqliteJobs
 from mastery_engine.backends.sqlite.refusals import SqliteRefusals
 from mastery_engine.clock import Clock
@@ -36,6 +37,7 @@ def open_stores(database: Database, clock: Clock) -> Stores:
         checkpoints=SqliteCheckpoints(database),
         refusals=SqliteRefusals(database),
         jobs=SqliteJobs(database),
+        idempotency=SqliteIdempotency(database),
         audit_log=SqliteAuditLog(database),
         results=MemoryResultCache(clock),
         connection=SqliteStoreConnection(database),

@@ -22,10 +22,11 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["mastery"])
 )
 async def calculate_batch(engine: TheEngine, caller: Authenticated, request: Request) -> Response:
     """Calculate many: up to 100 rows are answered at once, up to 1,000 later, under a batch_id."""
-    body = read_rows(BatchCalculate, await json_body(request))
+    sent = await json_body(request)
+    body = read_rows(BatchCalculate, sent)
     rows = [row_from(bytes(row)) for row in body.requests]
     response = await engine.batches.calculate(
-        caller, rows, record=body.record, priority=body.priority, key=idempotency_key(request)
+        caller, rows, record=body.record, priority=body.priority, key=idempotency_key(request, sent)
     )
     return success(response, request.state.meta, 202 if isinstance(response, BatchState) else 200)
 

@@ -19,7 +19,8 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["events"])
 )
 async def ingest(engine: TheEngine, caller: Authenticated, request: Request) -> Receipt:
     """Take one event; it is durable once this answers."""
-    taken = await engine.ingest.take_one(caller, await json_body(request), idempotency_key(request))
+    body = await json_body(request)
+    taken = await engine.ingest.take_one(caller, body, idempotency_key(request, body))
     note_student(request, taken.student_id)
     return taken.receipt_or_refusal()
 
@@ -31,9 +32,9 @@ async def ingest(engine: TheEngine, caller: Authenticated, request: Request) -> 
 )
 async def ingest_batch(engine: TheEngine, caller: Authenticated, request: Request) -> IngestResponse:
     """Take up to 1,000 events, each accepted or refused on its own; accepted ones are durable once this answers."""
-    body = read_rows(Rows, await json_body(request))
-    events = [bytes(event) for event in body.events]
-    return await engine.ingest.take(caller, events, idempotency_key(request), call="ingest-batch")
+    body = await json_body(request)
+    events = [bytes(event) for event in read_rows(Rows, body).events]
+    return await engine.ingest.take(caller, events, idempotency_key(request, body), call="ingest-batch")
 
 
 @router.get("/students/{student_id}/events/{event_id}", openapi_extra=responds(EventStatus, limit=None))

@@ -17,7 +17,7 @@ from mastery_engine.http.body import parse
 from mastery_engine.http.envelope import success
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import TheEngine, idempotency_key, json_body, note_student
-from mastery_engine.http.openapi import any_of, takes
+from mastery_engine.http.openapi import KEYED, any_of, takes
 from mastery_engine.http.routers.advice import Advise, FindPath
 from mastery_engine.http.routers.forecasts import NextWeek
 from mastery_engine.http.routers.scores import Calculate, MasteryQuery
@@ -60,7 +60,7 @@ def _read(request: Request, model: type[Model], payload: bytes) -> Model:
 
 async def _calculate(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
     body = _read(request, Calculate, payload)
-    key, values = idempotency_key(request), body.components.values()
+    key, values = idempotency_key(request, payload), body.components.values()
     return await engine.scores.calculate(caller, body.student_id, values, record=body.record, key=key), 200
 
 
@@ -71,7 +71,7 @@ async def _query(engine: Engine, request: Request, caller: Caller, payload: byte
 
 
 async def _ingest(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
-    taken = await engine.ingest.take_one(caller, payload, idempotency_key(request))
+    taken = await engine.ingest.take_one(caller, payload, idempotency_key(request, payload))
     note_student(request, taken.student_id)
     return taken.receipt_or_refusal(), 202
 
@@ -105,7 +105,8 @@ UNKNOWN_INTENT: tuple[None, LimitKind] = (None, "query")
 
 
 @router.post(
-    "/process", openapi_extra=any_of(Calculated, StudentMastery, Prediction, LearningPath, Receipt) | takes(ProcessBody)
+    "/process",
+    openapi_extra=any_of(Calculated, StudentMastery, Prediction, LearningPath, Receipt) | takes(ProcessBody) | KEYED,
 )
 async def process(engine: TheEngine, request: Request) -> Response:
     """Make the call that the intent stands for, as the sidecar or as the bearer whose token it sends."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.http.body import Body, Share, StudentId
 from mastery_engine.http.envelope_route import EnvelopeRoute
-from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key
+from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body
 from mastery_engine.http.openapi import KEYED, responds
 from mastery_engine.responses.scores import Calculated, StudentMastery
 
@@ -51,6 +51,5 @@ async def query(engine: TheEngine, caller: Authenticated, body: MasteryQuery) ->
 @router.post("/mastery/calculate", openapi_extra=responds(Calculated, limit="calculate") | KEYED)
 async def calculate(engine: TheEngine, caller: Authenticated, request: Request, body: Calculate) -> Calculated:
     """The score with the given components, the others from the evidence; recorded unless ``record`` is false."""
-    return await engine.scores.calculate(
-        caller, body.student_id, body.components.values(), record=body.record, key=idempotency_key(request)
-    )
+    key, values = idempotency_key(request, await json_body(request)), body.components.values()
+    return await engine.scores.calculate(caller, body.student_id, values, record=body.record, key=key)

@@ -1,0 +1,32 @@
+"""Idempotency keys in SQLite."""
+
+import sqlite3
+
+from mastery_engine.backends.sqlite.database import Database
+from mastery_engine.domain.moments import Micros
+from mastery_engine.ports.idempotency import KEY_LIFE
+
+_PURGE = "DELETE FROM idempotency_keys WHERE at < ?"
+_CLAIM = "INSERT INTO idempotency_keys VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_FIND = "SELECT body FROM idempotency_keys WHERE name = ?"
+
+
+class SqliteIdempotency:
+    """See ``IdempotencyStore``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, name: str, body: str, at: Micros) -> str:
+        """Each claim also removes the keys that are too old, so that there are never more than those of a day."""
+
+        def write(connection: sqlite3.Connection) -> str:
+            connection.execute(_PURGE, (at - KEY_LIFE + 1,))
+            connection.execute(_CLAIM, (name, body, at))
+            ((first,),) = connection.execute(_FIND, (name,)).fetchall()
+            return str(first)
+
+        return await self._database.write(write)
+
+    async def purge(self, before: Micros) -> int:
+        return await self._database.write(lambda connection: connection.execute(_PURGE, (before,)).rowcount)

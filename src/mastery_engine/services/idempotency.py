@@ -1,0 +1,48 @@
+"""Idempotency keys: a call that is repeated counts once, and a key that comes again with another body is refused."""
+
+import hmac
+
+import msgspec
+
+from mastery_engine.auth.access import Caller
+from mastery_engine.clock import Clock
+from mastery_engine.domain.ids import value_hash
+from mastery_engine.errors import Conflict
+from mastery_engine.ports.idempotency import IdempotencyStore
+
+
+class IdempotencyKey(msgspec.Struct, frozen=True):
+    """The Idempotency-Key of a call, and the hash of its body: of the JSON value, however it is written."""
+
+    value: str
+    body: str
+
+
+def keyed(value: str | None, body: bytes) -> IdempotencyKey | None:
+    """The key of a call with this body; None if the call has no key."""
+    return None if value is None else IdempotencyKey(value, value_hash(body))
+
+
+class Idempotency:
+    """Remembers for 24 hours what each key was first used for. Without a key nothing is read or written."""
+
+    def __init__(self, store: IdempotencyStore, clock: Clock, secret: bytes) -> None:
+        """``secret`` keys the hashes that are stored: keys may hold personal data, and bodies do."""
+        self._store = store
+        self._clock = clock
+        self._secret = secret
+
+    async def claim(self, caller: Caller, call: str, key: IdempotencyKey | None) -> None:
+        """Take the key for this call of this caller. Raises Conflict if it was used with another body."""
+        if key is None:
+            return
+        name = self._hash("key", caller.tenant, caller.role, caller.subject, call, key.value)
+        body = self._hash("body", name, key.body)
+        if await self._store.claim(name, body, caller.moment(self._clock)) != body:
+            raise Conflict(
+                "This Idempotency-Key was used with another body: use a new key, or send the same body again.",
+                field="Idempotency-Key",
+            )
+
+    def _hash(self, *parts: str) -> str:
+        return hmac.digest(self._secret, msgspec.json.encode(parts), "sha256").hex()
