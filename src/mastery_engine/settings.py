@@ -52,8 +52,9 @@ class Settings(BaseModel):
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     worker_enabled: bool = True
-    app_api_token: str | None = None
-    dapr_api_token: str | None = None
+    app_api_token: str | None = Field(default=None, repr=False)
+    dapr_api_token: str | None = Field(default=None, repr=False)
+    dapr_trust_loopback: bool = False
     dapr_http_port: Annotated[int, Field(ge=1, le=65_535)] = 3500
     dapr_state_store: str | None = None
     dapr_pubsub: str = "pubsub"
@@ -178,16 +179,26 @@ def _check_credentials(settings: Settings) -> None:
 
 
 def check_secret(settings: Settings) -> None:
-    """Raises StartRefused in production if a secret is missing, well known or short, or keys come by plain HTTP."""
+    """Raises StartRefused in production if others could pass for callers: by a guessed secret, plain HTTP, loopback."""
     url = urlsplit(settings.jwt_jwks_url or "")
     if settings.jwt_jwks_url and (url.scheme not in ("http", "https") or not url.hostname):
         raise StartRefused("JWT_JWKS_URL must be an http or https URL.")
     if not settings.in_production:
         return
+    if settings.dapr_trust_loopback:
+        raise StartRefused(
+            "DAPR_TRUST_LOOPBACK is for development: in production unset it, and set APP_API_TOKEN to the token that "
+            "the Dapr sidecar sends."
+        )
     if url.scheme == "http":
         raise StartRefused("JWT_JWKS_URL must be https in production: whoever can change its answer can make tokens.")
     if _is_unsafe(settings.jwt_secret) and not (settings.jwt_secret is None and settings.jwt_jwks_url):
         raise StartRefused(f"JWT_SECRET must be at least {SHORTEST_SECRET} random bytes in production. {MAKE_ONE}")
+    if settings.app_api_token is not None and _is_unsafe(settings.app_api_token):
+        raise StartRefused(
+            f"APP_API_TOKEN must be at least {SHORTEST_SECRET} random bytes in production: whoever guesses it may "
+            f"write for every student of every tenant. Give the Dapr sidecar the same one. {MAKE_ONE}"
+        )
     if _is_unsafe(settings.pseudonym_key):
         raise StartRefused(
             f"PSEUDONYM_KEY must be at least {SHORTEST_SECRET} random bytes in production. Use the same for all "
@@ -217,21 +228,35 @@ def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
         near = difflib.get_close_matches(name, FIELD_OF, n=1, cutoff=0.85)
         if near:
             warnings.append(f"{name} is not a setting of the Mastery Engine: did you mean {near[0]}?")
+    if settings.in_production and not settings.rate_limit_enabled:
+        warnings.append("RATE_LIMIT_ENABLED is false: no caller is limited, and wrong tokens are not counted.")
+    return warnings + _warnings_of_trust(settings)
+
+
+def _warnings_of_trust(settings: Settings) -> list[str]:
+    """Warnings about who could pass for somebody else."""
+    warnings = []
+    secrets = {
+        "JWT_SECRET": settings.jwt_secret,
+        "PSEUDONYM_KEY": settings.pseudonym_key,
+        "APP_API_TOKEN": settings.app_api_token,
+    }
+    for name, secret in secrets.items():
+        if secret in KNOWN_WEAK:
+            warnings.append(f"{name} is a well-known value: change it before anybody else can call the service.")
+        elif secret is not None and len(secret.encode()) < SHORTEST_SECRET:
+            warnings.append(
+                f"{name} is shorter than {SHORTEST_SECRET} bytes: that is only good enough for development."
+            )
+    if settings.dapr_trust_loopback:
+        warnings.append(
+            "DAPR_TRUST_LOOPBACK is true: every program on this machine may call for every student of every tenant."
+            if settings.app_api_token is None
+            else "DAPR_TRUST_LOOPBACK is not used, because APP_API_TOKEN is set."
+        )
     if any(network.prefixlen == 0 for network in settings.forwarded_allow_ips):
         warnings.append(
             "FORWARDED_ALLOW_IPS names every address: whoever can connect may call under any address. Name only your "
             "proxies."
-        )
-    if settings.in_production and not settings.rate_limit_enabled:
-        warnings.append("RATE_LIMIT_ENABLED is false: no caller is limited, and wrong tokens are not counted.")
-    if settings.jwt_secret in KNOWN_WEAK:
-        warnings.append("JWT_SECRET is a well-known value: change it before anybody else can call the service.")
-    elif settings.jwt_secret is not None and len(settings.jwt_secret.encode()) < SHORTEST_SECRET:
-        warnings.append(
-            f"JWT_SECRET is shorter than {SHORTEST_SECRET} bytes: that is only good enough for development."
-        )
-    if settings.pseudonym_key is not None and len(settings.pseudonym_key.encode()) < SHORTEST_SECRET:
-        warnings.append(
-            f"PSEUDONYM_KEY is shorter than {SHORTEST_SECRET} bytes: that is only good enough for development."
         )
     return warnings

@@ -84,7 +84,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.R
     """One service for all examples."""
     folder: Path = tmp_path_factory.mktemp("fuzz")
     with asyncio.Runner() as loop:
-        service = serving(folder, log_level="ERROR")
+        service = serving(folder, log_level="ERROR", dapr_trust_loopback=True)
         api = loop.run(service.__aenter__())
         yield loop, api
         loop.run(service.__aexit__(None, None, None))

@@ -162,7 +162,7 @@ async def test_each_of_many_events_is_decoded_once(decodes: tuple[Api, Counter[s
 
 async def test_an_event_in_a_process_is_decoded_once(decodes: tuple[Api, Counter[str]]) -> None:
     api, counts = decodes
-    assert (await api.post("/process", {"intent": "ingest", "payload": event()}, token="")).status_code == 202
+    assert (await api.post("/process", {"intent": "ingest", "payload": event()})).status_code == 202
     assert counts == {"msgspec.json.decode": 1, "_closed": 1}
 
 

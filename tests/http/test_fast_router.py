@@ -46,9 +46,9 @@ async def test_both_ways_answer_alike(tmp_path: Path, monkeypatch: pytest.Monkey
     bodies = [json.dumps({"student_id": STUDENT}).encode(), b"{", b"", b"\xff", b"[]"]
     heads: list[dict[str, str]] = [good, bad, {}, good | {"Accept": "application/problem+json"}]
     heads.append(good | {"Content-Type": "text/xml"})
-    async with serving(tmp_path / "short") as short:
+    async with serving(tmp_path / "short", rate_limit_enabled=False) as short:
         monkeypatch.setattr("mastery_engine.http.middleware.fast_router.fixed_routes", lambda _: {})
-        async with serving(tmp_path / "long") as long:
+        async with serving(tmp_path / "long", rate_limit_enabled=False) as long:
             for method, path in sorted(DIRECT):
                 for head, body, query in [*product(heads, bodies, [""]), (good, bodies[0], "?none=1")]:
                     said = [

@@ -153,3 +153,34 @@ with DaprClient() as client:
     done = subprocess.run([sys.executable, "-c", script], env=given, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["data"]["student_id"] == "student_sdk"
+
+
+def test_a_sidecar_without_tokens_comes_in_where_loopback_is_trusted(
+    real_servers: RealServers, redis_server: Redis, tmp_path: Path
+) -> None:
+    """Its own calls and what it publishes; not what a web page or another application's sidecar sends through it."""
+    port = free_port()
+    settings = {"PORT": str(port), "EVENT_LOG": "sqlite", "DAPR_TRUST_LOOPBACK": "true"}
+
+    def beside() -> Dapr:
+        """As another application than the mesh's, whose events it would share."""
+        components: list[Mapping[str, Any]] = [redis_pubsub(redis_server.port)]
+        return Dapr(components, app_id="laptop", app_port=port, home=tmp_path / "dapr")
+
+    (tmp_path / "dapr").mkdir()
+    with (
+        Live(tmp_path / "data", home=tmp_path, **settings) as live,
+        real_servers.started("Dapr", beside) as sidecar,
+        live.client() as client,
+    ):
+        invoked = f"{sidecar.url}/v1.0/invoke/laptop/method/process"
+        call = {"intent": "query", "payload": {"student_id": "nobody"}}
+        comes_true(lambda: httpx.post(invoked, json=call).status_code == 404)
+        sent = event("quiz", student_id="student_l")
+        assert httpx.post(f"{sidecar.url}/v1.0/publish/{PUBSUB}/mastery.requests", json=sent).status_code == 204
+        status = f"/students/student_l/events/{sent['event_id']}"
+        comes_true(lambda: client.get(status).json()["data"]["status"] == "processed")
+        for headers in ({"Origin": "https://evil.example"}, {"X-Forwarded-For": "192.0.2.1"}):
+            assert httpx.post(invoked, json=call, headers=headers).status_code == 401, headers
+            assert httpx.post(f"{live.url}/process", json=call, headers=headers).status_code == 401, headers
+        assert httpx.post(invoked, content=json.dumps(call)).status_code == 415  # of no type, as any page may send

@@ -151,7 +151,7 @@ async def serving(data_dir: Path, clock: MovedClock | None = None, **settings: A
     app = create_app(settings_of(data_dir, **settings), clock=clock)
     async with app.router.lifespan_context(app) as state:
         transport = Checked(httpx.ASGITransport(with_state(app, state or {})))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield Api(app, client, state or {}, clock)
 
 

@@ -38,3 +38,23 @@ def test_credentials_that_are_told_to_nobody_are_a_warning() -> None:
     given = {name: value for name, value in SASL.items() if name != "KAFKA_SECURITY_PROTOCOL"}
     assert any("KAFKA_SECURITY_PROTOCOL is PLAINTEXT" in one for one in warnings_for(given, settings_from(given)))
     assert not any("KAFKA_USERNAME" in one for one in warnings_for(SASL, settings_from(SASL)))
+
+
+SAFE = {"ENVIRONMENT": "production", "JWT_SECRET": "j" * 32, "PSEUDONYM_KEY": "p" * 32}
+
+
+@pytest.mark.parametrize("token", ["short", "changeme", "x" * 31])
+def test_a_token_of_the_sidecar_that_can_be_guessed_stops_production(token: str) -> None:
+    with pytest.raises(StartRefused, match="APP_API_TOKEN must be at least 32 random bytes in production"):
+        settings_from({**SAFE, "APP_API_TOKEN": token})
+    assert settings_from({**SAFE, "APP_API_TOKEN": "x" * 32}).app_api_token
+    assert settings_from(SAFE).app_api_token is None
+    here = settings_from({"APP_API_TOKEN": token})
+    assert any(words.startswith("APP_API_TOKEN is ") for words in warnings_for({}, here))
+
+
+def test_a_machine_that_is_trusted_is_said_aloud() -> None:
+    trusting = {"DAPR_TRUST_LOOPBACK": "true"}
+    assert any("every program on this machine" in words for words in warnings_for({}, settings_from(trusting)))
+    both = settings_from({**trusting, "APP_API_TOKEN": "x" * 32})
+    assert any("DAPR_TRUST_LOOPBACK is not used" in words for words in warnings_for({}, both))

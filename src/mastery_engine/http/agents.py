@@ -16,7 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.engine import Engine
-from mastery_engine.http.incoming import bearer
+from mastery_engine.errors import Forbidden
+from mastery_engine.http.incoming import bearer, is_foreign
 from mastery_engine.tasks import ended
 
 CALLER: ContextVar[Caller] = ContextVar("caller")
@@ -40,6 +41,8 @@ class AgentsEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = ROUTE
         request = Request(scope, receive)
+        if is_foreign(request):  # the protocol asks servers for this, against pages that take over a local name
+            raise Forbidden("This call was sent by a page of another site: call from an agent, not from a page.")
         token = CALLER.set(await bearer.caller(request, "query"))
         try:
             server: AgentServer = request.state.agents

@@ -30,10 +30,13 @@ class Bearer(HTTPBearer):
 
     async def caller(self, request: Request, kind: LimitKind | None) -> Caller:
         """The caller of a request. Raises Unauthenticated, Forbidden for an unknown role, and RateLimited."""
-        admission = engine_of(request).admission
-        caller = await authenticated(request, token_of(request))
+        return await self.caller_with(request, token_of(request), kind)
+
+    async def caller_with(self, request: Request, token: str, kind: LimitKind | None) -> Caller:
+        """The caller of a token that the request has anywhere, with the same limits. Raises as ``caller``."""
+        caller = await authenticated(request, token)
         await take_call(request, caller, kind)
-        caller = await admission.with_cohorts(caller)
+        caller = await engine_of(request).admission.with_cohorts(caller)
         trace = traceparent_in(request.headers.get(TRACEPARENT))
         return caller if trace is None else msgspec.structs.replace(caller, traceparent=trace)
 
@@ -68,6 +71,14 @@ def address_of(request: Request) -> str:
     return str(parsed(host) or host) if ":" in host else host  # a socket of both stacks writes IPv4 inside IPv6
 
 
+def is_foreign(request: Request) -> bool:
+    """Whether a page of another site sent the call, by what its browser says: a script cannot change these headers."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    return origin is not None and origin.partition("://")[2].lower() != request.headers.get("host", "").lower()
+
+
 bearer = Bearer(
     bearerFormat="JWT",
     description="HS256, RS256, ES256 or EdDSA, with sub, role, exp and optional tenant, students, cohorts.",
@@ -84,10 +95,16 @@ def note_student(request: Request, student_id: str | None) -> None:
 
 async def json_body(request: Request) -> bytes:
     """The body. Raises UnsupportedMediaType if a content type is given that is not JSON."""
-    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-    if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise UnsupportedMediaType(f"The body must be JSON with the content type {JSON}, not {kind[:100]!r}.")
+    check_json(request)
     return await request.body()
+
+
+def check_json(request: Request, default: str = JSON) -> None:
+    """Raises UnsupportedMediaType if the content type, or the ``default`` without one, is not JSON."""
+    kind = request.headers.get("content-type", default).partition(";")[0].strip().lower()
+    if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):
+        given = f", not {kind[:100]!r}" if kind else ""
+        raise UnsupportedMediaType(f"The body must be JSON with the content type {JSON}{given}.")
 
 
 def idempotency_key(request: Request, body: bytes) -> IdempotencyKey | None:

@@ -39,7 +39,7 @@ class Proxies:
         caller = peer
         while forwarded_for and caller in self:
             forwarded_for, _, last = forwarded_for.rpartition(",")
-            ip = parsed(_without_port(last.strip()))
+            ip = parsed(without_port(last.strip()))
             if ip is None:
                 break
             caller = str(ip)
@@ -62,7 +62,7 @@ def forwarding_header(names: Iterable[str]) -> str | None:
     return next((name for name in names if name.startswith("x-forwarded-") or name in HEADERS), None)
 
 
-def _without_port(address: str) -> str:
+def without_port(address: str) -> str:
     """``192.0.2.1:80`` and ``[2001:db8::1]:80`` without the port."""
     if address.startswith("["):
         return address[1:].partition("]")[0]

@@ -1,7 +1,6 @@
 """Callers through the Dapr sidecar: it proves itself by its token, and acts for a tenant or the bearer of a token."""
 
 import hmac
-import ipaddress
 from typing import Annotated
 
 import msgspec
@@ -12,10 +11,12 @@ from mastery_engine.auth.limits import LimitKind
 from mastery_engine.domain.events.event import DEFAULT_TENANT, check_tenant
 from mastery_engine.domain.events.traceparent import TRACEPARENT, traceparent_in
 from mastery_engine.errors import Forbidden, Unauthenticated
-from mastery_engine.http.incoming import MAX_TOKEN, address_of, bearer, engine_of
+from mastery_engine.http import proxies
+from mastery_engine.http.incoming import MAX_TOKEN, address_of, bearer, check_json, engine_of
 from mastery_engine.settings import Settings
 
 HEADER = "dapr-api-token"
+BROWSERS = ("origin", "sec-fetch-site")
 
 
 class SecurityContext(msgspec.Struct, frozen=True):
@@ -25,18 +26,53 @@ class SecurityContext(msgspec.Struct, frozen=True):
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TOKEN)] | None = None
 
 
-def check_sidecar(request: Request) -> None:
-    """Raises Forbidden if these routes are closed, Unauthenticated if the call is not from the sidecar."""
+async def check_sidecar(request: Request) -> None:
+    """Raises Forbidden if these routes are closed, Unauthenticated if the call is not from the sidecar.
+
+    A wrong token counts against the address; raises RateLimited if there were too many. Raises UnsupportedMediaType for
+    a body without a content type of JSON if nothing but the address speaks for the call.
+    """
     settings: Settings = request.state.settings
-    if settings.app_api_token is None:
-        if settings.in_production:
-            raise Forbidden("This route is closed: set APP_API_TOKEN to the token that the Dapr sidecar sends.")
-        if not _is_loopback(request):
-            raise Unauthenticated("Without APP_API_TOKEN only a sidecar on the same machine may call: set it.")
-        return
-    shown = request.headers.get(HEADER, "")
-    if not hmac.compare_digest(shown.encode(), settings.app_api_token.encode()):
-        raise Unauthenticated(f"This call needs the header {HEADER} with the value of APP_API_TOKEN.")
+    if settings.app_api_token is not None:
+        shown = request.headers.get(HEADER, "")
+        if not hmac.compare_digest(shown.encode(), settings.app_api_token.encode()):
+            if shown:
+                await engine_of(request).admission.blame(address_of(request), request.state.at)
+            raise Unauthenticated(f"This call needs the header {HEADER} with the value of APP_API_TOKEN.")
+    elif not settings.dapr_trust_loopback or settings.in_production:
+        raise Forbidden(
+            "This route is closed: set APP_API_TOKEN to the token that the Dapr sidecar sends or, in development, set "
+            "DAPR_TRUST_LOOPBACK=true to let in a sidecar on the same machine without one."
+        )
+    else:
+        _check_loopback(request)
+
+
+def _check_loopback(request: Request) -> None:
+    """Refuse what a sidecar on this machine would not send: web pages, whatever name they have, and proxies do."""
+    doubt = _doubt(request)
+    if doubt:
+        raise Unauthenticated(
+            f"DAPR_TRUST_LOOPBACK only lets in a sidecar on the same machine, but {doubt}: set APP_API_TOKEN to the "
+            f"token that the sidecar sends in {HEADER}."
+        )
+    if request.method == "POST":
+        check_json(request, default="")  # a web page may send a body of any other type, or of none, without asking
+
+
+def _doubt(request: Request) -> str | None:
+    """What speaks against a sidecar on this machine as the sender of a call."""
+    if not _is_loopback(address_of(request)):
+        return "this call came from another machine"
+    header = proxies.forwarding_header(request.headers) or next(filter(request.headers.__contains__, BROWSERS), None)
+    if header:
+        return f"this call has the header {header}, as calls from web pages and through proxies have"
+    hosts = request.headers.getlist("host")
+    if len(hosts) != 1 or not _is_loopback(proxies.without_port(hosts[0])):
+        return "this call was sent to another host than localhost"
+    if request.scope["http_version"] == "1.0":
+        return "this call is HTTP/1.0, as proxies send it"
+    return None
 
 
 async def caller_of(request: Request, context: SecurityContext, kind: LimitKind | None = None) -> Caller:
@@ -45,20 +81,21 @@ async def caller_of(request: Request, context: SecurityContext, kind: LimitKind 
     closed = settings.in_production and settings.app_api_token is None
     if "authorization" in request.headers and HEADER not in request.headers and not closed:
         return await bearer.caller(request, kind)
-    check_sidecar(request)
-    at = request.state.at
+    await check_sidecar(request)
     if context.token is not None:
-        caller = await engine_of(request).admission.authenticate(context.token, at=at)
-    else:
-        caller = Caller("dapr", "service", check_tenant(context.tenant), at=at)
+        return await bearer.caller_with(request, context.token, kind)
     trace = traceparent_in(request.headers.get(TRACEPARENT))
-    return msgspec.structs.replace(
-        caller, address=address_of(request), request_id=request.state.request_id, traceparent=trace
+    return Caller(
+        "dapr",
+        "service",
+        check_tenant(context.tenant),
+        address=address_of(request),
+        request_id=request.state.request_id,
+        traceparent=trace,
+        at=request.state.at,
     )
 
 
-def _is_loopback(request: Request) -> bool:
-    try:
-        return ipaddress.ip_address(address_of(request)).is_loopback
-    except ValueError:
-        return False
+def _is_loopback(host: str) -> bool:
+    ip = proxies.parsed(host)
+    return ip.is_loopback if ip is not None else host.lower() == "localhost"

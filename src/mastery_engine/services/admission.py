@@ -44,9 +44,13 @@ class Admission:
         try:
             caller = await self._caller(token, at)
         except Unauthenticated:
-            await self._limits.blame(address, at)
+            await self.blame(address, at)
             raise
         return msgspec.structs.replace(caller, address=address, request_id=request_id)
+
+    async def blame(self, address: str, at: Micros) -> None:
+        """Count one more bad token from an address. Raises RateLimited if there were too many."""
+        await self._limits.blame(address, at)
 
     async def take(self, caller: Caller, kind: LimitKind | None) -> Allowance | None:
         """Count one more call of a kind; None if this caller has no limit for it."""

@@ -80,7 +80,7 @@ async def home(request: Request) -> Response:
 async def enter(request: Request) -> Response:
     check_same_origin(request)
     token = await token_in(request)
-    await caller_of(request, token or "-")
+    await caller_of(request, token)
     answer = RedirectResponse("/dashboard", 303)
     sign_in(request, answer, token)
     return answer
@@ -91,7 +91,7 @@ async def enter(request: Request) -> Response:
 async def leave(request: Request) -> Response:
     check_same_origin(request)
     answer = RedirectResponse("/dashboard", 303)
-    sign_out(answer)
+    sign_out(request, answer)
     return answer
 
 

@@ -1,13 +1,14 @@
 """The sign-in: a token in a cookie that scripts cannot read and that is not sent from other sites."""
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from fastapi import Request
 from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
-from mastery_engine.http.incoming import MAX_TOKEN, authenticated, engine_of, take_call
+from mastery_engine.http.incoming import MAX_TOKEN, authenticated, engine_of, is_foreign, take_call
+from mastery_engine.settings import Settings
 
 COOKIE = "mastery_session"
 PATH = "/dashboard"
@@ -21,7 +22,7 @@ def session_of(request: Request) -> str:
 
 async def caller_of(request: Request, token: str | None = None) -> Caller:
     """The caller who has signed in, or the bearer of ``token``. Raises Unauthenticated, Forbidden and RateLimited."""
-    token = token or session_of(request)
+    token = session_of(request) if token is None else token
     if not token or len(token) > MAX_TOKEN:
         raise Unauthenticated("Sign in with your token.")
     caller = await authenticated(request, token)
@@ -39,17 +40,21 @@ async def token_in(request: Request) -> str:
 
 def check_same_origin(request: Request) -> None:
     """Raises Forbidden if the form was sent from another site."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    origin = request.headers.get("origin")
-    if site not in ("same-origin", "none") or (
-        origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    ):
+    if is_foreign(request):
         raise Forbidden("This form was sent from another site: use the form at /dashboard.")
 
 
 def sign_in(request: Request, answer: Response, token: str) -> None:
-    answer.set_cookie(COOKIE, token, path=PATH, httponly=True, samesite="strict", secure=request.url.scheme == "https")
+    """Put the token into the cookie, until the browser is closed: others may use it after."""
+    answer.set_cookie(COOKIE, token, path=PATH, httponly=True, samesite="strict", secure=_is_secure(request))
 
 
-def sign_out(answer: Response) -> None:
-    answer.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict")
+def sign_out(request: Request, answer: Response) -> None:
+    """Take the token out of the cookie."""
+    answer.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict", secure=_is_secure(request))
+
+
+def _is_secure(request: Request) -> bool:
+    """Whether the cookie is for HTTPS alone: always in production, where a proxy that ends TLS need not say so."""
+    settings: Settings = request.state.settings
+    return settings.in_production or request.url.scheme == "https"

@@ -43,7 +43,7 @@ class Outcome(msgspec.Struct, frozen=True):
 @router.get("/dapr/subscribe", openapi_extra=bare(Subscription, many=True))
 async def subscribe(request: Request) -> Response:
     """The topics that Dapr should deliver: none if the log is Kafka, since the worker then reads the topic itself."""
-    check_sidecar(request)
+    await check_sidecar(request)
     settings: Settings = request.state.settings
     wanted = [Subscription(settings.dapr_pubsub, REQUESTS, ROUTE, DEAD_LETTERS)]
     return Response(msgspec.json.encode([] if settings.log == "kafka" else wanted), media_type=JSON)
@@ -52,7 +52,7 @@ async def subscribe(request: Request) -> Response:
 @router.post(ROUTE, openapi_extra=bare(Outcome))
 async def deliver(engine: TheEngine, request: Request) -> Response:
     """Take an event that Dapr delivers, inside a CloudEvent or bare."""
-    check_sidecar(request)
+    await check_sidecar(request)
     caller = await caller_of(request, SecurityContext())
     value, outside_id = unwrap(await request.body())
     status, student_id = await engine.ingest.deliver(caller, value, outside_id)
