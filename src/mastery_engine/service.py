@@ -15,6 +15,9 @@ from mastery_engine.engine import Engine
 from mastery_engine.errors import StartRefused, Unavailable
 from mastery_engine.http import app as http_app
 from mastery_engine.http import serve as http_server
+from mastery_engine.http.connection import EdgeServices
+from mastery_engine.http.connection_limits import ConnectionLimits, most_connections
+from mastery_engine.http.proxies import Proxies
 from mastery_engine.mcp.streamable_http import make_agent_server
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.tasks import beside, ended
@@ -45,6 +48,15 @@ class Service:
             metrics=self._metrics,
             tracing=self._tracing,
         )
+
+    def shared_by_connections(self) -> EdgeServices:
+        """What the connections of a server share; see ``http.connection``."""
+        limits = ConnectionLimits(
+            clock=self._clock,
+            is_proxy=Proxies(self._settings.forwarded_allow_ips).__contains__,
+            most=most_connections(),
+        )
+        return EdgeServices(limits, self._clock, new_id, self._metrics)
 
     def end_streams(self) -> None:
         """End all live streams, because the server is about to stop."""
@@ -89,7 +101,9 @@ def serve(settings: Settings) -> None:
     with listen(settings) as listener:
         asyncio.run(_try_start(settings))
         service = Service(settings)
-        http_server.serve(service.app, listener, clock=system_clock, new_id=new_id, end_streams=service.end_streams)
+        http_server.serve(
+            service.app, listener, shared=service.shared_by_connections(), end_streams=service.end_streams
+        )
 
 
 async def _try_start(settings: Settings) -> None:

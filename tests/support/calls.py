@@ -21,13 +21,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.engine import Engine
-from mastery_engine.http.unreadable import protocol
+from mastery_engine.http.serve import config_of
 from mastery_engine.ports.audit_log import AuditFilter, AuditRecord
 from mastery_engine.ports.backend import Logs, Stores
-from mastery_engine.service import create_app
+from mastery_engine.service import Service, create_app
 from mastery_engine.services.folding import Folding
 from mastery_engine.settings import Settings
-from mastery_engine.wiring import new_id, system_clock
+from mastery_engine.wiring import system_clock
 from tests.support.live import SECRET, bearer, make_token
 
 Json = dict[str, Any]
@@ -159,8 +159,9 @@ async def serving(data_dir: Path, clock: MovedClock | None = None, **settings: A
 async def listening(data_dir: Path, **settings: Any) -> AsyncIterator[Api]:
     """The same over a socket, as ``serve`` has it, which ends open streams before it waits for connections."""
     clock = MovedClock()
-    app = create_app(settings_of(data_dir, **settings), clock=clock)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, http=protocol(clock, new_id)))
+    service = Service(settings_of(data_dir, **settings), clock=clock)
+    app = service.app
+    server = uvicorn.Server(config_of(app, service.shared_by_connections(), port=0))
     serving_until_told = asyncio.create_task(server.serve())
     while not server.started:
         assert not serving_until_told.done(), "it did not start"

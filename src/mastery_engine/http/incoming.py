@@ -18,6 +18,7 @@ from mastery_engine.services.idempotency import IdempotencyKey, keyed
 
 MAX_TOKEN = 8_192
 MAX_KEY = 200
+GZIPPED = b"\x1f\x8b"
 
 
 def engine_of(request: Request) -> Engine:
@@ -94,9 +95,12 @@ def note_student(request: Request, student_id: str | None) -> None:
 
 
 async def json_body(request: Request) -> bytes:
-    """The body. Raises UnsupportedMediaType if a content type is given that is not JSON."""
+    """The body. Raises UnsupportedMediaType for a content type that is not JSON, and InvalidInput for unsaid gzip."""
     check_json(request)
-    return await request.body()
+    body = await request.body()
+    if body.startswith(GZIPPED):
+        raise InvalidInput("The body is packed with gzip: say so by the header Content-Encoding: gzip.")
+    return body
 
 
 def check_json(request: Request, default: str = JSON) -> None:

@@ -195,7 +195,7 @@ def _add_failures(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     responses.pop("422", None)
     guarded = bool(operation.get("security"))
-    likely = [404, 500, 503] if not guarded else [400, 401, 403, 404, 409, 413, 415, 429, 500, 503]
+    likely = [404, 431, 500, 503] if not guarded else [400, 401, 403, 404, 408, 409, 413, 415, 429, 431, 500, 503]
     for status in likely:
         responses.setdefault(
             str(status),

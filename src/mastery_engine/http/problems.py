@@ -39,10 +39,12 @@ CODE = {
     403: "FORBIDDEN",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
+    408: "REQUEST_TIMEOUT",
     409: "CONFLICT",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
     429: "RATE_LIMITED",
+    431: "HEADERS_TOO_LARGE",
     500: "INTERNAL_ERROR",
     503: "SERVICE_UNAVAILABLE",
 }
@@ -50,9 +52,15 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class UnsupportedMediaType(MasteryError):
-    """The content type of the body is not JSON. It is defined here, since only HTTP knows it."""
+    """The content type of the body is not JSON, or its encoding is not gzip. Only HTTP knows it, so it stands here."""
 
     code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class BodyLate(MasteryError):
+    """The body came too slowly. Only HTTP knows it, so it stands here."""
+
+    code = "REQUEST_TIMEOUT"
 
 
 def problem(error: Exception, meta: Meta, *, accept: str, details: Mapping[str, Any] | None = None) -> Response:
@@ -64,19 +72,23 @@ def problem(error: Exception, meta: Meta, *, accept: str, details: Mapping[str, 
         message = "The service failed because of an internal error; its log has the error under this request_id."
         return respond(500, message, meta, accept=accept)
     status = status_of(error)
-    headers = when_to_retry(error) | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
+    headers = headers_of(error) | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
     details = {**({"field": error.field} if error.field else {}), **(details or {})}
     return respond(status, error.message, meta, accept=accept, headers=headers, details=details)
 
 
-def when_to_retry(error: MasteryError) -> dict[str, str]:
-    """The header that says when to try again, if that may help."""
+def headers_of(error: MasteryError) -> dict[str, str]:
+    """What the headers say of an error: when to try again, if that may help, and that the connection ends."""
+    if isinstance(error, BodyLate):
+        return {"Connection": "close"}
     return {"Retry-After": str(error.retry_after)} if isinstance(error, Busy | RateLimited | Unavailable) else {}
 
 
 def status_of(error: MasteryError) -> int:
     if isinstance(error, UnsupportedMediaType):
         return 415
+    if isinstance(error, BodyLate):
+        return 408
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 

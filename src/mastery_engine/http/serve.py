@@ -1,40 +1,47 @@
 """The HTTP server: uvicorn in the foreground."""
 
+import errno
 import socket
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from mastery_engine.clock import Clock, NewId
 from mastery_engine.collector import tune_gc
 from mastery_engine.errors import StartRefused
-from mastery_engine.http.unreadable import protocol
+from mastery_engine.http.connection import KEEP_ALIVE_S, ClientConnection, EdgeServices
 
 STOP_S = 25
 
 
-def serve(
-    app: ASGIApp, listener: socket.socket, *, clock: Clock, new_id: NewId, end_streams: Callable[[], None]
-) -> None:
+def serve(app: ASGIApp, listener: socket.socket, *, shared: EdgeServices, end_streams: Callable[[], None]) -> None:
     """Serve HTTP until SIGTERM or SIGINT; ``end_streams`` is called before the server waits for connections to end.
 
     Raises StartRefused if the application did not start.
     """
-    config = uvicorn.Config(
+    server = EngineServer(config_of(app, shared), end_streams)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise StartRefused("The service did not start: the log above has the reason.")
+
+
+def config_of(app: ASGIApp, shared: EdgeServices, **more: Any) -> uvicorn.Config:
+    """How the server serves the application; ``more`` is for tests."""
+    return uvicorn.Config(
         app,
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # the application has its own middleware, which believes no loopback by default
-        http=protocol(clock, new_id),
+        http=partial(ClientConnection, shared=shared),  # type: ignore[arg-type]
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,
+        **more,
     )
-    server = EngineServer(config, end_streams)
-    server.run(sockets=[listener])
-    if not server.started:
-        raise StartRefused("The service did not start: the log above has the reason.")
 
 
 class EngineServer(uvicorn.Server):
@@ -54,11 +61,32 @@ class EngineServer(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The socket to serve on. Raises StartRefused if it cannot be opened."""
+    """The socket to serve on; ``::`` takes IPv4 too. Raises StartRefused if it cannot be opened."""
+    name = host.removeprefix("[").removesuffix("]")
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    is_for_both = name == "::" and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server((host, port), backlog=2_048)
-    except OSError as error:
-        raise StartRefused(
-            f"The service cannot listen on {host}:{port} ({error.strerror}). If another server uses the port, choose "
-            "another one with --port or PORT."
-        ) from error
+        return socket.create_server((name, port), family=family, backlog=2_048, dualstack_ipv6=is_for_both)
+    except (OSError, UnicodeError) as error:
+        raise StartRefused(f"The service cannot listen on {authority(name, port)}: {_why(error)}") from error
+
+
+def authority(host: str, port: int) -> str:
+    """Host and port as they stand in a URL: an IPv6 address is in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError) or (error.errno or 0) < 0:  # a name's error, which the socket module hides
+        return "HOST must be an IP address of this machine, or a name that resolves to one."
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "another server uses this port. Choose another one with --port or PORT."
+        case errno.EADDRNOTAVAIL:
+            return "this machine has no such address. Set HOST to one that it has, or to 0.0.0.0 or :: for all."
+        case errno.EACCES | errno.EPERM:
+            return "this user may not use the port. Choose one from 1024 on with --port or PORT."
+        case errno.EAFNOSUPPORT:
+            return "this machine has no IPv6. Set HOST to an IPv4 address, or to 0.0.0.0 for all."
+        case _:
+            return f"{error.strerror or error}. Look at HOST and PORT."

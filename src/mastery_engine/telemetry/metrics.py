@@ -31,6 +31,13 @@ class Metrics:
             registry=self.registry,
         )
         self.in_flight = Gauge("mastery_http_requests_in_flight", "HTTP calls under way.", registry=self.registry)
+        self.connections = Gauge("mastery_http_connections", "Open connections of HTTP.", registry=self.registry)
+        self.connections_refused = Counter(
+            "mastery_http_connections_refused",
+            "Connections that were answered and closed before there was a request, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.events = Counter(
             "mastery_events",
             "Learning events by kind and outcome: accepted, refused or folded.",

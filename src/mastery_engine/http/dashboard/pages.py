@@ -19,7 +19,7 @@ from mastery_engine.http.dashboard.session import caller_of, check_same_origin, 
 from mastery_engine.http.dashboard.student import student_page
 from mastery_engine.http.dashboard.templates import HERE, page
 from mastery_engine.http.incoming import engine_of
-from mastery_engine.http.problems import status_of, when_to_retry
+from mastery_engine.http.problems import headers_of, status_of
 from mastery_engine.http.routers.stream import EventStream
 from mastery_engine.responses.advice import Recommended
 from mastery_engine.responses.cohorts import CohortFigures, Comparison
@@ -56,7 +56,7 @@ def with_error_pages(route: Route) -> Route:
         except MasteryError as error:
             signed_in = bool(session_of(request))
             sorry = page("sorry.html", None, status_of(error), message=error.message, signed_in=signed_in)
-            sorry.headers.update(when_to_retry(error))
+            sorry.headers.update(headers_of(error))
             return sorry
 
     return answered

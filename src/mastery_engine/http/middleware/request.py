@@ -3,11 +3,9 @@
 The clock is read here once per request, and the whole request is answered as of that moment.
 """
 
-import asyncio
 import logging
 import re
 from time import perf_counter
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -15,16 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mastery_engine.clock import Clock, NewId
 from mastery_engine.domain.moments import Micros, rfc3339
-from mastery_engine.errors import Busy, InvalidInput, TooLarge
+from mastery_engine.errors import MasteryError
 from mastery_engine.http.envelope import Meta
+from mastery_engine.http.middleware.body import Place, Places, receive_body
 from mastery_engine.http.problems import problem
 from mastery_engine.telemetry.metrics import Metrics
 
 logger = logging.getLogger("mastery_engine.requests")
 
 ALIAS = "/api/v1"
-MAX_BODY = 1024 * 1024
-BODY_S = 5.0
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 STREAM = re.compile(r"/students/[^/]+/stream|/dashboard/[^/]+/[^/]+/live")
 # A route's own headers win over these. Answers have personal data, so no proxy or browser may store them.
@@ -48,8 +45,8 @@ class RequestMiddleware:
         self._metrics = metrics
         self._clock = clock
         self._new_id = new_id
-        self._most_at_once = most_at_once
-        self._under_way = 0
+        self._places = Places(most_at_once)
+        metrics.in_flight.set_function(lambda: self._places.taken)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,28 +56,25 @@ class RequestMiddleware:
             scope = {**scope, "method": "GET"}  # the server, which has its own scope, leaves out the body
         headers = Headers(scope=scope)
         at = self._clock()
-        exchange = Exchange(scope, headers, send, self._meta(headers, at), at)
         if scope["path"].startswith(ALIAS + "/"):
             scope["path"] = scope["path"][len(ALIAS) :]
             scope["raw_path"] = scope.get("raw_path", b"")[len(ALIAS) :]
-        exchange.is_stream = STREAM.fullmatch(scope["path"]) is not None
-        counted = scope["path"] not in PROBES and not exchange.is_stream
-        self._under_way += counted
-        self._metrics.in_flight.set(self._under_way)
+        is_stream = STREAM.fullmatch(scope["path"]) is not None
+        place = Place(self._places, is_counted=scope["path"] not in PROBES and not is_stream)
+        exchange = Exchange(scope, headers, send, self._meta(headers, at), at, place, is_stream=is_stream)
         try:
-            if counted and self._under_way > self._most_at_once:
-                raise Busy(f"More than {self._most_at_once} calls are under way at once: try again in a second.")
-            await self._app(scope, _limited(exchange, receive), exchange.send)
+            place.take()
+            await self._app(scope, receive_body(scope, headers, receive, place), exchange.send)
         except ClientDisconnect:
             exchange.status = 499
         except Exception as error:
-            if not isinstance(error, Busy | TooLarge):
+            if not isinstance(error, MasteryError):
                 logger.exception("unexpected", extra={"correlation_id": exchange.meta.request_id})
             if exchange.status is None:
                 accept = exchange.headers.get("accept", "")
                 await problem(error, exchange.meta, accept=accept)(scope, receive, exchange.send)
         finally:
-            self._under_way -= counted
+            place.leave()
             self._record(exchange)
 
     def _meta(self, headers: Headers, at: Micros) -> Meta:
@@ -107,21 +101,25 @@ class RequestMiddleware:
 
 
 class Exchange:
-    """One request in progress: its meta, its moment, and the status of its answer."""
+    """One request in progress: its meta, its moment, its place, and the status of its answer."""
 
-    def __init__(self, scope: Scope, headers: Headers, send: Send, meta: Meta, at: Micros) -> None:
+    def __init__(
+        self, scope: Scope, headers: Headers, send: Send, meta: Meta, at: Micros, place: Place, *, is_stream: bool
+    ) -> None:
         self.scope = scope
         self.headers = headers
         self.meta = meta
         self.status: int | None = None
-        self.is_stream = False
+        self.is_stream = is_stream
         self.started = perf_counter()
         self._send = send
+        self._place = place
         scope["state"] = {**scope.get("state", {}), "meta": meta, "request_id": meta.request_id, "at": at}
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self._place.leave()  # whoever reads slowly keeps nobody else out
             given = message.get("headers", ())
             said = {name.lower() for name, _ in given}
             allowance = self.scope["state"].get("allowance")
@@ -136,28 +134,3 @@ class Exchange:
             ):
                 message["headers"].append(NOTHING_LOADS)
         await self._send(message)
-
-
-def _limited(exchange: Exchange, receive: Receive) -> Receive:
-    """``receive``, but raising TooLarge for a body over the limit, and InvalidInput for one that comes too slowly."""
-    said = exchange.headers.get("content-length", "")
-    if said.isascii() and said.isdigit() and int(said) > MAX_BODY:
-        raise TooLarge(f"The body has {said} bytes, but at most {MAX_BODY} are allowed: send it in parts.")
-    received = 0
-    deadline: float | None = asyncio.get_running_loop().time() + BODY_S
-
-    async def count(*_: Any) -> Message:
-        nonlocal received, deadline
-        try:
-            async with asyncio.timeout_at(deadline):
-                message = await receive()
-        except TimeoutError:
-            raise InvalidInput(f"The body did not arrive within {BODY_S:.0f} seconds: send it again.") from None
-        received += len(message.get("body", b""))
-        if not message.get("more_body", False):
-            deadline = None
-        if received > MAX_BODY:
-            raise TooLarge(f"The body has more than the {MAX_BODY} bytes that are allowed: send it in parts.")
-        return message
-
-    return count

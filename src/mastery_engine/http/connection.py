@@ -1,0 +1,331 @@
+"""One connection before there is a request: how long it may take, how much it may send, and what cannot be read.
+
+The application sees a request once its head is complete. What comes before that is bounded here: the number of
+connections, the size of a head and its time, the requests that wait behind one another, what is sent after the answer,
+and a reader that does not read. Refusals are answers in the envelope, as everywhere.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NoReturn, cast
+
+import httptools
+import msgspec
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from mastery_engine.clock import Clock, NewId
+from mastery_engine.domain.moments import rfc3339
+from mastery_engine.http.connection_limits import ConnectionLimits
+from mastery_engine.http.envelope import Meta
+from mastery_engine.http.problems import respond
+from mastery_engine.http.proxies import parsed
+from mastery_engine.telemetry.metrics import Metrics
+
+MAX_HEAD = 32 * 1024
+HEAD_S = 10.0
+KEEP_ALIVE_S = 75
+MOST_WAITING = 16  # requests behind the one that is being answered
+LINGER_S = 5.0
+MOST_AFTER_ANSWER = 4 * 1024 * 1024
+UNREAD_S = 30.0
+REFUSED_S = 1.0
+MOST_REFUSED = 50  # that are open at once until their answer was read; they use descriptors too
+
+
+class ConnectionRefusal(msgspec.Struct, frozen=True):
+    """Why a connection gets no further; ``reason`` is the metric's label."""
+
+    status: int
+    reason: str
+    message: str
+
+
+UNREADABLE = ConnectionRefusal(
+    400, "unreadable", "This is not an HTTP request that can be read: check the method, the address and the headers."
+)
+NOT_ONE_HOST = ConnectionRefusal(400, "unreadable", "A request needs exactly one Host header.")
+TOO_LARGE_HEAD = ConnectionRefusal(
+    431, "large_head", f"The address and headers have more than {MAX_HEAD // 1024} KiB together: send fewer of them."
+)
+TOO_LARGE_TRAILERS = ConnectionRefusal(
+    431, "large_head", f"More than {MAX_HEAD // 1024} KiB came between two parts of the body: send no trailers."
+)
+LATE_HEAD = ConnectionRefusal(
+    408, "late_head", f"The headers did not arrive within {HEAD_S:.0f} seconds: send the request again."
+)
+TOO_MANY_WAITING = ConnectionRefusal(
+    503, "pipeline", f"More than {MOST_WAITING} requests wait on this connection: wait for their answers first."
+)
+
+
+class EdgeServices(msgspec.Struct, frozen=True):
+    """What all connections of a server share."""
+
+    limits: ConnectionLimits
+    clock: Clock
+    new_id: NewId
+    metrics: Metrics
+
+
+class _Stopped(Exception):
+    """Stops the parser, which knows no other way."""
+
+
+class _GentleTransport:
+    """A transport whose ``close`` is another: closed at once, an answer is lost with what has come and is not read."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write, self.write_eof, self.can_write_eof = transport.write, transport.write_eof, transport.can_write_eof
+        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
+        self.is_closing, self.abort = transport.is_closing, transport.abort
+        self.get_extra_info = transport.get_extra_info
+        self.close = close
+        self.close_at_once = transport.close
+
+
+class ClientConnection(HttpToolsProtocol):
+    """The server's own protocol, with bounds; see the module."""
+
+    refused_open = 0  # of all connections of the process
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        shared: EdgeServices,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._shared = shared
+        self._address = ""
+        self._is_admitted = False
+        self._refusal: ConnectionRefusal | None = None
+        self._is_refused = False  # nothing that comes is read any more
+        self._in_head = self._in_body = False
+        self._head_bytes = 0  # since the last request, or since the head began
+        self._chunk = 0
+        self._between_parts = 0  # bytes of a body's framing since its last byte
+        self._after_answer = 0
+        self._active: RequestResponseCycle | None = None  # the request that is being answered
+        self._newest: RequestResponseCycle | None = None  # the request that is being read, or was read last
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._gentle = _GentleTransport(transport, self._close)
+        super().connection_made(cast("asyncio.Transport", self._gentle))
+        if self.client is not None:  # a socket of both stacks writes IPv4 inside IPv6
+            self._address = str(parsed(self.client[0]) or self.client[0])
+            self.client = (self._address, self.client[1])
+        why = self._shared.limits.admit(self._address)
+        if why is None:
+            self._is_admitted = True
+            self._shared.metrics.connections.set(self._shared.limits.open)
+            self._start("head", HEAD_S, self._head_is_late)
+        elif ClientConnection.refused_open < MOST_REFUSED:
+            ClientConnection.refused_open += 1
+            self._is_refused = True
+            self._start("refused", REFUSED_S, self._end_refused)
+            self._answer(ConnectionRefusal(503, "too_many", why))
+            self._close()
+        else:
+            self._is_refused = True
+            self._shared.metrics.connections_refused.labels("too_many").inc()
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_admitted:
+            self._shared.limits.leave(self._address)
+            self._shared.metrics.connections.set(self._shared.limits.open)
+        self._end_refused()
+        for name in list(self._timers):
+            self._cancel(name)
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self.pipeline.clear()
+        if self._active is not None:  # the server only tells the newest request
+            self._active.disconnected = True
+            self._active.message_event.set()
+
+    def data_received(self, data: bytes) -> None:
+        self._chunk = len(data)
+        if self._is_refused:
+            self._count_unwanted()
+            return
+        if self._in_body:
+            self._between_parts += self._chunk
+        else:
+            self._head_bytes += self._chunk
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # to a protocol that is not spoken here: it is answered as a call
+        except httptools.HttpParserError:  # not logged, since anybody could fill the log with it; there is a metric
+            self._refuse(self._refusal or UNREADABLE)
+        self._check_progress()
+
+    def _check_progress(self) -> None:
+        """What was read so far may not be a request yet, nor all of one."""
+        if self._is_refused:
+            return
+        if self._in_body:
+            self._check_body()
+        elif self._in_head or self._head_bytes:
+            if self._head_bytes > MAX_HEAD:
+                self._refuse(TOO_LARGE_HEAD)
+            elif "head" not in self._timers:
+                self._start("head", HEAD_S, self._head_is_late)
+        elif self._is_answered() and self.timeout_keep_alive_task is None:  # late bytes of a body have unset it
+            self._cancel("linger")
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _check_body(self) -> None:
+        """A body may have framing, but not without end; and not much of it may come after the answer."""
+        if self._is_answered():
+            self._count_unwanted()
+        elif self._between_parts > MAX_HEAD:
+            self._refuse(TOO_LARGE_TRAILERS)
+
+    def _count_unwanted(self) -> None:
+        self._after_answer += self._chunk
+        if self._after_answer > MOST_AFTER_ANSWER:
+            self.transport.abort()
+
+    # The parser's callbacks
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+
+    def on_headers_complete(self) -> None:
+        if max(self._head_bytes, self._chunk) > MAX_HEAD and self._head_length() > MAX_HEAD:
+            self._stop(TOO_LARGE_HEAD)
+        hosts = [name for name, _ in self.headers if name == b"host"]
+        if len(hosts) != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            self._stop(NOT_ONE_HOST)
+        if len(self.pipeline) >= MOST_WAITING:
+            self._stop(TOO_MANY_WAITING)
+        self._in_head, self._in_body = False, True
+        self._head_bytes = self._between_parts = self._after_answer = 0
+        self._cancel("head")
+        super().on_headers_complete()
+        self._newest = self.cycle
+        self.headers = []  # for the trailers, which are dropped
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False  # what would follow is of a protocol that is not spoken here
+
+    def on_body(self, body: bytes) -> None:
+        self._between_parts = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+
+    def _head_length(self) -> int:
+        """The bytes of a head, at least: blanks around values are not counted."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _stop(self, refusal: ConnectionRefusal) -> NoReturn:
+        self._refusal = refusal
+        raise _Stopped
+
+    # Answers
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._active = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing() or not self._is_answered():
+            return
+        if self._refusal is not None:
+            self._finish(self._refusal)
+        elif self._in_body and not self._is_refused:
+            self._start("linger", LINGER_S, self.transport.abort)
+
+    def _refuse(self, refusal: ConnectionRefusal) -> None:
+        """Answer and close: it is unknown where another request would begin. Earlier requests are answered first."""
+        self._is_refused = True
+        self._refusal = refusal
+        if self._in_body and self._newest is not None and not self._newest.response_complete:
+            self._give_up(self._newest)
+        if self._active is None or self._active.response_complete or self._active.disconnected:
+            self._finish(refusal)
+
+    def _is_answered(self) -> bool:
+        """Whether every request that was read has its answer."""
+        return self._newest is not None and self._newest.response_complete and not self.pipeline
+
+    def _give_up(self, cycle: RequestResponseCycle) -> None:
+        """The request whose body cannot be read is not answered by the application."""
+        cycle.disconnected = True
+        cycle.message_event.set()
+        waiting = [entry for entry in self.pipeline if entry[0] is not cycle]
+        self.pipeline.clear()
+        self.pipeline.extend(waiting)
+        if cycle is not self._active:
+            cycle.response_complete = True
+
+    def _finish(self, refusal: ConnectionRefusal) -> None:
+        has_begun = self._active is not None and self._active.response_started and not self._active.response_complete
+        if not has_begun:
+            self._answer(refusal)
+        self._close()
+
+    def _close(self) -> None:
+        """Close the connection; while the sender is still sending, just our side of it, for some seconds."""
+        gentle = self._gentle
+        if not (self._in_body or self._is_refused) or gentle.is_closing() or not gentle.can_write_eof():
+            gentle.close_at_once()
+            return
+        self._is_refused = True
+        gentle.write_eof()
+        self._start("linger", LINGER_S, gentle.abort)
+
+    def _answer(self, refusal: ConnectionRefusal) -> None:
+        shared = self._shared
+        shared.metrics.connections_refused.labels(refusal.reason).inc()
+        meta = Meta(rfc3339(shared.clock()), shared.new_id())
+        headers = {"X-Request-Id": meta.request_id} | ({"Retry-After": "1"} if refusal.status == 503 else {})
+        answer = respond(refusal.status, refusal.message, meta, accept="", headers=headers)
+        lines = [STATUS_LINE[refusal.status].rstrip(), *(b": ".join(header) for header in answer.raw_headers)]
+        self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", bytes(answer.body)]))
+
+    # Time
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start("unread", UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._cancel("unread")
+        super().resume_writing()
+
+    def _head_is_late(self) -> None:
+        self._cancel("head")
+        if self._in_head or self._head_bytes:
+            self._refuse(LATE_HEAD)
+        else:
+            self.transport.close()
+
+    def _end_refused(self) -> None:
+        if self._timers.pop("refused", None) is not None:
+            ClientConnection.refused_open -= 1
+            self.transport.abort()
+
+    def _start(self, name: str, seconds: float, then: Callable[[], None]) -> None:
+        self._cancel(name)
+        self._timers[name] = self.loop.call_later(seconds, then)
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()

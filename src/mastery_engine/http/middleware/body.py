@@ -1,0 +1,158 @@
+"""Bodies as they come in: bounded in size and time, and unpacked. A call has no place among others while it waits."""
+
+import asyncio
+import zlib
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope
+
+from mastery_engine.errors import Busy, InvalidInput, TooLarge
+from mastery_engine.http.problems import BodyLate, UnsupportedMediaType
+
+MAX_BODY = 1024 * 1024
+FIRST_S = 5.0
+LEAST_BYTES_PER_S = 1024
+MOST_AHEAD_S = 15.0  # how long a body that came quickly may then pause
+LONGEST_S = 600.0
+GZIP = frozenset({"gzip", "x-gzip"})
+AS_SENT = frozenset({"", "identity"})
+PACKING = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+
+
+class Places:
+    """The calls that may be under way at once."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.taken = 0
+
+    def take(self) -> None:
+        """Raises Busy if all are taken."""
+        if self.taken >= self._most:
+            raise Busy(f"More than {self._most} calls are under way at once: try again in a second.")
+        self.taken += 1
+
+
+class Place:
+    """The place of one call, which may be left and taken again; a call that is not counted needs none."""
+
+    def __init__(self, places: Places, *, is_counted: bool) -> None:
+        self._places = places
+        self._is_counted = is_counted
+        self._is_taken = False
+
+    def take(self) -> None:
+        """Raises Busy if all places are taken."""
+        if self._is_counted and not self._is_taken:
+            self._places.take()
+            self._is_taken = True
+
+    def leave(self) -> None:
+        if self._is_taken:
+            self._places.taken -= 1
+            self._is_taken = False
+
+
+def receive_body(scope: Scope, headers: Headers, receive: Receive, place: Place) -> Receive:
+    """``receive`` for the application.
+
+    A body is at most 1 MiB. It brings at least 1 KB a second after its first 5 s, and takes at most 10 minutes; while
+    it comes, the call leaves its place. ``Content-Encoding: gzip`` is unpacked, and then no longer in the headers.
+    Raises TooLarge and UnsupportedMediaType; the result raises TooLarge, BodyLate, InvalidInput and Busy.
+    """
+    length = headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length) > MAX_BODY:
+        raise TooLarge(f"The body has {length} bytes, but at most {MAX_BODY} are allowed: send it in parts.")
+    encoding = ", ".join(headers.getlist("content-encoding")).strip().lower()
+    body = _IncomingBody(receive, place)
+    if encoding in AS_SENT:
+        return body.receive
+    if encoding not in GZIP:
+        raise UnsupportedMediaType(f"Content-Encoding must be gzip, or be left out; it is {encoding[:100]!r}.")
+    scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in PACKING]
+    return _Unpacked(body.receive).receive
+
+
+class _IncomingBody:
+    """The messages of a body, as the server gives them."""
+
+    def __init__(self, receive: Receive, place: Place) -> None:
+        self._receive = receive
+        self._place = place
+        self._bytes = 0
+        self._deadline = self._end = 0.0
+        self._is_complete = False
+
+    async def receive(self) -> Message:
+        if self._is_complete:
+            return await self._receive()
+        now = asyncio.get_running_loop().time()
+        if not self._end:
+            self._deadline, self._end = now + FIRST_S, now + LONGEST_S
+        self._place.leave()
+        try:
+            async with asyncio.timeout_at(min(self._deadline, self._end)):
+                message = await self._receive()
+        except TimeoutError:
+            raise self._late() from None
+        arrived = len(message.get("body", b""))
+        self._bytes += arrived
+        if self._bytes > MAX_BODY:
+            raise TooLarge(f"The body has more than the {MAX_BODY} bytes that are allowed: send it in parts.")
+        if message.get("more_body", False):
+            now = asyncio.get_running_loop().time()
+            self._deadline = min(self._deadline + arrived / LEAST_BYTES_PER_S, now + MOST_AHEAD_S)
+        else:
+            self._is_complete = True
+            self._place.take()
+        return message
+
+    def _late(self) -> BodyLate:
+        if self._deadline >= self._end:
+            return BodyLate(f"The body did not arrive within {LONGEST_S / 60:.0f} minutes: send it in parts.")
+        return BodyLate(
+            f"The body came too slowly: after the first {FIRST_S:.0f} seconds it must bring at least "
+            f"{LEAST_BYTES_PER_S} bytes a second. Send it again."
+        )
+
+
+class _Unpacked:
+    """The body of a call with ``Content-Encoding: gzip``, as one message."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_read = False
+
+    async def receive(self) -> Message:
+        if self._is_read:
+            return await self._receive()
+        packed = bytearray()
+        while True:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                return message
+            packed += message.get("body", b"")
+            if not message.get("more_body", False):
+                break
+        self._is_read = True
+        return {"type": "http.request", "body": unpacked(bytes(packed)), "more_body": False}
+
+
+def unpacked(packed: bytes) -> bytes:
+    """What a gzip body holds (RFC 1952: one or several members). Raises InvalidInput and TooLarge."""
+    body = b""
+    while packed:
+        unpacker: Any = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            body += unpacker.decompress(packed, MAX_BODY + 1 - len(body))
+        except zlib.error:
+            raise InvalidInput(
+                "The body is not gzip, as its Content-Encoding says: pack it, or leave the header out."
+            ) from None
+        if len(body) > MAX_BODY:
+            raise TooLarge(f"The body has more than {MAX_BODY} bytes once it is unpacked: send it in parts.")
+        if not unpacker.eof:
+            raise InvalidInput("The gzip body ends too early: send it again.")
+        packed = unpacker.unused_data
+    return body
