@@ -4,16 +4,16 @@ CONTRACTS := specs/003-mastery-engine/contracts
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check format bench chaos fuzz services contracts lock images clean
+.PHONY: help setup run test coverage check format bench chaos fuzz services contracts lock images sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 # Two stamps: who only runs the service need not wait for the test tools.
-$(VENV)/.installed-run: requirements.txt pyproject.toml scripts/make_venv.sh
+$(VENV)/.installed-run: requirements.txt requirements-build.txt pyproject.toml scripts/make_venv.sh
 	@scripts/make_venv.sh $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-build.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed-run requirements-dev.txt
@@ -75,6 +75,11 @@ lock: setup ## requirements*.txt anew from pyproject.toml
 images: ## digests of the pinned images, as their registries have them now
 	scripts/pin_images.sh
 
+sbom: setup ## sbom.cdx.json, the bill of materials of what the requirements install here
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --only-binary :all: \
+		--report $(VENV)/report.json -r requirements.txt
+	$(BIN)/python scripts/sbom.py $(VENV)/report.json > sbom.cdx.json
+
 clean: ## removes what these targets made, .venv too
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist sbom.cdx.json htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

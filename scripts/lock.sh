@@ -1,19 +1,29 @@
 #!/usr/bin/env bash
-# Writes requirements.txt and requirements-dev.txt from pyproject.toml: for every platform (markers), exact, without hosts.
-# A pin stays as it is unless --upgrade is given. The extras that serve (traces, the pages of /docs, the token estimates) are in
-# them, so that each works in the image and on a fresh machine.
+# Writes requirements.txt, requirements-dev.txt and requirements-build.txt from pyproject.toml: for every platform (markers), exact,
+# with the hash of each file that may be installed, without hosts. A pin stays as it is unless --upgrade is given.
+# The extras that serve (traces, the pages of /docs, the token estimates) are in them, so that each works in the image and on a
+# fresh machine. requirements-build.txt is what builds our own package; by its own name pip would fetch the newest, unseen.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+python=${PYTHON:-.venv/bin/python}
 uv=${UV:-.venv/bin/uv}
-compile=("$uv" pip compile pyproject.toml --extra tracing --extra docs --extra tokens --universal --python-version 3.11 --quiet --no-header --no-annotate "$@")
+compile=("$uv" pip compile --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-annotate "$@")
+project=(pyproject.toml --extra tracing --extra docs --extra tokens)
 note="# Made by \`make lock\` from pyproject.toml; don't edit."
 
 pins=$(mktemp -d)
 trap 'rm -rf "$pins"' EXIT
+touch requirements-build.txt
 grep -v '^#' requirements.txt > "$pins/run.txt"
 grep -v '^#\|^-r' requirements-dev.txt | cat "$pins/run.txt" - > "$pins/dev.txt"
-"${compile[@]}" --output-file "$pins/run.txt"
-"${compile[@]}" --group dev --constraints "$pins/run.txt" --output-file "$pins/dev.txt"
+grep -v '^#' requirements-build.txt > "$pins/build.txt" || true
+"$python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > "$pins/build.in"
+
+"${compile[@]}" "${project[@]}" --output-file "$pins/run.txt"
+"${compile[@]}" "${project[@]}" --group dev --constraints "$pins/run.txt" --output-file "$pins/dev.txt"
+"${compile[@]}" "$pins/build.in" --constraints "$pins/dev.txt" --output-file "$pins/build.txt"
 { echo "$note"; cat "$pins/run.txt"; } > requirements.txt
+# A line is a pin or a hash, and each package's lines are the same in both.
 { echo "$note"; echo "-r requirements.txt"; grep -vxFf "$pins/run.txt" "$pins/dev.txt"; } > requirements-dev.txt
+{ echo "$note"; cat "$pins/build.txt"; } > requirements-build.txt

@@ -70,12 +70,18 @@ def test_the_image_runs_the_service_as_nobody_special_with_its_data_in_a_volume(
         "DATA_DIR": "/data",
     }
     assert f'version="{__version__}"' in given("LABEL")[0]
+    (place,) = [one.split()[-1] for one in given("COPY") if "sbom.cdx.json" in one]
+    assert f'io.learnflow.sbom="{place}"' in given("LABEL")[0]
+    assert f"`{place}`" in (ROOT / "docs" / "operations.md").read_text()
 
 
 def test_all_that_the_image_copies_is_in_its_context() -> None:
     context = (ROOT / ".dockerignore").read_text().splitlines()
     copied = [name for one in given("COPY") if "--from" not in one for name in one.split()[:-1]]
-    assert copied == ["requirements.txt", "pyproject.toml", "README.md", "LICENSE", "src"]
+    assert copied == [
+        *("requirements.txt", "requirements-build.txt", "pyproject.toml", "README.md", "LICENSE", "src"),
+        "scripts/sbom.py",
+    ]
     assert all(f"!{name}" in context and (ROOT / name).exists() for name in copied)
 
 
@@ -94,7 +100,13 @@ def test_the_dockerfile_keeps_to_the_usual_rules() -> None:
     assert not given("ADD")
     assert not given("MAINTAINER")
     assert all("sudo" not in one and "apt-get" not in one and "curl" not in one for one in given("RUN"))
-    assert all("--no-cache-dir" in one for one in given("RUN") if "pip install" in one)
+    installs = [
+        step for one in given("RUN") for step in one.split("&&") if re.search(r"\bpip .*(install|wheel) ", step)
+    ]
+    assert len(installs) == 4
+    assert all("--no-cache-dir" in step for step in installs)
+    fetching = [step for step in installs if "--no-index" not in step]
+    assert all("--require-hashes --only-binary :all:" in step for step in fetching)
     assert all(one.startswith("/") for one in given("WORKDIR"))
     for name in ("CMD", "ENTRYPOINT"):
         assert all(one.startswith("[") for one in given(name)), "no shell between the signals and the service"
