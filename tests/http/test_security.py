@@ -13,6 +13,7 @@ import pytest
 from mastery_engine.backends.redis.client import connect
 from mastery_engine.errors import StartRefused
 from mastery_engine.http.middleware.request import PROTECTION
+from mastery_engine.http.page_headers import PAGE_HEADERS
 from mastery_engine.settings import Settings, settings_from
 from tests.support.calls import COMPONENTS, STUDENT, Api, Json, a_class, document, event
 from tests.support.live import SECRET, make_token
@@ -188,15 +189,31 @@ async def test_api7_nothing_is_fetched_that_a_caller_names(api: Api) -> None:
 # ---- API8: security misconfiguration
 
 
-@pytest.mark.parametrize("path", ["/health", "/docs", "/openapi.json", "/no/such/path", "/mastery/query"])
+@pytest.mark.parametrize(
+    "path", ["/health", "/docs", "/openapi.json", "/no/such/path", "/mastery/query", "/docs/start.js"]
+)
 async def test_api8_every_answer_is_protected(api: Api, path: str) -> None:
     answer = await api.get(path, headers={"Origin": "https://evil.example"})
     for name, value in PROTECTION:
         assert answer.headers[name.decode()] == value.decode()
-    if not answer.headers["content-type"].startswith("text/html"):
-        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    is_page = answer.headers["content-type"].startswith("text/html")
+    policy = PAGE_HEADERS["Content-Security-Policy"] if is_page else "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["content-security-policy"] == policy
     assert "access-control-allow-origin" not in answer.headers
     assert "server" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/docs", "/api/v1/docs", "/dashboard", "/dashboard/compare"])
+async def test_api8_a_page_runs_and_loads_only_what_this_service_sends(api: Api, path: str) -> None:
+    answer = await api.get(path, token="")
+    assert answer.headers["content-type"].startswith("text/html")
+    policy = dict(part.strip().partition(" ")[::2] for part in answer.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert "unsafe" not in str(policy)
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert "camera=()" in answer.headers["permissions-policy"]
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", answer.text), "nothing inline"
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,13 @@ def _wait_for(client: httpx.Client, student_id: str, event_id: str) -> None:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    yield context.new_page()
+    opened = context.new_page()
+    said: list[str] = []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    yield opened
     context.close()
+    assert not [text for text in said if "Content Security Policy" in text or "Permissions-Policy" in text], said
 
 
 def sign_in(page: Page, live: Live, token: str) -> None:
@@ -207,6 +212,36 @@ def test_an_operator_sees_figures_and_signs_out(live: Live, page: Page) -> None:
     page.wait_for_selector("#score")
     page.click("text=Sign out")
     page.wait_for_selector("#token")
+
+
+def test_the_page_of_the_calls_tries_one_under_its_policy(live: Live, page: Page) -> None:
+    failed: list[str] = []
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    page.goto(f"{live.url}/docs")
+    page.locator("button.authorize").first.click()
+    page.locator(".modal-ux input").first.fill(make_token())
+    page.locator(".modal-ux button.authorize").first.click()
+    page.locator(".modal-ux button.btn-done").first.click()
+    page.locator(".opblock-summary-control", has_text="/mastery/query").first.click()
+    page.get_by_role("button", name="Try it out").click()
+    page.locator("textarea.body-param__text").fill(f'{{"student_id": "{STUDENT}"}}')
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+    expect(page.locator(".live-responses-table")).to_contain_text("current_mastery")
+    assert not failed
+
+
+def test_a_script_that_somebody_puts_into_a_page_does_not_run(live: Live, browser: Browser) -> None:
+    page = browser.new_context().new_page()
+    for path in ("/docs", "/dashboard"):
+        page.goto(f"{live.url}{path}")
+        page.evaluate("""() => {
+          const script = document.createElement("script");
+          script.text = "window.ran = true";
+          document.body.append(script);
+        }""")
+        assert page.evaluate("() => window.ran") is None
+    page.context.close()
 
 
 def test_it_works_without_javascript_and_in_the_dark(live: Live, browser: Browser) -> None:

@@ -11,6 +11,7 @@ from markupsafe import escape
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from mastery_engine.errors import NotFound
+from mastery_engine.http.page_headers import PAGE_HEADERS
 
 router = APIRouter(include_in_schema=False)
 
@@ -22,6 +23,7 @@ HEAD = """<!doctype html>
 <head>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Mastery Engine: the calls</title>
+<link rel="icon" href="data:,">
 """
 PAGE = """<link rel="stylesheet" href="docs/swagger-ui.css">
 </head>
@@ -57,14 +59,14 @@ def assets() -> Path | None:
 @router.get("/docs")
 async def docs(request: Request) -> HTMLResponse:
     if assets() is not None:
-        return HTMLResponse(HEAD + PAGE)
+        return HTMLResponse(HEAD + PAGE, headers=PAGE_HEADERS)
     calls = [
         f"<dt><code>{method.upper()} {escape(path)}</code></dt><dd>{escape(operation['description'])}</dd>"
         for path, operations in request.app.openapi()["paths"].items()
         for method, operation in operations.items()
         if method in METHODS
     ]
-    return HTMLResponse(HEAD + LIST.format(calls="\n".join(calls)))
+    return HTMLResponse(HEAD + LIST.format(calls="\n".join(calls)), headers=PAGE_HEADERS)
 
 
 @router.get("/docs/{name}")

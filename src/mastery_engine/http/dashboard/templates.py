@@ -8,14 +8,10 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.http.page_headers import PAGE_HEADERS
 
 HERE = Path(__file__).parent
-SAFE = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+SAFE = {**PAGE_HEADERS, "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 
 _templates = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 _templates.filters["percent"] = lambda value: f"{100 * value:.0f}%"

@@ -129,8 +129,6 @@ class Exchange:
                 *(allowance.headers() if allowance is not None else ()),
                 *(header for header in PROTECTION if header[0] not in said),
             ]
-            if b"content-security-policy" not in said and not dict(given).get(b"content-type", b"").startswith(
-                b"text/html"
-            ):
+            if b"content-security-policy" not in said:
                 message["headers"].append(NOTHING_LOADS)
         await self._send(message)
