@@ -5,7 +5,6 @@ with the engine's own secret, or by RS256, ES256 or EdDSA with a key of an ident
 """
 
 import re
-from math import isfinite
 from typing import Any
 
 import jwt
@@ -17,12 +16,14 @@ from mastery_engine.auth.jwks import FAMILIES, KeySet
 from mastery_engine.clock import Clock
 from mastery_engine.domain.events.event import DEFAULT_TENANT, TENANT
 from mastery_engine.domain.moments import SECOND, Micros
-from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
+from mastery_engine.errors import Forbidden, InvalidInput, StartRefused, Unauthenticated
 
 ALGORITHM = "HS256"
 SKEW_S = 60
 REMEMBERED = 4_096
 MOST_COHORTS = 100
+LATEST_S = 253_402_300_799  # the end of the year 9999
+UNREADABLE = "it is not a JSON Web Token that can be read"
 
 
 class UnknownKey(Unauthenticated):
@@ -41,7 +42,9 @@ class Tokens:
         audience: str | None = None,
         keys: KeySet | None = None,
     ) -> None:
-        """HS256 tokens need a ``secret``, all other tokens need ``keys``."""
+        """HS256 tokens need a ``secret``, others need ``keys``. Raises StartRefused if the secret is a public key."""
+        if secret is not None:
+            _check_secret(secret)
         self._secret = secret
         self._keys = keys
         self._generation = 0
@@ -74,23 +77,25 @@ class Tokens:
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     async def authenticate(self, token: str, now: Micros | None = None) -> Caller:
-        """As ``verify``, with the keys read again if that is due. Raises Unavailable if no keys could be read yet."""
+        """As ``verify``, with the keys read again if that is due.
+
+        Raises also Unavailable, if the token's key is not known and the keys cannot be read.
+        """
         now = self._clock() if now is None else now
         if self._keys is None or self.is_own(token):
             return self.verify(token, now)
-        if self._keys.is_stale(now):
-            await self._keys.refresh()
+        await self._keys.refresh(now)
         try:
             return self.verify(token, now)
         except UnknownKey:
-            await self._keys.refresh()
+            await self._keys.read_again(now)
             return self.verify(token, now)
 
     def is_own(self, token: str) -> bool:
         """Whether the token claims to be signed with the engine's own secret, or cannot be read at all."""
         try:
-            return _algorithm(jwt.get_unverified_header(token)) not in FAMILIES
-        except jwt.InvalidTokenError:
+            return _algorithm(_header(token)) not in FAMILIES
+        except Unauthenticated:
             return True
 
     def verify(self, token: str, now: Micros | None = None) -> Caller:
@@ -111,8 +116,8 @@ class Tokens:
         return caller
 
     def _claims(self, token: str, at: Micros) -> dict[str, Any]:
+        key, algorithm = self._key(token)
         try:
-            key, algorithm = self._key(token)
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
@@ -124,14 +129,14 @@ class Tokens:
                     "verify_exp": False,
                     "verify_iat": False,
                     "verify_nbf": False,
+                    "verify_sub": False,
+                    "verify_jti": False,
                 },
             )
         except jwt.InvalidTokenError as error:
-            raise Unauthenticated(f"The token is not valid: {_why(error)}.") from error
+            raise Unauthenticated(f"The token is not valid: {self._why(error)}.") from error
         now = at / SECOND
-        expires, begins = claims["exp"], claims.get("nbf", 0)
-        if not all(isinstance(moment, int | float) and isfinite(moment) for moment in (expires, begins)):
-            raise Unauthenticated("The token's exp and nbf must be numbers.")
+        expires, begins = _seconds(claims, "exp"), _seconds(claims, "nbf") if "nbf" in claims else 0
         if expires + SKEW_S <= now:
             raise Unauthenticated("The token has expired: get a new one.")
         if begins - SKEW_S > now:
@@ -140,31 +145,72 @@ class Tokens:
 
     def _key(self, token: str) -> tuple[Any, str]:
         """The key for a token, and the one algorithm that may be used with it, whatever the token itself says."""
-        header = jwt.get_unverified_header(token)
+        header = _header(token)
         algorithm, key_id = _algorithm(header), header.get("kid")
         if algorithm == ALGORITHM and self._secret is not None:
             return self._secret, ALGORITHM
         if algorithm not in FAMILIES or self._keys is None:
-            raise Unauthenticated("The token is not valid: its algorithm is not accepted.")
+            raise Unauthenticated(f"The token is not valid: {_why_not(algorithm)}.")
         key = self._keys.find(key_id, algorithm)
         if key is None:
             raise UnknownKey("The token is not valid: it is signed with an unknown key.")
         return key, algorithm
 
+    def _why(self, error: jwt.InvalidTokenError) -> str:
+        """What is wrong with a token, without the library's words."""
+        match error:
+            case jwt.MissingRequiredClaimError(claim="aud"):
+                return "it has no aud, which JWT_AUDIENCE asks for"
+            case jwt.MissingRequiredClaimError(claim="iss"):
+                return "it has no iss, which JWT_ISSUER asks for"
+            case jwt.MissingRequiredClaimError():
+                return f"it has no {error.claim}"
+            case jwt.InvalidSignatureError():
+                return "its signature is wrong"
+            case jwt.InvalidAudienceError() if self._audience is None:
+                return "it has an aud, but JWT_AUDIENCE is not set: the operator must set it to the aud of this service"
+            case jwt.InvalidAudienceError():
+                return "its aud is not that of JWT_AUDIENCE"
+            case jwt.InvalidIssuerError():
+                return "its iss is not that of JWT_ISSUER"
+            case _:
+                return UNREADABLE
 
-def _why(error: jwt.InvalidTokenError) -> str:
-    """What is wrong with a token, without the library's words."""
-    match error:
-        case jwt.MissingRequiredClaimError():
-            return f"it has no {error.claim}"
-        case jwt.InvalidSignatureError():
-            return "its signature is wrong"
-        case jwt.InvalidAudienceError():
-            return "its aud is not that of this service"
-        case jwt.InvalidIssuerError():
-            return "its iss is not the issuer of this service"
-        case _:
-            return "it is not a JSON Web Token that can be read"
+
+def _check_secret(secret: str) -> None:
+    """Raises StartRefused for a public key, which is no secret: whoever knows it could make tokens."""
+    try:
+        jwt.get_algorithm_by_name(ALGORITHM).prepare_key(secret)
+    except jwt.InvalidKeyError:
+        raise StartRefused(
+            "JWT_SECRET is a key in PEM or SSH format: set it to random bytes, and JWT_JWKS_URL to where an identity "
+            "provider publishes its keys."
+        ) from None
+
+
+def _header(token: str) -> dict[str, Any]:
+    """What a token says of itself. Raises Unauthenticated."""
+    try:
+        return jwt.get_unverified_header(token)
+    except (jwt.InvalidTokenError, UnicodeEncodeError) as error:
+        raise Unauthenticated(f"The token is not valid: {UNREADABLE}.") from error
+
+
+def _why_not(algorithm: str) -> str:
+    """Why no token with this algorithm is accepted."""
+    if algorithm == ALGORITHM:
+        return f"{ALGORITHM} needs JWT_SECRET, which is not set; tokens come from the identity provider of JWT_JWKS_URL"
+    if algorithm in FAMILIES:
+        return f"{algorithm} needs the keys of an identity provider, but JWT_JWKS_URL is not set"
+    return f"its algorithm is none of {', '.join((ALGORITHM, *FAMILIES))}"
+
+
+def _seconds(claims: dict[str, Any], name: str) -> float:
+    """A moment in seconds since 1970. Raises Unauthenticated for any other value, as milliseconds would be."""
+    moment = claims[name]
+    if type(moment) not in (int, float) or not 0 <= moment <= LATEST_S:
+        raise Unauthenticated(f"The token's {name} must be a number of seconds since 1970.")
+    return float(moment)
 
 
 def _algorithm(header: dict[str, Any]) -> str:
@@ -183,7 +229,8 @@ def _caller(claims: dict[str, Any]) -> Caller:
     try:
         students = msgspec.convert(claims.get("students") or [], frozenset[str])
         cohorts = msgspec.convert(claims.get("cohorts") or [], frozenset[str])
-    except msgspec.ValidationError as error:
+        "".join((*students, *cohorts)).encode()  # half a character can be in JSON, but in no store
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise Unauthenticated("The token's students and cohorts must be lists of ids.") from error
     if len(cohorts) > MOST_COHORTS:
         raise Unauthenticated(f"The token may name at most {MOST_COHORTS} cohorts.")

@@ -1,8 +1,12 @@
 """Tokens of an identity provider: its keys by URL, their rotation, and what does not pass for one of them."""
 
+import asyncio
+import gzip
 import json
+import random
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -12,7 +16,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from mastery_engine.auth.jwks import AGAIN, FRESH, LONGEST, KeySet
+from mastery_engine.auth import jwks
+from mastery_engine.auth.jwks import AGAIN, FRESH, LONGEST, MOST_WAITING, PATIENCE_S, KeySet
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.errors import InvalidInput, Unauthenticated, Unavailable
 from tests.support.live import SECRET
@@ -173,7 +178,20 @@ async def test_a_provider_that_is_away_stops_nobody_it_has_vouched_for(provider:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"junk", b"[]", b"{}", b'{"keys": {}}', json.dumps({"keys": [{}] * 101}).encode(), b" " * (LONGEST + 1)],
+    [
+        b"",
+        b"junk",
+        b"[]",
+        b"{}",
+        b'{"keys": {}}',
+        json.dumps({"keys": [{}] * 101}).encode(),
+        b" " * (LONGEST + 1),
+        b"[" * 10_000,
+        b'{"keys":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        b'{"keys": [' + b"9" * 5_000 + b"]}",
+        b"\xff\xfe\x00",
+        gzip.compress(json.dumps({"keys": ALL}).encode()),
+    ],
 )
 async def test_what_is_no_key_set_is_none(provider: Provider, clock: Clock, body: bytes) -> None:
     provider.body = body
@@ -211,3 +229,208 @@ async def test_keys_that_are_unfit_are_left_out(provider: Provider, clock: Clock
     assert await refused(checker, token)
     assert await refused(checker, signed("ES256", "broken"))
     assert await refused(checker, jwt.encode(GOOD, "secret" * 8, algorithm="HS256", headers={"kid": "oct"}))
+
+
+def test_any_row_of_a_set_is_a_key_or_is_left_out() -> None:
+    """Whatever stands in a set, each of 3,000 rows."""
+    chance = random.Random(7)
+    odd: list[Any] = [None, True, 0, -1, 1e308, "", "AA", "AQAB", "é", "\ud800", "=" * 9, [], ["sig"], {}, {"a": []}]
+    odd += ["_" * 20_000, list(range(50)), "RSA", "EC", "OKP", "P-256", "Ed25519", "RS256", "ES256"]
+    names = ["kty", "crv", "n", "e", "x", "y", "use", "alg", "kid", "key_ops", "x5c", "oth", "p"]
+    for _ in range(3_000):
+        row = dict(chance.choice(ALL))
+        for name in chance.sample(names, chance.randint(1, 4)):
+            if chance.random() < 0.2:
+                row.pop(name, None)
+            else:
+                row[name] = chance.choice(odd)
+        usable = jwks._usable(3, row)
+        assert usable is None or isinstance(usable[0][0], str)
+
+
+async def test_keys_that_take_long_to_check_are_left_out(provider: Provider, clock: Clock) -> None:
+    def numbers(bits: int, exponent: int) -> dict[str, Any]:
+        modulus = jwt.utils.to_base64url_uint((1 << (bits - 1)) + 1).decode()
+        return {"kty": "RSA", "n": modulus, "e": jwt.utils.to_base64url_uint(exponent).decode(), "kid": f"{bits}"}
+
+    assert jwks._usable(0, numbers(8_192, 65_537)) is not None
+    for bits, exponent in ((16_384, 65_537), (2_048, 2**2_000 + 1), (2_048, 1), (2_048, 2), (2_047, 65_537)):
+        assert jwks._usable(0, numbers(bits, exponent)) is None, (bits, exponent)
+    provider.publish([numbers(16_384, 65_537), ALL[0]])
+    checker = tokens(provider, clock)
+    assert await refused(checker, signed("RS256", "16384"))
+    assert (await checker.authenticate(signed("RS256"))).subject == "ada"
+
+
+async def test_keys_need_names_of_their_own(provider: Provider, clock: Clock) -> None:
+    """A name that is no text is none, and two kinds of keys may have the same."""
+    provider.publish(
+        [
+            jwk("RS256", RSA_KEY, kid=None),
+            jwk("ES256", KEYS["ES256"], "same"),
+            jwk("EdDSA", KEYS["EdDSA"], "same"),
+            jwk("EdDSA", ed25519.Ed25519PrivateKey.generate(), kid={"a": [1]}),
+            jwk("EdDSA", ed25519.Ed25519PrivateKey.generate(), "encrypts", key_ops=["encrypt"]),
+        ]
+    )
+    checker = tokens(provider, clock)
+    assert await refused(checker, signed("RS256", "None"))
+    assert (await checker.authenticate(signed("RS256", None))).subject == "ada"
+    for algorithm in ("ES256", "EdDSA"):
+        assert (await checker.authenticate(signed(algorithm, "same"))).subject == "ada"
+    assert await refused(checker, signed("EdDSA", "encrypts"))
+
+
+# ---- a provider that is slow
+
+
+Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+
+
+async def all_keys(writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD + json.dumps({"keys": ALL}).encode())
+    await writer.drain()
+
+
+async def nothing(writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+async def dripping_head(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nX: ")
+    await drip(writer)
+
+
+async def dripping_body(writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD)
+    await drip(writer)
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def without_end(writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD)
+    while True:
+        writer.write(b" " * 65_536)
+        await writer.drain()
+
+
+class SlowProvider:
+    """A server that answers as it is told, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = all_keys
+        self.asked = 0
+        self.under_way = 0
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked += 1
+        self.under_way += 1
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            gone = asyncio.create_task(reader.read())
+            answered = asyncio.ensure_future(self.answer(writer))
+            await asyncio.wait([gone, answered], return_when=asyncio.FIRST_COMPLETED)
+            answered.cancel()
+            gone.cancel()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self.under_way -= 1
+            writer.close()
+
+
+@asynccontextmanager
+async def slow_provider() -> AsyncIterator[SlowProvider]:
+    slow = SlowProvider()
+    server = await asyncio.start_server(slow.serve, "127.0.0.1", 0)
+    slow.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys"
+    try:
+        yield slow
+    finally:
+        server.close()
+
+
+SLOW = [nothing, dripping_head, dripping_body]
+
+
+@pytest.mark.parametrize("answer", [*SLOW, without_end])
+async def test_a_slow_provider_never_holds_up_a_token_whose_key_is_known(answer: Answer, clock: Clock) -> None:
+    async with slow_provider() as slow:
+        checker = Tokens(None, clock, keys=KeySet(slow.url, clock))
+        await checker.authenticate(signed("RS256"))
+        slow.answer = answer
+        clock.tick(FRESH)
+        async with asyncio.timeout(PATIENCE_S / 2):
+            for number in range(50):
+                claims = {**GOOD, "sub": f"s{number}"}
+                assert (await checker.authenticate(signed("ES256", claims=claims))).subject == f"s{number}"
+            while slow.asked < 2:  # they are read again meanwhile
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("answer", SLOW)
+async def test_a_reading_ends_however_slowly_the_provider_drips(
+    answer: Answer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert PATIENCE_S == 5.0
+    monkeypatch.setattr(jwks, "PATIENCE_S", 0.3)
+    async with slow_provider() as slow, asyncio.timeout(30):
+        slow.answer = answer
+        checker = Tokens(None, clock, keys=KeySet(slow.url, clock))
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="JWT_JWKS_URL cannot be read"):
+                await checker.authenticate(signed("RS256"))
+        assert slow.asked == 1
+        slow.answer = all_keys
+        clock.tick(AGAIN)
+        assert (await checker.authenticate(signed("RS256"))).subject == "ada"
+        while slow.under_way:  # no connection is left behind
+            await asyncio.sleep(0.01)
+
+
+async def test_a_flood_of_unknown_keys_holds_up_nobody_else(clock: Clock) -> None:
+    """While the provider is slow a bounded number of calls wait for it; further ones are told to come again."""
+    async with slow_provider() as slow, asyncio.timeout(30):
+        checker = Tokens(SECRET, clock, keys=KeySet(slow.url, clock))
+        await checker.authenticate(signed("RS256"))
+        slow.answer = nothing
+        clock.tick(AGAIN)
+        flood = [asyncio.create_task(checker.authenticate(signed("RS256", f"k{n}"))) for n in range(MOST_WAITING + 50)]
+        done, waiting = set[asyncio.Task[Any]](), set(flood)
+        while len(waiting) > MOST_WAITING:
+            done, waiting = await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED, timeout=0.1)
+        assert {type(task.exception()) for task in done} == {Unavailable}
+        assert (await checker.authenticate(signed("RS256"))).subject == "ada"
+        own = checker.make(subject="op", role="admin")
+        assert (await checker.authenticate(own)).subject == "op"
+        while slow.asked < 2:
+            await asyncio.sleep(0.01)
+        for task in flood:
+            task.cancel()
+        await asyncio.wait(flood)
+        assert slow.asked == 2
+        assert checker._keys is not None
+        assert checker._keys._waiting == 0
+
+
+async def test_an_unknown_key_is_refused_once_the_keys_were_read_and_is_not_while_they_cannot_be(
+    provider: Provider, clock: Clock
+) -> None:
+    """Whoever has a key that was made a moment ago is told to come again, and not that the token is wrong."""
+    checker = tokens(provider, clock)
+    assert await refused(checker, signed("RS256", "new"))
+    provider.status = 500
+    clock.tick(AGAIN)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await checker.authenticate(signed("RS256", "new"))
+    assert provider.asked == 2
+    assert (await checker.authenticate(signed("RS256"))).subject == "ada"
