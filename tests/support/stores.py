@@ -172,8 +172,9 @@ async def clear(stores: Stores) -> None:
 
 
 async def erase(stores: Stores, key: StudentKey) -> int:
-    """Remove what is a student's; how much there was."""
-    return await stores.documents.erase(key) + await stores.refusals.erase(key) + await stores.jobs.erase(key)
+    """Remove what is a student's, batches as a whole; how much there was."""
+    removed = await stores.documents.erase(key) + await stores.refusals.erase(key)
+    return removed + await stores.jobs.erase(key, lambda _: None)
 
 
 async def purge(stores: Stores, before: Micros) -> int:

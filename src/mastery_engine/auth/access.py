@@ -92,7 +92,12 @@ def check_student(caller: Caller, act: Act, student_id: str) -> None:
         or (reach is Reach.SELF and student_id == caller.subject)
     )
     if not allowed:
-        raise Forbidden("You may not see this student.", field="student_id")
+        raise not_your_student()
+
+
+def not_your_student() -> Forbidden:
+    """The same error for a student of others, and for no student at all."""
+    return Forbidden("You may not see this student.", field="student_id")
 
 
 def check_cohort(caller: Caller, act: Act, cohort_id: str, student_id: str | None = None) -> None:

@@ -16,12 +16,13 @@ from mastery_engine.domain.faults import malformed
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
-from mastery_engine.errors import InvalidInput, MasteryError, NotFound, Unavailable
+from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.ports.jobs import BatchJob, JobPriority, JobStore
 from mastery_engine.responses.batches import BatchFailure, BatchResponse, BatchResult, BatchState, BatchSummary
 from mastery_engine.responses.ingest import Problem
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
+from mastery_engine.services.batch_requests import BatchRequest, BatchRow, withheld, without_rows
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 from mastery_engine.services.ingest import Ingest
@@ -32,19 +33,12 @@ from mastery_engine.services.students import Students, unknown_student
 logger = logging.getLogger(__name__)
 
 BatchPriority: TypeAlias = JobPriority
+GoodRow: TypeAlias = tuple[int, str, ComponentValues]  # the row's index, the student, and what is given
 
 AT_ONCE = 100
 RETRY_S = 1.0
 
 _RANKS = {"high": 0, "normal": 1, "low": 2}
-
-
-class BatchRow(msgspec.Struct, frozen=True):
-    """One calculation of a batch, or what is wrong with it."""
-
-    student_id: str | None = None
-    components: ComponentValues = NOTHING_GIVEN
-    problem: Problem | None = None
 
 
 class RowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,14 +59,6 @@ def row_from(value: bytes) -> BatchRow:
         problem = malformed(error)
         return BatchRow(peek(value)[0], problem=Problem(problem.code, problem.message, problem.field))
     return BatchRow(body.student_id, body.components or NOTHING_GIVEN)
-
-
-class BatchRequest(msgspec.Struct, frozen=True):
-    """A batch as it is stored until it is processed. ``event_ids`` has an id for each row: a repeat counts once."""
-
-    rows: list[BatchRow]
-    record: bool
-    event_ids: list[str]
 
 
 class Batches:
@@ -141,7 +127,7 @@ class Batches:
             )
             await self._jobs.put(known)
             self._enqueue(known)
-        return _state(known)
+        return self._state(caller, known)
 
     async def state(self, caller: Caller, batch_id: str) -> BatchState:
         """The state of a batch, with its answer once it has one. Raises NotFound for all but its sender and admins."""
@@ -149,10 +135,29 @@ class Batches:
         if job is None or (job.subject != caller.subject and caller.role not in ("admin", "service")):
             self._audit.note(caller, "batch-state", None, allowed=False)
             raise NotFound("You have no batch with this id.", field="batch_id")
-        state = _state(job)
-        for student_id in {result.student_id for result in state.results or ()}:
-            self._audit.note(caller, "batch-state", student_id, allowed=True)
-        return state
+        return self._state(caller, job)
+
+    def _state(self, caller: Caller, job: BatchJob) -> BatchState:
+        if job.answer is None:
+            return BatchState(job.batch_id, "queued")
+        answer = self._as_seen_by(caller, msgspec.json.decode(job.answer, type=BatchResponse))
+        return BatchState(job.batch_id, "completed", answer.results, answer.failures, answer.summary)
+
+    def _as_seen_by(self, caller: Caller, answer: BatchResponse) -> BatchResponse:
+        """An answer with a failure in place of each row about a student whom the caller may no longer see."""
+        named = [(row.index, row.student_id) for row in answer.results]
+        named += [(row.index, row.student_id) for row in answer.failures if row.student_id is not None]
+        may_see = {student_id: self._may_see(caller, student_id) for student_id in {name for _, name in named}}
+        failures = {index: withheld(index, student_id) for index, student_id in named if not may_see[student_id]}
+        return without_rows(answer, failures) if failures else answer
+
+    def _may_see(self, caller: Caller, student_id: str) -> bool:
+        """Whether the caller may read a student now; what was read is recorded, and so is a refusal."""
+        try:
+            self._access.check_student(caller, Act.READ, student_id, "batch-state")
+        except Forbidden:
+            return False
+        return True
 
     async def keep_working(self) -> None:
         """Process batches by priority until cancelled; first those that an earlier process left open."""
@@ -175,11 +180,17 @@ class Batches:
             except Exception:
                 logger.exception("batch %s cannot be processed", job.batch_id)
 
-    async def _finish(self, job: BatchJob) -> None:
-        now = self._clock()
-        caller = msgspec.structs.replace(msgspec.json.decode(job.caller, type=Caller), at=now)
-        response = await self._work(caller, msgspec.json.decode(job.request, type=BatchRequest), now)
-        await self._jobs.put(msgspec.structs.replace(job, answer=msgspec.json.encode(response)))
+    async def _finish(self, queued: BatchJob) -> None:
+        """Process a batch as it is in the store, and again if an erasure changes it meanwhile."""
+        while True:
+            job = await self._jobs.find(queued.tenant, queued.batch_id)
+            if job is None or job.answer is not None:
+                return
+            now = self._clock()
+            caller = msgspec.structs.replace(msgspec.json.decode(job.caller, type=Caller), at=now)
+            response = await self._work(caller, msgspec.json.decode(job.request, type=BatchRequest), now)
+            if await self._jobs.answer(job, msgspec.json.encode(response)):
+                return
 
     def _enqueue(self, job: BatchJob) -> None:
         if (job.tenant, job.batch_id) not in self._waiting:
@@ -189,41 +200,64 @@ class Batches:
     async def _work(self, caller: Caller, request: BatchRequest, now: Micros) -> BatchResponse:
         """Process all rows with one append and one fold; the answer has results and failures."""
         results: list[BatchResult] = []
-        failures: list[BatchFailure] = []
-        good: list[tuple[int, str, ComponentValues]] = []
-        act = Act.RECORD if request.record else Act.TRY_MANY
         await self._consents.refresh()
-        for index, row in enumerate(request.rows):
-            try:
-                if row.problem is not None or row.student_id is None:
-                    failures.append(BatchFailure(index, row.student_id, row.problem or _NO_STUDENT))
-                    continue
-                records = request.record and row.components != NOTHING_GIVEN
-                self._access.check_student(caller, act, row.student_id, "batch", changes=records)
-                if records:
-                    self._consents.check_processing(StudentKey(caller.tenant, row.student_id))
-                good.append((index, row.student_id, row.components))
-            except MasteryError as error:
-                failures.append(_failure(index, row.student_id, error))
-        recorded = [
-            (request.event_ids[index], student_id, given)
-            for index, student_id, given in good
-            if request.record and given != NOTHING_GIVEN
-        ]
-        known: dict[str, Student] = {}
-        if recorded:
-            after = await self._recording.record(caller, recorded, now)
-            known = {student_id: student for (_, student_id, _), student in zip(recorded, after, strict=True)}
-        others = [student_id for _, student_id, _ in good if student_id not in known]
-        known.update(zip(others, await self._students.load(caller, others), strict=True))
+        good, failures = self._checked(caller, request)
+        students, refused = await self._record(caller, request, good, now)
+        others = [student_id for _, student_id, _ in good if student_id not in students]
+        students.update(zip(others, await self._students.load(caller, others), strict=True))
         for index, student_id, given in good:
-            student = known[student_id]
-            if given == NOTHING_GIVEN and not student.is_known(now, self._rules):
+            student = students[student_id]
+            if self._consents.state(StudentKey(caller.tenant, student_id)).erased:  # while the rows were recorded
+                failures.append(withheld(index))
+            elif index in refused:
+                failures.append(_failure(index, student_id, refused[index]))
+            elif given == NOTHING_GIVEN and not student.is_known(now, self._rules):
                 failures.append(_failure(index, student_id, unknown_student()))
             else:
                 results.append(BatchResult(index, student_id, self._scores.with_given(student, given, now)))
         failures.sort(key=lambda failure: failure.index)
         return BatchResponse(results, failures, BatchSummary(len(request.rows), len(results), len(failures)))
+
+    def _checked(self, caller: Caller, request: BatchRequest) -> tuple[list[GoodRow], list[BatchFailure]]:
+        """The rows that the caller may have calculated, and a failure for each of the others."""
+        good: list[GoodRow] = []
+        failures: list[BatchFailure] = []
+        act = Act.RECORD if request.record else Act.TRY_MANY
+        for index, row in enumerate(request.rows):
+            try:
+                if row.problem is not None or row.student_id is None:
+                    failures.append(BatchFailure(index, row.student_id, row.problem or _NO_STUDENT))
+                    continue
+                key = StudentKey(caller.tenant, row.student_id)
+                if self._consents.state(key).erased:
+                    failures.append(withheld(index))  # without the id, since the answer may be stored
+                    continue
+                records = request.record and row.components != NOTHING_GIVEN
+                self._access.check_student(caller, act, row.student_id, "batch", changes=records)
+                if records:
+                    self._consents.check_processing(key)
+                good.append((index, row.student_id, row.components))
+            except MasteryError as error:
+                failures.append(_failure(index, row.student_id, error))
+        return good, failures
+
+    async def _record(
+        self, caller: Caller, request: BatchRequest, good: Sequence[GoodRow], now: Micros
+    ) -> tuple[dict[str, Student], dict[int, MasteryError]]:
+        """Record the rows that are to be; the students after it, and by index what refused a row."""
+        rows = [row for row in good if request.record and row[2] != NOTHING_GIVEN]
+        students: dict[str, Student] = {}
+        refused: dict[int, MasteryError] = {}
+        if rows:
+            given = [(request.event_ids[index], student_id, values) for index, student_id, values in rows]
+            for (index, student_id, _), recorded in zip(
+                rows, await self._recording.record(caller, given, now), strict=True
+            ):
+                if isinstance(recorded, MasteryError):
+                    refused[index] = recorded
+                else:
+                    students[student_id] = recorded
+        return students, refused
 
 
 _NO_STUDENT = Problem(InvalidInput.code, "student_id is required.", "student_id")
@@ -231,10 +265,3 @@ _NO_STUDENT = Problem(InvalidInput.code, "student_id is required.", "student_id"
 
 def _failure(index: int, student_id: str | None, error: MasteryError) -> BatchFailure:
     return BatchFailure(index, student_id, Problem(error.code, error.message, error.field))
-
-
-def _state(job: BatchJob) -> BatchState:
-    if job.answer is None:
-        return BatchState(job.batch_id, "queued")
-    answer = msgspec.json.decode(job.answer, type=BatchResponse)
-    return BatchState(job.batch_id, "completed", answer.results, answer.failures, answer.summary)

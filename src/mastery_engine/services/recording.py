@@ -7,7 +7,7 @@ from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.kinds import CalculationRequested, ComponentValues
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import Student, StudentKey
-from mastery_engine.errors import Forbidden
+from mastery_engine.errors import Forbidden, MasteryError
 from mastery_engine.services.consents import REFUSED, Consents
 from mastery_engine.services.folding import Folding
 from mastery_engine.services.ingest import Ingest
@@ -27,24 +27,35 @@ class Recording:
 
     async def record(
         self, caller: Caller, rows: Sequence[tuple[str, str, ComponentValues]], now: Micros
-    ) -> list[Student]:
-        """Log calculation requests (event id, student, components) and fold them; returns the students, in order.
+    ) -> list[Student | MasteryError]:
+        """Log calculation requests (event id, student, components) and fold them; the students, in order.
 
-        Of two rows for one student the later one holds. Raises Forbidden without the student's consent.
+        Of two rows for one student the later one holds. In place of a student stands Forbidden where the student does
+        not consent, though it be withdrawn meanwhile, and what made the fold fail. Raises Unavailable.
         """
         await self._ingest.refresh_consent()
         keys = [StudentKey(caller.tenant, student_id) for _, student_id, _ in rows]
-        for key in keys:
-            self._consents.check_processing(key)
         events = [
             LearningEvent(event_id, student_id, now + place, now, CalculationRequested(given), caller.tenant, SOURCE)
             for place, (event_id, student_id, given) in enumerate(rows)
+            if self._consents.state(keys[place]).processing
         ]
         logged = await self._ingest.submit(caller, events, "calculate")
         with self._tracing.step("fold"):
             folded = await self._folding.fold(logged, now)
-        for _, error in folded.failed:
-            raise error
-        if folded.refused:
-            raise Forbidden(REFUSED, field="student_id")  # consent was withdrawn meanwhile
-        return [folded.students[key] for key in keys]
+        errors = {one.event.event_id: _as_ours(error) for one, error in folded.failed}
+        errors |= {one.event.event_id: Forbidden(REFUSED, field="student_id") for one in folded.refused}
+        done = {event.event_id for event in events}.difference(errors)
+        return [
+            folded.students[key] if event_id in done else errors.get(event_id, Forbidden(REFUSED, field="student_id"))
+            for key, (event_id, _, _) in zip(keys, rows, strict=True)
+        ]
+
+
+def _as_ours(error: Exception) -> MasteryError:
+    """The error as one of ours; what it was is in the log."""
+    if isinstance(error, MasteryError):
+        return error
+    return MasteryError(
+        "This calculation was not recorded because of an internal error, which is in the service's log."
+    )

@@ -15,7 +15,7 @@ from mastery_engine.domain.evidence.score import MasteryScore, components, maste
 from mastery_engine.domain.moments import Micros, day_of, day_of_date, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
-from mastery_engine.errors import InvalidInput, NotFound
+from mastery_engine.errors import InvalidInput, MasteryError, NotFound
 from mastery_engine.responses.advice import path_ahead
 from mastery_engine.responses.history import HistoryPoint, MasteryHistory, history_summary
 from mastery_engine.responses.scores import Calculated, CurrentMastery, StudentMastery, current_mastery
@@ -114,7 +114,10 @@ class Scores:
         elif record:
             await self._idempotency.claim(caller, "calculate", key)
             event_id = self._ingest.derived_id(caller, "calculate", key, 0)
-            (student,) = await self._recording.record(caller, [(event_id, student_id, given)], now)
+            (recorded,) = await self._recording.record(caller, [(event_id, student_id, given)], now)
+            if isinstance(recorded, MasteryError):
+                raise recorded
+            student = recorded
         else:
             await self._idempotency.claim(caller, "calculate", key)
             (student,) = await self._students.load(caller, [student_id])

@@ -19,7 +19,7 @@ What is to be found again stands in an index, so a key must live as long as anyt
 | ``witness:PROCESS`` | see ``witness.py`` | a day; a process writes a new one where it is gone |
 | ``r:TENANT:STUDENT:EVENT`` | a refusal | retention + 1 days |
 | ``index:refusals:0`` | all refusals | without end; ``purge`` takes out those that are gone |
-| ``b:TENANT:BATCH`` | a batch | retention + 1 days after its last write |
+| ``b:TENANT:BATCH`` | a batch | retention + 1 days after its last write; a day once it was removed |
 | ``index:batches:0``, ``index:open-batches:0`` | all batches; those without an answer | without end; as for refusals |
 | ``i:HASH`` | what an Idempotency-Key stands for | 24 hours from the first call |
 | ``audit:TENANT:N`` | a page of audit records | retention + 1 days after its last write |

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.jobs import BatchJob, names_student
+from mastery_engine.ports.jobs import BatchJob, WithoutStudent, answered, names_student
 
 
 class MemoryJobs:
@@ -14,8 +14,13 @@ class MemoryJobs:
         self._jobs: dict[tuple[str, str], BatchJob] = {}
 
     async def put(self, job: BatchJob) -> None:
-        if job.answer is None or (job.tenant, job.batch_id) in self._jobs:
-            self._jobs[job.tenant, job.batch_id] = job
+        self._jobs.setdefault((job.tenant, job.batch_id), job)
+
+    async def answer(self, job: BatchJob, answer: bytes) -> bool:
+        is_unchanged = self._jobs.get((job.tenant, job.batch_id)) == job
+        if is_unchanged:
+            self._jobs[job.tenant, job.batch_id] = answered(job, answer)
+        return is_unchanged
 
     async def find(self, tenant: str, batch_id: str) -> BatchJob | None:
         return self._jobs.get((tenant, batch_id))
@@ -23,8 +28,16 @@ class MemoryJobs:
     async def open(self) -> list[BatchJob]:
         return sorted((job for job in self._jobs.values() if job.answer is None), key=lambda job: job.created)
 
-    async def erase(self, key: StudentKey) -> int:
-        return self._keep_only([job for job in self._jobs.values() if not names_student(job, key)])
+    async def erase(self, key: StudentKey, without: WithoutStudent) -> int:
+        changed = 0
+        for name, job in list(self._jobs.items()):
+            left = without(job) if names_student(job, key) else job
+            if left is None:
+                del self._jobs[name]
+            else:
+                self._jobs[name] = left
+            changed += left != job
+        return changed
 
     async def purge(self, before: Micros) -> int:
         return self._keep_only([job for job in self._jobs.values() if job.created >= before])

@@ -9,7 +9,13 @@ from mastery_engine.backends.redis.client import PAGE, Client, values_of
 from mastery_engine.backends.redis.errors import or_unavailable
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.jobs import BatchJob, names_student
+from mastery_engine.ports.jobs import BatchJob, WithoutStudent, answered, names_student
+
+SWAP = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1
+"""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(BatchJob).decode
@@ -25,15 +31,25 @@ class RedisJobs:
 
     @or_unavailable
     async def put(self, job: BatchJob) -> None:
-        """A batch without an answer is listed before its value is there: a crash in between leaves none unlisted."""
+        """A batch is listed before its value is there: a crash in between leaves none unlisted."""
         member, name = _encode([job.tenant, job.batch_id]), names.batch(job.tenant, job.batch_id)
-        if job.answer is None:
-            await self._client.zadd(names.BATCHES, {member: job.created})
-            await self._client.zadd(names.OPEN_BATCHES, {member: job.created})
-            await self._client.set(name, _encode(job), px=self._life_ms)
-        else:
-            await self._client.set(name, _encode(job), px=self._life_ms, xx=True)
-            await self._client.zrem(names.OPEN_BATCHES, member)
+        await self._client.zadd(names.BATCHES, {member: job.created})
+        await self._client.zadd(names.OPEN_BATCHES, {member: job.created})
+        await self._client.set(name, _encode(job), px=self._life_ms, nx=True)
+
+    @or_unavailable
+    async def answer(self, job: BatchJob, answer: bytes) -> bool:
+        name = names.batch(job.tenant, job.batch_id)
+        packed = await self._client.get(name)
+        if packed is None or _decode(packed) != job or not await self._swap(name, packed, answered(job, answer)):
+            return False
+        await self._client.zrem(names.OPEN_BATCHES, _encode([job.tenant, job.batch_id]))
+        return True
+
+    async def _swap(self, name: str, packed: bytes, after: BatchJob | None) -> bool:
+        """Write a batch, or remove it, if it is still what was read; whether it was."""
+        value = b"" if after is None else _encode(after)
+        return bool(await self._client.eval(SWAP, 1, name, packed, value, self._life_ms))
 
     @or_unavailable
     async def find(self, tenant: str, batch_id: str) -> BatchJob | None:
@@ -48,15 +64,20 @@ class RedisJobs:
         return [job for job in jobs if job.answer is None]
 
     @or_unavailable
-    async def erase(self, key: StudentKey) -> int:
-        removed = 0
+    async def erase(self, key: StudentKey, without: WithoutStudent) -> int:
+        changed: set[bytes] = set()
         async for name in self._client.scan_iter(match=names.batch(key.tenant, "*"), count=PAGE):
-            packed = await self._client.get(name)
-            job = None if packed is None else _decode(packed)
-            if job is not None and names_student(job, key):
-                removed += await self._client.delete(name)
-                await self._unlist(_encode([job.tenant, job.batch_id]))
-        return removed
+            while (packed := await self._client.get(name)) is not None:
+                job = _decode(packed)
+                left = without(job) if names_student(job, key) else job
+                if left == job:
+                    break
+                if await self._swap(name, packed, left):
+                    changed.add(name)
+                    if left is None:
+                        await self._unlist(_encode([job.tenant, job.batch_id]))
+                    break
+        return len(changed)
 
     @or_unavailable
     async def purge(self, before: Micros) -> int:
