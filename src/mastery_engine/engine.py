@@ -21,6 +21,7 @@ from mastery_engine.services.audit import Audit
 from mastery_engine.services.batches import Batches
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.forecasts import Forecasts
 from mastery_engine.services.ingest import Ingest
@@ -72,6 +73,7 @@ class Engine:
 
     admission: Admission
     readiness: Readiness
+    dangers: Dangers
     metrics: Metrics
     tracing: Tracing
     models: Models
@@ -91,7 +93,12 @@ class Engine:
     async def at_work(self, *, serves: bool) -> AsyncIterator[None]:
         """Run the background tasks inside the block; with ``serves``, also those that live streams need."""
         async with AsyncExitStack() as stack:
-            beside = [self.audit.keep_flushing(), self.batches.keep_working(), self.model_file.keep_watching()]
+            beside = [
+                self.audit.keep_flushing(),
+                self.batches.keep_working(),
+                self.model_file.keep_watching(),
+                self.dangers.keep_looking(),
+            ]
             if serves:
                 beside.append(self.watching.keep_looking())
             for work in beside:

@@ -75,6 +75,8 @@ class Service:
             engine = open_engine(settings, clock=self._clock, metrics=self._metrics, tracing=self._tracing)
             stack.push_async_callback(engine.close)
             engine.admission.prepare()
+            if settings.refuses_dangers:
+                await engine.dangers.refuse()
             await stack.enter_async_context(engine.at_work(serves=True))
             if settings.worker_enabled:
                 await stack.enter_async_context(_working(engine))
@@ -112,6 +114,8 @@ async def _try_start(settings: Settings) -> None:
         engine = open_engine(settings)
         try:
             engine.admission.prepare()
+            if settings.refuses_dangers:
+                await engine.dangers.refuse()
         finally:
             await engine.close()
 
@@ -136,6 +140,7 @@ async def _working(engine: Engine) -> AsyncIterator[None]:
     async def at_work() -> None:
         if task.done():
             raise Unavailable(f"The worker of this process has stopped: {why}")
+        engine.worker.check()
 
     engine.readiness.watch("worker", at_work)
     async with beside(engine.purge.keep_running()):

@@ -72,6 +72,7 @@ class Settings(BaseModel):
     kafka_replication: Annotated[int, Field(ge=1, le=32)] | None = None
     kafka_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 30
     kafka_session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
+    allow_unsafe_servers: bool = False
     rules_file: Path | None = None
     model_file: Path | None = None
     rate_limit_enabled: bool = True
@@ -127,6 +128,11 @@ class Settings(BaseModel):
     @property
     def in_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def refuses_dangers(self) -> bool:
+        """Whether a dangerous setting of a server stops the start."""
+        return self.in_production and not self.allow_unsafe_servers
 
 
 FIELD_OF = {name.upper(): name for name in Settings.model_fields}

@@ -30,6 +30,7 @@ from mastery_engine.services.audit import Audit
 from mastery_engine.services.batches import Batches
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.erasing import Erasing
 from mastery_engine.services.folding import Folding
@@ -176,6 +177,7 @@ def compose(
     decoder = RecordDecoder(rules.retention_days, clock)
     guard = FloodGuard(stores.checkpoints, logs.events)
     lag = Lag(logs.events, metrics)
+    dangers = Dangers({"store": stores.connection, "log": logs.connection})
     return Engine(
         clock=clock,
         new_id=new_id,
@@ -214,7 +216,8 @@ def compose(
         audit=audit,
         dead_letters=dead_letters,
         admission=Admission(tokens, cohorts, limits, clock),
-        readiness=Readiness({"store": stores.connection.ping, "log": logs.connection.ping}),
+        readiness=Readiness({"store": stores.connection.ping, "log": logs.connection.ping}, dangers),
+        dangers=dangers,
         metrics=metrics,
         tracing=tracing,
         models=models,
@@ -294,6 +297,24 @@ def _limits(settings: Settings) -> tuple[Limits, Sequence[Connection]]:
     from limits.aio.storage import MemoryStorage
 
     return Limits(MemoryStorage()), ()
+
+
+def connections(settings: Settings) -> dict[str, Connection]:
+    """A connection to the servers of the store and the log, by the names of what they are.
+
+    They connect when first asked, change nothing, and may look beside a process that works the data folder. Raises
+    StartRefused.
+    """
+    opened: dict[str, Connection] = {}
+    if settings.is_on_one_machine:
+        from mastery_engine.backends.sqlite.inspection import SqliteInspection
+
+        opened["SQLite"] = SqliteInspection(settings.data_dir / FILE_NAME)
+    if settings.store != "sqlite":
+        opened[settings.store.capitalize()] = _stores(settings, None).connection
+    if settings.log != "sqlite":
+        opened[settings.log.capitalize()] = _logs(settings, None, SERVING_BATCH, Metrics()).connection
+    return opened
 
 
 def create_topics(settings: Settings) -> tuple[list[str], list[str], list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mastery_engine import cli
+from mastery_engine import __version__, cli
 from mastery_engine.auth.access import Caller
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.errors import InvalidInput
@@ -19,6 +19,8 @@ from tests.support.live import ROOT, SECRET
 COMMANDS = [
     ("serve",),
     ("worker",),
+    ("status",),
+    ("doctor",),
     ("demo",),
     ("token",),
     ("ingest",),
@@ -54,6 +56,10 @@ def run(*words: str, exits: int = 0) -> str:
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> None:
     assert f"mastery-engine {' '.join(command)}" in run(*command, "--help").partition("Example")[2]
+
+
+def test_the_version_is_printed() -> None:
+    assert run("--version") == f"{__version__}\n"
 
 
 def test_help_names_every_command() -> None:

@@ -5,9 +5,11 @@ when it runs, so that ``--help`` is quick.
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
+from mastery_engine import __version__
 from mastery_engine.cli import (
     asyncapi,
     backtest,
@@ -16,6 +18,7 @@ from mastery_engine.cli import (
     demo,
     dlq,
     fit,
+    health,
     ingest,
     mcp,
     openapi,
@@ -31,15 +34,33 @@ from mastery_engine.errors import MasteryError
 
 app = typer.Typer(
     name="mastery-engine",
-    help="Mastery Engine: learning events in, each student's mastery out.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def engine(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Mastery Engine: learning events in, each student's mastery out."""
+
+
 app.command()(serving.serve)
 app.command()(serving.worker)
+app.command()(health.status)
+app.command()(health.doctor)
 app.command()(demo.demo)
 app.command()(token.token)
 app.command()(mcp.mcp)

@@ -76,6 +76,8 @@ async def _work(settings: "Settings", *, after_flood: bool) -> None:
         logger.warning(warning)
     with WorkerLock(settings):
         async with opened(settings, apart=True) as engine:
+            if settings.refuses_dangers:
+                await engine.dangers.refuse()
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, engine.worker.stop)
             async with engine.at_work(serves=False), beside(engine.purge.keep_running()):

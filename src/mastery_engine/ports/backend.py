@@ -18,11 +18,26 @@ from mastery_engine.ports.result_cache import ResultCache
 from mastery_engine.ports.result_log import ResultLog
 
 
+class Danger(msgspec.Struct, frozen=True):
+    """A setting of a server by which what was acknowledged may be lost, or may count wrongly.
+
+    ``message`` says what is wrong, what may be lost and what to set; it names no host, since readiness shows it to
+    anyone. Where ``is_certain`` is false it may be harmless, or could not be looked at: that stops no start.
+    """
+
+    message: str
+    is_certain: bool = True
+
+
 class Connection(Protocol):
     """What a backend holds open."""
 
     async def ping(self) -> None:
-        """Raises Unavailable where the servers do not answer, or could not take a write."""
+        """Raises Unavailable, in words that name no host, where the servers do not answer or take no write."""
+        ...
+
+    async def dangers(self) -> list[Danger]:
+        """The servers' dangerous settings as they are now. Raises Unavailable where they do not answer."""
         ...
 
     async def close(self) -> None:

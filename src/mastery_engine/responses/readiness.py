@@ -12,12 +12,16 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Dependency(msgspec.Struct, frozen=True):
-    """One dependency of the service; ``latency_ms`` is null if it did not answer."""
+    """One dependency of the service; ``latency_ms`` is null if it is down, and ``message`` says why.
+
+    ``warnings`` are settings of its servers by which data may be lost.
+    """
 
     name: str
     status: Literal["up", "down"]
     latency_ms: float | None
     message: str | None = None
+    warnings: list[str] = []
 
 
 class ReadinessReport(msgspec.Struct, frozen=True):

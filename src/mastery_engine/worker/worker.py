@@ -9,6 +9,8 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from mastery_engine.clock import Clock
 from mastery_engine.domain.events.event import is_tenant
 from mastery_engine.domain.moments import SECOND, Micros
@@ -34,6 +36,16 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
+HINDERED: Micros = 2 * SECOND  # a hindrance that is over sooner is no news: documents that another worker changed
+QUIET: Micros = 3 * SECOND  # nothing to work for so long after a hindrance: it is over
+
+
+class Hindrance(msgspec.Struct, frozen=True):
+    """Why a worker waits: since when, and from when on it last tries again."""
+
+    message: str
+    since: Micros
+    retried: Micros
 
 
 class Worker:
@@ -69,6 +81,12 @@ class Worker:
         self._looked: Micros = 0
         self._publishing: asyncio.Task[None] | None = None
         self._unpublished_from: Mapping[int, int] = {}
+        self._hindrance: Hindrance | None = None
+
+    def check(self) -> None:
+        """Raises Unavailable, which says why, where the worker has waited for a while and tries the same again."""
+        if self._hindrance is not None and self._clock() - self._hindrance.since > HINDERED:
+            raise Unavailable(f"The worker waits, and tries again: {self._hindrance.message}")
 
     def stop(self) -> None:
         """Finish the batch under way, then return from ``run``."""
@@ -91,12 +109,16 @@ class Worker:
                     try:
                         if await self._work_from_where_we_are(until):
                             return
-                        pause = FIRST_PAUSE_S
                     except Unavailable as error:
-                        if pause == FIRST_PAUSE_S:
+                        now = self._clock()
+                        if self._hindrance is None:
                             logger.warning("the worker cannot go on yet: %s", error)
+                            pause = FIRST_PAUSE_S
+                        since = now if self._hindrance is None else self._hindrance.since
+                        self._hindrance = Hindrance(error.message, since, now)
                         await self._sleep(pause)
                         pause = min(2 * pause, LONGEST_PAUSE_S)
+                        self._hindrance = Hindrance(error.message, since, self._clock())
         finally:
             up.set(0)
 
@@ -142,6 +164,8 @@ class Worker:
                 reached |= batch.ends
             else:
                 await self._all_published()
+                if self._hindrance is not None and self._clock() - self._hindrance.retried > QUIET:
+                    self._hindrance = None
             await self._look_after(reached)
             if self._stopping.is_set() or (until is not None and _is_reached(until, reached)):
                 return True
@@ -224,6 +248,7 @@ class Worker:
         await self._events.commit(
             {partition: max(end, self._published_before.get(partition, 0)) for partition, end in batch.ends.items()}
         )
+        self._hindrance = None
 
     async def _dead_letter(self, letters: Sequence[DeadLetter]) -> None:
         """Dead-letter what cannot be processed, and store the reason for the event's status.

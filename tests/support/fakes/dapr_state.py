@@ -5,6 +5,7 @@ two sorts do differently is what the engine must not rely on:
 
 * Redis leaves a key the expiry that it had where a write has no ``ttlInSeconds``, and takes -1 for "no expiry"; the
   others take no word for that, and -1 for a moment that is past.
+* The others say in their answers when a key expires. Redis does not.
 * On Redis a key that was once written as "first write" takes no write without its ETag any more, "last write" or not.
 
 Both take a write with any ETag for a key that is not there. In a transaction what fails does not undo the rest.
@@ -19,7 +20,7 @@ import httpx
 
 from mastery_engine.backends.dapr.client import DaprState
 from mastery_engine.clock import Clock
-from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.domain.moments import SECOND, Micros, rfc3339
 
 STORE = "statestore"
 REDIS, MONGODB = "state.redis", "state.mongodb"
@@ -39,12 +40,16 @@ class Entry:
 class FakeDaprState:
     """A sidecar with one state component.
 
+    ``life_s`` is the expiry that the component gives to what is written without a word on it; None: none.
     ``requests`` are the paths that were asked for. It is away once ``away_after`` more requests were answered; None:
     never.
     """
 
-    def __init__(self, clock: Clock, *, component: str = REDIS, token: str | None = None) -> None:
+    def __init__(
+        self, clock: Clock, *, component: str = REDIS, token: str | None = None, life_s: int | None = None
+    ) -> None:
         self._clock = clock
+        self._life_s = life_s
         self._component = component
         self._token = token
         self._entries: dict[str, Entry] = {}
@@ -120,8 +125,12 @@ class FakeDaprState:
         rows = []
         for key in keys:
             entry = self._entry(key)
-            row = {"key": key}
-            rows.append(row if entry is None else {**row, "data": json.loads(entry.data), "etag": str(entry.version)})
+            row: dict[str, Any] = {"key": key}
+            if entry is not None:
+                row |= {"data": json.loads(entry.data), "etag": str(entry.version)}
+            if entry is not None and entry.until is not None and self._component != REDIS:
+                row["metadata"] = {"ttlExpireTime": rfc3339(entry.until)}
+            rows.append(row)
             await asyncio.sleep(0)
         return httpx.Response(200, json=rows)
 
@@ -164,6 +173,8 @@ class FakeDaprState:
         return True
 
     def _until(self, life_s: str | None, before: Entry | None) -> Micros | None:
+        if life_s is None and self._life_s is not None:
+            life_s = str(self._life_s)
         if self._component == REDIS:
             if life_s is None:
                 return before.until if before is not None else None

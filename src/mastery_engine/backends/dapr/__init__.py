@@ -26,6 +26,8 @@ What is to be found again stands in an index, so a key must live as long as anyt
 | ``audit:TENANT`` | which pages there are | without end; a day once there are no records |
 | ``index:audit-tenants:0`` | who has audit records | without end; ``purge`` takes out who has none |
 | ``results:TENANT:SUBJECT``, ``result:…:KIND`` | cached results | five minutes; the kinds are written before each |
+| ``ready`` | nothing: readiness tries a write | a minute |
+| ``expiry:probe``, ``expiry:note`` | see ``expiry.py`` | without end, if the component lets them |
 
 A set without names is a tombstone for a day, then gone. Until then its ETag moves on, so that a late writer loses.
 

@@ -1,6 +1,7 @@
 """The Dapr sidecar's state API, as far as the stores use it: bulk reads, guarded writes, transactions, expiry."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -9,6 +10,8 @@ import msgspec
 
 from mastery_engine.errors import Unavailable
 
+logger = logging.getLogger(__name__)
+
 ANSWER_S = 10.0
 MOST_CONNECTIONS = 32
 READ_AT_ONCE = 100
@@ -16,16 +19,19 @@ FOLD_AT_ONCE = 2_000
 LARGEST_WRITE = 1_500_000  # bytes; a sidecar takes 4 MiB if it is not told otherwise
 PARALLEL = 64
 MAX_ROUNDS = 200
+LONGEST_SAID = 500  # characters of an error that are logged
+PROBE, PROBE_S = "ready", 60
 # What a sidecar says of a write whose ETag is not the store's; where there was to be none, or of several writes at
 # once, it says it as a failure. Whether it is one shows when the keys are read again.
 REFUSED = frozenset({400, 409, 500})
 
 
 class Value(msgspec.Struct, frozen=True):
-    """What a key holds; ``etag`` guards the next write."""
+    """What a key holds; ``etag`` guards the next write. ``expires``: the component says so, which not all can."""
 
     data: Any
     etag: str
+    expires: bool = False
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -51,11 +57,16 @@ class Replacement(msgspec.Struct, frozen=True):
 Fold: TypeAlias = Callable[[Any], Replacement | None]
 
 
+class _RowMetadata(msgspec.Struct):
+    expires_at: str | None = msgspec.field(default=None, name="ttlExpireTime")
+
+
 class _Row(msgspec.Struct):
     key: str
     data: Any = None
     etag: str | None = None
     error: str | None = None
+    metadata: _RowMetadata | None = None
 
 
 class _Component(msgspec.Struct):
@@ -109,8 +120,13 @@ class DaprState:
         rows = _rows(answer.content)
         for row in rows:
             if row.error:
-                raise Unavailable(f"Dapr's state store is away ({row.error}): nothing was lost.")
-        return {row.key: Value(row.data, row.etag or "") for row in rows if row.data is not None}
+                logger.warning("Dapr's state store answers: %s", row.error[:LONGEST_SAID])
+                raise Unavailable("Dapr's state store is away: nothing was lost. The engine's log has its words.")
+        return {
+            row.key: Value(row.data, row.etag or "", row.metadata is not None and row.metadata.expires_at is not None)
+            for row in rows
+            if row.data is not None
+        }
 
     async def write(self, writes: Sequence[Write]) -> bool:
         """Write each value that is still at its ETag (first write wins); whether all were.
@@ -166,6 +182,11 @@ class DaprState:
         if operations:
             _check(await self._post("/transaction", {"operations": operations}))
 
+    async def put_as_component_does(self, key: str, value: Any) -> None:
+        """Write a value without a word on its expiry: it expires where the component gives it one."""
+        request = {"key": key, "value": value, "options": {"concurrency": "last-write", "consistency": "strong"}}
+        _check(await self._post("/transaction", {"operations": [{"operation": "upsert", "request": request}]}))
+
     async def _item(self, write: Write, *, concurrency: str = "first-write") -> bytes:
         expiry = await self._lasting() if write.life_s is None else {"ttlInSeconds": str(write.life_s)}
         etag = {} if write.etag is None else {"etag": write.etag}
@@ -190,9 +211,9 @@ class DaprState:
         return self._no_expiry
 
     async def ping(self) -> None:
-        """Raises Unavailable where the sidecar, or what is behind it, does not answer."""
+        """Raises Unavailable where the sidecar, or what is behind it, does not answer or takes no write."""
         await self._lasting()
-        await self._read(["ping"])
+        await self.change([Write(PROBE, 0, None, PROBE_S)])
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -203,8 +224,10 @@ class DaprState:
     async def _send(self, method: str, path: str, body: bytes = b"") -> httpx.Response:
         try:
             return await self._client.request(method, path, content=body)
+        except httpx.TimeoutException as error:
+            raise Unavailable("The Dapr sidecar has not answered in time: nothing was lost.") from error
         except httpx.HTTPError as error:
-            raise Unavailable(f"The Dapr sidecar is away ({type(error).__name__}): nothing was lost.") from error
+            raise Unavailable("The Dapr sidecar is away: nothing was lost.") from error
 
 
 def _parts(items: Sequence[bytes]) -> list[list[bytes]]:
@@ -225,4 +248,5 @@ def _check(answer: httpx.Response) -> None:
         return
     if answer.status_code in (401, 403):
         raise Unavailable("The Dapr sidecar refuses our token: set DAPR_API_TOKEN to the one that it was given.")
-    raise Unavailable(f"Dapr's state store answers {answer.status_code} ({answer.text[:200]}): nothing was lost.")
+    logger.warning("Dapr's state store answers %s: %s", answer.status_code, answer.text[:LONGEST_SAID])
+    raise Unavailable("Dapr's state store refuses what it is asked: nothing was lost. The engine's log has its words.")

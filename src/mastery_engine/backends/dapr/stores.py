@@ -5,14 +5,32 @@ from mastery_engine.backends.dapr.checkpoints import DaprCheckpoints
 from mastery_engine.backends.dapr.client import DaprState
 from mastery_engine.backends.dapr.cohorts import DaprCohorts
 from mastery_engine.backends.dapr.documents import DaprDocuments
+from mastery_engine.backends.dapr.expiry import ExpiryProbe
 from mastery_engine.backends.dapr.idempotency import DaprIdempotency
 from mastery_engine.backends.dapr.jobs import DaprJobs
 from mastery_engine.backends.dapr.refusals import DaprRefusals
 from mastery_engine.backends.dapr.result_cache import DaprResultCache
 from mastery_engine.backends.dapr.witness import Witness
 from mastery_engine.domain.moments import DAY, SECOND
-from mastery_engine.ports.backend import Stores
+from mastery_engine.ports.backend import Danger, Stores
 from mastery_engine.ports.documents import PromptReader
+
+
+class DaprStoreConnection:
+    """See ``Connection``. What the servers behind the sidecar are set to, it does not tell."""
+
+    def __init__(self, state: DaprState) -> None:
+        self._state = state
+        self._expiry = ExpiryProbe(state)
+
+    async def ping(self) -> None:
+        await self._state.ping()
+
+    async def dangers(self) -> list[Danger]:
+        return await self._expiry.dangers()
+
+    async def close(self) -> None:
+        await self._state.close()
 
 
 def open_stores(store: str, *, port: int, token: str | None, retention_days: int) -> Stores:
@@ -35,5 +53,5 @@ def stores_on(state: DaprState, *, retention_days: int) -> Stores:
         idempotency=DaprIdempotency(state),
         audit_log=DaprAuditLog(state, life_s=life_s),
         results=DaprResultCache(state),
-        connection=state,
+        connection=DaprStoreConnection(state),
     )

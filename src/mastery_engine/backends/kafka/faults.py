@@ -1,5 +1,6 @@
 """What all clients of Kafka share: how long they wait, and Kafka's errors as the engine's."""
 
+import logging
 from collections.abc import Callable, Mapping
 from time import sleep
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from mastery_engine.errors import MasteryError, StartRefused, TooLarge, Unavailable
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ANSWER_S = 10.0
@@ -33,7 +35,49 @@ ADVICE = {
     ),
 }
 
-AWAY = "If it should be there, look at KAFKA_BROKER and KAFKA_SECURITY_PROTOCOL."
+UNREACHABLE = (
+    "Kafka is away: nothing was lost. If it should be there, look at KAFKA_BROKER and KAFKA_SECURITY_PROTOCOL."
+)
+SILENT = (
+    "Kafka has not answered in time: nothing was lost. If it should be there, look at KAFKA_BROKER and "
+    "KAFKA_SECURITY_PROTOCOL."
+)
+STALLED = "Kafka acknowledges nothing of what was sent: look at its brokers. Nothing that was acknowledged was lost."
+FEW_IN_STEP = (
+    "Kafka has fewer replicas in step than min.insync.replicas asks for, and takes no records: bring the missing "
+    "brokers back. Nothing was lost."
+)
+LEADERLESS = "A partition of Kafka has no leader: bring the missing brokers back. Nothing was lost."
+NOT_PERMITTED = (
+    "Kafka does not permit its user what the engine needs: permit it to read, write and describe the topics "
+    "mastery.*, and to read as the group mastery-engine-v1."
+)
+WORDS = {
+    KafkaError._ALL_BROKERS_DOWN: UNREACHABLE,
+    KafkaError._TRANSPORT: UNREACHABLE,
+    KafkaError._RESOLVE: UNREACHABLE,
+    KafkaError.BROKER_NOT_AVAILABLE: UNREACHABLE,
+    KafkaError.NETWORK_EXCEPTION: UNREACHABLE,
+    KafkaError._TIMED_OUT: SILENT,
+    KafkaError._MSG_TIMED_OUT: SILENT,
+    KafkaError._TIMED_OUT_QUEUE: SILENT,
+    KafkaError.REQUEST_TIMED_OUT: SILENT,
+    KafkaError.NOT_ENOUGH_REPLICAS: FEW_IN_STEP,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: FEW_IN_STEP,
+    KafkaError.LEADER_NOT_AVAILABLE: LEADERLESS,
+    KafkaError.NOT_LEADER_FOR_PARTITION: LEADERLESS,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: NOT_PERMITTED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED: NOT_PERMITTED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: NOT_PERMITTED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART: (
+        "Kafka lacks a topic of the engine, or does not show it to this user: run mastery-engine topics create."
+    ),
+    KafkaError._UNKNOWN_TOPIC: (
+        "Kafka lacks a topic of the engine, or does not show it to this user: run mastery-engine topics create."
+    ),
+    KafkaError.KAFKA_STORAGE_ERROR: "The disk of a broker of Kafka fails or is full: mend it. Nothing was lost.",
+    KafkaError._QUEUE_FULL: "Kafka takes records more slowly than they come: send them again later.",
+}
 
 
 class Complaints:
@@ -94,5 +138,9 @@ def as_engine_error(error: Exception, complaints: Complaints | None = None) -> E
         return TooLarge("This is more than Kafka takes as one record: see max.message.bytes of the topic.")
     if complaints is not None and complaints.advice is not None:
         return Unavailable(complaints.advice)
-    why = reason.str() if isinstance(reason, KafkaError) else reason or type(error).__name__
-    return Unavailable(f"Kafka is away ({why}): nothing was lost. {AWAY}")
+    if isinstance(reason, KafkaError) and reason.code() in WORDS:
+        return Unavailable(WORDS[reason.code()])
+    if isinstance(error, BufferError):
+        return Unavailable(WORDS[KafkaError._QUEUE_FULL])
+    logger.warning("Kafka's client says %s: %s", type(error).__name__, reason or error)
+    return Unavailable("Kafka does not do what the engine asks: nothing was lost. The engine's log has its words.")

@@ -3,20 +3,26 @@
 librdkafka's calls wait, so each client has a thread: see ``sender``, ``reader`` and ``asker``.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from confluent_kafka import Consumer
+from confluent_kafka.admin import PartitionMetadata  # type: ignore[attr-defined]
 
 from mastery_engine.backends.kafka.asker import Asker
 from mastery_engine.backends.kafka.consent_ledger import KafkaConsentLedger
 from mastery_engine.backends.kafka.dead_letters import KafkaDeadLetters
 from mastery_engine.backends.kafka.event_log import KafkaEventLog
+from mastery_engine.backends.kafka.faults import FEW_IN_STEP, LEADERLESS
 from mastery_engine.backends.kafka.result_log import KafkaResultLog
 from mastery_engine.backends.kafka.sender import Sender
 from mastery_engine.backends.kafka.settings import KafkaSettings
+from mastery_engine.backends.kafka.topic_dangers import dangers_in, settings_of_topics
+from mastery_engine.backends.kafka.topic_plans import TOPICS
 from mastery_engine.backends.kafka.topics import KafkaTopics
-from mastery_engine.ports.backend import Logs
-from mastery_engine.ports.event_log import REQUESTS_TOPIC
+from mastery_engine.errors import Unavailable
+from mastery_engine.ports.backend import Danger, Logs
 
 PING_S = 2.0
 
@@ -36,25 +42,53 @@ def open_logs(settings: KafkaSettings, *, batch_size: int = 500, rebalanced: Cal
         dead_letters=KafkaDeadLetters(settings, topics, sender),
         consents=KafkaConsentLedger(topics, sender, consent_asker),
         connection=KafkaLogConnection(
-            pinger, [events.close, sender.close, asker.close, pinger.close, consent_asker.close]
+            settings, sender, pinger, [events.close, sender.close, asker.close, pinger.close, consent_asker.close]
         ),
     )
 
 
 class KafkaLogConnection:
-    """See ``Connection``."""
+    """See ``Connection``. How many replicas must be in step is known once ``dangers`` has looked at the topics."""
 
-    def __init__(self, pinger: Asker, closing: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        sender: Sender,
+        pinger: Asker,
+        closing: Sequence[Callable[[], Awaitable[None]]],
+    ) -> None:
         """``pinger`` waits behind no other question; ``closing`` is what is to be closed, in this order."""
+        self._settings = settings
+        self._sender = sender
         self._pinger = pinger
         self._closing = closing
+        self._least_in_step: dict[str, int] = {}
 
     async def ping(self) -> None:
-        def reach(client: Consumer) -> None:
-            client.list_topics(REQUESTS_TOPIC, timeout=PING_S)
+        """It writes nothing, since consumers would see it: it asks whether the topics could take a record."""
+        await self._pinger.ask(partial(_check_topics, self._least_in_step))
+        self._sender.check()
 
-        await self._pinger.ask(reach)
+    async def dangers(self) -> list[Danger]:
+        topics = await asyncio.to_thread(settings_of_topics, self._settings)
+        self._least_in_step = {topic.name: topic.least_in_step for topic in topics}
+        return dangers_in(topics, self._settings)
 
     async def close(self) -> None:
         for close in self._closing:
             await close()
+
+
+def _check_topics(least_in_step: Mapping[str, int], client: Consumer) -> None:
+    for name in TOPICS:
+        topic = client.list_topics(name, timeout=PING_S).topics[name]
+        check_partitions(topic.partitions.values(), least_in_step.get(name, 1))
+
+
+def check_partitions(partitions: Iterable[PartitionMetadata], least_in_step: int) -> None:
+    """Raises Unavailable where a partition could take no record. Of fewer replicas than asked for all must be there."""
+    for partition in partitions:
+        if partition.leader == -1:
+            raise Unavailable(LEADERLESS)
+        if len(partition.isrs) < min(least_in_step, len(partition.replicas)):
+            raise Unavailable(FEW_IN_STEP)

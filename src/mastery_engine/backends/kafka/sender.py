@@ -4,17 +4,21 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import monotonic
 from typing import TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from mastery_engine.backends.kafka.faults import ANSWER_S, Complaints, as_engine_error, new_client
+from mastery_engine.backends.kafka.faults import ANSWER_S, STALLED, Complaints, as_engine_error, new_client
 from mastery_engine.backends.kafka.headers import SentHeaders
 from mastery_engine.backends.kafka.settings import KafkaSettings
 from mastery_engine.backends.kafka.topic_plans import LARGEST_BYTES
+from mastery_engine.errors import Unavailable
 from mastery_engine.ports.event_log import Position
 
 DELIVERY_MS = 8_000
+STALLED_S = 3.5  # without any acknowledgement
+REFUSED_S = 15.0  # a refusal is told for so long, where no later write has succeeded: there may be none
 
 # Topic, key, value and headers.
 OutgoingMessage: TypeAlias = tuple[str, bytes | None, bytes | None, dict[str, str] | SentHeaders]
@@ -28,6 +32,8 @@ class Sender:
         self._complaints = Complaints()
         self._producer = self._new_producer()
         self._broken = False
+        self._under_way: dict[Delivery, None] = {}
+        self._refusal: tuple[float, Unavailable] | None = None
         self._open = True
         self._thread = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
         self._thread.start()
@@ -72,7 +78,24 @@ class Sender:
             except (BufferError, KafkaException) as error:
                 delivery.failed(error, len(messages) - place)
                 break
-        return await delivery.done
+        self._under_way[delivery] = None
+        try:
+            positions = await delivery.done
+        except Unavailable as error:
+            self._refusal = (monotonic(), error)
+            raise
+        finally:
+            del self._under_way[delivery]
+        self._refusal = None
+        return positions
+
+    def check(self) -> None:
+        """Raises Unavailable where Kafka acknowledges nothing of what is under way, or has just refused something."""
+        now = monotonic()
+        if self._refusal is not None and now - self._refusal[0] < REFUSED_S:
+            raise Unavailable(self._refusal[1].message)
+        if any(now - delivery.progressed > STALLED_S for delivery in self._under_way):
+            raise Unavailable(self._complaints.advice or STALLED)
 
     def _fenced(self) -> None:
         self._broken = True
@@ -92,6 +115,7 @@ class Delivery:
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[list[Position]] = self._loop.create_future()
         self._left = number
+        self.progressed = monotonic()
         self._lock = threading.Lock()
         self._error: Exception | None = None
         self._positions = [Position(-1, -1)] * number
@@ -101,6 +125,7 @@ class Delivery:
         if error is not None:
             self.failed(KafkaException(error), 1)
             return
+        self.progressed = monotonic()
         self._positions[place] = Position(sent.partition() or 0, sent.offset() or 0)
         self._count(1)
 

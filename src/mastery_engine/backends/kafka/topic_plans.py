@@ -1,6 +1,5 @@
 """The topics as they are made, and in what those that are there differ from that."""
 
-import logging
 from collections.abc import Iterator
 
 from confluent_kafka import KafkaError, KafkaException
@@ -17,8 +16,6 @@ from mastery_engine.backends.kafka.settings import KafkaSettings
 from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.results import EVENTS_TOPIC, RESULTS_TOPIC
 from mastery_engine.ports.event_log import REQUESTS_TOPIC
-
-logger = logging.getLogger(__name__)
 
 DEAD_LETTERS_TOPIC = "mastery.dlq"
 CONSENT_TOPIC = "mastery.consent"
@@ -99,21 +96,6 @@ def _differs(admin: AdminClient, settings: KafkaSettings, topic: TopicMetadata) 
     for key, value in (wanted.config or {}).items():
         if entries[key].value != value:
             yield f"{name} has {key}={entries[key].value}, not {value}."
-
-
-def check_existing(admin: AdminClient, names: list[str]) -> None:
-    """Warn of what changes what counts: a time of receipt that is the sender's word, consent that ages out."""
-    for name, key, wanted, harm in (
-        (REQUESTS_TOPIC, "message.timestamp.type", "LogAppendTime", "receipts are as senders say"),
-        (CONSENT_TOPIC, "cleanup.policy", "compact", "what students have allowed is forgotten with its records"),
-    ):
-        if name not in names:
-            continue
-        entries = _entries(admin, name)
-        if entries is None:
-            logger.warning("Kafka does not let this user read the settings of %s: see that %s is %s", name, key, wanted)
-        elif entries[key].value != wanted:
-            logger.warning("%s has %s=%s: %s", name, key, entries[key].value, harm)
 
 
 def _entries(admin: AdminClient, name: str) -> dict[str, ConfigEntry] | None:

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, TopicMetadata  # type: ignore[att
 
 from mastery_engine.backends.kafka.faults import ANSWER_S, Complaints, as_engine_error, new_client, when_settled
 from mastery_engine.backends.kafka.settings import KafkaSettings
-from mastery_engine.backends.kafka.topic_plans import CONSENT_TOPIC, NOT_PERMITTED, TOPICS, check_existing, planned
+from mastery_engine.backends.kafka.topic_plans import CONSENT_TOPIC, NOT_PERMITTED, TOPICS, planned
 from mastery_engine.errors import StartRefused
 from mastery_engine.ports.event_log import REQUESTS_TOPIC
 
@@ -34,7 +34,7 @@ class KafkaTopics:
 
 
 def ensure_topics(settings: KafkaSettings) -> list[str]:
-    """Make the topics that are missing; their names. Existing ones are left as they are, with a warning at odds.
+    """Make the topics that are missing; their names. Existing ones are left as they are.
 
     Blocks. Raises Unavailable where Kafka does not answer, StartRefused where topics are missing and may not be made.
     """
@@ -53,7 +53,6 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
         wanted = [planned(name, settings, replication) for name in missing]
         for name, outcome in (admin.create_topics(wanted) if wanted else {}).items():
             _check_made(name, outcome)
-        check_existing(admin, [name for name in TOPICS if name not in missing])
     except KafkaException as error:
         admin.poll(0)  # so that it makes its complaints
         raise as_engine_error(error, complaints) from error

@@ -4,7 +4,7 @@ from mastery_engine.backends.memory.consent_ledger import MemoryConsentLedger
 from mastery_engine.backends.memory.dead_letters import MemoryDeadLetters
 from mastery_engine.backends.memory.event_log import MemoryEventLog
 from mastery_engine.backends.memory.result_log import MemoryResultLog
-from mastery_engine.ports.backend import Logs
+from mastery_engine.ports.backend import Danger, Logs
 
 
 def open_logs(*, batch_size: int = 500) -> Logs:
@@ -18,6 +18,9 @@ class MemoryLogConnection:
 
     async def ping(self) -> None:
         return
+
+    async def dangers(self) -> list[Danger]:
+        return []
 
     async def close(self) -> None:
         return

@@ -9,7 +9,7 @@ from mastery_engine.backends.memory.jobs import MemoryJobs
 from mastery_engine.backends.memory.refusals import MemoryRefusals
 from mastery_engine.backends.memory.result_cache import MemoryResultCache
 from mastery_engine.clock import Clock
-from mastery_engine.ports.backend import Stores
+from mastery_engine.ports.backend import Danger, Stores
 from mastery_engine.ports.documents import DirectReader
 
 
@@ -18,6 +18,9 @@ class MemoryStoreConnection:
 
     async def ping(self) -> None:
         """Memory answers always."""
+
+    async def dangers(self) -> list[Danger]:
+        return []
 
     async def close(self) -> None:
         """The stores go with whoever holds them."""

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from mastery_engine.backends.redis.document_cache import Invalidation
+from mastery_engine.backends.redis.errors import AWAY, away
 from mastery_engine.backends.redis.keys import STUDENT_KEYS, student_of
 from mastery_engine.errors import Unavailable
 
@@ -30,8 +30,8 @@ async def changes(client: Redis, now: Callable[[], float]) -> AsyncIterator[Inva
         yield Invalidation(None)
         async for invalidation in _invalidations(connection, now):
             yield invalidation
-    except (RedisError, OSError) as error:
-        raise Unavailable(f"Redis does not tell what changes ({type(error).__name__}: {error}).") from error
+    except AWAY as error:
+        raise away(error) from error
     finally:
         await connection.disconnect(nowait=True)
 

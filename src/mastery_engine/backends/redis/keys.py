@@ -21,6 +21,7 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:idempotency:HASH         what an Idempotency-Key stands for         24 hours from the first call
     mastery:batches                  all batches, by their moment               purged by their age
     mastery:open-batches             those without an answer                    until they are answered; purged
+    mastery:ready:{N}                nothing: readiness tries a write           a minute
 """
 
 from mastery_engine.domain.moments import DAY
@@ -36,6 +37,7 @@ CHECKPOINTS = "mastery:marks:*"
 TENANTS = "mastery:tenants"
 BATCHES = "mastery:batches"
 OPEN_BATCHES = "mastery:open-batches"
+PROBE_MS = 60_000
 
 
 def life_ms(retention_days: int) -> int:
@@ -104,3 +106,8 @@ def idempotency(name: str) -> str:
 
 def batch(tenant: str, batch_id: str) -> str:
     return f"mastery:batch:{{{tenant}}}:{batch_id}"
+
+
+def probe(number: int) -> str:
+    """What readiness writes; in a Cluster each number belongs to some master."""
+    return f"mastery:ready:{{{number}}}"

@@ -6,7 +6,7 @@ from limits.aio.storage import RedisStorage
 
 from mastery_engine.backends.redis.client import Client, connect, disconnect
 from mastery_engine.backends.redis.errors import or_unavailable
-from mastery_engine.ports.backend import Connection
+from mastery_engine.ports.backend import Connection, Danger
 
 PREFIX = "mastery:limits"
 
@@ -33,6 +33,10 @@ class WindowsConnection:
     @or_unavailable
     async def ping(self) -> None:
         await self._client.ping()
+
+    async def dangers(self) -> list[Danger]:
+        """The stores are on the same server, and tell."""
+        return []
 
     async def close(self) -> None:
         await disconnect(self._client)

@@ -14,12 +14,13 @@ from mastery_engine.backends.redis.cohorts import RedisCohorts
 from mastery_engine.backends.redis.document_cache import DocumentCache
 from mastery_engine.backends.redis.documents import RedisDocuments
 from mastery_engine.backends.redis.errors import or_unavailable
+from mastery_engine.backends.redis.health import dangers_of, try_write
 from mastery_engine.backends.redis.idempotency import RedisIdempotency
 from mastery_engine.backends.redis.jobs import RedisJobs
 from mastery_engine.backends.redis.keys import life_ms
 from mastery_engine.backends.redis.refusals import RedisRefusals
 from mastery_engine.backends.redis.result_cache import RedisResultCache
-from mastery_engine.ports.backend import Stores
+from mastery_engine.ports.backend import Danger, Stores
 from mastery_engine.ports.documents import DocumentReader, PromptReader
 
 
@@ -32,7 +33,12 @@ class RedisStoreConnection:
 
     @or_unavailable
     async def ping(self) -> None:
-        await self._client.ping()
+        """It writes, so that a full server and a replica are seen."""
+        await try_write(self._client)
+
+    @or_unavailable
+    async def dangers(self) -> list[Danger]:
+        return await dangers_of(self._client)
 
     async def close(self) -> None:
         await self._reader.close()

@@ -4,6 +4,7 @@ Readers never wait for the writer (WAL). A write is durable when its call return
 """
 
 import asyncio
+import logging
 import os
 import sqlite3
 import threading
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 from mastery_engine.backends.sqlite.migrations import migrate
 from mastery_engine.errors import StartRefused, Unavailable
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FILE_NAME = "mastery.db"
@@ -26,6 +28,8 @@ SHORTEST = 512
 MAX_GROUP = 512
 BUSY_TIMEOUT_S = 30.0
 WAL_RETRY_S = 0.02
+PING_S = 2.0
+HELD = "The database is held by another process: nothing of this call was kept. Send it again."
 
 _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
 
@@ -45,8 +49,9 @@ class Database:
             self._writer = _connect(path)
             self._fetcher = _connect(path)
         except sqlite3.DatabaseError as error:
-            raise StartRefused(_cannot_open(path, error)) from error
+            raise StartRefused(cannot_open(path, error)) from error
         self._closed = False
+        self._wants_lock = False
         self._reads = ThreadPoolExecutor(1, "sqlite-reader")
         self._thread = threading.Thread(target=self._write_all, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -59,6 +64,21 @@ class Database:
         done: asyncio.Future[T] = loop.create_future()
         self._jobs.put((job, done, loop))
         return await done
+
+    async def ping(self) -> None:
+        """Raises Unavailable, within seconds, where nothing can be written: a full disk, a file that others hold.
+
+        A call waits for longer, since whoever holds the file may let go of it.
+        """
+        try:
+            async with asyncio.timeout(PING_S):
+                await self.write(_change_and_restore)
+        except TimeoutError:
+            raise Unavailable(
+                "The database is held by another process, so that nothing can be written: stop that process."
+                if self._wants_lock
+                else f"The disk has not taken a write within {PING_S:g} s: look at its load and its health."
+            ) from None
 
     async def put(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement for each row; durable on return. Raises Unavailable.
@@ -139,7 +159,11 @@ class Database:
         if any(job is _scrubbing for job, _, _ in group):
             return self._scrub_between(group)
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
+            self._wants_lock = True
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+            finally:
+                self._wants_lock = False
             for job, _, _ in group:
                 self._writer.execute("SAVEPOINT job")
                 try:
@@ -176,6 +200,12 @@ class Database:
         return [scrubbed if job is _scrubbing else next(written) for job, _, _ in group]
 
 
+def _change_and_restore(connection: sqlite3.Connection) -> None:
+    """SQLite writes no page on which nothing has changed since it was read."""
+    connection.execute("UPDATE log SET committed = committed + 1")
+    connection.execute("UPDATE log SET committed = committed - 1")
+
+
 def _scrubbing(_: sqlite3.Connection) -> None:
     """Stands for a scrub among the writer's jobs."""
 
@@ -198,10 +228,18 @@ def unavailable(error: sqlite3.Error) -> Unavailable:
     if code == "SQLITE_FULL" or code.startswith("SQLITE_IOERR_WRITE"):
         return Unavailable("The disk is full: nothing of this call was kept. Free some room, and send it again.")
     if code.startswith("SQLITE_BUSY"):
-        return Unavailable("The database is held by another process: nothing of this call was kept. Send it again.")
+        return Unavailable(HELD)
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return Unavailable("The database file is damaged: nothing of this call was kept. Restore a backup of it.")
-    return Unavailable(f"The database does not work ({code or error}): nothing of this call was kept.")
+    if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return Unavailable(
+            "The database cannot be written: nothing of this call was kept. Give the service's user the right to write "
+            "to DATA_DIR and the files in it, on a disk that is not read-only."
+        )
+    logger.warning("SQLite says %s: %s", code, error)
+    if code.startswith("SQLITE_IOERR"):
+        return Unavailable("The disk of the database fails: nothing of this call was kept. Look at its health.")
+    return Unavailable("The database does not work: nothing of this call was kept. The engine's log has the reason.")
 
 
 def _keep_private(path: Path) -> None:
@@ -233,7 +271,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             sleep(WAL_RETRY_S)
 
 
-def _cannot_open(path: Path, error: sqlite3.Error) -> str:
+def cannot_open(path: Path, error: sqlite3.Error) -> str:
+    """Why the file cannot be used, and what to do."""
     code = getattr(error, "sqlite_errorname", "") or ""
     if code in {"SQLITE_NOTADB", "SQLITE_CORRUPT"} or "malformed" in str(error):
         return (
@@ -249,4 +288,4 @@ def _check_length(path: Path) -> None:
     No other file is opened here: to close it again would drop the locks that this process holds on it (POSIX).
     """
     if path.is_file() and 0 < path.stat().st_size < SHORTEST:
-        raise StartRefused(_cannot_open(path, sqlite3.DatabaseError("file is malformed")))
+        raise StartRefused(cannot_open(path, sqlite3.DatabaseError("file is malformed")))

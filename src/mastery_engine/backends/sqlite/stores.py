@@ -5,12 +5,13 @@ from mastery_engine.backends.sqlite.audit_log import SqliteAuditLog
 from mastery_engine.backends.sqlite.checkpoints import SqliteCheckpoints
 from mastery_engine.backends.sqlite.cohorts import SqliteCohorts
 from mastery_engine.backends.sqlite.database import Database
+from mastery_engine.backends.sqlite.disk import dangers_of_disk
 from mastery_engine.backends.sqlite.documents import SqliteDocuments
 from mastery_engine.backends.sqlite.idempotency import SqliteIdempotency
 from mastery_engine.backends.sqlite.jobs import SqliteJobs
 from mastery_engine.backends.sqlite.refusals import SqliteRefusals
 from mastery_engine.clock import Clock
-from mastery_engine.ports.backend import Stores
+from mastery_engine.ports.backend import Danger, Stores
 from mastery_engine.ports.documents import DirectReader
 
 
@@ -22,6 +23,10 @@ class SqliteStoreConnection:
 
     async def ping(self) -> None:
         self._database.read("SELECT 1 FROM marks LIMIT 1")
+        await self._database.ping()
+
+    async def dangers(self) -> list[Danger]:
+        return dangers_of_disk(self._database.path)
 
     async def close(self) -> None:
         await self._database.close()

@@ -1,0 +1,229 @@
+"""``status`` and ``doctor`` on one machine: beside a running service and without one."""
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mastery_engine import doctor as doctor_module
+from mastery_engine.doctor import Finding, address_of, examine
+from scripts.servers.cache import free_port
+from tests.support.live import COMMAND, SECRET, Live, environment
+
+
+def run(data_dir: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *words],
+        env=environment(data_dir, settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+async def findings(data_dir: Path, *, ok: bool = False, **settings: str) -> list[Finding]:
+    """What the doctor finds that is not well; with ``ok`` all that it finds."""
+    given = {"DATA_DIR": str(data_dir), "JWT_SECRET": SECRET, "PSEUDONYM_KEY": SECRET, "PORT": str(free_port())}
+    return [finding async for finding in examine({**given, **settings}) if ok or finding.status != "ok"]
+
+
+def test_beside_a_running_service_both_say_that_all_is_well(tmp_path: Path) -> None:
+    with Live(tmp_path / "data", home=tmp_path) as live:
+        port = live.settings["PORT"]
+        said = run(live.data_dir, "status", PORT=port)
+        assert said.returncode == 0, said.stderr
+        assert said.stdout.splitlines()[0] == f"The service at http://127.0.0.1:{port} is ready."
+        assert {line.split(":")[0].strip() for line in said.stdout.splitlines()[1:]} == {"store", "log", "worker"}
+        report = json.loads(run(live.data_dir, "status", "--json", PORT=port).stdout)
+        assert [dependency["status"] for dependency in report["dependencies"]] == ["up", "up", "up"]
+        examined = run(live.data_dir, "doctor", PORT=port)
+        assert (examined.returncode, examined.stdout.splitlines()[-1]) == (0, "All is well."), examined.stdout
+        assert f"ok       service: http://127.0.0.1:{port} is ready." in examined.stdout.splitlines()
+        assert live.ready()
+
+        stranger = sqlite3.connect(live.data_dir / "mastery.db", isolation_level=None)
+        stranger.execute("BEGIN EXCLUSIVE")
+        held = run(live.data_dir, "status", PORT=port)
+        assert held.returncode == 1
+        assert "log: down. The database is held by another process" in held.stdout
+        examined = run(live.data_dir, "doctor", "--json", PORT=port)
+        assert examined.returncode == 1
+        told = [finding for finding in json.loads(examined.stdout)["findings"] if finding["status"] == "problem"]
+        assert {finding["about"] for finding in told} == {"SQLite", "service"}
+        assert all("held by another process" in finding["message"] for finding in told)
+        stranger.execute("ROLLBACK")
+        stranger.close()
+
+
+def test_without_a_service_status_fails_and_the_doctor_does_not(tmp_path: Path) -> None:
+    port = str(free_port())
+    said = run(tmp_path / "data", "status", PORT=port)
+    assert said.returncode == 1
+    assert f"No service answers at http://127.0.0.1:{port}" in said.stdout
+    told = json.loads(run(tmp_path / "data", "status", "--json", PORT=port).stdout)
+    assert told["status"] == "unreachable"
+    examined = run(tmp_path / "data", "doctor", PORT=port)
+    assert (examined.returncode, examined.stdout.splitlines()[-1]) == (0, "All is well.")
+    assert not (tmp_path / "data").exists()
+
+
+def test_status_needs_no_secrets(tmp_path: Path) -> None:
+    with Live(tmp_path / "data", home=tmp_path) as live:
+        said = run(tmp_path, "status", PORT=live.settings["PORT"], ENVIRONMENT="production", JWT_SECRET="")
+        assert said.returncode == 0, said.stderr
+
+
+async def test_settings_that_cannot_be_read_are_all_that_is_found(tmp_path: Path) -> None:
+    (finding,) = await findings(tmp_path, PORT="many")
+    assert (finding.about, finding.status) == ("settings", "problem")
+    assert "PORT" in finding.message
+
+
+async def test_probable_mistakes_are_warnings(tmp_path: Path) -> None:
+    found = await findings(tmp_path / "data", GDPR_RETENTION_DAY="1", JWT_SECRET="short")
+    assert [finding.status for finding in found] == ["warning", "warning"]
+    production = await findings(tmp_path / "data", ENVIRONMENT="production", ALLOW_UNSAFE_SERVERS="true")
+    assert ["ALLOW_UNSAFE_SERVERS" in finding.message for finding in production] == [True]
+
+
+async def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    found = await findings(tmp_path / "data", RULES_FILE="/nowhere/rules.yaml", CURRICULUM_FILE="/nowhere/course.yaml")
+    assert [finding.status for finding in found] == ["problem", "problem"]
+    assert all("/nowhere/" in finding.message for finding in found)
+
+
+async def test_a_data_folder_that_is_open_to_others_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with Live(folder, home=tmp_path, JWT_SECRET=""):
+        pass
+    assert await findings(folder) == []
+    for path, mode, about in (
+        (folder, 0o755, str(folder)),
+        (folder / "jwt-secret", 0o644, "chmod 600"),
+        (folder / "jwt-secret", 0o640, "chmod 600"),
+        (folder / "mastery.db", 0o644, "students' data"),
+    ):
+        before = path.stat().st_mode
+        path.chmod(mode)
+        (finding,) = await findings(folder)
+        assert about in finding.message
+        path.chmod(before)
+
+
+async def test_a_data_folder_that_cannot_be_used_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    (finding,) = await findings(tmp_path / "file")
+    assert "is not a folder" in finding.message
+    (tmp_path / "data").mkdir(mode=0o700)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # this test's user may write anywhere
+    (finding,) = await findings(tmp_path / "data")
+    assert "cannot be written" in finding.message
+
+
+async def test_little_room_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_module, "LITTLE", 2**60)
+    (finding,) = await findings(tmp_path / "data")
+    assert (finding.about, finding.status) == ("disk", "warning")
+    monkeypatch.setattr(doctor_module, "SCARCE", 2**60)
+    (finding,) = await findings(tmp_path / "data")
+    assert (finding.about, finding.status) == ("disk", "problem")
+
+
+async def test_a_damaged_database_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    (folder / "mastery.db").touch(mode=0o600)
+    (folder / "mastery.db").write_bytes(b"not a database " * 1_000)
+    (finding,) = await findings(folder)
+    assert (finding.about, finding.status) == ("SQLite", "problem")
+    assert "backup" in finding.message
+
+
+async def test_servers_that_are_away_are_found(tmp_path: Path) -> None:
+    found = await findings(
+        tmp_path, REDIS_HOST=f"127.0.0.1:{free_port()}", KAFKA_BROKER=f"127.0.0.1:{free_port()}", STATE_STORE="redis"
+    )
+    assert {finding.about for finding in found if finding.status == "problem"} == {"Redis", "Kafka"}
+
+
+@contextmanager
+def answering(body: bytes, headers: dict[str, str]) -> Iterator[int]:
+    """A server that answers any GET with the same; its port."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(200)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_an_identity_provider_is_asked_for_its_keys_and_its_time(tmp_path: Path) -> None:
+    late = {"Date": format_datetime(datetime.now(UTC) - timedelta(minutes=5), usegmt=True)}
+    for body, headers, abouts in (
+        (b'{"keys": []}', {}, []),
+        (b'{"keys": []}', late, ["clock"]),
+        (b"<html>", {}, ["identity provider"]),
+        (b"[" * 10_000, {}, ["identity provider"]),
+    ):
+        with answering(body, headers) as port:
+            found = await findings(tmp_path / "data", JWT_JWKS_URL=f"http://127.0.0.1:{port}/jwks")
+            assert [finding.about for finding in found] == abouts
+    (finding,) = await findings(tmp_path / "data", JWT_JWKS_URL=f"http://127.0.0.1:{free_port()}/jwks")
+    assert "does not answer" in finding.message
+
+
+async def test_another_server_on_the_port_is_no_service(tmp_path: Path) -> None:
+    for body in (b"<html>", b"{}", b'{"success": true}', b"[" * 10_000):
+        with answering(body, {}) as port:
+            (finding,) = await findings(tmp_path / "data", PORT=str(port))
+            assert "is no Mastery Engine" in finding.message
+            said = run(tmp_path, "status", PORT=str(port))
+            assert said.returncode == 1
+            assert "is no Mastery Engine" in said.stdout
+
+
+async def test_a_port_that_never_answers_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_module, "ANSWER_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        found = await findings(tmp_path / "data", ok=True, PORT=str(silent.getsockname()[1]))
+    assert found[-1].about == "service"
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:1"),
+        ("::", "http://[::1]:1"),
+        ("::1", "http://[::1]:1"),
+        ("[::]", "http://[::1]:1"),
+        ("localhost", "http://localhost:1"),
+    ],
+)
+def test_an_address_to_listen_on_becomes_one_to_call(host: str, address: str) -> None:
+    assert address_of(host, 1) == address
