@@ -1,6 +1,7 @@
 """The files for containers say what the documents promise. No container runs here."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ def test_compose_has_the_three_services_and_publishes_them_on_this_machine_alone
     }
     mounted = {volume.partition(":")[0] for service in SERVICES.values() for volume in service["volumes"]}
     assert mounted == set(COMPOSE["volumes"])
+
+
+def test_redis_in_compose_drops_nothing_and_keeps_its_log() -> None:
+    given = dict(pairwise(SERVICES["redis"]["command"]))
+    assert (given["--maxmemory-policy"], given["--appendonly"]) == ("noeviction", "yes")
+    assert SERVICES["redis"]["volumes"] == ["redis-data:/data"]
 
 
 def test_kafka_tells_each_client_the_address_by_which_it_came() -> None:
