@@ -1,4 +1,7 @@
-"""``cd src && uvicorn main:app``: the service with the settings of the environment."""
+"""``cd src && uvicorn main:app --no-proxy-headers``: the service with the settings of the environment.
+
+Without the option uvicorn believes the X-Forwarded-For of any caller on this machine.
+"""
 
 import os
 

@@ -186,8 +186,7 @@ def _check_credentials(settings: Settings) -> None:
 
 def check_secret(settings: Settings) -> None:
     """Raises StartRefused in production if others could pass for callers: by a guessed secret, plain HTTP, loopback."""
-    url = urlsplit(settings.jwt_jwks_url or "")
-    if settings.jwt_jwks_url and (url.scheme not in ("http", "https") or not url.hostname):
+    if settings.jwt_jwks_url and not _is_url(settings.jwt_jwks_url):
         raise StartRefused("JWT_JWKS_URL must be an http or https URL.")
     if not settings.in_production:
         return
@@ -196,7 +195,7 @@ def check_secret(settings: Settings) -> None:
             "DAPR_TRUST_LOOPBACK is for development: in production unset it, and set APP_API_TOKEN to the token that "
             "the Dapr sidecar sends."
         )
-    if url.scheme == "http":
+    if urlsplit(settings.jwt_jwks_url or "").scheme == "http":
         raise StartRefused("JWT_JWKS_URL must be https in production: whoever can change its answer can make tokens.")
     if _is_unsafe(settings.jwt_secret) and not (settings.jwt_secret is None and settings.jwt_jwks_url):
         raise StartRefused(f"JWT_SECRET must be at least {SHORTEST_SECRET} random bytes in production. {MAKE_ONE}")
@@ -210,6 +209,14 @@ def check_secret(settings: Settings) -> None:
             f"PSEUDONYM_KEY must be at least {SHORTEST_SECRET} random bytes in production. Use the same for all "
             f"replicas and never change it: with another key the engine would not know who was erased. {MAKE_ONE}"
         )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # a bracket without an address, a port that is no number
+        return False
 
 
 def _is_unsafe(secret: str | None) -> bool:

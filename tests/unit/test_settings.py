@@ -58,3 +58,12 @@ def test_a_machine_that_is_trusted_is_said_aloud() -> None:
     assert any("every program on this machine" in words for words in warnings_for({}, settings_from(trusting)))
     both = settings_from({**trusting, "APP_API_TOKEN": "x" * 32})
     assert any("DAPR_TRUST_LOOPBACK is not used" in words for words in warnings_for({}, both))
+
+
+@pytest.mark.parametrize(
+    "url", ["keys", "ftp://a/b", "https://", "https://[::1", "https://a:x/", "https://a:99999/", "//a/b"]
+)
+def test_an_address_of_keys_that_cannot_be_read_is_refused(url: str) -> None:
+    with pytest.raises(StartRefused, match="JWT_JWKS_URL must be an http or https URL"):
+        settings_from({"JWT_JWKS_URL": url})
+    assert settings_from({"JWT_JWKS_URL": "https://[2001:db8::1]:8443/keys"}).jwt_jwks_url

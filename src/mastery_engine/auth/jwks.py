@@ -69,7 +69,11 @@ class KeySet:
         """Read the set again if that is due; a call only waits for the first set, and raises Unavailable without it."""
         if self._read is None:
             await self.read_again(now)
-        elif now >= self._read + FRESH:
+        self.keep_fresh(now)
+
+    def keep_fresh(self, now: Micros) -> None:
+        """Read the set again in the background, if there is one and that is due."""
+        if self._read is not None and now >= self._read + FRESH:
             self._begin(now)
 
     async def read_again(self, now: Micros) -> None:

@@ -82,6 +82,11 @@ class Tokens:
         Raises also Unavailable, if the token's key is not known and the keys cannot be read.
         """
         now = self._clock() if now is None else now
+        cached = self._cached(token, now)
+        if cached is not None:
+            if self._keys is not None:
+                self._keys.keep_fresh(now)  # the key may be withdrawn by now
+            return cached
         if self._keys is None or self.is_own(token):
             return self.verify(token, now)
         await self._keys.refresh(now)
@@ -103,17 +108,22 @@ class Tokens:
 
         Raises Unauthenticated, and Forbidden for an unknown role.
         """
-        if self._keys is not None and self._generation != self._keys.generation:
-            self._verified.clear()  # a key may have been withdrawn
-            self._generation = self._keys.generation
         now = self._clock() if now is None else now
-        known = self._verified.get(token)
-        if known is not None and known[0] > now:
-            return known[1]
+        cached = self._cached(token, now)
+        if cached is not None:
+            return cached
         claims = self._claims(token, now)
         caller = _caller(claims)
         self._verified[token] = ((int(claims["exp"]) + SKEW_S) * SECOND, caller)
         return caller
+
+    def _cached(self, token: str, now: Micros) -> Caller | None:
+        """The caller of a token that was verified before, with the keys known now, and has not expired; else None."""
+        if self._keys is not None and self._generation != self._keys.generation:
+            self._verified.clear()  # a key may have been withdrawn
+            self._generation = self._keys.generation
+        known = self._verified.get(token)
+        return known[1] if known is not None and known[0] > now else None
 
     def _claims(self, token: str, at: Micros) -> dict[str, Any]:
         key, algorithm = self._key(token)

@@ -434,3 +434,21 @@ async def test_an_unknown_key_is_refused_once_the_keys_were_read_and_is_not_whil
             await checker.authenticate(signed("RS256", "new"))
     assert provider.asked == 2
     assert (await checker.authenticate(signed("RS256"))).subject == "ada"
+
+
+async def test_a_token_that_was_verified_still_notices_that_its_key_was_withdrawn(
+    provider: Provider, clock: Clock
+) -> None:
+    checker = tokens(provider, clock, SECRET)
+    token, own = signed("RS256"), checker.make(subject="op", role="admin")
+    assert (await checker.authenticate(own)).subject == "op"
+    assert (await checker.authenticate(own)).subject == "op"
+    assert provider.asked == 0, "the engine's own tokens need no provider"
+    await checker.authenticate(token)
+    provider.publish(ALL[1:])
+    clock.tick(FRESH)
+    assert (await checker.authenticate(token)).subject == "ada"  # which has the keys read again
+    async with asyncio.timeout(30):
+        while checker._keys is None or checker._keys._reading is not None:
+            await asyncio.sleep(0.01)
+    assert await refused(checker, token)
