@@ -422,24 +422,56 @@ class Clock:
         return self.now
 
 
+class Held:
+    """An open connection of a sender, which waits for that sender until it is told otherwise."""
+
+    def __init__(self, counted: ConnectionLimits, address: str) -> None:
+        self.counted, self.sender = counted, neighbourhood(address)
+        self.refused = counted.admit(address)
+        if self.refused is None:
+            counted.waits(self.sender, self)
+
+    def give_way(self) -> None:
+        self.refused = "gave way"
+        self.counted.leave(self.sender, self)
+
+
 def limits(clock: Clock, **most: int) -> ConnectionLimits:
     return ConnectionLimits(clock=clock, is_proxy={"10.0.0.7"}.__contains__, **most)
 
 
-def test_connections_are_limited_in_all_and_by_sender_but_for_proxies(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
-    counted = limits(clock, most=6, most_of_one_address=2)
-    assert [counted.admit("192.0.2.1") for _ in range(2)] == [None, None]
-    assert "close some" in (counted.admit("192.0.2.1") or "")
-    assert counted.admit("2001:db8::1") is None
-    assert counted.admit("2001:db8::2") is None
-    assert counted.admit("2001:db8::3") is not None  # the first 64 bits are one sender
-    counted.leave("192.0.2.1")
-    assert [counted.admit("10.0.0.7") for _ in range(3)] == [None] * 3
-    assert counted.open == 6
-    assert "in use" in (counted.admit("192.0.2.9") or "")
-    counted.leave("10.0.0.7")
-    assert counted.admit("192.0.2.9") is None
+def test_connections_of_one_sender_are_limited_but_for_proxies() -> None:
+    counted = limits(Clock(), most=100, most_of_one_address=2)
+    held = [Held(counted, "192.0.2.1") for _ in range(3)]
+    assert [each.refused is None for each in held] == [True, True, False]
+    assert "close some" in (held[2].refused or "")
+    kept = [Held(counted, f"2001:db8::{number}") for number in range(3)]
+    assert [each.refused is None for each in kept] == [True, True, False]  # the first 64 bits are one sender
+    held[0].give_way()
+    assert Held(counted, "192.0.2.1").refused is None
+    assert all(Held(counted, "10.0.0.7").refused is None for _ in range(10))
+    assert counted.open == 14
+
+
+def test_where_all_are_in_use_who_has_most_gives_way_to_who_has_fewer() -> None:
+    """Else five addresses that keep 200 connections open each keep everybody out."""
+    counted = limits(Clock(), most=8, most_of_one_address=5)
+    hog = [Held(counted, "192.0.2.1") for _ in range(5)]
+    other = [Held(counted, "192.0.2.2") for _ in range(3)]
+    counted.works(hog[0].sender, hog[0])
+    newcomer = Held(counted, "192.0.2.3")
+    assert newcomer.refused is None
+    assert [each.refused is None for each in hog] == [True, False, True, True, True]  # the first that waits
+    assert all(each.refused is None for each in other)
+    assert Held(counted, "192.0.2.4").refused is None
+    assert Held(counted, "192.0.2.1").refused is not None  # nobody gives way to who has most already
+    for each in hog:
+        counted.works(each.sender, each)
+    for each in other:
+        counted.works(each.sender, each)
+    counted.works(newcomer.sender, newcomer)
+    assert "in use" in (Held(counted, "192.0.2.5").refused or "")  # whom the engine works for is not cut off
+    assert counted.open == 8
 
 
 def test_refused_connections_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
@@ -466,6 +498,26 @@ def test_there_are_as_many_connections_as_descriptors_allow(monkeypatch: pytest.
 
 def test_an_ipv4_address_inside_ipv6_is_its_own_sender() -> None:
     assert neighbourhood("::ffff:192.0.2.1") == neighbourhood("192.0.2.1") != neighbourhood("::ffff:192.0.2.2")
+
+
+async def test_a_sender_of_many_makes_way_for_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By socket: idle ones of the one sender end, and the other's call is answered."""
+    monkeypatch.setattr("mastery_engine.service.most_connections", lambda: 20)
+    async with listening(tmp_path) as api:
+        port = api.client.base_url.port
+        held = [await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)) for _ in range(20)]
+        for reader, writer in held[:10]:
+            writer.write(HEALTH)
+            await reader.readuntil(b"\r\n\r\n")
+        for _ in range(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            assert (await Client(reader, writer).ask(HEALTH)).status == 200
+            writer.close()
+        ended = 0
+        for reader, writer in held:
+            ended += reader.at_eof() or reader.exception() is not None
+            writer.close()
+        assert 1 <= ended <= 5
 
 
 async def test_too_many_connections_of_an_address_are_answered_and_others_go_on(

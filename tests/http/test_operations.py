@@ -13,8 +13,10 @@ import pytest
 
 from mastery_engine import __version__
 from mastery_engine.domain.events.kinds import ALIASES, KINDS
+from mastery_engine.domain.moments import SECOND
 from mastery_engine.errors import Unavailable
 from mastery_engine.telemetry.logging import JsonLines
+from mastery_engine.telemetry.metrics import Metrics
 from tests.support.calls import COMPONENTS, STUDENT, Api, Json, document, event, serving
 from tests.support.live import SECRET
 
@@ -211,3 +213,23 @@ async def test_the_page_of_the_calls_needs_no_other_host(api: Api, prefix: str) 
         assert asset.content
     assert (await api.get(f"{prefix}/docs/../../etc/passwd", token="")).status_code == 404
     assert (await api.get(f"{prefix}/docs/other.js", token="")).status_code == 404
+
+
+def test_who_asks_for_metrics_all_the_time_is_given_the_last_text_again() -> None:
+    metrics = Metrics()
+
+    def told(at: int) -> float:
+        metrics.conflicts.inc()
+        return float(re.findall(rb"mastery_commit_conflicts_total ([\d.]+)", metrics.text(at))[0])
+
+    assert [told(0) for _ in range(22)] == [*range(1, 21), 20, 20]
+    assert told(SECOND // 10) == 20
+    assert told(SECOND // 5) == 24
+    assert told(100 * SECOND) == 25
+    assert told(50 * SECOND) == 26  # a clock that was set back
+
+
+async def test_the_openapi_document_is_written_once(api: Api) -> None:
+    answer = await api.get("/openapi.json", token="")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == api.app.openapi()

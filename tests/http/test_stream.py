@@ -129,7 +129,7 @@ async def test_a_client_that_leaves_before_the_first_change_gives_its_place_back
         async with asyncio.timeout(5):
             await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
     assert not engine.watching._open
-    assert b"mastery_streams_open 0.0" in engine.metrics.text()
+    assert b"mastery_streams_open 0.0" in engine.metrics.text(engine.clock())
 
 
 async def no_check(caller: Caller) -> Caller:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab.bench import watch
+from mastery_engine.lab.bench import attacks, watch
 from mastery_engine.lab.bench.load import Load, tool
 from mastery_engine.lab.bench.measures import Report, at_least, at_most, ratios, shown
 from mastery_engine.lab.bench.report import page
@@ -70,6 +70,19 @@ def test_open_pages_are_watched_and_what_they_cost_is_the_serving_process_s(monk
     assert (idle.what, busy.what) == ("20 open pages, nothing happens", "20 open pages, 10 events/s")
     assert 0 <= idle.median <= busy.median < 2
     assert 0 < seen.median < 10
+
+
+def test_attacks_come_from_elsewhere_and_good_calls_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of them for a second each: of 100 calls none may fail, whatever the machine is busy with."""
+    all_attacks = attacks._attacks
+    chosen = ("5 heads without end", "150 slow bodies")
+    monkeypatch.setattr(attacks, "_attacks", lambda token: {name: all_attacks(token)[name] for name in chosen})
+    monkeypatch.setattr(attacks, "SECONDS", 1)
+    lines = {line.what: line for line in attacks.attacks(1, system_clock(), 0)}
+    for name in chosen:
+        assert lines[f"{name}: good calls that failed"].median == 0
+        assert lines[f"{name}: memory more"].median < 50
+        assert 0 < lines[f"{name}: good calls, 99% point"].median < 10_000
 
 
 async def test_pages_that_stay_as_they_were_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

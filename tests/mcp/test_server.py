@@ -66,12 +66,12 @@ COUNTED = b'mastery_mcp_answer_tokens_count{tool="get_mastery"} 1.0'
 async def test_an_answer_s_tokens_are_a_metric(tmp_path: Path) -> None:
     async with agent(tmp_path) as (client, engine):
         await ask(client, "get_mastery", student_id=STUDENT)
-        assert COUNTED in engine.metrics.text()
+        assert COUNTED in engine.metrics.text(engine.clock())
 
 
 @pytest.mark.usefixtures("_without_the_package")
 async def test_without_the_package_answers_come_and_nothing_is_counted(tmp_path: Path) -> None:
     async with agent(tmp_path) as (client, engine):
         assert (await ask(client, "get_mastery", student_id=STUDENT))["student_id"] == STUDENT
-        assert b"mastery_mcp_answer_tokens_count" not in engine.metrics.text()
+        assert b"mastery_mcp_answer_tokens_count" not in engine.metrics.text(engine.clock())
     assert tokens.count("a text") is None

@@ -1,15 +1,17 @@
 """The HTTP application: its routes and middleware, with an engine that is opened at the start."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from http import HTTPStatus
 from typing import Any, TypedDict
 
+import msgspec
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
 
 from mastery_engine import __version__
 from mastery_engine.clock import Clock, NewId
@@ -21,6 +23,7 @@ from mastery_engine.http.agents import ROUTE as AGENTS_ROUTE
 from mastery_engine.http.agents import AgentServer, MakeAgentServer, agents_served
 from mastery_engine.http.dashboard import pages
 from mastery_engine.http.dashboard.student import SharedBodies
+from mastery_engine.http.envelope import JSON
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.middleware.fast_router import FastRouter
 from mastery_engine.http.middleware.proxies import ProxyMiddleware
@@ -100,6 +103,7 @@ def create_app(
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -130,7 +134,18 @@ def create_app(
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
+    app.router.routes.append(Route("/openapi.json", _written_once(document), include_in_schema=False))
     return app
+
+
+def _written_once(document: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+    """The document's route; it is large, and anybody may ask for it as often as they like."""
+    written = cache(lambda: msgspec.json.encode(document()))
+
+    async def answer(_: Request) -> Response:
+        return Response(written(), media_type=JSON)
+
+    return answer
 
 
 def _check_routes(router: APIRouter) -> None:

@@ -15,6 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from mastery_engine.auth.limits import neighbourhood
 from mastery_engine.clock import Clock, NewId
 from mastery_engine.domain.moments import rfc3339
 from mastery_engine.http.connection_limits import ConnectionLimits
@@ -101,7 +102,7 @@ class ClientConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._shared = shared
-        self._address = ""
+        self._sender = ""
         self._is_admitted = False
         self._refusal: ConnectionRefusal | None = None
         self._is_refused = False  # nothing that comes is read any more
@@ -117,12 +118,15 @@ class ClientConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._gentle = _GentleTransport(transport, self._close)
         super().connection_made(cast("asyncio.Transport", self._gentle))
+        address = self.client[0] if self.client is not None else ""
         if self.client is not None:  # a socket of both stacks writes IPv4 inside IPv6
-            self._address = str(parsed(self.client[0]) or self.client[0])
-            self.client = (self._address, self.client[1])
-        why = self._shared.limits.admit(self._address)
+            address = str(parsed(address) or address)
+            self.client = (address, self.client[1])
+        self._sender = neighbourhood(address)
+        why = self._shared.limits.admit(address)
         if why is None:
             self._is_admitted = True
+            self._shared.limits.waits(self._sender, self)
             self._shared.metrics.connections.set(self._shared.limits.open)
             self._start("head", HEAD_S, self._head_is_late)
         elif ClientConnection.refused_open < MOST_REFUSED:
@@ -137,9 +141,7 @@ class ClientConnection(HttpToolsProtocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._is_admitted:
-            self._shared.limits.leave(self._address)
-            self._shared.metrics.connections.set(self._shared.limits.open)
+        self._leave()
         self._end_refused()
         for name in list(self._timers):
             self._cancel(name)
@@ -149,6 +151,18 @@ class ClientConnection(HttpToolsProtocol):
         if self._active is not None:  # the server only tells the newest request
             self._active.disconnected = True
             self._active.message_event.set()
+
+    def _leave(self) -> None:
+        if self._is_admitted:
+            self._is_admitted = False
+            self._shared.limits.leave(self._sender, self)
+            self._shared.metrics.connections.set(self._shared.limits.open)
+
+    def give_way(self) -> None:
+        """End at once, for another sender's connection."""
+        self._leave()
+        self._shared.metrics.connections_refused.labels("gave_way").inc()
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._chunk = len(data)
@@ -226,6 +240,8 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_body = False
+        if self._is_admitted:
+            self._shared.limits.works(self._sender, self)
         super().on_message_complete()
 
     def _head_length(self) -> int:
@@ -246,6 +262,8 @@ class ClientConnection(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing() or not self._is_answered():
             return
+        if self._is_admitted:
+            self._shared.limits.waits(self._sender, self)
         if self._refusal is not None:
             self._finish(self._refusal)
         elif self._in_body and not self._is_refused:

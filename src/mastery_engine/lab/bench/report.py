@@ -15,6 +15,7 @@ from time import perf_counter
 from mastery_engine.domain.events.event import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.errors import StartRefused
+from mastery_engine.lab.bench.attacks import attacks
 from mastery_engine.lab.bench.fold import fold
 from mastery_engine.lab.bench.forecasts import forecasts
 from mastery_engine.lab.bench.http import batch, http, lag
@@ -139,6 +140,7 @@ PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "lag": lag,
     "forecasts": forecasts,
     "watch": watch,
+    "attacks": attacks,
     "scale": scale,
     "tokens": tokens,
     "stream": stream,

@@ -22,7 +22,7 @@ from mastery_engine.domain.events.event import DEFAULT_TENANT, NAME_OF
 from mastery_engine.domain.ids import ID_BYTES
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.lab.bench.load import Load, command, point, serving
+from mastery_engine.lab.bench.load import Load, LoadAnswer, command, point, serving
 from mastery_engine.lab.bench.measures import Line, at_least, at_most
 from mastery_engine.lab.bench.servers import (
     Servers,
@@ -97,7 +97,7 @@ def soak(runs: int, until: Micros, events: int) -> list[Line]:
     memory = at_most(
         "soak", "memory of the worker at the end, to that after a third", "", [samples[-1].memory / third], 1.1
     )
-    p99 = point([ms for _, ms in answers], 0.99)
+    p99 = point([answer.ms for answer in answers], 0.99)
     query = at_most("soak", f"query at {QUERIES}/s meanwhile, 99% point", "ms", [p99], 50.0)
     return [
         at_most("soak", f"events of {sent:,} lost or counted twice", "", [abs(sent - counted)], 0.0),
@@ -126,10 +126,10 @@ def _under_load(
     made: Iterator[tuple[str, bytes]],
     seconds: int,
     load: Load,
-) -> tuple[list[Sample], list[tuple[float, float]]]:
-    """A sample each second, and the queries' answers: (second, ms)."""
+) -> tuple[list[Sample], list[LoadAnswer]]:
+    """A sample each second, and the queries' answers."""
     samples: list[Sample] = []
-    answers: list[tuple[float, float]] = []
+    answers: list[LoadAnswer] = []
     failed: list[BaseException] = []
 
     def beside(work: Callable[[], None]) -> threading.Thread:
@@ -159,11 +159,11 @@ def _under_load(
     return samples, answers
 
 
-def _by_time(answers: Sequence[tuple[float, float]], width: int) -> list[tuple[float, float]]:
+def _by_time(answers: Sequence[LoadAnswer], width: int) -> list[tuple[float, float]]:
     """The 99% point of the ms in each so many seconds."""
     taken: dict[int, list[float]] = defaultdict(list)
-    for second, ms in answers:
-        taken[int(second) // width].append(ms)
+    for answer in answers:
+        taken[int(answer.second) // width].append(answer.ms)
     return [(float((place + 1) * width), point(times, 0.99)) for place, times in sorted(taken.items())]
 
 

@@ -10,7 +10,7 @@ import httpx
 
 from mastery_engine.domain.moments import Micros
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab.bench.http import served
+from mastery_engine.lab.bench.http import served, student_token
 from mastery_engine.lab.bench.load import RunningService, point
 from mastery_engine.lab.bench.measures import Line, at_most, shown
 from mastery_engine.lab.bench.servers import cpu_seconds
@@ -50,13 +50,14 @@ class _Pages:
     async def show(self, student: int) -> None:
         """Until cancelled. A stream begins with what the page has already."""
         page = f"/dashboard/students/student_{student}"
-        async with self._client.stream("GET", f"{page}/live", timeout=None) as stream:
+        who = {"Cookie": f"{COOKIE}={student_token(f'student_{student}')}"}
+        async with self._client.stream("GET", f"{page}/live", timeout=None, headers=who) as stream:
             stream.raise_for_status()
             async for line in stream.aiter_lines():
                 if not line.startswith("data: "):
                     continue
                 if student in self.opened:
-                    (await self._client.get(page)).raise_for_status()
+                    (await self._client.get(page, headers=who)).raise_for_status()
                     self.waited_s.append(perf_counter() - self._waiting.pop(student, perf_counter()))
                 self.opened.add(student)
 
@@ -84,9 +85,7 @@ async def _watched(service: RunningService, token: str, run: int) -> tuple[float
     """Cores used while nothing happens, while events come, and the 95% point of the seconds until they are seen."""
     limits = httpx.Limits(max_connections=None)
     who = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(
-        base_url=service.url, headers=who, cookies={COOKIE: token}, limits=limits, timeout=60
-    ) as client:
+    async with httpx.AsyncClient(base_url=service.url, headers=who, limits=limits, timeout=60) as client:
         pages = _Pages(client)
         tasks = [asyncio.create_task(pages.show(student)) for student in range(WATCHERS)]
         try:
