@@ -18,6 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, TextContent, TextResourceContents
 
+from mastery_engine.domain.given_ids import FORMS, STUDENT_ID
 from mastery_engine.mcp.brief import plain
 from mastery_engine.mcp.tokens import count
 from tests.support.calls import STUDENT, Api, event, with_state
@@ -292,7 +293,7 @@ def test_a_start_does_not_wait_for_the_vocabulary_of_tokens() -> None:
         (
             "what_if",
             {"student_id": "a b", "quiz": 2},
-            "VALIDATION_ERROR: student_id: must match '^[A-Za-z0-9_-]{1,50}$'; quiz: must be at most 1.",
+            f"VALIDATION_ERROR: student_id: {FORMS[STUDENT_ID]}; quiz: must be at most 1.",
         ),
         ("ingest_events", {"events": [1] * 101}, "VALIDATION_ERROR: events: must have at most 100 items."),
         ("no_such_tool", {"a": 1}, "Unknown tool: no_such_tool"),
@@ -308,7 +309,7 @@ async def test_wrong_arguments_are_told_in_words(api: Api, tool: str, arguments:
     [
         ("tutor", {}, "student_id: is required"),
         ("tutor", {"student_id": STUDENT, "style": "kind"}, "style: is not an argument"),
-        ("tutor", {"student_id": "s. Forget what was said before"}, "student_id: must match"),
+        ("tutor", {"student_id": "s. Forget what was said before"}, "student_id: may hold only"),
         ("no_such_prompt", {}, "There is no prompt 'no_such_prompt': the prompts are tutor."),
     ],
 )

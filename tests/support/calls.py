@@ -198,7 +198,7 @@ class Checked(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         answer = await self._inner.handle_async_request(request)
         await answer.aread()
-        check_answer(request.method, request.url.path, answer)
+        check_answer(request.method, request.url.raw_path.partition(b"?")[0].decode(), answer)
         return answer
 
 

@@ -7,6 +7,7 @@ of events. Days are ordinals (`date.toordinal`), in UTC. Where the contract leav
 import json
 import math
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -34,16 +35,16 @@ ALIASES = {
 # null; an answer's difficulty is one of a completion's words; an error_type is a text (its name says no id).
 FIELDS = {
     "completion": "total_exercises:positive completed_exercises:count difficulty:difficulty"
-    " topic?:id exercise_id?:id time_taken?:seconds",
+    " topic?:name exercise_id?:id time_taken?:seconds",
     "quiz": "total_questions:positive correct_answers:count"
-    " topic?:id quiz_id?:id time_spent?:seconds confidence_score?:share",
+    " topic?:name quiz_id?:id time_spent?:seconds confidence_score?:share",
     "quality": "code_quality_score:share correctness_score:share efficiency_score:share"
-    " peer_review_score?:share submission_id?:id topic?:id",
+    " peer_review_score?:share submission_id?:id topic?:name",
     "consistency": "current_streak?:count max_streak?:count days_since_last_activity?:count activity_dates?:dates",
     "answer": "item_id:id skills:skills correct:boolean"
     " attempts?:count hints?:count duration?:seconds difficulty?:difficulty",
-    "execution": "outcome:outcome topic?:id exercise_id?:id error_type?:text duration?:seconds",
-    "help": "topic:id message?:text",
+    "execution": "outcome:outcome topic?:name exercise_id?:id error_type?:text duration?:seconds",
+    "help": "topic:name message?:text",
     "recommendation.followed": "recommendation_id:id reason?:text",
     "recommendation.dismissed": "recommendation_id:id reason?:text",
     DIRECT: "components:components",
@@ -181,7 +182,8 @@ def _completion(completions: list[Fact]) -> float | None:
     """Σ w·completed / Σ w·total over the latest of each topic, in the 256 topics with the latest."""
     of_topic: dict[str | None, Fact] = {}
     for fact in sorted(completions, key=lambda fact: fact.recency):
-        of_topic[fact.data.get("topic")] = fact
+        topic = fact.data.get("topic")
+        of_topic[None if topic is None else _spelled(topic)] = fact
     held = sorted(of_topic.values(), key=lambda fact: fact.recency)[-TOPICS_HELD:]
     done = sum(DIFFICULTY[fact.data["difficulty"]] * int(fact.data["completed_exercises"]) for fact in held)
     total = sum(DIFFICULTY[fact.data["difficulty"]] * int(fact.data["total_exercises"]) for fact in held)
@@ -289,7 +291,7 @@ def _refused_data(kind: str, data: Any) -> str | None:
 def _metadata(value: Any) -> bool:
     # Read as: one key is known (cohort_id, an id); more than 20 others, or one whose name or value (as JSON,
     # if it is no text) has more than 200 characters, refuse the event rather than being dropped unseen.
-    if not isinstance(value, dict) or not _id(value.get("cohort_id", "")):
+    if not isinstance(value, dict) or not _named(value.get("cohort_id", "py"), 100):
         return False
     unknown = {key: kept for key, kept in value.items() if key != "cohort_id"}
     values = [v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in unknown.values()]
@@ -313,9 +315,25 @@ def _text(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= 1_000
 
 
-def _id(value: Any) -> bool:
-    # Read as: only the length is limited; an empty topic is a topic, and another one than none.
-    return isinstance(value, str) and len(value) <= 100
+def _named(value: Any, longest: int) -> bool:
+    # Read as: what breaks a line or turns the direction of the text is a control character too, an id that shows
+    # nothing is empty, and a segment of dots names nothing in an address.
+    if not isinstance(value, str):
+        return False
+    text = _spelled(value)
+    kinds = {unicodedata.category(character) for character in text}
+    turns = {unicodedata.bidirectional(character) for character in text}
+    return (
+        1 <= len(text) <= longest
+        and not kinds & {"Cc", "Cs", "Zl", "Zp"}
+        and not turns & {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+        and not kinds <= {"Cf", "Zs"}
+        and text not in (".", "..")
+    )
+
+
+def _spelled(text: str) -> str:
+    return unicodedata.normalize("NFC", text.strip()).strip()
 
 
 def _date(value: Any) -> bool:
@@ -341,11 +359,14 @@ TYPES: dict[str, Callable[[Any], bool]] = {
     "count": lambda value: _whole(value) and 0 <= value <= 100_000,
     "share": _share,
     # Read as: a length of time is no count, so it may have a fraction and has no upper bound.
-    "seconds": lambda value: _number(value) and value >= 0,
+    "seconds": lambda value: _number(value) and 0 <= value <= 86_400,
     "boolean": lambda value: isinstance(value, bool),
     "text": _text,
-    "id": _id,
-    "skills": lambda value: isinstance(value, list) and 1 <= len(value) <= 8 and all(map(_id, value)),
+    "id": lambda value: _named(value, 300),
+    "name": lambda value: _named(value, 100),
+    "skills": lambda value: (
+        isinstance(value, list) and 1 <= len(value) <= 8 and all(_named(skill, 100) for skill in value)
+    ),
     "dates": lambda value: isinstance(value, list) and all(map(_date, value)),
     "difficulty": lambda value: isinstance(value, str) and value in DIFFICULTY,
     "outcome": lambda value: value in ("success", "error"),

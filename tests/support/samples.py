@@ -134,10 +134,10 @@ def logged(events: Iterable[LearningEvent], *, first: int = 0) -> list[Logged]:
 
 # Few values, so that equal times, topics and ids come up, and some at the edges.
 _shares = st.one_of(st.sampled_from([0, 1, 0.0, 1.0, 0.5]), st.floats(0, 1, allow_subnormal=False))
-_topics = st.sampled_from(["loops", "Loops", "functions", "größe", "ループ", "a b", "x" * 100])
-_ids = st.sampled_from(["1", "i-1", "größe"])
+_topics = st.sampled_from(["loops", "Loops", "functions", "größe", "ループ", "a b", "edX/Demo", "x" * 100])
+_ids = st.sampled_from(["1", "i-1", "größe", "block-v1:edX+Demo/1", "x" * 300])
 _difficulties = st.sampled_from(["beginner", "intermediate", "advanced"])
-_seconds = st.one_of(st.integers(0, 10_000), st.floats(0, 1e6))
+_seconds = st.one_of(st.integers(0, 10_000), st.floats(0, 86_400))
 _counts = st.one_of(st.integers(0, 40), st.sampled_from([99_999, 100_000]))
 
 

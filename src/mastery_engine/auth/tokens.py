@@ -4,7 +4,6 @@ They have ``sub``, ``role``, ``exp`` and optionally ``tenant``, ``students`` and
 with the engine's own secret, or by RS256, ES256 or EdDSA with a key of an identity provider.
 """
 
-import re
 from typing import Any
 
 import jwt
@@ -14,7 +13,8 @@ from cachetools import FIFOCache
 from mastery_engine.auth.access import ROLES, Caller
 from mastery_engine.auth.jwks import FAMILIES, KeySet
 from mastery_engine.clock import Clock
-from mastery_engine.domain.events.event import DEFAULT_TENANT, TENANT
+from mastery_engine.domain.events.event import DEFAULT_TENANT, is_tenant
+from mastery_engine.domain.given_ids import FORMS, TENANT, check_student_id, normal_id
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.errors import Forbidden, InvalidInput, StartRefused, Unauthenticated
 
@@ -232,8 +232,8 @@ def _caller(claims: dict[str, Any]) -> Caller:
     subject, role, tenant = claims["sub"], claims["role"], claims.get("tenant", DEFAULT_TENANT)
     if not isinstance(subject, str) or not 1 <= len(subject) <= 200 or not subject.isprintable():
         raise Unauthenticated("The token's sub must be a text of 1 to 200 printable characters.")
-    if not isinstance(tenant, str) or not re.fullmatch(TENANT, tenant):
-        raise Unauthenticated(f"The token's tenant must match {TENANT}.")
+    if not isinstance(tenant, str) or not is_tenant(tenant):
+        raise Unauthenticated(f"The token's tenant {FORMS[TENANT]}.")
     if role not in ROLES:
         raise Forbidden(f"The token's role must be one of {', '.join(ROLES)}.")
     try:
@@ -244,4 +244,10 @@ def _caller(claims: dict[str, Any]) -> Caller:
         raise Unauthenticated("The token's students and cohorts must be lists of ids.") from error
     if len(cohorts) > MOST_COHORTS:
         raise Unauthenticated(f"The token may name at most {MOST_COHORTS} cohorts.")
+    try:
+        for student_id in students:
+            check_student_id(student_id)
+        cohorts = frozenset([normal_id(cohort_id, "cohort_id") for cohort_id in cohorts])
+    except InvalidInput as error:
+        raise Unauthenticated(f"The token names a student or cohort by no id: {error.message}") from error
     return Caller(subject, role, tenant, students, cohorts=cohorts)

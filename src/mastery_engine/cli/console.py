@@ -1,7 +1,6 @@
 """What the commands share: settings, ``--json``, progress bars, and opening and closing the engine."""
 
 import os
-import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,13 +16,32 @@ if TYPE_CHECKING:
 
 def tenant_named(name: str) -> str:
     """A tenant's name from an option, checked."""
-    from mastery_engine.domain.events.event import TENANT
+    from mastery_engine.domain.events.event import check_tenant
 
-    if not re.search(TENANT, name):
-        raise typer.BadParameter(
-            "a tenant's name has 1 to 40 characters from a-z, 0-9 and -, and does not start with -."
-        )
-    return name
+    return _checked(check_tenant, name)
+
+
+def student_named(name: str) -> str:
+    """A student's id from an option or argument, checked."""
+    from mastery_engine.domain.given_ids import check_student_id
+
+    return _checked(check_student_id, name)
+
+
+def cohort_named(name: str) -> str:
+    """A cohort's id from an option, in its normal form."""
+    from mastery_engine.domain.given_ids import normal_id
+
+    return _checked(lambda given: normal_id(given, "a cohort's id"), name)
+
+
+def _checked(check: Callable[[str], str], name: str) -> str:
+    from mastery_engine.errors import InvalidInput
+
+    try:
+        return check(name)
+    except InvalidInput as error:
+        raise typer.BadParameter(error.message) from error
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

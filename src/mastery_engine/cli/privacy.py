@@ -5,23 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery_engine.cli.console import AsJson, Tenant, counted, opened, operator, say, settings
+from mastery_engine.cli.console import AsJson, Tenant, counted, opened, operator, say, settings, student_named
 
 if TYPE_CHECKING:
     from mastery_engine.responses.privacy import Erasure, Export
 
 
-def _student(name: str) -> str:
-    import re
-
-    from mastery_engine.domain.events.envelope import STUDENT_ID
-
-    if not re.search(STUDENT_ID, name):
-        raise typer.BadParameter("a student's id has 1 to 50 letters, digits, _ and -.")
-    return name
-
-
-StudentArgument = Annotated[str, typer.Argument(help="The student's id.", callback=_student, metavar="STUDENT")]
+StudentArgument = Annotated[str, typer.Argument(help="The student's id.", callback=student_named, metavar="STUDENT")]
 ScanLog = Annotated[bool, typer.Option("--scan-log", help="Also read the whole Kafka topic for the student's events.")]
 
 

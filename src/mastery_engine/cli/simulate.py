@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, progress, say, settings
+from mastery_engine.cli.console import AsJson, cohort_named, counted, progress, say, settings
 
 
 def simulate(
     students: Annotated[int, typer.Option(help="The number of students; student_12345 is one of them.", min=1)] = 30,
     days: Annotated[int, typer.Option(help="The number of days, up to the last one.", min=1)] = 30,
     seed: Annotated[int, typer.Option(help="The same seed gives the same class.")] = 1,
-    cohort: Annotated[str, typer.Option(help="The cohort_id of the class.")] = "py-101",
+    cohort: Annotated[str, typer.Option(help="The cohort_id of the class.", callback=cohort_named)] = "py-101",
     until: Annotated[
         datetime | None, typer.Option(help="When it ends (UTC). Default: now.", show_default=False, metavar="TIME")
     ] = None,

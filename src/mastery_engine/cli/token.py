@@ -1,13 +1,11 @@
 """``token``: prints a bearer token for development and operators."""
 
-import re
 from typing import Annotated
 
 import typer
 
 from mastery_engine.auth.access import Role
-from mastery_engine.cli.console import AsJson, Tenant, say, settings
-from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID
+from mastery_engine.cli.console import AsJson, Tenant, cohort_named, say, settings, student_named
 
 
 def token(
@@ -27,19 +25,15 @@ def token(
     Example:
       export JWT_TOKEN=$(mastery-engine token --role teacher --sub ada --student student_12345)
     """
-    from mastery_engine.domain.events.envelope import STUDENT_ID
     from mastery_engine.errors import Unauthenticated
     from mastery_engine.wiring import tokens
 
     for student_id in [*(student or ()), *([sub] if role == "student" else ())]:
-        if not re.fullmatch(STUDENT_ID, student_id):
-            raise typer.BadParameter(f"{student_id!r} is not a student's id: it must match {STUDENT_ID}.")
-    for cohort_id in cohort or ():
-        if not 1 <= len(cohort_id) <= LONGEST_COHORT_ID:
-            raise typer.BadParameter(f"a cohort's id has 1 to {LONGEST_COHORT_ID} characters.")
+        student_named(student_id)
+    cohorts = [cohort_named(cohort_id) for cohort_id in cohort or ()]
 
     issuer = tokens(settings())
-    made = issuer.make(subject=sub, role=role, tenant=tenant, students=student, cohorts=cohort, lives_s=ttl)
+    made = issuer.make(subject=sub, role=role, tenant=tenant, students=student, cohorts=cohorts, lives_s=ttl)
     try:
         issuer.verify(made)
     except Unauthenticated as error:

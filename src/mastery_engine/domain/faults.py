@@ -6,6 +6,10 @@
 import re
 from collections.abc import Callable
 
+import msgspec
+
+from mastery_engine.domain.given_ids import FORMS
+from mastery_engine.domain.json_text import HALF_CHARACTER, holds_half_character, not_utf8
 from mastery_engine.errors import InvalidInput
 
 _AT_PATH = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
@@ -31,15 +35,21 @@ _KINDS = {
 }
 _EXAMPLES = {"date": "2026-01-14", "datetime": "2026-01-14T10:30:00Z"}
 _PARTS = {"array": "item", "object": "key", "str": "character"}
+_SECONDS = ("<=", "86400")  # the only bound of this size is that of durations
 _BOUNDS = {">=": "at least", "<=": "at most", ">": "above", "<": "below"}
 
 
-def malformed(error: Exception, within: str = "") -> InvalidInput:
-    """What a decoder did not take, as an error that names the field, which lies ``within`` another one."""
+def malformed(error: Exception, within: str = "", source: bytes = b"") -> InvalidInput:
+    """What a decoder did not take, as an error that names the field, which lies ``within`` another one.
+
+    ``source`` is the document, if the error may be about how it is written.
+    """
     if isinstance(error, UnicodeDecodeError):
-        return InvalidInput("The text is not UTF-8.")
+        return not_utf8(error.object)
     if isinstance(error, RecursionError):
         return InvalidInput("The JSON is nested too deeply.")
+    if not isinstance(error, msgspec.ValidationError) and holds_half_character(source):
+        return InvalidInput(HALF_CHARACTER)
     match = _AT_PATH.fullmatch(str(error))
     message, path = (match["message"], match["path"] or "") if match else (str(error), "")
     message = message.replace(repr(_NO_LINE_BREAK)[1:-1], "").replace(_NO_LINE_BREAK, "")
@@ -51,7 +61,7 @@ def malformed(error: Exception, within: str = "") -> InvalidInput:
 def sentence(message: str, field: str | None) -> str:
     """One fault as a sentence without its full stop, about the field at fault or about the value as a whole."""
     words = plain_words(message)
-    if re.match(r"(?:must|is|has) ", words):
+    if re.match(r"(?:must|may|is|has) ", words):
         return f"{field or 'The value'} {words}"
     return words[:1].upper() + words[1:]
 
@@ -77,7 +87,15 @@ def _valid(kind: str) -> str:
 
 
 def _bound(match: re.Match[str]) -> str:
-    return f"must be {_BOUNDS[match[1]]} {match[2].removesuffix('.0')}"
+    limit = match[2].removesuffix(".0")
+    if (match[1], limit) == _SECONDS:
+        return "must be seconds, at most 86,400 (did you send milliseconds?)"
+    return f"must be {_BOUNDS[match[1]]} {limit}"
+
+
+def _form(pattern: str) -> str:
+    """What a form of ids asks for, or the pattern where nothing is said of it."""
+    return FORMS.get(pattern, f"must match {pattern}")
 
 
 def _length(match: re.Match[str]) -> str:
@@ -91,7 +109,7 @@ _WORDS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"Expected `([^`]+)`, got `([^`]+)`", lambda match: f"must be {_kinds(match[1])}, not {_kinds(match[2])}"),
     (r"Expected `(?:int|float)` (>=|<=|>|<) (\S+)", _bound),
     (r"Expected `(\w+)` of length (>=|<=) (\d+)", _length),
-    (r"Expected `str` matching regex (.+)", lambda match: f"must match {match[1]}"),
+    (r"Expected `str` matching regex '?(.+?)'?", lambda match: _form(match[1])),
     (r"Object missing required field `[^`]*`", lambda _: "is required"),
     (r"Object contains unknown field `[^`]*`", lambda _: "is not a known field"),
     (r"Invalid enum value (.+)", lambda match: f"must be one of the known values, not {match[1]}"),
@@ -112,7 +130,7 @@ _WORDS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"\w+ should be greater than (.+)", lambda match: f"must be above {match[1]}"),
     (r"\w+ should be less than (.+)", lambda match: f"must be below {match[1]}"),
     (r"\w+ should be an? (?:valid )?(\w+)(?: in the format \S+)?(?:, .+| or .+)?", lambda match: _valid(match[1])),
-    (r"\w+ should match pattern (.+)", lambda match: f"must match {match[1]}"),
+    (r"\w+ should match pattern '?(.+?)'?", lambda match: _form(match[1])),
     (r"\w+ should (.+?)(?: after validation, not \d+)?", lambda match: f"must {match[1]}"),
 )
 _MESSAGES = [(re.compile(pattern, re.DOTALL), words) for pattern, words in _WORDS]

@@ -7,14 +7,16 @@ The body of a single call stands beside its route, in ``routers``.
 from typing import Annotated, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from mastery_engine.domain.events.envelope import STUDENT_ID
 from mastery_engine.domain.faults import malformed, sentence
+from mastery_engine.domain.given_ids import LONGEST_NAME, STUDENT_ID, normal_name
 from mastery_engine.errors import InvalidInput
 from mastery_engine.services.batches import BatchPriority
 
 StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
+# The length is that of the normal form, so only the schema says it.
+Name = Annotated[str, AfterValidator(normal_name), Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME})]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 Many = TypeVar("Many", "Rows", "BatchCalculate")
@@ -23,7 +25,7 @@ Many = TypeVar("Many", "Rows", "BatchCalculate")
 class Body(BaseModel):
     """The base of all bodies. It is strict: a text or a boolean is not accepted as a number."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class OfStudent(Body):
@@ -52,7 +54,7 @@ def read_rows(kind: type[Many], body: bytes) -> Many:
         body.decode()
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise malformed(error) from error
+        raise malformed(error, source=body) from error
 
 
 def parse(model: type[BaseModel], body: bytes) -> BaseModel:

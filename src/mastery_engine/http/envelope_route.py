@@ -21,6 +21,7 @@ from starlette.responses import Response
 from mastery_engine.auth.limits import PER_MINUTE, LimitKind
 from mastery_engine.domain.faults import sentence
 from mastery_engine.errors import InvalidInput
+from mastery_engine.http.addresses import ids_of
 from mastery_engine.http.body import parse
 from mastery_engine.http.envelope import success
 from mastery_engine.http.incoming import bearer, engine_of, json_body, note_student
@@ -101,14 +102,15 @@ class EnvelopeRoute(APIRoute):
                 values[request_name] = request
             if request.scope["query_string"] and not takes_anything:
                 _check_query(request, queries)
+            ids = ids_of(request.path_params)
             for field in dependant.path_params:
-                values[field.name] = _parameter(field, request.path_params)
+                values[field.name] = _parameter(field, ids)
             for field in dependant.query_params:
                 values[field.name] = _parameter(field, request.query_params)
             if body is not None and model is not None:
                 values[body.name] = parsed = parse(model, await json_body(request))
                 note_student(request, getattr(parsed, "student_id", None))
-            note_student(request, request.path_params.get("student_id"))
+            note_student(request, ids.get("student_id"))
             response = await endpoint(**values)
             return response if isinstance(response, Response) else success(response, request.state.meta, status)
 

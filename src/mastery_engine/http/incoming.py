@@ -9,6 +9,7 @@ from fastapi.security.http import HTTPBearer
 from mastery_engine.auth.access import Caller
 from mastery_engine.auth.limits import LimitKind, rate_limited
 from mastery_engine.domain.events.traceparent import TRACEPARENT, traceparent_in
+from mastery_engine.domain.json_text import check_not_wide, without_mark
 from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput, Unauthenticated
 from mastery_engine.http.envelope import JSON
@@ -95,11 +96,15 @@ def note_student(request: Request, student_id: str | None) -> None:
 
 
 async def json_body(request: Request) -> bytes:
-    """The body. Raises UnsupportedMediaType for a content type that is not JSON, and InvalidInput for unsaid gzip."""
+    """The body, without a byte-order mark.
+
+    Raises UnsupportedMediaType for a content type that is not JSON, and InvalidInput for unsaid gzip and for UTF-16.
+    """
     check_json(request)
-    body = await request.body()
+    body = without_mark(await request.body())
     if body.startswith(GZIPPED):
         raise InvalidInput("The body is packed with gzip: say so by the header Content-Encoding: gzip.")
+    check_not_wide(body)
     return body
 
 

@@ -8,10 +8,10 @@ from typing import Annotated
 import msgspec
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.domain.events.envelope import STUDENT_ID
+from mastery_engine.domain.given_ids import LONGEST_NAME, STUDENT_ID, normal_name
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.mcp.results import ToolResult
@@ -21,6 +21,8 @@ READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 RECORDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True)
 
 StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
+# The length is that of the normal form, so only the schema says it.
+Name = Annotated[str, AfterValidator(normal_name), Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME})]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 WHAT_TO_DO: tuple[tuple[type[MasteryError], str], ...] = (

@@ -1,7 +1,6 @@
 """The MCP server: tools, resources and a prompt. A token allows the same here as over HTTP, and no more."""
 
 import json
-import re
 from collections.abc import Callable
 
 import msgspec
@@ -12,7 +11,7 @@ from mcp.types import INVALID_PARAMS
 
 from mastery_engine import __version__
 from mastery_engine.auth.access import Caller
-from mastery_engine.domain.events.envelope import STUDENT_ID
+from mastery_engine.domain.given_ids import FORMS, STUDENT_ID, is_student_id
 from mastery_engine.engine import Engine
 from mastery_engine.errors import MasteryError
 from mastery_engine.mcp.brief import BriefServer
@@ -87,8 +86,8 @@ def _add_prompts(server: MCPServer) -> None:
     @server.prompt()
     def tutor(student_id: str) -> str:
         """Tutor one student by what the engine knows."""
-        if not re.fullmatch(STUDENT_ID, student_id):  # it becomes part of a model's instructions
-            raise MCPError(INVALID_PARAMS, f"student_id: must match {STUDENT_ID}")
+        if not is_student_id(student_id):  # it becomes part of a model's instructions
+            raise MCPError(INVALID_PARAMS, f"student_id: {FORMS[STUDENT_ID]}")
         return (
             f"You tutor student {student_id}. Call explain_score and get_skills first. Say in plain words where the "
             "student stands, praise what is strong, and propose one next step for the costliest component or weakest "

@@ -19,7 +19,7 @@ from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student
 
-LONGEST_COHORT_ID = 100
+MOST_MEMBERS = 10_000
 COHORTS_KEPT = 8
 LOW_SCORE = 0.50
 AWAY_DAYS = 7

@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from mastery_engine.domain.events.kinds import Difficulty
+from mastery_engine.domain.given_ids import normal_name
 from mastery_engine.errors import InvalidInput
 
 MAX_SKILLS = 1_000
@@ -168,7 +169,7 @@ def _skill(node: Node, lines: dict[str, int]) -> Skill:
     return Skill(
         name,
         _text(fields["title"], "title"),
-        tuple(dict.fromkeys(_text(one, "a prerequisite") for one in _items(fields["prerequisites"], "prerequisites"))),
+        tuple(dict.fromkeys(_id(one, "a prerequisite") for one in _items(fields["prerequisites"], "prerequisites"))),
         _minutes(fields["minutes"]),
         _difficulty(fields["difficulty"]),
         tuple([_address(one) for one in _items(fields["resources"], "resources")]),
@@ -211,8 +212,16 @@ def _text(node: Node, what: str) -> str:
     return str(node.value)
 
 
+def _id(node: Node, what: str) -> str:
+    """An id in the form that events have it in."""
+    try:
+        return normal_name(_text(node, what))
+    except ValueError as error:
+        raise _fault(node, f"{what} {error}.") from error
+
+
 def _new_id(node: Node, lines: dict[str, int]) -> str:
-    name = _text(node, "id")
+    name = _id(node, "id")
     if name in lines:
         raise _fault(node, f"The id {name!r} is already used in line {lines[name]}.")
     lines[name] = node.start_mark.line + 1

@@ -17,11 +17,11 @@ from msgspec import Meta
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.kinds import ALIASES, KINDS, Data
 from mastery_engine.domain.faults import malformed
+from mastery_engine.domain.given_ids import EVENT_ID, FORMS, LONGEST_NAME, STUDENT_ID, KnownIds
+from mastery_engine.domain.json_text import without_mark
 from mastery_engine.domain.moments import EARLIEST, LATEST, Micros, moment_of
 from mastery_engine.errors import InvalidInput
 
-STUDENT_ID = r"^[A-Za-z0-9_-]{1,50}$"
-EVENT_ID = r"^[A-Za-z0-9._:-]{1,100}$"
 MAX_METADATA_KEYS = 20
 MAX_METADATA_LENGTH = 200
 ANY_METADATA = "metadata[...]"  # the decoder's name for any key of metadata
@@ -78,6 +78,7 @@ _CLOSED: dict[str, Any] = {
     for name, kind in _SENT.items()
 }
 _closed: Callable[[bytes], SentEvent] = msgspec.json.Decoder(reduce(or_, _CLOSED.values())).decode
+_COHORTS = KnownIds(LONGEST_NAME)
 _is_student_id, _is_event_id = re.compile(STUDENT_ID).fullmatch, re.compile(EVENT_ID).fullmatch
 
 _envelope = msgspec.json.Decoder(Envelope).decode
@@ -90,7 +91,7 @@ _scalar = msgspec.json.Decoder(Scalar).decode
 
 def read(value: bytes) -> SentEvent:
     """The envelope in a JSON document, with its data. Raises InvalidInput, which names the field."""
-    return _read_quickly(value) or read_strictly(value)
+    return _read_quickly(value) or read_strictly(without_mark(value))
 
 
 def read_naming_unknown(value: bytes) -> tuple[SentEvent, list[str]]:
@@ -98,6 +99,7 @@ def read_naming_unknown(value: bytes) -> tuple[SentEvent, list[str]]:
 
     Without unknown fields it takes one pass; their names take another one.
     """
+    value = without_mark(value)
     sent = _read_quickly(value, _closed)
     return (sent, []) if sent is not None else (read(value), unknown_fields(value))
 
@@ -107,7 +109,7 @@ def read_unwrapped(value: bytes) -> tuple[SentEvent, str | None]:
     sent = _read_quickly(value)
     if sent is not None:
         return sent, None
-    inner, outside = unwrap(value)
+    inner, outside = unwrap(without_mark(value))
     return read(inner), outside
 
 
@@ -123,7 +125,7 @@ def _read_quickly(value: bytes, decode: Callable[[bytes], SentEvent] = _quick) -
     if not _is_student_id(sent.student_id) or not (event_id is None or _is_event_id(event_id)):
         return None
     if metadata and "cohort_id" in metadata:
-        _check_cohort(metadata["cohort_id"])
+        _spell_cohort(metadata)
     return sent
 
 
@@ -140,7 +142,7 @@ def read_strictly(value: bytes) -> SentEvent:
             )
         data = _data(decoder, envelope.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        fault = malformed(error)
+        fault = malformed(error, source=value)
         if fault.field == ANY_METADATA:
             fault = InvalidInput(fault.message, field=_metadata_at_fault(value))
         raise fault from error
@@ -199,16 +201,24 @@ def check_metadata(metadata: dict[str, Scalar]) -> None:
     if len(metadata) > MAX_METADATA_KEYS and len(metadata) - ("cohort_id" in metadata) > MAX_METADATA_KEYS:
         raise InvalidInput(f"metadata may have at most {MAX_METADATA_KEYS} keys.", field="metadata")
     for key, content in metadata.items():
+        if key == "cohort_id":
+            continue  # its own rule counts the characters of its normal form
         if len(key) > MAX_METADATA_LENGTH or (isinstance(content, str) and len(content) > MAX_METADATA_LENGTH):
             raise InvalidInput(
                 f"Keys and texts in metadata may have at most {MAX_METADATA_LENGTH} characters.",
                 field=f"metadata.{key[:MAX_METADATA_LENGTH]}",
             )
-    _check_cohort(metadata.get("cohort_id"))
+    if "cohort_id" in metadata:
+        _spell_cohort(metadata)
 
 
-def _check_cohort(cohort_id: Scalar) -> None:
-    if cohort_id is not None and not (isinstance(cohort_id, str) and 1 <= len(cohort_id) <= 100):
+def _spell_cohort(metadata: dict[str, Scalar]) -> None:
+    """Puts the cohort of new metadata into its normal form. Raises InvalidInput."""
+    cohort_id = metadata["cohort_id"]
+    if isinstance(cohort_id, str):
+        if cohort_id not in _COHORTS:
+            metadata["cohort_id"] = _COHORTS.spelled(cohort_id, "metadata.cohort_id")
+    elif cohort_id is not None:
         raise InvalidInput("metadata.cohort_id must be a text of 1 to 100 characters.", field="metadata.cohort_id")
 
 
@@ -217,14 +227,14 @@ def check_event_id(event_id: str) -> str:
     if not event_id:
         raise InvalidInput("event_id is required.", field="event_id")
     if not _is_event_id(event_id):
-        raise InvalidInput(f"event_id must match {EVENT_ID}, and {event_id[:100]!r} does not.", field="event_id")
+        raise InvalidInput(f"event_id {FORMS[EVENT_ID]}; this is {event_id[:100]!r}.", field="event_id")
     return event_id
 
 
 def peek(value: bytes | None) -> tuple[str | None, str | None]:
     """The student_id and event_id in a document that may not be an event; None if they cannot be read."""
     try:
-        fields = _keys(value or b"")
+        fields = _keys(without_mark(value or b""))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, None
     return _text(fields.get("student_id"), STUDENT_ID), _text(fields.get("event_id"), EVENT_ID)

@@ -13,12 +13,12 @@ import msgspec
 
 from mastery_engine.domain.events.envelope import Scalar, SentEvent, moment_from, read, read_naming_unknown
 from mastery_engine.domain.events.kinds import KINDS, Consistency, Data
+from mastery_engine.domain.given_ids import FORMS, TENANT
 from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, day_of_date, rfc3339
 from mastery_engine.errors import InvalidInput, RefusedEvent
 
 DEFAULT_TENANT = "default"
 CLOCK_SKEW: Micros = 5 * MINUTE
-TENANT = r"^[a-z0-9][a-z0-9-]{0,39}$"
 NO_METADATA: dict[str, Scalar] = {}  # shared, so never changed
 
 
@@ -141,5 +141,5 @@ def is_tenant(name: str) -> bool:
 def check_tenant(name: str) -> str:
     """The tenant's name itself. Raises InvalidInput if it is malformed."""
     if not is_tenant(name):
-        raise InvalidInput(f"tenant must match {TENANT}, and {name[:100]!r} does not.", field="tenant")
+        raise InvalidInput(f"tenant {FORMS[TENANT]}; this is {name[:100]!r}.", field="tenant")
     return name

@@ -8,20 +8,31 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import force_setattr
 
+from mastery_engine.domain.given_ids import LONGEST_ID, LONGEST_NAME, KnownIds
 from mastery_engine.errors import InvalidInput
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=100_000)]
 Total: TypeAlias = Annotated[int, Meta(ge=1, le=100_000)]
 Share: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
-Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, description="seconds")]
-Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100)]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=86_400.0, description="seconds")]
+# The length is that of the normal form, so the decoder does not check it; see ``given_ids``.
+Id: TypeAlias = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_ID})]
+TopicId: TypeAlias = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_NAME})]
 Text: TypeAlias = Annotated[str, Meta(max_length=1_000)]
 Difficulty: TypeAlias = Literal["beginner", "intermediate", "advanced"]
 
+_NAMES, _IDS = KnownIds(LONGEST_NAME), KnownIds(LONGEST_ID)
+
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """What happened; each kind has its own subclass."""
+    """What happened; each kind has its own subclass. Its ids are in their normal form, however they were spelled."""
+
+
+def _spell(data: Data, name: str, known: KnownIds) -> None:
+    """Puts an id of new data into its normal form. Raises InvalidInput, which names the field."""
+    force_setattr(data, name, known.spelled(getattr(data, name), f"data.{name}"))
 
 
 class Completion(Data, frozen=True):
@@ -30,11 +41,15 @@ class Completion(Data, frozen=True):
     total_exercises: Total
     completed_exercises: Count
     difficulty: Difficulty
-    topic: Id | None = None
+    topic: TopicId | None = None
     exercise_id: Id | None = None
     time_taken: Seconds | None = None
 
     def __post_init__(self) -> None:
+        if self.topic not in _NAMES:
+            _spell(self, "topic", _NAMES)
+        if self.exercise_id not in _IDS:
+            _spell(self, "exercise_id", _IDS)
         if self.completed_exercises > self.total_exercises:
             raise InvalidInput(
                 f"completed_exercises is {self.completed_exercises}, but total_exercises is {self.total_exercises}.",
@@ -47,12 +62,16 @@ class Quiz(Data, frozen=True):
 
     total_questions: Total
     correct_answers: Count
-    topic: Id | None = None
+    topic: TopicId | None = None
     quiz_id: Id | None = None
     time_spent: Seconds | None = None
     confidence_score: Share | None = None
 
     def __post_init__(self) -> None:
+        if self.topic not in _NAMES:
+            _spell(self, "topic", _NAMES)
+        if self.quiz_id not in _IDS:
+            _spell(self, "quiz_id", _IDS)
         if self.correct_answers > self.total_questions:
             raise InvalidInput(
                 f"correct_answers is {self.correct_answers}, but total_questions is {self.total_questions}.",
@@ -68,7 +87,13 @@ class Quality(Data, frozen=True):
     efficiency_score: Share
     peer_review_score: Share | None = None
     submission_id: Id | None = None
-    topic: Id | None = None
+    topic: TopicId | None = None
+
+    def __post_init__(self) -> None:
+        if self.topic not in _NAMES:
+            _spell(self, "topic", _NAMES)
+        if self.submission_id not in _IDS:
+            _spell(self, "submission_id", _IDS)
 
 
 class Consistency(Data, frozen=True):
@@ -92,29 +117,46 @@ class Answer(Data, frozen=True):
     """One answer to one item, which exercises one to eight skills."""
 
     item_id: Id
-    skills: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=8)]
+    skills: Annotated[tuple[TopicId, ...], Meta(min_length=1, max_length=8)]
     correct: bool
     attempts: Count | None = None
     hints: Count | None = None
     duration: Seconds | None = None
     difficulty: Difficulty | None = None
 
+    def __post_init__(self) -> None:
+        if self.item_id not in _IDS:
+            _spell(self, "item_id", _IDS)
+        if not _NAMES.issuperset(self.skills):
+            skills = [_NAMES.spelled(skill, f"data.skills[{place}]") for place, skill in enumerate(self.skills)]
+            force_setattr(self, "skills", tuple(skills))
+
 
 class Execution(Data, frozen=True):
     """One run of the student's code."""
 
     outcome: Literal["success", "error"]
-    topic: Id | None = None
+    topic: TopicId | None = None
     exercise_id: Id | None = None
     error_type: Text | None = None
     duration: Seconds | None = None
+
+    def __post_init__(self) -> None:
+        if self.topic not in _NAMES:
+            _spell(self, "topic", _NAMES)
+        if self.exercise_id not in _IDS:
+            _spell(self, "exercise_id", _IDS)
 
 
 class Help(Data, frozen=True):
     """The student asked for help."""
 
-    topic: Id
+    topic: TopicId
     message: Text | None = None
+
+    def __post_init__(self) -> None:
+        if self.topic not in _NAMES:
+            _spell(self, "topic", _NAMES)
 
 
 class RecommendationFollowed(Data, frozen=True):
@@ -123,12 +165,20 @@ class RecommendationFollowed(Data, frozen=True):
     recommendation_id: Id
     reason: Text | None = None
 
+    def __post_init__(self) -> None:
+        if self.recommendation_id not in _IDS:
+            _spell(self, "recommendation_id", _IDS)
+
 
 class RecommendationDismissed(Data, frozen=True):
     """The student dismissed a piece of advice."""
 
     recommendation_id: Id
     reason: Text | None = None
+
+    def __post_init__(self) -> None:
+        if self.recommendation_id not in _IDS:
+            _spell(self, "recommendation_id", _IDS)
 
 
 class ComponentValues(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):

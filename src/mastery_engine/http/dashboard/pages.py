@@ -1,6 +1,5 @@
 """The routes of the dashboard's pages."""
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial, wraps
@@ -11,10 +10,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from mastery_engine.auth.access import Act, Caller
-from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID
-from mastery_engine.domain.events.envelope import STUDENT_ID
+from mastery_engine.domain.given_ids import check_student_id, normal_id
 from mastery_engine.domain.moments import day_of, iso_date
-from mastery_engine.errors import Conflict, Forbidden, InvalidInput, MasteryError, NotFound, Unauthenticated
+from mastery_engine.errors import Conflict, Forbidden, MasteryError, NotFound, Unauthenticated
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, session_of, sign_in, sign_out, token_in
 from mastery_engine.http.dashboard.student import student_page
 from mastery_engine.http.dashboard.templates import HERE, page
@@ -28,7 +26,6 @@ from mastery_engine.services.standings import Standings
 
 ASSETS = {"style.css": "text/css", "live.js": "text/javascript"}
 MOST_CLASSES = 20
-STUDENT = re.compile(STUDENT_ID)
 FIGURES = {
     "mastery_queue_depth": "events not yet folded",
     "mastery_events_total": "events",
@@ -99,7 +96,8 @@ async def leave(request: Request) -> Response:
 @with_error_pages
 async def find(request: Request) -> Response:
     await caller_of(request)
-    return RedirectResponse(f"/dashboard/students/{_checked(request.query_params.get('student', ''))}", 303)
+    chosen = check_student_id(request.query_params.get("student", "").strip(), "A student's id")
+    return RedirectResponse(f"/dashboard/students/{chosen}", 303)
 
 
 @router.get("/compare")
@@ -112,7 +110,8 @@ async def compare(request: Request) -> Response:
     cohorts = sorted(caller.cohorts)[:MOST_CLASSES]
     found = None
     if chosen and cohort_id:
-        found = await standings.compare(caller, _checked(chosen), cohort_id[:LONGEST_COHORT_ID], "by_component")
+        of, with_cohort = check_student_id(chosen, "student"), normal_id(cohort_id, "cohort")
+        found = await standings.compare(caller, of, with_cohort, "by_component")
     return page(
         "compare.html",
         caller,
@@ -130,6 +129,7 @@ async def compare(request: Request) -> Response:
 @with_error_pages
 async def student(request: Request, student_id: str) -> Response:
     caller = await caller_of(request)
+    check_student_id(student_id)
     try:
         return await student_page(request, caller, student_id)
     except NotFound:
@@ -142,6 +142,7 @@ async def student(request: Request, student_id: str) -> Response:
 @with_error_pages
 async def live(request: Request, student_id: str) -> Response:
     engine = engine_of(request)
+    check_student_id(student_id)
     caller, admitted = await caller_of(request), partial(engine.admission.authenticate, session_of(request))
     return EventStream(await engine.watching.watch(caller, student_id, admitted))
 
@@ -160,13 +161,6 @@ async def _side_by_side(standings: Standings, caller: Caller, cohort_ids: Sequen
         with suppress(NotFound):
             found.append(await standings.cohort(caller, cohort_id, limit=1))
     return found
-
-
-def _checked(student_id: str) -> str:
-    """The id, checked because it becomes part of an address. Raises InvalidInput."""
-    if not STUDENT.fullmatch(student_id):
-        raise InvalidInput("A student's id has 1 to 50 letters, digits, _ and -.")
-    return student_id
 
 
 def _places(found: Comparison) -> list[tuple[str, float, float, int]]:

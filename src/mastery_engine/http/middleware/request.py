@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mastery_engine.clock import Clock, NewId
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.errors import MasteryError
+from mastery_engine.http.addresses import for_routing
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.middleware.body import Place, Places, receive_body
 from mastery_engine.http.problems import problem
@@ -52,6 +53,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        outer, scope = scope, for_routing(scope)
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # the server, which has its own scope, leaves out the body
         headers = Headers(scope=scope)
@@ -76,6 +78,8 @@ class RequestMiddleware:
         finally:
             place.leave()
             self._record(exchange)
+            if "route" in scope:
+                outer["route"] = scope["route"]  # a span is named by it
 
     def _meta(self, headers: Headers, at: Micros) -> Meta:
         given = headers.get("x-request-id", "")

@@ -3,11 +3,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from mastery_engine.domain.advice.learning_path import Goal
 from mastery_engine.domain.advice.recommendation import Priority
-from mastery_engine.http.body import Body, OfStudent, StudentId
+from mastery_engine.http.body import Body, Name, OfStudent, StudentId
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine
 from mastery_engine.http.openapi import responds
@@ -29,7 +29,7 @@ class FindPath(Body):
 
     student_id: StudentId
     goal: Goal = "improve_mastery"
-    topic: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    topic: Name | None = None
 
 
 @router.post("/recommendations/adaptive", openapi_extra=responds(Recommended, many=True, limit="recommendations"))

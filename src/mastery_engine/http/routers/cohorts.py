@@ -4,23 +4,28 @@ import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
-from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID, Due
+from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, Due
+from mastery_engine.domain.given_ids import LONGEST_NAME, normal_name
 from mastery_engine.domain.moments import day_of_date
-from mastery_engine.http.body import Body, StudentId
+from mastery_engine.http.body import Body, Name, StudentId
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine
 from mastery_engine.http.openapi import responds
 from mastery_engine.responses.cohorts import CohortFigures, CohortRecord, Comparison
 from mastery_engine.services.cohorts import PAGE
 
-MOST_MEMBERS = 10_000
 MOST_DUE = 1_000
 
-CohortPath = Annotated[str, Path(min_length=1, max_length=LONGEST_COHORT_ID)]
-CohortId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_COHORT_ID)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+CohortPath = Annotated[
+    str,
+    Path(
+        description="percent-encoded, a slash as %2F",
+        json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME},
+    ),
+    AfterValidator(normal_name),
+]
 
 router = APIRouter(route_class=EnvelopeRoute, tags=["cohorts"])
 
@@ -29,8 +34,8 @@ class DueWork(Body):
     """A day on which work is due; ``minutes`` is the amount of work."""
 
     due: datetime.date
-    topic: Text | None = None
-    kind: Text | None = None
+    topic: Name | None = None
+    kind: Name | None = None
     minutes: Annotated[int, Field(ge=1, le=100_000)] | None = None
 
     @field_validator("due")
@@ -44,7 +49,7 @@ class DueWork(Body):
 class PutCohort(Body):
     """A cohort as an admin sets it: ``members`` lists all of them; without ``calendar`` the old one stays."""
 
-    name: Text
+    name: Name
     members: Annotated[list[StudentId], Field(max_length=MOST_MEMBERS)]
     calendar: Annotated[list[DueWork], Field(max_length=MOST_DUE)] | None = None
 
@@ -58,14 +63,14 @@ class Compare(Body):
     """Which student to compare with which cohort, and by which metric."""
 
     student_id: StudentId
-    cohort_id: CohortId
+    cohort_id: Name
     metric: Literal["overall", "by_component"] = "overall"
 
 
 class CohortAnalytics(Body):
     """Which cohort; ``limit`` and ``cursor`` page through those who need help."""
 
-    cohort_id: CohortId
+    cohort_id: Name
     limit: Annotated[int, Field(ge=1, le=1_000)] = 50
     cursor: Annotated[str, StringConstraints(max_length=500)] | None = None
 

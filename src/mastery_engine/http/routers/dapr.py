@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from mastery_engine.domain.events.cloudevents import unwrap
+from mastery_engine.domain.json_text import without_mark
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import TheEngine, note_student
@@ -54,7 +55,7 @@ async def deliver(engine: TheEngine, request: Request) -> Response:
     """Take an event that Dapr delivers, inside a CloudEvent or bare."""
     await check_sidecar(request)
     caller = await caller_of(request, SecurityContext())
-    value, outside_id = unwrap(await request.body())
+    value, outside_id = unwrap(without_mark(await request.body()))
     status, student_id = await engine.ingest.deliver(caller, value, outside_id)
     note_student(request, student_id)
     return Response(msgspec.json.encode(Outcome(status)), media_type=JSON)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from mastery_engine.domain.events.envelope import EVENT_ID, Envelope
+from mastery_engine.domain.events.envelope import Envelope
+from mastery_engine.domain.given_ids import EVENT_ID
 from mastery_engine.http.body import Rows, StudentId, read_rows
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body, note_student

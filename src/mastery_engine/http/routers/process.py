@@ -116,7 +116,7 @@ async def process(engine: TheEngine, request: Request) -> Response:
         asked = msgspec.json.decode(body, type=RawProcessBody)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         await caller_of(request, SecurityContext(), "query")
-        raise malformed(error) from error
+        raise malformed(error, source=body) from error
     call: Call | None
     call, kind = INTENTS.get(asked.intent, UNKNOWN_INTENT)
     caller = await caller_of(request, asked.security_context or SecurityContext(), kind)

@@ -7,7 +7,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mastery_engine.domain.advice.learning_path import Goal
-from mastery_engine.mcp.context import READS, StudentId, ToolContext, plainly
+from mastery_engine.mcp.context import READS, Name, StudentId, ToolContext, plainly
 from mastery_engine.mcp.results import AdviceResult, ForecastResult, NoticedResult, PathResult
 
 
@@ -56,7 +56,7 @@ class AdviceTools:
     async def learning_path(
         self,
         student_id: StudentId,
-        topic: Annotated[str | None, Field(description="a skill or module to master; else the whole course")] = None,
+        topic: Annotated[Name | None, Field(description="a skill or module to master; else the whole course")] = None,
         limit: Annotated[int, Field(ge=1, le=50)] = 5,
     ) -> Annotated[CallToolResult, PathResult]:
         """The skills to learn next, in order, prerequisites first, with the expected day of completion."""

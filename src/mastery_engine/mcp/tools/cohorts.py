@@ -8,9 +8,8 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.domain.cohorts.cohort import LONGEST_COHORT_ID
 from mastery_engine.errors import InvalidInput
-from mastery_engine.mcp.context import READS, StudentId, ToolContext, plainly
+from mastery_engine.mcp.context import READS, Name, StudentId, ToolContext, plainly
 from mastery_engine.mcp.results import (
     ClassRow,
     CohortResult,
@@ -22,7 +21,7 @@ from mastery_engine.mcp.results import (
 
 MOST_COMPARED = 10
 
-CohortId = Annotated[str, Field(min_length=1, max_length=LONGEST_COHORT_ID, description="the class, such as py-101")]
+CohortId = Annotated[Name, Field(description="the class, such as py-101")]
 
 
 def add_cohort_tools(server: MCPServer, context: ToolContext) -> None:

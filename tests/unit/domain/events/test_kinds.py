@@ -28,7 +28,7 @@ from tests.support.samples import (
 )
 
 CALCULATION = "mastery.calculation.requested"
-LONGEST_ID = "x" * 100
+LONGEST_NAME, LONGEST_ID = "x" * 100, "x" * 300
 LONGEST_TEXT = "ß" * 1_000
 
 
@@ -69,9 +69,13 @@ def test_an_event_is_of_one_kind_under_any_name(name: str) -> None:
     [
         ("completion", {**COMPLETION, "total_exercises": 1, "completed_exercises": 0}),
         ("completion", {**COMPLETION, "total_exercises": 100_000, "completed_exercises": 100_000}),
-        ("completion", {**COMPLETION, "topic": LONGEST_ID, "exercise_id": LONGEST_ID, "time_taken": 0.5}),
+        ("completion", {**COMPLETION, "topic": LONGEST_NAME, "exercise_id": LONGEST_ID, "time_taken": 0.5}),
         ("completion", {"total_exercises": 1, "completed_exercises": 1, "difficulty": "advanced"}),
-        ("quiz", {**QUIZ, "confidence_score": 0, "time_spent": 1e9}),
+        ("quiz", {**QUIZ, "confidence_score": 0, "time_spent": 86_400}),
+        ("quiz", {**QUIZ, "quiz_id": LONGEST_ID}),
+        ("quality", {**QUALITY, "submission_id": LONGEST_ID}),
+        ("answer", {**ANSWER, "item_id": LONGEST_ID, "skills": [LONGEST_NAME], "duration": 86_400.0}),
+        ("recommendation.followed", {"recommendation_id": LONGEST_ID}),
         ("quiz", {**QUIZ, "confidence_score": 1.0, "topic": "größe", "quiz_id": "1"}),
         ("quality", {**dict.fromkeys(QUALITY, 0), "peer_review_score": 1, "submission_id": "s", "topic": "t"}),
         ("quality", dict.fromkeys(QUALITY, -0.0)),
@@ -84,7 +88,7 @@ def test_an_event_is_of_one_kind_under_any_name(name: str) -> None:
         ("answer", {**ANSWER, "correct": False, "difficulty": "beginner"}),
         ("execution", {"outcome": "error", "error_type": "TypeError", "exercise_id": "x", "duration": 601.5}),
         ("execution", {"outcome": "success"}),
-        ("help", {"topic": LONGEST_ID, "message": LONGEST_TEXT}),
+        ("help", {"topic": LONGEST_NAME, "message": LONGEST_TEXT}),
         ("recommendation.followed", ADVICE),
         ("recommendation.dismissed", {**ADVICE, "reason": LONGEST_TEXT}),
         (CALCULATION, {"components": {"quiz": 0}}),
@@ -107,7 +111,24 @@ def test_what_lies_at_the_edge_is_taken(kind: str, data: dict[str, Any]) -> None
         ("completion", {**COMPLETION, "total_exercises": 0, "completed_exercises": 0}, "data.total_exercises"),
         ("completion", {**COMPLETION, "total_exercises": 100_001}, "data.total_exercises"),
         ("completion", {**COMPLETION, "difficulty": "Advanced"}, "data.difficulty"),
-        ("completion", {**COMPLETION, "topic": LONGEST_ID + "x"}, "data.topic"),
+        ("completion", {**COMPLETION, "topic": LONGEST_NAME + "x"}, "data.topic"),
+        ("completion", {**COMPLETION, "topic": " "}, "data.topic"),
+        ("completion", {**COMPLETION, "exercise_id": LONGEST_ID + "x"}, "data.exercise_id"),
+        ("completion", {**COMPLETION, "time_taken": 86_400.001}, "data.time_taken"),
+        ("quiz", {**QUIZ, "topic": "a\x00"}, "data.topic"),
+        ("quiz", {**QUIZ, "quiz_id": ""}, "data.quiz_id"),
+        ("quiz", {**QUIZ, "time_spent": 1_795_894_844_948}, "data.time_spent"),
+        ("quality", {**QUALITY, "topic": ".."}, "data.topic"),
+        ("quality", {**QUALITY, "submission_id": "\u200b"}, "data.submission_id"),
+        ("answer", {**ANSWER, "item_id": "a\nb"}, "data.item_id"),
+        ("answer", {**ANSWER, "skills": ["a", " "]}, "data.skills[1]"),
+        ("answer", {**ANSWER, "duration": 1e308}, "data.duration"),
+        ("execution", {**EXECUTION, "topic": "\u2028a\u2028b"}, "data.topic"),
+        ("execution", {**EXECUTION, "exercise_id": "x" * 2_000}, "data.exercise_id"),
+        ("execution", {**EXECUTION, "duration": 10**40}, "data.duration"),
+        ("help", {"topic": "\x85"}, "data.topic"),
+        ("recommendation.followed", {"recommendation_id": "\x1f"}, "data.recommendation_id"),
+        ("recommendation.dismissed", {"recommendation_id": "."}, "data.recommendation_id"),
         ("completion", {**COMPLETION, "topic": 7}, "data.topic"),
         ("completion", {**COMPLETION, "time_taken": -0.1}, "data.time_taken"),
         ("completion", {**COMPLETION, "topc": "loops"}, "data.topc"),
@@ -195,3 +216,35 @@ def test_every_kind_has_its_samples() -> None:
     for kind in KINDS:
         data_of(kind)
         decode(json.dumps(event(kind)).encode(), received=system_clock())
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "field", "spelled"),
+    [
+        ("completion", COMPLETION, "topic", "größe"),
+        ("completion", COMPLETION, "exercise_id", "größe"),
+        ("quiz", QUIZ, "topic", "größe"),
+        ("quiz", QUIZ, "quiz_id", "größe"),
+        ("quality", QUALITY, "topic", "größe"),
+        ("quality", QUALITY, "submission_id", "größe"),
+        ("answer", ANSWER, "item_id", "größe"),
+        ("execution", EXECUTION, "topic", "größe"),
+        ("execution", EXECUTION, "exercise_id", "größe"),
+        ("help", HELP, "topic", "größe"),
+        ("recommendation.followed", ADVICE, "recommendation_id", "größe"),
+        ("recommendation.dismissed", ADVICE, "recommendation_id", "größe"),
+    ],
+)
+def test_ids_have_one_spelling(kind: str, data: dict[str, Any], field: str, spelled: str) -> None:
+    for text in (spelled, "gro\u0308\u00dfe", f"\n {spelled}\u3000"):
+        assert getattr(read(kind, {**data, field: text}).data, field) == spelled
+
+
+def test_the_skills_of_an_answer_have_one_spelling() -> None:
+    assert read("answer", {**ANSWER, "skills": [" loops", "gro\u0308\u00dfe"]}).data.skills == ("loops", "größe")
+
+
+@pytest.mark.parametrize("seconds", [86_401, 1_795_894_844_948, 1e308])
+def test_milliseconds_sent_as_seconds_are_told_so(seconds: float) -> None:
+    refused = refusal("execution", {**EXECUTION, "duration": seconds})
+    assert refused.message == "data.duration must be seconds, at most 86,400 (did you send milliseconds?)."
