@@ -1,11 +1,14 @@
 """Cohorts over HTTP: membership, calendars, comparison and figures, by role."""
 
 import asyncio
+import json
 import statistics
 from pathlib import Path
+from random import Random
 from time import process_time
 from typing import Any
 
+import msgspec
 import pytest
 from cachetools import LRUCache
 
@@ -14,6 +17,7 @@ from mastery_engine.domain.student import NOBODY, StudentKey
 from mastery_engine.domain.transition import apply
 from mastery_engine.ports.cohorts import Join
 from mastery_engine.ports.documents import DocumentChange
+from mastery_engine.responses.cohorts import Comparison, ComponentPlace, ComponentPlaces, as_students_see
 from mastery_engine.services.cohorts import MOST_COHORTS
 from mastery_engine.services.standings import MOST_STANDINGS, CachedStandings
 from tests.support.calls import COHORT, Api, Json, a_class, enrolled, event, serving
@@ -247,6 +251,63 @@ async def test_a_student_sees_their_own_standing_in_a_cohort_of_five(api: Api) -
     trail = [(one.student_id, one.allowed) for one in await api.audited() if one.call == "compare"]
     tried = [("s1", True), ("s2", False), ("s1", False), ("s1", False), ("nobody", False), ("s1", False)]
     assert trail == [(api.pseudonym(name), allowed) for name, allowed in tried]
+
+
+async def test_a_student_is_told_averages_as_whole_per_cents_and_the_size_as_a_range(api: Api) -> None:
+    """By every door the same: the call, the tool and the page."""
+    await a_class(api, 7)
+    await api.learn(event("completion", student_id="s0", completed_exercises=3))
+    own = make_token("student", subject="s2")
+    told, exact = [await compared(api, "s2", metric="by_component", token=token) for token in (own, make_token())]
+    assert (exact["size"], exact["rank"], exact["percentile"]) == (7, told["rank"], 16.67)
+    assert (told["size"], told["percentile"]) == ("5 to 9", 25)
+    pairs = [(told, exact), *[(told["components"][name], exact["components"][name]) for name in exact["components"]]]
+    assert any(one["cohort_average"] != other["cohort_average"] for one, other in pairs)
+    for one, other in pairs:
+        assert one["cohort_average"] == round(other["cohort_average"], 2)
+        assert one["percentile"] in (0, 25, 50, 75, 100)
+        assert one["student"] == other["student"]
+    asked = {"name": "compare", "arguments": {"cohort_ids": [COHORT], "student_id": "s2"}}
+    headers = {"Accept": "application/json, text/event-stream"}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
+    (row,) = json.loads(
+        (await api.post("/mcp", call, token=own, headers=headers)).json()["result"]["content"][0]["text"]
+    )["classes"]
+    assert (row["size"], row["percentile"], row["average"]) == ("5 to 9", 25, told["cohort_average"])
+    assert row["components"] == {name: place["cohort_average"] for name, place in told["components"].items()}
+    cookie = {"Cookie": f"mastery_session={own}"}
+    page = (await api.get(f"/dashboard/compare?student=s2&cohort={COHORT}", token="", headers=cookie)).text
+    assert f"the class has {100 * told['cohort_average']:.0f}% on average. Place 6 of 5 to 9, ahead of 25%" in page
+
+
+@pytest.mark.parametrize("size", [5, 9, 30])
+async def test_who_asks_before_and_after_a_classmate_leaves_does_not_learn_their_score(size: int) -> None:
+    """Even if the asker knows how many they are. The exact figures would tell it to a thousandth."""
+    chance = Random(size)
+    exact, told = [], []
+    for _ in range(300):
+        scores = [round(chance.random(), 4) for _ in range(size)]
+        before, after = comparison(scores), comparison(scores[1:])
+        seen = as_students_see(before, size), as_students_see(after, size - 1)
+        for errors, (one, other) in ((exact, (before, after)), (told, seen)):
+            errors.append(abs(size * one.cohort_average - (size - 1) * other.cohort_average - scores[0]))
+            digits = 4 if errors is exact else 2
+            assert {round(average, digits) for average in averages(one)} == averages(one)
+    assert statistics.fmean(exact) < 0.002
+    assert statistics.fmean(told) > 0.01
+
+
+def averages(comparison: Comparison) -> set[float]:
+    places = () if comparison.components is None else msgspec.structs.astuple(comparison.components)
+    return {comparison.cohort_average, *(place.cohort_average for place in places)}
+
+
+def comparison(scores: list[float]) -> Comparison:
+    """Of somebody in the middle of a class with these scores, in all of which they have 0.5."""
+    average = round(statistics.fmean(scores), 4)
+    place = ComponentPlace(0.5, average, 50.0, 2)
+    places = ComponentPlaces(place, place, place, place)
+    return Comparison("ada", COHORT, "by_component", "2026-01-14", 0.5, "developing", average, 50.0, 2, 5, places)
 
 
 # ---- figures

@@ -166,7 +166,7 @@ class ClassRow(ToolResult):
     """One class: averages; of a student who is compared with it, the place in it."""
 
     cohort_id: str
-    size: int
+    size: int | str
     average: float | None = None
     components: Parts | None = None
     levels: dict[str, int] | None = None

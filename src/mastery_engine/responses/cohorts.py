@@ -1,14 +1,17 @@
 """The answers about cohorts. Scores lie in [0, 1] and are rounded to 4 decimals."""
 
+from math import floor
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from mastery_engine.domain.cohorts.cohort import Ranking
+from mastery_engine.domain.cohorts.cohort import Ranking, size_range
 from mastery_engine.responses.scores import Components, Score
 
 Percentile = Annotated[float, Meta(ge=0.0, le=100.0)]
+SizeRange = Annotated[str, Meta(pattern=r"^[0-9]+ to [0-9]+$")]
+QUARTER = 25
 
 
 class DueDay(msgspec.Struct, frozen=True):
@@ -56,7 +59,9 @@ class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a student stands among the members of a cohort about whom something is known, as of a day (UTC).
 
     ``percentile`` is 100 × (others below + half of equals) / others, null where there are no others; ``rank`` is 1 +
-    those above. ``components`` come with the metric by_component.
+    those above. ``components`` come with the metric by_component. To students averages are given as whole per cents,
+    the percentile to the nearest quarter, and the size as a range, such as "5 to 9": else whoever asks before and after
+    somebody leaves the cohort would know that student's score.
     """
 
     student_id: str
@@ -68,7 +73,7 @@ class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
     cohort_average: Score
     percentile: Percentile | None
     rank: int
-    size: int
+    size: int | SizeRange
     components: ComponentPlaces | None = None
 
 
@@ -107,6 +112,28 @@ class CohortFigures(msgspec.Struct, frozen=True):
     at_risk_count: int
     at_risk: list[AtRisk]
     next_cursor: str | None
+
+
+def as_students_see(comparison: Comparison, size: int) -> Comparison:
+    """A comparison in a cohort of this size, as it is given to a student."""
+    places = comparison.components
+    first, last = size_range(size)
+    return msgspec.structs.replace(
+        comparison,
+        cohort_average=round(comparison.cohort_average, 2),
+        percentile=_quarter(comparison.percentile),
+        size=f"{first} to {last}",
+        components=None if places is None else ComponentPlaces(*map(_coarse, msgspec.structs.astuple(places))),
+    )
+
+
+def _coarse(place: ComponentPlace) -> ComponentPlace:
+    average, percentile = round(place.cohort_average, 2), _quarter(place.percentile)
+    return msgspec.structs.replace(place, cohort_average=average, percentile=percentile)
+
+
+def _quarter(percentile: float | None) -> float | None:
+    return None if percentile is None else QUARTER * floor(percentile / QUARTER + 0.5)
 
 
 def component_place(found: Ranking) -> ComponentPlace:

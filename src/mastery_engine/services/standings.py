@@ -31,6 +31,7 @@ from mastery_engine.responses.cohorts import (
     Comparison,
     ComponentPlaces,
     Reason,
+    as_students_see,
     component_place,
     shown_percentile,
 )
@@ -93,7 +94,8 @@ class Standings:
     async def compare(self, caller: Caller, student_id: str, cohort_id: str, metric: Metric = "overall") -> Comparison:
         """Where a student stands in a cohort. Raises NotFound if they are not in it, or nothing is known about them.
 
-        Raises Forbidden if a student asks about a cohort that is not their own, or too small to hide the other members.
+        Students get no figures that would tell another's score. Raises Forbidden if a student asks about a cohort that
+        is not their own, or too small to hide the other members.
         """
         self._access.check_cohort(caller, Act.COMPARE, cohort_id, "compare", student_id)
         now = caller.moment(self._clock)
@@ -109,7 +111,7 @@ class Standings:
         if own is None:
             raise NotFound("The student is not in this cohort, or nothing is known about them yet.", field="student_id")
         overall = ranking(own.score, [standing.score for standing in standings])
-        return Comparison(
+        comparison = Comparison(
             student_id,
             cohort_id,
             metric,
@@ -122,6 +124,7 @@ class Standings:
             overall.size,
             _by_component(own, standings) if metric == "by_component" else None,
         )
+        return as_students_see(comparison, overall.size) if is_for_self else comparison
 
     async def cohort(
         self, caller: Caller, cohort_id: str, *, limit: int = 50, cursor: str | None = None

@@ -143,6 +143,13 @@ def ranking(value: float, values: Sequence[float]) -> Ranking:
     return Ranking(value, sum(rising) / len(rising), percentile, 1 + len(rising) - up_to, len(rising))
 
 
+def size_range(size: int) -> tuple[int, int]:
+    """The range that a size is in, of 1, 2 to 4, 5 to 9, 10 to 19, 20 to 49, 50 to 99, 100 to 199, and so on."""
+    power = 10 ** (len(str(size)) - 1)
+    first = max(step * power for step in (1, 2, 5) if step * power <= size)
+    return first, (2 * first if first != 2 * power else 5 * power) - 1
+
+
 class Risk(msgspec.Struct, frozen=True):
     """How much a member needs help, in [0, 1], and why; the higher, the sooner somebody should look."""
 

@@ -16,6 +16,7 @@ from mastery_engine.domain.cohorts.cohort import (
     enrolled,
     ranking,
     risk,
+    size_range,
     standing,
 )
 from mastery_engine.domain.evidence.history import Trend
@@ -91,6 +92,15 @@ def test_a_place_is_what_counting_says(values: list[float]) -> None:
         assert found.size == len(values)
         assert found.average == pytest.approx(sum(values) / len(values))
         assert found.percentile == (pytest.approx(100 * (below + equal / 2) / len(others)) if others else None)
+
+
+def test_a_size_is_told_as_a_range() -> None:
+    ranges = {size_range(size) for size in range(1, 10_001)}
+    assert sorted(ranges) == [
+        *[(1, 1), (2, 4), (5, 9), (10, 19), (20, 49), (50, 99), (100, 199), (200, 499), (500, 999)],
+        *[(1_000, 1_999), (2_000, 4_999), (5_000, 9_999), (10_000, 19_999)],
+    ]
+    assert all(first <= size <= last for size in range(1, 10_001) for first, last in [size_range(size)])
 
 
 def test_places_do_not_depend_on_the_order() -> None:
