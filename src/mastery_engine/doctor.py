@@ -177,7 +177,7 @@ async def _of_answer(name: str, connection: Connection) -> Finding:
         return Finding(name, "problem", f"It has not answered within {ANSWER_S:g} s.")
     except Unavailable as error:
         return Finding(name, "problem", error.message)
-    return Finding(name, "ok", "It answers and takes writes.")
+    return Finding(name, "ok", "It takes writes.")
 
 
 async def _of_dangers(name: str, connection: Connection) -> AsyncIterator[Finding]:

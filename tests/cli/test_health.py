@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 
 from mastery_engine import doctor as doctor_module
+from mastery_engine.backends.sqlite import disk
 from mastery_engine.doctor import Finding, address_of, examine
 from scripts.servers.cache import free_port
 from tests.support.live import COMMAND, SECRET, Live, environment
+from tests.support.small_disk import need_a_disk
 
 
 def run(data_dir: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -33,6 +35,12 @@ def run(data_dir: Path, *words: str, **settings: str) -> subprocess.CompletedPro
     )
 
 
+@pytest.fixture(autouse=True)
+def _on_a_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is examined in this process is taken to lie on a disk, wherever temporary files are."""
+    monkeypatch.setattr(disk, "MOUNTS", tmp_path / "none")
+
+
 async def findings(data_dir: Path, *, ok: bool = False, **settings: str) -> list[Finding]:
     """What the doctor finds that is not well; with ``ok`` all that it finds."""
     given = {"DATA_DIR": str(data_dir), "JWT_SECRET": SECRET, "PSEUDONYM_KEY": SECRET, "PORT": str(free_port())}
@@ -40,6 +48,7 @@ async def findings(data_dir: Path, *, ok: bool = False, **settings: str) -> list
 
 
 def test_beside_a_running_service_both_say_that_all_is_well(tmp_path: Path) -> None:
+    need_a_disk(tmp_path)
     with Live(tmp_path / "data", home=tmp_path) as live:
         port = live.settings["PORT"]
         said = run(live.data_dir, "status", PORT=port)
@@ -68,6 +77,7 @@ def test_beside_a_running_service_both_say_that_all_is_well(tmp_path: Path) -> N
 
 
 def test_without_a_service_status_fails_and_the_doctor_does_not(tmp_path: Path) -> None:
+    need_a_disk(tmp_path)
     port = str(free_port())
     said = run(tmp_path / "data", "status", PORT=port)
     assert said.returncode == 1
@@ -149,6 +159,13 @@ async def test_a_damaged_database_is_found(tmp_path: Path) -> None:
     (finding,) = await findings(folder)
     assert (finding.about, finding.status) == ("SQLite", "problem")
     assert "backup" in finding.message
+
+
+async def test_a_data_folder_in_memory_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "file_system", lambda _: "tmpfs")
+    (finding,) = await findings(tmp_path / "data")
+    assert (finding.about, finding.status) == ("SQLite", "problem")
+    assert "in memory" in finding.message
 
 
 async def test_servers_that_are_away_are_found(tmp_path: Path) -> None:

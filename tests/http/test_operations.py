@@ -57,6 +57,7 @@ async def test_ready_is_503_and_health_is_not_while_something_is_away(
         answer = await api.get("/ready", token="")
         assert (await api.get("/health")).status_code == 200
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert answer.json()["error"]["message"] == "Not ready. store: The store is on holiday."
     store, *others = answer.json()["error"]["details"]["dependencies"]
     assert (store["status"], store["message"]) == ("down", "The store is on holiday.")
     assert {one["status"] for one in others} == {"up"}

@@ -111,6 +111,11 @@ async def test_a_redis_that_may_lose_students_is_told(unsafe: Redis, settings: d
     assert "127.0.0.1" not in danger.message
 
 
+async def test_a_redis_that_waits_for_its_replicas_takes_no_write(unsafe: Redis) -> None:
+    with configured(unsafe, {"min-replicas-to-write": "1"}), pytest.raises(Unavailable, match="min-replicas-to-write"):
+        await ping(unsafe.url)
+
+
 async def test_keys_that_have_gone_already_are_counted(real_servers: RealServers) -> None:
     with real_servers.started("Redis", Redis) as server, server.client() as client:
         memory = client.info("memory")["used_memory"]

@@ -17,7 +17,7 @@ import pytest
 
 from mastery_engine.cli import main
 from tests.support.live import Live, bearer, environment, make_token, refused_start
-from tests.support.small_disk import mounted_small_disk
+from tests.support.small_disk import mounted_small_disk, need_a_disk
 
 STUDENT = "student_12345"
 COMPONENTS = {"completion": 0.85, "quiz": 0.90, "quality": 0.85, "consistency": 0.82}
@@ -213,6 +213,7 @@ def test_a_setting_that_is_nearly_ours_and_a_short_secret_are_warnings(tmp_path:
 
 
 def test_production_starts_with_a_good_secret(tmp_path: Path) -> None:
+    need_a_disk(tmp_path)
     with Live(tmp_path / "data", home=tmp_path, ENVIRONMENT="production") as live, live.client() as client:
         assert client.get("/").json()["data"]["environment"] == "production"
 

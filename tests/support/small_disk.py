@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mastery_engine.backends.sqlite.disk import IN_MEMORY, file_system
+
 
 @contextmanager
 def mounted_small_disk(home: Path, size: str = "4m") -> Iterator[Path]:
@@ -21,3 +23,9 @@ def mounted_small_disk(home: Path, size: str = "4m") -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def need_a_disk(home: Path) -> None:
+    """Skips a test, loudly, where the folder is in memory: the engine warns of that, and production does not start."""
+    if file_system(home) in IN_MEMORY:
+        pytest.skip("NOT TESTED: the folder for temporary files is in memory; set TMPDIR to one on a disk")

@@ -225,7 +225,7 @@ def _tell(outcomes: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:
 def unavailable(error: sqlite3.Error) -> Unavailable:
     """What is wrong with the database, in words that say what to do."""
     code = getattr(error, "sqlite_errorname", "") or ""
-    if code == "SQLITE_FULL" or code.startswith("SQLITE_IOERR_WRITE"):
+    if code == "SQLITE_FULL":
         return Unavailable("The disk is full: nothing of this call was kept. Free some room, and send it again.")
     if code.startswith("SQLITE_BUSY"):
         return Unavailable(HELD)
@@ -238,7 +238,10 @@ def unavailable(error: sqlite3.Error) -> Unavailable:
         )
     logger.warning("SQLite says %s: %s", code, error)
     if code.startswith("SQLITE_IOERR"):
-        return Unavailable("The disk of the database fails: nothing of this call was kept. Look at its health.")
+        return Unavailable(
+            "The disk is full, over a quota or read-only, or it fails: nothing of this call was kept. Look at its room "
+            "and its health."
+        )
     return Unavailable("The database does not work: nothing of this call was kept. The engine's log has the reason.")
 
 

@@ -25,10 +25,10 @@ async def health() -> Health:
 async def ready(engine: TheEngine, request: Request) -> ReadinessReport | Response:
     """Each dependency with its latency; 503 if one does not answer."""
     dependencies = await engine.readiness.dependencies()
-    away = [dependency.name for dependency in dependencies if dependency.status == "down"]
+    away = [f"{dependency.name}: {dependency.message}" for dependency in dependencies if dependency.status == "down"]
     if not away:
         return ReadinessReport("ready", dependencies)
-    error = Unavailable(f"Away: {', '.join(away)}.")
+    error = Unavailable(f"Not ready. {' '.join(away)}")
     details = {"status": "not_ready", "dependencies": dependencies}
     return problem(error, request.state.meta, accept=request.headers.get("accept", ""), details=details)
 
