@@ -58,8 +58,8 @@ bench: setup ## speed, measured here beside its floors
 chaos: setup ## kills at random moments; CHAOS_ROUNDS=50
 	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-50} $(PYTEST) -m chaos --timeout=0 $(ARGS)
 
-fuzz: setup ## random and mutated events; FUZZ_EVENTS=1000000
-	FUZZ_EVENTS=$${FUZZ_EVENTS:-1000000} $(PYTEST) -m fuzz --timeout=0 $(ARGS)
+fuzz: setup ## random and mutated events and heads of requests; FUZZ_EVENTS=1000000 FUZZ_HEADS=10000
+	FUZZ_HEADS=$${FUZZ_HEADS:-10000} FUZZ_EVENTS=$${FUZZ_EVENTS:-1000000} $(PYTEST) -m fuzz --timeout=0 $(ARGS)
 
 services: setup ## real Kafka and Redis on this machine, until Ctrl-C
 	$(BIN)/python -m scripts.servers

@@ -320,6 +320,14 @@ async def test_requests_behind_one_another_are_answered_in_turn_up_to_a_number(
     assert await many.rest() == b""
 
 
+@pytest.mark.parametrize("path", [b"/process", b"/dapr/events", b"/mastery/query", b"/mastery/ingest", b"/mcp"])
+@pytest.mark.parametrize("token", [b"", b"Authorization: Bearer wrong\r\n", b"dapr-api-token: wrong\r\n"])
+async def test_who_is_nobody_is_refused_before_their_body_has_come(client: Client, path: bytes, token: bytes) -> None:
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" + token
+    answer = await client.ask(head + b"Content-Length: 100000\r\n\r\n{")
+    assert answer.status in (401, 403)
+
+
 async def test_a_good_request_before_a_bad_one_has_its_answer(client: Client) -> None:
     await client.send(query() + b"NONSENSE\r\n\r\n")
     first, second = await client.answer(), await client.answer()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.cli.console import counted, opened, progress, settings, warn
@@ -150,9 +151,12 @@ async def _live(settings: "Settings", class_: list["Pupil"], stopping: threading
 
 def _listens(settings: "Settings", stopping: threading.Event) -> bool:
     """Wait until the server answers; False if ``stopping`` is set first."""
+    from mastery_engine.doctor import address_of
+
+    reached = urlsplit(address_of(settings.host, settings.port)).hostname or ""
     while not stopping.wait(LOOK_S):
         try:
-            socket.create_connection((_reachable(settings.host), settings.port), timeout=1.0).close()
+            socket.create_connection((reached, settings.port), timeout=1.0).close()
         except OSError:
             continue
         return True
@@ -160,15 +164,13 @@ def _listens(settings: "Settings", stopping: threading.Event) -> bool:
 
 
 def _to_try(settings: "Settings") -> str:
+    from mastery_engine.doctor import address_of
     from mastery_engine.lab.simulate.classes import BEST_KNOWN, COHORT
     from mastery_engine.wiring import tokens
 
     issuer = tokens(settings)
     token = issuer.make(subject="demo", role="admin", lives_s=TOKEN_S)
     teacher = issuer.make(subject="teacher", role="teacher", cohorts=[COHORT], lives_s=TOKEN_S)
-    url = f"http://{_reachable(settings.host)}:{settings.port}"
+    is_local = settings.host in ("127.0.0.1", "0.0.0.0", "::")  # nosec B104
+    url = f"http://localhost:{settings.port}" if is_local else address_of(settings.host, settings.port)
     return TO_TRY.format(students=STUDENTS, url=url, teacher=teacher, token=token, student=BEST_KNOWN)
-
-
-def _reachable(host: str) -> str:
-    return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host  # nosec B104

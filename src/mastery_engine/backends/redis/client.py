@@ -1,6 +1,7 @@
 """A client for the Redis that ``REDIS_HOST`` names: alone, behind Sentinels, or a Cluster; TLS and password by URL."""
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Any, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
@@ -17,6 +18,7 @@ Client: TypeAlias = "Redis | RedisCluster"
 CONNECT_S = 1.0
 ANSWER_S = 5.0
 MOST_CONNECTIONS = 64
+REDIS_PORT, SENTINEL_PORT = 6379, 26379
 RETRIES = 1
 PAGE = 500
 
@@ -24,24 +26,31 @@ PAGE = 500
 def connect(host: str) -> Client:
     """The client; it connects when it is first used. Raises StartRefused where the setting cannot be read.
 
+    An IPv6 host is in brackets, unless it stands alone.
+
     ``host`` is host:port, or a URL: redis, rediss (TLS), redis+sentinel://host:port/MASTER,
     redis+cluster://host:port,host:port.
     """
     try:
-        url = urlsplit(host if "://" in host else f"redis://{host}")
+        alone = f"[{host}]" if _is_ipv6(host) else host
+        url = urlsplit(alone if "://" in alone else f"redis://{alone}")
         if url.scheme == "redis+cluster":
             return _cluster(url)
         if url.scheme == "redis+sentinel":
             return _behind_sentinels(url)
         if url.scheme not in ("redis", "rediss"):
-            raise ValueError(f"{url.scheme} is none of redis, rediss, redis+sentinel, redis+cluster")
+            raise ValueError(url.scheme)
+        if url.port == 0 or not url.hostname:
+            raise ValueError(url.netloc)
         pool = BlockingConnectionPool.from_url(
             urlunsplit(url), max_connections=MOST_CONNECTIONS, timeout=ANSWER_S, **_patience()
         )
         return Redis.from_pool(pool)
-    except (ValueError, KeyError) as error:
-        why = "" if "@" in host else f" ({error})"  # the error may quote a part of the password
-        raise StartRefused(f"REDIS_HOST cannot be read{why}: give host:port or a URL.") from None
+    except (ValueError, KeyError):
+        raise StartRefused(
+            "REDIS_HOST cannot be read: give host:port (an IPv6 host in brackets, a port from 1 to 65535), or a URL: "
+            "redis:// or rediss://HOST:PORT, redis+sentinel://HOST:PORT/MASTER, redis+cluster://HOST:PORT."
+        ) from None
 
 
 async def disconnect(client: Client) -> None:
@@ -89,7 +98,7 @@ def _patience() -> dict[str, Any]:
 
 def _cluster(url: SplitResult) -> RedisCluster:
     """A slot that has moved is noted: to read the whole map anew, redis-py closes connections that others are using."""
-    nodes = [ClusterNode(name, port) for name, port in _hosts(url)]
+    nodes = [ClusterNode(name, port) for name, port in _hosts(url, REDIS_PORT)]
     return RedisCluster(startup_nodes=nodes, reinitialize_steps=0, **_identity(url), **_patience())
 
 
@@ -97,18 +106,28 @@ def _behind_sentinels(url: SplitResult) -> Redis:
     """The master of that name, as the Sentinels know it at each connection; user and password are for it alone."""
     master = url.path.strip("/").partition("/")[0]
     if not master:
-        raise ValueError("redis+sentinel://host:port/MASTER needs the master's name")
-    sentinel = Sentinel(_hosts(url), sentinel_kwargs={"socket_timeout": CONNECT_S})  # type: ignore[no-untyped-call]
+        raise ValueError("no name of a master")
+    sentinel = Sentinel(_hosts(url, SENTINEL_PORT), sentinel_kwargs={"socket_timeout": CONNECT_S})  # type: ignore[no-untyped-call]
     client: Redis = sentinel.master_for(master, max_connections=MOST_CONNECTIONS, **_identity(url), **_patience())
     return client
 
 
-def _hosts(url: SplitResult) -> list[tuple[str, int]]:
+def _hosts(url: SplitResult, default_port: int) -> list[tuple[str, int]]:
+    """Several hosts with their ports. Raises ValueError."""
     hosts = []
     for host in url.netloc.rpartition("@")[2].split(","):
-        name, _, port = host.rpartition(":")
-        hosts.append((name, int(port)))
+        each = urlsplit(f"//{f'[{host}]' if _is_ipv6(host) else host}")
+        if not each.hostname or each.port == 0:
+            raise ValueError(host)
+        hosts.append((each.hostname, each.port or default_port))
     return hosts
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ip_address(host).version == 6
+    except ValueError:
+        return False
 
 
 def _identity(url: SplitResult) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from mastery_engine.http.openapi import KEYED, any_of, takes
 from mastery_engine.http.routers.advice import Advise, FindPath
 from mastery_engine.http.routers.forecasts import NextWeek
 from mastery_engine.http.routers.scores import Calculate, MasteryQuery
-from mastery_engine.http.sidecar import SecurityContext, caller_of
+from mastery_engine.http.sidecar import SecurityContext, caller_of, check_sender
 from mastery_engine.responses.advice import LearningPath
 from mastery_engine.responses.forecasts import Prediction
 from mastery_engine.responses.ingest import Receipt
@@ -110,6 +110,7 @@ UNKNOWN_INTENT: tuple[None, LimitKind] = (None, "query")
 )
 async def process(engine: TheEngine, request: Request) -> Response:
     """Make the call that the intent stands for, as the sidecar or as the bearer whose token it sends."""
+    await check_sender(request)
     body = await json_body(request)
     try:
         body.decode()

@@ -39,7 +39,7 @@ Connect: TypeAlias = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.
 def attacks(runs: int, until: Micros, events: int) -> list[Line]:
     """For each attack: the 99% point of good calls, how many failed, and by how much memory grew."""
     del events
-    outcomes: dict[str, list[Outcome]] = defaultdict(list)
+    outcomes: dict[str, list[AttackOutcome]] = defaultdict(list)
     with served(until, STUDENTS) as (service, token):
         student = student_token("student_0")
         good = Load(f"{service.url}/mastery/query", QUERY, token=token, students=STUDENTS)
@@ -52,12 +52,12 @@ def attacks(runs: int, until: Micros, events: int) -> list[Line]:
                     grown = memory_mib(service.process_id) - before
                 failed = sum(answer.status != 200 for answer in answers)
                 p99 = point([answer.ms for answer in answers], 0.99)
-                outcomes[name].append(Outcome(p99, failed, max(0.0, grown)))
+                outcomes[name].append(AttackOutcome(p99, failed, max(0.0, grown)))
                 sleep(LEAD_S)
     return [line for name, measured in outcomes.items() for line in _lines(name, measured)]
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class AttackOutcome(msgspec.Struct, frozen=True):
     """What an attack did to good calls: their 99% point, how many failed; and to the memory of the process."""
 
     p99_ms: float
@@ -65,7 +65,7 @@ class Outcome(msgspec.Struct, frozen=True):
     grown_mib: float
 
 
-def _lines(name: str, measured: Sequence[Outcome]) -> list[Line]:
+def _lines(name: str, measured: Sequence[AttackOutcome]) -> list[Line]:
     return [
         at_most("attacks", f"{name}: good calls, 99% point", "ms", [one.p99_ms for one in measured], 100.0),
         at_most("attacks", f"{name}: good calls that failed", "calls", [float(one.failed) for one in measured], 0.0),
