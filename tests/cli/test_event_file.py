@@ -120,3 +120,37 @@ def test_what_leaves_the_calendar_is_refused() -> None:
 def test_what_is_too_old_even_so_is_refused() -> None:
     with pytest.raises(RefusedEvent, match="older than the 90 days"):
         event(help_at(NOW - 200 * DAY - SECOND), days=100)
+
+
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_a_byte_order_mark_costs_no_event(tmp_path: Path, pack: Any, ends: bytes) -> None:
+    lines = [json.dumps(help_at(NOW)).encode(), b"", b'{"a": "\x00"}', json.dumps(help_at(NOW - 1)).encode()]
+    (tmp_path / "events").write_bytes(pack(MARK + ends.join(lines)))
+    with open_events(tmp_path / "events") as source:
+        read = list(source.lines())
+    assert numbers(read) == [1, 3, 4]
+    assert event(read[0][1]) == event(lines[0])
+    assert event(read[2][1]).at == NOW - 1
+    with pytest.raises(InvalidInput, match="This is not JSON"):
+        event(read[1][1])
+
+
+def test_a_mark_alone_is_a_blank_line_and_a_later_one_is_none() -> None:
+    assert list(file_of(MARK, b"a", MARK + b"b").lines()) == [(2, b"a"), (3, MARK + b"b")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_wide_file_is_told_to_be_saved_as_utf_8(encoding: str) -> None:
+    text = "\n".join(json.dumps(help_at(NOW)) for _ in range(3))
+    with pytest.raises(InvalidInput, match="save or send it as UTF-8"):
+        list(file_of(text.encode(encoding)).lines())
+
+
+def test_a_list_over_several_lines_is_told_once() -> None:
+    with pytest.raises(InvalidInput, match="write each event in a line of its own"):
+        list(file_of(b"[", b"{},", b"{}", b"]").lines())
+    assert numbers(file_of(b"[1]", b"[").lines()) == [1, 2]

@@ -17,6 +17,7 @@ from mastery_engine.domain.events.envelope import moment_from
 from mastery_engine.domain.events.event import DEFAULT_TENANT, LearningEvent, check_times, decode_naming_unknown
 from mastery_engine.domain.events.kinds import Consistency
 from mastery_engine.domain.ids import derived_id
+from mastery_engine.domain.json_text import check_not_wide, without_mark
 from mastery_engine.domain.moments import DAY, EARLIEST, Micros
 from mastery_engine.errors import InvalidInput, TooLarge
 
@@ -34,7 +35,8 @@ class EventFile:
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Each line that is not blank, with its number from 1; a line longer than 1 MiB is cut.
 
-        Raises InvalidInput at the place where a compressed file is damaged.
+        A byte-order mark at the beginning is passed over. Raises InvalidInput for UTF-16, for a JSON list over several
+        lines, and at the place where a compressed file is damaged.
         """
         self._file.seek(0)
         packed = self._file.read(len(_GZIP)) == _GZIP
@@ -47,7 +49,14 @@ class EventFile:
                 end = line
                 while len(end) > LONGEST_LINE and not end.endswith(b"\n"):
                     end = text.readline(LONGEST_LINE + 1)
+                if number == 1:
+                    line = without_mark(line)
+                    check_not_wide(line)
                 line = line.strip()
+                if number == 1 and line == b"[":
+                    raise InvalidInput(
+                        "The file is a JSON list: write each event in a line of its own, without commas."
+                    )
                 if line:
                     yield number, line
         except (EOFError, OSError, zlib.error) as error:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from mastery_engine.domain.faults import malformed
+from mastery_engine.domain.json_text import without_mark
 from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.errors import InvalidInput
 
@@ -22,6 +23,7 @@ class SkillsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def skills_from(source: bytes) -> SkillModel | None:
     """The skill model in a file of parameters; None if the file has none. Raises InvalidInput."""
+    source = without_mark(source)
     try:
         return (_json if _is_json(source) else _msgpack)(source).skills
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -33,7 +35,8 @@ def skills_from(source: bytes) -> SkillModel | None:
 
 def with_skills(source: bytes | None, model: SkillModel) -> bytes:
     """The file with this skill model in it; the format and the other parts of ``source`` stay. Raises InvalidInput."""
-    in_json = bool(source) and _is_json(source or b"")
+    source = without_mark(source or b"")
+    in_json = _is_json(source)
     try:
         decode = msgspec.json.decode if in_json else msgspec.msgpack.decode
         parts: dict[str, object] = decode(source, type=dict[str, object]) if source else {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
-from math import isclose
+from math import inf, isclose
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
@@ -63,14 +63,14 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if any(not 0.0 <= weight <= 1.0 for weight in weights) or not isclose(sum(weights), 1.0, abs_tol=1e-9):
             raise InvalidInput("The four weights must each be from 0 to 1, and their sum must be 1.", field="weights")
         bounds = [level.from_score for level in self.levels]
-        if not bounds or bounds[0] != 0.0 or bounds[-1] >= 1.0 or any(a >= b for a, b in pairwise(bounds)):
+        if not bounds or bounds[0] != 0.0 or not bounds[-1] < 1.0 or not all(a < b for a, b in pairwise(bounds)):
             raise InvalidInput("The levels must start at 0 and rise, and all must start below 1.", field="levels")
         if len(bounds) > 16:
             raise InvalidInput("There may be at most 16 levels.", field="levels")
         if len({level.name for level in self.levels}) < len(self.levels):
             raise InvalidInput("Each level needs a name of its own.", field="levels")
-        if any(weight <= 0.0 for weight in self.difficulty_weights):
-            raise InvalidInput("The weight of each difficulty must be above 0.", field="difficulty")
+        if not all(0.0 < weight < inf for weight in self.difficulty_weights):
+            raise InvalidInput("The weight of each difficulty must be a number above 0.", field="difficulty")
         if self.retention_days < 1:
             raise InvalidInput("The retention must be at least 1 day.", field="retention_days")
 

@@ -12,9 +12,10 @@ from typing import Protocol, TypeAlias
 
 from starlette.requests import Request
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.domain.json_text import without_mark
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Forbidden
 from mastery_engine.http.incoming import bearer, is_foreign
@@ -46,9 +47,19 @@ class AgentsEndpoint:
         token = CALLER.set(await bearer.caller(request, "query"))
         try:
             server: AgentServer = request.state.agents
-            await server.handle_request(scope, receive, send)
+            await server.handle_request(scope, _whole(without_mark(await request.body()), receive), send)
         finally:
             CALLER.reset(token)
+
+
+def _whole(body: bytes, receive: Receive) -> Receive:
+    """The body in one message, then whatever ``receive`` gives."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def give() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return give
 
 
 ROUTE = Route("/mcp", AgentsEndpoint(), methods=["POST"], include_in_schema=False)

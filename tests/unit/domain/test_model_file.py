@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from mastery_engine.domain.forecast.model import parameters_from
 from mastery_engine.domain.model_file import skills_from, with_skills
 from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.errors import InvalidInput
@@ -69,3 +70,10 @@ def test_a_part_that_the_engine_does_not_know_is_refused() -> None:
 def test_what_is_no_file_of_parameters_is_not_written_over(source: bytes) -> None:
     with pytest.raises(InvalidInput, match="not a file of model parameters"):
         with_skills(source, MODEL)
+
+
+def test_a_byte_order_mark_before_a_file_in_json_is_passed_over() -> None:
+    source = with_skills(b"{}", SkillModel())
+    assert skills_from(b"\xef\xbb\xbf" + source) == skills_from(source) is not None
+    assert with_skills(b"\xef\xbb\xbf" + source, SkillModel()) == source
+    assert parameters_from(b"\xef\xbb\xbf" + source) is parameters_from(source) is None

@@ -133,3 +133,24 @@ def test_a_file_that_is_no_rules_is_refused_with_what_is_wrong(source: bytes, sa
     with pytest.raises(InvalidInput) as refused:
         rules_from(source, overrides={"retention_days": 90} if b"retention" not in source else {})
     assert said in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("source", "field"),
+    [
+        (b"levels: [{name: a, from_score: 0.0}, {name: b, from_score: .nan}]", "levels"),
+        (b"difficulty: {advanced: .nan}", "difficulty"),
+        (b"difficulty: {advanced: .inf}", "difficulty"),
+        (b"weights: {quiz: .nan}", "weights"),
+    ],
+)
+def test_what_is_no_number_is_no_rule(source: bytes, field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        rules_from(source, overrides={})
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_before_rules_is_passed_over(encoding: str) -> None:
+    source = "difficulty: {advanced: 1.5}"
+    assert rules_from(source.encode(encoding), overrides={}) == rules_from(source.encode(), overrides={})

@@ -25,7 +25,9 @@ FAILURES = 5
 LONGEST_S = 600.0
 MAX_SPELLS = 64
 LONGEST_NAME = 100
+MOST_MINUTES = FAILURES * 24 * 60  # fewer runs than failures raise it, each of at most a day
 
+_MINUTES = re.compile(r"([0-9]+\.[0-9]) minutes(?= on )")
 _APOSTROPHES = re.compile(r"[\u0027\u0060\u00b4\u02b9\u02bc\u02c8\u2018\u2019\u201b\u2032\u2035\uff07]")
 _VERY = r"(?:\w+ly |so |still |just |also |now |a bit |quite )*"
 _STUCK = re.compile(
@@ -95,8 +97,18 @@ def since(spells: Spells, floor: Day) -> Spells:
 
 def open_spells(spells: Spells, floor: Day) -> Iterator[tuple[str, Spell]]:
     """The spells that were raised and have not ended, the newest first."""
-    raised = [(topic, spell) for topic, spell in spells.items() if spell.trigger and spell.last // DAY >= floor]
+    raised = [(topic, _shown(spell)) for topic, spell in spells.items() if spell.trigger and spell.last // DAY >= floor]
     return iter(sorted(raised, key=lambda item: (-item[1].since, item[0])))
+
+
+def _shown(spell: Spell) -> Spell:
+    """The spell as it is shown: its evidence may hold milliseconds that an earlier engine took for seconds."""
+    stated = _MINUTES.match(spell.evidence) if spell.trigger == "long_on_exercise" else None
+    if stated is None or float(stated[1]) <= MOST_MINUTES:
+        return spell
+    return msgspec.structs.replace(
+        spell, evidence=f"more than {LONGEST_S / 60:.0f} minutes{spell.evidence[stated.end() :]}"
+    )
 
 
 def _topics_of_success(event: LearningEvent) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from msgspec import Meta
 from mastery_engine.domain.faults import malformed
 from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, forecast_features
 from mastery_engine.domain.forecast.network import Compiled, Ensemble
+from mastery_engine.domain.json_text import without_mark
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY
@@ -57,6 +58,7 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def parameters_from(source: bytes) -> ForecastParameters | None:
     """The forecast's part of a file of parameters; None if the file has none. Raises InvalidInput."""
+    source = without_mark(source)
     try:
         found = (_json if _is_json(source) else _msgpack)(source).forecast
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

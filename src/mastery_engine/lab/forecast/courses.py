@@ -15,6 +15,7 @@ import msgspec
 from mastery_engine.domain.events.event import LearningEvent, Logged, check_times, decode
 from mastery_engine.domain.events.kinds import Answer, Completion, Quality, Quiz
 from mastery_engine.domain.events.seen import IdsByDay
+from mastery_engine.domain.given_ids import normal_id
 from mastery_engine.domain.moments import DAY, SECOND, Day, Micros, day_of, day_of_date
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student
@@ -114,7 +115,8 @@ def calendar_from(path: Path) -> dict[str, tuple[Day, ...]]:
         for row in rows:
             if not row["cohort_id"]:
                 raise InvalidInput(f"{path}, line {rows.line_num}: cohort_id is empty.")
-            due[row["cohort_id"]].append(day_of_date(date.fromisoformat(row["due"])))
+            cohort_id = normal_id(row["cohort_id"], f"{path}, line {rows.line_num}: cohort_id")
+            due[cohort_id].append(day_of_date(date.fromisoformat(row["due"])))
     except csv.Error as error:
         raise InvalidInput(f"{path} cannot be read as CSV after line {rows.line_num}: {error}.") from error
     except ValueError as error:

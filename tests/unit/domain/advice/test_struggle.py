@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from mastery_engine.domain.advice.struggle import (
     MAX_SPELLS,
     NO_SPELLS,
+    Spell,
     Spells,
     open_spells,
     since,
@@ -219,7 +221,7 @@ def test_nobody_stays_flagged_after_success(sent: list[dict[str, Any]]) -> None:
     ]
     spells, _ = after(*events)
     for topic in list(spells):
-        ended = spells_after(spells, event("execution", {"outcome": "success", "topic": topic or "x"}, "s"))[0]
+        ended = spells_after(spells, event("execution", {"outcome": "success", "exercise_id": topic or "x"}, "s"))[0]
         if topic:
             assert topic not in ended
     student = apply(NOBODY, logged(events), NOW, RULES).student
@@ -238,3 +240,26 @@ def test_ageing_takes_spells_out_of_the_document() -> None:
     later = NOW + 90 * DAY
     moved = apply(student, logged([succeeded("s", topic="lists", at=later, received=later)], first=9), later, RULES)
     assert not moved.student.guidance.spells
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("29931580749.1 minutes on e1 without success", "more than 10 minutes on e1 without success"),
+        (
+            f"{1e308 / 60:.1f} minutes on one exercise without success",
+            "more than 10 minutes on one exercise without success",
+        ),
+        ("7200.0 minutes on e1 without success", "7200.0 minutes on e1 without success"),
+        (
+            "11.7 minutes on 99999999.9 minutes on x without success",
+            "11.7 minutes on 99999999.9 minutes on x without success",
+        ),
+    ],
+)
+def test_milliseconds_of_an_earlier_engine_are_not_shown_as_minutes(before: str, now: str) -> None:
+    old = Spell(NOW, NOW, (), "long_on_exercise", before)
+    ((_, shown),) = open_spells({"loops": old}, TODAY)
+    assert shown == msgspec.structs.replace(old, evidence=now)
+    other = Spell(NOW, NOW, (), "repeated_error", "29931580749.1 minutes on e1 3 times since the last success")
+    assert list(open_spells({"loops": other}, TODAY)) == [("loops", other)]

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+import mastery_engine
 from mastery_engine import cli
 from mastery_engine.domain.courses.curriculum import Curriculum, curriculum_from, mermaid
 from mastery_engine.errors import InvalidInput, StartRefused
@@ -169,3 +170,22 @@ def test_a_course_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(StartRefused, match="line 1"):
         curriculum(Settings(curriculum_file=file))
     assert isinstance(curriculum(Settings()), Curriculum)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_before_a_course_is_passed_over(encoding: str) -> None:
+    source = (Path(mastery_engine.__file__).parent / "curriculum.yaml").read_text()
+    assert curriculum_from(source.encode(encoding)) == CURRICULUM
+
+
+def test_ids_of_a_course_are_spelled_as_events_spell_them() -> None:
+    source = (Path(mastery_engine.__file__).parent / "curriculum.yaml").read_text()
+    assert "id: loops" in source
+    found = curriculum_from(
+        source.replace("id: loops", 'id: " gro\u0308\u00dfe"')
+        .replace("[loops", "[größe")
+        .replace("input-output, loops", "input-output, größe")
+    )
+    assert "größe" in found.skills
+    with pytest.raises(InvalidInput, match="line [0-9]+: id may not hold a control character"):
+        curriculum_from(source.replace("id: loops", 'id: "a\\u0007b"'))
