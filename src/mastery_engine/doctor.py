@@ -9,6 +9,7 @@ import shutil
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -273,9 +274,14 @@ class _Answer(msgspec.Struct):
 
 def address_of(host: str, port: int) -> str:
     """The URL at which a service that listens on this host answers this machine."""
-    name = host.removeprefix("[").removesuffix("]")
-    here = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)  # nosec B104
-    return f"http://{f'[{here}]' if ':' in here else here}:{port}"
+    here = host.removeprefix("[").removesuffix("]")
+    try:
+        address = ip_address(here)
+    except ValueError:
+        return f"http://{here}:{port}"
+    if address.is_unspecified:
+        address = ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"http://{f'[{address}]' if address.version == 6 else address}:{port}"
 
 
 async def readiness_at(address: str) -> ReadinessReport:

@@ -232,6 +232,11 @@ async def test_queries_read_what_the_store_holds_at_once_after_what_changed_is_f
     await stores.reader.close()
 
 
+async def test_servers_as_they_should_be_have_no_dangers(stores: Stores) -> None:
+    """A folder for temporary files may lie in memory."""
+    assert [danger for danger in await stores.connection.dangers() if "in memory" not in danger.message] == []
+
+
 async def test_they_answer_while_they_are_open_and_may_be_closed_twice(stores: Stores) -> None:
     await stores.connection.ping()
     await stores.connection.close()

@@ -15,6 +15,11 @@ def test_every_backend_that_has_logs_is_in_the_suites() -> None:
     assert {file.parent.name for file in Path(folder).glob("*/logs.py")} == set(LOGS)
 
 
+async def test_servers_as_they_should_be_have_no_dangers(opened: OpenedLogs) -> None:
+    await opened.logs.events.append([helped()])
+    assert [danger for danger in await opened.logs.connection.dangers() if "in memory" not in danger.message] == []
+
+
 async def test_a_connection_is_up_until_it_is_closed_which_may_be_twice(opened: OpenedLogs) -> None:
     await opened.logs.connection.ping()
     await opened.logs.events.append([helped()])

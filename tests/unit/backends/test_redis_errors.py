@@ -18,6 +18,7 @@ KNOWN: list[tuple[Exception, str]] = [
     (exceptions.NoPermissionError("this user has no permissions to run the 'evalsha' command"), "all commands"),
     (exceptions.AuthenticationError("invalid username-password pair"), "REDIS_HOST"),
     (exceptions.ResponseError("NOAUTH Authentication required."), "REDIS_HOST"),
+    (exceptions.InvalidResponse('Protocol error, got "H" as reply type byte'), "does not speak as Redis"),
     (exceptions.BusyLoadingError("Redis is loading the dataset in memory"), "still loads"),
     (exceptions.ClusterDownError("CLUSTERDOWN Hash slot not served"), "Cluster is down"),
     (exceptions.SlotNotCoveredError('Slot "12" not covered by the cluster.'), "Cluster is down"),

@@ -54,6 +54,11 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         "NOREPLICAS",
         "Redis has fewer good replicas than min-replicas-to-write asks for, and takes no writes. Nothing was lost.",
     ),
+    (
+        (exceptions.InvalidResponse,),
+        "",
+        "What answers at REDIS_HOST does not speak as Redis does: look at host and port, and at rediss:// for TLS.",
+    ),
     ((exceptions.BusyLoadingError,), "LOADING", "Redis still loads its data: nothing was lost."),
     (
         (exceptions.ClusterError, exceptions.SlotNotCoveredError),
