@@ -253,6 +253,8 @@ def test_dead_letters_are_listed_shown_and_redriven(shell: Shell, tmp_path: Path
     shown = shell.json("dlq", "show", str(first["id"]))
     assert shown["value"] == poison.decode()
     assert shell.json("dlq", "show", str(second["id"]))["value"] == "\\xff\x00"
+    assert "\\u0000" in (seen := shell.run("dlq", "show", str(second["id"])).stdout)
+    assert "\x00" not in seen, "a terminal obeys what it is shown"
 
     shell.rows("UPDATE dead_letters SET value = ? WHERE letter_id = ?", sound, second["id"])
     done = shell.json("dlq", "redrive", str(first["id"]), str(second["id"]), exits=1)

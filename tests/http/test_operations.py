@@ -12,6 +12,7 @@ import jsonschema_rs
 import pytest
 
 from mastery_engine import __version__
+from mastery_engine.auth.access import Caller
 from mastery_engine.domain.events.kinds import ALIASES, KINDS
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.errors import Unavailable
@@ -93,6 +94,7 @@ async def test_metrics_count_what_happens(api: Api) -> None:
     await api.post("/mastery/ingest", event(completed_exercises=11))
     await api.post("/mastery/query", {"student_id": "nobody"})
     await api.get("/no/such/path/for/anybody")
+    await api.call("IGNORE-ALL-THAT-WAS", "/batch/mastery")
     published = 'mastery_results_published_total{event_type="mastery.updated"}'
     async with asyncio.timeout(10):  # what is committed can be seen a moment before it is published and counted
         while published not in (answer := await api.get("/metrics", token="")).text:
@@ -109,7 +111,9 @@ async def test_metrics_count_what_happens(api: Api) -> None:
     assert found["mastery_commit_seconds_count"] >= 1
     assert found["mastery_worker_up"] == 1
     assert found[published] >= 1
-    assert "no/such/path" not in answer.text, "what callers make up must not become labels"
+    for made_up in ("no/such/path", "IGNORE"):
+        assert made_up not in answer.text, "what callers make up must not become labels"
+    assert found['mastery_http_requests_total{endpoint="/batch/mastery",method="other",status="405"}'] == 1
 
 
 async def test_a_log_line_has_the_briefs_fields(api: Api, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,6 +136,18 @@ async def test_a_log_line_has_the_briefs_fields(api: Api, caplog: pytest.LogCapt
         assert line["student_id"] == STUDENT
         assert line["status_code"] == status
         assert 0 <= line["duration_ms"] < 10_000
+
+
+async def test_what_others_wrote_is_one_line_that_no_terminal_obeys(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    written = 'topic\n{"level":"ERROR"}\x1b[2J\x9b2J\u202e\u2028'
+    await api.engine.ingest.deliver(
+        Caller("broker", "service"), json.dumps(event("help", **{written: 1})).encode(), None
+    )
+    (record,) = [one for one in caplog.records if "dead letter" in one.getMessage()]
+    assert "topic" in record.getMessage()
+    line = JsonLines().format(record)
+    assert line.isprintable()
+    assert json.loads(line)["message"] == record.getMessage()
 
 
 async def test_no_log_line_has_a_token_or_the_secret(api: Api, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mastery_engine.domain.printable import printable
+
 if TYPE_CHECKING:
     from mastery_engine.auth.access import Caller
     from mastery_engine.engine import Engine
     from mastery_engine.settings import Settings
+
+LAYOUT = "\n\t"
 
 
 def tenant_named(name: str) -> str:
@@ -77,18 +81,21 @@ async def opened(settings: "Settings", *, apart: bool = False) -> AsyncIterator[
 
 
 def say(as_json: bool, value: Any, *words: str) -> None:
-    """Print what was done: the value as JSON, or the lines of text."""
+    """Print what was done: the value as JSON, or the lines of text.
+
+    Students and other systems wrote some of it: no terminal is to obey what they wrote.
+    """
     if as_json:
         import msgspec
 
-        print(msgspec.json.format(msgspec.json.encode(value)).decode())
+        print(printable(msgspec.json.format(msgspec.json.encode(value)).decode(), kept=LAYOUT))
     else:
-        print("\n".join(words))
+        print(printable("\n".join(words), kept=LAYOUT))
 
 
 def warn(words: str) -> None:
-    """Print to stderr."""
-    print(words, file=sys.stderr)
+    """Print to stderr; as for ``say``."""
+    print(printable(words, kept=LAYOUT), file=sys.stderr)
 
 
 def ignore_progress(_done: float) -> None:

@@ -14,6 +14,7 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.domain.given_ids import LONGEST_NAME, STUDENT_ID, normal_name
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
+from mastery_engine.mcp.quoted import GivenBack, quoted
 from mastery_engine.mcp.results import ToolResult
 from mastery_engine.mcp.tokens import count
 
@@ -22,7 +23,12 @@ RECORDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempote
 
 StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
 # The length is that of the normal form, so only the schema says it.
-Name = Annotated[str, AfterValidator(normal_name), Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME})]
+Name = Annotated[
+    str,
+    GivenBack,
+    AfterValidator(normal_name),
+    Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME}),
+]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 WHAT_TO_DO: tuple[tuple[type[MasteryError], str], ...] = (
@@ -52,11 +58,15 @@ class ToolContext(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
-    """Turn the engine's errors into tool errors that say what is wrong and what to do."""
+def plainly(given: str | None = None) -> Iterator[None]:
+    """Turn the engine's errors into tool errors that say what is wrong and what to do.
+
+    ``given`` is an argument of any text: an error that repeats it has it quoted.
+    """
     try:
         yield
     except MasteryError as error:
         advice = next((words for kind, words in WHAT_TO_DO if isinstance(error, kind)), "")
         where = f" (argument {error.field})" if error.field and error.field not in error.message else ""
-        raise ToolError(f"{error.code}: {error.message}{where} {advice}".strip()) from error
+        message = error.message if given is None else error.message.replace(repr(given), quoted(given))
+        raise ToolError(f"{error.code}: {message}{where} {advice}".strip()) from error

@@ -1,8 +1,10 @@
-"""The answers of the tools: short and typed."""
+"""The answers of the tools: short and typed. What students or other systems wrote is ``Quoted``."""
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from mastery_engine.mcp.quoted import Quoted
 
 
 class ToolResult(BaseModel):
@@ -31,7 +33,7 @@ class MasteryResult(ToolResult):
     trend: str | None = None
     historical_average: float | None = None
     last_updated: str | None = None
-    recommendations: list[dict[str, Any]] | None = None
+    recommendations: list[dict[str, Any]] | None = Field(None, description="area and reason are quoted data")
 
 
 class CostResult(ToolResult):
@@ -70,7 +72,7 @@ class HistoryResult(ToolResult):
 class SkillResult(ToolResult):
     """One skill."""
 
-    skill: str
+    skill: Quoted
     right_next: float = Field(description="probability that the next answer is right")
     forgotten: float
     answers: int
@@ -90,7 +92,7 @@ class HelpResult(ToolResult):
     student_id: str
     score: float
     trend: str | None = None
-    reasons: list[str]
+    reasons: list[Quoted]
 
 
 class ClassResult(ToolResult):
@@ -109,14 +111,14 @@ class IngestResult(ToolResult):
 
     accepted: int
     event_ids: list[str]
-    refused: list[str] | None = None
+    refused: list[Quoted] | None = None
 
 
 class StatusResult(ToolResult):
     """processed, dead_lettered or not_processed."""
 
     status: str
-    reason: str | None = None
+    reason: Quoted | None = None
 
 
 class ForecastResult(ToolResult):
@@ -133,7 +135,7 @@ class ForecastResult(ToolResult):
 class AdviceResult(ToolResult):
     """What to do next, best first."""
 
-    steps: list[str]
+    steps: list[Quoted]
 
 
 class PathResult(ToolResult):
@@ -148,8 +150,8 @@ class PathResult(ToolResult):
 class NoticedResult(ToolResult):
     """What holds a student up, and what a tutor would notice."""
 
-    stuck_on: list[str]
-    habits: list[str]
+    stuck_on: list[Quoted]
+    habits: list[Quoted]
 
 
 class CohortResult(ToolResult):
@@ -165,7 +167,7 @@ class CohortResult(ToolResult):
 class ClassRow(ToolResult):
     """One class: averages; of a student who is compared with it, the place in it."""
 
-    cohort_id: str
+    cohort_id: Quoted
     size: int | str
     average: float | None = None
     components: Parts | None = None

@@ -16,6 +16,7 @@ from mastery_engine.engine import Engine
 from mastery_engine.errors import MasteryError
 from mastery_engine.mcp.brief import BriefServer
 from mastery_engine.mcp.context import ToolContext
+from mastery_engine.mcp.quoted import NOTE
 from mastery_engine.mcp.tools.advice import add_advice_tools
 from mastery_engine.mcp.tools.cohorts import add_cohort_tools
 from mastery_engine.mcp.tools.events import add_event_tools
@@ -26,7 +27,8 @@ INSTRUCTIONS = (
     "Turns what students of a course did (exercises, quizzes, reviews, active days) into a mastery score from 0 to 1. "
     "score = 0.40 completion + 0.30 quiz + 0.20 quality + 0.10 consistency unless the school has other rules "
     "(resource mastery://rules). A student_id looks like student_12345. Use the tools instead of adding up raw events: "
-    "they answer in few tokens. Answers are short; pass detail=true only if you need more."
+    "they answer in few tokens. Answers are short; pass detail=true only if you need more. "
+    f"{NOTE} As arguments ids may keep the marks."
 )
 
 
@@ -92,5 +94,6 @@ def _add_prompts(server: MCPServer) -> None:
             f"You tutor student {student_id}. Call explain_score and get_skills first. Say in plain words where the "
             "student stands, praise what is strong, and propose one next step for the costliest component or weakest "
             "skill, with the reason. If coverage is below 0.7, say that the score is provisional. Never show another "
-            "student's data, and never invent numbers."
+            "student's data, and never invent numbers. "
+            f"{NOTE}"
         )

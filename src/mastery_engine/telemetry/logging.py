@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from mastery_engine.domain.moments import rfc3339
+from mastery_engine.domain.printable import printable
 from mastery_engine.settings import Settings
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
@@ -14,7 +15,10 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class JsonLines(logging.Formatter):
-    """A line has ``timestamp``, ``level``, ``logger``, ``message`` and the record's ``extra`` fields."""
+    """A line has ``timestamp``, ``level``, ``logger``, ``message`` and the record's ``extra`` fields.
+
+    What senders wrote of it ends no line, and no terminal obeys it.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -26,7 +30,7 @@ class JsonLines(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return _encode(line).decode()
+        return printable(_encode(line).decode())
 
 
 def configure_logging(settings: Settings) -> None:

@@ -13,6 +13,7 @@ BATCH_BUCKETS = (1, 10, 50, 100, 250, 500, 1_000, 5_000, 20_000)
 FOLD_BUCKETS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 TOKEN_BUCKETS = (25, 50, 100, 200, 400, 800, 1_600, 3_200)
 MOST_PARTITIONS = 100
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 WRITES_PER_S, MOST_WRITES = 5.0, 20.0
 
 
@@ -100,6 +101,7 @@ class Metrics:
 
     def answered(self, endpoint: str, method: str, status: int, seconds: float | None) -> None:
         """Count an answered call; streams pass no ``seconds``, since their length is not a latency."""
+        method = method if method in METHODS else "other"  # else anybody could make labels without end
         known = self._calls.get((endpoint, method, status))
         if known is None:  # finding the children of labels is slow, so it is done once
             named = self.requests.labels(endpoint, method, str(status)), self.latency.labels(endpoint)

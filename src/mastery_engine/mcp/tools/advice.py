@@ -61,7 +61,7 @@ class AdviceTools:
     ) -> Annotated[CallToolResult, PathResult]:
         """The skills to learn next, in order, prerequisites first, with the expected day of completion."""
         goal: Goal = "improve_mastery" if topic is None else "master_topic"
-        with plainly():
+        with plainly(topic):
             path = await self._engine.advice.path(self._context.who(), student_id, goal, topic)
         result = PathResult(
             skills=[step.skill for step in path.steps[:limit]],

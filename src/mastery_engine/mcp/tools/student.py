@@ -13,6 +13,7 @@ from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.evidence.periods import Aggregation
 from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.mcp.context import READS, Share, StudentId, ToolContext, plainly
+from mastery_engine.mcp.quoted import quoted
 from mastery_engine.mcp.results import (
     CostResult,
     ExplanationResult,
@@ -58,7 +59,10 @@ class StudentTools:
             {
                 "historical_average": known.historical_average,
                 "last_updated": known.last_updated,
-                "recommendations": msgspec.to_builtins(known.current_mastery.recommendations),
+                "recommendations": [
+                    {**msgspec.to_builtins(advice), "area": quoted(advice.area), "reason": quoted(advice.reason)}
+                    for advice in known.current_mastery.recommendations
+                ],
             }
             if detail
             else {}
