@@ -60,6 +60,32 @@ async def due_days(api: Api, student_id: str, tenant: str = "default") -> tuple[
 # ---- membership
 
 
+async def test_a_full_cohort_is_said_to_be_full_and_loses_no_evidence(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mastery_engine.backends.sqlite.cohorts.MOST_MEMBERS", 2)
+    await api.learn(enrolled("ada", 5), enrolled("bob", 5))
+    await api.learn(enrolled("eve", 7))
+    assert await members(api) == ["ada", "bob"]
+    assert (await api.query("eve"))["components"]["quiz"] == 0.7
+    assert "cohorts are full: 1 students did not join them by events" in caplog.text
+    assert api.engine.metrics.registry.get_sample_value("mastery_cohort_joins_refused_total") == 1
+    await put(api, ["eve"])
+    assert await members(api) == ["eve"], "an admin has the last word"
+
+
+async def test_a_cohort_of_too_many_is_refused_by_the_number(api: Api) -> None:
+    names = [f"s{number}" for number in range(10_001)]
+    refused = await api.call("PUT", f"/cohorts/{COHORT}", {"name": "N", "members": names})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["message"] == "members must have at most 10,000 items."
+    assert len(await members_put(api, names[:-1])) == 1_000, "a page of them"
+
+
+async def members_put(api: Api, names: list[str]) -> list[str]:
+    return list((await put(api, names))["members"])
+
+
 async def test_events_and_admins_say_who_is_in(api: Api) -> None:
     await api.learn(enrolled("ada", 5), enrolled("bob", 5))
     assert await members(api) == ["ada", "bob"]

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.backend import Stores
@@ -104,6 +106,30 @@ async def test_who_joined_is_in_until_nothing_of_theirs_counts(stores: Stores) -
     assert (await roster(cohorts)).is_known
     await cohorts.join([Join(ADA, "py", TODAY), Join(ADA, "py", TODAY - 3)])
     assert (await roster(cohorts, since=TODAY)).joined == {"ada", "bob"}
+
+
+async def test_a_full_cohort_refuses_who_would_join_and_keeps_who_is_in(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("memory", "sqlite", "redis", "dapr"):
+        monkeypatch.setattr(f"mastery_engine.backends.{folder}.cohorts.MOST_MEMBERS", 3)
+    cohorts = stores.cohorts
+    first = [Join(StudentKey("default", f"s{number}"), "py", TODAY - 2) for number in range(2)]
+    assert list(await cohorts.join(first)) == []
+    more = [Join(StudentKey("default", f"s{number}"), "py", TODAY - 1) for number in (4, 1, 5, 4, 5, 0)]
+    others = [Join(ADA, "go", TODAY), Join(StudentKey("school-1", "s5"), "py", TODAY)]
+    refused = await cohorts.join([*more, *others])
+    assert list(refused) == [more[2], more[4]], "there was room for one more"
+    assert (await roster(cohorts, since=TODAY - 1)).joined == {"s0", "s1", "s4"}
+    assert (await roster(cohorts, "go")).joined == {"ada"}
+    assert (await roster(cohorts, tenant="school-1")).joined == {"s5"}
+    await cohorts.put("default", "py", 0, Cohort("", (), (), (EXAM,)))
+    assert await due(stores, StudentKey("default", "s5"), "py") == {}
+    assert await due(stores, StudentKey("default", "s4"), "py") == {"py": [EXAM]}
+    assert list(await cohorts.join([Join(EVE, "py", TODAY)])) == [Join(EVE, "py", TODAY)]
+    await cohorts.leave(StudentKey("default", "s0"), ["py"])
+    assert list(await cohorts.join([Join(EVE, "py", TODAY)])) == []
+    assert (await roster(cohorts)).joined == {"eve", "s1", "s4"}
 
 
 async def test_who_leaves_is_out_of_those_cohorts_alone(stores: Stores) -> None:

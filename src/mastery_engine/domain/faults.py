@@ -93,6 +93,10 @@ def _bound(match: re.Match[str]) -> str:
     return f"must be {_BOUNDS[match[1]]} {limit}"
 
 
+def _size(match: re.Match[str]) -> str:
+    return f"must have {match[1]} {int(match[2]):,} {match[3]}"
+
+
 def _form(pattern: str) -> str:
     """What a form of ids asks for, or the pattern where nothing is said of it."""
     return FORMS.get(pattern, f"must match {pattern}")
@@ -131,6 +135,7 @@ _WORDS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"\w+ should be less than (.+)", lambda match: f"must be below {match[1]}"),
     (r"\w+ should be an? (?:valid )?(\w+)(?: in the format \S+)?(?:, .+| or .+)?", lambda match: _valid(match[1])),
     (r"\w+ should match pattern '?(.+?)'?", lambda match: _form(match[1])),
+    (r"\w+ should have (at (?:most|least)) (\d+) (\w+)(?: after validation, not \d+)?", _size),
     (r"\w+ should (.+?)(?: after validation, not \d+)?", lambda match: f"must {match[1]}"),
 )
 _MESSAGES = [(re.compile(pattern, re.DOTALL), words) for pattern, words in _WORDS]

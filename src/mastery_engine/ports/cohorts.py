@@ -58,8 +58,11 @@ class CohortStore(Protocol):
         """
         ...
 
-    async def join(self, joins: Sequence[Join]) -> None:
-        """Note who joined by events; to be called before the documents that say so are committed."""
+    async def join(self, joins: Sequence[Join]) -> Sequence[Join]:
+        """Note who joined by events; to be called before the documents that say so are committed.
+
+        At most ``MOST_MEMBERS`` students are in a cohort by events. Returns the joins of others, which are not noted.
+        """
         ...
 
     async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:

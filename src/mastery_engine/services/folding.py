@@ -179,7 +179,14 @@ class Folding:
             for cohort_id in after.student.cohorts
         ]
         if joins:
-            await self._cohorts.join(joins)
+            refused = await self._cohorts.join(joins)
+            if refused:
+                self._metrics.joins_refused.inc(len(refused))
+                logger.warning(
+                    "cohorts are full: %s students did not join them by events",
+                    len(refused),
+                    extra={"code": "COHORT_FULL"},
+                )
         return bool(joins)
 
     async def _erased_meanwhile(

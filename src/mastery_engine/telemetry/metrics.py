@@ -64,6 +64,11 @@ class Metrics:
             "Documents folded again because another writer changed them first.",
             registry=self.registry,
         )
+        self.joins_refused = Counter(
+            "mastery_cohort_joins_refused",
+            "Times that events named a cohort which has its 10,000 members.",
+            registry=self.registry,
+        )
         self.queue_depth = Gauge(
             "mastery_queue_depth", "Records in the log that are not folded yet.", registry=self.registry
         )

@@ -21,7 +21,7 @@ import msgspec
 from mastery_engine.backends.dapr import keys as names
 from mastery_engine.backends.dapr.client import MAX_ROUNDS, DaprState, Fold, Replacement, Value, Write
 from mastery_engine.backends.dapr.index import TOMBSTONE_S, DaprIndex, changed, listed, pair_from
-from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due
+from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, NO_COHORT, Cohort, Due
 from mastery_engine.domain.moments import DAY, SECOND, Day
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
@@ -221,22 +221,34 @@ class DaprCohorts:
             await self._state.write(unspoken)  # where it loses, an admin speaks
         return calendars
 
-    async def join(self, joins: Sequence[Join]) -> None:
+    async def join(self, joins: Sequence[Join]) -> Sequence[Join]:
         """The list of cohorts before the cohorts, and those before the students: whoever clears finds all."""
         by_cohort: dict[tuple[str, str], dict[str, Day]] = defaultdict(dict)
-        by_student: dict[StudentKey, dict[str, Day]] = defaultdict(dict)
         for join in joins:
-            students, cohorts = by_cohort[join.key.tenant, join.cohort_id], by_student[join.key]
+            students = by_cohort[join.key.tenant, join.cohort_id]
             students[join.key.student_id] = max(join.day, students.get(join.key.student_id, 0))
+        if not joins:
+            return ()
+        await self._all.add([listed(*cohort) for cohort in by_cohort])
+        full: dict[tuple[str, str], Collection[str]] = {}
+        await self._state.fold(
+            {
+                names.joined(*cohort): self._of_cohort(_while_there_is_room(self._joining(days), cohort, full))
+                for cohort, days in by_cohort.items()
+            }
+        )
+        by_student: dict[StudentKey, dict[str, Day]] = defaultdict(dict)
+        refused = []
+        for join in joins:
+            if join.key.student_id in full.get((join.key.tenant, join.cohort_id), ()):
+                refused.append(join)
+                continue
+            cohorts = by_student[join.key]
             cohorts[join.cohort_id] = max(join.day, cohorts.get(join.cohort_id, 0))
-        if joins:
-            await self._all.add([listed(*cohort) for cohort in by_cohort])
-            await self._state.fold(
-                {names.joined(*cohort): self._of_cohort(self._joining(days)) for cohort, days in by_cohort.items()}
-            )
-            await self._state.fold(
-                {names.joins(key): self._of_student(self._joining(days)) for key, days in by_student.items()}
-            )
+        await self._state.fold(
+            {names.joins(key): self._of_student(self._joining(days)) for key, days in by_student.items()}
+        )
+        return refused
 
     async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
         left = frozenset(cohort_ids)
@@ -337,6 +349,22 @@ class DaprCohorts:
 
     def _life_of(self, days: Mapping[str, Day]) -> int:
         return self._life_s if days else TOMBSTONE_S
+
+
+def _while_there_is_room(
+    change: _Change, cohort: tuple[str, str], full: dict[tuple[str, str], Collection[str]]
+) -> _Change:
+    """The change, without the students for whom a cohort has no room; ``full`` has them by cohort after it."""
+
+    def bounded(before: Mapping[str, Day]) -> dict[str, Day]:
+        after = change(before)
+        over = [name for name in after if name not in before][
+            max(0, MOST_MEMBERS - len(before.keys() & after.keys())) :
+        ]
+        full[cohort] = frozenset(over)
+        return _without(full[cohort])(after)
+
+    return bounded
 
 
 def _without(gone: Collection[str]) -> _Change:

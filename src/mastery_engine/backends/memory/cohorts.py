@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due
+from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, NO_COHORT, Cohort, Due
 from mastery_engine.domain.moments import Day
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.cohorts import Join, Roster
@@ -44,10 +44,15 @@ class MemoryCohorts:
                 calendars[cohort_id] = cohort.calendar
         return calendars
 
-    async def join(self, joins: Sequence[Join]) -> None:
+    async def join(self, joins: Sequence[Join]) -> Sequence[Join]:
+        refused = []
         for join in joins:
             joined = self._joined[join.key.tenant, join.cohort_id]
-            joined[join.key.student_id] = max(joined.get(join.key.student_id, 0), join.day)
+            if join.key.student_id in joined or len(joined) < MOST_MEMBERS:
+                joined[join.key.student_id] = max(joined.get(join.key.student_id, 0), join.day)
+            else:
+                refused.append(join)
+        return refused
 
     async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
         for cohort_id in cohort_ids:

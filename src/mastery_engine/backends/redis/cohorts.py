@@ -17,7 +17,7 @@ from mastery_engine.backends.redis import keys as names
 from mastery_engine.backends.redis.client import PAGE, Client, remove_matching
 from mastery_engine.backends.redis.errors import or_unavailable
 from mastery_engine.backends.redis.keys import VERSION_BYTES
-from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due
+from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, NO_COHORT, Cohort, Due
 from mastery_engine.domain.moments import DAY, Day
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.cohorts import Join, Roster
@@ -39,6 +39,18 @@ for i = 4, #ARGV, 2 do
   end
 end
 return 1
+"""
+# Students with their days: those who had joined, and others while there is room. Answers who found none.
+JOIN = """
+local full = {}
+for i = 2, #ARGV, 2 do
+  if redis.call('ZSCORE', KEYS[1], ARGV[i]) or redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then
+    redis.call('ZADD', KEYS[1], 'GT', ARGV[i + 1], ARGV[i])
+  else
+    full[#full + 1] = ARGV[i]
+  end
+end
+return full
 """
 # Of one cohort and one student: calendar, word on the student, day of the last joining event; or the whole word.
 _ASK = """
@@ -176,17 +188,25 @@ class RedisCohorts:
         return list(await pipeline.execute())
 
     @or_unavailable
-    async def join(self, joins: Sequence[Join]) -> None:
+    async def join(self, joins: Sequence[Join]) -> Sequence[Join]:
         pipeline = self._client.pipeline()
-        days_by_name: dict[str, dict[str, Day]] = defaultdict(dict)
+        days_by_cohort: dict[tuple[str, str], dict[str, Day]] = defaultdict(dict)
         for join in joins:
-            days = days_by_name[names.joined(join.key.tenant, join.cohort_id)]
+            days = days_by_cohort[join.key.tenant, join.cohort_id]
             days[join.key.student_id] = max(join.day, days.get(join.key.student_id, join.day))
-        for name, days in days_by_name.items():
-            pipeline.zadd(name, days, gt=True)
+        for cohort, days in days_by_cohort.items():
+            name = names.joined(*cohort)
             pipeline.zremrangebyscore(name, "-inf", f"({max(days.values()) - self._life_ms * 1_000 // DAY}")
+            students = [part for student in days.items() for part in student]
+            pipeline.execute_command("EVAL", JOIN, 1, name, MOST_MEMBERS, *students)
             pipeline.pexpire(name, self._life_ms)
-        await pipeline.execute()
+        answers = await pipeline.execute()
+        full = {
+            (cohort, student_id.decode())
+            for cohort, student_ids in zip(days_by_cohort, answers[1::3], strict=True)
+            for student_id in student_ids
+        }
+        return [join for join in joins if ((join.key.tenant, join.cohort_id), join.key.student_id) in full]
 
     @or_unavailable
     async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:

@@ -1,12 +1,13 @@
 """Cohorts in SQLite. What a student's question needs of a cohort stands in rows beside its body."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from mastery_engine.backends.sqlite.database import Database
-from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due
+from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, NO_COHORT, Cohort, Due
 from mastery_engine.domain.moments import Day
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.cohorts import Join, Roster
@@ -39,6 +40,8 @@ _JOIN = (
     "INSERT INTO cohort_joined VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET day = max(day, excluded.day) "
     "WHERE excluded.day > day"
 )
+_JOINED = "SELECT count(*) FROM cohort_joined WHERE tenant = ? AND cohort_id = ?"
+_HAS_JOINED = "SELECT 1 FROM cohort_joined WHERE tenant = ? AND cohort_id = ? AND student_id = ?"
 _LEAVE = "DELETE FROM cohort_joined WHERE tenant = ? AND cohort_id = ? AND student_id = ?"
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -89,9 +92,27 @@ class SqliteCohorts:
         rows = self._database.read(query, {**key._asdict(), "since": since, **names})
         return {cohort_id: _decode_calendar(body) for cohort_id, body in rows}
 
-    async def join(self, joins: Sequence[Join]) -> None:
-        rows = [(join.key.tenant, join.cohort_id, join.key.student_id, join.day) for join in joins]
-        await self._database.put(_JOIN, rows)
+    async def join(self, joins: Sequence[Join]) -> Sequence[Join]:
+        by_cohort: dict[tuple[str, str], list[Join]] = defaultdict(list)
+        for join in joins:
+            by_cohort[join.key.tenant, join.cohort_id].append(join)
+
+        def write(connection: sqlite3.Connection) -> list[Join]:
+            refused = []
+            for cohort, others in by_cohort.items():
+                (joined,) = connection.execute(_JOINED, cohort).fetchone()
+                have_room = joined + len(others) <= MOST_MEMBERS
+                for join in others:
+                    student = (*cohort, join.key.student_id)
+                    if not have_room and connection.execute(_HAS_JOINED, student).fetchone() is None:
+                        if joined >= MOST_MEMBERS:
+                            refused.append(join)
+                            continue
+                        joined += 1
+                    connection.execute(_JOIN, (*student, join.day))
+            return refused
+
+        return await self._database.write(write) if joins else ()
 
     async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
         await self._database.put(_LEAVE, [(key.tenant, cohort_id, key.student_id) for cohort_id in cohort_ids])

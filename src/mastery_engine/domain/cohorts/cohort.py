@@ -47,8 +47,12 @@ class Cohort(msgspec.Struct, frozen=True, array_like=True):
     calendar: tuple[Due, ...] = ()
 
     def members(self, joined: Iterable[str]) -> frozenset[str]:
-        """The members, given the students ``joined`` by events."""
-        return frozenset(self.put).union(joined).difference(self.out)
+        """The members, given the students ``joined`` by events: ``MOST_MEMBERS`` at most, first those put in."""
+        members = frozenset(self.put).union(joined).difference(self.out)
+        if len(members) <= MOST_MEMBERS:
+            return members
+        put = members.intersection(self.put)
+        return put.union(sorted(members.difference(put))[: MOST_MEMBERS - len(put)])
 
     def with_members(
         self, name: str, members: Iterable[str], calendar: Iterable[Due] | None, joined: Iterable[str]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mastery_engine.domain.cohorts.cohort import (
     COHORTS_KEPT,
+    MOST_MEMBERS,
     NO_COHORT,
     Cohort,
     Due,
@@ -54,6 +55,15 @@ def test_who_was_taken_out_is_in_again_once_put_in() -> None:
     second = first.with_members("class", ["ada"], None, ["bob"])
     assert second.members(["bob", "eve"]) == {"ada", "eve"}
     assert second.with_members("class", ["ada", "bob"], None, ["bob"]).members(["bob"]) == {"ada", "bob"}
+
+
+def test_a_cohort_has_no_more_than_so_many_members() -> None:
+    joined = [f"j{number:05}" for number in range(MOST_MEMBERS)]
+    assert Cohort().members(joined) == set(joined)
+    members = Cohort("", ("zoe", "zed"), ("j00000", "zed")).members(joined)
+    assert members == {"zoe", *joined[1:]}
+    members = Cohort("", ("zoe", "zed")).members(joined)
+    assert members == {"zoe", "zed", *joined[:-2]}, "who was put in comes first"
 
 
 def test_a_calendar_stays_where_none_is_given_and_goes_by_day() -> None:
