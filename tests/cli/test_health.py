@@ -6,19 +6,24 @@ import socket
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
+import httpx
 import pytest
 
 from mastery_engine import doctor as doctor_module
 from mastery_engine.backends.sqlite import disk
+from mastery_engine.data_folder import SECRET_FILE, development_secret
 from mastery_engine.doctor import Finding, address_of, examine
+from mastery_engine.settings import Settings
+from mastery_engine.wiring import open_engine
 from scripts.servers.cache import free_port
 from tests.support.live import COMMAND, SECRET, Live, environment
 from tests.support.small_disk import need_a_disk
@@ -47,6 +52,13 @@ async def findings(data_dir: Path, *, ok: bool = False, **settings: str) -> list
     return [finding async for finding in examine({**given, **settings}) if ok or finding.status != "ok"]
 
 
+def comes(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = monotonic() + seconds
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.05)
+
+
 def test_beside_a_running_service_both_say_that_all_is_well(tmp_path: Path) -> None:
     need_a_disk(tmp_path)
     with Live(tmp_path / "data", home=tmp_path) as live:
@@ -61,12 +73,16 @@ def test_beside_a_running_service_both_say_that_all_is_well(tmp_path: Path) -> N
         assert (examined.returncode, examined.stdout.splitlines()[-1]) == (0, "All is well."), examined.stdout
         assert f"ok       service: http://127.0.0.1:{port} is ready." in examined.stdout.splitlines()
         assert live.ready()
+        bare = run(tmp_path, "status", PORT=port, ENVIRONMENT="production", JWT_SECRET="")  # it needs no secrets
+        assert bare.returncode == 0, bare.stderr
 
         stranger = sqlite3.connect(live.data_dir / "mastery.db", isolation_level=None)
         stranger.execute("BEGIN EXCLUSIVE")
+        comes(lambda: not live.ready(), 5)
         held = run(live.data_dir, "status", PORT=port)
         assert held.returncode == 1
         assert "log: down. The database is held by another process" in held.stdout
+        assert httpx.get(f"{live.url}/health", timeout=5).status_code == 200
         examined = run(live.data_dir, "doctor", "--json", PORT=port)
         assert examined.returncode == 1
         told = [finding for finding in json.loads(examined.stdout)["findings"] if finding["status"] == "problem"]
@@ -74,6 +90,7 @@ def test_beside_a_running_service_both_say_that_all_is_well(tmp_path: Path) -> N
         assert all("held by another process" in finding["message"] for finding in told)
         stranger.execute("ROLLBACK")
         stranger.close()
+        comes(live.ready, 10)
 
 
 def test_without_a_service_status_fails_and_the_doctor_does_not(tmp_path: Path) -> None:
@@ -87,12 +104,6 @@ def test_without_a_service_status_fails_and_the_doctor_does_not(tmp_path: Path) 
     examined = run(tmp_path / "data", "doctor", PORT=port)
     assert (examined.returncode, examined.stdout.splitlines()[-1]) == (0, "All is well.")
     assert not (tmp_path / "data").exists()
-
-
-def test_status_needs_no_secrets(tmp_path: Path) -> None:
-    with Live(tmp_path / "data", home=tmp_path) as live:
-        said = run(tmp_path, "status", PORT=live.settings["PORT"], ENVIRONMENT="production", JWT_SECRET="")
-        assert said.returncode == 0, said.stderr
 
 
 async def test_settings_that_cannot_be_read_are_all_that_is_found(tmp_path: Path) -> None:
@@ -116,8 +127,9 @@ async def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 async def test_a_data_folder_that_is_open_to_others_is_found(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    with Live(folder, home=tmp_path, JWT_SECRET=""):
-        pass
+    await open_engine(Settings(data_dir=folder)).close()
+    assert {path.name for path in folder.glob("*")} >= {"mastery.db", "pseudonym-key"}
+    development_secret(Settings(data_dir=folder), SECRET_FILE)
     assert await findings(folder) == []
     for path, mode, about in (
         (folder, 0o755, str(folder)),
@@ -168,7 +180,9 @@ async def test_a_data_folder_in_memory_is_found(tmp_path: Path, monkeypatch: pyt
     assert "in memory" in finding.message
 
 
-async def test_servers_that_are_away_are_found(tmp_path: Path) -> None:
+async def test_servers_that_are_away_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mastery_engine.backends.kafka.logs.PING_S", 0.3)
+    monkeypatch.setattr("mastery_engine.backends.kafka.topic_dangers.LOOK_S", 0.3)
     found = await findings(
         tmp_path, REDIS_HOST=f"127.0.0.1:{free_port()}", KAFKA_BROKER=f"127.0.0.1:{free_port()}", STATE_STORE="redis"
     )
@@ -191,7 +205,7 @@ def answering(body: bytes, headers: dict[str, str]) -> Iterator[int]:
             return
 
     with HTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         try:
             yield server.server_port
@@ -220,9 +234,10 @@ async def test_another_server_on_the_port_is_no_service(tmp_path: Path) -> None:
         with answering(body, {}) as port:
             (finding,) = await findings(tmp_path / "data", PORT=str(port))
             assert "is no Mastery Engine" in finding.message
-            said = run(tmp_path, "status", PORT=str(port))
-            assert said.returncode == 1
-            assert "is no Mastery Engine" in said.stdout
+    with answering(b"<html>", {}) as port:
+        said = run(tmp_path, "status", PORT=str(port))
+    assert said.returncode == 1
+    assert "is no Mastery Engine" in said.stdout
 
 
 async def test_a_port_that_never_answers_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
