@@ -78,7 +78,7 @@ def test_beside_a_running_service_both_say_that_all_is_well(tmp_path: Path) -> N
 
         stranger = sqlite3.connect(live.data_dir / "mastery.db", isolation_level=None)
         stranger.execute("BEGIN EXCLUSIVE")
-        comes(lambda: not live.ready(), 5)
+        comes(lambda: not live.ready(), 15)
         held = run(live.data_dir, "status", PORT=port)
         assert held.returncode == 1
         assert "log: down. The database is held by another process" in held.stdout

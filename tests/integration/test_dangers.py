@@ -27,9 +27,12 @@ from mastery_engine.backends.kafka.sender import OutgoingMessage, Sender
 from mastery_engine.backends.kafka.settings import KafkaSettings
 from mastery_engine.backends.kafka.topics import ensure_topics
 from mastery_engine.backends.redis.stores import open_stores
+from mastery_engine.backends.sqlite.database import PING_S
+from mastery_engine.domain.moments import SECOND
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Danger
-from mastery_engine.services.readiness import SHARED_S
+from mastery_engine.services.readiness import PATIENCE_S, SHARED_S
+from mastery_engine.worker.worker import HINDERED
 from scripts.servers.dapr import Dapr
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis, RedisCluster, RedisSentinel
@@ -47,6 +50,7 @@ pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(2_400)]
 EVICTS = {"maxmemory": "100mb", "maxmemory-policy": "volatile-lru"}
 FORGETS = {"appendonly": "no", "save": ""}
 WITHIN_S = 5.0  # what the contract allows, from the first write that cannot succeed
+SOON_S = 15.0  # what tests allow on a machine that has more to do
 
 
 @pytest.fixture(scope="module")
@@ -252,9 +256,8 @@ def is_frozen(server: Kafka) -> bool:
 async def test_a_write_that_kafka_does_not_acknowledge_is_seen_while_it_waits(
     kafka: Kafka, topics: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sender_module.STALLED_S + SHARED_S < WITHIN_S
     monkeypatch.setattr(sender_module, "STALLED_S", 0.5)
-    monkeypatch.setattr(sender_module, "DELIVERY_MS", 3_000)
+    monkeypatch.setattr(sender_module, "DELIVERY_MS", 4_000)
     sender = Sender(topics)
     message: OutgoingMessage = ("mastery.results", b"key", b"value", {})
     await sender.send([message])
@@ -332,6 +335,12 @@ async def test_an_expiry_is_told_at_once_where_the_component_tells_it(kind: str,
 # ---- the service
 
 
+def test_what_readiness_waits_for_is_less_than_it_may() -> None:
+    longest = (PATIENCE_S, sender_module.STALLED_S, HINDERED / SECOND, PING_S)
+    assert max(longest) + SHARED_S < WITHIN_S
+    assert PING_S < PATIENCE_S  # else the cause could not be named
+
+
 @pytest.fixture(scope="module")
 def live(
     kafka: Kafka, unsafe: Redis, real_servers: RealServers, tmp_path_factory: pytest.TempPathFactory
@@ -379,11 +388,11 @@ def test_a_full_redis_that_may_not_evict_turns_readiness_to_503_and_back(
     """The worker, which has a batch that it cannot store, says so too."""
     producer, sent = Foreign(kafka), event()
     with configured(unsafe, {"maxmemory-policy": "noeviction", "maxmemory": "1"}):
-        comes(lambda: dependencies(live)["store"]["status"] == "down", WITHIN_S)
+        comes(lambda: dependencies(live)["store"]["status"] == "down", SOON_S)
         assert "Redis is full" in dependencies(live)["store"]["message"]
         producer.put_events([sent])
         producer.flush()
-        comes(lambda: dependencies(live)["worker"]["status"] == "down", WITHIN_S)
+        comes(lambda: dependencies(live)["worker"]["status"] == "down", SOON_S)
         answer = httpx.get(f"{live.url}/ready", timeout=10)
         assert answer.status_code == 503
         assert "Redis is full" in dependencies(live)["worker"]["message"]
@@ -401,7 +410,7 @@ def test_a_redis_that_becomes_a_replica_turns_readiness_to_503(
     with real_servers.started("Redis", Redis) as master, unsafe.client() as client:
         client.replicaof("127.0.0.1", master.port)
         try:
-            comes(lambda: dependencies(live)["store"]["status"] == "down", WITHIN_S)
+            comes(lambda: dependencies(live)["store"]["status"] == "down", SOON_S)
             assert "is a replica" in dependencies(live)["store"]["message"]
         finally:
             client.replicaof("NO", "ONE")
