@@ -460,3 +460,20 @@ def eventually(holds: Any) -> None:
             pass
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("token", "--role", "student", "--sub", "ada@school.example"), "use an opaque id"),
+        (("token", "--role", "teacher", "--student", "ada.lovelace"), "use an opaque id"),
+        (("token", "--role", "teacher", "--cohort", " "), "1 to 100"),
+        (("export", "ada@school.example"), "use an opaque id"),
+        (("erase", "x" * 51, "--yes"), "use an opaque id"),
+        (("simulate", "--cohort", "a\x07b"), "control"),
+        (("ingest", "-", "--tenant", "North"), "may hold only a-z"),
+    ],
+)
+def test_an_option_that_is_no_id_says_what_to_do(shell: Shell, words: tuple[str, ...], said: str) -> None:
+    refused = shell.run(*words, exits=2)
+    assert said in " ".join(refused.stderr.replace("│", " ").split())

@@ -39,8 +39,9 @@ GOOD: list[Any] = [
     *[{**event(kind), "metadata": {"cohort_id": "py-101"}, "source": "test"} for kind in KINDS],
 ]
 
-texts = st.text(max_size=8) | st.sampled_from(["", STUDENT, "2026-01-14", "\x00", "9" * 400, "a\n", "é"])
-numbers = st.integers() | st.floats() | st.sampled_from([0, -1, 10**40, 2**63, 1e308, 5e-324, True])
+EDGES = ["edX/DemoX/2026", "..", " ", "e\u0301", "\u2028", "\u202e", "\ufeff", "\ud800", "a@b.example", "x" * 301]
+texts = st.text(max_size=8) | st.sampled_from(["", STUDENT, "2026-01-14", "\x00", "9" * 400, "a\n", "é", *EDGES])
+numbers = st.integers() | st.floats() | st.sampled_from([0, -1, 10**40, 2**63, 1e308, 5e-324, 1_795_894_844_948, True])
 leaves = st.none() | st.booleans() | numbers | texts
 junk = st.recursive(
     leaves,
@@ -57,7 +58,11 @@ def bodies(draw: st.DrawFn) -> bytes:
     """A good body with some of it replaced, left out or added; or junk; as bytes, some cut or changed."""
     body = draw(junk) if draw(st.integers(0, 9)) == 0 else _mutated(draw, draw(st.sampled_from(GOOD)))
     raw = json.dumps(body, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
-    match draw(st.integers(0, 9)):
+    match draw(st.integers(0, 11)):
+        case 10:
+            return b"\xef\xbb\xbf" + raw
+        case 11:
+            return raw.decode("utf-8", "replace").encode(draw(st.sampled_from(["utf-16", "utf-16-le", "utf-32"])))
         case 0:
             place = draw(st.integers(0, len(raw)))
             return raw[:place]
@@ -104,7 +109,7 @@ def test_no_body_breaks_a_call(runner: tuple[asyncio.Runner, Api], path: str) ->
     one()
 
 
-ids = st.text(max_size=6) | st.sampled_from([STUDENT, "%00", "%ff", "..", "%2e%2e", "a%0a", "x" * 200])
+ids = st.text(max_size=6) | st.sampled_from([STUDENT, "%00", "%ff", "..", "%2e%2e", "a%0a", "x" * 200, "a/b", "%252F"])
 
 
 def test_no_path_breaks_a_call(runner: tuple[asyncio.Runner, Api]) -> None:

@@ -69,6 +69,8 @@ async def test_a_byte_order_mark_is_passed_over_at_every_call(api: Api) -> None:
         assert plain.status_code in (200, 202), plain.text
         assert marked.status_code == plain.status_code, (path, marked.text)
         assert "DROP" not in marked.text
+        twice = await sent(api, method, path, MARK * 2 + json.dumps(body).encode())
+        assert twice.status_code == 400 or "DROP" in twice.text, path
 
 
 async def test_the_events_with_a_mark_count(api: Api) -> None:

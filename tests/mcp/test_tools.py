@@ -425,3 +425,32 @@ async def test_an_agent_is_told_what_the_marks_mean_and_may_give_them_back(api: 
         assert path == await ask(client, "learning_path", student_id=STUDENT, topic="loops")
         quotes = [tool.name for tool in (await client.list_tools()).tools if "quoted data" in str(tool.output_schema)]
     assert set(quotes) >= SHOW_IT
+
+
+async def test_what_json_cannot_hold_is_refused_and_not_taken_as_left_out(api: Api) -> None:
+    """The official client would not send it; others do."""
+    quiz = json.dumps(event("quiz", confidence_score=0.25))
+    for bad in ("NaN", "Infinity"):
+        call = {"name": "ingest_events", "arguments": {"events": ["?"]}}
+        asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call})
+        answer = await api.client.post(
+            "/mcp",
+            content=asked.replace('"?"', quiz.replace("0.25", bad)).encode(),
+            headers={
+                **bearer(make_token()),
+                "Content-Type": "application/json",
+                "Accept": "application/json, text/event-stream",
+            },
+        )
+        assert '"accepted":0' in answer.text.replace("\\", "")
+        assert "This is not JSON" in answer.text
+
+
+async def test_a_cohort_is_the_same_under_each_spelling(api: Api) -> None:
+    await api.learn(*[event("quiz", student_id=f"s{n}") | {"metadata": {"cohort_id": "Größe/1"}} for n in range(5)])
+    async with agent(api, make_token("teacher", cohorts=["Gro\u0308\u00dfe/1 "])) as client:
+        overview = await client.call_tool("cohort_overview", {"cohort_id": " Gro\u0308\u00dfe/1"})
+        assert not overview.is_error
+        assert json.loads(text_of(overview.content[0]))["size"] == 5
+        for bad in ("a\x07b", " ", ".."):
+            assert "cohort_id: m" in await failure(client, "cohort_overview", cohort_id=bad)

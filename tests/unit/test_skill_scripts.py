@@ -50,7 +50,7 @@ def test_advice_comes_best_first(events: Path) -> None:
 @pytest.mark.parametrize("script", ["pattern_matcher.py", "adaptive_engine.py"])
 def test_what_cannot_be_used_is_named(events: Path, tmp_path: Path, script: str) -> None:
     bad = tmp_path / "bad.jsonl"
-    bad.write_bytes(events.read_bytes().split(b"\n", 1)[0] + b"\n{")
+    bad.write_bytes(b"\xef\xbb\xbf" + events.read_bytes().split(b"\n", 1)[0] + b"\n{")  # the mark is passed over
     for words, word in (
         ([str(bad), STUDENT], "Line 2"),
         ([str(events), "nobody"], "no event of nobody"),

@@ -249,5 +249,5 @@ def _caller(claims: dict[str, Any]) -> Caller:
             check_student_id(student_id)
         cohorts = frozenset([normal_id(cohort_id, "cohort_id") for cohort_id in cohorts])
     except InvalidInput as error:
-        raise Unauthenticated(f"The token names a student or cohort by no id: {error.message}") from error
+        raise Unauthenticated(f"The token's students and cohorts must be ids: {error.message}") from error
     return Caller(subject, role, tenant, students, cohorts=cohorts)

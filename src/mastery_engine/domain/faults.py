@@ -117,6 +117,10 @@ _WORDS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"Object missing required field `[^`]*`", lambda _: "is required"),
     (r"Object contains unknown field `[^`]*`", lambda _: "is not a known field"),
     (r"Invalid enum value (.+)", lambda match: f"must be one of the known values, not {match[1]}"),
+    (
+        r"Expected `datetime` with a timezone component",
+        lambda _: "must have Z or an offset, as in 2026-01-14T10:30:00Z",
+    ),
     (r"Invalid RFC3339 encoded (datetime|date)", lambda match: _valid(match[1])),
     (r"Number out of range", lambda _: "is a number that is too large"),
     (r"Input data was truncated", lambda _: "This is not JSON: it ends too early"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mastery_engine.domain.courses.curriculum import Curriculum, curriculum_from
 from mastery_engine.domain.events.event import Logged, decode
+from mastery_engine.domain.json_text import without_mark
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student
@@ -25,7 +26,7 @@ def folded(path: Path, student_id: str, rules: Rules) -> tuple[Student, Micros]:
     """
     now = system_clock()
     events: list[Logged] = []
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    for number, line in enumerate(without_mark(path.read_bytes()).splitlines(), 1):
         if not line.strip():
             continue
         try:

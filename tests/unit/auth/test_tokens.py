@@ -140,6 +140,18 @@ async def test_claims_of_another_kind_are_refused(
     assert name in await refusal(Tokens(SECRET, clock), raw(claims_with(name, value)), kind)
 
 
+async def test_ids_in_a_token_are_ids_by_the_rule_of_all_doors(clock: Clock) -> None:
+    tokens = Tokens(SECRET, clock)
+    caller = await tokens.authenticate(raw(claims_with("cohorts", '[" Gro\\u0308\\u00dfe ", "edX/DemoX/2026"]')))
+    assert caller.cohorts == {"Größe", "edX/DemoX/2026"}
+    for name, value, said in (
+        ("students", '["ada", "ada@school.example"]', "use an opaque id of your own"),
+        ("cohorts", '["a\\u0007"]', "a control character"),
+        ("cohorts", '[" "]', "1 to 100 characters"),
+    ):
+        assert said in await refusal(tokens, raw(claims_with(name, value)))
+
+
 async def test_five_thousand_tokens_at_random_are_refused_or_good(clock: Clock) -> None:
     """No other error comes out than those that are answers, whatever the bytes, well signed or not."""
     chance = random.Random(22)

@@ -71,6 +71,11 @@ def test_what_a_model_refuses_is_said_with_the_field(body: str, message: str) ->
     assert sentence(fault["msg"], ".".join(map(str, fault["loc"]))) == message
 
 
+def test_a_time_without_an_offset_is_told_what_to_have() -> None:
+    fault = malformed(msgspec.ValidationError("Expected `datetime` with a timezone component - at `$.timestamp`"))
+    assert fault.message == "timestamp must have Z or an offset, as in 2026-01-14T10:30:00Z."
+
+
 def test_a_message_that_is_not_known_stays() -> None:
     assert plain_words("something else") == "something else"
     assert sentence("something else", "name") == "Something else"

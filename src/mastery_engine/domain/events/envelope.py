@@ -91,7 +91,7 @@ _scalar = msgspec.json.Decoder(Scalar).decode
 
 def read(value: bytes) -> SentEvent:
     """The envelope in a JSON document, with its data. Raises InvalidInput, which names the field."""
-    return _read_quickly(value) or read_strictly(without_mark(value))
+    return _read_quickly(value) or read_strictly(value)
 
 
 def read_naming_unknown(value: bytes) -> tuple[SentEvent, list[str]]:
@@ -99,13 +99,12 @@ def read_naming_unknown(value: bytes) -> tuple[SentEvent, list[str]]:
 
     Without unknown fields it takes one pass; their names take another one.
     """
-    value = without_mark(value)
     sent = _read_quickly(value, _closed)
     return (sent, []) if sent is not None else (read(value), unknown_fields(value))
 
 
 def read_unwrapped(value: bytes) -> tuple[SentEvent, str | None]:
-    """As ``read``, for an envelope that may be inside a CloudEvent; with the id of the CloudEvent."""
+    """As ``read``, for a document behind a byte-order mark or inside a CloudEvent; with the CloudEvent's id."""
     sent = _read_quickly(value)
     if sent is not None:
         return sent, None
