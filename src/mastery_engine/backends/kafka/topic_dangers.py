@@ -89,14 +89,14 @@ def _dangers(topic: TopicSettings, settings: KafkaSettings) -> Iterator[Danger]:
     stamps, policy = values.get("message.timestamp.type", "LogAppendTime"), values.get("cleanup.policy", "")
     if name in (REQUESTS_TOPIC, CONSENT_TOPIC) and stamps != "LogAppendTime":
         yield Danger(
-            f"In {name} senders say when a record was received (message.timestamp.type {stamps}): what came "
+            f"In {name} senders say when a record was received (message.timestamp.type={stamps}): what came "
             "after an erasure or a withdrawal could count as if it had come before. Set "
             f"message.timestamp.type of {name} to LogAppendTime."
         )
     if name == CONSENT_TOPIC:
         if policy not in ("compact", ""):
             yield Danger(
-                f"{name} forgets records with their age (cleanup.policy {policy}): what students "
+                f"{name} forgets records with their age (cleanup.policy={policy}): what students "
                 f"have allowed, and who was erased, would not be known any more. Set cleanup.policy of {name} to "
                 "compact."
             )
@@ -108,12 +108,12 @@ def _lost_with_a_broker(topic: TopicSettings, values: Mapping[str, str]) -> Iter
     if topic.replicas > 2 and topic.least_in_step < 2:
         yield Danger(
             f"{topic.name} acknowledges a record that only one of its {topic.replicas} replicas has "
-            "(min.insync.replicas 1): it is lost with that broker. Set min.insync.replicas of "
+            "(min.insync.replicas=1): it is lost with that broker. Set min.insync.replicas of "
             f"{topic.name} to 2."
         )
     if topic.replicas > 1 and values.get("unclean.leader.election.enable") == "true":
         yield Danger(
-            f"{topic.name} may be led by a replica that lacks records (unclean.leader.election.enable true): what was "
+            f"{topic.name} may be led by a replica that lacks records (unclean.leader.election.enable=true): what was "
             f"acknowledged is lost then. Set unclean.leader.election.enable of {topic.name} to false."
         )
 
@@ -123,7 +123,7 @@ def _gone_early(name: str, values: Mapping[str, str], days: int) -> Iterator[Dan
     most_bytes = int(values.get("retention.bytes", "-1"))
     if "compact" in policy:
         yield Danger(
-            f"{name} is compacted (cleanup.policy {policy}): of each student only the newest record stays, and a "
+            f"{name} is compacted (cleanup.policy={policy}): of each student only the newest record stays, and a "
             f"worker that was away, or a replay, misses the others. Set cleanup.policy of {name} to delete."
         )
     if "delete" not in policy:
@@ -131,7 +131,7 @@ def _gone_early(name: str, values: Mapping[str, str], days: int) -> Iterator[Dan
     if 0 <= retention_ms < days * DAY_MS:
         yield Danger(
             f"{name} keeps records for {retention_ms / DAY_MS:.3g} of the {days} days of KAFKA_RETENTION_DAYS "
-            f"(retention.ms {retention_ms}): a worker that was away, or a replay, misses what is older. Set "
+            f"(retention.ms={retention_ms}): a worker that was away, or a replay, misses what is older. Set "
             f"retention.ms of {name} to {days * DAY_MS}."
         )
     if most_bytes >= 0:
