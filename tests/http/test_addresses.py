@@ -5,15 +5,18 @@ import html
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
 
 from mastery_engine.http.addresses import for_routing
 from tests.support.calls import STUDENT, Api, enrolled, event, listening, serving
-from tests.support.live import make_token
+from tests.support.live import bearer, make_token
 
 COURSES = [
     "edX/DemoX/2026",
@@ -229,3 +232,21 @@ def test_any_cohort_that_is_accepted_can_be_read_at_its_address(runner: tuple[as
 def test_a_server_that_gives_no_raw_path_is_believed() -> None:
     scope = {"type": "http", "path": "/cohorts/a/b"}
     assert for_routing(scope) is scope
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/cohorts/a%2Fb"), ("HEAD", "/cohorts/a"), ("HEAD", "/cohorts/a%2Fb")]
+)
+async def test_whoever_is_outside_learns_the_route_of_the_call(api: Api, method: str, path: str) -> None:
+    """A span is named by it."""
+    seen: dict[str, Any] = {}
+
+    async def outside(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = dict(api.state)
+        await api.app(scope, receive, send)
+        seen.update(scope)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(outside), base_url="http://test") as client:
+        await client.request(method, path, headers=bearer(make_token()))
+    assert seen["route"].path == "/cohorts/{cohort_id}"
+    assert seen["path"] == path.replace("%2F", "/"), "the server's own path stays as it is"
