@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 python=${PYTHON:-.venv/bin/python}
 uv=${UV:-.venv/bin/uv}
-compile=("$uv" pip compile --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-annotate "$@")
+compile=("$uv" pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --quiet --no-header --no-annotate "$@")
 project=(pyproject.toml --extra tracing --extra docs --extra tokens)
 note="# Made by \`make lock\` from pyproject.toml; don't edit."
 
@@ -24,6 +24,12 @@ grep -v '^#' requirements-build.txt > "$pins/build.txt" || true
 "${compile[@]}" "${project[@]}" --group dev --constraints "$pins/run.txt" --output-file "$pins/dev.txt"
 "${compile[@]}" "$pins/build.in" --constraints "$pins/dev.txt" --output-file "$pins/build.txt"
 { echo "$note"; cat "$pins/run.txt"; } > requirements.txt
-# A line is a pin or a hash, and each package's lines are the same in both.
-{ echo "$note"; echo "-r requirements.txt"; grep -vxFf "$pins/run.txt" "$pins/dev.txt"; } > requirements-dev.txt
+# What is pinned in both with the same extras stands in the first alone; an extra more is a pin of its own.
+{ echo "$note"; echo "-r requirements.txt"; "$python" - "$pins/run.txt" "$pins/dev.txt" <<'PYTHON'; } > requirements-dev.txt
+import re
+import sys
+
+run, dev = (re.split(r"\n(?=\S)", open(name).read().strip()) for name in sys.argv[1:])
+print(*[pin for pin in dev if pin not in run], sep="\n")
+PYTHON
 { echo "$note"; cat "$pins/build.txt"; } > requirements-build.txt

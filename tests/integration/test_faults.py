@@ -145,7 +145,7 @@ BAD_SETTINGS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "worker": ({"WORKER_ENABLED": "perhaps"}, ("WORKER_ENABLED",)),
     "store without a server": ({"STATE_STORE": "redis"}, ("REDIS_HOST",)),
     "log without a server": ({"EVENT_LOG": "kafka"}, ("KAFKA_BROKER",)),
-    "host": ({"HOST": "256.1.1.1"}, ("cannot listen on 256.1.1.1", "--port")),
+    "host": ({"HOST": "256.1.1.1"}, ("cannot listen on 256.1.1.1", "HOST must be")),
     "two at once": ({"PORT": "x", "LOG_LEVEL": "y"}, ("PORT", "LOG_LEVEL")),
     "no secret in production": ({"ENVIRONMENT": "production", "JWT_SECRET": ""}, ("JWT_SECRET", "32", "python -c")),
     "no key of pseudonyms in production": (
@@ -312,7 +312,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 def test_bodies_that_do_not_come_are_given_up(live: Live) -> None:
-    """Callers that hold their bodies back must not keep the others out for longer than a few seconds."""
+    """Callers that hold their bodies back keep nobody out meanwhile."""
     port = int(live.settings["PORT"])
     lines = ["POST /mastery/query HTTP/1.1", "Host: x", f"Authorization: Bearer {make_token()}", "Content-Length: 9"]
     head = "\r\n".join([*lines, "", "{"]).encode()
@@ -320,12 +320,10 @@ def test_bodies_that_do_not_come_are_given_up(live: Live) -> None:
     try:
         for one in held:
             one.sendall(head)
-        held[0].settimeout(15)
-        assert b" 400 " in held[0].recv(200)
-        deadline = time.monotonic() + 15
-        while (status := httpx.get(f"{live.url}/", timeout=5).status_code) == 503 and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert status == 200
+        with live.client() as client:
+            assert client.post("/mastery/query", json={"student_id": "nobody"}).status_code == 404
+        held[0].settimeout(30)
+        assert b" 408 " in held[0].recv(200)
     finally:
         for one in held:
             one.close()
