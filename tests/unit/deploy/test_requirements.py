@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -34,11 +35,32 @@ def test_the_files_have_what_the_project_names_and_agree_with_one_another() -> N
     assert wanted(*served) <= run
     assert wanted(*PROJECT["dependency-groups"]["dev"]) <= run | dev
     assert wanted(*PROJECT["build-system"]["requires"]) <= build
-    assert not run & dev
+    both = [pin.requirement for file in FILES[:2] for pin in pins(file) if pin.name in run & dev]
+    assert len({(each.name, *each.extras) for each in both}) == len(both)  # what stands twice has an extra more
     versions = {(pin.name, str(pin.requirement.marker)): pin.version for file in FILES for pin in pins(file)}
     for file in FILES:
         for pin in pins(file):
             assert versions[pin.name, str(pin.requirement.marker)] == pin.version, f"{file} has another {pin.name}"
+
+
+def test_what_installed_packages_ask_of_one_another_is_pinned_with_its_extras() -> None:
+    """Without its extra in the pin, pip looks for a version anew, and finds one that has no hash here."""
+    pinned = {
+        (pin.name, extra) for file in FILES for pin in pins(file) for extra in ("", *sorted(pin.requirement.extras))
+    }
+    for name in sorted({name for name, extra in pinned if not extra}):
+        try:
+            asked = distribution(name).requires or []
+        except PackageNotFoundError:  # for another platform
+            continue
+        extras = [extra for other, extra in pinned if other == name]
+        for requirement in map(Requirement, asked):
+            marker = requirement.marker
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
+                other = canonicalize_name(requirement.name)
+                assert {(other, extra) for extra in ("", *requirement.extras)} <= pinned, (
+                    f"{name} asks for {requirement}"
+                )
 
 
 def test_a_file_with_another_hash_is_refused(tmp_path: Path) -> None:
