@@ -262,6 +262,17 @@ async def test_what_nobody_wants_after_an_answer_is_not_read_for_ever(
         await pushed(flood, b"10000\r\n" + bytes(65_536) + b"\r\n", 1_000)
 
 
+async def test_a_body_that_ends_after_its_answer_ends_no_later_request(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    monkeypatch.setattr(connection, "LINGER_S", 0.3)
+    assert (await client.ask(HEAD + b"Content-Length: 4\r\n\r\nab")).status == 200
+    await client.send(b"cd" + HEALTH)
+    assert (await client.answer()).status == 200
+    await asyncio.sleep(0.5)
+    assert (await client.ask(HEALTH)).status == 200
+
+
 @pytest.mark.parametrize("path", ["/mastery/query", "/mcp", "/dashboard"])
 async def test_a_body_that_is_late_is_answered_and_ends_the_connection(
     monkeypatch: pytest.MonkeyPatch, client: Client, path: str

@@ -106,6 +106,7 @@ class ClientConnection(HttpToolsProtocol):
         self._is_admitted = False
         self._refusal: ConnectionRefusal | None = None
         self._is_refused = False  # nothing that comes is read any more
+        self._is_ending = False  # our side is closed
         self._in_head = self._in_body = False
         self._head_bytes = 0  # since the last request, or since the head began
         self._chunk = 0
@@ -194,7 +195,6 @@ class ClientConnection(HttpToolsProtocol):
             elif "head" not in self._timers:
                 self._start("head", HEAD_S, self._head_is_late)
         elif self._is_answered() and self.timeout_keep_alive_task is None:  # late bytes of a body have unset it
-            self._cancel("linger")
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
@@ -240,7 +240,8 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_body = False
-        if self._is_admitted:
+        self._cancel("linger")
+        if self._is_admitted and not self._is_answered():
             self._shared.limits.works(self._sender, self)
         super().on_message_complete()
 
@@ -301,10 +302,11 @@ class ClientConnection(HttpToolsProtocol):
     def _close(self) -> None:
         """Close the connection; while the sender is still sending, just our side of it, for some seconds."""
         gentle = self._gentle
-        if not (self._in_body or self._is_refused) or gentle.is_closing() or not gentle.can_write_eof():
+        is_sending = self._in_body or self._is_refused
+        if not is_sending or self._is_ending or gentle.is_closing() or not gentle.can_write_eof():
             gentle.close_at_once()
             return
-        self._is_refused = True
+        self._is_refused = self._is_ending = True
         gentle.write_eof()
         self._start("linger", LINGER_S, gentle.abort)
 
