@@ -57,10 +57,8 @@ def test_what_installed_packages_ask_of_one_another_is_pinned_with_its_extras() 
         for requirement in map(Requirement, asked):
             marker = requirement.marker
             if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
-                other = canonicalize_name(requirement.name)
-                assert {(other, extra) for extra in ("", *requirement.extras)} <= pinned, (
-                    f"{name} asks for {requirement}"
-                )
+                asked_for = {(canonicalize_name(requirement.name), extra) for extra in ("", *requirement.extras)}
+                assert asked_for <= pinned, f"{name} asks for {requirement}"
 
 
 def test_a_file_with_another_hash_is_refused(tmp_path: Path) -> None:

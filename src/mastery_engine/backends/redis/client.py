@@ -107,7 +107,8 @@ def _behind_sentinels(url: SplitResult) -> Redis:
     master = url.path.strip("/").partition("/")[0]
     if not master:
         raise ValueError("no name of a master")
-    sentinel = Sentinel(_hosts(url, SENTINEL_PORT), sentinel_kwargs={"socket_timeout": CONNECT_S})  # type: ignore[no-untyped-call]
+    hosts = _hosts(url, SENTINEL_PORT)
+    sentinel = Sentinel(hosts, sentinel_kwargs={"socket_timeout": CONNECT_S})  # type: ignore[no-untyped-call]
     client: Redis = sentinel.master_for(master, max_connections=MOST_CONNECTIONS, **_identity(url), **_patience())
     return client
 
