@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import CHECKS, load_all_checks
@@ -68,6 +68,7 @@ def test_each_endpoint_answers_each_role_as_documented(live: Live, role: str) ->
         )
         @given(case=cases)
         def one(case: schemathesis.Case) -> None:
+            assume(all(value not in (None, [], {}) for value in (case.query or {}).values()))  # none would be sent
             if case.path.endswith("/stream"):
                 check_stream(live, session, case, role)
             else:

@@ -195,9 +195,9 @@ class RedisCohorts:
             days = days_by_cohort[join.key.tenant, join.cohort_id]
             days[join.key.student_id] = max(join.day, days.get(join.key.student_id, join.day))
         for cohort, days in days_by_cohort.items():
-            name = names.joined(*cohort)
-            pipeline.zremrangebyscore(name, "-inf", f"({max(days.values()) - self._life_ms * 1_000 // DAY}")
-            students = [part for student in days.items() for part in student]
+            name, oldest = names.joined(*cohort), max(days.values()) - self._life_ms * 1_000 // DAY
+            pipeline.zremrangebyscore(name, "-inf", f"({oldest}")
+            students = [part for student in days.items() if student[1] >= oldest for part in student]
             pipeline.execute_command("EVAL", JOIN, 1, name, MOST_MEMBERS, *students)
             pipeline.pexpire(name, self._life_ms)
         answers = await pipeline.execute()
