@@ -98,7 +98,7 @@ class Settings(BaseModel):
         if value.strip() == "*":
             return EVERYWHERE
         try:
-            return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+            return tuple(_network(part.strip()) for part in value.split(",") if part.strip())
         except ValueError:
             raise ValueError(
                 "must be addresses of proxies (10.0.0.7, 2001:db8::7) or networks (10.0.0.0/8), separated by commas"
@@ -133,6 +133,15 @@ class Settings(BaseModel):
     def refuses_dangers(self) -> bool:
         """Whether a dangerous setting of a server stops the start."""
         return self.in_production and not self.allow_unsafe_servers
+
+
+def _network(text: str) -> Network:
+    """A network; what is IPv4 inside IPv6 is IPv4, as callers' addresses are. Raises ValueError."""
+    network = ip_network(text, strict=False)
+    inside = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if inside is None or network.prefixlen < 96:
+        return network
+    return ip_network(f"{inside}/{network.prefixlen - 96}", strict=False)
 
 
 FIELD_OF = {name.upper(): name for name in Settings.model_fields}

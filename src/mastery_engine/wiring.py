@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import msgspec
 
-from mastery_engine.auth.jwks import KeySet
+from mastery_engine.auth.jwks import MOST_WAITING, KeySet
 from mastery_engine.auth.limits import Limits
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.backends.sqlite.database import FILE_NAME, Database
@@ -375,7 +375,9 @@ def curriculum(settings: Settings) -> Curriculum:
 
 def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:
     """Makes and checks tokens, with the secret of the settings or of the data folder."""
-    keys = KeySet(settings.jwt_jwks_url, clock) if settings.jwt_jwks_url else None
+    # Calls that wait for a slow identity provider leave most places to those that need not.
+    most_waiting = min(MOST_WAITING, max(1, settings.max_concurrent_requests // 4))
+    keys = KeySet(settings.jwt_jwks_url, clock, most_waiting=most_waiting) if settings.jwt_jwks_url else None
     return Tokens(
         settings.jwt_secret or (None if keys else development_secret(settings, SECRET_FILE)),
         clock,

@@ -57,6 +57,21 @@ def test_the_caller_is_the_last_address_that_is_no_proxys(peer: str, forwarded: 
     assert proxies(PROXIES).caller_of(peer, forwarded) == caller
 
 
+@pytest.mark.parametrize(
+    ("allowed", "peer", "is_proxy"),
+    [
+        ("::ffff:127.0.0.1", "127.0.0.1", True),
+        ("::ffff:10.0.0.0/104", "10.9.9.9", True),
+        ("::ffff:10.0.0.0/104", "::ffff:10.9.9.9", True),
+        ("::ffff:10.0.0.0/104", "11.0.0.1", False),
+        ("::ffff:0:0/96", "203.0.113.9", True),
+        ("::ffff:10.0.0.7/120", "10.0.0.200", True),
+    ],
+)
+def test_ipv4_inside_ipv6_is_ipv4(allowed: str, peer: str, is_proxy: bool) -> None:
+    assert (peer in proxies(allowed)) is is_proxy
+
+
 def test_where_everybody_is_a_proxy_the_last_address_counts() -> None:
     """Everything before it comes from the caller, who could otherwise take any address."""
     for everybody in ("*", "0.0.0.0/0, ::/0"):

@@ -1,16 +1,17 @@
 """The public keys of an identity provider, read as a JSON Web Key Set (RFC 7517) from a URL.
 
 They are read when a token first needs them, every few minutes, and when a token names an unknown key (after a
-rotation), but not more often than every few seconds. If the set cannot be read, the last known keys stay in use. A
-token whose key is known never waits for the provider.
+rotation), but not more often than every few seconds. If the set cannot be read, or has keys of which none can be used,
+the last known keys stay in use. A token whose key is known never waits for the provider.
 """
 
 import asyncio
 import json
 import logging
 import ssl
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -38,14 +39,18 @@ FAMILIES: Mapping[str, Family] = {
     "ES256": ("EC", "P-256"),
     "EdDSA": ("OKP", "Ed25519"),
 }
+Key: TypeAlias = tuple[tuple[str, Family], jwt.PyJWK]
+NO_SIGNATURES = "not for signatures"
 AWAY = "Tokens cannot be checked: the keys at JWT_JWKS_URL cannot be read. Try again later."
 
 
 class KeySet:
     """The keys at one URL. ``generation`` counts how often the set changed."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, *, most_waiting: int = MOST_WAITING) -> None:
+        """At most ``most_waiting`` calls wait for a slow provider: each holds the place of a call meanwhile."""
         self._url = url
+        self._most_waiting = most_waiting
         self._clock = clock
         self._keys: dict[tuple[str, Family], jwt.PyJWK] = {}
         self._source = b""
@@ -84,7 +89,7 @@ class KeySet:
         """
         self._begin(now)
         if self._reading is not None:
-            if self._waiting >= MOST_WAITING:
+            if self._waiting >= self._most_waiting:
                 raise Unavailable(AWAY)
             self._waiting += 1
             try:
@@ -101,66 +106,134 @@ class KeySet:
 
     async def _read_set(self) -> None:
         """Read the set, in a few seconds at most; if it cannot be read the known keys stay."""
-        import httpx  # it takes a while to load, and most commands read no keys
-
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                source = await self._fetch()
-            self._take(source)
+            if self._trust is None:
+                self._trust = system_trust()
+            self._take((await fetch(self._url, self._trust)).body)
             self._is_away = False
-        except (OSError, ValueError, RecursionError, httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = str(error) if type(error) is ValueError else type(error).__name__
-            logger.warning("the keys at JWT_JWKS_URL cannot be read: %s", reason)
+        except Unavailable as error:
+            logger.warning(
+                "the keys at JWT_JWKS_URL cannot be used, so that those known before stay: %s", error.message
+            )
         finally:
             self._reading = None
 
-    async def _fetch(self) -> bytes:
-        import httpx
-
-        if self._trust is None:
-            self._trust = ssl.create_default_context()  # the system's authorities
-        body = b""
-        async with (
-            httpx.AsyncClient(verify=self._trust, follow_redirects=False, timeout=PATIENCE_S) as client,
-            client.stream("GET", self._url, headers={"Accept-Encoding": "identity"}) as answer,
-        ):
-            if answer.status_code != 200:
-                raise ValueError(f"the status is {answer.status_code}; redirects are not followed")
-            async for part in answer.aiter_raw():
-                body += part
-                if len(body) > LONGEST:
-                    raise ValueError(f"the set has more than {LONGEST} bytes")
-        return body
-
     def _take(self, source: bytes) -> None:
-        """Use the keys of a set from now on; unusable keys are left out. Raises ValueError if this is not a key set."""
+        """Use the keys of a set from now on. Raises Unavailable if it is none, or has keys and none can be used."""
         if source != self._source or self._read is None:
-            document = json.loads(source)
-            rows = document.get("keys") if isinstance(document, dict) else None
-            if not isinstance(rows, list) or len(rows) > MOST_KEYS:
-                raise ValueError(f"it is no list of at most {MOST_KEYS} keys")
-            self._keys = dict(filter(None, (_usable(place, row) for place, row in enumerate(rows))))
+            published = keys_in(source)
+            if published.left_out and not published.keys:
+                raise Unavailable(f"it has no key that can be used: {published.reasons}")
+            self._keys = published.keys
             self._source = source
             self.generation += 1
+            published.log()
         self._read = self._clock()
 
 
-def _usable(place: int, row: Any) -> tuple[tuple[str, Family], jwt.PyJWK] | None:
-    """A key by its id (by its place in the set if it has none); None if it cannot check signatures of tokens."""
-    if not isinstance(row, dict) or row.get("use", "sig") != "sig" or "d" in row or "k" in row:
-        return None
+class PublishedKeys(NamedTuple):
+    """The keys of a set that can be used, and how many cannot, by the reason."""
+
+    keys: dict[tuple[str, Family], jwt.PyJWK]
+    left_out: Counter[str]
+
+    @property
+    def reasons(self) -> str:
+        """Why keys were left out."""
+        return ", ".join(f"{count} {'is' if count == 1 else 'are'} {reason}" for reason, count in self.left_out.items())
+
+    def log(self) -> None:
+        """Say what was left out. Most providers also publish keys for encryption, which is no reason to warn."""
+        if not self.keys:
+            logger.warning("there are no keys at JWT_JWKS_URL now: no token of the identity provider is taken")
+        if self.left_out:
+            level = logging.INFO if self.left_out.keys() == {NO_SIGNATURES} else logging.WARNING
+            usable, count = len(self.keys), self.left_out.total()
+            logger.log(level, "keys at JWT_JWKS_URL: %s in use, %s left out: %s", usable, count, self.reasons)
+
+
+class Fetched(NamedTuple):
+    """What a URL answered, and its server's word on the time."""
+
+    body: bytes
+    date: str | None
+
+
+def system_trust() -> ssl.SSLContext:
+    """Trust in the authorities of this system."""
+    return ssl.create_default_context()
+
+
+async def fetch(url: str, trust: ssl.SSLContext) -> Fetched:
+    """The body at a URL. Raises Unavailable, with the reason, if it is not there within seconds, or is too large."""
+    import httpx  # it takes a while to load, and most commands read no keys
+
+    body = b""
+    try:
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            httpx.AsyncClient(verify=trust, follow_redirects=False, timeout=PATIENCE_S) as client,
+            client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as answer,
+        ):
+            if answer.status_code != 200:
+                raise Unavailable(f"the status is {answer.status_code}; redirects are not followed")
+            async for part in answer.aiter_raw():
+                body += part
+                if len(body) > LONGEST:
+                    raise Unavailable(f"the set has more than {LONGEST} bytes")
+            return Fetched(body, answer.headers.get("date"))
+    except (TimeoutError, httpx.TimeoutException):
+        raise Unavailable(f"the server has not answered within {PATIENCE_S:g} s") from None
+    except httpx.ConnectError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise Unavailable("the server's certificate is not trusted by this system") from error
+        raise Unavailable("the server does not answer") from error
+    except (OSError, ValueError, httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unavailable("the server's answer broke off or is no HTTP") from error
+
+
+def keys_in(source: bytes) -> PublishedKeys:
+    """The keys in a set. Raises Unavailable, with the reason, if this is no key set."""
+    try:
+        document = json.loads(source)
+    except (ValueError, RecursionError):  # also numbers of thousands of digits
+        raise Unavailable("it is not JSON that can be read") from None
+    rows = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(rows, list) or len(rows) > MOST_KEYS:
+        raise Unavailable(f"it is no list of at most {MOST_KEYS} keys")
+    keys: dict[tuple[str, Family], jwt.PyJWK] = {}
+    left_out: Counter[str] = Counter()
+    for place, row in enumerate(rows):
+        usable = _usable(place, row)
+        if isinstance(usable, str):
+            left_out[usable] += 1
+            continue
+        if usable[0] in keys:
+            left_out["named as a later one"] += 1
+        keys[usable[0]] = usable[1]
+    return PublishedKeys(keys, left_out)
+
+
+def _usable(place: int, row: Any) -> Key | str:
+    """A key by its id (by its place in the set if it has none), or why it cannot check signatures of tokens."""
+    if not isinstance(row, dict):
+        return "no key"
+    if "d" in row or "k" in row:
+        return "secret or private, and should not be published"
+    if row.get("use", "sig") != "sig":
+        return NO_SIGNATURES
     family = (row.get("kty"), None if row.get("kty") == "RSA" else row.get("crv"))
     algorithm = next((name for name, its_family in FAMILIES.items() if its_family == family), None)
     if algorithm is None or row.get("alg", algorithm) != algorithm:
-        return None
+        return f"for another algorithm than {', '.join(FAMILIES)}"
     try:
         if "verify" not in row.get("key_ops", ["verify"]):
-            return None
+            return NO_SIGNATURES
         key = jwt.PyJWK(row, algorithm=algorithm)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
-        return None
+        return "malformed"
     if algorithm == "RS256" and not _is_fit(key.key):
-        return None
+        return f"of RSA with fewer than {SHORTEST_RSA} or more than {LONGEST_RSA} bits, or a huge exponent"
     key_id = row.get("kid")
     return (key_id if isinstance(key_id, str) else f"#{place}", FAMILIES[algorithm]), key
 

@@ -9,7 +9,9 @@ from mastery_engine.settings import Network
 
 REMEMBERED = 4_096
 # By which a call shows that it came through a proxy, beside everything that begins with X-Forwarded-.
-HEADERS = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"})
+HEADERS = frozenset(
+    {"forwarded", "x-forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"}
+)
 
 
 class Proxies:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import logging
 import random
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -20,6 +21,8 @@ from mastery_engine.auth import jwks
 from mastery_engine.auth.jwks import AGAIN, FRESH, LONGEST, MOST_WAITING, PATIENCE_S, KeySet
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.errors import InvalidInput, Unauthenticated, Unavailable
+from mastery_engine.settings import Settings
+from mastery_engine.wiring import tokens as wired_tokens
 from tests.support.live import SECRET
 from tests.support.samples import Clock
 
@@ -245,7 +248,7 @@ def test_any_row_of_a_set_is_a_key_or_is_left_out() -> None:
             else:
                 row[name] = chance.choice(odd)
         usable = jwks._usable(3, row)
-        assert usable is None or isinstance(usable[0][0], str)
+        assert isinstance(usable, str) or isinstance(usable[0][0], str)
 
 
 async def test_keys_that_take_long_to_check_are_left_out(provider: Provider, clock: Clock) -> None:
@@ -253,9 +256,9 @@ async def test_keys_that_take_long_to_check_are_left_out(provider: Provider, clo
         modulus = jwt.utils.to_base64url_uint((1 << (bits - 1)) + 1).decode()
         return {"kty": "RSA", "n": modulus, "e": jwt.utils.to_base64url_uint(exponent).decode(), "kid": f"{bits}"}
 
-    assert jwks._usable(0, numbers(8_192, 65_537)) is not None
+    assert not isinstance(jwks._usable(0, numbers(8_192, 65_537)), str)
     for bits, exponent in ((16_384, 65_537), (2_048, 2**2_000 + 1), (2_048, 1), (2_048, 2), (2_047, 65_537)):
-        assert jwks._usable(0, numbers(bits, exponent)) is None, (bits, exponent)
+        assert isinstance(jwks._usable(0, numbers(bits, exponent)), str), (bits, exponent)
     provider.publish([numbers(16_384, 65_537), ALL[0]])
     checker = tokens(provider, clock)
     assert await refused(checker, signed("RS256", "16384"))
@@ -279,6 +282,77 @@ async def test_keys_need_names_of_their_own(provider: Provider, clock: Clock) ->
     for algorithm in ("ES256", "EdDSA"):
         assert (await checker.authenticate(signed(algorithm, "same"))).subject == "ada"
     assert await refused(checker, signed("EdDSA", "encrypts"))
+
+
+async def read_again(checker: Tokens, clock: Clock) -> None:
+    """Have the keys read again, and wait for it."""
+    assert checker._keys is not None
+    clock.tick(FRESH)
+    checker._keys.keep_fresh(clock())
+    assert checker._keys._reading is not None
+    await checker._keys._reading
+
+
+P_384 = {"kty": "EC", "crv": "P-384", "x": "AA", "y": "AA", "kid": "p"}
+
+
+@pytest.mark.parametrize("rows", [[P_384], [{}] * 3, ["junk"], [ALL[0] | {"use": "enc"}], [ALL[0] | {"d": "AA"}]])
+async def test_keys_stay_where_a_new_set_has_none_that_can_be_used(
+    provider: Provider, clock: Clock, rows: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    checker = tokens(provider, clock)
+    await checker.authenticate(signed("RS256"))
+    provider.publish(rows)
+    await read_again(checker, clock)
+    (said,) = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert "those known before stay" in said
+    assert f"{len(rows)} {'is' if len(rows) == 1 else 'are'} " in said
+    assert (await checker.authenticate(signed("ES256"))).subject == "ada"
+    with pytest.raises(Unavailable):  # the key may be one that the provider meant to publish
+        await checker.authenticate(signed("RS256", "new"))
+
+
+async def test_a_set_without_a_row_takes_all_keys_back(
+    provider: Provider, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    checker = tokens(provider, clock)
+    await checker.authenticate(signed("RS256"))
+    provider.publish([])
+    await read_again(checker, clock)
+    assert await refused(checker, signed("RS256"))
+    assert "there are no keys at JWT_JWKS_URL" in caplog.text
+
+
+async def test_what_is_left_out_of_a_set_is_said_when_it_changes(
+    provider: Provider, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    checker = tokens(provider, clock)
+    provider.publish([*ALL, P_384, P_384, ALL[0]])
+    for _ in range(2):
+        await read_again(checker, clock) if caplog.records else await checker.authenticate(signed("RS256"))
+    (said,) = [record.message for record in caplog.records if record.name == jwks.__name__]
+    assert said == (
+        "keys at JWT_JWKS_URL: 3 in use, 3 left out: 2 are for another algorithm than RS256, ES256, EdDSA, "
+        "1 is named as a later one"
+    )
+    caplog.clear()
+    provider.publish([*ALL, ALL[0] | {"use": "enc", "kid": "e"}])  # as many providers do
+    with caplog.at_level(logging.INFO):
+        await read_again(checker, clock)
+    (record,) = [record for record in caplog.records if record.name == jwks.__name__]
+    assert record.levelno == logging.INFO
+    assert "1 is not for signatures" in record.message
+
+
+@pytest.mark.parametrize("body", [b'{"keys": [' + b"9" * 6_000 + b"]}", b"\xff\xfe\x00", b"[" * 10_000, b"<html>"])
+async def test_the_log_says_what_is_wrong_without_a_librarys_words(
+    provider: Provider, clock: Clock, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.body = body
+    with pytest.raises(Unavailable):
+        await tokens(provider, clock).authenticate(signed("RS256"))
+    (said,) = [record.message for record in caplog.records if record.name == jwks.__name__]
+    assert said.endswith(": it is not JSON that can be read")
 
 
 # ---- a provider that is slow
@@ -396,17 +470,22 @@ async def test_a_reading_ends_however_slowly_the_provider_drips(
             await asyncio.sleep(0.01)
 
 
-async def test_a_flood_of_unknown_keys_holds_up_nobody_else(clock: Clock) -> None:
-    """While the provider is slow a bounded number of calls wait for it; further ones are told to come again."""
+@pytest.mark.parametrize("places", [1, 7, 20, 200, 100_000])
+async def test_a_flood_of_unknown_keys_holds_up_nobody_else(clock: Clock, places: int) -> None:
+    """While the provider is slow at most a quarter of the places wait for it; further calls are told to come again."""
+    most = min(MOST_WAITING, max(1, places // 4))
     async with slow_provider() as slow, asyncio.timeout(30):
-        checker = Tokens(SECRET, clock, keys=KeySet(slow.url, clock))
+        checker = wired_tokens(
+            Settings(jwt_secret=SECRET, jwt_jwks_url=slow.url, max_concurrent_requests=places), clock
+        )
         await checker.authenticate(signed("RS256"))
         slow.answer = nothing
         clock.tick(AGAIN)
-        flood = [asyncio.create_task(checker.authenticate(signed("RS256", f"k{n}"))) for n in range(MOST_WAITING + 50)]
+        flood = [asyncio.create_task(checker.authenticate(signed("RS256", f"k{n}"))) for n in range(most + 50)]
         done, waiting = set[asyncio.Task[Any]](), set(flood)
-        while len(waiting) > MOST_WAITING:
+        while len(waiting) > most:
             done, waiting = await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED, timeout=0.1)
+        assert len(waiting) == most
         assert {type(task.exception()) for task in done} == {Unavailable}
         assert (await checker.authenticate(signed("RS256"))).subject == "ada"
         own = checker.make(subject="op", role="admin")
