@@ -27,7 +27,7 @@ from mastery_engine.wiring import new_id, open_engine, system_clock, tracing_for
 
 logger = logging.getLogger(__name__)
 
-LONGEST_STOP_S = 25.0
+LONGEST_STOP_S = 15.0
 
 
 class Service:

@@ -158,6 +158,13 @@ UNREADABLE = {
     "a signed chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n",
     "a chunk by a bare line feed": HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n",
     "a chunk without end": HEAD + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFFF\r\nabc\r\n0\r\n\r\n",
+    "another coding before chunks": HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "another version": b"GET /health HTTP/2.0\r\nHost: a\r\n\r\n",
+    "a version without heads": b"GET /health HTTP/0.9\r\n\r\n",
+    "a host that is none": b"GET /health HTTP/1.1\r\nHost: [x\r\n\r\n",
+    "a host with a path": b"GET /health HTTP/1.1\r\nHost: a b/c\r\n\r\n",
+    "a host of two": b"GET /health HTTP/1.1\r\nHost: [::1].example\r\n\r\n",
+    "a host with a name": b"GET /health HTTP/1.1\r\nHost: a@b\r\n\r\n",
     "a tunnel": b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "an address that is not ASCII": b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -194,6 +201,8 @@ async def test_a_head_has_32_kib_at_most(connect: Connect, port: int, client: Cl
     many = await connect()
     answer = await many.ask(HEAD + b"".join(b"X-%d: a\r\n" % number for number in range(MAX_HEAD // 8)) + b"\r\n")
     assert (answer.status, answer.code) == (431, "HEADERS_TOO_LARGE")
+    blanks = await connect()
+    assert (await blanks.ask(HEAD + b"A:" + b" " * 60_000 + b"a\r\n\r\n")).status == 431
     behind = await connect()  # a large one in the same bytes as a small one
     await behind.send(HEALTH + HEAD + b"X-Padding: " + b"a" * MAX_HEAD + b"\r\n\r\n")
     assert [(await behind.answer()).status for _ in range(2)] == [200, 431]
@@ -291,6 +300,15 @@ async def test_a_body_that_is_late_is_answered_and_ends_the_connection(
     if path != "/dashboard":
         assert answer.code == "REQUEST_TIMEOUT"
     assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("path", [b"/students/student_1/stream", b"/dashboard/students/student_1/live"])
+async def test_head_of_a_stream_ends(client: Client, path: bytes) -> None:
+    await client.send(b"HEAD " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n" + HEALTH)
+    head = await client.reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 405 ")
+    assert b"allow: GET\r\n" in head.lower().replace(b"get", b"GET")
+    assert (await client.answer()).status == 200
 
 
 async def test_trailers_are_dropped_and_have_an_end(

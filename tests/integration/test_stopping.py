@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -14,7 +15,7 @@ import httpx
 
 from mastery_engine.backends.sqlite.database import FILE_NAME
 from tests.support.calls import event
-from tests.support.live import COMMAND, Live, environment
+from tests.support.live import COMMAND, Live, environment, make_token
 
 SENDERS = 6
 ROWS = 200
@@ -112,3 +113,33 @@ def _known(client: httpx.Client, student: str) -> Any:
     found = client.post("/mastery/query", json={"student_id": student}).json()["data"]["current_mastery"]
     del found["timestamp"]
     return found
+
+
+def test_a_sigterm_answers_whoever_is_still_sending_and_is_not_held_up(tmp_path: Path) -> None:
+    """Each body that came slowly had 25 s, then a traceback and a plain 500."""
+    with Live(tmp_path / "data", home=tmp_path, LOG_LEVEL="WARNING") as live:
+        port = int(live.settings["PORT"])
+        lines = ["POST /mastery/ingest HTTP/1.1", "Host: a", f"Authorization: Bearer {make_token()}"]
+        form = ["POST /dashboard HTTP/1.1", "Host: a", "Content-Type: application/x-www-form-urlencoded"]
+        calls = [
+            "\r\n".join([*lines, "Content-Length: 9", "", "{"]),
+            "\r\n".join([*form, "Content-Length: 9", "", "t"]),
+            "GET /health HTTP/1.1\r\nHost: a\r\nX: ",
+            "",
+        ]
+        senders = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in calls]
+        for sender, call in zip(senders, calls, strict=True):
+            sender.sendall(call.encode())
+        time.sleep(0.5)
+        live._signal(signal.SIGTERM)
+        told = time.monotonic()
+        answers = [sender.recv(4_096) for sender in senders]
+        for sender in senders:
+            sender.close()
+        while live.running and time.monotonic() < told + 40:
+            time.sleep(0.05)
+        assert live.exit_code == 0
+        assert time.monotonic() - told < 30
+    assert [answer.split(b"\r\n", 1)[0] for answer in answers] == [b"HTTP/1.1 503 Service Unavailable"] * 2 + [b""] * 2
+    assert all(b"SERVICE_UNAVAILABLE" in answer for answer in answers[:2])
+    assert "Traceback" not in live.log_text()

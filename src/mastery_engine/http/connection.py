@@ -6,6 +6,7 @@ and a reader that does not read. Refusals are answers in the envelope, as everyw
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
@@ -25,6 +26,7 @@ from mastery_engine.http.proxies import parsed
 from mastery_engine.telemetry.metrics import Metrics
 
 MAX_HEAD = 32 * 1024
+SLICE = 4 * 1024  # as much of a head is read at once: where it exceeds its limit is known so exactly
 HEAD_S = 10.0
 KEEP_ALIVE_S = 75
 MOST_WAITING = 16  # requests behind the one that is being answered
@@ -46,7 +48,14 @@ class ConnectionRefusal(msgspec.Struct, frozen=True):
 UNREADABLE = ConnectionRefusal(
     400, "unreadable", "This is not an HTTP request that can be read: check the method, the address and the headers."
 )
-NOT_ONE_HOST = ConnectionRefusal(400, "unreadable", "A request needs exactly one Host header.")
+NOT_ONE_HOST = ConnectionRefusal(
+    400, "unreadable", "A request needs exactly one Host header, with a name or an address and perhaps a port."
+)
+OTHER_VERSION = ConnectionRefusal(400, "unreadable", "This server speaks HTTP/1.1 and HTTP/1.0.")
+OTHER_CODING = ConnectionRefusal(
+    400, "unreadable", "Transfer-Encoding must be chunked, or be left out; a packed body has Content-Encoding: gzip."
+)
+STOPPING = ConnectionRefusal(503, "stopping", "This server stops: send the request again, and another one answers.")
 TOO_LARGE_HEAD = ConnectionRefusal(
     431, "large_head", f"The address and headers have more than {MAX_HEAD // 1024} KiB together: send fewer of them."
 )
@@ -59,6 +68,8 @@ LATE_HEAD = ConnectionRefusal(
 TOO_MANY_WAITING = ConnectionRefusal(
     503, "pipeline", f"More than {MOST_WAITING} requests wait on this connection: wait for their answers first."
 )
+HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+VERSIONS = frozenset({"1.1", "1.0"})
 
 
 class EdgeServices(msgspec.Struct, frozen=True):
@@ -103,6 +114,7 @@ class ClientConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._shared = shared
         self._sender = ""
+        self._host = b""
         self._is_admitted = False
         self._refusal: ConnectionRefusal | None = None
         self._is_refused = False  # nothing that comes is read any more
@@ -166,6 +178,14 @@ class ClientConnection(HttpToolsProtocol):
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        start = 0
+        while len(data) - start > SLICE and not (self._in_body or self._is_refused):
+            self._read(data[start : start + SLICE])
+            start += SLICE
+        self._read(data[start:] if start else data)
+
+    def _read(self, data: bytes) -> None:
         self._chunk = len(data)
         if self._is_refused:
             self._count_unwanted()
@@ -174,7 +194,6 @@ class ClientConnection(HttpToolsProtocol):
             self._between_parts += self._chunk
         else:
             self._head_bytes += self._chunk
-        self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -218,11 +237,10 @@ class ClientConnection(HttpToolsProtocol):
         self._in_head = True
 
     def on_headers_complete(self) -> None:
-        if max(self._head_bytes, self._chunk) > MAX_HEAD and self._head_length() > MAX_HEAD:
+        read = max(self._head_bytes + SLICE, self._chunk)  # the head may have begun in bytes that were counted before
+        if read > MAX_HEAD and max(self._head_bytes - self._chunk, self._head_length()) > MAX_HEAD:
             self._stop(TOO_LARGE_HEAD)
-        hosts = [name for name, _ in self.headers if name == b"host"]
-        if len(hosts) != 1 and (hosts or self.parser.get_http_version() == "1.1"):
-            self._stop(NOT_ONE_HOST)
+        self._check_head()
         if len(self.pipeline) >= MOST_WAITING:
             self._stop(TOO_MANY_WAITING)
         self._in_head, self._in_body = False, True
@@ -244,6 +262,22 @@ class ClientConnection(HttpToolsProtocol):
         if self._is_admitted and not self._is_answered():
             self._shared.limits.works(self._sender, self)
         super().on_message_complete()
+
+    def _check_head(self) -> None:
+        """What others may read in another way than this server does is not read at all."""
+        version, hosts = self.parser.get_http_version(), 0
+        if version not in VERSIONS:
+            self._stop(OTHER_VERSION)
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+                if value != self._host and HOST.fullmatch(value) is None:
+                    self._stop(NOT_ONE_HOST)
+                self._host = value
+            elif name == b"transfer-encoding" and value.lower() != b"chunked":
+                self._stop(OTHER_CODING)
+        if hosts != 1 and (hosts or version == "1.1"):
+            self._stop(NOT_ONE_HOST)
 
     def _head_length(self) -> int:
         """The bytes of a head, at least: blanks around values are not counted."""
@@ -318,6 +352,12 @@ class ClientConnection(HttpToolsProtocol):
         answer = respond(refusal.status, refusal.message, meta, accept="", headers=headers)
         lines = [STATUS_LINE[refusal.status].rstrip(), *(b": ".join(header) for header in answer.raw_headers)]
         self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", bytes(answer.body)]))
+
+    def shutdown(self) -> None:
+        """The server stops: whoever is still sending is answered now."""
+        if self._in_body and not self._is_refused and not self._is_answered():
+            self._refuse(STOPPING)
+        super().shutdown()
 
     # Time
 

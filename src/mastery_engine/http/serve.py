@@ -1,19 +1,25 @@
 """The HTTP server: uvicorn in the foreground."""
 
+import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mastery_engine.collector import tune_gc
-from mastery_engine.errors import StartRefused
+from mastery_engine.domain.moments import rfc3339
+from mastery_engine.errors import Busy, StartRefused
 from mastery_engine.http.connection import KEEP_ALIVE_S, ClientConnection, EdgeServices
+from mastery_engine.http.envelope import Meta
+from mastery_engine.http.problems import problem
 
-STOP_S = 25
+STOP_S = 12  # the worker has its own time after that; both together stay below the 30 s that a container has
+UNFINISHED = "This server stops, and did not finish this call in time: send it again, and another one answers."
 
 
 def serve(app: ASGIApp, listener: socket.socket, *, shared: EdgeServices, end_streams: Callable[[], None]) -> None:
@@ -30,7 +36,7 @@ def serve(app: ASGIApp, listener: socket.socket, *, shared: EdgeServices, end_st
 def config_of(app: ASGIApp, shared: EdgeServices, **more: Any) -> uvicorn.Config:
     """How the server serves the application; ``more`` is for tests."""
     return uvicorn.Config(
-        app,
+        Stoppable(app, shared),
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -42,6 +48,24 @@ def config_of(app: ASGIApp, shared: EdgeServices, **more: Any) -> uvicorn.Config
         timeout_graceful_shutdown=STOP_S,
         **more,
     )
+
+
+class Stoppable:
+    """The application, whose calls are answered when the server gives them up at its end."""
+
+    def __init__(self, app: ASGIApp, shared: EdgeServices) -> None:
+        self._app = app
+        self._shared = shared
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+            with suppress(RuntimeError):  # the answer has begun
+                meta = Meta(rfc3339(self._shared.clock()), self._shared.new_id())
+                await problem(Busy(UNFINISHED), meta, accept="")(scope, receive, send)
 
 
 class EngineServer(uvicorn.Server):

@@ -12,6 +12,7 @@ from mastery_engine.settings import Settings
 
 COOKIE = "mastery_session"
 PATH = "/dashboard"
+MOST_FIELDS = 16
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -34,7 +35,11 @@ async def token_in(request: Request) -> str:
     """The token in the sign-in form. Raises InvalidInput."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise InvalidInput("The sign-in form could not be read: send it from the page /dashboard.", field="token")
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"))
+    form = (await request.body()).decode("utf-8", "replace")
+    try:
+        fields = parse_qs(form, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise InvalidInput(f"The sign-in form has more than {MOST_FIELDS} fields: it needs one, token.") from None
     return fields.get("token", [""])[0].strip()
 
 

@@ -4,13 +4,15 @@ import asyncio
 import zlib
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope
 
 from mastery_engine.errors import Busy, InvalidInput, TooLarge
 from mastery_engine.http.problems import BodyLate, UnsupportedMediaType
 
 MAX_BODY = 1024 * 1024
+MAX_FORM = 16 * 1024  # of senders whom nobody knows yet
+MOST_HELD = 64 * 1024 * 1024  # of all bodies that are coming in or being worked on
+MOST_MEMBERS = 100
 FIRST_S = 5.0
 LEAST_BYTES_PER_S = 1024
 MOST_AHEAD_S = 15.0  # how long a body that came quickly may then pause
@@ -21,11 +23,12 @@ PACKING = frozenset({b"content-encoding", b"content-length", b"transfer-encoding
 
 
 class Places:
-    """The calls that may be under way at once."""
+    """The calls that may be under way at once, and the bytes of their bodies."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self.taken = 0
+        self.held = 0
 
     def take(self) -> None:
         """Raises Busy if all are taken."""
@@ -41,6 +44,20 @@ class Place:
         self._places = places
         self._is_counted = is_counted
         self._is_taken = False
+        self._held = 0
+
+    def hold(self, size: int) -> None:
+        """Count so many bytes more of the call's body. Raises Busy if all bodies together have too many."""
+        self._held += size
+        self._places.held += size
+        if self._places.held > MOST_HELD:
+            raise Busy("Too many large bodies are under way at once: try again in a second.")
+
+    def end(self) -> None:
+        """The call has ended: leave the place, and let go of the body."""
+        self.leave()
+        self._places.held -= self._held
+        self._held = 0
 
     def take(self) -> None:
         """Raises Busy if all places are taken."""
@@ -54,32 +71,42 @@ class Place:
             self._is_taken = False
 
 
-def receive_body(scope: Scope, headers: Headers, receive: Receive, place: Place) -> Receive:
+def receive_body(scope: Scope, receive: Receive, place: Place, most: int = MAX_BODY) -> Receive:
     """``receive`` for the application.
 
-    A body is at most 1 MiB. It brings at least 1 KB a second after its first 5 s, and takes at most 10 minutes; while
-    it comes, the call leaves its place. ``Content-Encoding: gzip`` is unpacked, and then no longer in the headers.
+    A body has at most ``most`` bytes, packed and unpacked. It brings at least 1 KB a second after its first 5 s, and
+    takes at most 10 minutes; while it comes, the call leaves its place. ``Content-Encoding: gzip`` is unpacked, and
+    then no longer in the headers.
     Raises TooLarge and UnsupportedMediaType; the result raises TooLarge, BodyLate, InvalidInput and Busy.
     """
-    length = headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length) > MAX_BODY:
-        raise TooLarge(f"The body has {length} bytes, but at most {MAX_BODY} are allowed: send it in parts.")
-    encoding = ", ".join(headers.getlist("content-encoding")).strip().lower()
-    body = _IncomingBody(receive, place)
+    encodings = []
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and (len(value) > len(str(MAX_BODY)) or int(value) > most):
+            raise too_large(most)
+        if name == b"content-encoding":
+            encodings.append(value.decode("latin-1"))
+    body = _IncomingBody(receive, place, most)
+    encoding = ", ".join(encodings).strip().lower()
     if encoding in AS_SENT:
         return body.receive
     if encoding not in GZIP:
         raise UnsupportedMediaType(f"Content-Encoding must be gzip, or be left out; it is {encoding[:100]!r}.")
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in PACKING]
-    return _Unpacked(body.receive).receive
+    return _Unpacked(body.receive, most).receive
+
+
+def too_large(most: int) -> TooLarge:
+    """The error for a body over its limit, packed or unpacked."""
+    return TooLarge(f"The body has more than the {most:,} bytes that are allowed: send less, or send it in parts.")
 
 
 class _IncomingBody:
     """The messages of a body, as the server gives them."""
 
-    def __init__(self, receive: Receive, place: Place) -> None:
+    def __init__(self, receive: Receive, place: Place, most: int) -> None:
         self._receive = receive
         self._place = place
+        self._most = most
         self._bytes = 0
         self._deadline = self._end = 0.0
         self._is_complete = False
@@ -98,8 +125,10 @@ class _IncomingBody:
             raise self._late() from None
         arrived = len(message.get("body", b""))
         self._bytes += arrived
-        if self._bytes > MAX_BODY:
-            raise TooLarge(f"The body has more than the {MAX_BODY} bytes that are allowed: send it in parts.")
+        if self._bytes > self._most:
+            raise too_large(self._most)
+        if arrived:
+            self._place.hold(arrived)
         if message.get("more_body", False):
             now = asyncio.get_running_loop().time()
             self._deadline = min(self._deadline + arrived / LEAST_BYTES_PER_S, now + MOST_AHEAD_S)
@@ -113,15 +142,16 @@ class _IncomingBody:
             return BodyLate(f"The body did not arrive within {LONGEST_S / 60:.0f} minutes: send it in parts.")
         return BodyLate(
             f"The body came too slowly: after the first {FIRST_S:.0f} seconds it must bring at least "
-            f"{LEAST_BYTES_PER_S} bytes a second. Send it again."
+            f"{LEAST_BYTES_PER_S} bytes a second, and pause for at most {MOST_AHEAD_S:.0f} seconds. Send it again."
         )
 
 
 class _Unpacked:
     """The body of a call with ``Content-Encoding: gzip``, as one message."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, most: int) -> None:
         self._receive = receive
+        self._most = most
         self._is_read = False
 
     async def receive(self) -> Message:
@@ -136,23 +166,27 @@ class _Unpacked:
             if not message.get("more_body", False):
                 break
         self._is_read = True
-        return {"type": "http.request", "body": unpacked(bytes(packed)), "more_body": False}
+        return {"type": "http.request", "body": unpacked(bytes(packed), self._most), "more_body": False}
 
 
-def unpacked(packed: bytes) -> bytes:
+def unpacked(packed: bytes, most: int = MAX_BODY) -> bytes:
     """What a gzip body holds (RFC 1952: one or several members). Raises InvalidInput and TooLarge."""
-    body = b""
-    while packed:
+    body = bytearray()
+    if not packed:
+        return b""
+    for _ in range(MOST_MEMBERS):
         unpacker: Any = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
-            body += unpacker.decompress(packed, MAX_BODY + 1 - len(body))
+            body += unpacker.decompress(packed, most + 1 - len(body))
         except zlib.error:
             raise InvalidInput(
                 "The body is not gzip, as its Content-Encoding says: pack it, or leave the header out."
             ) from None
-        if len(body) > MAX_BODY:
-            raise TooLarge(f"The body has more than {MAX_BODY} bytes once it is unpacked: send it in parts.")
+        if len(body) > most:
+            raise too_large(most)
         if not unpacker.eof:
             raise InvalidInput("The gzip body ends too early: send it again.")
         packed = unpacker.unused_data
-    return body
+        if not packed:
+            return bytes(body)
+    raise InvalidInput(f"The gzip body has more than {MOST_MEMBERS} members: pack it as a whole.")

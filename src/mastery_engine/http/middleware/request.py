@@ -16,13 +16,14 @@ from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.errors import MasteryError
 from mastery_engine.http.addresses import for_routing
 from mastery_engine.http.envelope import Meta
-from mastery_engine.http.middleware.body import Place, Places, receive_body
+from mastery_engine.http.middleware.body import MAX_BODY, MAX_FORM, Place, Places, receive_body
 from mastery_engine.http.problems import problem
 from mastery_engine.telemetry.metrics import Metrics
 
 logger = logging.getLogger("mastery_engine.requests")
 
 ALIAS = "/api/v1"
+PAGES = "/dashboard"
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 STREAM = re.compile(r"/students/[^/]+/stream|/dashboard/[^/]+/[^/]+/live")
 # A route's own headers win over these. Answers have personal data, so no proxy or browser may store them.
@@ -54,19 +55,20 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         outer, scope = scope, for_routing(scope)
-        if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}  # the server, which has its own scope, leaves out the body
         headers = Headers(scope=scope)
         at = self._clock()
         if scope["path"].startswith(ALIAS + "/"):
             scope["path"] = scope["path"][len(ALIAS) :]
             scope["raw_path"] = scope.get("raw_path", b"")[len(ALIAS) :]
         is_stream = STREAM.fullmatch(scope["path"]) is not None
+        if scope["method"] == "HEAD" and not is_stream:  # a stream has no end, and is not allowed here
+            scope = {**scope, "method": "GET"}  # the server, which has its own scope, leaves out the body
         place = Place(self._places, is_counted=scope["path"] not in PROBES and not is_stream)
         exchange = Exchange(scope, headers, send, self._meta(headers, at), at, place, is_stream=is_stream)
         try:
             place.take()
-            await self._app(scope, receive_body(scope, headers, receive, place), exchange.send)
+            most = MAX_FORM if scope["path"].startswith(PAGES) else MAX_BODY
+            await self._app(scope, receive_body(scope, receive, place, most), exchange.send)
         except ClientDisconnect:
             exchange.status = 499
         except Exception as error:
@@ -76,7 +78,7 @@ class RequestMiddleware:
                 accept = exchange.headers.get("accept", "")
                 await problem(error, exchange.meta, accept=accept)(scope, receive, exchange.send)
         finally:
-            place.leave()
+            place.end()
             self._record(exchange)
             if "route" in scope:
                 outer["route"] = scope["route"]  # a span is named by it
