@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mastery_engine.domain.events.kinds import ID_FIELDS
 from mastery_engine.mcp import results
-from mastery_engine.mcp.quoted import CLOSE, LONGEST, OPEN, Quoted, quoted, unquoted
+from mastery_engine.mcp.quoted import CLOSE, LONGEST, OPEN, Quoted, quoted, unquoted, with_plain_ids
 from mastery_engine.mcp.results import ToolResult
 
 texts = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('«»\\"\n⟫\u202e\u200b'), max_size=LONGEST)
@@ -44,6 +45,28 @@ def test_how_it_is_quoted(text: str, shown: str) -> None:
 @pytest.mark.parametrize("given_back", ["loops", "", "«", "»«", "«a", "«\\u12»", 5, None])
 def test_what_was_not_quoted_is_taken_as_it_is(given_back: object) -> None:
     assert unquoted(given_back) == given_back
+
+
+NAMED_BY_SCHOOLS = {"topic", "exercise_id", "quiz_id", "submission_id", "item_id", "skills", "recommendation_id"}
+
+
+def test_only_the_ids_of_an_event_lose_their_marks() -> None:
+    texts = {"message": "«a»", "error_type": "«b»", "reason": "«c»", "outcome": "«d»"}
+    for name in NAMED_BY_SCHOOLS:
+        marked, plain = (["«a»"], ["a"]) if name == "skills" else ("«a»", "a")
+        inner, read = {"data": texts | {name: marked}}, {"data": texts | {name: plain}}
+        assert with_plain_ids(inner) == read
+        assert with_plain_ids({"id": "«x»", "data": inner}) == {"id": "«x»", "data": read}  # in a CloudEvent
+    assert with_plain_ids({"source": "«a»", "metadata": {"cohort_id": "«HC»", "note": "«n»"}}) == {
+        "source": "«a»",
+        "metadata": {"cohort_id": "HC", "note": "«n»"},
+    }
+    for other in (5, None, "«a»", [], ["«a»"], {"data": 5, "metadata": None}):
+        assert with_plain_ids(other) == other
+
+
+def test_the_ids_of_events_are_known_by_their_types() -> None:
+    assert ID_FIELDS == NAMED_BY_SCHOOLS
 
 
 # Texts of our own, of the operator's rules and curriculum, and ids by a pattern without blanks.

@@ -21,14 +21,15 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, TextContent, TextResourceContents
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.domain.given_ids import FORMS, STUDENT_ID
+from mastery_engine.domain.given_ids import EVENT_ID, FORMS, STUDENT_ID
 from mastery_engine.mcp.brief import plain
-from mastery_engine.mcp.quoted import NOTE
+from mastery_engine.mcp.quoted import NOTE, quoted
 from mastery_engine.mcp.tokens import count
 from tests.support.calls import STUDENT, Api, event, with_state
 from tests.support.live import ROOT, bearer, environment, make_token
 
 OTHER = "student_2"
+SENT_BY_AGENTS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 TOOLS = {
     "get_mastery",
     "what_if",
@@ -301,11 +302,55 @@ def test_a_start_does_not_wait_for_the_vocabulary_of_tokens() -> None:
         ),
         ("ingest_events", {"events": [1] * 101}, "VALIDATION_ERROR: events: must have at most 100 items."),
         ("no_such_tool", {"a": 1}, "Unknown tool: no_such_tool"),
+        (
+            "event_status",
+            {"student_id": STUDENT, "event_id": "a b"},
+            f"VALIDATION_ERROR: event_id: {FORMS[EVENT_ID]}.",
+        ),
+        ("what_if", {"student_id": STUDENT, "quiz": "0.5"}, "VALIDATION_ERROR: quiz: must be a number."),
+        (
+            "get_mastery",
+            {"student_id": STUDENT, "on": 1764374400},
+            "VALIDATION_ERROR: on: must be a date, as in 2026-01-14.",
+        ),
     ],
 )
 async def test_wrong_arguments_are_told_in_words(api: Api, tool: str, arguments: dict[str, Any], said: str) -> None:
     async with agent(api) as client:
         assert await failure(client, tool, **arguments) == said
+
+
+WRONG = {
+    "integer": ("1", True, 1.5, [1]),
+    "number": ("0.5", True, [0.5]),
+    "boolean": ("true", 1, [True]),
+    "string": (5, True, ["x"]),
+    "array": ("x", 5, True),
+}
+
+
+async def test_no_argument_of_any_tool_is_taken_for_another_type(api: Api) -> None:
+    tried = set()
+    async with agent(api) as client:
+        for tool in (await client.list_tools()).tools:
+            for name, schema in tool.input_schema["properties"].items():
+                for wrong in WRONG[schema["type"]]:
+                    said = await failure(client, tool.name, **{**ATTACKED.get(tool.name, {}), name: wrong})
+                    assert said.startswith(f"VALIDATION_ERROR: {name}"), (tool.name, name, wrong, said)
+                    assert "must" in said
+                    assert "nput" not in said
+                tried.add(schema["type"])
+    assert tried == set(WRONG)
+
+
+async def test_a_share_that_is_no_number_is_told_so(api: Api) -> None:
+    call = {"name": "what_if", "arguments": {"student_id": STUDENT, "quiz": float("nan")}}
+    answer = await api.client.post(
+        "/mcp",
+        content=json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}),
+        headers={**bearer(make_token()), **SENT_BY_AGENTS},
+    )
+    assert "VALIDATION_ERROR: quiz: must be a finite number." in answer.text
 
 
 @pytest.mark.parametrize(
@@ -427,6 +472,38 @@ async def test_an_agent_is_told_what_the_marks_mean_and_may_give_them_back(api: 
     assert set(quotes) >= SHOW_IT
 
 
+async def test_every_id_may_come_back_between_its_marks(api: Api) -> None:
+    sent = event("answer", skills=["loops"]) | {"metadata": {"cohort_id": "HC"}}
+    marked = {**sent, **{name: quoted(sent[name]) for name in ("student_id", "event_id")}}
+    marked |= {"data": sent["data"] | {"skills": ["«loops»"]}, "metadata": {"cohort_id": "«HC»"}}
+    student_id, event_id = quoted(STUDENT), quoted(sent["event_id"])
+    async with agent(api) as client:
+        assert await ask(client, "ingest_events", events=[marked]) == {"accepted": 1, "event_ids": [sent["event_id"]]}
+        await api.processed(sent["event_id"])
+        assert await ask(client, "event_status", student_id=student_id, event_id=event_id) == {"status": "processed"}
+        (skill,) = (await ask(client, "get_skills", student_id=student_id))["weakest"]
+        assert skill["skill"] == "«loops»"
+        assert (await ask(client, "cohort_overview", cohort_id="HC"))["size"] == 1
+        assert (await ask(client, "who_needs_help", student_ids=[student_id]))["students"] == 1
+        summary = await client.read_resource(f"mastery://students/{quote(student_id)}/summary")
+        assert json.loads(text_of(summary.contents[0]))["level"]
+        prompt = await client.get_prompt("tutor", {"student_id": student_id})
+        assert f"student {STUDENT}." in text_of(prompt.messages[0].content)
+
+
+async def test_what_of_an_event_is_not_known_is_named(api: Api) -> None:
+    async with agent(api) as client:
+        answer = await ask(client, "ingest_events", events=[event("quiz"), event("quiz") | {"colour": 1, "tpoic": 2}])
+    assert answer["accepted"] == 2
+    assert answer["ignored"] == ["«event 1: colour, tpoic»"]
+
+
+async def test_a_resource_says_what_is_wrong_with_an_id(api: Api) -> None:
+    async with agent(api) as client:
+        with pytest.raises(MCPError, match="VALIDATION_ERROR: student_id may hold only"):
+            await client.read_resource("mastery://students/ann@x.org/summary")
+
+
 async def test_what_json_cannot_hold_is_refused_and_not_taken_as_left_out(api: Api) -> None:
     """The official client would not send it; others do."""
     quiz = json.dumps(event("quiz", confidence_score=0.25))
@@ -436,11 +513,7 @@ async def test_what_json_cannot_hold_is_refused_and_not_taken_as_left_out(api: A
         answer = await api.client.post(
             "/mcp",
             content=asked.replace('"?"', quiz.replace("0.25", bad)).encode(),
-            headers={
-                **bearer(make_token()),
-                "Content-Type": "application/json",
-                "Accept": "application/json, text/event-stream",
-            },
+            headers={**bearer(make_token()), **SENT_BY_AGENTS},
         )
         assert '"accepted":0' in answer.text.replace("\\", "")
         assert "This is not JSON" in answer.text

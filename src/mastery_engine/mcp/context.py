@@ -3,25 +3,35 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Annotated
 
 import msgspec
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConstraints
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.domain.given_ids import LONGEST_NAME, STUDENT_ID, normal_name
+from mastery_engine.domain.given_ids import EVENT_ID, LONGEST_NAME, STUDENT_ID, normal_name
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.mcp.quoted import GivenBack, quoted
 from mastery_engine.mcp.results import ToolResult
 from mastery_engine.mcp.tokens import count
 
+
+def _a_text(value: object) -> object:
+    """The value itself. Raises ValueError for a number, which would be read as seconds since 1970."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError("must be a date, as in 2026-01-14")
+    return value
+
+
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 RECORDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True)
 
-StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
+StudentId = Annotated[str, GivenBack, StringConstraints(pattern=STUDENT_ID)]
+EventId = Annotated[str, GivenBack, StringConstraints(pattern=EVENT_ID)]
 # The length is that of the normal form, so only the schema says it.
 Name = Annotated[
     str,
@@ -29,7 +39,11 @@ Name = Annotated[
     AfterValidator(normal_name),
     Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME}),
 ]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+# Strict, as over HTTP: a text or a boolean is no number.
+Share = Annotated[float, Field(ge=0.0, le=1.0, strict=True, allow_inf_nan=False)]
+Whole = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
+Day = Annotated[date, BeforeValidator(_a_text)]
 
 WHAT_TO_DO: tuple[tuple[type[MasteryError], str], ...] = (
     (NotFound, "Check the id with the user; a student without any event is unknown."),

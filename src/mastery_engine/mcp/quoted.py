@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from mastery_engine.domain.events.kinds import ID_FIELDS
 from mastery_engine.domain.printable import printable
 
 OPEN, CLOSE = "«", "»"
@@ -37,6 +38,23 @@ def unquoted(value: object) -> object:
     except ValueError:
         return value
 
+
+def with_plain_ids(event: object) -> object:
+    """An event whose ids may have come back between their marks, without these; its other texts are as they were."""
+    if not isinstance(event, dict):
+        return event
+    return {
+        name: _plain(value) if name in _IDS else with_plain_ids(value) if name in _PARTS else value
+        for name, value in event.items()
+    }
+
+
+def _plain(value: object) -> object:
+    return [unquoted(part) for part in value] if isinstance(value, list) else unquoted(value)
+
+
+_IDS = ID_FIELDS | {"student_id", "event_id", "cohort_id"}
+_PARTS = frozenset(("data", "metadata"))  # data may also be a whole event, inside a CloudEvent
 
 Quoted: TypeAlias = Annotated[str, AfterValidator(quoted), Field(description="quoted data")]
 GivenBack = BeforeValidator(unquoted)  # for arguments that models take from answers

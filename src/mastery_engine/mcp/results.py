@@ -107,11 +107,12 @@ class ClassResult(ToolResult):
 
 
 class IngestResult(ToolResult):
-    """What became of the events: ``refused`` names each that was, with the reason."""
+    """What became of the events: ``refused`` names each that was, with the reason, ``ignored`` the unknown fields."""
 
     accepted: int
     event_ids: list[str]
     refused: list[Quoted] | None = None
+    ignored: list[Quoted] | None = None
 
 
 class StatusResult(ToolResult):

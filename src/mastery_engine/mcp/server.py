@@ -11,12 +11,12 @@ from mcp.types import INVALID_PARAMS
 
 from mastery_engine import __version__
 from mastery_engine.auth.access import Caller
-from mastery_engine.domain.given_ids import FORMS, STUDENT_ID, is_student_id
+from mastery_engine.domain.given_ids import FORMS, STUDENT_ID, check_student_id, is_student_id
 from mastery_engine.engine import Engine
 from mastery_engine.errors import MasteryError
 from mastery_engine.mcp.brief import BriefServer
 from mastery_engine.mcp.context import ToolContext
-from mastery_engine.mcp.quoted import NOTE
+from mastery_engine.mcp.quoted import NOTE, unquoted
 from mastery_engine.mcp.tools.advice import add_advice_tools
 from mastery_engine.mcp.tools.cohorts import add_cohort_tools
 from mastery_engine.mcp.tools.events import add_event_tools
@@ -69,7 +69,8 @@ def _add_resources(server: MCPServer, context: ToolContext) -> None:
     async def summary(student_id: str) -> str:
         """A student's score, level and costliest component, in one line of JSON."""
         try:
-            explanation = await context.engine.reports.explain(context.who(), student_id)
+            checked = check_student_id(str(unquoted(student_id)))
+            explanation = await context.engine.reports.explain(context.who(), checked)
         except MasteryError as error:
             raise ResourceError(f"{error.code}: {error.message}") from error
         costliest = explanation.costs[0]
@@ -88,6 +89,7 @@ def _add_prompts(server: MCPServer) -> None:
     @server.prompt()
     def tutor(student_id: str) -> str:
         """Tutor one student by what the engine knows."""
+        student_id = str(unquoted(student_id))
         if not is_student_id(student_id):  # it becomes part of a model's instructions
             raise MCPError(INVALID_PARAMS, f"student_id: {FORMS[STUDENT_ID]}")
         return (

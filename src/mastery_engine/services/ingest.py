@@ -201,8 +201,9 @@ class Ingest:
         ]
 
     async def status(self, caller: Caller, student_id: str, event_id: str) -> EventStatus:
-        """Whether an event was processed, dead-lettered, or neither so far. Raises Forbidden."""
+        """Whether an event was processed, dead-lettered, or neither so far. Raises Forbidden and InvalidInput."""
         self._access.check_student(caller, Act.READ, student_id, "event-status")
+        check_event_id(event_id)
         key = StudentKey(caller.tenant, student_id)
         async with promptly("store", LOAD_S):
             if await self._has_seen(key, id_hash(event_id)):

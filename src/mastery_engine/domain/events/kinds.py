@@ -4,7 +4,7 @@ Unknown fields are refused, because a typo must not lose evidence silently.
 """
 
 from datetime import date
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta
@@ -228,3 +228,13 @@ ALIASES: dict[str, str] = {
     "quality.assessment.completed": "quality",
     "consistency.activity.recorded": "consistency",
 }
+
+
+def _holds_id(kind: Any) -> bool:
+    return any(kind is id_kind for id_kind in (Id, TopicId)) or any(map(_holds_id, get_args(kind)))
+
+
+# The fields of data whose texts are ids that a school gives.
+ID_FIELDS = frozenset(
+    field.name for kind in KINDS.values() for field in msgspec.structs.fields(kind) if _holds_id(field.type)
+)

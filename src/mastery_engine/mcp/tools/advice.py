@@ -7,7 +7,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mastery_engine.domain.advice.learning_path import Goal
-from mastery_engine.mcp.context import READS, Name, StudentId, ToolContext, plainly
+from mastery_engine.mcp.context import READS, Name, StudentId, ToolContext, Whole, plainly
 from mastery_engine.mcp.results import AdviceResult, ForecastResult, NoticedResult, PathResult
 
 
@@ -28,7 +28,7 @@ class AdviceTools:
         self._engine = context.engine
 
     async def forecast(
-        self, student_id: StudentId, days: Annotated[int, Field(ge=1, le=30)] = 7
+        self, student_id: StudentId, days: Annotated[Whole, Field(ge=1, le=30)] = 7
     ) -> Annotated[CallToolResult, ForecastResult]:
         """A student's score some days from now, with an 80% interval. Use it for "will he pass"."""
         with plainly():
@@ -45,7 +45,7 @@ class AdviceTools:
         return await self._context.respond("forecast", result)
 
     async def recommend(
-        self, student_id: StudentId, limit: Annotated[int, Field(ge=1, le=10)] = 3
+        self, student_id: StudentId, limit: Annotated[Whole, Field(ge=1, le=10)] = 3
     ) -> Annotated[CallToolResult, AdviceResult]:
         """What a student should do next and why, best first. It also works for a student without events."""
         with plainly():
@@ -57,7 +57,7 @@ class AdviceTools:
         self,
         student_id: StudentId,
         topic: Annotated[Name | None, Field(description="a skill or module to master; else the whole course")] = None,
-        limit: Annotated[int, Field(ge=1, le=50)] = 5,
+        limit: Annotated[Whole, Field(ge=1, le=50)] = 5,
     ) -> Annotated[CallToolResult, PathResult]:
         """The skills to learn next, in order, prerequisites first, with the expected day of completion."""
         goal: Goal = "improve_mastery" if topic is None else "master_topic"

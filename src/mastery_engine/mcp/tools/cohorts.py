@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.errors import InvalidInput
-from mastery_engine.mcp.context import READS, Name, StudentId, ToolContext, plainly
+from mastery_engine.mcp.context import READS, Name, StudentId, ToolContext, Whole, plainly
 from mastery_engine.mcp.results import (
     ClassRow,
     CohortResult,
@@ -39,7 +39,7 @@ class CohortTools:
         self._standings = context.engine.standings
 
     async def cohort_overview(
-        self, cohort_id: CohortId, limit: Annotated[int, Field(ge=1, le=50)] = 5
+        self, cohort_id: CohortId, limit: Annotated[Whole, Field(ge=1, le=50)] = 5
     ) -> Annotated[CallToolResult, CohortResult]:
         """One class: size, average, levels, and who needs help most and why."""
         with plainly():

@@ -7,7 +7,8 @@ from mcp.server import MCPServer
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from mastery_engine.mcp.context import READS, RECORDS, StudentId, ToolContext, plainly
+from mastery_engine.mcp.context import READS, RECORDS, EventId, StudentId, ToolContext, plainly
+from mastery_engine.mcp.quoted import with_plain_ids
 from mastery_engine.mcp.results import IngestResult, StatusResult
 
 
@@ -43,7 +44,9 @@ class EventTools:
         Give each event its own event_id: a repeated id counts once, so that a retry is safe.
         """
         with plainly():
-            values = [json.dumps(event).encode() for event in events]  # as sent, NaN and halves of characters too
+            values = [
+                json.dumps(with_plain_ids(event)).encode() for event in events
+            ]  # as sent, NaN and halves of characters too
             response = await self._engine.ingest.take(self._context.who(), values)
         receipts = response.results
         refused = [
@@ -52,12 +55,15 @@ class EventTools:
             if receipt.error is not None
         ]
         event_ids = [str(receipt.event_id) for receipt in receipts if receipt.error is None]
-        result = IngestResult(accepted=response.accepted, event_ids=event_ids, refused=refused or None)
+        ignored = [
+            f"event {place}: {', '.join(receipt.ignored)}" for place, receipt in enumerate(receipts) if receipt.ignored
+        ]
+        result = IngestResult(
+            accepted=response.accepted, event_ids=event_ids, refused=refused or None, ignored=ignored or None
+        )
         return await self._context.respond("ingest_events", result)
 
-    async def event_status(
-        self, student_id: StudentId, event_id: Annotated[str, Field(min_length=1, max_length=100)]
-    ) -> Annotated[CallToolResult, StatusResult]:
+    async def event_status(self, student_id: StudentId, event_id: EventId) -> Annotated[CallToolResult, StatusResult]:
         """The status of an event: processed, dead_lettered (with the reason), or not_processed yet."""
         with plainly():
             state = await self._engine.ingest.status(self._context.who(), student_id, event_id)

@@ -12,7 +12,7 @@ from pydantic import Field
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.evidence.periods import Aggregation
 from mastery_engine.domain.moments import day_of, iso_date
-from mastery_engine.mcp.context import READS, Share, StudentId, ToolContext, plainly
+from mastery_engine.mcp.context import READS, Day, Flag, Share, StudentId, ToolContext, Whole, plainly
 from mastery_engine.mcp.quoted import quoted
 from mastery_engine.mcp.results import (
     CostResult,
@@ -46,8 +46,8 @@ class StudentTools:
     async def get_mastery(
         self,
         student_id: StudentId,
-        on: Annotated[date | None, Field(description="as it was known on that day; today if left out")] = None,
-        detail: Annotated[bool, Field(description="also average, time and advice")] = False,
+        on: Annotated[Day | None, Field(description="as it was known on that day; today if left out")] = None,
+        detail: Annotated[Flag, Field(description="also average, time and advice")] = False,
     ) -> Annotated[CallToolResult, MasteryResult]:
         """How well a student masters the course now: score 0-1, level, coverage, four components, trend.
 
@@ -90,7 +90,7 @@ class StudentTools:
     async def explain_score(
         self,
         student_id: StudentId,
-        detail: Annotated[bool, Field(description="also what moves each component")] = False,
+        detail: Annotated[Flag, Field(description="also what moves each component")] = False,
     ) -> Annotated[CallToolResult, ExplanationResult]:
         """Why a student's score is not higher: what each component costs, and what would reach the next level.
 
@@ -120,8 +120,8 @@ class StudentTools:
     async def get_history(
         self,
         student_id: StudentId,
-        days: Annotated[int, Field(ge=1, le=366, description="how many days back")] = 30,
-        detail: Annotated[bool, Field(description="also the points")] = False,
+        days: Annotated[Whole, Field(ge=1, le=366, description="how many days back")] = 30,
+        detail: Annotated[Flag, Field(description="also the points")] = False,
         aggregation: Annotated[Aggregation, Field(description="of the points")] = "weekly",
     ) -> Annotated[CallToolResult, HistoryResult]:
         """A student's past scores: trend, first, last, lowest, highest, average; points on request.
@@ -151,7 +151,7 @@ class StudentTools:
     async def get_skills(
         self,
         student_id: StudentId,
-        limit: Annotated[int, Field(ge=1, le=50, description="how many of each")] = 3,
+        limit: Annotated[Whole, Field(ge=1, le=50, description="how many of each")] = 3,
     ) -> Annotated[CallToolResult, SkillsResult]:
         """A student's weakest and strongest skills (topics), with the chance of a right next answer.
 

@@ -8,7 +8,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mastery_engine.errors import InvalidInput
-from mastery_engine.mcp.context import READS, StudentId, ToolContext, plainly
+from mastery_engine.mcp.context import READS, StudentId, ToolContext, Whole, plainly
 from mastery_engine.mcp.results import ClassResult, HelpResult
 
 
@@ -27,7 +27,7 @@ class StudentsTools:
     async def who_needs_help(
         self,
         student_ids: Annotated[list[StudentId] | None, Field(description="default: a teacher's own students")] = None,
-        limit: Annotated[int, Field(ge=1, le=50, description="how many to name")] = 5,
+        limit: Annotated[Whole, Field(ge=1, le=50, description="how many to name")] = 5,
     ) -> Annotated[CallToolResult, ClassResult]:
         """Up to 200 students, or all of a teacher's own, at a glance: average, levels, who needs help most, and why."""
         caller, reports = self._context.who(), self._engine.reports
