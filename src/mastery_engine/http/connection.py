@@ -299,6 +299,8 @@ class ClientConnection(HttpToolsProtocol):
             return
         if self._is_admitted:
             self._shared.limits.waits(self._sender, self)
+        if self.cycle.body:
+            self.cycle.body = bytearray()  # nobody reads it any more, and its sender may stay
         if self._refusal is not None:
             self._finish(self._refusal)
         elif self._in_body and not self._is_refused:

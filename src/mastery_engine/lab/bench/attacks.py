@@ -5,6 +5,7 @@ rate that does not wait for answers.
 """
 
 import asyncio
+import gzip
 import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -29,6 +30,7 @@ LEAD_S = 1.0
 ATTACKERS = 5  # loopback addresses, 127.0.0.2 and so on
 HEAD = b"GET /health HTTP/1.1\r\nHost: attacked\r\n"
 FORM = b"POST /dashboard HTTP/1.1\r\nHost: attacked\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+MEMBERS = gzip.compress(b"", 1) * 50_000
 CALL = b"POST /process HTTP/1.1\r\nHost: attacked\r\nContent-Type: application/json\r\n"
 STREAM = b"GET /students/student_0/stream HTTP/1.1\r\nHost: attacked\r\nAuthorization: Bearer %b\r\n\r\n"
 LONG = b"Content-Length: 100000\r\n\r\n"
@@ -144,6 +146,16 @@ async def _slow_call(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     await _drip(writer, CALL + LONG)
 
 
+async def _held_form(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(FORM + b"Content-Length: 1048576\r\n\r\n" + b"a" * 1_048_575)
+    await asyncio.sleep(3_600)
+
+
+async def _packed_form(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(FORM + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(MEMBERS) + MEMBERS)
+    await reader.readuntil(b"\r\n\r\n")
+
+
 async def _slow_head(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await _drip(writer, HEAD + b"X-Slow: ")
 
@@ -205,6 +217,8 @@ def _attacks(token: str) -> dict[str, Attack]:
         "5 heads without end": _by(5, _endless_head),
         "150 slow bodies": _by(150, _slow_form, _slow_call),
         "150 slow heads": _by(150, _slow_head),
+        "900 forms that lack a byte": _by(900, _held_form),
+        "20 forms that are packed in 50,000 parts": _by(20, _packed_form),
         "1,100 silent connections of one address": _by_one(1_100, _silent),
         "1,000 streams of one student": _by(1_000, stream),
         "150 answers that nobody reads": _by(150, _unread),
