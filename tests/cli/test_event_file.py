@@ -143,6 +143,14 @@ def test_a_mark_alone_is_a_blank_line_and_a_later_one_is_none() -> None:
     assert list(file_of(MARK, b"a", MARK + b"b").lines()) == [(2, b"a"), (3, MARK + b"b")]
 
 
+@pytest.mark.parametrize("begins", [b"", json.dumps(help_at(NOW)).encode()], ids=["begins", "middle"])
+def test_a_mark_where_files_were_joined_is_named(begins: bytes) -> None:
+    ((number, line),) = list(file_of(b"", begins + MARK + json.dumps(help_at(NOW)).encode()).lines())
+    assert number == 2
+    with pytest.raises(InvalidInput, match=rf"byte-order mark \(U\+FEFF\) at byte {len(begins)}, .* remove it"):
+        event(line)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
 def test_a_wide_file_is_told_to_be_saved_as_utf_8(encoding: str) -> None:
     text = "\n".join(json.dumps(help_at(NOW)) for _ in range(3))
@@ -153,4 +161,13 @@ def test_a_wide_file_is_told_to_be_saved_as_utf_8(encoding: str) -> None:
 def test_a_list_over_several_lines_is_told_once() -> None:
     with pytest.raises(InvalidInput, match="write each event in a line of its own"):
         list(file_of(b"[", b"{},", b"{}", b"]").lines())
+
+
+@pytest.mark.parametrize("dumped", [json.dumps([{"a": 1}, {"a": 2}]), "[]", '[ {"a": 1}]', "\n[\n{}]"])
+def test_a_list_in_a_line_is_told_so_too(dumped: str) -> None:
+    with pytest.raises(InvalidInput, match="write each event in a line of its own"):
+        list(file_of(*dumped.encode().split(b"\n")).lines())
+
+
+def test_what_only_looks_like_a_list_is_a_bad_line() -> None:
     assert numbers(file_of(b"[1]", b"[").lines()) == [1, 2]

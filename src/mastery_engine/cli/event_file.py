@@ -1,6 +1,7 @@
 """A file of events as JSON lines, plain or gzip: its lines, and its events, which may be moved by whole days."""
 
 import gzip
+import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from mastery_engine.domain.moments import DAY, EARLIEST, Micros
 from mastery_engine.errors import InvalidInput, TooLarge
 
 LONGEST_LINE = 1 << 20  # bytes, as for a body over HTTP
+_BEGINS_LIST = re.compile(rb"\[\s*(?:\{|\]|$)")
 _GZIP = b"\x1f\x8b"
 
 
@@ -35,14 +37,14 @@ class EventFile:
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Each line that is not blank, with its number from 1; a line longer than 1 MiB is cut.
 
-        A byte-order mark at the beginning is passed over. Raises InvalidInput for UTF-16, for a JSON list over several
-        lines, and at the place where a compressed file is damaged.
+        A byte-order mark at the beginning is passed over. Raises InvalidInput for UTF-16, for a JSON list, and at the
+        place where a compressed file is damaged.
         """
         self._file.seek(0)
         packed = self._file.read(len(_GZIP)) == _GZIP
         self._file.seek(0)
         text = cast(IO[bytes], gzip.GzipFile(fileobj=self._file) if packed else self._file)
-        number = 0
+        number, is_first = 0, True
         try:
             while line := text.readline(LONGEST_LINE + 1):
                 number += 1
@@ -53,11 +55,12 @@ class EventFile:
                     line = without_mark(line)
                     check_not_wide(line)
                 line = line.strip()
-                if number == 1 and line == b"[":
+                if is_first and _BEGINS_LIST.match(line):
                     raise InvalidInput(
-                        "The file is a JSON list: write each event in a line of its own, without commas."
+                        "The file is a JSON list: write each event in a line of its own, without brackets and commas."
                     )
                 if line:
+                    is_first = False
                     yield number, line
         except (EOFError, OSError, zlib.error) as error:
             raise InvalidInput(f"The compressed file is damaged after line {number}: {error}.") from error

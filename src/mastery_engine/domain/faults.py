@@ -4,15 +4,18 @@
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from mastery_engine.domain.given_ids import FORMS
-from mastery_engine.domain.json_text import HALF_CHARACTER, holds_half_character, not_utf8
+from mastery_engine.domain.json_text import HALF_CHARACTER, MARK, holds_half_character, not_utf8
 from mastery_engine.errors import InvalidInput
 
 _AT_PATH = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
+_AT_BYTE = re.compile(r"\(byte (?P<byte>\d+)\)")
+_ENUM = re.compile(r"Invalid enum value (?P<given>.+)", re.DOTALL)
 _NAMED = re.compile(r"(?:required|unknown) field `(?P<name>[^`]*)`")
 _NO_LINE_BREAK = r"(?!\n)"  # what our patterns end with
 _KINDS = {
@@ -39,10 +42,11 @@ _SECONDS = ("<=", "86400")  # the only bound of this size is that of durations
 _BOUNDS = {">=": "at least", "<=": "at most", ">": "above", "<": "below"}
 
 
-def malformed(error: Exception, within: str = "", source: bytes = b"") -> InvalidInput:
+def malformed(error: Exception, within: str = "", source: bytes = b"", kind: Any = None) -> InvalidInput:
     """What a decoder did not take, as an error that names the field, which lies ``within`` another one.
 
-    ``source`` is the document, if the error may be about how it is written.
+    ``source`` is the document, if the error may be about how it is written; ``kind`` is what it was decoded as, whose
+    fields may have a few known values.
     """
     if isinstance(error, UnicodeDecodeError):
         return not_utf8(error.object)
@@ -55,7 +59,34 @@ def malformed(error: Exception, within: str = "", source: bytes = b"") -> Invali
     message = message.replace(repr(_NO_LINE_BREAK)[1:-1], "").replace(_NO_LINE_BREAK, "")
     named = _NAMED.search(message)
     field = ".".join(name for name in (within, path, named["name"] if named else "") if name) or None
+    mark = _mark_at(message, source)
+    if mark is not None:
+        message = f"There is a byte-order mark (U+FEFF) at byte {mark}, which may only begin a file: remove it"
+    enum = _ENUM.fullmatch(message)
+    if enum is not None and kind is not None:
+        message = f"must be one of {', '.join(_values_of(kind, path))}, not {enum['given']}"
     return InvalidInput(f"{sentence(message, field)}.", field=field)
+
+
+def _mark_at(message: str, source: bytes) -> int | None:
+    """Where the byte-order mark is that a decoder did not take; None if it was another byte."""
+    at = _AT_BYTE.search(message)
+    if at is None:
+        return None
+    end = int(at["byte"])  # of what comes after a whole value, the decoder names the second byte
+    return next((place for place in (end, end - 1) if place >= 0 and source.startswith(MARK, place)), None)
+
+
+def _values_of(kind: Any, path: str) -> list[str]:
+    """The values that a field of a struct may have; of none if it is no field of few values."""
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    return [value for part in _parts(fields.get(path)) if get_origin(part) is Literal for value in get_args(part)]
+
+
+def _parts(kind: Any) -> Iterator[Any]:
+    yield kind
+    for part in get_args(kind):
+        yield from _parts(part)
 
 
 def sentence(message: str, field: str | None) -> str:
@@ -109,7 +140,7 @@ def _length(match: re.Match[str]) -> str:
 
 _WORDS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     # msgspec's
-    (r"Expected `int`, got `float`", lambda _: "must be a whole number, not a fraction"),
+    (r"Expected `int`, got `float`", lambda _: "must be a whole number, without a decimal point"),
     (r"Expected `([^`]+)`, got `([^`]+)`", lambda match: f"must be {_kinds(match[1])}, not {_kinds(match[2])}"),
     (r"Expected `(?:int|float)` (>=|<=|>|<) (\S+)", _bound),
     (r"Expected `(\w+)` of length (>=|<=) (\d+)", _length),

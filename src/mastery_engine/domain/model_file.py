@@ -28,7 +28,7 @@ def skills_from(source: bytes) -> SkillModel | None:
         return (_json if _is_json(source) else _msgpack)(source).skills
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(
-            f"The parameters of the skill model cannot be read. {malformed(error).message} "
+            f"The parameters of the skill model cannot be read. {unreadable(source, error)} "
             "Fit them again with mastery-engine fit skills."
         ) from error
 
@@ -42,7 +42,7 @@ def with_skills(source: bytes | None, model: SkillModel) -> bytes:
         parts: dict[str, object] = decode(source, type=dict[str, object]) if source else {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(
-            f"The output file exists and is not a file of model parameters. {malformed(error).message} "
+            f"The output file exists and is not a file of model parameters. {unreadable(source, error)} "
             "Name another file."
         ) from error
     parts |= {"version": VERSION, "skills": model}
@@ -51,6 +51,15 @@ def with_skills(source: bytes | None, model: SkillModel) -> bytes:
 
 _json = msgspec.json.Decoder(SkillsFile).decode
 _msgpack = msgspec.msgpack.Decoder(SkillsFile).decode
+
+
+def unreadable(source: bytes | None, error: Exception) -> str:
+    """Why a file of parameters cannot be read. Of bytes of any other kind MessagePack would tell what nobody wrote."""
+    source = source or b""
+    fault = malformed(error, source=source)
+    if fault.field is None and not _is_json(source):
+        return "The file is neither JSON nor MessagePack with an object of models."
+    return fault.message
 
 
 def _is_json(source: bytes) -> bool:

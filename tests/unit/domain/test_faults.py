@@ -36,7 +36,7 @@ class Form(BaseModel):
         (b'{"name": 1}', "name must be a text, not a whole number.", "name"),
         (b'{"name": ""}', "name must have at least 1 character.", "name"),
         (b'{"name": "a", "share": 2}', "share must be at most 1.", "share"),
-        (b'{"name": "a", "days": [1.5]}', "days[0] must be a whole number, not a fraction.", "days[0]"),
+        (b'{"name": "a", "days": [1.5]}', "days[0] must be a whole number, without a decimal point.", "days[0]"),
         (b'{"name": "a", "days": [1, 2, 3]}', "days must have at most 2 items.", "days"),
         (b'{"name": "a", "nam": 1}', "nam is not a known field.", "nam"),
         (b"[]", "The value must be an object, not a list.", None),

@@ -72,6 +72,13 @@ def test_what_is_no_file_of_parameters_is_not_written_over(source: bytes) -> Non
         with_skills(source, MODEL)
 
 
+@pytest.mark.parametrize("source", [b"hello", b"[1]", b"", b"\x93\x01\x02\x03", bytes(9)])
+def test_a_file_of_another_kind_is_told_so_and_nothing_of_its_bytes(source: bytes) -> None:
+    for read in (skills_from, parameters_from):
+        with pytest.raises(InvalidInput, match="The file is neither JSON nor MessagePack with an object of models."):
+            read(source)
+
+
 def test_a_byte_order_mark_before_a_file_in_json_is_passed_over() -> None:
     source = with_skills(b"{}", SkillModel())
     assert skills_from(b"\xef\xbb\xbf" + source) == skills_from(source) is not None

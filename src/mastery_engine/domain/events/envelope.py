@@ -139,11 +139,12 @@ def read_strictly(value: bytes) -> SentEvent:
             raise InvalidInput(
                 f"event_type must be one of {', '.join(KINDS)}; {name[:100]!r} is not known.", field="event_type"
             )
-        data = _data(decoder, envelope.data)
+        data = _data(decoder, envelope.data, _NAMES[name])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         fault = malformed(error, source=value)
         if fault.field == ANY_METADATA:
-            fault = InvalidInput(fault.message, field=_metadata_at_fault(value))
+            field = _metadata_at_fault(value)
+            fault = InvalidInput(fault.message.replace(ANY_METADATA, field), field=field)
         raise fault from error
     if envelope.metadata:
         check_metadata(envelope.metadata)
@@ -158,12 +159,12 @@ def read_strictly(value: bytes) -> SentEvent:
     return sent
 
 
-def _data(decoder: Callable[[msgspec.Raw], Data], data: msgspec.Raw) -> Data:
-    """The decoded data of one kind; errors name the field within ``data``."""
+def _data(decoder: Callable[[msgspec.Raw], Data], data: msgspec.Raw, kind: type[Data]) -> Data:
+    """The decoded data of a kind; errors name the field within ``data``."""
     try:
         return decoder(data)
     except msgspec.ValidationError as error:
-        raise malformed(error, within="data") from error
+        raise malformed(error, within="data", kind=kind) from error
 
 
 def _metadata_at_fault(value: bytes) -> str:

@@ -19,6 +19,7 @@ from mastery_engine.errors import InvalidInput, RefusedEvent
 
 DEFAULT_TENANT = "default"
 CLOCK_SKEW: Micros = 5 * MINUTE
+SECONDS: Micros = 10_000_000_000_000  # in April 1970; a number of seconds, taken for milliseconds, lies before it
 NO_METADATA: dict[str, Scalar] = {}  # shared, so never changed
 
 
@@ -103,7 +104,8 @@ def check_times(event: LearningEvent, *, retention_days: int) -> LearningEvent:
         )
     if at // DAY <= received // DAY - retention_days:
         raise RefusedEvent(
-            f"The timestamp {rfc3339(event.at)} is older than the {retention_days} days for which events count.",
+            f"The timestamp {rfc3339(event.at)} is older than the {retention_days} days for which events count"
+            f"{': a number must be milliseconds since 1970, and this one looks like seconds' if at < SECONDS else ''}.",
             field="timestamp",
         )
     data = event.data

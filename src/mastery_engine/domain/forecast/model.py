@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from mastery_engine.domain.faults import malformed
 from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, forecast_features
 from mastery_engine.domain.forecast.network import Compiled, Ensemble
 from mastery_engine.domain.json_text import without_mark
+from mastery_engine.domain.model_file import unreadable
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY
@@ -63,7 +63,7 @@ def parameters_from(source: bytes) -> ForecastParameters | None:
         found = (_json if _is_json(source) else _msgpack)(source).forecast
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(
-            f"The parameters of the forecast cannot be read. {malformed(error).message} "
+            f"The parameters of the forecast cannot be read. {unreadable(source, error)} "
             "Fit them again with mastery-engine fit forecast."
         ) from error
     if found is not None:
@@ -97,7 +97,7 @@ def with_forecast(source: bytes | None, parameters: ForecastParameters) -> bytes
         others = msgspec.msgpack.decode(source, type=dict[str, object]) if source else {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(
-            f"The output file exists and is not a file of model parameters. {malformed(error).message} "
+            f"The output file exists and is not a file of model parameters. {unreadable(source, error)} "
             "Name another file."
         ) from error
     return msgspec.msgpack.encode(others | own)

@@ -17,8 +17,8 @@ from mastery_engine.domain.events.envelope import (
     unknown_fields,
 )
 from mastery_engine.domain.events.event import check_tenant, check_times, decode, encode, is_tenant
-from mastery_engine.domain.events.kinds import Completion
-from mastery_engine.domain.moments import DAY, MINUTE, day_of, iso_date, rfc3339
+from mastery_engine.domain.events.kinds import ALIASES, Completion
+from mastery_engine.domain.moments import DAY, MINUTE, SECOND, day_of, iso_date, rfc3339
 from mastery_engine.errors import InvalidInput, RefusedEvent
 from tests.support import oracle as plain
 from tests.support.samples import COMPLETION, DATA, HELP, NOW, QUIZ, TODAY, envelope, envelopes, event, raw, when
@@ -209,6 +209,38 @@ def test_the_longest_that_is_taken(field: str, value: Any) -> None:
 )
 def test_what_is_wrong_is_refused_by_name(change: dict[str, Any], field: str) -> None:
     assert refusal({**CONTRACT, **change}).field == field
+
+
+def test_metadata_that_is_no_scalar_is_told_by_its_key() -> None:
+    assert refusal({**CONTRACT, "metadata": {"k": [1]}}).message.startswith("metadata.k must be ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "values"),
+    [
+        ("execution", "outcome", "success, error"),
+        ("completion", "difficulty", "beginner, intermediate, advanced"),
+        ("answer", "difficulty", "beginner, intermediate, advanced"),
+        ("exercise.completed", "difficulty", "beginner, intermediate, advanced"),
+    ],
+)
+def test_a_value_that_is_not_known_is_answered_with_those_that_are(kind: str, field: str, values: str) -> None:
+    found = refusal(envelope(kind, {**DATA[ALIASES.get(kind, kind)], field: "maybe"}))
+    assert found.message == f"data.{field} must be one of {values}, not 'maybe'."
+    assert found.field == f"data.{field}"
+
+
+def test_a_whole_number_with_a_decimal_point_is_not_called_a_fraction() -> None:
+    found = refusal(envelope("quiz", {"total_questions": 10, "correct_answers": 1.0}))
+    assert found.message == "data.correct_answers must be a whole number, without a decimal point."
+
+
+def test_seconds_in_place_of_milliseconds_are_guessed() -> None:
+    for at, is_guessed in ((NOW // SECOND, True), (NOW // 1_000 - 91 * DAY // 1_000, False)):
+        taken = decode(raw({**CONTRACT, "timestamp": at}), received=NOW)
+        with pytest.raises(RefusedEvent, match="older than the 90 days") as refused:
+            check_times(taken, retention_days=90)
+        assert ("milliseconds since 1970" in refused.value.message) is is_guessed
 
 
 @pytest.mark.parametrize("missing", ["event_type", "student_id", "data"])
