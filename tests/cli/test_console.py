@@ -103,6 +103,23 @@ def test_what_is_not_understood_exits_with_2(words: tuple[str, ...]) -> None:
     run(*words, exits=2)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("token --role boss", "'--role': 'boss' is not one of 'student', 'teacher', 'service', 'admin'."),
+        ("token --ttl 0", "'--ttl': must be at least 1"),
+        ("token --ttl 1e9", "'--ttl': must be a whole number"),
+        ("token --ttl 99999999999999", "'--ttl': must be at most 3153600000"),
+        ("dlq show x", "'ID': must be a whole number"),
+        ("dlq list --after -1", "'--after': must be at least 0"),
+    ],
+)
+def test_what_is_wrong_with_an_argument_is_said_in_our_words(words: str, said: str) -> None:
+    result = CliRunner().invoke(cli.app, words.split())
+    assert result.exit_code == 2
+    assert f"Error: Invalid value for {said}" in result.stderr
+
+
 def test_the_plain_token_may_make_every_call() -> None:
     printed = run("token")
     assert printed == printed.strip() + "\n"

@@ -91,17 +91,20 @@ async def test_utf_16_is_told_to_be_saved_as_utf_8(api: Api) -> None:
             assert refused.json()["error"]["message"] == "The text is UTF-16 or UTF-32: save or send it as UTF-8."
 
 
+AGENT = {
+    **bearer(make_token()),
+    "Content-Type": "application/json",
+    "Accept": "application/json, text/event-stream",
+}
+
+
 async def test_agents_may_send_a_mark_too(api: Api) -> None:
     asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     for mark in (b"", MARK):
         answer = await api.client.post(
             "/mcp",
             content=mark + json.dumps(asked).encode(),
-            headers={
-                **bearer(make_token()),
-                "Content-Type": "application/json",
-                "Accept": "application/json, text/event-stream",
-            },
+            headers=AGENT,
         )
         assert answer.status_code == 200, answer.text
 
@@ -154,6 +157,54 @@ async def test_a_bad_id_is_refused_by_every_call(api: Api, bad: bytes) -> None:
             assert answer.status_code in ((200, 202, 400) if is_of_rows else (400,)), (path, answer.text)
             assert "pattern" not in answer.text
             assert "[A-Za-z0-9" not in answer.text
+
+
+BROKEN = {
+    b'"\\ud800"': "The text holds one half of a surrogate pair (\\ud800 to \\udfff) alone: send whole characters.",
+    b'"a\xffb"': "The text is not UTF-8: save or send it as UTF-8.",
+    b'"a': "This is not JSON: it ends too early.",
+}
+
+
+@pytest.mark.parametrize("bad", BROKEN)
+async def test_what_is_wrong_with_the_writing_is_said_alike_by_every_call(api: Api, bad: bytes) -> None:
+    for (method, path), body in CALLS.items():
+        content = json.dumps(body).encode().partition(b'"student_12345"')
+        if path == "/dapr/events" or not content[1] or path in ("/batch/mastery", "/mastery/ingest/batch"):
+            continue
+        broken = content[0] + bad + (content[2] if bad.endswith(b'"') else b"")
+        assert (await sent(api, method, path, broken)).json()["error"]["message"] == BROKEN[bad]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "said"),
+    [
+        ("[]", -32_600, "The value must be an object."),
+        ("5", -32_600, "The value must be an object."),
+        ("{}", -32_600, "jsonrpc is required."),
+        ('{"jsonrpc": "1.0", "method": "ping"}', -32_600, "jsonrpc must be '2.0'."),
+        ('{"jsonrpc": "2.0", "id": 1}', -32_600, "The value has no method."),
+        ('{"jsonrpc": "2.0", "id": 1, "method": 5}', -32_600, "method must be a text."),
+        (
+            '{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}',
+            -32_600,
+            "The value has an id that is neither a text nor a whole number.",
+        ),
+        ('{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": []}', -32_600, "params must be an object."),
+        ('"\\ud800"', -32_700, BROKEN[b'"\\ud800"']),
+        ("nope", -32_700, "This is not JSON: invalid character at byte 1."),
+    ],
+)
+async def test_what_is_no_message_is_said_to_agents_in_our_words(api: Api, content: str, code: int, said: str) -> None:
+    answer = await api.client.post("/mcp", content=content, headers=AGENT)
+    assert answer.status_code == 400
+    assert answer.json() == {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": said}}
+
+
+async def test_a_priority_that_is_not_known_is_answered_with_those_that_are(api: Api) -> None:
+    body = {"requests": [{"student_id": "ada"}], "priority": "maybe"}
+    refused = await sent(api, "POST", "/batch/mastery", json.dumps(body).encode())
+    assert refused.json()["error"]["message"] == "priority must be one of low, normal, high, not 'maybe'."
 
 
 async def test_the_last_of_two_names_counts(api: Api) -> None:

@@ -278,6 +278,21 @@ async def test_over_stdio_the_token_of_the_environment_counts(tmp_path: Path) ->
     assert moments[0] < moments[1]
 
 
+def test_a_byte_order_mark_before_the_first_line_costs_no_message(tmp_path: Path) -> None:
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
+    said = subprocess.run(
+        [sys.executable, "-m", "mastery_engine", "mcp"],
+        input=f"\ufeff{asked}\n".encode(),
+        env=environment(tmp_path, {}),
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert json.loads(said.stdout)["result"]["serverInfo"]["name"] == "mastery-engine"
+
+
 def test_a_start_does_not_wait_for_the_vocabulary_of_tokens() -> None:
     loaded = "import sys, mastery_engine.http.app; print('bpe_openai' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)

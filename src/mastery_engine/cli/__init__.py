@@ -5,9 +5,10 @@ when it runs, so that ``--help`` is quick.
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mastery_engine import __version__
 from mastery_engine.cli import (
@@ -32,8 +33,23 @@ from mastery_engine.cli import (
 )
 from mastery_engine.errors import MasteryError
 
+
+class PlainGroup(TyperGroup):
+    """Says what is wrong with an argument without the words of the library that checks it."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            from mastery_engine.domain.faults import plain_words
+
+            error.message = plain_words(error.message)
+            raise
+
+
 app = typer.Typer(
     name="mastery-engine",
+    cls=PlainGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

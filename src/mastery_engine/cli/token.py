@@ -7,6 +7,8 @@ import typer
 from mastery_engine.auth.access import Role
 from mastery_engine.cli.console import AsJson, Tenant, cohort_named, say, settings, student_named
 
+LONGEST_S = 3_153_600_000  # 100 years
+
 
 def token(
     role: Annotated[Role, typer.Option(help="The role of the bearer.")] = "admin",
@@ -16,7 +18,7 @@ def token(
         list[str] | None, typer.Option(help="A student that a teacher may see; may be repeated.")
     ] = None,
     cohort: Annotated[list[str] | None, typer.Option(help="A cohort that a teacher may see; may be repeated.")] = None,
-    ttl: Annotated[int, typer.Option(help="Seconds until it expires.", min=1)] = 3_600,
+    ttl: Annotated[int, typer.Option(help="Seconds until it expires.", min=1, max=LONGEST_S)] = 3_600,
     as_json: AsJson = False,
 ) -> None:
     """Print a token for the service with the same JWT_SECRET or data folder.

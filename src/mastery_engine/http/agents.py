@@ -8,19 +8,26 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
-from typing import Protocol, TypeAlias
+from types import NoneType
+from typing import Any, Literal, Protocol, Self, TypeAlias
 
+import msgspec
+from pydantic import BaseModel, ConfigDict, model_validator
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.json_text import without_mark
 from mastery_engine.engine import Engine
-from mastery_engine.errors import Forbidden
+from mastery_engine.errors import Forbidden, InvalidInput
+from mastery_engine.http.body import check_written, parse
+from mastery_engine.http.envelope import JSON
 from mastery_engine.http.incoming import bearer, is_foreign
 from mastery_engine.tasks import ended
 
+NO_JSON, NO_MESSAGE = -32_700, -32_600  # JSON-RPC 2.0, section 5.1
 CALLER: ContextVar[Caller] = ContextVar("caller")
 
 
@@ -36,6 +43,27 @@ class AgentServer(Protocol):
 MakeAgentServer: TypeAlias = Callable[[Engine, Callable[[], Caller]], AgentServer]
 
 
+class AgentMessage(BaseModel):
+    """A message of JSON-RPC 2.0, as far as it is looked at here: a call, a notification, or an answer."""
+
+    model_config = ConfigDict(strict=True)
+
+    jsonrpc: Literal["2.0"]
+    method: str | None = None
+    id: Any = None
+    params: dict[str, Any] | None = None
+    result: Any = None
+    error: Any = None
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Self:
+        if not self.model_fields_set & {"method", "result", "error"}:
+            raise ValueError("has no method")
+        if type(self.id) not in (str, int, NoneType):
+            raise ValueError("has an id that is neither a text nor a whole number")
+        return self
+
+
 class AgentsEndpoint:
     """The ASGI application at ``/mcp``."""
 
@@ -46,10 +74,33 @@ class AgentsEndpoint:
             raise Forbidden("This call was sent by a page of another site: call from an agent, not from a page.")
         token = CALLER.set(await bearer.caller(request, "query"))
         try:
+            body = without_mark(await request.body())
+            refusal = _refusal(body)
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
             server: AgentServer = request.state.agents
-            await server.handle_request(scope, _whole(without_mark(await request.body()), receive), send)
+            await server.handle_request(scope, _whole(body, receive), send)
         finally:
             CALLER.reset(token)
+
+
+def _refusal(body: bytes) -> Response | None:
+    """The answer to what is no message, in the protocol's own form and in our words; None for a message."""
+    try:
+        parse(AgentMessage, body)
+    except InvalidInput as error:
+        answer = {"jsonrpc": "2.0", "id": None, "error": {"code": _code(body), "message": error.message}}
+        return Response(msgspec.json.encode(answer), 400, media_type=JSON)
+    return None
+
+
+def _code(body: bytes) -> int:
+    try:
+        check_written(body)
+    except InvalidInput:
+        return NO_JSON
+    return NO_MESSAGE
 
 
 def _whole(body: bytes, receive: Receive) -> Receive:

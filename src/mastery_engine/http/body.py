@@ -54,7 +54,16 @@ def read_rows(kind: type[Many], body: bytes) -> Many:
         body.decode()
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise malformed(error, source=body) from error
+        raise malformed(error, source=body, kind=kind) from error
+
+
+def check_written(body: bytes) -> None:
+    """Raises InvalidInput if a body that was not taken is no JSON, with how it is written: no other words say it."""
+    try:
+        body.decode()
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed(error, source=body) from None
 
 
 def parse(model: type[BaseModel], body: bytes) -> BaseModel:
@@ -62,6 +71,7 @@ def parse(model: type[BaseModel], body: bytes) -> BaseModel:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
+        check_written(body)
         fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(str(part) for part in fault["loc"]) or None
         more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""

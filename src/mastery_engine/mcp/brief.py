@@ -1,11 +1,15 @@
 """A server with short tool descriptions, since every session pays for their tokens, and plain errors for arguments."""
 
+import sys
 from inspect import cleandoc
+from io import TextIOWrapper
 from typing import Any
 
+from anyio import wrap_file
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, Tool
 from pydantic import ValidationError
@@ -16,6 +20,13 @@ from mastery_engine.mcp.arguments import faults_in, in_words
 
 class BriefServer(MCPServer):
     """Leaves generated titles out of the schemas, and refuses unknown arguments."""
+
+    async def run_stdio_async(self) -> None:
+        """Serve over stdin and stdout; a byte-order mark before the first line is passed over."""
+        lines = wrap_file(TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="replace"))
+        async with stdio_server(stdin=lines) as (messages, answers):
+            server = self._lowlevel_server
+            await server.run(messages, answers, server.create_initialization_options())
 
     async def list_tools(self) -> list[Tool]:
         return [_brief(tool) for tool in await super().list_tools()]
