@@ -141,7 +141,11 @@ async def test_two_spellings_are_one_topic(api: Api) -> None:
         ("/dashboard/find?student=%ff", 400),
         ("/dashboard/compare?student=ada&cohort=%00", 400),
         ("/dashboard/compare?student=%ff&cohort=py", 400),
+        ("/dashboard/compare?cohort=%FF", 400),
+        ("/dashboard?x=%FF", 400),
         ("/compliance/audit?student=a%40b", 400),
+        ("/compliance/audit?subject=%FF", 400),
+        ("/compliance/audit?subject=%c3%bc", 200),
         ("/%ff", 404),
         ("/health%2F", 404),
         ("/he%61lth", 200),
@@ -150,6 +154,11 @@ async def test_two_spellings_are_one_topic(api: Api) -> None:
 async def test_nothing_in_an_address_breaks_a_call(served: Api, path: str, status: int) -> None:
     """Sent as it stands: clients take dots and bad encodings out before they send them."""
     assert await answered(served, "GET", path) == status
+
+
+async def test_a_parameter_that_is_not_utf_8_is_named(served: Api) -> None:
+    refused = await served.client.get("/compliance/audit?call=x&subject=a%FF", headers=bearer(make_token()))
+    assert refused.json()["error"]["message"] == "subject is not UTF-8 in this address: percent-encode it as UTF-8."
 
 
 async def answered(api: Api, method: str, path: str) -> int:

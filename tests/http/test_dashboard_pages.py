@@ -8,7 +8,7 @@ import pytest
 
 from mastery_engine.http.dashboard import pages, student
 from mastery_engine.services import reports
-from tests.support.calls import STUDENT, Api, event
+from tests.support.calls import STUDENT, Api, enrolled, event
 from tests.support.live import make_token
 
 PAGE = f"/dashboard/students/{STUDENT}"
@@ -72,6 +72,15 @@ async def test_a_student_page_names_the_classes_that_the_caller_may_compare_with
     assert link not in await shown(api, role="student", subject=STUDENT)
 
 
+async def test_blanks_around_what_is_typed_are_passed_over(api: Api) -> None:
+    await api.learn(*[enrolled(name, 5) for name in ("d1", "d2", "d3", "d4", "d5")])
+    assert "d3 in py-101" in await shown(api, "/dashboard/compare?student=%20d3+&cohort=+py-101+")
+    found = await api.client.get(
+        "/dashboard/find?student=%20d3+", headers={"Cookie": f"mastery_session={make_token()}"}
+    )
+    assert found.headers["location"] == "/dashboard/students/d3"
+
+
 async def answered(api: Api, path: str, **who: Any) -> tuple[int, str]:
     answer = await api.client.get(path, headers={"Cookie": f"mastery_session={make_token(**who)}"})
     return answer.status_code, answer.text
@@ -89,6 +98,10 @@ async def test_nobody_is_left_without_a_way_out(api: Api) -> None:
     for who, expected in (({"role": "teacher"}, 403), ({"role": "admin"}, 404)):
         status, page = await answered(api, "/dashboard/students/nobody", **who)
         assert (status, "Sign out" in page) == (expected, True)
+    for path in ("/dashboard", "/dashboard/students/ann@x.org"):
+        status, page = await answered(api, path, role="student", subject="ann@x.org")
+        assert (status, "ask your school for a token" in page, "Sign out" in page) == (403, True, True)
+        assert "opaque" not in page
     status, page = await answered(api, "/dashboard", role="teacher")
     assert (status, "names no students and no class" in page, "Sign out" in page) == (403, True, True)
 

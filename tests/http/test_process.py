@@ -118,6 +118,14 @@ async def test_a_bearer_beside_the_sidecar_is_who_it_says(api: Api) -> None:
     assert (await api.post("/process", CALCULATION, token="nonsense")).status_code == 401
 
 
+async def test_two_tokens_are_refused_and_not_one_of_them_ignored(api: Api) -> None:
+    for beside in ("nonsense", make_token()):
+        refused = await api.post("/process", asked("query", {"student_id": STUDENT}, token=beside), token=make_token())
+        assert refused.status_code == 400
+        assert refused.json()["error"]["details"]["field"] == "security_context.token"
+        assert "either Authorization or security_context.token" in refused.json()["error"]["message"]
+
+
 async def test_the_sidecar_is_known_by_its_token(guarded: Api) -> None:
     assert (await guarded.post("/process", CALCULATION, token="", headers=SIDECAR)).status_code == 200
     for headers in ({}, {"dapr-api-token": "guess"}, {"dapr-api-token": ""}):

@@ -33,5 +33,20 @@ def ids_of(path_params: Mapping[str, Any]) -> Mapping[str, Any]:
     ids = {name: value.replace(SLASH, "/") for name, value in path_params.items()}
     for name, value in ids.items():
         if _ESCAPED.search(value):
-            raise InvalidInput(f"{name} is not UTF-8 in this address: percent-encode it as UTF-8.", field=name)
+            raise _not_utf8(name)
     return ids
+
+
+def check_query(query: bytes) -> None:
+    """Raises InvalidInput, which names the parameter after the ? that is not UTF-8."""
+    if b"%" not in query:
+        return
+    for parameter in query.split(b"&"):
+        try:
+            unquote_to_bytes(parameter).decode()
+        except UnicodeDecodeError:
+            raise _not_utf8(parameter.partition(b"=")[0].decode("ascii", "replace")[:100]) from None
+
+
+def _not_utf8(name: str) -> InvalidInput:
+    return InvalidInput(f"{name} is not UTF-8 in this address: percent-encode it as UTF-8.", field=name)

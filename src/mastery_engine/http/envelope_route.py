@@ -21,7 +21,7 @@ from starlette.responses import Response
 from mastery_engine.auth.limits import PER_MINUTE, LimitKind
 from mastery_engine.domain.faults import sentence
 from mastery_engine.errors import InvalidInput
-from mastery_engine.http.addresses import ids_of
+from mastery_engine.http.addresses import check_query, ids_of
 from mastery_engine.http.body import parse
 from mastery_engine.http.envelope import success
 from mastery_engine.http.incoming import bearer, engine_of, json_body, note_student
@@ -137,7 +137,8 @@ def _names(dependant: Dependant, call: Any) -> list[str]:
 
 
 def _check_query(request: Request, known: frozenset[str]) -> None:
-    """Raises InvalidInput for an unknown or repeated query parameter: a mistyped filter would filter nothing."""
+    """Raises InvalidInput for a query parameter that is unknown, repeated or not UTF-8: such filters filter nothing."""
+    check_query(request.scope["query_string"])
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:
         if name not in known:

@@ -11,7 +11,7 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.auth.limits import LimitKind
 from mastery_engine.domain.events.event import DEFAULT_TENANT, check_tenant
 from mastery_engine.domain.events.traceparent import TRACEPARENT, traceparent_in
-from mastery_engine.errors import Forbidden, Unauthenticated
+from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
 from mastery_engine.http import proxies
 from mastery_engine.http.incoming import MAX_TOKEN, address_of, authenticated, bearer, check_json, engine_of, token_of
 from mastery_engine.settings import Settings
@@ -91,7 +91,13 @@ async def check_sender(request: Request) -> None:
 async def caller_of(request: Request, context: SecurityContext, kind: LimitKind | None = None) -> Caller:
     """The caller: the sidecar's tenant, or the bearer of a token, whose calls count as ``kind`` for the rate limit."""
     if _is_by_bearer(request):
-        return await bearer.caller(request, kind)
+        caller = await bearer.caller(request, kind)
+        if context.token is not None:
+            raise InvalidInput(
+                "The call has two tokens: send either Authorization or security_context.token.",
+                field="security_context.token",
+            )
+        return caller
     await check_sidecar(request)
     if context.token is not None:
         return await bearer.caller_with(request, context.token, kind)

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from mastery_engine.auth.access import Act, Caller
-from mastery_engine.domain.given_ids import check_student_id, normal_id
+from mastery_engine.domain.given_ids import check_student_id, is_student_id, normal_id
 from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.errors import Conflict, Forbidden, MasteryError, NotFound, Unauthenticated
+from mastery_engine.http.addresses import check_query
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, session_of, sign_in, sign_out, token_in
 from mastery_engine.http.dashboard.student import student_page
 from mastery_engine.http.dashboard.templates import HERE, page
@@ -47,6 +48,7 @@ def with_error_pages(route: Route) -> Route:
     @wraps(route)
     async def answered(request: Request, **values: str) -> Response:
         try:
+            check_query(request.scope["query_string"])
             return await route(request, **values)
         except Unauthenticated as error:
             return page("sign_in.html", None, 401, message=error.message)
@@ -66,6 +68,7 @@ async def home(request: Request) -> Response:
         return page("sign_in.html", None, message="")
     caller = await caller_of(request)
     if caller.role == "student":
+        _check_own_id(caller)
         return RedirectResponse(f"/dashboard/students/{caller.subject}", 303)
     if caller.role == "teacher":
         return await _class(request, caller)
@@ -106,7 +109,7 @@ async def compare(request: Request) -> Response:
     """A student compared with a class, if both are given; and a teacher's classes compared with each other."""
     caller = await caller_of(request)
     standings = engine_of(request).standings
-    chosen, cohort_id = request.query_params.get("student", ""), request.query_params.get("cohort", "")
+    chosen, cohort_id = (request.query_params.get(name, "").strip() for name in ("student", "cohort"))
     cohorts = sorted(caller.cohorts)[:MOST_CLASSES]
     found = None
     if chosen and cohort_id:
@@ -129,6 +132,8 @@ async def compare(request: Request) -> Response:
 @with_error_pages
 async def student(request: Request, student_id: str) -> Response:
     caller = await caller_of(request)
+    if caller.role == "student" and student_id == caller.subject:
+        _check_own_id(caller)
     check_student_id(student_id)
     try:
         return await student_page(request, caller, student_id)
@@ -152,6 +157,15 @@ async def asset(name: str) -> Response:
     if name not in ASSETS:
         raise NotFound("There is no page at this address.")
     return Response((HERE / name).read_bytes(), media_type=ASSETS[name], headers={"Cache-Control": "max-age=300"})
+
+
+def _check_own_id(caller: Caller) -> None:
+    """Raises Forbidden for a student whose token names them by what is no student's id, such as an e-mail address."""
+    if not is_student_id(caller.subject):
+        raise Forbidden(
+            "Your token does not name you by a student's id of this service: sign out, and ask your school for a "
+            "token that does."
+        )
 
 
 async def _side_by_side(standings: Standings, caller: Caller, cohort_ids: Sequence[str]) -> list[CohortFigures]:
