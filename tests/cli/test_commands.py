@@ -20,6 +20,7 @@ import pytest
 from confluent_kafka import Consumer, Message
 
 from mastery_engine.cli.demo import PAUSE_S
+from mastery_engine.domain.events.earlier_rules import STRICT_SINCE
 from mastery_engine.domain.events.kinds import ALIASES, KINDS
 from mastery_engine.domain.student import Student, unpack
 from mastery_engine.lab.simulate.classes import BEST_KNOWN_EVERY
@@ -197,6 +198,38 @@ def test_a_replay_gives_the_same_documents(shell: Shell, school: Path) -> None:
     assert done["events"] == len(lines_of(school))
     assert known(shell.documents()) == before
     assert shell.rows("SELECT event_id FROM results ORDER BY seq") == results
+
+
+def test_what_an_earlier_engine_took_is_folded_by_a_replay_and_what_is_refused_is_said(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """Rows of the log as that engine wrote them, of the hour before the rules became strict and of the hour after."""
+    shell.run("ingest", str(file_of(tmp_path / "first", ANSWER)))
+    strict = datetime.fromtimestamp(STRICT_SINCE / 1_000_000, UTC)
+    earlier = [
+        ("execution", {"outcome": "error", "topic": "loops", "duration": 90_000.0}),
+        ("answer", {"item_id": "i\t1", "skills": ["s"], "correct": True}),
+        ("completion", {"topic": "   ", "total_exercises": 10, "completed_exercises": 5, "difficulty": "beginner"}),
+    ]
+    for hours in (-1, 1):
+        at = strict + timedelta(hours=hours)
+        for place, (kind, data) in enumerate(earlier):
+            event = help_event(f"h{hours}-{place}", event_type=kind, data=data, timestamp=at.isoformat())
+            shell.rows(
+                "INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, 'default', ?, ?, ?)",
+                round(at.timestamp() * 1_000_000),
+                event["event_id"],
+                b"student_1",
+                json.dumps(event).encode(),
+            )
+    shell.rows("UPDATE log SET committed = (SELECT max(seq) + 1 FROM requests)")
+    done = shell.json("replay")
+    assert (done["events"], done["students"], done["refused"]) == (4, 1, 3)
+    ((evidence,),) = [(student.evidence,) for student in map(unpack, shell.documents().values())]
+    assert evidence.completion
+    assert shell.rows("SELECT event_id FROM refusals ORDER BY event_id") == [("h1-0",), ("h1-1",), ("h1-2",)]
+    assert shell.rows("SELECT count(*) FROM dead_letters") == [(0,)]
+    assert "3 records of the log could not be folded" in shell.run("replay").stdout
 
 
 def test_how_hard_items_are_is_learned_from_the_log_and_a_replay_comes_to_the_same(

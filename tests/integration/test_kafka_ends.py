@@ -57,7 +57,7 @@ def test_a_replay_and_a_reading_end_where_the_last_is_no_record(fleet: Fleet) ->
     admin = AdminClient({"bootstrap.servers": fleet.kafka.bootstrap})
     for outcome in admin.delete_records([TopicPartition(REQUESTS, part, end) for part, end in ends.items()]).values():
         outcome.result(10)
-    assert command(fleet, "replay") | {"seconds": 0} == {"events": 0, "students": 0, "seconds": 0}
+    assert command(fleet, "replay") | {"seconds": 0} == {"events": 0, "students": 0, "refused": 0, "seconds": 0}
 
 
 def test_a_replay_waits_for_one_that_was_killed_and_refuses_beside_one_that_lives(fleet: Fleet) -> None:
@@ -74,7 +74,7 @@ def test_a_replay_waits_for_one_that_was_killed_and_refuses_beside_one_that_live
     assert "Nothing was changed" in refused
     assert stored(fleet) == before
     worker.kill()
-    assert command(fleet, "replay") | {"seconds": 0} == {"events": 20, "students": 3, "seconds": 0}
+    assert command(fleet, "replay") | {"seconds": 0} == {"events": 20, "students": 3, "refused": 0, "seconds": 0}
 
 
 def test_headers_of_ours_on_a_foreign_record_hide_no_dead_letter(fleet: Fleet) -> None:

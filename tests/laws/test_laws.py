@@ -34,6 +34,7 @@ from tests.support.samples import (
     envelopes,
     event,
     evidence_of,
+    raw,
     when,
 )
 
@@ -513,6 +514,36 @@ async def test_poison_is_dead_lettered_with_its_reason_and_its_neighbours_count(
         assert (found[-1].student_id, found[-1].event_id) == ("ada", "e-9")
         status = await ours.engine.ingest.status(CALLER, "ada", "e-9")
         assert (status.status, status.reason and status.reason.message) == ("dead_lettered", found[-1].message)
+
+
+@BOTH
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 0, 2, 1, 3, 0), (2, 2, 1, 0, 3)])
+async def test_what_an_earlier_engine_took_counts_in_any_order_and_once(kind: str, order: tuple[int, ...]) -> None:
+    """As the events that were sent in today's terms."""
+    done = {"total_exercises": 10, "difficulty": "advanced"}
+    cases = [
+        (QUIZ, {"time_spent": 90_000}, {"time_spent": 86_400}),
+        ({**done, "completed_exercises": 3}, {"topic": "lo\nops"}, {"topic": "loops"}),
+        ({**done, "completed_exercises": 5}, {"topic": "loops\u2028"}, {"topic": "loops"}),
+        ({**done, "completed_exercises": 9}, {"topic": " \x00"}, {}),
+    ]
+    earlier, todays = [
+        [
+            envelope("quiz" if case[0] is QUIZ else "completion", {**case[0], **case[form]}, f"e-{n}", at=NOW - n * DAY)
+            for n, case in enumerate(cases)
+        ]
+        for form in (1, 2)
+    ]
+    async with engine(kind, batch_size=2) as ours:
+        letters = [letter(-n, value=raw(earlier[place]), event_id=None) for n, place in enumerate(order, 1)]
+        await ours.logs.dead_letters.append(letters)
+        for one in await ours.logs.dead_letters.page():
+            await ours.logs.dead_letters.redrive([one.letter_id], NOW)
+        ours.sent += [(todays[place], when(NOW)) for place in order]
+        await ours.work()
+        assert len(await ours.logs.dead_letters.page()) == len(order)
+        await ours.check_scores(*LATER)
+        await ours.check_results()
 
 
 @BOTH

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """What a replay did: the number of events folded and of students whose documents were rebuilt."""
+    """What a replay did: the numbers of events folded, of students rebuilt, and of records that were refused."""
 
     events: int
     students: int
+    refused: int
     seconds: float
 
 
@@ -30,7 +31,8 @@ def replay(as_json: AsJson = False) -> None:
     say(
         as_json,
         done,
-        f"Rebuilt {counted(done.students, 'document')} from {counted(done.events, 'event')} in {done.seconds:.1f} s.",
+        f"Rebuilt {counted(done.students, 'document')} from {counted(done.events, 'event')} in {done.seconds:.1f} s."
+        + (f" {counted(done.refused, 'record')} of the log could not be folded." if done.refused else ""),
     )
 
 
@@ -50,4 +52,4 @@ async def _replay(settings: "Settings") -> Replayed:
                     await engine.progress.wait_for(ends, work, on_progress)
             students = await engine.replay.students()
             events = folded(engine)
-    return Replayed(events, len(students), round(perf_counter() - started, 3))
+    return Replayed(events, len(students), engine.worker.refused, round(perf_counter() - started, 3))

@@ -30,7 +30,7 @@ FORMS = MappingProxyType(
 
 _is_student_id = re.compile(STUDENT_ID).fullmatch
 # Controls, line and paragraph separators, lone surrogates, and what turns the direction of the text that follows.
-_NOT_ALLOWED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+NOT_ALLOWED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 _DOTS = frozenset((".", ".."))
 _UNSEEN = frozenset(("Cf", "Zs"))  # categories of characters that show nothing by themselves
 
@@ -89,7 +89,7 @@ def _normal(text: str, longest: int) -> str:
     bare = unicodedata.normalize("NFC", bare).strip()
     if len(bare) > longest:
         raise ValueError(f"must have at most {longest} characters")
-    wrong = _NOT_ALLOWED.search(bare)
+    wrong = NOT_ALLOWED.search(bare)
     if wrong is not None:
         raise ValueError(f"may not hold a control character, and this one holds U+{ord(wrong[0]):04X}")
     if all(unicodedata.category(character) in _UNSEEN for character in bare):

@@ -4,7 +4,8 @@ import msgspec
 
 from mastery_engine.clock import Clock
 from mastery_engine.domain.events.cloudevents import unwrap
-from mastery_engine.domain.events.envelope import check_event_id, peek, read_unwrapped
+from mastery_engine.domain.events.earlier_rules import read_logged
+from mastery_engine.domain.events.envelope import check_event_id, peek
 from mastery_engine.domain.events.event import Logged, check_tenant, check_times, event_from
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, RefusedEvent
 from mastery_engine.ports.dead_letters import DeadLetter
@@ -33,7 +34,7 @@ class RecordDecoder:
             try:
                 if record.value is None:
                     raise InvalidInput("The record has no value: send a learning event as JSON.")
-                sent, outside = read_unwrapped(record.value)
+                sent, outside = read_logged(record.value, record.received)
                 event_id = sent.event_id or check_event_id(record.id_beside(outside))
                 event = event_from(sent, event_id, record.received, check_tenant(record.tenant))
                 check_times(event, retention_days=self._retention_days)

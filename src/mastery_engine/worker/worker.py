@@ -82,6 +82,7 @@ class Worker:
         self._publishing: asyncio.Task[None] | None = None
         self._unpublished_from: Mapping[int, int] = {}
         self._hindrance: Hindrance | None = None
+        self.refused = 0  # records read that this worker could not fold
 
     def check(self) -> None:
         """Raises Unavailable, which says why, where the worker has waited for a while and tries the same again."""
@@ -191,6 +192,7 @@ class Worker:
         if withheld:
             await self._events.scrub(withheld)
         await self._checkpoints.move(log_id, batch.starts, batch.ends, checkpoint.server_epoch)
+        self.refused += len(letters)
         self._guard.note(latest, batch)
         self._metrics.batch_records.observe(len(batch.records))
         due = [

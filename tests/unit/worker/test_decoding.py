@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from mastery_engine.domain.events.earlier_rules import STRICT_SINCE
 from mastery_engine.domain.events.event import LearningEvent
+from mastery_engine.errors import Flooded
 from mastery_engine.ports.event_log import Batch, Record
 from mastery_engine.worker.decoding import DecodedBatch, RecordDecoder
+from mastery_engine.worker.flood import counted
 from tests.support.samples import NOW, Clock, envelope, raw
 
 MARK = b"\xef\xbb\xbf"
@@ -51,3 +54,23 @@ def test_a_dead_letter_says_what_to_do(value: bytes, said: str) -> None:
 def test_whose_dead_letter_it_was_is_known_behind_a_mark_too() -> None:
     (letter,) = decoded(MARK + json.dumps({"student_id": "ada", "event_id": "e-7"}).encode()).letters
     assert (letter.student_id, letter.event_id) == ("ada", "e-7")
+
+
+def test_a_backlog_of_what_an_earlier_engine_took_is_no_flood() -> None:
+    """The same records count as unreadable where they were received under today's rules."""
+    values = [
+        raw(envelope("execution", {"outcome": "success", "duration": 90_000}, f"e-{number}")) for number in range(600)
+    ]
+    for received, unreadable in ((STRICT_SINCE - 1, 0), (STRICT_SINCE, 600)):
+        records = [
+            Record(0, place, received, "default", b"ada", value.replace(b"2026-01-14", b"2026-11-28"), "")
+            for place, value in enumerate(values)
+        ]
+        batch = Batch(tuple(records), {0: 0}, {0: len(records)})
+        read = RecordDecoder(90, Clock()).decode(batch)
+        assert (len(read.events), len(read.unreadable)) == (len(values) - unreadable, unreadable)
+        if unreadable:
+            with pytest.raises(Flooded):
+                counted({}, batch, read.unreadable, {})
+        else:
+            assert counted({}, batch, read.unreadable, {}) == {0: 0}

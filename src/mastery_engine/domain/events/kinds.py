@@ -13,10 +13,12 @@ from msgspec.structs import force_setattr
 from mastery_engine.domain.given_ids import LONGEST_ID, LONGEST_NAME, KnownIds
 from mastery_engine.errors import InvalidInput
 
+MOST_SECONDS = 86_400.0
+
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=100_000)]
 Total: TypeAlias = Annotated[int, Meta(ge=1, le=100_000)]
 Share: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
-Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=86_400.0, description="seconds")]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=MOST_SECONDS, description="seconds")]
 # The length is that of the normal form, so the decoder does not check it; see ``given_ids``.
 Id: TypeAlias = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_ID})]
 TopicId: TypeAlias = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_NAME})]
