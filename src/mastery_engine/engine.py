@@ -98,6 +98,7 @@ class Engine:
                 self.batches.keep_working(),
                 self.model_file.keep_watching(),
                 self.dangers.keep_looking(),
+                self.readiness.keep_looking(),
             ]
             if serves:
                 beside.append(self.watching.keep_looking())

@@ -1,6 +1,6 @@
 """The wiring: composes the engine. Only this module names concrete backends and the system's clock and ids."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from time import monotonic, monotonic_ns, time_ns
@@ -68,6 +68,8 @@ if TYPE_CHECKING:
 # Small batches leave time for HTTP in the same loop; without HTTP, larger ones need fewer round trips per event.
 SERVING_BATCH = 500
 WORKER_BATCH = 20_000
+# The settings that say where the stores and logs are.
+ADDRESS_OF = {"sqlite": "DATA_DIR", "redis": "REDIS_HOST", "dapr": "DAPR_HTTP_PORT", "kafka": "KAFKA_BROKER"}
 
 
 def system_clock() -> Micros:
@@ -115,6 +117,7 @@ def open_engine(
         tokens=partial(tokens, settings, clock),
         limits=limits,
         connections=connections,
+        addresses={"store": ADDRESS_OF[settings.store], "log": ADDRESS_OF[settings.log]},
         clock=clock,
         new_id=new_id,
         metrics=metrics,
@@ -140,6 +143,7 @@ def compose(
     metrics: Metrics,
     tracing: Tracing,
     connections: Sequence[Connection] = (),
+    addresses: Mapping[str, str] | None = None,
 ) -> Engine:
     """Build every service once, each with only what it needs, in the order of their dependencies."""
     consents = Consents(logs.consents, clock, pseudonym_key, default=consent_default)
@@ -216,7 +220,7 @@ def compose(
         audit=audit,
         dead_letters=dead_letters,
         admission=Admission(tokens, cohorts, limits, clock),
-        readiness=Readiness({"store": stores.connection.ping, "log": logs.connection.ping}, dangers),
+        readiness=Readiness({"store": stores.connection.ping, "log": logs.connection.ping}, dangers, addresses),
         dangers=dangers,
         metrics=metrics,
         tracing=tracing,

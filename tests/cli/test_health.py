@@ -1,5 +1,6 @@
 """``status`` and ``doctor`` on one machine: beside a running service and without one."""
 
+import asyncio
 import json
 import os
 import socket
@@ -91,6 +92,31 @@ def test_beside_a_running_service_both_say_that_all_is_well(tmp_path: Path) -> N
         stranger.execute("ROLLBACK")
         stranger.close()
         comes(live.ready, 10)
+
+
+async def test_the_log_tells_of_a_lock_that_others_hold_even_if_nobody_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mastery_engine.services.readiness.LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("mastery_engine.services.readiness.SHARED_S", 0.0)
+    monkeypatch.setattr("mastery_engine.backends.sqlite.database.PING_S", 0.3)
+    engine = open_engine(Settings(data_dir=tmp_path / "data"))
+    stranger = sqlite3.connect(tmp_path / "data" / "mastery.db", isolation_level=None)
+
+    async def logged(words: str) -> None:
+        async with asyncio.timeout(60):
+            while not any(words in record.message for record in caplog.records):
+                await asyncio.sleep(0.02)
+
+    async with engine.at_work(serves=False):
+        stranger.execute("BEGIN EXCLUSIVE")
+        await logged("log is down: The database is held by another process")
+        await logged("store is down: The database is held by another process")
+        stranger.execute("ROLLBACK")
+        await logged("log is up again")
+        await logged("store is up again")
+    stranger.close()
+    await engine.close()
 
 
 def test_without_a_service_status_fails_and_the_doctor_does_not(tmp_path: Path) -> None:

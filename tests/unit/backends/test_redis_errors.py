@@ -43,6 +43,12 @@ def test_an_error_is_told_in_plain_words(number: int) -> None:
         assert hidden not in said
 
 
+def test_a_server_that_is_not_there_is_named_with_its_setting() -> None:
+    for error in (exceptions.ConnectionError("refused"), exceptions.TimeoutError(""), OSError(111, "refused")):
+        assert "look at" in away(error).message
+        assert "REDIS_HOST" in away(error).message
+
+
 def test_what_is_not_known_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         said = away(exceptions.ResponseError(f"{IN_A_PIPELINE}WRONGTYPE Operation against a key")).message

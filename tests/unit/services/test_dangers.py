@@ -100,3 +100,69 @@ async def test_a_caller_who_leaves_takes_the_answer_from_nobody() -> None:
     may_answer.set()
     (dependency,) = await callers[1]
     assert dependency.status == "up"
+
+
+async def test_the_log_tells_each_change_once_even_if_nobody_asks(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(readiness, "SHARED_S", 0.0)
+    monkeypatch.setattr(readiness, "LOOK_EVERY_S", 0.001)
+    server = Server()
+    looking = asyncio.create_task(Readiness({"store": server.ping}, Dangers({})).keep_looking())
+
+    async def logged() -> list[str]:
+        """What stands in the log once the server has been asked a few more times."""
+        before = server.pings
+        async with asyncio.timeout(30):
+            while server.pings < before + 5:
+                await asyncio.sleep(0.001)
+        said = [record.message for record in caplog.records]
+        caplog.clear()
+        return said
+
+    for _ in range(2):
+        assert await logged() == []
+        server.is_away = True
+        assert await logged() == ["store is down: Redis is away."]
+        assert await logged() == []
+        server.is_away = False
+        assert await logged() == ["store is up again"]
+    looking.cancel()
+    await asyncio.wait([looking])
+    assert looking.cancelled()
+
+
+async def test_a_dependency_that_is_silent_is_named_with_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "PATIENCE_S", 0.01)
+
+    async def silent() -> None:
+        await asyncio.Event().wait()
+
+    asked = Readiness({"store": silent, "other": silent}, Dangers({}), {"store": "REDIS_HOST"})
+    store, other = [dependency.message for dependency in await asked.dependencies()]
+    assert store == (
+        "The store has not answered within 0.01 s: look at its load and at the network, and at REDIS_HOST."
+    )
+    assert other == "The other has not answered within 0.01 s: look at its load and at the network."
+
+
+async def test_a_check_under_way_ends_with_the_looking(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would say of a connection that is being closed that it is down."""
+    monkeypatch.setattr(readiness, "LOOK_EVERY_S", 0.0)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    looking = asyncio.create_task(Readiness({"store": slow}, Dangers({})).keep_looking())
+    async with asyncio.timeout(30):
+        await begun.wait()
+        looking.cancel()
+        await ended.wait()
+    assert caplog.records == []

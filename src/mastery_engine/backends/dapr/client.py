@@ -225,9 +225,14 @@ class DaprState:
         try:
             return await self._client.request(method, path, content=body)
         except httpx.TimeoutException as error:
-            raise Unavailable("The Dapr sidecar has not answered in time: nothing was lost.") from error
+            raise Unavailable(
+                "The Dapr sidecar has not answered in time: nothing was lost. If it should be there, look at its state "
+                "store and at DAPR_HTTP_PORT."
+            ) from error
         except httpx.HTTPError as error:
-            raise Unavailable("The Dapr sidecar is away: nothing was lost.") from error
+            raise Unavailable(
+                "The Dapr sidecar is away: nothing was lost. If it should be there, look at DAPR_HTTP_PORT."
+            ) from error
 
 
 def _parts(items: Sequence[bytes]) -> list[list[bytes]]:

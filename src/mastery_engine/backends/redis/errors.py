@@ -59,28 +59,36 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         "",
         "What answers at REDIS_HOST does not speak as Redis does: look at host and port, and at rediss:// for TLS.",
     ),
-    ((exceptions.BusyLoadingError,), "LOADING", "Redis still loads its data: nothing was lost."),
+    ((exceptions.BusyLoadingError,), "LOADING", "Redis still loads its data: wait until it has. Nothing was lost."),
     (
         (exceptions.ClusterError, exceptions.SlotNotCoveredError),
         "CLUSTERDOWN",
-        "A part of the Redis Cluster is down: nothing was lost.",
+        "A part of the Redis Cluster is down: start its masters again. Nothing was lost.",
     ),
-    ((), "MASTERDOWN", "Redis has lost its master: nothing was lost."),
-    ((MasterNotFoundError,), "", "The Sentinels know no master of the name in REDIS_HOST: nothing was lost."),
+    (
+        (),
+        "MASTERDOWN",
+        "Redis has lost its master: start it again, or make another server the master. Nothing was lost.",
+    ),
+    (
+        (MasterNotFoundError,),
+        "",
+        "The Sentinels know no master of the name in REDIS_HOST: correct the name. Nothing was lost.",
+    ),
     (
         (exceptions.MaxConnectionsError,),
         "max number of clients reached",
-        "Redis takes no more connections (maxclients): nothing was lost.",
+        "Redis takes no more connections: raise its maxclients. Nothing was lost.",
     ),
     (
         (exceptions.TimeoutError, TimeoutError),
         "No connection available",
-        "Redis has not answered in time: nothing was lost.",
+        "Redis has not answered in time: nothing was lost. If it should be there, look at its load and at REDIS_HOST.",
     ),
     (
         (exceptions.ConnectionError, exceptions.RedisClusterException, OSError),
         "",
-        "Redis is away: nothing was lost.",
+        "Redis is away: nothing was lost. If it should be there, look at REDIS_HOST.",
     ),
 )
 _KNOWN = [(kinds, re.compile(rf"\b(?:{text})\b") if text else None, words) for kinds, text, words in _WORDS]

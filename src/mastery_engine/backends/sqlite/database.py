@@ -29,7 +29,7 @@ MAX_GROUP = 512
 BUSY_TIMEOUT_S = 30.0
 WAL_RETRY_S = 0.02
 PING_S = 2.0
-HELD = "The database is held by another process: nothing of this call was kept. Send it again."
+HELD = "The database is held by another process: nothing was written. Stop that process, or try again."
 
 _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
 
@@ -226,23 +226,23 @@ def unavailable(error: sqlite3.Error) -> Unavailable:
     """What is wrong with the database, in words that say what to do."""
     code = getattr(error, "sqlite_errorname", "") or ""
     if code == "SQLITE_FULL":
-        return Unavailable("The disk is full: nothing of this call was kept. Free some room, and send it again.")
+        return Unavailable("The disk is full: nothing was written. Free some room.")
     if code.startswith("SQLITE_BUSY"):
         return Unavailable(HELD)
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return Unavailable("The database file is damaged: nothing of this call was kept. Restore a backup of it.")
+        return Unavailable("The database file is damaged: nothing was written. Restore a backup of it.")
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return Unavailable(
-            "The database cannot be written: nothing of this call was kept. Give the service's user the right to write "
+            "The database cannot be written: nothing was written. Give the service's user the right to write "
             "to DATA_DIR and the files in it, on a disk that is not read-only."
         )
     logger.warning("SQLite says %s: %s", code, error)
     if code.startswith("SQLITE_IOERR"):
         return Unavailable(
-            "The disk is full, over a quota or read-only, or it fails: nothing of this call was kept. Look at its room "
+            "The disk is full, over a quota or read-only, or it fails: nothing was written. Look at its room "
             "and its health."
         )
-    return Unavailable("The database does not work: nothing of this call was kept. The engine's log has the reason.")
+    return Unavailable("The database does not work: nothing was written. The engine's log has the reason.")
 
 
 def _keep_private(path: Path) -> None:
