@@ -150,12 +150,12 @@ def compose(
     audit = Audit(stores.audit_log, clock, consents.pseudonym)
     access = AccessControl(audit)
     students = Students(stores.reader, rules)
-    cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, rules, clock)
+    idempotency = Idempotency(stores.idempotency, clock, pseudonym_key)
+    cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, rules, clock)
     erasing = Erasing(stores.documents, stores.reader, stores.refusals, stores.jobs)
     folding = Folding(
         stores.documents, stores.reader, stores.cohorts, consents, erasing, models, rules, curriculum, metrics
     )
-    idempotency = Idempotency(stores.idempotency, clock, pseudonym_key)
     ingest = Ingest(
         logs.events,
         stores.documents,
@@ -212,6 +212,7 @@ def compose(
             dead_letters=dead_letters,
             access=access,
             audit=audit,
+            idempotency=idempotency,
             rules=rules,
             clock=clock,
         ),

@@ -153,9 +153,11 @@ async def test_a_row_of_a_student_who_is_erased_meanwhile_fails_alone(
     rows = ROWS[52 - number : 51] if number == 3 else ROWS
     submit = Ingest.submit
 
-    async def erased_before(ingest: Ingest, caller: Caller, events: Sequence[LearningEvent], call: str) -> list[Logged]:
+    async def erased_before(
+        ingest: Ingest, caller: Caller, events: Sequence[LearningEvent], call: str, claim: Any = None
+    ) -> list[Logged]:
         await api.engine.consents.erase(StudentKey("default", ZOE))
-        return await submit(ingest, caller, events, call)
+        return await submit(ingest, caller, events, call, claim)
 
     monkeypatch.setattr(Ingest, "submit", erased_before)
     answer = await api.post("/batch/mastery", {"requests": rows})

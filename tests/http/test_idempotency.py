@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ CALLS: dict[str, list[Body]] = {
         lambda number: {"requests": [calculation(number)] * 101},
     ],
     "/process": [process("ingest", bare), process("mastery_calculation", calculation)],
+    "/cohorts/{cohort_id}": [lambda number: {"name": "Python", "members": [f"s{number}"]}],
+    "/compliance/students/{student_id}/consent": [lambda number: {"profiling": number == 3}],
 }
 EACH = [
     pytest.param(path, body, id=f"{path}-{place}")
@@ -62,6 +65,20 @@ def test_every_call_that_takes_a_key_is_attacked_here() -> None:
     assert keyed == CALLS.keys()
 
 
+def test_every_call_that_changes_something_takes_a_key() -> None:
+    """But for the broker's deliveries, which name their events, for erasures, which have no body, and for agents."""
+    changing = {
+        path
+        for path, operations in document()["paths"].items()
+        for method in operations.keys() - {"get"}
+        if operations[method].get("requestBody") and not path.startswith(("/dapr", "/mcp"))
+    }
+    reading = {path for path in changing if path.startswith(("/analytics", "/predictions", "/recommendations"))} | {
+        "/mastery/query"
+    }
+    assert changing - reading == CALLS.keys()
+
+
 def ids_in(answer: httpx.Response) -> list[str]:
     """The ids that an answer gives."""
     data = answer.json()["data"]
@@ -72,18 +89,21 @@ def ids_in(answer: httpx.Response) -> list[str]:
 @pytest.mark.parametrize(("path", "body"), EACH)
 async def test_the_key_with_another_body_is_a_conflict(api: Api, path: str, body: Body) -> None:
     sent = body(3)
-    first = await api.post(path, sent, headers=KEY)
+    method = "put" if "{" in path else "post"
+    path = path.format(cohort_id="py-101", student_id=STUDENT)
+    call = partial(api.call, method.upper(), path)
+    first = await call(sent, headers=KEY)
     assert first.status_code in (200, 202), first.text
     turned = json.dumps(dict(reversed(sent.items())), indent=3).encode()  # the same value, written otherwise
-    again = [await api.post(path, sent, headers=KEY), await api.post(path, content=turned, headers=KEY)]
+    again = [await call(sent, headers=KEY), await call(content=turned, headers=KEY)]
     assert [answer.status_code for answer in again] == [first.status_code] * 2
     assert [ids_in(answer) for answer in again] == [ids_in(first)] * 2
     for _ in range(2):
-        other = await api.post(path, body(4), headers=KEY)
+        other = await call(body(4), headers=KEY)
         assert (other.status_code, other.json()["error"]["code"]) == (409, "CONFLICT")
         assert other.json()["error"]["details"] == {"field": "Idempotency-Key"}
-    assert (await api.post(path, sent, headers=KEY)).status_code == first.status_code
-    new = await api.post(path, body(4), headers={"Idempotency-Key": "another"})
+    assert (await call(sent, headers=KEY)).status_code == first.status_code
+    new = await call(body(4), headers={"Idempotency-Key": "another"})
     assert new.status_code == first.status_code
 
 
@@ -122,6 +142,68 @@ async def test_a_call_that_brought_nothing_may_be_corrected_under_its_key(api: A
     assert refused["refused"] == 1
     for path, body in (("/mastery/ingest", bare(3)), ("/mastery/ingest/batch", {"events": [bare(3)]})):
         assert (await api.post(path, body, headers=KEY)).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        pytest.param("/mastery/calculate", calculation, 403, id="calculate"),
+        pytest.param("/process", process("mastery_calculation", calculation), 403, id="process"),
+        pytest.param("/batch/mastery", lambda number: {"requests": [calculation(number)]}, 200, id="batch"),
+        pytest.param("/mastery/ingest", bare, 403, id="ingest"),
+    ],
+)
+async def test_what_was_refused_for_want_of_consent_may_be_corrected_under_its_key(
+    api: Api, path: str, body: Body, status: int
+) -> None:
+    consent = f"/compliance/students/{STUDENT}/consent"
+    await api.call("PUT", consent, {"processing": False})
+    refused = await api.post(path, body(3), headers=KEY)
+    assert refused.status_code == status, refused.text
+    await api.call("PUT", consent, {"processing": True})
+    corrected = await api.post(path, body(4), headers=KEY)
+    assert corrected.status_code in (200, 202), corrected.text
+    assert (await api.post(path, body(3), headers=KEY)).status_code == 409
+
+
+async def test_a_batch_of_unknown_students_may_be_corrected_under_its_key(api: Api) -> None:
+    unknown = await api.data("/batch/mastery", {"requests": [{"student_id": "nobody"}]}, headers=KEY)
+    assert unknown["summary"]["failed"] == 1
+    tried = {"requests": [calculation(3)], "record": False}
+    assert (await api.data("/batch/mastery", tried, headers=KEY))["summary"]["success"] == 1
+    assert (await api.post("/batch/mastery", {"requests": [calculation(4)]}, headers=KEY)).status_code == 409
+
+
+async def test_each_student_and_cohort_has_keys_of_its_own(api: Api) -> None:
+    for student_id, is_allowed in (("ada", True), ("bob", False)):
+        consent = f"/compliance/students/{student_id}/consent"
+        assert (await api.call("PUT", consent, {"profiling": is_allowed}, headers=KEY)).status_code == 200
+    for cohort_id, name in (("py", "Python"), ("go", "Go")):
+        put = await api.call("PUT", f"/cohorts/{cohort_id}", {"name": name, "members": []}, headers=KEY)
+        assert put.status_code == 200
+
+
+async def test_a_put_that_is_a_conflict_changes_nothing_and_is_not_on_record(api: Api) -> None:
+    for members, status in ((["ada"], 200), (["bob"], 409)):
+        put = await api.call("PUT", "/cohorts/py", {"name": "Python", "members": members}, headers=KEY)
+        assert put.status_code == status
+    assert (await api.get("/cohorts/py")).json()["data"]["members"] == ["ada"]
+    assert len([record for record in await api.audited() if record.call == "put-cohort"]) == 1
+
+
+@pytest.mark.parametrize("path", ["/mastery/ingest", "/mastery/calculate"])
+async def test_of_two_keys_none_is_taken_and_blanks_are_no_part_of_one(api: Api, path: str) -> None:
+    body = {"/mastery/ingest": bare, "/mastery/calculate": calculation}[path]
+    first, other = body(3), body(4)
+    content = json.dumps(first).encode()
+    usual = {"Authorization": f"Bearer {make_token()}", "Content-Type": "application/json"}
+    two = [*usual.items(), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    answer = await api.client.post(path, content=content, headers=two)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"] == {"field": "Idempotency-Key"}
+    for key, sent, status in ((" a\t", first, (200, 202)), ("a", first, (200, 202)), ("a  ", other, (409,))):
+        assert (await api.post(path, sent, headers={"Idempotency-Key": key})).status_code in status
+    assert (await api.post(path, first, headers={"Idempotency-Key": " \t "})).status_code == 400
 
 
 async def test_a_key_holds_through_a_restart_and_for_a_day_and_then_loses_no_event(tmp_path: Path) -> None:

@@ -86,6 +86,16 @@ async def test_what_changes_nothing_adds_nothing_to_the_history_and_is_audited(a
     assert len([record for record in await api.audited() if record.call == "consent-change"]) == 11
 
 
+@pytest.mark.parametrize("body", [{"processing": None}, {"profiling": None}, {"processing": False, "profiling": None}])
+async def test_nothing_is_no_word_about_consent(api: Api, body: dict[str, Any]) -> None:
+    answer = await api.call("PUT", f"{PATH}/consent", body)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["details"]["field"] in body
+    assert "true or false" in error["message"]
+    assert (await consent(api))["history"] == []
+
+
 async def test_a_first_word_counts_although_it_is_the_school_s_default(tmp_path: Path) -> None:
     """Should the school change its default later, the student's own word still holds."""
     async with serving(tmp_path) as api:
@@ -200,6 +210,9 @@ async def test_an_erasure_leaves_no_byte_and_nobody_comes_back(tmp_path: Path) -
         body = {"requests": [{"student_id": ZOE}] * 101}
         batch_id = (await api.data("/batch/mastery", body))["batch_id"]
         await settled(api)
+        async with asyncio.timeout(10):
+            while (await api.get(f"/batch/mastery/{batch_id}")).json()["data"]["status"] != "completed":
+                await asyncio.sleep(0.01)
         assert found_in(tmp_path, ZOE, "telling-id-7")
         said = await erase(api)
         assert said["removed_from_log"] > 50
@@ -305,5 +318,7 @@ async def test_the_audit_trail_is_searched_and_paged(api: Api) -> None:
             break
         cursor = f"&cursor={page['next_cursor']}"
     assert seen == queries
-    for bad in ("cursor=x", "from=2026-01-14T10:30:00", "to=0.5", "to=2026-01-14", "limit=0", "student=%20"):
+    assert await asked("from=2026-01-14T10:30:00Z&to=2026-01-14T10:30:00Z") == []
+    turned = "from=2026-01-14T10:30:01Z&to=2026-01-14T10:30:00Z"
+    for bad in ("cursor=x", "from=2026-01-14T10:30:00", "to=0.5", "to=2026-01-14", "limit=0", "student=%20", turned):
         assert (await api.get(f"/compliance/audit?{bad}")).status_code == 400

@@ -117,8 +117,16 @@ def check_json(request: Request, default: str = JSON) -> None:
 
 
 def idempotency_key(request: Request, body: bytes) -> IdempotencyKey | None:
-    """The caller's Idempotency-Key for this body. Raises InvalidInput if it is empty or too long."""
-    key = request.headers.get("idempotency-key")
-    if key is not None and not 1 <= len(key) <= MAX_KEY:
+    """The caller's Idempotency-Key for this body, without blanks around it.
+
+    Raises InvalidInput if it is empty or too long, or if there are two.
+    """
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
+        return None
+    if len(keys) > 1:
+        raise InvalidInput("Send one Idempotency-Key, not several.", field="Idempotency-Key")
+    key = keys[0].strip()
+    if not 1 <= len(key) <= MAX_KEY:
         raise InvalidInput(f"Idempotency-Key must have 1 to {MAX_KEY} characters.", field="Idempotency-Key")
     return keyed(key, body)

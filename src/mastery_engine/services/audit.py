@@ -86,11 +86,14 @@ class Audit:
     async def page(self, tenant: str, query: AuditQuery) -> AuditTrail:
         """A page of a tenant's audit trail, newest first.
 
-        Raises InvalidInput if a moment has no time zone, or the cursor is not one that this call gave.
+        Raises InvalidInput if a moment has no time zone, the end lies before the start, or the cursor is not one that
+        this call gave.
         """
         for field, moment in (("from", query.start), ("to", query.end)):
             if moment is not None and moment.tzinfo is None:
                 raise InvalidInput(f"{field} must have a time zone, as in 2026-01-14T10:30:00Z.", field=field)
+        if query.start is not None and query.end is not None and query.end < query.start:
+            raise InvalidInput("to must not lie before from.", field="to")
         await self.flush()
         wanted = AuditFilter(
             None if query.student_id is None else self._pseudonym(StudentKey(tenant, query.student_id)),

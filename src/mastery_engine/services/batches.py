@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
 from typing import TypeAlias
 
@@ -24,7 +25,7 @@ from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.batch_requests import BatchRequest, BatchRow, withheld, without_rows
 from mastery_engine.services.consents import Consents
-from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
+from mastery_engine.services.idempotency import Claim, Idempotency, IdempotencyKey
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.recording import Recording
 from mastery_engine.services.scores import NOTHING_GIVEN, Scores
@@ -108,11 +109,12 @@ class Batches:
         """
         record = may_record(caller) if record is None else record
         self._access.check_act(caller, Act.RECORD if record else Act.TRY_MANY, "batch")
-        await self._idempotency.claim(caller, "batch", key)
+        claim = partial(self._idempotency.claim, caller, "batch", key)
         event_ids = [self._ingest.derived_id(caller, "batch", key, place) for place in range(len(rows))]
         request = BatchRequest(list(rows), record, event_ids)
         if len(rows) <= AT_ONCE:
-            return await self._work(caller, request, caller.moment(self._clock))
+            return await self._work(caller, request, caller.moment(self._clock), claim)
+        await claim()
         batch_id = self._ingest.derived_id(caller, "batch-id", key, 0)
         known = await self._jobs.find(caller.tenant, batch_id)
         if known is None:
@@ -197,12 +199,18 @@ class Batches:
             self._waiting.add((job.tenant, job.batch_id))
             self._queue.put_nowait((_RANKS[job.priority], next(self._arrival), job))
 
-    async def _work(self, caller: Caller, request: BatchRequest, now: Micros) -> BatchResponse:
-        """Process all rows with one append and one fold; the answer has results and failures."""
+    async def _work(
+        self, caller: Caller, request: BatchRequest, now: Micros, claim: Claim | None = None
+    ) -> BatchResponse:
+        """Process all rows with one append and one fold; the answer has results and failures.
+
+        ``claim`` is called unless every row is refused. Raises what it raises.
+        """
         results: list[BatchResult] = []
         await self._consents.refresh()
         good, failures = self._checked(caller, request)
-        students, refused = await self._record(caller, request, good, now)
+        students, refused = await self._record(caller, request, good, now, claim)
+        has_recorded = bool(students)
         others = [student_id for _, student_id, _ in good if student_id not in students]
         students.update(zip(others, await self._students.load(caller, others), strict=True))
         for index, student_id, given in good:
@@ -215,6 +223,8 @@ class Batches:
                 failures.append(_failure(index, student_id, unknown_student()))
             else:
                 results.append(BatchResult(index, student_id, self._scores.with_given(student, given, now)))
+        if claim is not None and results and not has_recorded:
+            await claim()
         failures.sort(key=lambda failure: failure.index)
         return BatchResponse(results, failures, BatchSummary(len(request.rows), len(results), len(failures)))
 
@@ -242,7 +252,12 @@ class Batches:
         return good, failures
 
     async def _record(
-        self, caller: Caller, request: BatchRequest, good: Sequence[GoodRow], now: Micros
+        self,
+        caller: Caller,
+        request: BatchRequest,
+        good: Sequence[GoodRow],
+        now: Micros,
+        claim: Claim | None,
     ) -> tuple[dict[str, Student], dict[int, MasteryError]]:
         """Record the rows that are to be; the students after it, and by index what refused a row."""
         rows = [row for row in good if request.record and row[2] != NOTHING_GIVEN]
@@ -251,7 +266,7 @@ class Batches:
         if rows:
             given = [(request.event_ids[index], student_id, values) for index, student_id, values in rows]
             for (index, student_id, _), recorded in zip(
-                rows, await self._recording.record(caller, given, now), strict=True
+                rows, await self._recording.record(caller, given, now, claim), strict=True
             ):
                 if isinstance(recorded, MasteryError):
                     refused[index] = recorded

@@ -19,6 +19,7 @@ from mastery_engine.responses.cohorts import CohortRecord, DueDay
 from mastery_engine.responses.cursors import make_cursor, read_cursor
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
+from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 
 MEMBERS_LIFE: Micros = SECOND
 MOST_COHORTS = 1_000
@@ -35,6 +36,7 @@ class Cohorts:
         documents: DocumentStore,
         access: AccessControl,
         audit: Audit,
+        idempotency: Idempotency,
         rules: Rules,
         clock: Clock,
         *,
@@ -44,6 +46,7 @@ class Cohorts:
         self._documents = documents
         self._access = access
         self._audit = audit
+        self._idempotency = idempotency
         self._rules = rules
         self._clock = clock
         self._members: LRUCache[tuple[str, str], tuple[Micros, frozenset[str]]] = LRUCache(most)
@@ -78,13 +81,21 @@ class Cohorts:
         return roster
 
     async def put(
-        self, caller: Caller, cohort_id: str, name: str, members: Iterable[str], calendar: Iterable[Due] | None
+        self,
+        caller: Caller,
+        cohort_id: str,
+        name: str,
+        members: Iterable[str],
+        calendar: Iterable[Due] | None,
+        *,
+        key: IdempotencyKey | None = None,
     ) -> CohortRecord:
         """Set all members of a cohort; without a ``calendar`` the old one stays. It is recorded before it counts.
 
-        Raises Conflict if others keep changing the cohort at the same time.
+        Raises Conflict if ``key`` was used with another body, or others keep changing the cohort at the same time.
         """
         self._access.check_cohort(caller, Act.SET_ROSTER, cohort_id, "put-cohort")
+        await self._idempotency.claim(caller, f"put-cohort {cohort_id}", key)
         now = caller.moment(self._clock)
         wanted, due = frozenset(members), None if calendar is None else tuple(calendar)
         for _ in range(MAX_ROUNDS):

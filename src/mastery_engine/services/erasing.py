@@ -1,13 +1,18 @@
 """Erasing: removes everything that the stores hold about students, for erasures and for folds that meet one."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
+
+from cachetools import LRUCache
 
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.documents import DocumentReader, DocumentStore
 from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.refusals import RefusalStore
 from mastery_engine.services.batch_requests import without_student
+
+REMEMBERED = 1_000
 
 
 class Erasing:
@@ -20,14 +25,25 @@ class Erasing:
         self._reader = reader
         self._refusals = refusals
         self._jobs = jobs
+        self._lock = asyncio.Lock()
+        self._removed: LRUCache[StudentKey, int] = LRUCache(REMEMBERED)
 
-    async def remove(self, keys: Sequence[StudentKey]) -> int:
-        """Remove all that the stores hold about these students; returns the number of records. Raises Unavailable."""
-        removed = 0
-        for key in keys:
-            removed += await self._documents.erase(key)
-            removed += await self._refusals.erase(key)
-            removed += await self._jobs.erase(key, partial(without_student, key=key))
-        if keys:
+    async def remove(self, keys: Sequence[StudentKey]) -> None:
+        """Remove all that the stores hold about these students. Raises Unavailable."""
+        if not keys:
+            return
+        async with self._lock:
+            for key in keys:
+                removed = await self._documents.erase(key)
+                removed += await self._refusals.erase(key)
+                removed += await self._jobs.erase(key, partial(without_student, key=key))
+                self._removed[key] = self._removed.get(key, 0) + removed
             self._reader.forget(keys)
-        return removed
+
+    async def remove_counted(self, key: StudentKey) -> int:
+        """As ``remove``; the number of records, with those that a fold which met the erasure removed before.
+
+        Folds of other processes are not counted. Raises Unavailable.
+        """
+        await self.remove([key])
+        return int(self._removed.pop(key, 0))

@@ -1,6 +1,8 @@
 """Idempotency keys: a call that is repeated counts once, and a key that comes again with another body is refused."""
 
 import hmac
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import msgspec
 
@@ -10,6 +12,9 @@ from mastery_engine.domain.ids import value_hash
 from mastery_engine.errors import Conflict
 from mastery_engine.ports.idempotency import IdempotencyStore
 
+# Takes the key of a call, once it is known that the call does something. Raises Conflict.
+Claim: TypeAlias = Callable[[], Awaitable[None]]
+
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
     """The Idempotency-Key of a call, and the hash of its body: of the JSON value, however it is written."""
@@ -18,9 +23,9 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
     body: str
 
 
-def keyed(value: str | None, body: bytes) -> IdempotencyKey | None:
-    """The key of a call with this body; None if the call has no key."""
-    return None if value is None else IdempotencyKey(value, value_hash(body))
+def keyed(value: str, body: bytes) -> IdempotencyKey:
+    """The key of a call with this body."""
+    return IdempotencyKey(value, value_hash(body))
 
 
 class Idempotency:
@@ -33,7 +38,11 @@ class Idempotency:
         self._secret = secret
 
     async def claim(self, caller: Caller, call: str, key: IdempotencyKey | None) -> None:
-        """Take the key for this call of this caller. Raises Conflict if it was used with another body."""
+        """Take the key for this call of this caller. Raises Conflict if it was used with another body.
+
+        Claim before the call changes anything, and after all that may refuse it: what was refused may be corrected
+        under its key.
+        """
         if key is None:
             return
         name = self._hash("key", caller.tenant, caller.role, caller.subject, call, key.value)

@@ -24,7 +24,7 @@ from mastery_engine.responses.ingest import EventStatus, IngestResponse, Problem
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.consents import Consents
-from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
+from mastery_engine.services.idempotency import Claim, Idempotency, IdempotencyKey
 from mastery_engine.tasks import promptly
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, carried
@@ -157,9 +157,7 @@ class Ingest:
                 events.append(event)
                 receipt = Receipt(event.event_id, "queued", ignored=unknown or None)
                 taken.append(TakenEvent(receipt, event.student_id))
-        if events:  # a call that brought nothing may be corrected under the same key
-            await self._idempotency.claim(caller, call, key)
-        await self.submit(caller, events, "ingest")
+        await self.submit(caller, events, "ingest", partial(self._idempotency.claim, caller, call, key))
         return taken
 
     def event_in(
@@ -187,10 +185,17 @@ class Ingest:
             return self._new_id()
         return derived_id("idempotency-key", caller.tenant, caller.subject, call, str(place), key.value, key.body)
 
-    async def submit(self, caller: Caller, events: Sequence[LearningEvent], call: str) -> list[Logged]:
-        """Record the change in the audit trail, then append the events to the log; both are durable on return."""
+    async def submit(
+        self, caller: Caller, events: Sequence[LearningEvent], call: str, claim: Claim | None = None
+    ) -> list[Logged]:
+        """Record the change in the audit trail, then append the events to the log; both are durable on return.
+
+        Without events nothing is done and nothing claimed. Raises what ``claim`` raises before anything is written.
+        """
         if not events:
             return []
+        if claim is not None:
+            await claim()
         await self._audit.write(caller, call, {event.student_id: None for event in events})
         with self._tracing.step("append"):
             positions = await self._log.append(events, carried() or caller.traceparent)

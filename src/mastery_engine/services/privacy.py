@@ -28,6 +28,7 @@ from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.erasing import Erasing
+from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 from mastery_engine.services.students import Students
 
 ELSEWHERE = ("process logs, which have student ids", "backups, until they are overwritten")
@@ -50,6 +51,7 @@ class Privacy:
         dead_letters: DeadLetters,
         access: AccessControl,
         audit: Audit,
+        idempotency: Idempotency,
         rules: Rules,
         clock: Clock,
     ) -> None:
@@ -64,6 +66,7 @@ class Privacy:
         self._dead_letters = dead_letters
         self._access = access
         self._audit = audit
+        self._idempotency = idempotency
         self._rules = rules
         self._clock = clock
 
@@ -74,17 +77,25 @@ class Privacy:
         return self._consent(StudentKey(caller.tenant, student_id))
 
     async def change_consent(
-        self, caller: Caller, student_id: str, processing: bool | None, profiling: bool | None
+        self,
+        caller: Caller,
+        student_id: str,
+        processing: bool | None,
+        profiling: bool | None,
+        *,
+        key: IdempotencyKey | None = None,
     ) -> Consent:
         """Change what a student allows; None leaves it as it is. It holds for events received from now on.
 
-        A call that changes nothing is audited, and adds nothing to the history.
+        A call that changes nothing is audited, and adds nothing to the history. Raises Conflict if ``key`` was used
+        with another body.
         """
-        key = StudentKey(caller.tenant, student_id)
+        student = StudentKey(caller.tenant, student_id)
         self._access.check_student(caller, Act.OWN_DATA, student_id, "consent-change", changes=True)
+        await self._idempotency.claim(caller, f"consent-change {student_id}", key)
         await self._audit.write(caller, "consent-change", [student_id])
-        await self._consents.change(key, processing, profiling)
-        return self._consent(key)
+        await self._consents.change(student, processing, profiling)
+        return self._consent(student)
 
     def _consent(self, key: StudentKey) -> Consent:
         now = self._consents.state(key)
@@ -105,7 +116,7 @@ class Privacy:
         await self._audit.write(caller, "erase", [student_id])
         at = await self._consents.erase(key)
         cohort_ids = await self._cohorts.forget(key, now)
-        stored = await self._erasing.remove([key])
+        stored = await self._erasing.remove_counted(key)
         for subject in (student_id, *cohort_ids):  # the cached standings of a cohort include the student's
             await self._result_cache.drop(key.tenant, subject)
         logged = await self._result_log.erase(key) + await self._dead_letters.erase(key)

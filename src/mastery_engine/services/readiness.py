@@ -51,7 +51,7 @@ class Readiness:
 
     async def dependencies(self) -> list[Dependency]:
         """Each dependency with its latency and its warnings; all are checked at once."""
-        answers = await asyncio.gather(*(check.ask() for check in self._checks.values()), return_exceptions=True)
+        answers = await asyncio.gather(*(check.ask() for check in self._checks.values()))
         return [
             msgspec.structs.replace(answer, warnings=[danger.message for danger in self._dangers.of(answer.name)])
             for answer in answers

@@ -10,6 +10,7 @@ from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import Forbidden, MasteryError
 from mastery_engine.services.consents import REFUSED, Consents
 from mastery_engine.services.folding import Folding
+from mastery_engine.services.idempotency import Claim
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.telemetry.tracing import Tracing
 
@@ -26,12 +27,17 @@ class Recording:
         self._tracing = tracing
 
     async def record(
-        self, caller: Caller, rows: Sequence[tuple[str, str, ComponentValues]], now: Micros
+        self,
+        caller: Caller,
+        rows: Sequence[tuple[str, str, ComponentValues]],
+        now: Micros,
+        claim: Claim | None = None,
     ) -> list[Student | MasteryError]:
         """Log calculation requests (event id, student, components) and fold them; the students, in order.
 
         Of two rows for one student the later one holds. In place of a student stands Forbidden where the student does
-        not consent, though it be withdrawn meanwhile, and what made the fold fail. Raises Unavailable.
+        not consent, though it be withdrawn meanwhile, and what made the fold fail. ``claim`` is called unless all rows
+        are refused before they are logged. Raises Unavailable, and what ``claim`` raises.
         """
         await self._ingest.refresh_consent()
         keys = [StudentKey(caller.tenant, student_id) for _, student_id, _ in rows]
@@ -40,7 +46,7 @@ class Recording:
             for place, (event_id, student_id, given) in enumerate(rows)
             if self._consents.state(keys[place]).processing
         ]
-        logged = await self._ingest.submit(caller, events, "calculate")
+        logged = await self._ingest.submit(caller, events, "calculate", claim)
         with self._tracing.step("fold"):
             folded = await self._folding.fold(logged, now)
         errors = {one.event.event_id: _as_ours(error) for one, error in folded.failed}

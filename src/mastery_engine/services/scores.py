@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 
 import msgspec
 
@@ -108,19 +109,19 @@ class Scores:
         records = record and given != NOTHING_GIVEN
         self._access.check_student(caller, Act.RECORD if record else Act.TRY, student_id, "calculate", changes=records)
         now = caller.moment(self._clock)
+        claim = partial(self._idempotency.claim, caller, "calculate", key)
         if given == NOTHING_GIVEN:
             student = await self._students.known(caller, student_id, now)
-            await self._idempotency.claim(caller, "calculate", key)
+            await claim()
         elif record:
-            await self._idempotency.claim(caller, "calculate", key)
             event_id = self._ingest.derived_id(caller, "calculate", key, 0)
-            (recorded,) = await self._recording.record(caller, [(event_id, student_id, given)], now)
+            (recorded,) = await self._recording.record(caller, [(event_id, student_id, given)], now, claim)
             if isinstance(recorded, MasteryError):
                 raise recorded
             student = recorded
         else:
-            await self._idempotency.claim(caller, "calculate", key)
             (student,) = await self._students.load(caller, [student_id])
+            await claim()
         shown = self.with_given(student, given, now)
         student_key = StudentKey(caller.tenant, student_id)
         guidance = await self._shown_guidance(student_key, student, now)

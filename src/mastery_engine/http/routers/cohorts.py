@@ -3,7 +3,7 @@
 import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, Due
@@ -11,8 +11,8 @@ from mastery_engine.domain.given_ids import LONGEST_NAME, normal_name
 from mastery_engine.domain.moments import day_of_date
 from mastery_engine.http.body import Body, Name, StudentId
 from mastery_engine.http.envelope_route import EnvelopeRoute
-from mastery_engine.http.incoming import Authenticated, TheEngine
-from mastery_engine.http.openapi import responds
+from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body
+from mastery_engine.http.openapi import KEYED, responds
 from mastery_engine.responses.cohorts import CohortFigures, CohortRecord, Comparison
 from mastery_engine.services.cohorts import PAGE
 
@@ -75,10 +75,13 @@ class CohortAnalytics(Body):
     cursor: Annotated[str, StringConstraints(max_length=500)] | None = None
 
 
-@router.put("/cohorts/{cohort_id}", openapi_extra=responds(CohortRecord, limit=None))
-async def put_cohort(engine: TheEngine, caller: Authenticated, cohort_id: CohortPath, body: PutCohort) -> CohortRecord:
+@router.put("/cohorts/{cohort_id}", openapi_extra=responds(CohortRecord, limit=None) | KEYED)
+async def put_cohort(
+    engine: TheEngine, caller: Authenticated, request: Request, cohort_id: CohortPath, body: PutCohort
+) -> CohortRecord:
     """Set the members of a cohort; students left out stay out, whatever events say, until they are put in again."""
-    return await engine.cohorts.put(caller, cohort_id, body.name, body.members, body.due())
+    key = idempotency_key(request, await json_body(request))
+    return await engine.cohorts.put(caller, cohort_id, body.name, body.members, body.due(), key=key)
 
 
 @router.get("/cohorts/{cohort_id}", openapi_extra=responds(CohortRecord, limit="analytics"))

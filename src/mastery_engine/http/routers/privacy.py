@@ -4,13 +4,13 @@ import datetime
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Query
-from pydantic import BeforeValidator, Field, StringConstraints
+from fastapi import APIRouter, Query, Request
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from mastery_engine.http.body import Body, StudentId
 from mastery_engine.http.envelope_route import EnvelopeRoute
-from mastery_engine.http.incoming import Authenticated, TheEngine
-from mastery_engine.http.openapi import responds
+from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body
+from mastery_engine.http.openapi import KEYED, responds
 from mastery_engine.responses.privacy import AuditTrail, Consent, Erasure, Export
 from mastery_engine.services.audit import AuditQuery
 
@@ -19,11 +19,20 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["compliance"], prefix="/comp
 Word = Annotated[str | None, StringConstraints(min_length=1, max_length=200)]
 
 
+def _not_null(value: object) -> object:
+    if value is None:
+        raise ValueError("must be true or false; leave it out to change nothing")
+    return value
+
+
+IfSent = Annotated[bool | None, BeforeValidator(_not_null), WithJsonSchema({"type": "boolean"})]
+
+
 class ConsentChanged(Body):
     """What a student allows from now on; a field that is left out changes nothing."""
 
-    processing: bool | None = None
-    profiling: bool | None = None
+    processing: IfSent = None
+    profiling: IfSent = None
 
 
 def _no_number(text: str) -> str:
@@ -42,12 +51,13 @@ async def consent(engine: TheEngine, caller: Authenticated, student_id: StudentI
     return await engine.privacy.consent(caller, student_id)
 
 
-@router.put("/students/{student_id}/consent", openapi_extra=responds(Consent, limit="compliance"))
+@router.put("/students/{student_id}/consent", openapi_extra=responds(Consent, limit="compliance") | KEYED)
 async def change_consent(
-    engine: TheEngine, caller: Authenticated, student_id: StudentId, body: ConsentChanged
+    engine: TheEngine, caller: Authenticated, request: Request, student_id: StudentId, body: ConsentChanged
 ) -> Consent:
     """Give or withdraw consent; it holds for what is received from now on."""
-    return await engine.privacy.change_consent(caller, student_id, body.processing, body.profiling)
+    key = idempotency_key(request, await json_body(request))
+    return await engine.privacy.change_consent(caller, student_id, body.processing, body.profiling, key=key)
 
 
 @router.delete("/students/{student_id}", openapi_extra=responds(Erasure, limit="compliance"))
