@@ -148,7 +148,9 @@ def ranking(value: float, values: Sequence[float]) -> Ranking:
 
 
 def size_range(size: int) -> tuple[int, int]:
-    """The range that a size is in, of 1, 2 to 4, 5 to 9, 10 to 19, 20 to 49, 50 to 99, 100 to 199, and so on."""
+    """The range that a size is in, of 1, 2 to 4, 5 to 9, 10 to 19, 20 to 49, and so on; the last is 5,000 to 10,000."""
+    if size >= MOST_MEMBERS // 2:
+        return MOST_MEMBERS // 2, MOST_MEMBERS
     power = 10 ** (len(str(size)) - 1)
     first = max(step * power for step in (1, 2, 5) if step * power <= size)
     return first, (2 * first if first != 2 * power else 5 * power) - 1
