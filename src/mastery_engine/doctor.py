@@ -17,6 +17,7 @@ import httpx
 import msgspec
 
 from mastery_engine import wiring
+from mastery_engine.auth.jwks import fetch, keys_in, system_trust
 from mastery_engine.data_folder import PSEUDONYM_FILE, SECRET_FILE
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.errors import StartRefused, Unavailable
@@ -80,7 +81,7 @@ async def look_at_files(installation: Installation) -> AsyncIterator[Finding]:
     """The files that settings name, and what traces need."""
     settings = installation.settings
     sound = True
-    for read in (wiring.rules, wiring.curriculum, skill_model, forecast_model, _read_tracing):
+    for read in (wiring.rules, wiring.curriculum, skill_model, forecast_model, _read_tracing, _read_secret):
         try:
             read(settings)
         except StartRefused as refused:
@@ -88,6 +89,12 @@ async def look_at_files(installation: Installation) -> AsyncIterator[Finding]:
             yield Finding("files", "problem", refused.message)
     if sound:
         yield Finding("files", "ok", "Rules, course and models can be read.")
+
+
+def _read_secret(settings: Settings) -> None:
+    """Try the secret as the service does; a secret that the first start would make is not made here."""
+    if settings.jwt_secret is not None:
+        wiring.tokens(settings)
 
 
 def _read_tracing(settings: Settings) -> None:
@@ -200,20 +207,20 @@ async def look_at_identity_provider(installation: Installation) -> AsyncIterator
         return
     about = "identity provider"
     try:
-        async with httpx.AsyncClient(timeout=ANSWER_S) as client, asyncio.timeout(ANSWER_S):
-            answer = await client.get(url)
-    except (httpx.HTTPError, TimeoutError):
-        yield Finding(about, "problem", f"{url} does not answer: no new token can be checked. Look at JWT_JWKS_URL.")
+        answer = await fetch(url, system_trust())
+        published = keys_in(answer.body)
+    except Unavailable as error:
+        yield Finding(about, "problem", f"The keys at {url} cannot be read ({error.message}): look at JWT_JWKS_URL.")
         return
-    if not answer.is_success or not _is_key_set(answer.content):
-        yield Finding(about, "problem", f"{url} has no JSON Web Key Set: look at JWT_JWKS_URL.")
-        return
-    yield Finding(about, "ok", "Its keys can be read.")
-    said = answer.headers.get("date")
-    skew_s = 0.0
-    if said is not None:
-        skew_s = abs(parsedate_to_datetime(said).timestamp() - wiring.system_clock() / SECOND)
-    if skew_s > MOST_SKEW_S:
+    usable = len(published.keys)
+    if not usable:
+        why = f": {published.reasons}" if published.left_out else ""
+        yield Finding(about, "problem", f"{url} has no key that can check a token{why}: look at JWT_JWKS_URL.")
+    else:
+        left_out = f"; {published.left_out.total()} cannot: {published.reasons}" if published.left_out else ""
+        yield Finding(about, "ok", f"{usable} of its keys can check tokens{left_out}.")
+    skew_s = _skew_s(answer.date)
+    if skew_s is not None and skew_s > MOST_SKEW_S:
         yield Finding(
             "clock",
             "problem",
@@ -222,11 +229,13 @@ async def look_at_identity_provider(installation: Installation) -> AsyncIterator
         )
 
 
-def _is_key_set(body: bytes) -> bool:
+def _skew_s(date: str | None) -> float | None:
+    """How many seconds a server's clock and ours differ; None if the server's word on the time cannot be read."""
     try:
-        return "keys" in msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
-        return False
+        said = parsedate_to_datetime(date or "")
+    except (TypeError, ValueError):
+        return None
+    return abs(said.timestamp() - wiring.system_clock() / SECOND)
 
 
 async def look_at_service(installation: Installation) -> AsyncIterator[Finding]:

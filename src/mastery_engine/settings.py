@@ -176,6 +176,9 @@ def check_services(settings: Settings) -> None:
             "KAFKA_BROKER must be host:port, or several of these separated by commas; write an IPv6 host in brackets."
         )
     _check_credentials(settings)
+    traces = settings.otel_exporter_otlp_endpoint
+    if settings.trace_enabled and traces and not _is_url(traces):
+        raise StartRefused("OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL, as in http://collector:4318.")
     if settings.log == "sqlite" and settings.store == "redis":
         raise StartRefused("Redis needs Kafka as the log: set KAFKA_BROKER, or unset REDIS_HOST to use one machine.")
 

@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from mastery_engine import doctor as doctor_module
 from mastery_engine.backends.sqlite import disk
@@ -242,9 +244,18 @@ def answering(body: bytes, headers: dict[str, str]) -> Iterator[int]:
 
 async def test_an_identity_provider_is_asked_for_its_keys_and_its_time(tmp_path: Path) -> None:
     late = {"Date": format_datetime(datetime.now(UTC) - timedelta(minutes=5), usegmt=True)}
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    key = ECAlgorithm.to_jwk(public, as_dict=True) | {"kid": "one"}
+    usable = json.dumps({"keys": [key]}).encode()
     for body, headers, abouts in (
-        (b'{"keys": []}', {}, []),
-        (b'{"keys": []}', late, ["clock"]),
+        (usable, {}, []),
+        (usable, late, ["clock"]),
+        (usable, {"Date": "garbage"}, []),
+        (b'{"keys": []}', {}, ["identity provider"]),
+        (b'{"keys": 5}', {}, ["identity provider"]),
+        (json.dumps({"keys": [key | {"crv": "P-384"}]}).encode(), {}, ["identity provider"]),
+        (b"9" * 6_000, {}, ["identity provider"]),
+        (usable + b" " * 300_000, {}, ["identity provider"]),
         (b"<html>", {}, ["identity provider"]),
         (b"[" * 10_000, {}, ["identity provider"]),
     ):
@@ -253,6 +264,19 @@ async def test_an_identity_provider_is_asked_for_its_keys_and_its_time(tmp_path:
             assert [finding.about for finding in found] == abouts
     (finding,) = await findings(tmp_path / "data", JWT_JWKS_URL=f"http://127.0.0.1:{free_port()}/jwks")
     assert "does not answer" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"JWT_SECRET": "ssh-ed25519 " + "A" * 40}, "PEM or SSH"),
+        ({"TRACE_ENABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "nonsense"}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ],
+)
+async def test_what_the_service_would_refuse_is_found(tmp_path: Path, settings: dict[str, str], words: str) -> None:
+    found = await findings(tmp_path / "data", **settings)
+    assert any(words in finding.message for finding in found if finding.status == "problem")
+    assert not (tmp_path / "data").exists()
 
 
 async def test_another_server_on_the_port_is_no_service(tmp_path: Path) -> None:
