@@ -33,6 +33,7 @@ _LONGEST = {
     "item_id": LONGEST_ID,
     "recommendation_id": LONGEST_ID,
 }
+_KNOWN = {name: frozenset(kind.__struct_fields__) for name, kind in KINDS.items()}
 _REQUIRED = {
     name: frozenset(field.name for field in msgspec.structs.fields(kind) if field.required)
     for name, kind in KINDS.items()
@@ -65,8 +66,9 @@ def _in_todays_terms(value: bytes) -> bytes:
     """The document with its seconds within the limit and its ids in their spelling. Raises what a decoder raises."""
     envelope = _fields(value)
     name = _text(envelope.get("event_type", NULL))
-    required = _REQUIRED.get(ALIASES.get(name, name), frozenset())
-    envelope["data"] = _raw(dict(_data(_fields(envelope.get("data", NULL)), required)))
+    kind = ALIASES.get(name, name)
+    known, required = _KNOWN.get(kind, frozenset()), _REQUIRED.get(kind, frozenset())
+    envelope["data"] = _raw(dict(_data(_fields(envelope.get("data", NULL)), known, required)))
     metadata = _metadata(envelope.get("metadata", NULL)) or {}
     if "cohort_id" in metadata:
         cohort_id = _respelled(metadata.pop("cohort_id"), LONGEST_NAME)
@@ -76,9 +78,13 @@ def _in_todays_terms(value: bytes) -> bytes:
     return _encode(envelope)
 
 
-def _data(data: dict[str, msgspec.Raw], required: frozenset[str]) -> Iterator[tuple[str, msgspec.Raw]]:
+def _data(
+    data: dict[str, msgspec.Raw], known: frozenset[str], required: frozenset[str]
+) -> Iterator[tuple[str, msgspec.Raw]]:
     for name, content in data.items():
-        if name in _SECONDS:
+        if name not in known:
+            yield name, content  # it was refused then too
+        elif name in _SECONDS:
             yield name, _within_limit(content)
         elif name == "skills":
             yield name, _skills(content)
