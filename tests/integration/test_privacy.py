@@ -78,7 +78,7 @@ def everything_in(redis: Redis) -> bytes:
         kind = client.type(name)
         if kind == b"string":
             found.append(client.get(name) or b"")
-        else:
+        elif kind != b"none":  # a key whose life has just ended
             read = {
                 b"hash": client.hgetall,
                 b"set": client.smembers,
