@@ -1,6 +1,8 @@
 """Forecasts of students' scores, and trajectories: the past scores with the forecast."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -21,6 +23,7 @@ from mastery_engine.services.profiling import Profiling
 from mastery_engine.services.students import Students
 
 WEEK = 7
+AT_ONCE = 100  # students whose calendars and cached forecasts are asked for at the same time
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Forecast).decode
@@ -55,7 +58,8 @@ class Forecasts:
         """The forecast for the next 1 to 30 days. Raises Forbidden, NotFound, and Conflict without profiling."""
         now = caller.moment(self._clock)
         document = await self._profiling.document(caller, student_id, "next-week", now)
-        return prediction(student_id, await self._forecast(StudentKey(caller.tenant, student_id), document, days, now))
+        found = await self.of_documents(caller.tenant, {student_id: document}, now, days)
+        return prediction(student_id, found[student_id])
 
     async def trajectory(self, caller: Caller, student_id: str, days: int = 30) -> Trajectory:
         """The scores of the last 7 to 90 days, with today, and the forecast of the next 7. Raises as ``next_days``."""
@@ -64,7 +68,7 @@ class Forecasts:
         student, today = document.student, day_of(now)
         points = self._students.points(student, now, first=today - days + 1, last=today)
         levels = self._rules.levels
-        ahead = await self._forecast(StudentKey(caller.tenant, student_id), document, WEEK, now)
+        ahead = (await self.of_documents(caller.tenant, {student_id: document}, now))[student_id]
         return Trajectory(
             student_id=student_id,
             days=days,
@@ -82,16 +86,44 @@ class Forecasts:
             timeframe_days=len(ahead.days),
         )
 
-    async def _forecast(self, key: StudentKey, document: StoredDocument, days: int, now: Micros) -> Forecast:
-        due_days = await self._cohorts.due_days(key, document.student.cohorts, now)
-        cached_under = ResultKey(key.tenant, key.student_id, f"forecast-{days}")
-        version = self._version(document, due_days, now)
-        cached = await self._results.get(cached_under, version)
-        if cached is not None:
-            return _decode(cached)
-        made = forecast(document.student, now, days, self._model, self._rules, due_days)
-        await self._results.put(cached_under, version, _encode(made))
-        return made
+    async def of_documents(
+        self, tenant: str, documents: Mapping[str, StoredDocument], now: Micros, days: int = WEEK
+    ) -> dict[str, Forecast]:
+        """The forecasts from documents by student: those that every call, page and tool shows, cached alike.
+
+        Who may see them, and whether the students consent to profiling, the caller has looked at. Raises Unavailable.
+        """
+        found: dict[str, Forecast] = {}
+        for start in range(0, len(documents), AT_ONCE):
+            page = list(islice(documents.items(), start, start + AT_ONCE))
+            found |= await self._page(tenant, page, now, days)
+        return found
+
+    async def _page(
+        self, tenant: str, page: Sequence[tuple[str, StoredDocument]], now: Micros, days: int
+    ) -> dict[str, Forecast]:
+        asked = [
+            self._cohorts.due_days(StudentKey(tenant, student_id), document.student.cohorts, now)
+            for student_id, document in page
+        ]
+        calendars = await asyncio.gather(*asked)
+        places = [
+            (ResultKey(tenant, student_id, f"forecast-{days}"), self._version(document, due_days, now))
+            for (student_id, document), due_days in zip(page, calendars, strict=True)
+        ]
+        cached = await asyncio.gather(*(self._results.get(*place) for place in places))
+        found: dict[str, Forecast] = {}
+        made: list[tuple[ResultKey, str, bytes]] = []
+        for (student_id, document), due_days, place, packed in zip(page, calendars, places, cached, strict=True):
+            if packed is not None:
+                found[student_id] = _decode(packed)
+                continue
+            if made:
+                await asyncio.sleep(0)  # let other calls run between the forecasts of a class
+            found[student_id] = forecast(document.student, now, days, self._model, self._rules, due_days)
+            made.append((*place, _encode(found[student_id])))
+        await asyncio.gather(*(self._results.put(*result) for result in made))
+        return found
 
     def _version(self, document: StoredDocument, due_days: Sequence[Day], now: Micros) -> str:
         """The cache's version of a forecast: it changes with the document, calendar, day, model and rules."""

@@ -18,6 +18,7 @@ from mastery_engine.engine import Engine
 from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.ports.documents import DocumentStore, StoredDocument
 from mastery_engine.ports.result_cache import ResultKey
+from mastery_engine.responses.forecasts import prediction
 from mastery_engine.services import forecasts, standings
 from scripts.servers.redis import Redis
 from tests.support.composed import composed
@@ -114,6 +115,29 @@ async def test_a_forecast_is_made_once_for_all_replicas(replicas: Replicas, made
     assert made == ["forecast"]
     await theirs.forecasts.next_days(ADMIN, "ada", 14)
     assert made == ["forecast"] * 2
+
+
+async def test_forecasts_of_a_class_are_those_of_each_student_and_made_once(
+    replicas: Replicas, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forecasts, "AT_ONCE", 3)  # so that a class of seven takes several rounds
+    ours, theirs = replicas.engines
+    names = [f"s{number}" for number in range(7)]
+    for number, name in enumerate(names):
+        await replicas.fold(name, number, f"e{number}")
+    today = day_of(replicas.clock())
+    await ours.cohorts.put(ADMIN, CLASS, "Python", names, [Due(today + 2, "loops")])
+    one_alone = await theirs.forecasts.next_days(ADMIN, "s5")
+    stored = await ours.reader.load([StudentKey("default", name) for name in names])
+    documents = {name: document for name, document in zip(names, stored, strict=True) if document is not None}
+    found = await ours.forecasts.of_documents("default", documents, replicas.clock())
+    assert list(found) == names
+    assert len(made) == 7
+    assert prediction("s5", found["s5"]) == one_alone
+    for name in names:
+        assert await theirs.forecasts.next_days(ADMIN, name) == prediction(name, found[name])
+    assert len(made) == 7
+    assert await ours.forecasts.of_documents("default", {}, replicas.clock()) == {}
 
 
 async def test_another_document_calendar_or_day_is_another_forecast(replicas: Replicas, made: list[str]) -> None:
