@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -80,14 +81,15 @@ async def look_at_settings(installation: Installation) -> AsyncIterator[Finding]
 async def look_at_files(installation: Installation) -> AsyncIterator[Finding]:
     """The files that settings name, and what traces need."""
     settings = installation.settings
-    sound = True
+    told: dict[str, None] = {}
     for read in (wiring.rules, wiring.curriculum, skill_model, forecast_model, _read_tracing, _read_secret):
         try:
             read(settings)
         except StartRefused as refused:
-            sound = False
-            yield Finding("files", "problem", refused.message)
-    if sound:
+            told[refused.message] = None  # two models may be in one file
+    for message in told:
+        yield Finding("files", "problem", message)
+    if not told:
         yield Finding("files", "ok", "Rules, course and models can be read.")
 
 
@@ -113,8 +115,9 @@ def _of_folder(folder: Path) -> Iterator[Finding]:
     if not there.is_dir():
         yield Finding(about, "problem", f"{there} is not a folder: set DATA_DIR to another.")
         return
-    if not os.access(there, os.W_OK | os.X_OK):
-        yield Finding(about, "problem", f"{there} cannot be written by this user: set DATA_DIR to another folder.")
+    refusal = _refusal_of(there)
+    if refusal is not None:
+        yield Finding(about, "problem", f"{there} cannot be written ({refusal}): set DATA_DIR to another folder.")
     elif there != folder:
         yield Finding(about, "ok", f"{folder} is not there yet: the first start makes it.")
     else:
@@ -122,6 +125,18 @@ def _of_folder(folder: Path) -> Iterator[Finding]:
     yield _of_room(there)
     if there == folder:
         yield from _of_rights(folder)
+
+
+def _refusal_of(folder: Path) -> str | None:
+    """Why no file can be made in a folder, by making one for a moment: rights don't tell of a read-only disk."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            file.write(b"written")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
 
 
 def _of_room(folder: Path) -> Finding:

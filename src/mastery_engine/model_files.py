@@ -11,6 +11,7 @@ from mastery_engine.domain.moments import rfc3339
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.services.models import Models
+from mastery_engine.setting_files import read_setting_file
 from mastery_engine.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -24,18 +25,21 @@ def skill_model(settings: Settings) -> SkillModel:
     """The skill model of MODEL_FILE, or the default one. Raises StartRefused."""
     if settings.model_file is None:
         return DEFAULT_SKILLS
+    source = read_setting_file("MODEL_FILE", settings.model_file)
     try:
-        return skills_from(settings.model_file.read_bytes()) or DEFAULT_SKILLS
-    except (OSError, InvalidInput) as error:
+        return skills_from(source) or DEFAULT_SKILLS
+    except InvalidInput as error:
         raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
 
 
 def forecast_model(settings: Settings) -> ForecastModel:
     """The forecast model of MODEL_FILE if it has one, else the shipped one. Raises StartRefused."""
+    path = settings.model_file
+    source = None if path is None else read_setting_file("MODEL_FILE", path)
     try:
-        own = settings.model_file and parameters_from(settings.model_file.read_bytes())
+        own = source and parameters_from(source)
         found = own or parameters_from(files("mastery_engine").joinpath(*SHIPPED_FORECAST).read_bytes())
-    except (OSError, InvalidInput) as error:
+    except InvalidInput as error:
         raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
     if found is None:
         raise StartRefused("The installed package lacks the parameters of the forecast: install it again.")

@@ -50,6 +50,7 @@ from mastery_engine.services.standings import Standings
 from mastery_engine.services.students import Students
 from mastery_engine.services.watching import Watching
 from mastery_engine.services.wording import Wording
+from mastery_engine.setting_files import read_setting_file
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, provider_for
@@ -362,19 +363,22 @@ def rules(settings: Settings) -> Rules:
     retention = settings.gdpr_retention_days
     if settings.rules_file is None:
         return Rules(retention_days=retention)
+    source = read_setting_file("RULES_FILE", settings.rules_file)
     try:
-        return rules_from(settings.rules_file.read_bytes(), overrides={"retention_days": retention})
-    except (OSError, InvalidInput) as error:
+        return rules_from(source, overrides={"retention_days": retention})
+    except InvalidInput as error:
         raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
 
 
 def curriculum(settings: Settings) -> Curriculum:
     """The course of CURRICULUM_FILE, or the shipped one. Raises StartRefused."""
     file = settings.curriculum_file
+    if file is None:
+        return curriculum_from(files("mastery_engine").joinpath("curriculum.yaml").read_bytes())
+    source = read_setting_file("CURRICULUM_FILE", file)
     try:
-        packaged = files("mastery_engine").joinpath("curriculum.yaml")
-        return curriculum_from((packaged if file is None else file).read_bytes())
-    except (OSError, InvalidInput) as error:
+        return curriculum_from(source)
+    except InvalidInput as error:
         raise StartRefused(f"CURRICULUM_FILE {file} cannot be used: {error}") from error
 
 

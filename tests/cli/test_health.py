@@ -1,6 +1,7 @@
 """``status`` and ``doctor`` on one machine: beside a running service and without one."""
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -8,7 +9,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -29,7 +30,7 @@ from mastery_engine.settings import Settings
 from mastery_engine.wiring import open_engine
 from scripts.servers.cache import free_port
 from tests.support.live import COMMAND, SECRET, Live, environment
-from tests.support.small_disk import need_a_disk
+from tests.support.small_disk import mounted_small_disk, need_a_disk
 
 
 def run(data_dir: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -151,6 +152,12 @@ async def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     found = await findings(tmp_path / "data", RULES_FILE="/nowhere/rules.yaml", CURRICULUM_FILE="/nowhere/course.yaml")
     assert [finding.status for finding in found] == ["problem", "problem"]
     assert all("/nowhere/" in finding.message for finding in found)
+    assert all("there is no such file" in finding.message for finding in found)
+    (tmp_path / "model").write_bytes(b"{")
+    (finding,) = await findings(tmp_path / "data", MODEL_FILE=str(tmp_path))
+    assert "it is a folder" in finding.message
+    (finding,) = await findings(tmp_path / "data", RULES_FILE=str(tmp_path / "model"))
+    assert "line 1: The file is not YAML from about this line on" in finding.message
 
 
 async def test_a_data_folder_that_is_open_to_others_is_found(tmp_path: Path) -> None:
@@ -176,10 +183,29 @@ async def test_a_data_folder_that_cannot_be_used_is_found(tmp_path: Path, monkey
     (tmp_path / "file").touch()
     (finding,) = await findings(tmp_path / "file")
     assert "is not a folder" in finding.message
+    # Rights would let this test's user write there; the file system does not.
+    assert "cannot be written" in next(one.message for one in await findings(Path("/proc/nowhere/data")))
     (tmp_path / "data").mkdir(mode=0o700)
-    monkeypatch.setattr(os, "access", lambda *_: False)  # this test's user may write anywhere
+    monkeypatch.setattr(os, "fsync", _no_room)
     (finding,) = await findings(tmp_path / "data")
-    assert "cannot be written" in finding.message
+    assert finding.status == "problem"
+    assert "cannot be written (No space left on device)" in finding.message
+
+
+def _no_room(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def test_a_full_disk_is_found(tmp_path: Path) -> None:
+    with mounted_small_disk(tmp_path) as disk_mounted:
+        folder = disk_mounted / "data"
+        await open_engine(Settings(data_dir=folder)).close()
+        with (disk_mounted / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+            while True:
+                ballast.write(bytes(4_096))
+        found = await findings(folder)
+    assert {"SQLite", "data folder"} <= {one.about for one in found if one.status == "problem"}
+    assert any("disk is full" in one.message for one in found)
 
 
 async def test_little_room_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

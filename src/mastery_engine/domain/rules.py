@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, get_args
 import msgspec
 
 from mastery_engine.domain.faults import malformed
+from mastery_engine.domain.yaml_faults import not_yaml
 from mastery_engine.errors import InvalidInput
 
 Component: TypeAlias = Literal["completion", "quiz", "quality", "consistency"]
@@ -107,4 +108,4 @@ def rules_from(source: bytes, *, overrides: Mapping[str, object]) -> Rules:
     except msgspec.ValidationError as error:
         raise malformed(error) from error
     except msgspec.DecodeError as error:
-        raise InvalidInput(f"The file is not YAML: {' '.join(str(error).split())}.") from error
+        raise InvalidInput(not_yaml(error, source)) from error

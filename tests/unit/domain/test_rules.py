@@ -154,3 +154,10 @@ def test_what_is_no_number_is_no_rule(source: bytes, field: str) -> None:
 def test_a_byte_order_mark_before_rules_is_passed_over(encoding: str) -> None:
     source = "difficulty: {advanced: 1.5}"
     assert rules_from(source.encode(encoding), overrides={}) == rules_from(source.encode(), overrides={})
+
+
+def test_a_text_that_is_no_yaml_is_located() -> None:
+    with pytest.raises(InvalidInput, match="line 2: The file is not YAML"):
+        rules_from(b"weights: [1,\n2\n", overrides={})
+    with pytest.raises(InvalidInput, match="save it as UTF-8"):
+        rules_from(b"weights: \xff", overrides={})

@@ -72,7 +72,7 @@ class Database:
         """
         try:
             async with asyncio.timeout(PING_S):
-                await self.write(_change_and_restore)
+                await self.write(change_and_restore)
         except TimeoutError:
             raise Unavailable(
                 "The database is held by another process, so that nothing can be written: stop that process."
@@ -200,7 +200,7 @@ class Database:
         return [scrubbed if job is _scrubbing else next(written) for job, _, _ in group]
 
 
-def _change_and_restore(connection: sqlite3.Connection) -> None:
+def change_and_restore(connection: sqlite3.Connection) -> None:
     """SQLite writes no page on which nothing has changed since it was read."""
     connection.execute("UPDATE log SET committed = committed + 1")
     connection.execute("UPDATE log SET committed = committed - 1")

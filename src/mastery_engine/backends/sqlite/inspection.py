@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-from mastery_engine.backends.sqlite.database import cannot_open, unavailable
+from mastery_engine.backends.sqlite.database import cannot_open, change_and_restore, unavailable
 from mastery_engine.backends.sqlite.disk import dangers_of_disk
 from mastery_engine.backends.sqlite.migrations import MIGRATIONS
 from mastery_engine.errors import Unavailable
@@ -39,7 +39,9 @@ def _look(path: Path) -> None:
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
+        if version:
+            change_and_restore(connection)
+        connection.execute("COMMIT")
     except sqlite3.OperationalError as error:
         raise unavailable(error) from error
     except sqlite3.DatabaseError as error:

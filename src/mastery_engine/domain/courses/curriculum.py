@@ -13,6 +13,7 @@ import yaml
 
 from mastery_engine.domain.events.kinds import Difficulty
 from mastery_engine.domain.given_ids import normal_name
+from mastery_engine.domain.yaml_faults import not_yaml
 from mastery_engine.errors import InvalidInput
 
 MAX_SKILLS = 1_000
@@ -135,9 +136,7 @@ def curriculum_from(source: bytes | str) -> Curriculum:
     try:
         root = yaml.compose(source, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f"line {mark.line + 1}: " if mark else ""
-        raise InvalidInput(f"{at}This is not YAML: {getattr(error, 'problem', None) or error}.") from error
+        raise InvalidInput(not_yaml(error, source)) from error
     if root is None:
         raise InvalidInput("line 1: The course is empty: list its modules.")
     lines: dict[str, int] = {}

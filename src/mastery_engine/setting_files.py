@@ -1,0 +1,22 @@
+"""The files that settings name, read at the start."""
+
+import errno
+from pathlib import Path
+
+from mastery_engine.errors import StartRefused
+
+_WHY = {
+    errno.ENOENT: "there is no such file: correct the path, or leave the setting out",
+    errno.EISDIR: "it is a folder: name the file in it",
+    errno.ENOTDIR: "a part of the path is no folder: correct the path",
+    errno.EACCES: "this user may not read it: give the service's user the right to",
+}
+
+
+def read_setting_file(name: str, path: Path) -> bytes:
+    """The content of the file that the setting ``name`` names. Raises StartRefused, which says what to do."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        why = _WHY.get(error.errno or 0, f"it cannot be read ({error.strerror})")
+        raise StartRefused(f"{name} {path} cannot be used: {why}.") from error
