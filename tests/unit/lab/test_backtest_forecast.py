@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from mastery_engine import cli
 from mastery_engine.domain.events.event import encode
+from mastery_engine.domain.forecast.misses import end_of
 from mastery_engine.domain.forecast.model import ForecastModel, parameters_from
 from mastery_engine.domain.moments import DAY, day_of, iso_date
 from mastery_engine.domain.rules import Rules
@@ -19,7 +20,7 @@ from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.forecast import baselines
 from mastery_engine.lab.forecast.backtest import _forecasts, chosen_models
 from mastery_engine.lab.forecast.baselines import NAMES
-from mastery_engine.lab.forecast.courses import RecordedLearner, calendar_from, end_of, learners, lines_of
+from mastery_engine.lab.forecast.courses import RecordedLearner, calendar_from, learners, lines_of
 from mastery_engine.lab.forecast.fit import cases_of
 from mastery_engine.lab.forecast.origins import Origin, origins_of
 from mastery_engine.lab.simulate.classes import past, pupils

@@ -1,7 +1,8 @@
 """The forecast: the distribution of the mastery score on each of the next days.
 
 What is known already is computed exactly: the score as it ages where nothing new comes. What is likely, how far work
-will move it from there, is a model's. No day's distribution is wider than that of a day after it: the seventh rules.
+will move it from there, is a model's, corrected by what came of past forecasts in the course. No day's distribution is
+wider than that of a day after it: the seventh rules.
 """
 
 from bisect import bisect_left, bisect_right
@@ -11,8 +12,16 @@ from statistics import NormalDist
 
 import msgspec
 
-from mastery_engine.domain.evidence.history import STABLE_PER_WEEK, Trend
-from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, due_behind, forecast_features
+from mastery_engine.domain.evidence.history import Trend
+from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration, calibrated
+from mastery_engine.domain.forecast.features import (
+    ForecastFeatures,
+    aged,
+    ahead,
+    due_ahead,
+    due_behind,
+    forecast_features,
+)
 from mastery_engine.domain.forecast.model import LEVELS, LOWER, MEDIAN, UPPER, ForecastModel, Row, group_of
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
@@ -26,6 +35,7 @@ RISE, FALL = 0.30, 0.12
 # How far a score may move in a week where nothing is known of the student: normal, and rather up, since work adds.
 _ANY = [abs(NormalDist().inv_cdf(level)) * (FALL if place < MEDIAN else RISE) for place, level in enumerate(LEVELS)]
 CLOSE = 0.05
+STABLE = 0.01
 PASS_MARK = 0.50
 
 
@@ -92,6 +102,21 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
         return self.days[-1].score
 
 
+class ModelAhead(msgspec.Struct, frozen=True, gc=False):
+    """What the model alone says of the next days, before any calibration.
+
+    ``quantiles`` holds for each day the quantiles of the score at ``LEVELS``, not yet cut at 0 and 1; ``aged`` the
+    score where no new evidence comes. ``away`` is the number of days since the last active one, ``known_for`` that
+    since the first day of the history.
+    """
+
+    here: ForecastFeatures
+    quantiles: tuple[tuple[float, ...], ...]
+    aged: tuple[float, ...]
+    away: int
+    known_for: int
+
+
 def forecast(
     student: Student,
     at: Micros,
@@ -99,19 +124,35 @@ def forecast(
     model: ForecastModel,
     rules: Rules,
     due_days: Sequence[Day] = (),
+    calibration: Calibration | None = None,
 ) -> Forecast:
     """The forecast for the next ``days``, 1 to 30.
 
     ``due_days``, which rise, are those of the student's calendar, past ones too; none at all means that no calendar is
-    known.
+    known. ``calibration`` is that of the student's course, if there is one.
     """
+    known = UNKNOWN if calibration is None else calibration
+    alone = model_ahead(student, at, days, model, rules, due_days)
+    here = alone.here
+    found = tuple(
+        DayAhead(here.today + day, calibrated(quantiles, known)) for day, quantiles in enumerate(alone.quantiles, 1)
+    )
+    last = found[-1]
+    lost = rules.level_index(last.score) < rules.level_index(here.score)
+    return Forecast(here.score, found, last.close(), _trend(last.score - here.score), last.score < PASS_MARK or lost)
+
+
+def model_ahead(
+    student: Student, at: Micros, days: int, model: ForecastModel, rules: Rules, due_days: Sequence[Day] = ()
+) -> ModelAhead:
+    """What the model says of the next ``days``, 1 to 30; ``due_days`` as for ``forecast``."""
     here = forecast_features(student, at, rules)
     known = model.with_calendar if due_days else None
     behind = due_behind(here, due_days) if due_days else None
     rows: list[Row] = []
     groups: list[int] = []
     without: list[float] = []
-    horizon, newness = max(days, WEEK), _newness(student, here.today)
+    horizon, known_for = max(days, WEEK), _known_for(student, here.today)
     for day in range(1, horizon + 1):
         left = aged(here, day, rules)
         without.append(left.score)
@@ -123,34 +164,23 @@ def forecast(
         else:
             rows.append(row)
             groups.append(group_of(day, due=False))
-    predictor = known or model.alone
-    found = tuple(
-        _day(here.today + day, score, some)
-        for day, score, some in zip(
-            range(1, horizon + 1), without, _in_order(predictor.moves(rows, groups), newness), strict=True
-        )
-    )[:days]
-    last = found[-1]
-    lost = rules.level_index(last.score) < rules.level_index(here.score)
-    return Forecast(
-        here.score,
-        found,
-        predictor.confidence(last.close(), groups[days - 1]),
-        _trend(last.score - here.score, days),
-        last.score < PASS_MARK or lost,
+    moves = _in_order((known or model.alone).moves(rows, groups), max(0.0, 1.0 - known_for / SEEN_FROM))
+    quantiles = tuple(
+        tuple(score + move for move in some) for score, some in zip(without[:days], moves[:days], strict=True)
     )
+    return ModelAhead(here, quantiles, tuple(without[:days]), _away(student, here.today, rules), known_for)
 
 
-def _day(day: Day, score: float, moves: Sequence[float]) -> DayAhead:
-    """A day's distribution, from where the score ages to and how far it moves from there."""
-    return DayAhead(day, tuple(min(1.0, max(0.0, score + move)) for move in moves))
-
-
-def _newness(student: Student, today: Day) -> float:
-    """1 on a student's first day, and 0 from two weeks on: the model has seen none who was newer."""
+def _known_for(student: Student, today: Day) -> int:
+    """Days since the first day of the history; 0 where there is none."""
     first = next(iter(student.history.points(first=0, last=today)), None)
-    known = 0 if first is None else today - first.day
-    return max(0.0, 1.0 - known / SEEN_FROM)
+    return 0 if first is None else today - first.day
+
+
+def _away(student: Student, today: Day, rules: Rules) -> int:
+    """Days since the last active day that is kept; the whole retention where there is none."""
+    active = student.evidence.activity.up_to(today) & (1 << rules.retention_days) - 1
+    return (active & -active).bit_length() - 1 if active else rules.retention_days
 
 
 def _in_order(days: Sequence[Sequence[float]], newness: float) -> list[list[float]]:
@@ -176,9 +206,8 @@ def _in_order(days: Sequence[Sequence[float]], newness: float) -> list[list[floa
     ]
 
 
-def _trend(change: float, days: int) -> Trend:
-    """Which way the prediction goes; stable within 0.01 a week."""
-    slope = change / days * 7
-    if abs(slope) <= STABLE_PER_WEEK:
+def _trend(change: float) -> Trend:
+    """Which way the prediction goes; stable unless it moves by more than ``STABLE``."""
+    if abs(change) <= STABLE:
         return "stable"
-    return "improving" if slope > 0 else "declining"
+    return "improving" if change > 0 else "declining"

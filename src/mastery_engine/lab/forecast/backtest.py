@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from mastery_engine.domain.forecast.forecast import CLOSE, Forecast, forecast
+from mastery_engine.domain.forecast.misses import end_of
 from mastery_engine.domain.forecast.model import LEVELS as ALL_LEVELS
 from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.forecast.network import Numbers
@@ -18,7 +19,7 @@ from mastery_engine.domain.moments import rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.forecast.baselines import LEVELS, NAMES, check_holt, has_holt, quantiles
-from mastery_engine.lab.forecast.courses import RecordedLearner, calendar_from, counted, end_of, learners, lines_of
+from mastery_engine.lab.forecast.courses import RecordedLearner, calendar_from, counted, learners, lines_of
 from mastery_engine.lab.forecast.fit import cases_of, fitted
 from mastery_engine.lab.forecast.origins import WEEK, Origin, origins_of
 

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from mastery_engine.domain.events.event import LearningEvent, Logged, check_times, decode
+from mastery_engine.domain.events.event import LearningEvent, check_times, decode
 from mastery_engine.domain.events.kinds import Answer, Completion, Quality, Quiz
-from mastery_engine.domain.events.seen import IdsByDay
+from mastery_engine.domain.forecast.misses import documents
 from mastery_engine.domain.given_ids import normal_id
-from mastery_engine.domain.moments import DAY, SECOND, Day, Micros, day_of, day_of_date
+from mastery_engine.domain.moments import Day, Micros, day_of, day_of_date
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, Student
-from mastery_engine.domain.transition import apply
+from mastery_engine.domain.student import Student
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.packed import opened
 
@@ -133,25 +132,9 @@ def _text_of(path: Path) -> str:
         raise InvalidInput(f"{path}, line {line}: this is no UTF-8, save the file as UTF-8.") from error
 
 
-def end_of(day: Day) -> Micros:
-    """23:59:59 UTC."""
-    return (day + 1) * DAY - SECOND
-
-
 def days_of(learner: RecordedLearner, rules: Rules) -> Iterator[tuple[Day, Student]]:
     """The document at 23:59:59 UTC of each day from the first to the last, folded as the worker folds."""
-    student, cold = NOBODY, IdsByDay()
-    place = 0
-    for day in range(learner.first, day_of(learner.last) + 1):
-        events = []
-        while place < len(learner.events) and learner.events[place].at <= end_of(day):
-            events.append(Logged(learner.events[place], 0, place))
-            place += 1
-        if events:
-            done = apply(student, events, end_of(day), rules, cold=cold)
-            student = msgspec.structs.replace(done.student, outbox=())
-            cold = cold if done.cold is None else done.cold
-        yield day, student
+    return documents(learner.events, range(learner.first, day_of(learner.last) + 1), rules)
 
 
 def counted(known: Sequence[RecordedLearner], tell: Callable[[float], None]) -> Iterator[RecordedLearner]:

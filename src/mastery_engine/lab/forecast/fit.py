@@ -11,6 +11,7 @@ import numpy as np
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, forecast_features
 from mastery_engine.domain.forecast.forecast import CLOSE, DayAhead
+from mastery_engine.domain.forecast.misses import end_of
 from mastery_engine.domain.forecast.model import (
     LEVELS,
     ForecastModel,
@@ -28,7 +29,6 @@ from mastery_engine.lab.forecast.courses import (
     calendar_from,
     counted,
     days_of,
-    end_of,
     learners,
     lines_of,
 )

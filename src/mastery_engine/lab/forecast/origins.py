@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import msgspec
 
 from mastery_engine.domain.evidence.score import mastery_score
+from mastery_engine.domain.forecast.misses import end_of
 from mastery_engine.domain.moments import DAY, Day
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student
-from mastery_engine.lab.forecast.courses import RecordedLearner, days_of, end_of
+from mastery_engine.lab.forecast.courses import RecordedLearner, days_of
 
 FIRST, WEEK = 14, 7
 

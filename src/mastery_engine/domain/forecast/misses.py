@@ -1,0 +1,96 @@
+"""The past weeks of a student, forecast as they would have been: what a course learns its calibration from."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from mastery_engine.domain.events.event import LearningEvent, Logged
+from mastery_engine.domain.events.seen import IdsByDay
+from mastery_engine.domain.evidence.score import mastery_score
+from mastery_engine.domain.forecast.calibration import WEEK, Miss
+from mastery_engine.domain.forecast.forecast import model_ahead
+from mastery_engine.domain.forecast.model import ForecastModel
+from mastery_engine.domain.ids import id_hash
+from mastery_engine.domain.moments import DAY, SECOND, Day, Micros, day_of
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import NOBODY, Student
+from mastery_engine.domain.transition import apply
+
+
+def no_calendar(at: Micros) -> Sequence[Day]:
+    """The due days known at a moment where there is no calendar: none."""
+    del at
+    return ()
+
+
+def misses_of(
+    events: Sequence[LearningEvent],
+    model: ForecastModel,
+    rules: Rules,
+    *,
+    until: Micros,
+    due_known: Callable[[Micros], Sequence[Day]] = no_calendar,
+) -> list[Miss]:
+    """The misses of one student in the weeks that were over by ``until``, oldest first.
+
+    ``events`` are the student's, in any order, each taken as received at its own time. ``due_known`` gives the due
+    days, past and to come, that were known at a moment. The weeks follow one another from one of the first seven days
+    on, which the id decides, so that a course's weeks begin on all days of the week.
+    """
+    if not events:
+        return []
+    known = sorted(events, key=lambda event: (event.at, event.event_id))
+    start = day_of(known[0].at) + id_hash(known[0].student_id)[0] % WEEK
+    misses: list[Miss] = []
+    before: Student | None = None
+    for day, student in documents(known, range(start, day_of(until), WEEK), rules):
+        if before is not None:
+            came = mastery_score(student.evidence, end_of(day), rules).score
+            origin = day - WEEK
+            misses.append(_miss(before, origin, came, model, rules, due_known(end_of(origin))))
+        before = student if student.is_known(end_of(day), rules) else None
+    return misses
+
+
+def _miss(
+    student: Student, origin: Day, came: float, model: ForecastModel, rules: Rules, due_days: Sequence[Day]
+) -> Miss:
+    found = model_ahead(student, end_of(origin), WEEK, model, rules, due_days)
+    due = any(origin < day <= origin + WEEK for day in due_days)
+    return Miss(
+        origin,
+        found.here.score,
+        found.aged[-1],
+        came,
+        found.quantiles[-1],
+        found.away,
+        found.known_for,
+        has_calendar=bool(due_days),
+        due=due,
+    )
+
+
+def documents(events: Sequence[LearningEvent], days: Sequence[Day], rules: Rules) -> Iterator[tuple[Day, Student]]:
+    """The document of a student at the end of each of some days, which rise, folded as the worker folds.
+
+    ``events`` are in the order of time, each taken as received at its own time.
+    """
+    student, cold = NOBODY, IdsByDay()
+    place = 0
+    for day in days:
+        while place < len(events) and day_of(events[place].at) <= day:
+            today = day_of(events[place].at)
+            same_day = []
+            while place < len(events) and day_of(events[place].at) == today:
+                event = events[place]
+                same_day.append(Logged(msgspec.structs.replace(event, received=event.at), 0, place))
+                place += 1
+            done = apply(student, same_day, end_of(today), rules, cold=cold)
+            student = msgspec.structs.replace(done.student, outbox=())
+            cold = cold if done.cold is None else done.cold
+        yield day, student
+
+
+def end_of(day: Day) -> Micros:
+    """23:59:59 UTC."""
+    return (day + 1) * DAY - SECOND

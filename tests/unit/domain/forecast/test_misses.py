@@ -1,0 +1,70 @@
+"""The past weeks of a student, forecast as they would have been."""
+
+from mastery_engine.domain.events.event import LearningEvent
+from mastery_engine.domain.evidence.score import mastery_score
+from mastery_engine.domain.forecast.forecast import model_ahead
+from mastery_engine.domain.forecast.misses import documents, end_of, misses_of
+from mastery_engine.domain.moments import DAY, day_of
+from mastery_engine.domain.rules import Rules
+from mastery_engine.lab.simulate.classes import past, pupils
+from mastery_engine.model_files import forecast_model
+from mastery_engine.settings import Settings
+from tests.support.samples import NOW, TODAY
+
+RULES = Rules()
+SHIPPED = forecast_model(Settings())
+
+
+def events_of(days: int = 40) -> list[LearningEvent]:
+    return past(pupils(1, 3), days=days, seed=3, until=NOW)
+
+
+def test_each_week_that_was_over_is_one_and_is_what_the_engine_would_have_said() -> None:
+    events = events_of()
+    misses = misses_of(events, SHIPPED, RULES, until=NOW)
+    first = day_of(events[0].at)
+    assert 4 <= len(misses) <= 5
+    assert [miss.target - miss.origin for miss in misses] == [7] * len(misses)
+    assert 0 <= misses[0].origin - first < 7
+    assert misses[-1].target < TODAY
+    by_day = dict(documents(events, range(first, TODAY), RULES))
+    for miss in misses:
+        then, later = by_day[miss.origin], by_day[miss.target]
+        alone = model_ahead(then, end_of(miss.origin), 7, SHIPPED, RULES)
+        assert miss.now == mastery_score(then.evidence, end_of(miss.origin), RULES).score
+        assert miss.aged == mastery_score(then.evidence, end_of(miss.target), RULES).score
+        assert miss.came == mastery_score(later.evidence, end_of(miss.target), RULES).score
+        assert miss.model == alone.quantiles[-1]
+        assert (miss.has_calendar, miss.due) == (False, False)
+
+
+def test_the_order_of_the_events_and_their_receipts_do_not_matter() -> None:
+    import msgspec
+
+    events = events_of()
+    late = [msgspec.structs.replace(event, received=NOW) for event in reversed(events)]
+    assert misses_of(late, SHIPPED, RULES, until=NOW) == misses_of(events, SHIPPED, RULES, until=NOW)
+
+
+def test_what_comes_later_changes_no_earlier_week() -> None:
+    events = events_of()
+    cut = events[len(events) // 2].at
+    whole = misses_of(events, SHIPPED, RULES, until=NOW)
+    part = misses_of([event for event in events if event.at <= cut], SHIPPED, RULES, until=cut)
+    assert part == whole[: len(part)]
+    assert len(part) >= 1
+
+
+def test_a_calendar_is_that_which_was_known() -> None:
+    joined = NOW - 20 * DAY
+    due = tuple(range(TODAY - 40, TODAY + 1, 14))
+    misses = misses_of(events_of(), SHIPPED, RULES, until=NOW, due_known=lambda at: due if at >= joined else ())
+    assert [miss.has_calendar for miss in misses] == [end_of(miss.origin) >= joined for miss in misses]
+    assert {miss.due for miss in misses if miss.has_calendar} == {True, False}
+
+
+def test_who_is_forgotten_by_then_has_no_week() -> None:
+    events = events_of(3)
+    misses = misses_of(events, SHIPPED, RULES, until=NOW + 400 * DAY)
+    assert 0 < len(misses) <= RULES.retention_days // 7 + 1
+    assert misses_of([], SHIPPED, RULES, until=NOW) == []
