@@ -19,6 +19,7 @@ from mastery_engine.services.admission import Admission
 from mastery_engine.services.advice import Advising
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.batches import Batches
+from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.dangers import Dangers
@@ -58,6 +59,7 @@ class Engine:
     scores: Scores
     batches: Batches
     forecasts: Forecasts
+    calibrations: Calibrations
     advice: Advising
     skills: Skills
     cohorts: Cohorts

@@ -28,6 +28,7 @@ from mastery_engine.services.admission import Admission
 from mastery_engine.services.advice import Advising
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.batches import Batches
+from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.dangers import Dangers
@@ -174,7 +175,8 @@ def compose(
     recording = Recording(ingest, folding, consents, tracing)
     scores = Scores(students, ingest, recording, consents, access, idempotency, Wording(curriculum), rules, clock)
     profiling = Profiling(students, access, consents, rules)
-    forecasts = Forecasts(forecast_model, students, cohorts, profiling, stores.results, rules, clock)
+    calibrations = Calibrations(stores.calibrations, access, clock)
+    forecasts = Forecasts(forecast_model, students, cohorts, profiling, calibrations, stores.results, rules, clock)
     advice = Advising(students, profiling, models, rules, curriculum, clock)
     skills = Skills(profiling, models, rules, curriculum, clock)
     reports = Reports(students, consents, access, rules, clock)
@@ -194,6 +196,7 @@ def compose(
             stores.jobs, students, scores, ingest, recording, consents, access, idempotency, audit, rules, clock
         ),
         forecasts=forecasts,
+        calibrations=calibrations,
         advice=advice,
         skills=skills,
         cohorts=cohorts,

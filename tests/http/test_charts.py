@@ -1,7 +1,8 @@
 """The history and its forecast as lines."""
 
+from mastery_engine.domain.forecast.calibration import UNKNOWN
 from mastery_engine.http.dashboard.charts import HEIGHT, WIDTH, chart
-from mastery_engine.responses.forecasts import ForecastDay, Prediction
+from mastery_engine.responses.forecasts import ForecastDay, Prediction, forecast_calibration
 from mastery_engine.responses.history import HistoryPoint
 
 HISTORY = [HistoryPoint("2026-01-01", 0.0, "beginner"), HistoryPoint("2026-01-03", 0.5, "developing")]
@@ -24,7 +25,7 @@ def test_one_day_is_a_point() -> None:
 
 
 def test_the_band_opens_today_around_the_days_to_come() -> None:
-    forecast = Prediction("s", 0.5, 0.5, 0.8, "stable", False, 2, AHEAD)
+    forecast = Prediction("s", 0.5, 0.5, 0.8, "stable", False, 2, AHEAD, forecast_calibration(UNKNOWN))
     found = chart(HISTORY, forecast)
     day = WIDTH / 5
     assert (found.x, found.y) == (3 * day, HEIGHT / 2), "today, the day before the first to come"

@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 
+from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.http.dashboard import pages, student
 from mastery_engine.services import reports
 from tests.support.calls import STUDENT, Api, enrolled, event
 from tests.support.live import make_token
 
 PAGE = f"/dashboard/students/{STUDENT}"
+TEACHER = {"role": "teacher", "students": [STUDENT]}
 
 
-async def shown(api: Api, path: str = PAGE, **who: str) -> str:
+async def shown(api: Api, path: str = PAGE, **who: Any) -> str:
     answer = await api.client.get(path, headers={"Cookie": f"mastery_session={make_token(**who)}"})
     assert answer.status_code == 200, answer.text
     return answer.text
@@ -70,6 +73,26 @@ async def test_a_student_page_names_the_classes_that_the_caller_may_compare_with
     page = await shown(api, PAGE, role="teacher", cohorts=["py-101"])
     assert re.findall(re.escape(link) + '([^"]+)', page) == ["py-101"]
     assert link not in await shown(api, role="student", subject=STUDENT)
+
+
+async def test_pages_say_in_words_whether_forecasts_are_calibrated(api: Api) -> None:
+    await api.learn(event("quiz"))
+    pages_with_words = (PAGE, {"role": "student", "subject": STUDENT}), (PAGE, {}), ("/dashboard", TEACHER)
+    for path, who in pages_with_words:
+        assert "Not calibrated for this course yet: it has 0 of the 300" in await shown(api, path, **who)
+    assert "No course has learned from its past weeks yet" in await shown(api, "/dashboard", role="admin")
+    await api.engine.calibrations.put(CourseKey("default"), Calibration(api.clock(), 412, 0.8125), api.clock())
+    await asyncio.sleep(student.SHARED_S)
+    for path, who in pages_with_words:
+        words = "Calibrated for this course: the score came within the band in 81% of 412 past weeks of its students."
+        assert words in await shown(api, path, **who)
+    operators = await shown(api, "/dashboard", role="admin")
+    row = '<th scope="row">default</th><td>yes</td><td>81%</td><td>412</td>'
+    assert row in operators
+    await api.engine.calibrations.put(CourseKey("default"), Calibration(api.clock(), 120, None), api.clock())
+    operators = await shown(api, "/dashboard", role="admin")
+    assert '<th scope="row">default</th><td>no, 180 weeks are missing</td><td></td><td>120</td>' in operators
+    assert "default</th>" not in await shown(api, "/dashboard", role="admin", tenant="school-1")
 
 
 async def test_blanks_around_what_is_typed_are_passed_over(api: Api) -> None:

@@ -107,6 +107,7 @@ async def test_the_tools_answer_as_the_calls_do(api: Api) -> None:
         assert [one["skill"] for one in skills["weakest"]] == ["«loops»"]
         ahead = await ask(client, "forecast", student_id=STUDENT)
         assert ahead["lower"] <= ahead["then"] <= ahead["upper"]
+        assert ahead["calibration"] == {"calibrated": False, "student_weeks": 0}
         assert (await ask(client, "recommend", student_id=STUDENT))["steps"]
         assert (await ask(client, "learning_path", student_id=STUDENT))["skills"]
         assert (await ask(client, "struggles", student_id=STUDENT))["stuck_on"] == []

@@ -19,6 +19,8 @@ from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.backends.sqlite.migrations import MIGRATIONS
 from mastery_engine.backends.sqlite.stores import open_stores
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
+from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, StudentKey
 from mastery_engine.domain.transition import apply
@@ -33,6 +35,7 @@ from tests.support.stores import ADA, BOB, EVE, everyone, job, newest, record, r
 
 STUDENT = apply(NOBODY, logged([helped()]), NOW, Rules()).student
 FRESH = multiprocessing.get_context("spawn")
+COURSE = CourseKey("default", "python")
 EXAM, ESSAY = Due(TODAY, "loops", "exam", 60), Due(TODAY + 1)
 
 
@@ -66,6 +69,7 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     await stores.audit_log.append([record()])
     await stores.refusals.put([refusal()])
     await stores.jobs.put(job())
+    await stores.calibrations.put(COURSE, Calibration(NOW, 310, 0.8))
     await stores.connection.close()
 
     stores = open_stores(Database(path), Clock())
@@ -79,6 +83,7 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     assert await newest(stores) == [record()]
     assert await stores.refusals.of(ADA) == [refusal()]
     assert await stores.jobs.open() == [job()]
+    assert await stores.calibrations.get(COURSE) == Calibration(NOW, 310, 0.8)
     await stores.connection.close()
 
 

@@ -122,8 +122,17 @@ class StatusResult(ToolResult):
     reason: Quoted | None = None
 
 
+class CalibrationResult(ToolResult):
+    """Whether forecasts are true of this course: ``coverage`` is how often the interval held in its past weeks."""
+
+    calibrated: bool
+    coverage: float | None = None
+    student_weeks: int
+    as_of: str | None = None
+
+
 class ForecastResult(ToolResult):
-    """The score now and then; ``lower`` to ``upper`` holds with 80%."""
+    """The score now and then; ``lower`` to ``upper`` holds with 80%, or is wider while it is not calibrated."""
 
     now: float
     then: float
@@ -131,6 +140,7 @@ class ForecastResult(ToolResult):
     upper: float
     trend: str
     intervention_needed: bool
+    calibration: CalibrationResult
 
 
 class AdviceResult(ToolResult):

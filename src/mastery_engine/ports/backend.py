@@ -5,6 +5,7 @@ from typing import Protocol
 import msgspec
 
 from mastery_engine.ports.audit_log import AuditLog
+from mastery_engine.ports.calibrations import CalibrationStore
 from mastery_engine.ports.checkpoints import Checkpoints
 from mastery_engine.ports.cohorts import CohortStore
 from mastery_engine.ports.consent_ledger import ConsentLedger
@@ -56,6 +57,7 @@ class Stores(msgspec.Struct, frozen=True):
     jobs: JobStore
     idempotency: IdempotencyStore
     audit_log: AuditLog
+    calibrations: CalibrationStore
     results: ResultCache
     connection: Connection
 

@@ -4,10 +4,48 @@ from collections.abc import Sequence
 
 import msgspec
 
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.evidence.history import Trend
+from mastery_engine.domain.forecast.calibration import ENOUGH, Calibration
 from mastery_engine.domain.forecast.forecast import DayAhead, Forecast
-from mastery_engine.domain.moments import iso_date
+from mastery_engine.domain.moments import iso_date, rfc3339
 from mastery_engine.responses.scores import Score
+
+
+class ForecastCalibration(msgspec.Struct, frozen=True):
+    """Whether forecasts are true of the course that they are about.
+
+    ``student_weeks`` is the number of past weeks of the course's students whose forecast, made as it would have been,
+    was held against what came, by the moment ``as_of``. ``coverage`` is the share of them in which the 80% interval
+    held, null where there are too few to tell. ``calibrated`` says that there are enough for the forecast to be
+    corrected by them; until then its interval is wide enough for classes never seen.
+    """
+
+    calibrated: bool
+    coverage: Score | None
+    student_weeks: int
+    as_of: str | None
+
+    @property
+    def words(self) -> str:
+        """The same for people, in a sentence."""
+        if self.calibrated and self.coverage is not None:
+            return (
+                f"Calibrated for this course: the score came within the band in {self.coverage:.0%} of "
+                f"{self.student_weeks:,} past weeks of its students."
+            )
+        return (
+            f"Not calibrated for this course yet: it has {self.student_weeks:,} of the {ENOUGH} past weeks of students "
+            "that this takes, so the band is wide."
+        )
+
+
+class CourseCalibration(ForecastCalibration, frozen=True):
+    """The calibration of one course; ``missing`` is the number of student-weeks that it still needs."""
+
+    tenant: str
+    course_id: str
+    missing: int
 
 
 class ForecastDay(msgspec.Struct, frozen=True):
@@ -34,6 +72,7 @@ class Prediction(msgspec.Struct, frozen=True):
     intervention_needed: bool
     timeframe_days: int
     days: list[ForecastDay]
+    calibration: ForecastCalibration
 
 
 class TrajectoryPoint(msgspec.Struct, frozen=True):
@@ -56,6 +95,7 @@ class Trajectory(msgspec.Struct, frozen=True):
     confidence: Score
     intervention_needed: bool
     timeframe_days: int
+    calibration: ForecastCalibration
 
 
 def forecast_days(days: Sequence[DayAhead]) -> list[ForecastDay]:
@@ -65,8 +105,22 @@ def forecast_days(days: Sequence[DayAhead]) -> list[ForecastDay]:
     ]
 
 
-def prediction(student_id: str, found: Forecast) -> Prediction:
-    """A forecast as it is sent."""
+def forecast_calibration(known: Calibration) -> ForecastCalibration:
+    """A calibration as it is sent."""
+    coverage = None if known.coverage is None else round(known.coverage, 4)
+    as_of = rfc3339(known.as_of) if known.as_of else None
+    return ForecastCalibration(known.calibrated, coverage, known.student_weeks, as_of)
+
+
+def course_calibration(course: CourseKey, known: Calibration) -> CourseCalibration:
+    """A course's calibration as it is listed."""
+    shown = msgspec.structs.asdict(forecast_calibration(known))
+    missing = max(0, ENOUGH - known.student_weeks)
+    return CourseCalibration(**shown, tenant=course.tenant, course_id=course.course_id, missing=missing)
+
+
+def prediction(student_id: str, found: Forecast, known: Calibration) -> Prediction:
+    """A forecast as it is sent; ``known`` is the calibration that it was made with."""
     return Prediction(
         student_id=student_id,
         current_score=round(found.now, 4),
@@ -76,4 +130,5 @@ def prediction(student_id: str, found: Forecast) -> Prediction:
         intervention_needed=found.intervention_needed,
         timeframe_days=len(found.days),
         days=forecast_days(found.days),
+        calibration=forecast_calibration(known),
     )

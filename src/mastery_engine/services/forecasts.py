@@ -8,7 +8,9 @@ import msgspec
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.evidence.history import trend
+from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.domain.forecast.forecast import Forecast, forecast
 from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.ids import derived_id
@@ -17,7 +19,15 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.documents import StoredDocument
 from mastery_engine.ports.result_cache import ResultCache, ResultKey
-from mastery_engine.responses.forecasts import Prediction, Trajectory, TrajectoryPoint, forecast_days, prediction
+from mastery_engine.responses.forecasts import (
+    Prediction,
+    Trajectory,
+    TrajectoryPoint,
+    forecast_calibration,
+    forecast_days,
+    prediction,
+)
+from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.profiling import Profiling
 from mastery_engine.services.students import Students
@@ -32,7 +42,8 @@ _decode = msgspec.msgpack.Decoder(Forecast).decode
 class Forecasts:
     """Forecasts for known students.
 
-    A forecast is cached for five minutes, for all replicas, as long as document, calendar, model and day are the same.
+    A forecast is cached for five minutes, for all replicas, as long as document, calendar, model, the calibration of
+    its course and the day are the same.
     """
 
     def __init__(
@@ -41,6 +52,7 @@ class Forecasts:
         students: Students,
         cohorts: Cohorts,
         profiling: Profiling,
+        calibrations: Calibrations,
         results: ResultCache,
         rules: Rules,
         clock: Clock,
@@ -49,6 +61,7 @@ class Forecasts:
         self._students = students
         self._cohorts = cohorts
         self._profiling = profiling
+        self._calibrations = calibrations
         self._results = results
         self._rules = rules
         self._clock = clock
@@ -58,8 +71,9 @@ class Forecasts:
         """The forecast for the next 1 to 30 days. Raises Forbidden, NotFound, and Conflict without profiling."""
         now = caller.moment(self._clock)
         document = await self._profiling.document(caller, student_id, "next-week", now)
-        found = await self.of_documents(caller.tenant, {student_id: document}, now, days)
-        return prediction(student_id, found[student_id])
+        known = await self._calibrations.of(CourseKey(caller.tenant), now)
+        found = await self._made(caller.tenant, {student_id: document}, now, days, known)
+        return prediction(student_id, found[student_id], known)
 
     async def trajectory(self, caller: Caller, student_id: str, days: int = 30) -> Trajectory:
         """The scores of the last 7 to 90 days, with today, and the forecast of the next 7. Raises as ``next_days``."""
@@ -68,7 +82,8 @@ class Forecasts:
         student, today = document.student, day_of(now)
         points = self._students.points(student, now, first=today - days + 1, last=today)
         levels = self._rules.levels
-        ahead = (await self.of_documents(caller.tenant, {student_id: document}, now))[student_id]
+        known = await self._calibrations.of(CourseKey(caller.tenant), now)
+        ahead = (await self._made(caller.tenant, {student_id: document}, now, WEEK, known))[student_id]
         return Trajectory(
             student_id=student_id,
             days=days,
@@ -84,6 +99,7 @@ class Forecasts:
             confidence=round(ahead.confidence, 4),
             intervention_needed=ahead.intervention_needed,
             timeframe_days=len(ahead.days),
+            calibration=forecast_calibration(known),
         )
 
     async def of_documents(
@@ -93,14 +109,20 @@ class Forecasts:
 
         Who may see them, and whether the students consent to profiling, the caller has looked at. Raises Unavailable.
         """
+        known = await self._calibrations.of(CourseKey(tenant), now)
+        return await self._made(tenant, documents, now, days, known)
+
+    async def _made(
+        self, tenant: str, documents: Mapping[str, StoredDocument], now: Micros, days: int, known: Calibration
+    ) -> dict[str, Forecast]:
         found: dict[str, Forecast] = {}
         for start in range(0, len(documents), AT_ONCE):
             page = list(islice(documents.items(), start, start + AT_ONCE))
-            found |= await self._page(tenant, page, now, days)
+            found |= await self._page(tenant, page, now, days, known)
         return found
 
     async def _page(
-        self, tenant: str, page: Sequence[tuple[str, StoredDocument]], now: Micros, days: int
+        self, tenant: str, page: Sequence[tuple[str, StoredDocument]], now: Micros, days: int, known: Calibration
     ) -> dict[str, Forecast]:
         asked = [
             self._cohorts.due_days(StudentKey(tenant, student_id), document.student.cohorts, now)
@@ -108,7 +130,7 @@ class Forecasts:
         ]
         calendars = await asyncio.gather(*asked)
         places = [
-            (ResultKey(tenant, student_id, f"forecast-{days}"), self._version(document, due_days, now))
+            (ResultKey(tenant, student_id, f"forecast-{days}"), self._version(document, due_days, now, known))
             for (student_id, document), due_days in zip(page, calendars, strict=True)
         ]
         cached = await asyncio.gather(*(self._results.get(*place) for place in places))
@@ -120,12 +142,13 @@ class Forecasts:
                 continue
             if made:
                 await asyncio.sleep(0)  # let other calls run between the forecasts of a class
-            found[student_id] = forecast(document.student, now, days, self._model, self._rules, due_days)
+            found[student_id] = forecast(document.student, now, days, self._model, self._rules, due_days, known)
             made.append((*place, _encode(found[student_id])))
         await asyncio.gather(*(self._results.put(*result) for result in made))
         return found
 
-    def _version(self, document: StoredDocument, due_days: Sequence[Day], now: Micros) -> str:
-        """The cache's version of a forecast: it changes with the document, calendar, day, model and rules."""
+    def _version(self, document: StoredDocument, due_days: Sequence[Day], now: Micros, known: Calibration) -> str:
+        """The cache's version of a forecast: it changes with the document, calendar, calibration, day and rules."""
         calendar = derived_id("calendar", *map(str, due_days)) if due_days else ""
-        return f"{document.version}:{document.student.updated}:{day_of(now)}:{self._basis}:{calendar}"
+        made_from = f"{document.version}:{document.student.updated}:{day_of(now)}:{self._basis}:{calendar}"
+        return f"{made_from}:{known.as_of}"

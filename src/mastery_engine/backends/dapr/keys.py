@@ -2,6 +2,7 @@
 
 import zlib
 
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.student import StudentKey
 
 
@@ -55,6 +56,11 @@ def refusal(key: StudentKey, event_id: str) -> str:
 
 def job(tenant: str, batch_id: str) -> str:
     return f"b:{tenant}:{batch_id}"
+
+
+def calibration(course: CourseKey) -> str:
+    """What a course learned of its own forecasts."""
+    return f"calibration:{course.tenant}:{spelled(course.course_id)}"
 
 
 def idempotency(name: str) -> str:

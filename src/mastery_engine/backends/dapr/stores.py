@@ -1,6 +1,7 @@
 """All state behind one state component of a Dapr sidecar."""
 
 from mastery_engine.backends.dapr.audit_log import DaprAuditLog
+from mastery_engine.backends.dapr.calibrations import DaprCalibrations
 from mastery_engine.backends.dapr.checkpoints import DaprCheckpoints
 from mastery_engine.backends.dapr.client import DaprState
 from mastery_engine.backends.dapr.cohorts import DaprCohorts
@@ -52,6 +53,7 @@ def stores_on(state: DaprState, *, retention_days: int) -> Stores:
         jobs=DaprJobs(state, life_s=life_s),
         idempotency=DaprIdempotency(state),
         audit_log=DaprAuditLog(state, life_s=life_s),
+        calibrations=DaprCalibrations(state),
         results=DaprResultCache(state),
         connection=DaprStoreConnection(state),
     )

@@ -1,6 +1,7 @@
 """State in memory: for tests, and for folds whose result nobody keeps."""
 
 from mastery_engine.backends.memory.audit_log import MemoryAuditLog
+from mastery_engine.backends.memory.calibrations import MemoryCalibrations
 from mastery_engine.backends.memory.checkpoints import MemoryCheckpoints
 from mastery_engine.backends.memory.cohorts import MemoryCohorts
 from mastery_engine.backends.memory.documents import MemoryDocuments
@@ -38,6 +39,7 @@ def open_stores(clock: Clock) -> Stores:
         jobs=MemoryJobs(),
         idempotency=MemoryIdempotency(),
         audit_log=MemoryAuditLog(),
+        calibrations=MemoryCalibrations(),
         results=MemoryResultCache(clock),
         connection=MemoryStoreConnection(),
     )

@@ -16,6 +16,7 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:marks:{COPY}:LOG         a log's checkpoint                         until the documents are cleared
     mastery:floods:LOG               a log's flooded partitions                 until somebody has looked
     mastery:audit:{TENANT}           a tenant's audit records                   purged by their age
+    mastery:calibrations:{TENANT}    what each course learned of its forecasts   for good
     mastery:tenants                  tenants that have audit records            for good
     mastery:batch:{TENANT}:ID        a batch                                    the retention after its last write
     mastery:idempotency:HASH         what an Idempotency-Key stands for         24 hours from the first call
@@ -98,6 +99,10 @@ def floods(log_id: str) -> str:
 
 def audit(tenant: str) -> str:
     return f"mastery:audit:{{{tenant}}}"
+
+
+def calibrations(tenant: str) -> str:
+    return f"mastery:calibrations:{{{tenant}}}"
 
 
 def idempotency(name: str) -> str:

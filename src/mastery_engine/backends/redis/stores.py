@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from mastery_engine.backends.redis.audit_log import RedisAuditLog
 from mastery_engine.backends.redis.batch_loader import BatchLoader
+from mastery_engine.backends.redis.calibrations import RedisCalibrations
 from mastery_engine.backends.redis.changes import changes
 from mastery_engine.backends.redis.checkpoints import RedisCheckpoints
 from mastery_engine.backends.redis.client import Client, connect, disconnect
@@ -62,6 +63,7 @@ def open_stores(host: str, *, retention_days: int, now: Callable[[], float]) -> 
         jobs=RedisJobs(client, life_ms=life),
         idempotency=RedisIdempotency(client),
         audit_log=RedisAuditLog(client),
+        calibrations=RedisCalibrations(client),
         results=RedisResultCache(client),
         connection=RedisStoreConnection(client, reader),
     )

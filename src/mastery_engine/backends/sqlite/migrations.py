@@ -112,6 +112,11 @@ MIGRATIONS: tuple[Migration, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX idempotency_keys_by_age ON idempotency_keys (at);
     """,
+    """
+    CREATE TABLE calibrations (
+        tenant TEXT NOT NULL, course_id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (tenant, course_id)
+    ) STRICT;
+    """,
 )
 
 

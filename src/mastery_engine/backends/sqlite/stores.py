@@ -2,6 +2,7 @@
 
 from mastery_engine.backends.memory.result_cache import MemoryResultCache
 from mastery_engine.backends.sqlite.audit_log import SqliteAuditLog
+from mastery_engine.backends.sqlite.calibrations import SqliteCalibrations
 from mastery_engine.backends.sqlite.checkpoints import SqliteCheckpoints
 from mastery_engine.backends.sqlite.cohorts import SqliteCohorts
 from mastery_engine.backends.sqlite.database import Database
@@ -44,6 +45,7 @@ def open_stores(database: Database, clock: Clock) -> Stores:
         jobs=SqliteJobs(database),
         idempotency=SqliteIdempotency(database),
         audit_log=SqliteAuditLog(database),
+        calibrations=SqliteCalibrations(database),
         results=MemoryResultCache(clock),
         connection=SqliteStoreConnection(database),
     )

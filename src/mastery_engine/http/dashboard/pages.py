@@ -193,8 +193,10 @@ async def _first_steps(request: Request, caller: Caller) -> list[Recommended]:
 async def _class(request: Request, caller: Caller) -> Response:
     if not caller.students and not caller.cohorts:
         raise Forbidden("This token names no students and no class: sign out, and ask your school for one that does.")
-    found = await engine_of(request).reports.own(caller)
-    return page("class.html", caller, found=found, shown=found.students[:MOST_STUDENTS], all=len(caller.students))
+    engine = engine_of(request)
+    found, calibration = await engine.reports.own(caller), await engine.calibrations.of_course(caller)
+    shown = found.students[:MOST_STUDENTS]
+    return page("class.html", caller, found=found, shown=shown, all=len(caller.students), calibration=calibration)
 
 
 async def _operator(request: Request, caller: Caller) -> Response:
@@ -206,4 +208,5 @@ async def _operator(request: Request, caller: Caller) -> Response:
         for sample in metric.samples
         if sample.name in FIGURES
     ]
-    return page("operator.html", caller, rows=rows, day=iso_date(day_of(request.state.at)))
+    calibrations = await engine.calibrations.of_tenant(caller)
+    return page("operator.html", caller, rows=rows, day=iso_date(day_of(request.state.at)), calibrations=calibrations)

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
+import msgspec
 from mcp.server import MCPServer
 from mcp.types import CallToolResult
 from pydantic import Field
 
 from mastery_engine.domain.advice.learning_path import Goal
 from mastery_engine.mcp.context import READS, Name, StudentId, ToolContext, Whole, plainly
-from mastery_engine.mcp.results import AdviceResult, ForecastResult, NoticedResult, PathResult
+from mastery_engine.mcp.results import AdviceResult, CalibrationResult, ForecastResult, NoticedResult, PathResult
 
 
 def add_advice_tools(server: MCPServer, context: ToolContext) -> None:
@@ -41,6 +42,7 @@ class AdviceTools:
             upper=last.upper,
             trend=prediction.trend,
             intervention_needed=prediction.intervention_needed,
+            calibration=CalibrationResult.model_validate(msgspec.structs.asdict(prediction.calibration)),
         )
         return await self._context.respond("forecast", result)
 
