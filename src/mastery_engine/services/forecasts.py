@@ -72,7 +72,7 @@ class Forecasts:
         now = caller.moment(self._clock)
         document = await self._profiling.document(caller, student_id, "next-week", now)
         known = await self._calibrations.of(CourseKey(caller.tenant), now)
-        found = await self._made(caller.tenant, {student_id: document}, now, days, known)
+        found = await self.of_documents(caller.tenant, {student_id: document}, now, days, known)
         return prediction(student_id, found[student_id], known)
 
     async def trajectory(self, caller: Caller, student_id: str, days: int = 30) -> Trajectory:
@@ -83,7 +83,7 @@ class Forecasts:
         points = self._students.points(student, now, first=today - days + 1, last=today)
         levels = self._rules.levels
         known = await self._calibrations.of(CourseKey(caller.tenant), now)
-        ahead = (await self._made(caller.tenant, {student_id: document}, now, WEEK, known))[student_id]
+        ahead = (await self.of_documents(caller.tenant, {student_id: document}, now, WEEK, known))[student_id]
         return Trajectory(
             student_id=student_id,
             days=days,
@@ -103,18 +103,19 @@ class Forecasts:
         )
 
     async def of_documents(
-        self, tenant: str, documents: Mapping[str, StoredDocument], now: Micros, days: int = WEEK
+        self,
+        tenant: str,
+        documents: Mapping[str, StoredDocument],
+        now: Micros,
+        days: int = WEEK,
+        known: Calibration | None = None,
     ) -> dict[str, Forecast]:
         """The forecasts from documents by student: those that every call, page and tool shows, cached alike.
 
-        Who may see them, and whether the students consent to profiling, the caller has looked at. Raises Unavailable.
+        ``known`` is the course's calibration where that is at hand. Who may see the forecasts, and whether the students
+        consent to profiling, the caller has looked at. Raises Unavailable.
         """
-        known = await self._calibrations.of(CourseKey(tenant), now)
-        return await self._made(tenant, documents, now, days, known)
-
-    async def _made(
-        self, tenant: str, documents: Mapping[str, StoredDocument], now: Micros, days: int, known: Calibration
-    ) -> dict[str, Forecast]:
+        known = known or await self._calibrations.of(CourseKey(tenant), now)
         found: dict[str, Forecast] = {}
         for start in range(0, len(documents), AT_ONCE):
             page = list(islice(documents.items(), start, start + AT_ONCE))

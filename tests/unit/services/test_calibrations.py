@@ -1,4 +1,4 @@
-"""The calibrations that a process serves by: cached, taken up from other processes, and those that forecasts are made with."""
+"""The calibrations that a process serves by: cached, taken up from others, and those that forecasts are made with."""
 
 import pytest
 
