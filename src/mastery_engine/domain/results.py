@@ -27,7 +27,10 @@ class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Updated(Fact, frozen=True, array_like=True, tag="mastery.updated", gc=False):
-    """A student's mastery after a batch of events; scores in [0, 1], components in the order of ``COMPONENTS``."""
+    """A student's mastery after a batch of events; components in [0, 1], in the order of ``COMPONENTS``.
+
+    The scores are as they are shown: with 4 decimals, in the level that is beside them.
+    """
 
     score: float
     previous_score: float
@@ -38,7 +41,7 @@ class Updated(Fact, frozen=True, array_like=True, tag="mastery.updated", gc=Fals
 
 
 class ThresholdReached(Fact, frozen=True, array_like=True, tag="mastery.threshold.reached", gc=False):
-    """A student's level changed, up or down."""
+    """A student's level changed, up or down; the scores are as they are shown."""
 
     level: str
     previous_level: str

@@ -13,6 +13,8 @@ from mastery_engine.errors import InvalidInput
 
 Component: TypeAlias = Literal["completion", "quiz", "quality", "consistency"]
 COMPONENTS: tuple[Component, ...] = get_args(Component)
+PASS_MARK = 0.50  # below it a student needs help, whatever the levels
+STEPS = 10_000  # scores are shown, and stored by day, in steps of 0.0001
 
 
 class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +68,8 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bounds = [level.from_score for level in self.levels]
         if not bounds or bounds[0] != 0.0 or not bounds[-1] < 1.0 or not all(a < b for a, b in pairwise(bounds)):
             raise InvalidInput("The levels must start at 0 and rise, and all must start below 1.", field="levels")
+        if any(later - earlier < 0.999 / STEPS for earlier, later in pairwise(bounds)):
+            raise InvalidInput("Each level must start at least 0.0001 above the one before.", field="levels")
         if len(bounds) > 16:
             raise InvalidInput("There may be at most 16 levels.", field="levels")
         if len({level.name for level in self.levels}) < len(self.levels):

@@ -16,6 +16,7 @@ from mastery_engine.domain.events.seen import IdsByDay, Seen, held_among, with_i
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.evidence.history import History
 from mastery_engine.domain.evidence.score import NO_SCORE, MasteryScore, mastery_score
+from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.moments import DAY, NEVER, Day, Micros
 from mastery_engine.domain.results import PathRecommended, Pending, StruggleDetected, ThresholdReached, Updated
@@ -150,13 +151,14 @@ def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, in
     caused_by = tuple([logged.event.event_id for logged in fresh])
     guidance = turn.guidance
     advice = guidance.advised(tenant, student_id, at)
+    shown, before = shown_score(score.score, rules), shown_score(sent.score, rules)
     updated = Updated(
         tenant,
         student_id,
         at,
         caused_by,
-        score.score,
-        sent.score,
+        shown,
+        before,
         score.level,
         score.components,
         score.coverage,
@@ -166,9 +168,7 @@ def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, in
     outbox.append(Pending(last.partition, last.offset, updated))
     previous_level = rules.levels[0].name if sent.level is None else sent.level
     if score.level != previous_level:
-        reached = ThresholdReached(
-            tenant, student_id, at, caused_by, score.level, previous_level, score.score, sent.score
-        )
+        reached = ThresholdReached(tenant, student_id, at, caused_by, score.level, previous_level, shown, before)
         outbox.append(Pending(last.partition, last.offset, reached))
     for event_id, topic, spell in turn.raised:
         struggle = StruggleDetected(

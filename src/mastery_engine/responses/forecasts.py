@@ -6,9 +6,11 @@ import msgspec
 
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.evidence.history import Trend
+from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.forecast.calibration import ENOUGH, Calibration
 from mastery_engine.domain.forecast.forecast import DayAhead, Forecast
 from mastery_engine.domain.moments import iso_date, rfc3339
+from mastery_engine.domain.rules import Rules
 from mastery_engine.responses.scores import Score
 
 
@@ -98,10 +100,11 @@ class Trajectory(msgspec.Struct, frozen=True):
     calibration: ForecastCalibration
 
 
-def forecast_days(days: Sequence[DayAhead]) -> list[ForecastDay]:
+def forecast_days(days: Sequence[DayAhead], rules: Rules) -> list[ForecastDay]:
     """The days of a forecast as they are sent."""
     return [
-        ForecastDay(iso_date(one.day), round(one.score, 4), round(one.lower, 4), round(one.upper, 4)) for one in days
+        ForecastDay(iso_date(one.day), *[shown_score(score, rules) for score in (one.score, one.lower, one.upper)])
+        for one in days
     ]
 
 
@@ -119,16 +122,16 @@ def course_calibration(course: CourseKey, known: Calibration) -> CourseCalibrati
     return CourseCalibration(**shown, tenant=course.tenant, course_id=course.course_id, missing=missing)
 
 
-def prediction(student_id: str, found: Forecast, known: Calibration) -> Prediction:
+def prediction(student_id: str, found: Forecast, known: Calibration, rules: Rules) -> Prediction:
     """A forecast as it is sent; ``known`` is the calibration that it was made with."""
     return Prediction(
         student_id=student_id,
-        current_score=round(found.now, 4),
-        predicted_score=round(found.predicted, 4),
+        current_score=shown_score(found.now, rules),
+        predicted_score=shown_score(found.predicted, rules),
         confidence=round(found.confidence, 4),
         trend=found.trend,
         intervention_needed=found.intervention_needed,
         timeframe_days=len(found.days),
-        days=forecast_days(found.days),
+        days=forecast_days(found.days, rules),
         calibration=forecast_calibration(known),
     )

@@ -1,4 +1,4 @@
-"""A student's score as it is sent. Scores lie in [0, 1] and are rounded to 4 decimals."""
+"""A student's score as it is sent. Scores lie in [0, 1] and are rounded to 4 decimals, but never into another level."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from mastery_engine.domain.evidence.history import Trend
 from mastery_engine.domain.evidence.score import MasteryScore
+from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.rules import COMPONENTS, Component, Rules
 from mastery_engine.responses.advice import PathAhead, Recommended
 
@@ -73,7 +74,7 @@ def current_mastery(
     """A score as it is sent."""
     values = [value or 0.0 for value in score.components]
     return CurrentMastery(
-        mastery_score=round(score.score, 4),
+        mastery_score=shown_score(score.score, rules),
         level=score.level,
         coverage=round(score.coverage, 4),
         timestamp=timestamp,

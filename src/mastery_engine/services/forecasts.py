@@ -10,6 +10,7 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.evidence.history import trend
+from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.domain.forecast.forecast import Forecast, forecast
 from mastery_engine.domain.forecast.model import ForecastModel
@@ -73,7 +74,7 @@ class Forecasts:
         document = await self._profiling.document(caller, student_id, "next-week", now)
         known = await self._calibrations.of(CourseKey(caller.tenant), now)
         found = await self.of_documents(caller.tenant, {student_id: document}, now, days, known)
-        return prediction(student_id, found[student_id], known)
+        return prediction(student_id, found[student_id], known, self._rules)
 
     async def trajectory(self, caller: Caller, student_id: str, days: int = 30) -> Trajectory:
         """The scores of the last 7 to 90 days, with today, and the forecast of the next 7. Raises as ``next_days``."""
@@ -88,14 +89,9 @@ class Forecasts:
             student_id=student_id,
             days=days,
             trend=trend(self._students.scores(student, now, last=today), today),
-            points=[
-                TrajectoryPoint(
-                    iso_date(point.day), round(point.score, 4), levels[min(point.rank, len(levels) - 1)].name
-                )
-                for point in points
-            ],
-            forecast=forecast_days(ahead.days),
-            predicted_score=round(ahead.predicted, 4),
+            points=[TrajectoryPoint(iso_date(point.day), point.score, levels[point.rank].name) for point in points],
+            forecast=forecast_days(ahead.days, self._rules),
+            predicted_score=shown_score(ahead.predicted, self._rules),
             confidence=round(ahead.confidence, 4),
             intervention_needed=ahead.intervention_needed,
             timeframe_days=len(ahead.days),

@@ -166,7 +166,7 @@ class Privacy:
     def _days(self, student: Student, now: Micros) -> list[HeldDay]:
         levels = self._rules.levels
         return [
-            HeldDay(iso_date(point.day), point.score, levels[min(point.rank, len(levels) - 1)].name, *point.components)
+            HeldDay(iso_date(point.day), point.score, levels[point.rank].name, *point.components)
             for point in self._students.points(student, now, last=day_of(now))
         ]
 

@@ -7,8 +7,9 @@ from typing import Final
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.cohort import Risk, Standing, risk, standing
-from mastery_engine.domain.evidence.explanation import costs, missing
+from mastery_engine.domain.evidence.explanation import costs
 from mastery_engine.domain.evidence.score import mastery_score
+from mastery_engine.domain.evidence.shown import at_least, shown_score
 from mastery_engine.domain.rules import Component, Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import InvalidInput
@@ -47,14 +48,15 @@ class Reports:
         now = caller.moment(self._clock)
         student = await self._students.known(caller, student_id, now)
         score = mastery_score(student.evidence, now, self._rules)
-        lacking = missing(score, self._rules)
+        shown = shown_score(score.score, self._rules)
+        above = next(iter(self._rules.levels[score.rank + 1 :]), None)
         return Explanation(
             student_id,
-            round(score.score, 4),
+            shown,
             score.level,
             round(score.coverage, 4),
-            None if lacking is None else self._rules.levels[score.rank + 1].name,
-            None if lacking is None else round(lacking, 4),
+            None if above is None else above.name,
+            None if above is None else at_least(above.from_score - shown),
             [
                 Cost(
                     one.component,
@@ -62,7 +64,7 @@ class Reports:
                     one.weight,
                     round(one.cost, 4),
                     one.has_evidence,
-                    None if one.needed is None else round(one.needed, 4),
+                    None if one.needed is None else at_least(one.needed),
                     WHAT_MOVES[one.component],
                 )
                 for one in costs(score, self._rules)
@@ -104,7 +106,7 @@ class Reports:
     def _at_a_glance(self, one: Standing, at_risk: Risk | None) -> Glance:
         return Glance(
             one.student_id,
-            round(one.score, 4),
+            shown_score(one.score, self._rules),
             self._rules.levels[one.rank].name,
             one.trend,
             0.0 if at_risk is None else at_risk.value,

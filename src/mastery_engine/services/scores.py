@@ -13,6 +13,7 @@ from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.evidence.history import Point, average, trend
 from mastery_engine.domain.evidence.periods import Aggregation, periods
 from mastery_engine.domain.evidence.score import MasteryScore, components, mastery_score, score_of
+from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.moments import Micros, day_of, day_of_date, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
@@ -158,7 +159,7 @@ class Scores:
         student = await self._students.known(caller, student_id, now)
         points = self._students.points(student, now, first=first, last=last)
         shown = [
-            HistoryPoint(iso_date(period.start), round(period.score, 4), period.level)
+            HistoryPoint(iso_date(period.start), shown_score(period.score, self._rules), period.level)
             for period in periods(points, aggregation, self._rules)
         ]
         return MasteryHistory(student_id, iso_date(first), iso_date(last), aggregation, shown, history_summary(points))
@@ -178,6 +179,5 @@ class Scores:
 
     def _score_of(self, point: Point) -> MasteryScore:
         """A daily point as a score, with the level that it had then."""
-        rank = min(point.rank, len(self._rules.levels) - 1)
         coverage = score_of(point.components, self._rules).coverage
-        return MasteryScore(point.score, self._rules.levels[rank].name, rank, point.components, coverage)
+        return MasteryScore(point.score, self._rules.levels[point.rank].name, point.rank, point.components, coverage)

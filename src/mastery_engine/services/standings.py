@@ -17,6 +17,7 @@ from cachetools import LRUCache
 from mastery_engine.auth.access import TABLE, Act, Caller, Reach, not_your_cohort
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.cohort import Risk, Standing, ranking, risk, standing
+from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import MINUTE, Day, Micros, day_of, iso_date
 from mastery_engine.domain.rules import Rules
@@ -116,7 +117,7 @@ class Standings:
             cohort_id,
             metric,
             iso_date(day_of(now)),
-            round(own.score, 4),
+            shown_score(own.score, self._rules),
             self._level(own),
             round(overall.average, 4),
             shown_percentile(overall),
@@ -228,7 +229,7 @@ class Standings:
 
     def _shown(self, student: Risk) -> AtRisk:
         reasons = [msgspec.convert({"code": code, "message": message}, Reason) for code, message in student.reasons]
-        score = round(student.standing.score, 4)
+        score = shown_score(student.standing.score, self._rules)
         return AtRisk(student.standing.student_id, score, self._level(student.standing), student.value, reasons)
 
 

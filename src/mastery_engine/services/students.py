@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.evidence.history import Point
+from mastery_engine.domain.evidence.shown import shown_points, shown_scores
 from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
@@ -42,11 +43,11 @@ class Students:
 
     def points(self, student: Student, now: Micros, *, first: Day = 0, last: Day) -> list[Point]:
         """The daily points from ``first`` to ``last``, within the retention."""
-        return list(student.history.points(first=max(first, self.first_day(now)), last=last))
+        return shown_points(student.history, self._rules, first=max(first, self.first_day(now)), last=last)
 
     def scores(self, student: Student, now: Micros, *, last: Day) -> list[tuple[Day, float]]:
         """The days up to ``last``, within the retention, with their scores: quicker than ``points``."""
-        return student.history.scores(first=self.first_day(now), last=last)
+        return shown_scores(student.history, self._rules, first=self.first_day(now), last=last)
 
     def first_day(self, now: Micros) -> Day:
         """The first day whose evidence counts."""

@@ -90,6 +90,7 @@ def test_an_empty_file_changes_nothing(empty: bytes) -> None:
         ({"levels": (Level("a", 0.1),)}, "levels"),
         ({"levels": (Level("a", 0.0), Level("b", 0.5), Level("c", 0.5))}, "levels"),
         ({"levels": (Level("a", 0.0), Level("b", 0.5), Level("c", 0.4))}, "levels"),
+        ({"levels": (Level("a", 0.0), Level("b", 0.50001), Level("c", 0.50008))}, "levels"),
         ({"levels": (Level("a", 0.0), Level("b", 1.0))}, "levels"),
         ({"levels": (Level("a", 0.0), Level("a", 0.5))}, "levels"),
         ({"levels": tuple(Level(f"l{n}", n / 17) for n in range(17))}, "levels"),

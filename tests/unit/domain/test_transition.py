@@ -13,8 +13,8 @@ from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.evidence.history import Point
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, moment_of
-from mastery_engine.domain.results import Pending, ThresholdReached, Updated
-from mastery_engine.domain.rules import Level, Rules
+from mastery_engine.domain.results import Pending, ThresholdReached, Updated, message
+from mastery_engine.domain.rules import COMPONENTS, Level, Rules
 from mastery_engine.domain.student import NOBODY, Student
 from mastery_engine.domain.transition import Transition, aged, apply, needs_cold
 from tests.support.samples import HOUR, NOW, TODAY, by_id, done, envelopes, event, helped, logged, quiz
@@ -259,8 +259,18 @@ def test_a_batch_sends_one_update_that_names_all_its_causes() -> None:
     score = mastery_score(fold.student.evidence, NOW + 5, RULES)
     assert (update.tenant, update.student_id, update.at) == ("default", "ada", NOW + 5)
     assert update.caused_by == ("1", "2", "3")
-    assert (update.score, update.previous_score, update.level) == (score.score, 0.0, "beginner")
+    assert (update.score, update.previous_score, update.level) == (round(score.score, 4), 0.0, "beginner")
     assert (update.components, update.coverage) == (score.components, score.coverage)
+
+
+def test_a_score_just_below_a_bound_is_sent_below_it() -> None:
+    fold = Fold()
+    (update,) = sent(fold(set_to("1", completion=0.4, quiz=0.4, quality=0.4, consistency=0.3996)))
+    assert (update.score, update.level, message(update).mastery_score) == (0.3999, "beginner", 0.3999)
+    four = dict.fromkeys(COMPONENTS, 0.59996)
+    later, reached = sent(fold(set_to("2", at=NOW + 1, **four), at=NOW + 1), 1)
+    for one in map(message, (later, reached)):
+        assert (one.mastery_score, one.level, one.previous_score) == (0.5999, "developing", 0.3999)
 
 
 def test_repeats_are_no_cause() -> None:
@@ -302,7 +312,7 @@ def test_results_are_compared_with_what_was_last_sent_not_with_what_time_made_of
     before = fold.student.sent.score
     at = NOW + 60 * DAY
     later = sent(fold(helped("2", at=at, received=at), at=at))[-1]
-    assert later.previous_score == before
+    assert later.previous_score == round(before, 4)
 
 
 def test_results_wait_in_the_document_until_they_are_settled() -> None:

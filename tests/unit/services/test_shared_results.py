@@ -14,6 +14,7 @@ from mastery_engine.backends.redis import stores as redis_stores
 from mastery_engine.domain.cohorts.cohort import Due
 from mastery_engine.domain.forecast.calibration import UNKNOWN
 from mastery_engine.domain.moments import DAY, SECOND, day_of
+from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.engine import Engine
 from mastery_engine.ports.backend import Logs, Stores
@@ -134,9 +135,9 @@ async def test_forecasts_of_a_class_are_those_of_each_student_and_made_once(
     found = await ours.forecasts.of_documents("default", documents, replicas.clock())
     assert list(found) == names
     assert len(made) == 7
-    assert prediction("s5", found["s5"], UNKNOWN) == one_alone
+    assert prediction("s5", found["s5"], UNKNOWN, Rules()) == one_alone
     for name in names:
-        assert await theirs.forecasts.next_days(ADMIN, name) == prediction(name, found[name], UNKNOWN)
+        assert await theirs.forecasts.next_days(ADMIN, name) == prediction(name, found[name], UNKNOWN, Rules())
     assert len(made) == 7
     assert await ours.forecasts.of_documents("default", {}, replicas.clock()) == {}
 

@@ -15,6 +15,7 @@ from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.evidence.history import Trend, trend
 from mastery_engine.domain.evidence.score import mastery_score
+from mastery_engine.domain.evidence.shown import shown_scores
 from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student
@@ -109,7 +110,7 @@ def standing(student_id: str, student: Student, at: Micros, rules: Rules) -> Sta
     today = day_of(at)
     mastery = mastery_score(student.evidence, at, rules)
     completion, quiz, quality, consistency = (round(value or 0.0, 9) for value in mastery.components)
-    scores = student.history.scores(first=today - rules.retention_days + 1, last=today)
+    scores = shown_scores(student.history, rules, first=today - rules.retention_days + 1, last=today)
     return Standing(
         student_id,
         round(mastery.score, 9),

@@ -12,6 +12,7 @@ import msgspec
 
 from mastery_engine.domain.evidence.score import FourValues, MasteryScore
 from mastery_engine.domain.moments import Day
+from mastery_engine.domain.rules import STEPS
 
 Trend: TypeAlias = Literal["improving", "declining", "stable"]
 
@@ -20,7 +21,6 @@ STABLE_PER_WEEK = 0.01
 
 _ROW = Struct("<HBHHHHH")
 _SIZE = _ROW.size
-_STEPS = 10_000
 
 
 class Point(msgspec.Struct, frozen=True, gc=False):
@@ -48,17 +48,17 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
         done = answered = judged = regular = 0
         if completion is not None:
             flags |= 1
-            done = round(completion * _STEPS)
+            done = round(completion * STEPS)
         if quiz is not None:
             flags |= 2
-            answered = round(quiz * _STEPS)
+            answered = round(quiz * STEPS)
         if quality is not None:
             flags |= 4
-            judged = round(quality * _STEPS)
+            judged = round(quality * STEPS)
         if consistency is not None:
             flags |= 8
-            regular = round(consistency * _STEPS)
-        row = _ROW.pack(day, flags, round(score.score * _STEPS), done, answered, judged, regular)
+            regular = round(consistency * STEPS)
+        row = _ROW.pack(day, flags, round(score.score * STEPS), done, answered, judged, regular)
         older = self.packed
         if older and int.from_bytes(older[-_SIZE : 2 - _SIZE], "little") == day:
             older = older[:-_SIZE]
@@ -76,13 +76,13 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
         for day, flags, score, *values in _ROW.iter_unpack(self.packed):
             if first <= day <= last:
                 completion, quiz, quality, consistency = (
-                    value / _STEPS if flags >> place & 1 else None for place, value in enumerate(values)
+                    value / STEPS if flags >> place & 1 else None for place, value in enumerate(values)
                 )
-                yield Point(day, flags >> 4, score / _STEPS, (completion, quiz, quality, consistency))
+                yield Point(day, flags >> 4, score / STEPS, (completion, quiz, quality, consistency))
 
     def scores(self, *, first: Day = 0, last: Day = 65_535) -> list[tuple[Day, float]]:
         """The days from ``first`` to ``last`` with their scores, oldest first: quicker than ``points``."""
-        return [(row[0], row[2] / _STEPS) for row in _ROW.iter_unpack(self.packed) if first <= row[0] <= last]
+        return [(row[0], row[2] / STEPS) for row in _ROW.iter_unpack(self.packed) if first <= row[0] <= last]
 
 
 def average(scores: Sequence[tuple[Day, float]]) -> float | None:

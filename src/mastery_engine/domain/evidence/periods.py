@@ -24,8 +24,7 @@ class Period(msgspec.Struct, frozen=True):
 def periods(points: Sequence[Point], aggregation: Aggregation, rules: Rules) -> list[Period]:
     """The periods with at least one point, oldest first: days, weeks from Monday, or months."""
     if aggregation == "daily":
-        names = [level.name for level in rules.levels]
-        return [Period(point.day, point.score, names[min(point.rank, len(names) - 1)]) for point in points]
+        return [Period(point.day, point.score, rules.levels[point.rank].name) for point in points]
     grouped: dict[Day, list[float]] = defaultdict(list)
     for point in points:
         grouped[_start(point.day, aggregation)].append(point.score)

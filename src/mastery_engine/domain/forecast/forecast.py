@@ -24,7 +24,7 @@ from mastery_engine.domain.forecast.features import (
 )
 from mastery_engine.domain.forecast.model import LEVELS, LOWER, MEDIAN, UPPER, ForecastModel, Row, group_of
 from mastery_engine.domain.moments import Day, Micros
-from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.rules import PASS_MARK, Rules
 from mastery_engine.domain.student import Student
 
 LONGEST = 30
@@ -36,7 +36,6 @@ RISE, FALL = 0.30, 0.12
 _ANY = [abs(NormalDist().inv_cdf(level)) * (FALL if place < MEDIAN else RISE) for place, level in enumerate(LEVELS)]
 CLOSE = 0.05
 STABLE = 0.01
-PASS_MARK = 0.50
 
 
 class DayAhead(msgspec.Struct, frozen=True, gc=False):

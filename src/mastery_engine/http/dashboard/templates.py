@@ -1,5 +1,6 @@
 """Rendering of pages from templates."""
 
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,17 @@ from mastery_engine.http.page_headers import PAGE_HEADERS
 HERE = Path(__file__).parent
 SAFE = {**PAGE_HEADERS, "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 
+
+def _points(share: float) -> float:
+    """A share as points of 100, without the errors of floating point: they would decide where it is rounded."""
+    return round(100 * share, 6)
+
+
+# A share rounds down, so that 59.6% is not shown as the 60% at which a level begins; what is needed rounds up.
 _templates = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-_templates.filters["percent"] = lambda value: f"{100 * value:.0f}%"
+_templates.filters["percent"] = lambda value: f"{floor(_points(value))}%"
+_templates.filters["percent_needed"] = lambda value: f"{ceil(_points(value))}%"
+_templates.filters["points_needed"] = lambda value: ceil(_points(value))
 
 
 def page(name: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:

@@ -7,7 +7,7 @@ import pytest
 from mastery_engine.domain.evidence.history import Point
 from mastery_engine.domain.evidence.periods import Aggregation, periods
 from mastery_engine.domain.moments import day_of_date, iso_date
-from mastery_engine.domain.rules import Level, Rules
+from mastery_engine.domain.rules import Rules
 
 RULES = Rules()
 
@@ -63,10 +63,3 @@ def test_periods_have_the_mean_of_their_points_and_its_level(
 @pytest.mark.parametrize("aggregation", ["daily", "weekly", "monthly"])
 def test_without_points_there_are_no_periods(aggregation: Aggregation) -> None:
     assert periods([], aggregation, RULES) == []
-
-
-def test_a_day_keeps_the_level_that_it_had() -> None:
-    """A daily level is what was known then; the points hold its place, so a school with fewer levels gets its last."""
-    stricter = Rules(levels=(Level("low", 0.0), Level("high", 0.99)))
-    assert [period.level for period in periods(POINTS[3:5], "daily", stricter)] == ["high", "high"]
-    assert [period.level for period in periods(POINTS[3:5], "weekly", stricter)] == ["low"]

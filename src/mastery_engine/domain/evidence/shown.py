@@ -1,0 +1,63 @@
+"""Scores as they are shown: with 4 decimals, and never on the other side of a bound than the score itself.
+
+A score of 0.59996 is below the level that begins at 0.60, so it is shown as 0.5999, not as 0.6. The same holds for the
+pass mark, which decides who needs help.
+"""
+
+from math import ceil, inf
+
+import msgspec
+
+from mastery_engine.domain.evidence.history import History, Point
+from mastery_engine.domain.moments import Day
+from mastery_engine.domain.rules import PASS_MARK, STEPS, Rules
+
+
+def shown_score(score: float, rules: Rules) -> float:
+    """The number with 4 decimals nearest to a score in [0, 1], of those in its level and on its side of the pass mark.
+
+    It never falls where the score rises. Where levels leave no such number beside the pass mark, the level alone rules.
+    """
+    rank, levels, shown = rules.level_index(score), rules.levels, round(score, 4)
+    low = levels[rank].from_score
+    high = levels[rank + 1].from_score if rank + 1 < len(levels) else inf
+    has_passed = round(score, 9) >= PASS_MARK
+    if low <= shown < high and (shown >= PASS_MARK) == has_passed:
+        return shown
+    its_side = (max(low, PASS_MARK), high) if has_passed else (low, min(high, PASS_MARK))
+    steps = round(shown * STEPS)
+    near = (shown, (steps - 1) / STEPS, (steps + 1) / STEPS)
+    return next((one for least, most in (its_side, (low, high)) for one in near if least <= one < most), shown)
+
+
+def at_least(value: float) -> float:
+    """The smallest number with 4 decimals that is not below ``value``: so whoever reaches what is shown has enough."""
+    return ceil(round(value * STEPS, 6)) / STEPS
+
+
+def shown_points(history: History, rules: Rules, *, first: Day = 0, last: Day = 65_535) -> list[Point]:
+    """The daily points from ``first`` to ``last``, oldest first, each with a score in the level that it had.
+
+    Points are stored rounded, with their level. Where the rules have changed since, the level is the score's of now.
+    """
+    return [_shown_point(point, rules) for point in history.points(first=first, last=last)]
+
+
+def shown_scores(history: History, rules: Rules, *, first: Day = 0, last: Day = 65_535) -> list[tuple[Day, float]]:
+    """The days and scores of ``shown_points``: quicker."""
+    scores = history.scores(first=first, last=last)
+    bounds = {round(level.from_score, 4) for level in rules.levels}
+    if bounds.isdisjoint([score for _, score in scores]):
+        return scores
+    return [(point.day, point.score) for point in shown_points(history, rules, first=first, last=last)]
+
+
+def _shown_point(point: Point, rules: Rules) -> Point:
+    score, rank = point.score, point.rank
+    if rules.level_index(score) == rank:
+        return point
+    for step in (-1, 1):  # it was rounded across the bound
+        beside = (round(score * STEPS) + step) / STEPS
+        if 0.0 <= beside <= 1.0 and rules.level_index(beside) == rank:
+            return msgspec.structs.replace(point, score=beside)
+    return msgspec.structs.replace(point, rank=rules.level_index(score))
