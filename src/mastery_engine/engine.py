@@ -38,6 +38,7 @@ from mastery_engine.services.watching import Watching
 from mastery_engine.tasks import ended
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing
+from mastery_engine.worker.calibrator import Calibrator
 from mastery_engine.worker.lag import Lag
 from mastery_engine.worker.logged_answers import LoggedAnswers
 from mastery_engine.worker.progress import LogProgress
@@ -84,6 +85,7 @@ class Engine:
     worker: Worker
     lag: Lag
     purge: Purge
+    calibrator: Calibrator
     progress: LogProgress
     replay: Replay
     logged_answers: LoggedAnswers

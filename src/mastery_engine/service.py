@@ -122,7 +122,7 @@ async def _try_start(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _working(engine: Engine) -> AsyncIterator[None]:
-    """Run the worker and the purge inside the block; at its end the worker finishes the batch under way."""
+    """Run the worker, and what is done daily, inside the block; at its end the worker finishes the batch under way."""
     why = "see the log for the reason."
 
     async def work() -> None:
@@ -143,7 +143,7 @@ async def _working(engine: Engine) -> AsyncIterator[None]:
         engine.worker.check()
 
     engine.readiness.watch("worker", at_work)
-    async with beside(engine.purge.keep_running()):
+    async with beside(engine.purge.keep_running()), beside(engine.calibrator.keep_running()):
         try:
             yield
         finally:

@@ -55,6 +55,7 @@ from mastery_engine.setting_files import read_setting_file
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, provider_for
+from mastery_engine.worker.calibrator import Calibrator
 from mastery_engine.worker.decoding import RecordDecoder
 from mastery_engine.worker.flood_guard import FloodGuard
 from mastery_engine.worker.lag import Lag
@@ -236,6 +237,9 @@ def compose(
         ),
         lag=lag,
         purge=Purge(stores, logs, rules, clock),
+        calibrator=Calibrator(
+            stores, logs, cohorts, consents, calibrations, decoder, forecast_model, rules, clock, new_id
+        ),
         progress=LogProgress(logs.events, stores.checkpoints),
         replay=Replay(stores, logs.events, guard),
         logged_answers=LoggedAnswers(logs.events, consents, decoder),

@@ -308,6 +308,26 @@ def test_dead_letters_are_listed_shown_and_redriven(shell: Shell, tmp_path: Path
     assert audited == {"ingest", "dlq-list", "dlq-show", "dlq-redrive"}
 
 
+def test_courses_are_calibrated_from_the_log(shell: Shell, school: Path) -> None:
+    assert "The log has no events yet." in shell.run("calibrate").stdout
+    shell.run("ingest", str(school))
+    shell.run("ingest", str(school), "--tenant", "school-1")
+    done = shell.json("calibrate")
+    assert [(one["tenant"], one["course_id"], one["calibrated"]) for one in done["courses"]] == [
+        ("default", "default", False),
+        ("school-1", "default", False),
+    ]
+    weeks = done["courses"][0]["student_weeks"]
+    assert 0 < weeks < 300
+    assert done["courses"][0]["missing"] == 300 - weeks
+    said = shell.run("calibrate", "--tenant", "school-1", "--course", "default").stdout
+    assert said.startswith(f"Tenant school-1, course default: not calibrated yet. It has {weeks} student-weeks, and ")
+    assert len(said.splitlines()) == 1
+    assert "no events of tenant nobody" in shell.run("calibrate", "--tenant", "nobody", exits=1).stderr
+    assert "no events of course physics" in shell.run("calibrate", "--course", "physics", exits=1).stderr
+    assert "may hold only a-z" in shell.run("calibrate", "--tenant", "A B", exits=2).stderr
+
+
 def test_purge_takes_out_what_is_old(shell: Shell, school: Path) -> None:
     shell.run("ingest", str(school))
     done = shell.json("purge", GDPR_RETENTION_DAYS="3")
@@ -351,6 +371,15 @@ class TestBesideARunningService:
             for event in lines_of(school)[-20:]:
                 answer = client.get(f"/students/{event['student_id']}/events/{event['event_id']}")
                 assert answer.json()["data"]["status"] == "processed"
+
+    def test_courses_are_calibrated_beside_it_and_it_heeds_them(self, shell: Shell, school: Path, live: Live) -> None:
+        shell.run("ingest", str(school))
+        (course,) = shell.json("calibrate")["courses"]
+        with live.client() as client:
+            answer = client.post("/predictions/next-week", json={"student_id": "student_12345"})
+            assert answer.json()["data"]["calibration"] == {
+                name: course[name] for name in ("calibrated", "coverage", "student_weeks", "as_of")
+            }
 
     def test_a_student_is_exported_and_erased(self, shell: Shell, live: Live) -> None:
         with live.client() as client:

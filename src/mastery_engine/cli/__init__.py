@@ -15,6 +15,7 @@ from mastery_engine.cli import (
     asyncapi,
     backtest,
     bench,
+    calibrate,
     curriculum,
     demo,
     dlq,
@@ -85,6 +86,7 @@ app.command()(replay.replay)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(topics.app, name="topics")
 app.command()(purge.purge)
+app.command()(calibrate.calibrate)
 app.add_typer(curriculum.app, name="curriculum")
 app.command()(privacy.export)
 app.command()(privacy.erase)

@@ -80,7 +80,11 @@ async def _work(settings: "Settings", *, after_flood: bool) -> None:
                 await engine.dangers.refuse()
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, engine.worker.stop)
-            async with engine.at_work(serves=False), beside(engine.purge.keep_running()):
+            async with (
+                engine.at_work(serves=False),
+                beside(engine.purge.keep_running()),
+                beside(engine.calibrator.keep_running()),
+            ):
                 logger.info("started", extra={"data_dir": str(settings.data_dir)})
                 tune_gc()
                 await engine.worker.run(after_flood=after_flood)
