@@ -19,7 +19,7 @@ import httpx
 import pytest
 from confluent_kafka import Consumer, Message
 
-from mastery_engine.cli.demo import PAUSE_S
+from mastery_engine.cli.demo import PAUSE_S, STUDENTS
 from mastery_engine.domain.events.earlier_rules import STRICT_SINCE
 from mastery_engine.domain.events.kinds import ALIASES, KINDS
 from mastery_engine.domain.student import Student, unpack
@@ -479,6 +479,8 @@ def test_demo_is_a_living_class_that_goes_on(shell: Shell) -> None:
             teacher = said(shell).partition("with this token:")[2].split()[0]
             page = httpx.get(f"{url}/dashboard", cookies={"mastery_session": teacher})
             assert ("Your students" in page.text, "/students/student_12345" in page.text) == (True, True)
+            page = httpx.get(f"{url}/dashboard/students/student_12345", cookies={"mastery_session": teacher})
+            assert "Calibrated for this course" in page.text, "when the page first shows a forecast"
             student = unpack(shell.documents()["default", "student_12345"])
             completions.append(sum(progress.completed for progress in student.evidence.completion.values()))
             (before,) = shell.rows("SELECT max(seq) FROM requests")
@@ -486,7 +488,7 @@ def test_demo_is_a_living_class_that_goes_on(shell: Shell) -> None:
             demo.send_signal(signal.SIGTERM)
             assert demo.wait(PATIENCE_S) == 0
     assert completions[1] >= completions[0] > 0
-    assert len(shell.documents()) == 30
+    assert len(shell.documents()) == STUDENTS
 
 
 def test_the_best_known_student_does_something_every_30_seconds() -> None:

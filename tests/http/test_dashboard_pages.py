@@ -84,10 +84,10 @@ async def test_pages_say_in_words_whether_forecasts_are_calibrated(api: Api) -> 
     await api.engine.calibrations.put(CourseKey("default"), Calibration(api.clock(), 412, 0.8125), api.clock())
     await asyncio.sleep(student.SHARED_S)
     for path, who in pages_with_words:
-        words = "Calibrated for this course: the score came within the band in 81% of 412 past weeks of its students."
+        words = "Calibrated for this course: the score came within the band in 81.2% of 412 past weeks of its students."
         assert words in await shown(api, path, **who)
     operators = await shown(api, "/dashboard", role="admin")
-    row = '<th scope="row">default</th><td>yes</td><td>81%</td><td>412</td>'
+    row = '<th scope="row">default</th><td>yes</td><td>81.2%</td><td>412</td>'
     assert row in operators
     await api.engine.calibrations.put(CourseKey("default"), Calibration(api.clock(), 120, None), api.clock())
     operators = await shown(api, "/dashboard", role="admin")

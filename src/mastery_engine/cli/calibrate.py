@@ -56,7 +56,7 @@ def calibrate(
 def _in_words(one: CourseCalibration) -> str:
     place = f"Tenant {one.tenant}, course {one.course_id}"
     weeks = counted(one.student_weeks, "student-week")
-    held = "" if one.coverage is None else f" The 80% interval held in {one.coverage:.1%} of them."
+    held = f" The 80% interval held in {one.held} of them." if one.held else ""
     if one.calibrated:
         return f"{place}: calibrated by {weeks}.{held}"
     return f"{place}: not calibrated yet. It has {weeks}, and {one.missing} more are needed.{held}"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-STUDENTS, DAYS, SEED = 30, 30, 1
+STUDENTS, DAYS, SEED = 36, 84, 1  # enough past weeks for the forecasts to be calibrated
 PAUSE_S = (2.0, 5.0)
 LOOK_S = 0.1
 STOP_S = 5.0
@@ -53,7 +53,7 @@ curl -X POST {url}/mastery/ingest \\
 def demo(host: Host = None, port: Port = None) -> None:
     """Serve a simulated class that works live.
 
-    An empty data folder first gets the last 30 days of the class; then a student does something every few seconds.
+    An empty data folder first gets the last 12 weeks of the class; then a student does something every few seconds.
 
     \b
     Example:
@@ -87,6 +87,7 @@ async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
             else:
                 await _seed(engine, lock, events)
                 warn(f"The class starts with {counted(len(events), 'event')} from its last {days} days.")
+            await engine.calibrator.learn(await engine.calibrator.sample())
     return chosen, class_
 
 

@@ -29,11 +29,16 @@ class ForecastCalibration(msgspec.Struct, frozen=True):
     as_of: str | None
 
     @property
+    def held(self) -> str:
+        """How often the interval held, as people read it; empty where there are too few weeks to tell."""
+        return "" if self.coverage is None else f"{self.coverage:.1%}"
+
+    @property
     def words(self) -> str:
         """The same for people, in a sentence."""
-        if self.calibrated and self.coverage is not None:
+        if self.calibrated:
             return (
-                f"Calibrated for this course: the score came within the band in {self.coverage:.0%} of "
+                f"Calibrated for this course: the score came within the band in {self.held} of "
                 f"{self.student_weeks:,} past weeks of its students."
             )
         return (

@@ -121,5 +121,5 @@ async def test_its_words_say_whether_and_how_often_it_held_or_what_is_missing(en
     words = (await engine.calibrations.of_course(teacher)).words
     assert (
         words
-        == "Calibrated for this course: the score came within the band in 80% of 4,123 past weeks of its students."
+        == "Calibrated for this course: the score came within the band in 80.5% of 4,123 past weeks of its students."
     )
