@@ -1,4 +1,4 @@
-"""The models from MODEL_FILE, or the shipped ones; the skill model is loaded again when the file changes."""
+"""The models from MODEL_FILE, or the shipped ones; those of skills and answers are loaded again when it changes."""
 
 import asyncio
 import logging
@@ -6,9 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from mastery_engine.domain.forecast.model import ForecastModel, parameters_from
-from mastery_engine.domain.model_file import skills_from
+from mastery_engine.domain.model_file import answers_from, skills_from
 from mastery_engine.domain.moments import rfc3339
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
+from mastery_engine.domain.skills.next_answer.parameters import NO_ANSWER_MODELS, AnswerModels
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.services.models import Models
 from mastery_engine.setting_files import read_setting_file
@@ -32,6 +33,16 @@ def skill_model(settings: Settings) -> SkillModel:
         raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
 
 
+def answer_models(settings: Settings) -> AnswerModels:
+    """The models of the next answer in MODEL_FILE, or none that was fitted. Raises StartRefused."""
+    if settings.model_file is None:
+        return NO_ANSWER_MODELS
+    try:
+        return answers_from(settings.model_file.read_bytes())
+    except (OSError, InvalidInput) as error:
+        raise StartRefused(f"MODEL_FILE {settings.model_file} cannot be used: {error}") from error
+
+
 def forecast_model(settings: Settings) -> ForecastModel:
     """The forecast model of MODEL_FILE if it has one, else the shipped one. Raises StartRefused."""
     path = settings.model_file
@@ -47,7 +58,8 @@ def forecast_model(settings: Settings) -> ForecastModel:
 
 
 class ModelFileWatch:
-    """Loads the skill model again when MODEL_FILE changes; a file that cannot be used changes nothing."""
+    """Loads the models of skills and answers again when MODEL_FILE changes; a file that cannot be used changes
+    nothing."""
 
     def __init__(self, settings: Settings, models: Models, *, look_every_s: float = LOOK_EVERY_S) -> None:
         self._settings = settings
@@ -67,14 +79,15 @@ class ModelFileWatch:
                 logger.warning("MODEL_FILE %s is missing: the model stays as it is, but the next start will fail", path)
                 continue
             try:
-                model = await asyncio.to_thread(skill_model, self._settings)
+                skills = await asyncio.to_thread(skill_model, self._settings)
+                answers = await asyncio.to_thread(answer_models, self._settings)
             except StartRefused as refused:
                 logger.warning("the changed model file is not used: %s", refused.message)
                 continue
-            if model != self._models.skills:
-                self._models.take_up(model)
-                since = rfc3339(model.revisions[-1].since) if model.revisions else None
-                logger.info("loaded a changed model", extra={"version": model.version, "newest_revision": since})
+            if (skills, answers) != (self._models.skills, self._models.answers):
+                self._models.take_up(skills, answers)
+                since = rfc3339(skills.revisions[-1].since) if skills.revisions else None
+                logger.info("loaded a changed model", extra={"version": skills.version, "newest_revision": since})
 
 
 def _changed(path: Path | None) -> int | None:

@@ -21,7 +21,7 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
 from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput, StartRefused
-from mastery_engine.model_files import ModelFileWatch, forecast_model, skill_model
+from mastery_engine.model_files import ModelFileWatch, answer_models, forecast_model, skill_model
 from mastery_engine.ports.backend import Connection, Logs, Stores
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.admission import Admission
@@ -106,7 +106,7 @@ def open_engine(
     stores = _stores(settings, database)
     logs = _logs(settings, database, batch_size, metrics)
     limits, connections = _limits(settings)
-    models = Models(skill_model(settings))
+    models = Models(skill_model(settings), answer_models(settings))
     return compose(
         stores,
         logs,

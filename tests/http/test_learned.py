@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from mastery_engine.domain.events.event import decode
-from mastery_engine.domain.model_file import with_skills
+from mastery_engine.domain.model_file import with_answers, with_skills
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, Revision, SkillModel
+from mastery_engine.domain.skills.next_answer.levels import ItemLevel
+from mastery_engine.domain.skills.next_answer.parameters import EVERYWHERE, AnswerParameters, LevelRevision
 from mastery_engine.errors import StartRefused
 from mastery_engine.model_files import ModelFileWatch, skill_model
 from mastery_engine.settings import Settings
@@ -73,6 +75,9 @@ async def test_a_service_takes_up_a_model_that_changes_and_keeps_its_own_where_t
         second = SkillModel(version="second").revised(Revision(5, 4, {"i": (1.0, 0.1)}), floor=0)
         path.write_bytes(with_skills(None, second))
         await until(lambda: models.skills.version == "second")
+        learned = AnswerParameters(revisions=(LevelRevision(items={"i": ItemLevel(1.5)}),))
+        path.write_bytes(with_answers(path.read_bytes(), EVERYWHERE, learned))
+        await until(lambda: models.answers.of("school").item("i", 5) == ItemLevel(1.5))
         assert engine.worker._folding._models.skills.difficulty("i", None, 5) == 1.0
     finally:
         watching.cancel()

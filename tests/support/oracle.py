@@ -41,8 +41,8 @@ FIELDS = {
     "quality": "code_quality_score:share correctness_score:share efficiency_score:share"
     " peer_review_score?:share submission_id?:id topic?:name",
     "consistency": "current_streak?:count max_streak?:count days_since_last_activity?:count activity_dates?:dates",
-    "answer": "item_id:id skills:skills correct:boolean"
-    " attempts?:count hints?:count duration?:seconds difficulty?:difficulty",
+    "answer": "item_id:id skills?:skills correct?:boolean"
+    " attempts?:count hints?:count duration?:seconds difficulty?:difficulty score?:share",
     "execution": "outcome:outcome topic?:name exercise_id?:id error_type?:text duration?:seconds",
     "help": "topic:name message?:text",
     "recommendation.followed": "recommendation_id:id reason?:text",
@@ -193,7 +193,7 @@ def _completion(completions: list[Fact]) -> float | None:
 def _of_quiz(fact: Fact) -> tuple[datetime, float, float]:
     """Time, weight and share of right answers; an answer is one question's worth."""
     if fact.kind == "answer":
-        return fact.time, 1.0, float(fact.data["correct"])
+        return fact.time, 1.0, float(fact.data.get("score", fact.data.get("correct")))
     questions, confidence = fact.data["total_questions"], fact.data.get("confidence_score", 1)
     return fact.time, questions * (0.5 + 0.5 * confidence), fact.data["correct_answers"] / questions
 
@@ -284,6 +284,8 @@ def _refused_data(kind: str, data: Any) -> str | None:
         return "completed_exercises above total_exercises"
     if kind == "quiz" and data["correct_answers"] > data["total_questions"]:
         return "correct_answers above total_questions"
+    if kind == "answer" and "correct" not in data and "score" not in data:
+        return "neither correct nor score"
     # Read as: a field that is there is given, also if it names no day (activity_dates: [], max_streak).
     return "names nothing" if kind == "consistency" and not data else None
 
@@ -364,9 +366,7 @@ TYPES: dict[str, Callable[[Any], bool]] = {
     "text": _text,
     "id": lambda value: _named(value, 300),
     "name": lambda value: _named(value, 100),
-    "skills": lambda value: (
-        isinstance(value, list) and 1 <= len(value) <= 8 and all(_named(skill, 100) for skill in value)
-    ),
+    "skills": lambda value: isinstance(value, list) and len(value) <= 8 and all(_named(skill, 100) for skill in value),
     "dates": lambda value: isinstance(value, list) and all(map(_date, value)),
     "difficulty": lambda value: isinstance(value, str) and value in DIFFICULTY,
     "outcome": lambda value: value in ("success", "error"),

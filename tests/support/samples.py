@@ -184,9 +184,17 @@ def data_of(kind: str, today: int = TODAY) -> st.SearchStrategy[dict[str, Any]]:
         ),
         "consistency": named,
         "answer": _some(
-            {"item_id": _ids, "skills": st.lists(_topics, min_size=1, max_size=8), "correct": st.booleans()},
-            {"attempts": _counts, "hints": _counts, "duration": _seconds, "difficulty": _difficulties},
-        ),
+            {"item_id": _ids},
+            {
+                "skills": st.lists(_topics, max_size=8),
+                "correct": st.booleans(),
+                "score": _shares,
+                "attempts": _counts,
+                "hints": _counts,
+                "duration": _seconds,
+                "difficulty": _difficulties,
+            },
+        ).filter(lambda data: "correct" in data or "score" in data),
         "execution": _some(
             {"outcome": st.sampled_from(["success", "error"])},
             {"topic": _topics, "exercise_id": _ids, "error_type": st.just("TypeError"), "duration": _seconds},

@@ -259,6 +259,8 @@ def test_evidence_a_little_ahead_counts_at_once_but_its_day_only_from_then_on() 
         ("completion", "completion", COMPLETION, 0.8),
         ("quiz", "quiz", QUIZ, 0.9),
         ("quiz", "answer", ANSWER, 1.0),
+        ("quiz", "answer", {**ANSWER, "score": 0.25}, 0.25),
+        ("quiz", "answer", {"item_id": "i-1", "score": 0.5}, 0.5),
         ("quality", "quality", QUALITY, 0.6),
     ],
 )
@@ -535,7 +537,8 @@ def test_data_that_is_taken(kind: str, data: dict[str, Any]) -> None:
         ("consistency", {"activity_dates": ["2026-02-30"]}),
         ("consistency", {"activity_dates": ["20260114"]}),
         ("consistency", {"activity_dates": "2026-01-14"}),
-        ("answer", {**ANSWER, "skills": []}),
+        ("answer", {"item_id": "i-1", "skills": ["loops"]}),
+        ("answer", {**ANSWER, "score": 1.5}),
         ("answer", {**ANSWER, "skills": list("abcdefghi")}),
         ("answer", {**ANSWER, "correct": 1}),
         ("execution", {"outcome": "failed"}),

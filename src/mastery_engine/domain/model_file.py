@@ -1,6 +1,6 @@
 """Files of model parameters: MessagePack or JSON, with a part for each of the engine's models."""
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -8,17 +8,30 @@ from msgspec import Meta
 from mastery_engine.domain.faults import malformed
 from mastery_engine.domain.json_text import without_mark
 from mastery_engine.domain.skills.model import SkillModel
+from mastery_engine.domain.skills.next_answer.parameters import AnswerModels, AnswerParameters
 from mastery_engine.errors import InvalidInput
 
 VERSION = 1
+
+FileVersion: TypeAlias = Annotated[int, Meta(ge=VERSION, le=VERSION)]
 
 
 class SkillsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file of model parameters, as the skill model reads it."""
 
-    version: Annotated[int, Meta(ge=VERSION, le=VERSION)]
+    version: FileVersion
     skills: SkillModel | None = None
     forecast: msgspec.Raw = msgspec.Raw()
+    answers: msgspec.Raw = msgspec.Raw()
+
+
+class AnswersFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of model parameters, as the models of the next answer read it: a part for each tenant's course."""
+
+    version: FileVersion
+    skills: msgspec.Raw = msgspec.Raw()
+    forecast: msgspec.Raw = msgspec.Raw()
+    answers: dict[str, AnswerParameters] = {}
 
 
 def skills_from(source: bytes) -> SkillModel | None:
@@ -33,24 +46,54 @@ def skills_from(source: bytes) -> SkillModel | None:
         ) from error
 
 
+def answers_from(source: bytes) -> AnswerModels:
+    """The models of the next answer in a file of parameters, which may hold none. Raises InvalidInput."""
+    source = without_mark(source)
+    try:
+        return AnswerModels((_json_answers if _is_json(source) else _msgpack_answers)(source).answers)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = unreadable(source, error)
+    except ValueError as error:
+        reason = f"They do not fit together: {error}."
+    raise InvalidInput(
+        f"The parameters of the next answer cannot be read. {reason} Fit them again with mastery-engine fit answers."
+    )
+
+
 def with_skills(source: bytes | None, model: SkillModel) -> bytes:
     """The file with this skill model in it; the format and the other parts of ``source`` stay. Raises InvalidInput."""
+    return _written(source, _parts(source) | {"skills": model})
+
+
+def with_answers(source: bytes | None, name: str, parameters: AnswerParameters) -> bytes:
+    """The file with these parameters of a course, by the name of its part; all else stays. Raises InvalidInput."""
+    parts = _parts(source)
+    held = parts.get("answers")
+    return _written(source, parts | {"answers": (held if isinstance(held, dict) else {}) | {name: parameters}})
+
+
+def _parts(source: bytes | None) -> dict[str, object]:
+    """The parts of a file as they stand in it. Raises InvalidInput."""
     source = without_mark(source or b"")
-    in_json = _is_json(source)
     try:
-        decode = msgspec.json.decode if in_json else msgspec.msgpack.decode
-        parts: dict[str, object] = decode(source, type=dict[str, object]) if source else {}
+        decode = msgspec.json.decode if _is_json(source) else msgspec.msgpack.decode
+        return decode(source, type=dict[str, object]) if source else {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(
             f"The output file exists and is not a file of model parameters. {unreadable(source, error)} "
             "Name another file."
         ) from error
-    parts |= {"version": VERSION, "skills": model}
-    return msgspec.json.encode(parts) if in_json else msgspec.msgpack.encode(parts)
+
+
+def _written(source: bytes | None, parts: dict[str, object]) -> bytes:
+    encode = msgspec.json.encode if _is_json(without_mark(source or b"")) else msgspec.msgpack.encode
+    return encode(parts | {"version": VERSION})
 
 
 _json = msgspec.json.Decoder(SkillsFile).decode
 _msgpack = msgspec.msgpack.Decoder(SkillsFile).decode
+_json_answers = msgspec.json.Decoder(AnswersFile).decode
+_msgpack_answers = msgspec.msgpack.Decoder(AnswersFile).decode
 
 
 def unreadable(source: bytes | None, error: Exception) -> str:

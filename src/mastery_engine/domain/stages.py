@@ -23,6 +23,9 @@ from mastery_engine.domain.results import PathRecommended, Pending, StruggleDete
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState, with_answer
 from mastery_engine.domain.skills.model import SkillModel
+from mastery_engine.domain.skills.next_answer.model import with_answer as answered
+from mastery_engine.domain.skills.next_answer.parameters import AnswerModels
+from mastery_engine.domain.skills.next_answer.state import since
 from mastery_engine.domain.student import NOBODY, Student
 
 
@@ -41,6 +44,7 @@ class Stages(msgspec.Struct, gc=False):
     latest: Micros = NEVER
     received: Micros = NEVER
     knowledge: KnowledgeState = NO_KNOWLEDGE
+    answers: bytes = b""
     cohorts: tuple[str, ...] = ()
     score: MasteryScore = NO_SCORE
     guidance: Guidance = NO_GUIDANCE
@@ -106,14 +110,25 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
     turn.latest, turn.received, turn.cohorts = latest, received, cohorts
 
 
-def trace_skills(turn: Stages, model: SkillModel) -> None:
-    """Sets the knowledge after the answers among the new events, in the order of their arrival."""
-    knowledge = turn.student.knowledge
+def trace_skills(turn: Stages, model: SkillModel, shared: AnswerModels, rules: Rules) -> None:
+    """Sets what is known after the answers among the new events, in the order of their arrival.
+
+    As in ``add_evidence``, what is too old at an answer's receipt is dropped before the answer is added.
+    """
+    knowledge, answers, floor = turn.student.knowledge, turn.student.answers, turn.student.floor
     for logged in turn.fresh:
-        data = logged.event.data
+        event = logged.event
+        data = event.data
         if type(data) is Answer:
-            knowledge = with_answer(knowledge, data, logged.event.at, model)
-    turn.knowledge = knowledge if turn.floor == turn.student.floor else knowledge.since(turn.floor)
+            rising = event.received // DAY - rules.retention_days + 1
+            if rising > floor:
+                floor = rising
+                knowledge, answers = knowledge.since(floor), since(answers, floor)
+            knowledge = with_answer(knowledge, data, event.at, model)
+            answers = answered(answers, data, event.at, shared.of(event.tenant))
+    if turn.floor > turn.student.floor:
+        knowledge, answers = knowledge.since(turn.floor), since(answers, turn.floor)
+    turn.knowledge, turn.answers = knowledge, answers
 
 
 def set_point(turn: Stages, at: Micros, rules: Rules) -> None:

@@ -43,6 +43,7 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``latest`` is the time of the newest event, ``received`` the newest receipt, ``updated`` the time of the last fold;
     ``floor`` is the day before which everything was dropped; ``cohorts`` are the cohorts that the events named.
+    ``answers`` is what the model of the next answer knows, packed: whoever needs it unpacks it.
     """
 
     evidence: Evidence = NO_EVIDENCE
@@ -57,6 +58,7 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
     knowledge: KnowledgeState = NO_KNOWLEDGE
     cohorts: tuple[str, ...] = ()
     guidance: Guidance = NO_GUIDANCE
+    answers: bytes = b""
 
     def is_known(self, at: Micros, rules: Rules) -> bool:
         """Whether an event or any evidence of this student still counts."""

@@ -18,6 +18,8 @@ from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.moments import DAY, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
+from mastery_engine.domain.skills.next_answer.parameters import NO_ANSWER_MODELS, AnswerModels
+from mastery_engine.domain.skills.next_answer.state import since
 from mastery_engine.domain.stages import (
     Stages,
     add_evidence,
@@ -63,6 +65,7 @@ def apply(
     rules: Rules,
     *,
     skills: SkillModel = DEFAULT_SKILLS,
+    answers: AnswerModels = NO_ANSWER_MODELS,
     cold: IdsByDay | None = None,
     settled: Mapping[int, int] | None = None,
     curriculum: Curriculum | None = None,
@@ -71,16 +74,17 @@ def apply(
     """The document after events of this student, which may be repeats, in the order of their arrival.
 
     ``at`` is the moment of the fold and matters for the results only: what counts follows from the events and their
-    receipts, so that a replay makes the same document. ``skills`` is the model of knowledge tracing. ``cold`` are the
-    cold ids, required if ``needs_cold``. ``settled`` gives for each partition the offset below which all results were
-    published, so that the document may drop them. Advice needs a ``curriculum``. Without ``profiled`` the events leave
-    no skills, struggles, habits or advice.
+    receipts, so that a replay makes the same document. ``skills`` is the model of knowledge tracing, ``answers`` are
+    those of the next answer. ``cold`` are the cold ids, required if ``needs_cold``. ``settled`` gives for each
+    partition the offset below which all results were published, so that the document may drop them. Advice needs a
+    ``curriculum``. Without ``profiled`` the events leave no skills, struggles, habits or advice.
     """
     return apply_all(
         [(student, events, cold)],
         at,
         rules,
         skills=skills,
+        answers=answers,
         settled=settled,
         curriculum=curriculum,
         profiled=(profiled,),
@@ -93,6 +97,7 @@ def apply_all(
     rules: Rules,
     *,
     skills: SkillModel = DEFAULT_SKILLS,
+    answers: AnswerModels = NO_ANSWER_MODELS,
     settled: Mapping[int, int] | None = None,
     curriculum: Curriculum | None = None,
     profiled: Sequence[bool] | None = None,
@@ -112,7 +117,7 @@ def apply_all(
     for turn in live:
         add_evidence(turn, rules)
     for turn in known:
-        trace_skills(turn, skills)
+        trace_skills(turn, skills, answers, rules)
     for turn in live:
         turn.score = mastery_score(turn.evidence, at, rules)
     for turn in live:
@@ -140,6 +145,7 @@ def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transiti
         floor=max(floor, student.floor),
         knowledge=student.knowledge.since(floor),
         guidance=student.guidance.since(floor),
+        answers=since(student.answers, floor),
     )
     if not cold_left and not seen.recent and not left.is_known(at, rules):
         return None
@@ -164,5 +170,6 @@ def _transition(turn: Stages, at: Micros, rules: Rules) -> Transition:
         turn.knowledge,
         turn.cohorts,
         turn.guidance,
+        turn.answers,
     )
     return Transition(student, tuple([logged.event for logged in turn.fresh]), moved)

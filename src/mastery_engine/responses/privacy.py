@@ -7,6 +7,8 @@ import msgspec
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.envelope import peek
 from mastery_engine.domain.moments import rfc3339
+from mastery_engine.domain.skills.next_answer.state import unpacked
+from mastery_engine.domain.student import Student
 from mastery_engine.ports.audit_log import AuditRecord
 from mastery_engine.ports.dead_letters import DeadLetter
 from mastery_engine.ports.event_log import Record
@@ -158,6 +160,12 @@ def readable(value: Any) -> Any:
     if isinstance(value, bytes | bytearray):
         return value.hex()
     return value
+
+
+def held_document(student: Student) -> dict[str, Any]:
+    """A student's document as plain data, with what is packed in it unpacked."""
+    document: dict[str, Any] = readable(student)
+    return document | {"answers": readable(unpacked(student.answers))}
 
 
 def text_of(value: bytes | None) -> str | None:

@@ -225,6 +225,7 @@ class Folding:
             "at": at,
             "rules": self._rules,
             "skills": self._models.skills,
+            "answers": self._models.answers,
             "settled": settled,
             "curriculum": self._curriculum,
         }

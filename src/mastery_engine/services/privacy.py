@@ -19,8 +19,8 @@ from mastery_engine.responses.privacy import (
     Export,
     HeldDay,
     StaysUntil,
+    held_document,
     held_event,
-    readable,
 )
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit, AuditQuery
@@ -154,7 +154,7 @@ class Privacy:
             student_id,
             caller.tenant,
             rfc3339(now),
-            None if document is None else readable(document.student),
+            None if document is None else held_document(document.student),
             [] if document is None else self._days(document.student, now),
             consent,
             await self._audit.entries_of(key),

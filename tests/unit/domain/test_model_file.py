@@ -4,8 +4,10 @@ import msgspec
 import pytest
 
 from mastery_engine.domain.forecast.model import parameters_from
-from mastery_engine.domain.model_file import skills_from, with_skills
+from mastery_engine.domain.model_file import answers_from, skills_from, with_answers, with_skills
 from mastery_engine.domain.skills.model import SkillModel
+from mastery_engine.domain.skills.next_answer.levels import ItemLevel
+from mastery_engine.domain.skills.next_answer.parameters import EVERYWHERE, AnswerParameters, LevelRevision
 from mastery_engine.errors import InvalidInput
 
 MODEL = SkillModel(version="mine", items={"i": 0.5}, skills={"s": 1.5})
@@ -84,3 +86,35 @@ def test_a_byte_order_mark_before_a_file_in_json_is_passed_over() -> None:
     assert skills_from(b"\xef\xbb\xbf" + source) == skills_from(source) is not None
     assert with_skills(b"\xef\xbb\xbf" + source, SkillModel()) == source
     assert parameters_from(b"\xef\xbb\xbf" + source) is parameters_from(source) is None
+
+
+def answer_parameters(difficulty: float) -> AnswerParameters:
+    return AnswerParameters(revisions=(LevelRevision(items={"i": ItemLevel(difficulty)}),))
+
+
+@pytest.mark.parametrize("source", [None, b'{"version": 1, "forecast": {"kept": [1, 2]}}'], ids=["msgpack", "json"])
+def test_each_course_has_its_part_and_the_others_stay(source: bytes | None) -> None:
+    written = with_answers(with_skills(source, MODEL), EVERYWHERE, answer_parameters(1.0))
+    written = with_answers(written, "school/default", answer_parameters(2.0))
+    models = answers_from(with_skills(written, MODEL))
+    for tenant, difficulty in (("school", 2.0), ("other", 1.0)):
+        item = models.of(tenant).item("i", 0)
+        assert item is not None
+        assert item.difficulty == difficulty
+    assert skills_from(written) == MODEL
+    assert answers_from(with_skills(source, MODEL)).parts == {}
+    assert source is None or msgspec.json.decode(written)["forecast"] == {"kept": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"*": {"format": 2}}, "cannot be read"),
+        ({"*": {"typo": 2}}, "cannot be read"),
+        ({"*": {"revisions": [{"items": {"i": [99.0]}}]}}, "do not fit together"),
+        ([], "cannot be read"),
+    ],
+)
+def test_parameters_of_answers_that_cannot_work_are_refused(answers: object, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason):
+        answers_from(msgspec.json.encode({"version": 1, "answers": answers}))

@@ -98,7 +98,7 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
             counts[_HOURS + place] += 1
         if kind is Answer:
             spent = data.duration
-            _count(asked, 1, int(not data.correct), spent, data.hints)
+            _count(asked, 1, int(not data.is_right), spent, data.hints)
         elif kind is Quiz:
             spent, questions = data.time_spent, data.total_questions
             quizzes |= 1 << place

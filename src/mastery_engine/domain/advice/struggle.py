@@ -116,7 +116,7 @@ def _topics_of_success(event: LearningEvent) -> tuple[str, ...]:
     data: Any = event.data
     kind = type(data)
     if kind is Answer:
-        return data.skills if data.correct else ()
+        return data.skills if data.is_right else ()
     if kind is Completion and data.completed_exercises == data.total_exercises:
         return (data.topic or "",)
     return ()

@@ -14,6 +14,7 @@ from mastery_engine.domain.given_ids import LONGEST_ID, LONGEST_NAME, KnownIds
 from mastery_engine.errors import InvalidInput
 
 MOST_SECONDS = 86_400.0
+RIGHT = 0.5  # the score from which on an answer counts as a success
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=100_000)]
 Total: TypeAlias = Annotated[int, Meta(ge=1, le=100_000)]
@@ -116,22 +117,35 @@ class Consistency(Data, frozen=True):
 
 
 class Answer(Data, frozen=True):
-    """One answer to one item, which exercises one to eight skills."""
+    """One answer to one item, which exercises up to eight skills: correct, to a score, or both."""
 
     item_id: Id
-    skills: Annotated[tuple[TopicId, ...], Meta(min_length=1, max_length=8)]
-    correct: bool
+    skills: Annotated[tuple[TopicId, ...], Meta(max_length=8)] = ()
+    correct: bool | None = None
     attempts: Count | None = None
     hints: Count | None = None
     duration: Seconds | None = None
     difficulty: Difficulty | None = None
+    score: Share | None = None
 
     def __post_init__(self) -> None:
+        if self.correct is None and self.score is None:
+            raise InvalidInput("Give correct, score or both.", field="data.correct")
         if self.item_id not in _IDS:
             _spell(self, "item_id", _IDS)
         if not _NAMES.issuperset(self.skills):
             skills = [_NAMES.spelled(skill, f"data.skills[{place}]") for place, skill in enumerate(self.skills)]
             force_setattr(self, "skills", tuple(skills))
+
+    @property
+    def fraction(self) -> float:
+        """How right the answer was, in [0, 1]."""
+        return float(self.correct or False) if self.score is None else self.score
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the answer counts as a success: as ``correct`` says, else from half of the score on."""
+        return self.fraction >= RIGHT if self.correct is None else self.correct
 
 
 class Execution(Data, frozen=True):

@@ -122,7 +122,7 @@ def with_event(known: Evidence, event: LearningEvent, *, retention_days: int) ->
         progress = TopicProgress(at, event.event_id, data.completed_exercises, data.total_exercises, difficulty)
         completion = _latest_of_each(completion, {data.topic or "": progress})
     elif kind is Answer:
-        quiz = quiz.plus(at, 1.0, float(data.correct))
+        quiz = quiz.plus(at, 1.0, data.fraction)
     elif kind is Quiz:
         trust = 1.0 if data.confidence_score is None else 0.5 + 0.5 * data.confidence_score
         quiz = quiz.plus(at, data.total_questions * trust, data.correct_answers / data.total_questions)

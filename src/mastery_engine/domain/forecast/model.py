@@ -54,6 +54,7 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: Annotated[int, Meta(ge=VERSION, le=VERSION)]
     forecast: ForecastParameters | None = None
     skills: msgspec.Raw = msgspec.Raw()
+    answers: msgspec.Raw = msgspec.Raw()
 
 
 def parameters_from(source: bytes) -> ForecastParameters | None:

@@ -69,23 +69,29 @@ class KnowledgeEstimate(msgspec.Struct, frozen=True, gc=False):
 
 
 def with_answer(knowledge: KnowledgeState, answer: Answer, at: Micros, model: SkillModel) -> KnowledgeState:
-    """The knowledge after an answer, in the order of arrival; an answer from before the last one gets its time."""
+    """The knowledge after an answer, in the order of arrival; an answer from before the last one gets its time.
+
+    An answer that was right to a fraction moves each level to that fraction of the way from where a wrong one would
+    leave it to where a right one would. One without skills moves the general level.
+    """
     known = knowledge.general
     difficulty = model.difficulty(answer.item_id, answer.difficulty, at)
     at = at if known is None else max(at, known.at)
-    right = float(answer.correct)
+    right = answer.fraction
     before = _general(known, at, model)
-    expected = sum([model.offset(name) for name in answer.skills]) / len(answer.skills)
+    expected = sum([model.offset(name) for name in answer.skills or ("",)]) / (len(answer.skills) or 1)
     gain, variance = _gain(before.variance, model.general_noise, model)
-    mean = before.mean + gain * (right - model.chance(before.mean + expected - difficulty))
+    chance = model.chance(before.mean + expected - difficulty)
+    mean = before.mean + gain * (right - chance)
+    shared = model.carry_over * gain
+    most, least = shared * (1.0 - chance), -shared * chance
     skills = {**knowledge.skills}
     for name in dict.fromkeys(answer.skills):
         skill = skills.pop(name, None)
         level, spread, _ = _level(skill, name, before, at, model)
         gain, spread = _gain(spread, model.skill_noise, model)
-        own = gain * (right - model.chance(level - difficulty))
-        shared = model.carry_over * (mean - before.mean)
-        level += max(own, shared) if answer.correct else min(own, shared)
+        chance = model.chance(level - difficulty)
+        level += right * max(gain * (1.0 - chance), most) + (1.0 - right) * min(-gain * chance, least)
         skills[name] = SkillLevel(level, spread, at, mean, 1 if skill is None else skill.answers + 1)
     while len(skills) > MAX_SKILLS:
         del skills[next(iter(skills))]

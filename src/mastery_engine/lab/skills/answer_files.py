@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.packed import opened
 
@@ -31,6 +32,7 @@ class AnswerRow(msgspec.Struct, frozen=True):
 
 
 Students: TypeAlias = dict[str, list[AnswerRow]]
+AnswerGiven: TypeAlias = tuple[str, tuple[str, ...], float, Micros]  # item, skills, right, when
 
 
 def read_answers(path: Path) -> Students:
@@ -70,6 +72,11 @@ def _row(line: dict[str, str], number: int, place: int) -> AnswerRow:
             "a skill (several joined by ~), and timestamp is a number of seconds or empty."
         ) from None
     return AnswerRow(number, line["item_id"], skills, int(line["correct"]), at)
+
+
+def given(rows: Sequence[AnswerRow]) -> list[AnswerGiven]:
+    """A student's answers as the model takes them."""
+    return [(row.item_id, row.skills, float(row.right), round(row.at * SECOND)) for row in rows]
 
 
 def split(students: Sequence[str] | Students, seed: int) -> tuple[list[str], list[str]]:

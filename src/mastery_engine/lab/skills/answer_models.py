@@ -11,19 +11,19 @@ from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, with_answer
 from mastery_engine.domain.skills.model import SkillModel
-from mastery_engine.lab.skills.answer_files import AnswerRow
+from mastery_engine.domain.skills.next_answer.model import probabilities
+from mastery_engine.domain.skills.next_answer.parameters import PRIOR, AnswerModel
+from mastery_engine.lab.skills.answer_files import AnswerRow, given
 from mastery_engine.lab.skills.bkt import Bkt
 from mastery_engine.lab.skills.fit import chance_of, fit_skills
 from mastery_engine.lab.skills.irt import OnlineIrt
 from mastery_engine.lab.skills.logistic import Design, Logistic
-from mastery_engine.lab.skills.next_answer.model import fit, predict, show
-from mastery_engine.lab.skills.next_answer.shared import Shared
-from mastery_engine.lab.skills.next_answer.student import StudentState
+from mastery_engine.lab.skills.next_answer.fit import fit, followed
 
 ENGINE = "engine"
 
 
-class AnswerModel(Protocol):
+class FittedModel(Protocol):
     """Fits on students, each a list of answers in order; then predicts others' answers, each before it is shown."""
 
     def fit(self, students: Sequence[Sequence[AnswerRow]]) -> None: ...
@@ -34,22 +34,16 @@ class AnswerModel(Protocol):
 
 
 class NextAnswerModel:
-    """The engine's model of the next answer to an item."""
+    """The engine's model of the next answer to an item, by the functions that the service calls."""
 
     def __init__(self) -> None:
-        self._shared = Shared()
+        self._model = PRIOR
 
     def fit(self, students: Sequence[Sequence[AnswerRow]]) -> None:
-        self._shared = fit([[(row.item_id, row.skills, row.right, row.at) for row in rows] for rows in students])
+        self._model = AnswerModel(fit([given(rows) for rows in students]))
 
     def predict(self, rows: Sequence[AnswerRow]) -> list[float]:
-        student, predicted = StudentState(), []
-        for row in rows:
-            item_id, skills, at = row.item_id, row.skills, row.at
-            probability, features = predict(self._shared, student, item_id, skills, at)
-            predicted.append(probability)
-            show(student, item_id, skills, row.right, at, features)
-        return predicted
+        return probabilities([known for _, known in followed(self._model, given(rows))], self._model)
 
 
 class KnowledgeTracing:
@@ -179,7 +173,7 @@ def _logs(what: str, counted: tuple[int, int]) -> list[tuple[tuple[str, str], fl
     return [((what, "right"), log1p(counted[0])), ((what, "wrong"), log1p(counted[1]))]
 
 
-MODELS: dict[str, Callable[[], AnswerModel]] = {
+MODELS: dict[str, Callable[[], FittedModel]] = {
     ENGINE: NextAnswerModel,
     "tracing": KnowledgeTracing,
     "best_lr": lambda: Regression(best_lr),

@@ -10,7 +10,7 @@ import numpy as np
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.skills.accuracy import Accuracy, Floats, accuracy, mean_of
 from mastery_engine.lab.skills.answer_files import AnswerRow, read_answers, split
-from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, REGRESSIONS, AnswerModel
+from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, REGRESSIONS, FittedModel
 from mastery_engine.lab.skills.logistic import INSTALL_LAB, has_scipy
 
 SPLITS = 5
@@ -90,7 +90,7 @@ def chosen_models(models: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _measured(
-    model: AnswerModel, fitting: list[list[AnswerRow]], testing: list[list[AnswerRow]], right: Floats
+    model: FittedModel, fitting: list[list[AnswerRow]], testing: list[list[AnswerRow]], right: Floats
 ) -> tuple[Accuracy, Floats]:
     started = perf_counter()
     model.fit(fitting)

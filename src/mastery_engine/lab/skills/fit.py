@@ -17,8 +17,9 @@ FITTED_VARIANCE = 0.1  # of an item that was fitted on a file
 
 
 def chance_of(knowledge: KnowledgeState, item_id: str, skills: tuple[str, ...], at: Micros, model: SkillModel) -> float:
-    """The probability of a right answer to an item: at the mean level of its skills."""
-    level = sum(level_of(knowledge, name, at, model) for name in skills) / len(skills)
+    """The probability of a right answer to an item: at the mean level of its skills; without any, at that of one that
+    the student never practised."""
+    level = sum(level_of(knowledge, name, at, model) for name in skills or ("",)) / (len(skills) or 1)
     return model.chance(level - model.difficulty(item_id, None, at))
 
 
@@ -69,7 +70,7 @@ def learn_items(answers: Sequence[LoggedAnswer], model: SkillModel, since: Micro
         name, knowledge = answer.item_id, levels.get(key, NO_KNOWLEDGE)
         if received > last and (key, name) not in met:
             items.setdefault(name, learning.difficulty(name, answer.difficulty, at))
-            residual = answer.correct - chance_of(knowledge, name, answer.skills, at, learning)
+            residual = answer.fraction - chance_of(knowledge, name, answer.skills, at, learning)
             variance = unsure.get(name, ITEM_VARIANCE)
             unsure[name] = max(FIRM, variance / (1.0 + model.information * variance))
             items[name] -= unsure[name] * residual

@@ -119,12 +119,16 @@ SUCCESSES: dict[str, LearningEvent] = {
     "execution": succeeded("s"),
     "quiz": event("quiz", {"total_questions": 10, "correct_answers": 5, "topic": "loops"}, "s"),
     "answer": answered("s", correct=True, skills=["lists", "loops"]),
+    "answer that counts as right": answered("s", correct=True, score=0.1, skills=["lists", "loops"]),
+    "half an answer": event("answer", {"item_id": "i", "score": 0.5, "skills": ["loops"]}, "s"),
     "completion": done("loops", 4, 4, "s"),
 }
 NO_SUCCESSES: dict[str, LearningEvent] = {
     "execution elsewhere": succeeded("s", topic="lists"),
     "quiz elsewhere": event("quiz", {"total_questions": 10, "correct_answers": 9, "topic": "lists"}, "s"),
     "wrong answer": answered("s", correct=False, skills=["loops"]),
+    "half an answer that counts as wrong": answered("s", correct=False, score=0.9, skills=["loops"]),
+    "less than half an answer": event("answer", {"item_id": "i", "score": 0.49, "skills": ["loops"]}, "s"),
     "answer elsewhere": answered("s", correct=True, skills=["lists"]),
     "not all done": done("loops", 3, 4, "s"),
     "help": event("help", {"topic": "loops", "message": "thank you"}, "s"),

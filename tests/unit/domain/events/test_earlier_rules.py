@@ -96,6 +96,8 @@ def test_an_event_inside_a_cloudevent_is_read_so_too() -> None:
         raw(envelope("execution", {**EXECUTION, "duration": True})),
         raw(envelope("execution", {**EXECUTION, "duration": 90_000, "typo": 1})),
         raw(envelope("answer", {**ANSWER, "skills": []})),
+        raw(envelope("answer", {**ANSWER, "score": 0.5})),
+        raw(envelope("answer", {"item_id": "i", "skills": ["loops"], "score": 1, "duration": 1e9})),
         raw(envelope("answer", {**ANSWER, "skills": ["a", ""]})),
         raw(envelope("quiz", QUIZ, metadata={"cohort_id": 7})),
         raw(envelope("quiz", {**QUIZ, "time_spent": 1e9}, metadata={"cohort_id": ""})),

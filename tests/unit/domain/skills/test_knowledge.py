@@ -18,6 +18,7 @@ from mastery_engine.domain.skills.knowledge import (
     KnowledgeState,
     SkillLevel,
     estimate,
+    level_of,
     with_answer,
 )
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
@@ -313,3 +314,26 @@ def test_what_is_older_than_the_retention_at_a_receipt_is_not_traced_on() -> Non
     new = event("answer", {"item_id": "i", "skills": ["new"], "correct": True}, "e-new", at=NOW + 2 * DAY)
     student = apply(NOBODY, logged([old]), NOW, Rules()).student
     assert set(apply(student, logged([new]), NOW + 2 * DAY, Rules()).student.knowledge.skills) == {"new"}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=12), st.floats(0.0, 1.0))
+def test_an_answer_right_to_a_fraction_moves_every_level_by_the_fraction(
+    history: list[tuple[str, bool]], score: float
+) -> None:
+    known = NO_KNOWLEDGE
+    for place, (skill, right) in enumerate(history):
+        known = with_answer(known, Answer("i", (skill,), right), NOW + place, DEFAULT_SKILLS)
+    wrong, between, right = (
+        with_answer(known, Answer("i", ("a", "b"), score=part), NOW + DAY, DEFAULT_SKILLS) for part in (0.0, score, 1.0)
+    )
+    for skill in ("a", "b", "c", "d"):
+        low, middle, high = (level_of(one, skill, NOW + DAY, DEFAULT_SKILLS) for one in (wrong, between, right))
+        assert middle == pytest.approx(low + score * (high - low), abs=1e-9)
+    assert right == with_answer(known, Answer("i", ("a", "b"), True), NOW + DAY, DEFAULT_SKILLS)
+
+
+def test_an_answer_without_skills_moves_the_general_level() -> None:
+    right, wrong = (with_answer(NO_KNOWLEDGE, Answer("i", (), was), NOW, DEFAULT_SKILLS) for was in (True, False))
+    assert right.skills == wrong.skills == {}
+    levels = [level_of(one, "any", NOW, DEFAULT_SKILLS) for one in (wrong, NO_KNOWLEDGE, right)]
+    assert levels == sorted(set(levels))

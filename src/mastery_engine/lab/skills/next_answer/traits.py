@@ -1,8 +1,7 @@
 """How students differ beside their levels: in two traits each, of which every item asks more or less.
 
 Item response theory in several dimensions (Reckase 2009). How much an item asks of a trait, its loadings, is fitted to
-what the levels leave unexplained; a student's traits then follow the answers by a Kalman filter that keeps of their
-covariance the variances alone.
+what the levels leave unexplained.
 """
 
 from collections.abc import Sequence
@@ -11,10 +10,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mastery_engine.domain.skills.next_answer.state import Pair
+
 TRAITS, TURNS = 2, 12
 RIDGE = 10.0  # the prior precision of a loading; that of a trait is 1
 
-Pair: TypeAlias = tuple[float, float]
 Residual: TypeAlias = tuple[str, float, float]  # item, what the levels leave unexplained, its information
 Doubles: TypeAlias = NDArray[np.floating[Any]]
 Places: TypeAlias = NDArray[np.int64]
@@ -33,17 +33,6 @@ def loadings_of(students: Sequence[Sequence[Residual]]) -> dict[str, Pair]:
         loadings = _regressed(item, len(items), traits[student], residuals, information, RIDGE)
         loadings *= traits.std(0)  # the traits have a variance of 1
     return {name: (a, b) for name, (a, b) in zip(items, loadings.tolist(), strict=True)}
-
-
-def moved(
-    traits: Pair, variances: Pair, loadings: Pair, unexplained: float, information: float, variance: float
-) -> tuple[Pair, Pair]:
-    """Traits and variances after an answer; ``variance`` is that of what the traits add to its log-odds."""
-    (m, n), (v, w), (a, b) = traits, variances, loadings
-    scale = 1.0 + information * variance
-    surprise, firm = unexplained / scale, information / scale
-    a, b = a * v, b * w
-    return (m + a * surprise, n + b * surprise), (v - a * a * firm, w - b * b * firm)
 
 
 def _regressed(

@@ -1,59 +1,15 @@
-"""The head: from what is known to a probability. One hidden layer beside a line, monotone where a feature has a sign.
-
-Weights of features with a sign are kept at that sign and the layer's own weights at or above 0 (Sill 1998).
-"""
-
-from struct import Struct
+"""Fits the head of the model of the next answer."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mastery_engine.lab.skills.next_answer.features import FEATURES, LOGGED, SIGNS
-
-Floats = NDArray[np.float32]
+from mastery_engine.domain.skills.next_answer.features import SIGNS
+from mastery_engine.domain.skills.next_answer.head import Floats, HeadWeights
 
 HIDDEN, EPOCHS, BATCH = 64, 16, 1_024
 RATE, LAST_RATE, DECAY = 3e-3, 0.05, 16.0
 
-# Bound once, here and in a head: at this size looking a thing up costs as much as what it does.
-_pack = Struct(f"{len(FEATURES)}f").pack_into
-_log1p, _tanh = np.log1p, np.tanh
 
-
-class Head:
-    """logit = line·u + out·tanh(hidden·u + bias), u the logged features; their scale is folded into the weights.
-
-    It writes each answer into arrays of its own, so one thread at a time may ask it.
-    """
-
-    def __init__(self, weights: Floats, biases: Floats, out: Floats) -> None:
-        """``weights`` has the hidden rows, then the line; ``biases`` becomes its last column, ``out`` gets a 1."""
-        self.weights = np.ascontiguousarray(np.column_stack([weights, biases]), np.float32)
-        self.out = np.append(out, 1.0).astype(np.float32)
-        self._inputs = np.ones(len(FEATURES) + 1, np.float32)
-        self._packed, self._counts = self._inputs.data, self._inputs[LOGGED]
-        self._layer = np.empty(len(biases), np.float32)
-        self._hidden = self._layer[:-1]
-        self._weigh, self._sum = self.weights.dot, self.out.dot
-
-    def logit(self, features: list[float]) -> float:
-        """The log-odds of one answer."""
-        layer, counts, hidden = self._layer, self._counts, self._hidden
-        _pack(self._packed, 0, *features)
-        _log1p(counts, counts)
-        self._weigh(self._inputs, layer)
-        _tanh(hidden, hidden)
-        return float(self._sum(layer))
-
-
-def logged(rows: Floats) -> Floats:
-    """Counts and gaps as logarithms, in place."""
-    counts = rows[:, LOGGED]
-    np.log1p(counts, out=counts)
-    return rows
-
-
-def train(rows: Floats, right: Floats, *, seed: int = 0) -> Head:
+def train(rows: Floats, right: Floats, *, seed: int = 0) -> HeadWeights:
     """Fit by Adam with a falling rate and weights that decay, the less in a step the more steps there are (Loshchilov
     and Hutter 2019); ``rows`` are logged already."""
     chance = np.random.default_rng(seed)
@@ -98,4 +54,5 @@ def train(rows: Floats, right: Floats, *, seed: int = 0) -> Head:
             np.copyto(line, np.maximum(line * SIGNS, 0) * SIGNS, where=SIGNS != 0)
     scaled = np.concatenate([first, line[:, None]], 1) / spread[:, None]
     biases = np.append(bias, usual) - middle @ scaled
-    return Head(scaled.T, biases, out)
+    weights = np.column_stack([scaled.T, biases]).astype("<f4")
+    return HeadWeights(weights.tobytes(), out.astype("<f4").tobytes())

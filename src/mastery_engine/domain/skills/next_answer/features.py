@@ -1,8 +1,14 @@
-"""The names of the inputs of the head, with what it may make of each."""
+"""The inputs of the head: their names, with what it may make of each, and their values before an answer."""
 
 from typing import NamedTuple
 
 import numpy as np
+
+from mastery_engine.domain.skills.next_answer.levels import AnswerStanding, Elapsed, second_of
+from mastery_engine.domain.skills.next_answer.state import ITEM, RECENT, AnswerState, Hash
+
+LONG_AGO, NEVER_S = 9_999, 1e8
+PLACES = 2**16  # what an item's place is counted modulo
 
 
 class Feature(NamedTuple):
@@ -85,3 +91,75 @@ LOGGED = slice(
     next(place for place, feature in enumerate(FEATURES) if feature.logged),
     1 + max(place for place, feature in enumerate(FEATURES) if feature.logged),
 )
+
+
+def features_of(
+    state: AnswerState, now: Elapsed, stands: AnswerStanding, item: Hash, combined: Hash
+) -> tuple[list[float], list[int]]:
+    """The features before an answer but for the effects, in the order of ``FEATURES``, and what their keys are made of,
+    in the order that ``effects.keys_of`` takes."""
+    answers, recent = state.answers, state.recent
+    last = recent[-1] if recent else 0
+    same_item = last != 0 and item == last & ~1
+    same_skills = answers > 0 and combined == state.combined_before & ~1
+    is_right_before = int(state.right_before >= 0.5)
+    attempts, result, since = attempts_of(state, item)
+    last_place = stands.last_place
+    inputs = [
+        stands.level,
+        stands.item.difficulty,
+        stands.item.variance,
+        stands.usual,
+        state.mean,
+        stands.skill_level,
+        *state.faded,
+        *now.timed,
+        state.right,
+        max(0.0, answers - state.right),
+        *now.quick,
+        *stands.counts,
+        answers - last_place if last_place >= 0 else LONG_AGO,
+        second_of(now.at) - stands.last_second if last_place >= 0 else NEVER_S,
+        now.gap,
+        result if attempts else 0.5,
+        attempts,
+        since,
+        state.run + 1 if same_item else 0,
+        same_skills,
+        same_item,
+        state.right_before,
+        len(stands.practised),
+        now.pace_before,
+        now.pace_before * state.right_before,
+        state.pace_before,
+        now.pace,
+        stands.shift,
+        stands.shift_variance,
+    ]
+    practised = skills_lately = 0
+    for one in stands.practised:
+        _, _, _, _, results, _, _, _, _, right, wrong, _, _ = one.record
+        practised, skills_lately = practised * 9 + int(min(right + wrong, 8.0)), skills_lately << 5 | results
+    tried = 2 | result if attempts else 0
+    parts = [
+        item,
+        combined,
+        state.combined_before,
+        min(attempts, 4) << 1 | result,
+        state.last_five << 2 | same_skills << 1 | same_item,
+        practised,
+        skills_lately,
+        (min(state.run, 20) << 3 if same_item else 168) | is_right_before << 2 | tried,
+        *recent[::-1],
+        *(0,) * (RECENT - len(recent)),
+    ]
+    return inputs, parts
+
+
+def attempts_of(state: AnswerState, item: Hash) -> tuple[int, int, int]:
+    """How often the student has answered an item, the last result, and how many answers ago: 0, 0 and long ago where
+    that is not known."""
+    if item not in state.items:
+        return 0, 0, LONG_AGO
+    tried, _, place = ITEM.unpack_from(state.item_records, state.items.index(item) * ITEM.size)
+    return tried >> 1, tried & 1, min((state.answers - place) % PLACES, LONG_AGO)

@@ -1,0 +1,205 @@
+"""What is known just before an answer, by levels alone: the student's, the item's, and how students usually do.
+
+A Kalman filter in the log-odds of a right answer (Glickman 1999; Pelánek 2016): the general level, that of each skill
+and the traits share what was unexpected of an answer, each by its variance. How students differ beside their levels are
+two traits each, of which every item asks more or less: item response theory in several dimensions (Reckase 2009).
+"""
+
+from math import exp, log1p, sqrt
+from typing import Any, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from mastery_engine.domain.events.kinds import Difficulty
+from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.domain.skills.next_answer.state import (
+    DAY_S,
+    GENERAL_VARIANCE,
+    LATEST_SECOND,
+    SKILL,
+    SKILL_VARIANCE,
+    AnswerState,
+    Hash,
+    Numbers,
+    Pair,
+    name_hash,
+)
+
+ITEM_VARIANCE, USUAL_VARIANCE, USUAL = 1.0, 0.5, 0.8  # of items, and of skills among students, before any answer
+DRIFT = 0.02  # the variance that a day away adds
+HARDER = 0.4  # the step from items for beginners to intermediate ones, and from those to advanced ones
+PAUSE = 1_800.0  # seconds: a longer gap says nothing of the pace
+QUICK = -1.0  # a pace below this, in log1p(seconds): less than two fifths of the usual time
+SHORT = 0.5 ** (1 / 3)  # what is left of a count after an answer more, at a half-life of 3 answers
+_HOUR, _DAY, _MONTH = (-0.6931471805599453 / seconds for seconds in (3_600.0, 86_400.0, 30 * 86_400.0))
+
+SkillRecord: TypeAlias = tuple[Any, ...]  # as ``SKILL`` unpacks it
+NEW_SKILL: SkillRecord = (0.0, SKILL_VARIANCE, 0, 0, 1, *(0.0,) * 8)
+
+
+class ItemLevel(Struct, frozen=True, array_like=True, gc=False):
+    """An item: its difficulty in log-odds with its variance, the mean of log1p(seconds) until the next answer and how
+    many that mean is of (the prior is worth two), and how much it asks of the two traits."""
+
+    difficulty: float = 0.0
+    variance: float = ITEM_VARIANCE
+    pace: float = 4.0
+    paces: float = 2.0
+    loadings: Pair = (0.0, 0.0)
+
+
+UNKNOWN_ITEM = ItemLevel()
+_SAID: dict[Difficulty | None, ItemLevel] = {
+    "beginner": ItemLevel(-HARDER),
+    "intermediate": UNKNOWN_ITEM,
+    "advanced": ItemLevel(HARDER),
+    None: UNKNOWN_ITEM,
+}
+
+
+class SharedLevels(Protocol):
+    """What all students share of levels, as it counts for answers at a moment."""
+
+    def item(self, item_id: str, at: Micros) -> ItemLevel | None:
+        """The item, None if nothing is known of it."""
+        ...
+
+    def skill(self, name: str, at: Micros) -> tuple[float, float]:
+        """The usual level on a skill and its variance."""
+        ...
+
+
+class Elapsed(Struct, frozen=True, gc=False):
+    """What the time since the last answer, ``gap`` in seconds, has made of the general variance and of what fades."""
+
+    at: Micros
+    gap: float
+    general: float
+    timed: Numbers
+    pace_before: float
+    pace: float
+    quick: Pair
+
+
+class Practised(Struct, frozen=True, gc=False):
+    """A skill of the item: its place in the state (-1: not there), and its variance by now."""
+
+    name: Hash
+    place: int
+    variance: float
+    record: SkillRecord
+
+
+class AnswerStanding(Struct, frozen=True, gc=False):
+    """What levels say of an answer: ``first`` is the estimate, ``variance`` that of its log-odds.
+
+    ``shift`` is what the traits add to the log-odds. ``last_place`` (-1: never) and ``last_second`` say when the skills
+    were practised last; ``counts`` are the mean over the skills.
+    """
+
+    item: ItemLevel
+    practised: list[Practised]
+    first: float
+    level: float
+    variance: float
+    usual: float
+    skill_level: float
+    shift: float
+    shift_variance: float
+    last_place: int
+    last_second: int
+    counts: Numbers
+
+
+def item_level(shared: SharedLevels, item_id: str, said: Difficulty | None, at: Micros) -> ItemLevel:
+    """The item as it counts for answers at a moment: as it was learned, or else as its author says."""
+    return shared.item(item_id, at) or _SAID[said]
+
+
+def elapsed(state: AnswerState, at: Micros) -> Elapsed:
+    """What time has done up to a moment; one before the last answer counts as that one's."""
+    if not state.answers:
+        return Elapsed(at, 0.0, state.variance, state.timed, 0.0, state.pace, state.quick)
+    at = max(at, state.at)
+    gap = (at - state.at) / SECOND
+    general = state.variance + DRIFT * gap / DAY_S
+    if general > GENERAL_VARIANCE:
+        general = GENERAL_VARIANCE
+    a, b, c, d, e, f = state.timed
+    right = state.right_before
+    wrong = 1.0 - right
+    hour, day, month = exp(_HOUR * gap), exp(_DAY * gap), exp(_MONTH * gap)
+    timed = (
+        (a + right) * hour,
+        (b + wrong) * hour,
+        (c + right) * day,
+        (d + wrong) * day,
+        (e + right) * month,
+        (f + wrong) * month,
+    )
+    if gap >= PAUSE:
+        return Elapsed(at, gap, general, timed, 0.0, state.pace, state.quick)
+    pace = log1p(gap) - state.usual_pace
+    quick_right, quick_wrong = state.quick
+    quick_right, quick_wrong = quick_right * SHORT, quick_wrong * SHORT
+    if pace < QUICK:
+        quick_right, quick_wrong = quick_right + right, quick_wrong + wrong
+    return Elapsed(at, gap, general, timed, pace, state.pace * 0.9 + pace * 0.1, (quick_right, quick_wrong))
+
+
+def standing(
+    state: AnswerState, now: Elapsed, item: ItemLevel, skills: tuple[str, ...], shared: SharedLevels
+) -> AnswerStanding:
+    """What levels say of an answer to an item of these skills, each named once; there may be none."""
+    at, known = now.at, state.skills
+    second = second_of(at)
+    practised: list[Practised] = []
+    usual = level = spread = 0.0
+    last_place, last_second = -1, 0
+    counts: Numbers = NEW_SKILL[5:]
+    for name in skills:
+        hashed = name_hash(name)
+        often, its_variance = shared.skill(name, at)
+        if hashed in known:
+            place = known.index(hashed)
+            record = SKILL.unpack_from(state.skill_records, place * SKILL.size)
+            own = record[1] + DRIFT * (second - record[2]) / DAY_S
+            if own > SKILL_VARIANCE:
+                own = SKILL_VARIANCE
+            last_place, last_second = max(last_place, record[3]), max(last_second, record[2])
+            level += record[0]
+            counts = tuple(map(float.__add__, counts, record[5:])) if practised else record[5:]
+        else:
+            place, record, own = -1, NEW_SKILL, SKILL_VARIANCE
+        practised.append(Practised(hashed, place, own, record))
+        usual, spread = usual + often, spread + its_variance + own
+    number = len(practised)
+    if number > 1:
+        part = 1.0 / number
+        usual, level, spread = usual * part, level * part, spread * part * part
+        counts = tuple([count * part for count in counts])
+    elif not number:
+        usual, spread = USUAL, USUAL_VARIANCE + SKILL_VARIANCE
+    whole = state.mean + level + usual - item.difficulty
+    variance = now.general + item.variance + spread
+    first = 1.0 / (1.0 + exp(-max(-30.0, whole / sqrt(1.0 + 0.35 * variance))))
+    (a, b), (m, n), (v, w) = item.loadings, state.traits, state.trait_variances
+    return AnswerStanding(
+        item,
+        practised,
+        first,
+        whole,
+        variance,
+        usual,
+        level,
+        a * m + b * n,
+        a * a * v + b * b * w,
+        last_place,
+        last_second,
+        counts,
+    )
+
+
+def second_of(at: Micros) -> int:
+    """The second of a moment, as a state holds it."""
+    return min(max(at // SECOND, 0), LATEST_SECOND)

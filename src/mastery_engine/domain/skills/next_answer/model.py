@@ -1,0 +1,297 @@
+"""The model of the next answer: ``with_answer`` moves what is known of a student, ``chances`` says what comes next."""
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Literal, TypeAlias
+
+import msgspec
+import numpy as np
+
+from mastery_engine.domain.events.kinds import Answer, Difficulty
+from mastery_engine.domain.moments import DAY, Micros
+from mastery_engine.domain.skills.next_answer.effects import Keys, keys_of
+from mastery_engine.domain.skills.next_answer.features import PLACES, attempts_of, features_of
+from mastery_engine.domain.skills.next_answer.head import Floats, logged
+from mastery_engine.domain.skills.next_answer.levels import (
+    AnswerStanding,
+    Elapsed,
+    SharedLevels,
+    elapsed,
+    item_level,
+    second_of,
+    standing,
+)
+from mastery_engine.domain.skills.next_answer.parameters import AnswerModel
+from mastery_engine.domain.skills.next_answer.state import (
+    GENERAL_VARIANCE,
+    ITEM,
+    ITEMS,
+    LAST_DAY,
+    RECENT,
+    SKILL,
+    SKILL_VARIANCE,
+    SKILLS,
+    AnswerState,
+    Hash,
+    Numbers,
+    Pair,
+    combined_hash,
+    name_hash,
+    packed,
+    unpacked,
+)
+
+GENERAL_NOISE, SKILL_NOISE = 0.004, 0.01  # what learning adds with each answer, a share of what was learned
+MOST_RUN, MOST_ATTEMPTS = 255, 127
+# How much is left of a count after an answer more: half-lives of 1, 2 and 8 answers.
+FAST, BRIEF, MIDDLE = 0.5, 0.5 ** (1 / 2), 0.5 ** (1 / 8)
+
+Basis: TypeAlias = Literal["item", "skills", "prior"]
+
+
+class ItemAsked(msgspec.Struct, frozen=True):
+    """An item that may be asked, its skills, and how hard its author says it is."""
+
+    item_id: str
+    skills: tuple[str, ...] = ()
+    difficulty: Difficulty | None = None
+
+
+class AnswerChance(msgspec.Struct, frozen=True):
+    """How likely a right answer is. ``uncertainty`` is the standard error of the probability, in [0, 0.5].
+
+    ``basis`` says what is known best: the item itself, its skills, or neither.
+    """
+
+    probability: float
+    uncertainty: float
+    basis: Basis
+
+
+class Known(msgspec.Struct, frozen=True, gc=False):
+    """What is known just before an answer to an item."""
+
+    state: AnswerState
+    now: Elapsed
+    standing: AnswerStanding
+    item: Hash
+    combined: Hash
+
+
+def with_answer(source: bytes, answer: Answer, at: Micros, shared: SharedLevels) -> bytes:
+    """The student's packed state after an answer, in the order of arrival; an answer from before the last one gets its
+    time. It takes the same time whatever was answered before."""
+    state = unpacked(source)
+    now = elapsed(state, at)
+    known = known_before(state, now, ItemAsked(answer.item_id, answer.skills, answer.difficulty), shared)
+    return after(known, answer.fraction)
+
+
+def chances(source: bytes, asked: Sequence[ItemAsked], at: Micros, model: AnswerModel) -> list[AnswerChance]:
+    """How likely right answers to items are at a moment, in their order; a moment before the last answer counts as that
+    one's. Without fitted parameters it is what levels say."""
+    state = unpacked(source)
+    now = elapsed(state, at)
+    known = [known_before(state, now, one, model) for one in asked]
+    found = probabilities(known, model)
+    return [
+        AnswerChance(probability, _error(probability, one.standing), _basis(one, item, now.at, model))
+        for probability, one, item in zip(found, known, asked, strict=True)
+    ]
+
+
+def known_before(state: AnswerState, now: Elapsed, asked: ItemAsked, shared: SharedLevels) -> Known:
+    """What is known before an answer at the moment of ``now``."""
+    skills = asked.skills if len(asked.skills) < 2 else tuple(dict.fromkeys(asked.skills))
+    item = item_level(shared, asked.item_id, asked.difficulty, now.at)
+    stands = standing(state, now, item, skills, shared)
+    return Known(state, now, stands, name_hash(asked.item_id), combined_hash(skills) if skills else 0)
+
+
+def probabilities(known: Sequence[Known], model: AnswerModel) -> list[float]:
+    """The probabilities of right answers, of one student or of several."""
+    if model.head is None or not known:
+        return [one.standing.first for one in known]
+    rows, keys = seen(known)
+    logits = np.clip(model.head.logits(with_effects(rows, keys, model)), -30.0, 30.0).astype(np.float64)
+    found: list[float] = (1.0 / (1.0 + np.exp(-logits))).tolist()
+    return found
+
+
+def seen(known: Sequence[Known]) -> tuple[Floats, Keys]:
+    """The features of answers that no effect is part of, and the keys of the effects."""
+    pairs = [features_of(one.state, one.now, one.standing, one.item, one.combined) for one in known]
+    return np.array([row for row, _ in pairs], np.float32), keys_of(np.array([parts for _, parts in pairs], np.uint64))
+
+
+def with_effects(rows: Floats, keys: Keys, model: AnswerModel) -> Floats:
+    """All features, as the head takes them."""
+    return logged(np.column_stack([rows, model.effects.features(keys).astype(np.float32)]))
+
+
+def after(known: Known, right: float) -> bytes:
+    """The packed state after an answer, right to a fraction in [0, 1].
+
+    It moves by the fraction: after 0.5 every level and every count is halfway between those after a right answer and
+    those after a wrong one. What counts results as such takes 0.5 and more as right.
+    """
+    state, now, stands, item = known.state, known.now, known.standing, known.item
+    first, answers, is_right = stands.first, state.answers, int(right >= 0.5)
+    residual, weight = right - first, first * (1.0 - first)
+    scale = 1.0 + weight * stands.variance
+    surprise, information = residual / scale, weight / scale
+    traits, variances = state.traits, state.trait_variances
+    if stands.shift_variance > 0.0:
+        traits, variances = moved_traits(
+            traits, variances, stands.item.loadings, residual - weight * stands.shift, weight, stands.shift_variance
+        )
+    skills, skill_records = _with_skills(known, right, surprise, information)
+    items, item_records = _with_item(known, is_right)
+    same_item = bool(state.recent) and item == state.recent[-1] & ~1
+    return packed(
+        AnswerState(
+            now.at,
+            answers + 1,
+            state.right + right,
+            state.mean + now.general * surprise,
+            _surer(now.general, information, GENERAL_NOISE, GENERAL_VARIANCE),
+            traits,
+            variances,
+            _faded(state.faded, right, first),
+            now.timed,
+            now.quick,
+            now.pace,
+            now.pace_before,
+            stands.item.pace,
+            right,
+            min(state.run + 1, MOST_RUN) if same_item else 0,
+            _results(state.last_five, is_right, 5),
+            known.combined | is_right,
+            (*state.recent, item | is_right)[-RECENT:],
+            items,
+            item_records,
+            skills,
+            skill_records,
+        )
+    )
+
+
+def moved_traits(
+    traits: Pair, variances: Pair, loadings: Pair, unexplained: float, information: float, variance: float
+) -> tuple[Pair, Pair]:
+    """Traits and variances after an answer; ``variance`` is that of what the traits add to its log-odds.
+
+    A Kalman filter that keeps of the traits' covariance the variances alone.
+    """
+    (m, n), (v, w), (a, b) = traits, variances, loadings
+    scale = 1.0 + information * variance
+    surprise, firm = unexplained / scale, information / scale
+    a, b = a * v, b * w
+    return (m + a * surprise, n + b * surprise), (v - a * a * firm, w - b * b * firm)
+
+
+def _with_skills(known: Known, right: float, surprise: float, information: float) -> tuple[tuple[Hash, ...], bytes]:
+    """The skills with those of the answer as the last ones, and their records."""
+    state, first, practised = known.state, known.standing.first, known.standing.practised
+    second, place, is_right = second_of(known.now.at), state.answers, int(right >= 0.5)
+    names, records = state.skills, state.skill_records
+    for one in practised:
+        level, _, _, _, results, *counts = one.record
+        part = one.variance / len(practised)
+        record = SKILL.pack(
+            level + part * surprise,
+            _surer(one.variance, information / len(practised) ** 2, SKILL_NOISE, SKILL_VARIANCE),
+            second,
+            place,
+            _results(results, is_right, 4),
+            *_skill_counts(counts, right, first),
+        )
+        names, records = _last(names, records, SKILL.size, one.name, record, SKILLS)
+    return names, records
+
+
+def _with_item(known: Known, is_right: int) -> tuple[tuple[Hash, ...], bytes]:
+    """The items with that of the answer as the last one, and their records."""
+    state, item = known.state, known.item
+    attempts, _, _ = attempts_of(state, item)
+    day = min(max(known.now.at // DAY, 0), LAST_DAY)
+    record = ITEM.pack(min(attempts + 1, MOST_ATTEMPTS) << 1 | is_right, day, state.answers % PLACES)
+    return _last(state.items, state.item_records, ITEM.size, item, record, ITEMS)
+
+
+def _last(
+    names: tuple[Hash, ...], records: bytes, size: int, name: Hash, record: bytes, most: int
+) -> tuple[tuple[Hash, ...], bytes]:
+    """The names with this one and its record as the last; the first one gives way where there are too many."""
+    if name in names:
+        place = names.index(name)
+        names, records = names[:place] + names[place + 1 :], records[: place * size] + records[(place + 1) * size :]
+    elif len(names) >= most:
+        names, records = names[1:], records[size:]
+    return (*names, name), records + record
+
+
+def _surer(variance: float, information: float, noise: float, most: float) -> float:
+    """The variance after an answer; learning adds a share of what it has lost."""
+    left = variance - variance * variance * information
+    return min(variance, left + noise * (most - left))
+
+
+def _results(before: int, is_right: int, most: int) -> int:
+    """The last results, ``most`` of them, as bits under a leading 1."""
+    full, more = 1 << most, before << 1 | is_right
+    return more if more < 2 * full else more % full + full
+
+
+def _skill_counts(counts: Sequence[float], right: float, first: float) -> Numbers:
+    """The counts of a skill after an answer.
+
+    Right and wrong at half-lives of 1 and 8 answers, right and wrong in all, above and below expectation. What was
+    above expectation is never less for a right answer, nor what was below for a wrong one.
+    """
+    a, b, c, d, e, f, above, below = counts
+    wrong = 1.0 - right
+    return (
+        a * FAST + right,
+        b * FAST + wrong,
+        c * MIDDLE + right,
+        d * MIDDLE + wrong,
+        e + right,
+        f + wrong,
+        _beyond(above, MIDDLE, right, 1.0 - first),
+        _beyond(below, MIDDLE, wrong, first),
+    )
+
+
+def _faded(counts: Numbers, right: float, first: float) -> Numbers:
+    """The counts of a student after an answer, as ``_skill_counts`` are made."""
+    a, b, c, d, brief_above, brief_below, above, below = counts
+    wrong = 1.0 - right
+    return (
+        a * FAST + right,
+        b * FAST + wrong,
+        c * MIDDLE + right,
+        d * MIDDLE + wrong,
+        _beyond(brief_above, BRIEF, right, 1.0 - first),
+        _beyond(brief_below, BRIEF, wrong, first),
+        _beyond(above, MIDDLE, right, 1.0 - first),
+        _beyond(below, MIDDLE, wrong, first),
+    )
+
+
+def _beyond(sum_before: float, fading: float, share: float, surprise: float) -> float:
+    """What went beyond expectation, after an answer that did so to a share, by ``surprise`` where it is 1."""
+    left = sum_before * fading
+    return left + share * max(sum_before - left, surprise)
+
+
+def _error(probability: float, stands: AnswerStanding) -> float:
+    """The standard error of a probability: of its log-odds, by the delta method."""
+    return min(0.5, probability * (1.0 - probability) * sqrt(stands.variance + stands.shift_variance))
+
+
+def _basis(known: Known, asked: ItemAsked, at: Micros, model: AnswerModel) -> Basis:
+    if known.item in known.state.items or model.item(asked.item_id, at) is not None:
+        return "item"
+    practised = any(one.place >= 0 for one in known.standing.practised)
+    return "skills" if practised or any(model.knows_skill(name, at) for name in asked.skills) else "prior"

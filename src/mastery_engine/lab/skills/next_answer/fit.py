@@ -1,0 +1,147 @@
+"""Fits what students share: levels, then effects by what these leave unexplained, then the head."""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mastery_engine.domain.moments import DAY, Micros
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.skills.next_answer.effects import (
+    MOST_EFFECTS,
+    MOST_INFORMATION,
+    Doubles,
+    Effects,
+    Keys,
+    keys_of,
+)
+from mastery_engine.domain.skills.next_answer.features import features_of
+from mastery_engine.domain.skills.next_answer.head import Floats
+from mastery_engine.domain.skills.next_answer.levels import SharedLevels, elapsed
+from mastery_engine.domain.skills.next_answer.model import ItemAsked, Known, after, known_before, seen, with_effects
+from mastery_engine.domain.skills.next_answer.parameters import AnswerModel, AnswerParameters, LevelRevision
+from mastery_engine.domain.skills.next_answer.state import since, unpacked
+from mastery_engine.lab.skills.answer_files import AnswerGiven
+from mastery_engine.lab.skills.next_answer.levels import LearningLevels
+from mastery_engine.lab.skills.next_answer.training import train
+from mastery_engine.lab.skills.next_answer.traits import loadings_of
+
+ROTATIONS = 4
+
+Histories: TypeAlias = Sequence[Sequence[AnswerGiven]]
+
+
+class Unexplained(msgspec.Struct):
+    """What levels leave unexplained of answers, with its information, and the keys of the effects it belongs to."""
+
+    keys: Keys
+    residuals: Doubles
+    information: Doubles
+
+
+def fit(students: Histories, *, seed: int = 0, version: str = "fitted") -> AnswerParameters:
+    """Learn from students, each with answers in order.
+
+    The head is trained on what was known before each answer, never with what that answer taught: of each student by
+    parameters that the other parts of the students taught.
+    """
+    students = [history for history in students if history]
+    if not students:
+        return AnswerParameters(version=version)
+    rows: list[Floats] = []
+    rights: list[float] = []
+    for turn in range(ROTATIONS):
+        first, last = turn * len(students) // ROTATIONS, (turn + 1) * len(students) // ROTATIONS
+        model = AnswerModel(taught((*students[:first], *students[last:]), version))
+        for history in students[first:last]:
+            rows.append(with_effects(*seen([known for _, known in followed(model, history)]), model))
+            rights += [right for _, _, right, _ in history]
+    fitted = taught(students, version)
+    head = train(np.concatenate(rows), np.array(rights, np.float32), seed=seed)
+    return msgspec.structs.replace(fitted, head=head)
+
+
+def taught(students: Histories, version: str) -> AnswerParameters:
+    """All parameters but the head: the levels in one pass, then in another what these leave unexplained."""
+    if not students:
+        return AnswerParameters(version=version)
+    levels = LearningLevels()
+    for history in students:
+        last: tuple[str, Micros] | None = None
+        for (item_id, skills, right, at), known in followed(levels, history):
+            levels.learn(known, item_id, skills, right)
+            if last is not None:
+                levels.learn_pace(last[0], known.now.gap)
+            last = item_id, at
+    unexplained = [unexplained_of(levels, history) for history in students]
+    named = [
+        list(zip([item_id for item_id, *_ in history], own.residuals.tolist(), own.information.tolist(), strict=True))
+        for history, own in zip(students, unexplained, strict=True)
+    ]
+    items = {
+        item_id: msgspec.structs.replace(levels.items[item_id], loadings=loadings)
+        for item_id, loadings in loadings_of(named).items()
+    }
+    revision = LevelRevision(answers=levels.answers, usual=levels.usual, items=items, skills=levels.skills)
+    return AnswerParameters(version=version, revisions=(revision,), effects=effects_of(unexplained))
+
+
+def followed(shared: SharedLevels, history: Sequence[AnswerGiven]) -> Iterator[tuple[AnswerGiven, Known]]:
+    """Each answer of a student with what is known before it, as the service knows it: what is older than the retention
+    is forgotten first."""
+    source, floor = b"", 0
+    retention = Rules().retention_days
+    for answer in history:
+        item_id, skills, right, at = answer
+        rising = at // DAY - retention + 1
+        if rising > floor:
+            source, floor = since(source, rising), rising
+        state = unpacked(source)
+        known = known_before(state, elapsed(state, at), ItemAsked(item_id, skills), shared)
+        yield answer, known
+        source = after(known, right)
+
+
+def unexplained_of(shared: SharedLevels, history: Sequence[AnswerGiven]) -> Unexplained:
+    """What levels leave unexplained of a student's answers."""
+    parts, pairs = [], []
+    for (_, _, right, _), known in followed(shared, history):
+        first = known.standing.first
+        parts.append(features_of(known.state, known.now, known.standing, known.item, known.combined)[1])
+        pairs.append((right - first, first * (1.0 - first)))
+    residuals, information = np.array(pairs).T
+    return Unexplained(keys_of(np.array(parts, np.uint64)), residuals, information)
+
+
+def effects_of(unexplained: Sequence[Unexplained]) -> Effects:
+    """The effects by what levels leave unexplained; where there are too many, those with the most evidence."""
+    keys = np.concatenate([one.keys for one in unexplained])
+    residuals = np.concatenate([one.residuals for one in unexplained])
+    information = np.concatenate([one.information for one in unexplained])
+    row, _ = np.nonzero(keys)
+    return table_of(keys[keys != 0], residuals[row], information[row])
+
+
+def table_of(keys: NDArray[np.uint32], residuals: Doubles, information: Doubles) -> Effects:
+    """The sums of each key, in the order of the keys; at most ``MOST_EFFECTS``."""
+    if not len(keys):
+        return Effects()
+    order = np.argsort(keys, kind="stable")
+    keys, residuals, information = keys[order], residuals[order], information[order]
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    keys, residuals, information = (
+        keys[starts],
+        np.add.reduceat(residuals, starts),
+        np.add.reduceat(information, starts),
+    )
+    if len(keys) > MOST_EFFECTS:
+        chosen = np.sort(np.argpartition(information, -MOST_EFFECTS)[-MOST_EFFECTS:])
+        keys, residuals, information = keys[chosen], residuals[chosen], information[chosen]
+    left = MOST_INFORMATION / np.maximum(information, MOST_INFORMATION)
+    return Effects(
+        keys.astype("<u4").tobytes(),
+        (residuals * left).astype("<f2").tobytes(),
+        (information * left).astype("<f2").tobytes(),
+    )
