@@ -31,6 +31,7 @@ from mastery_engine.services.batches import Batches
 from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.erasing import Erasing
@@ -50,7 +51,6 @@ from mastery_engine.services.skills import Skills
 from mastery_engine.services.standings import Standings
 from mastery_engine.services.students import Students
 from mastery_engine.services.watching import Watching
-from mastery_engine.services.wording import Wording
 from mastery_engine.setting_files import read_setting_file
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
@@ -174,12 +174,13 @@ def compose(
         tracing,
     )
     recording = Recording(ingest, folding, consents, tracing)
-    scores = Scores(students, ingest, recording, consents, access, idempotency, Wording(curriculum), rules, clock)
+    current = CurrentAdvice(models, rules, curriculum)
+    scores = Scores(students, ingest, recording, consents, access, idempotency, current, rules, clock)
     profiling = Profiling(students, access, consents, rules)
     calibrations = Calibrations(stores.calibrations, access, clock)
     forecasts = Forecasts(forecast_model, students, cohorts, profiling, calibrations, stores.results, rules, clock)
-    advice = Advising(students, profiling, models, rules, curriculum, clock)
     skills = Skills(profiling, models, rules, curriculum, clock)
+    advice = Advising(students, profiling, skills, current, rules, curriculum, clock)
     reports = Reports(students, consents, access, rules, clock)
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
     decoder = RecordDecoder(rules.retention_days, clock)

@@ -7,10 +7,11 @@ import json
 import sys
 from pathlib import Path
 
-from mastery_engine.domain.advice.guidance import advice_for, outlook_of
+from mastery_engine.domain.advice.guidance import advice_for
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import day_of
 from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.skills.estimates import outlook_of
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.folded import course, folded
 
@@ -22,7 +23,7 @@ def advise(path: Path, student_id: str) -> list[dict[str, object]]:
     rules = Rules()
     student, now = folded(path, student_id, rules)
     today = day_of(now)
-    view = outlook_of(student.evidence, today, course(), rules, student.knowledge)
+    view = outlook_of(student.evidence, student.knowledge, course(), today, rules)
     score = mastery_score(student.evidence, now, rules)
     advice = advice_for(student.guidance, student.evidence, score, view, today, rules, limit=ADVICE)
     return [

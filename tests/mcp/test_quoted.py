@@ -73,7 +73,7 @@ def test_the_ids_of_events_are_known_by_their_types() -> None:
 OURS = {
     "as_of",
     *["student_id", "level", "next_level", "trend", "last_updated", "component", "what_moves_it", "status", "done_by"],
-    *["unknown", "event_ids", "skills", "size"],
+    *["unknown", "event_ids", "skills", "size", "basis"],
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance, Raised, advise, guidance_after
+from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance, Raised, advise, guidance_after, is_outdated
 from mastery_engine.domain.cohorts.cohort import enrolled
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import Logged
@@ -150,10 +150,11 @@ def add_guidance(turn: Stages) -> None:
 
 
 def renew_advice(turn: Stages, at: Micros, rules: Rules, curriculum: Curriculum, model: SkillModel) -> None:
-    """Renews advice and path if a component or the level has changed or a day has passed."""
-    before = turn.guidance
-    if before.advice.is_due(turn.score, at // DAY):
-        today = at // DAY
+    """Renews advice and path if a component or the level has changed, a day has passed, or they no longer hold."""
+    before, today = turn.guidance, at // DAY
+    if before.advice.is_due(turn.score, today) or is_outdated(
+        before, turn.fresh, turn.evidence, today, curriculum, rules, turn.knowledge, model
+    ):
         turn.guidance = advise(before, turn.evidence, turn.score, today, curriculum, rules, turn.knowledge, model)
         turn.path_changed = [step.skill for step in before.path] != [step.skill for step in turn.guidance.path]
 

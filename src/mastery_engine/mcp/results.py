@@ -74,12 +74,14 @@ class SkillResult(ToolResult):
 
     skill: Quoted
     right_next: float = Field(description="probability that the next answer is right")
+    uncertainty: float = Field(description="its standard error")
+    basis: str
     forgotten: float
     answers: int
 
 
 class SkillsResult(ToolResult):
-    """The strongest and weakest skills of those answered on."""
+    """The strongest and weakest skills of those with answers or exercises."""
 
     known: int
     weakest: list[SkillResult]

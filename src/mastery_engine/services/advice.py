@@ -1,10 +1,8 @@
 """Advice, learning paths and patterns of one student."""
 
-from collections.abc import Sequence
-
 from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.advice.guidance import advice_for, outlook_of
+from mastery_engine.domain.advice.guidance import advice_for
 from mastery_engine.domain.advice.habits import work
 from mastery_engine.domain.advice.learning_path import Goal, rhythm, timetable
 from mastery_engine.domain.advice.learning_path import learning_path as steps_to
@@ -12,17 +10,15 @@ from mastery_engine.domain.advice.patterns import patterns
 from mastery_engine.domain.advice.recommendation import (
     RANKS,
     Priority,
-    Recommendation,
     recently_dismissed,
     recommendation_id,
 )
 from mastery_engine.domain.advice.struggle import open_spells
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.evidence.score import mastery_score
-from mastery_engine.domain.moments import Day, day_of
+from mastery_engine.domain.moments import day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.estimates import Outlook
-from mastery_engine.domain.student import Student
+from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import InvalidInput
 from mastery_engine.responses.advice import (
     LearningPath,
@@ -32,8 +28,9 @@ from mastery_engine.responses.advice import (
     recommended,
     student_patterns,
 )
-from mastery_engine.services.models import Models
+from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.profiling import Profiling
+from mastery_engine.services.skills import Skills
 from mastery_engine.services.students import Students
 
 
@@ -44,14 +41,16 @@ class Advising:
         self,
         students: Students,
         profiling: Profiling,
-        models: Models,
+        skills: Skills,
+        advice: CurrentAdvice,
         rules: Rules,
         curriculum: Curriculum,
         clock: Clock,
     ) -> None:
         self._students = students
         self._profiling = profiling
-        self._models = models
+        self._skills = skills
+        self._advice = advice
         self._rules = rules
         self._curriculum = curriculum
         self._clock = clock
@@ -61,17 +60,16 @@ class Advising:
     ) -> list[Recommended]:
         """What to do next, best first, with at least this priority.
 
-        First the advice in the document, if it is current, then further advice of this day.
+        First the advice that a query shows too, then further advice of this day.
         """
         now = caller.moment(self._clock)
         today = day_of(now)
         student = await self._profiling.student_or_nobody(caller, student_id, "recommendations", now)
         score = mastery_score(student.evidence, now, self._rules)
-        view = self._outlook(student, today)
+        view = self._skills.outlook(student, now)
         fresh = advice_for(student.guidance, student.evidence, score, view, today, self._rules)
-        held: Sequence[Recommendation] = ()
-        if not student.guidance.advice.is_due(score, today):
-            held = student.guidance.advice.items
+        key = StudentKey(caller.tenant, student_id)
+        held = self._advice.guidance(key, student, score, now).advice.items
         shown = {(piece.action, piece.area): piece for piece in [*fresh, *held]}
         ranked = [shown[place] for place in dict.fromkeys((piece.action, piece.area) for piece in [*held, *fresh])]
         dismissed = recently_dismissed(student.guidance.dismissed, now)
@@ -97,7 +95,7 @@ class Advising:
                 f"The course has no skill or module {topic!r}: `mastery-engine curriculum show` lists them.",
                 field="topic",
             )
-        steps = steps_to(self._outlook(student, today), self._rules, goal, topic)
+        steps = steps_to(self._skills.outlook(student, now), self._rules, goal, topic)
         minutes = work(student.guidance.habits, self._students.first_day(now)).minutes_a_day
         days = timetable(steps, rhythm(student.evidence.activity, minutes, today), today)
         return learning_path(student_id, goal, topic, steps, days)
@@ -108,8 +106,3 @@ class Advising:
         student = await self._profiling.student(caller, student_id, "patterns", now)
         struggles = list(open_spells(student.guidance.spells, self._students.first_day(now)))
         return student_patterns(student_id, patterns(student, day_of(now), self._rules), struggles)
-
-    def _outlook(self, student: Student, today: Day) -> Outlook:
-        return outlook_of(
-            student.evidence, today, self._curriculum, self._rules, student.knowledge, self._models.skills
-        )

@@ -16,18 +16,18 @@ from mastery_engine.domain.evidence.score import MasteryScore, components, maste
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.moments import Micros, day_of, day_of_date, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import Student, StudentKey
+from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.errors import InvalidInput, MasteryError, NotFound
 from mastery_engine.responses.advice import path_ahead
 from mastery_engine.responses.history import HistoryPoint, MasteryHistory, history_summary
 from mastery_engine.responses.scores import Calculated, CurrentMastery, StudentMastery, current_mastery
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.recording import Recording
 from mastery_engine.services.students import Students
-from mastery_engine.services.wording import Wording
 
 NOTHING_GIVEN = ComponentValues()
 
@@ -43,7 +43,7 @@ class Scores:
         consents: Consents,
         access: AccessControl,
         idempotency: Idempotency,
-        wording: Wording,
+        advice: CurrentAdvice,
         rules: Rules,
         clock: Clock,
     ) -> None:
@@ -53,7 +53,7 @@ class Scores:
         self._consents = consents
         self._access = access
         self._idempotency = idempotency
-        self._wording = wording
+        self._advice = advice
         self._rules = rules
         self._clock = clock
 
@@ -72,13 +72,13 @@ class Scores:
         if on is None:
             score = mastery_score(student.evidence, now, self._rules)
             key = StudentKey(caller.tenant, student_id)
-            guidance = await self._shown_guidance(key, student, now)
+            guidance = await self._shown_guidance(key, student, score, now)
             shown = current_mastery(
                 score,
                 rfc3339(now),
                 self._rules,
                 with_components=with_components,
-                advice=self._wording(key, guidance, now),
+                advice=self._advice.in_words(key, guidance, now),
             )
             updated, ahead = rfc3339(student.updated), path_ahead(guidance.path)
         else:
@@ -125,8 +125,9 @@ class Scores:
             await claim()
         shown = self.with_given(student, given, now)
         student_key = StudentKey(caller.tenant, student_id)
-        guidance = await self._shown_guidance(student_key, student, now)
-        advice = self._wording(student_key, guidance, now)
+        score = mastery_score(student.evidence, now, self._rules)
+        guidance = await self._shown_guidance(student_key, student, score, now)
+        advice = self._advice.in_words(student_key, guidance, now)
         return Calculated(student_id, msgspec.structs.replace(shown, recommendations=advice))
 
     def with_given(self, student: Student, given: ComponentValues, now: Micros) -> CurrentMastery:
@@ -173,9 +174,11 @@ class Scores:
             for student in await self._students.load(caller, student_ids)
         ]
 
-    async def _shown_guidance(self, key: StudentKey, student: Student, now: Micros) -> Guidance:
-        """The student's guidance; empty if they do not allow profiling."""
-        return student.guidance if await self._consents.allows_profile(key, now) else NO_GUIDANCE
+    async def _shown_guidance(self, key: StudentKey, student: Student, score: MasteryScore, now: Micros) -> Guidance:
+        """The student's guidance; empty if they do not allow profiling, or nothing is known about them."""
+        if student is NOBODY or not await self._consents.allows_profile(key, now):
+            return NO_GUIDANCE
+        return self._advice.guidance(key, student, score, now)
 
     def _score_of(self, point: Point) -> MasteryScore:
         """A daily point as a score, with the level that it had then."""

@@ -1,29 +1,37 @@
-"""The skills of a student: the estimates of knowledge tracing, and the skill map."""
+"""The skills of a student: how well each is known, and the skill map."""
 
 import msgspec
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.advice.guidance import outlook_of
-from mastery_engine.domain.courses.curriculum import Curriculum
-from mastery_engine.domain.moments import Micros, day_of, rfc3339
+from mastery_engine.domain.courses.curriculum import Curriculum, Skill
+from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.knowledge import KnowledgeState, estimate
-from mastery_engine.domain.skills.skill_map import SkillStatus, skill_map
-from mastery_engine.responses.skills import SkillState, StudentSkills
+from mastery_engine.domain.skills.estimates import Outlook, outlook_of
+from mastery_engine.domain.skills.skill_map import State, skill_map
+from mastery_engine.domain.student import Student
+from mastery_engine.responses.skills import SkillState, StudentSkills, skill_state
 from mastery_engine.services.models import Models
 from mastery_engine.services.profiling import Profiling
 
 
-class SkillMap(msgspec.Struct, frozen=True):
-    """The student's state in each skill of the course; ``beside`` are skills with answers that the course lacks."""
+class SkillPlace(msgspec.Struct, frozen=True):
+    """A skill of the course on the map: where the student stands in it, and how well it is known."""
 
-    places: list[SkillStatus]
+    skill: Skill
+    state: State
+    known: SkillState
+
+
+class SkillMap(msgspec.Struct, frozen=True):
+    """The student's place in each skill of the course; ``beside`` are skills with evidence that the course lacks."""
+
+    places: list[SkillPlace]
     beside: list[SkillState]
 
 
 class Skills:
-    """Reads what students know, as estimated now."""
+    """Reads what students know, as estimated on the day of the call; advice goes by the same estimates."""
 
     def __init__(
         self, profiling: Profiling, models: Models, rules: Rules, curriculum: Curriculum, clock: Clock
@@ -35,32 +43,25 @@ class Skills:
         self._clock = clock
 
     async def of(self, caller: Caller, student_id: str) -> StudentSkills:
-        """Every skill that the student has answers on. Raises NotFound and Forbidden."""
+        """Every skill that the student has evidence on. Raises NotFound and Forbidden."""
         now = caller.moment(self._clock)
         student = await self._profiling.student(caller, student_id, "skills", now)
-        return StudentSkills(student_id, self._states(student.knowledge, now))
+        return StudentSkills(student_id, _states(self.outlook(student, now)))
 
     async def map(self, caller: Caller, student_id: str) -> SkillMap:
-        """The student's state in each skill of the course. Raises NotFound and Forbidden."""
-        now, course = caller.moment(self._clock), self._curriculum
+        """The student's place in each skill of the course. Raises NotFound and Forbidden."""
+        now = caller.moment(self._clock)
         student = await self._profiling.student(caller, student_id, "skills", now)
-        view = outlook_of(student.evidence, day_of(now), course, self._rules, student.knowledge, self._models.skills)
-        states = self._states(student.knowledge, now)
-        places = skill_map(view, {state.skill: state.probability for state in states})
-        return SkillMap(places, [state for state in states if state.skill not in course.skills])
+        view = self.outlook(student, now)
+        places = [SkillPlace(one.skill, one.state, skill_state(one.skill.id, one.estimate)) for one in skill_map(view)]
+        return SkillMap(places, [state for state in _states(view) if state.skill not in self._curriculum.skills])
 
-    def _states(self, knowledge: KnowledgeState, now: Micros) -> list[SkillState]:
-        found = []
-        for name, skill in knowledge.skills.items():
-            known = estimate(knowledge, name, now, self._models.skills)
-            found.append(
-                SkillState(
-                    name,
-                    round(known.probability, 4),
-                    round(known.uncertainty, 4),
-                    round(known.forgotten, 4),
-                    rfc3339(skill.at),
-                    skill.answers,
-                )
-            )
-        return sorted(found, key=lambda one: (-one.probability, one.skill))
+    def outlook(self, student: Student, now: Micros) -> Outlook:
+        """What a student knows at a moment."""
+        model = self._models.skills
+        return outlook_of(student.evidence, student.knowledge, self._curriculum, day_of(now), self._rules, model)
+
+
+def _states(view: Outlook) -> list[SkillState]:
+    found = [skill_state(name, estimate) for name, estimate in view.estimates.items()]
+    return sorted(found, key=lambda one: (-one.probability, one.skill))

@@ -25,12 +25,12 @@ from mastery_engine.domain.advice.struggle import NO_SPELLS, SIGNS, Spell, Spell
 from mastery_engine.domain.advice.struggle import since as spells_since
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import Logged
-from mastery_engine.domain.events.kinds import RecommendationDismissed
+from mastery_engine.domain.events.kinds import Answer, Completion, RecommendationDismissed
 from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.score import MasteryScore
 from mastery_engine.domain.moments import DAY, Day, Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.estimates import MASTERED, Outlook, answered_estimates, estimates_of, outlook
+from mastery_engine.domain.skills.estimates import Outlook, outlook_of, skill_estimate
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 
@@ -65,6 +65,14 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
         gone = recently_dismissed(self.dismissed, at)
         return tuple([item for item in self.advice.items if recommendation_id(tenant, student_id, item) not in gone])
 
+    def named(self) -> dict[str, bool]:
+        """The skills that advice and path name, each with whether for a review."""
+        named = {step.skill: step.is_review for step in self.path}
+        for item in self.advice.items:
+            if item.action == "review" or (item.action == "practice" and item.after > item.before):
+                named[item.area] = item.action == "review"
+        return named
+
 
 NO_GUIDANCE = Guidance()
 
@@ -86,21 +94,6 @@ def guidance_after(guidance: Guidance, fresh: Sequence[Logged], floor: Day) -> t
             dismissed = with_dismissed(dismissed, event.data.recommendation_id, event.at)  # type: ignore[attr-defined]
     habits = with_work(guidance.habits, fresh, floor)
     return Guidance(spells, habits, guidance.advice, guidance.path, dismissed, guidance.basis), raised
-
-
-def outlook_of(
-    evidence: Evidence,
-    today: Day,
-    curriculum: Curriculum,
-    rules: Rules,
-    knowledge: KnowledgeState = NO_KNOWLEDGE,
-    model: SkillModel = DEFAULT_SKILLS,
-) -> Outlook:
-    """What a student knows of the course on a day: estimated from answers, or else from the exercises done."""
-    estimates = estimates_of(evidence, curriculum, today, today - rules.retention_days + 1)
-    if knowledge.skills:
-        estimates |= answered_estimates(knowledge, curriculum, today, model)
-    return outlook(estimates, curriculum)
 
 
 def advice_for(
@@ -130,7 +123,7 @@ def advise(
     model: SkillModel = DEFAULT_SKILLS,
 ) -> Guidance:
     """Guidance with the advice of a day, and with a new path if what the student knows has changed since the last."""
-    view = outlook_of(evidence, today, curriculum, rules, knowledge, model)
+    view = outlook_of(evidence, knowledge, curriculum, today, rules, model, beside=False)
     items = advice_for(guidance, evidence, score, view, today, rules, limit=HELD)
     basis = _basis(view)
     path = guidance.path if basis == guidance.basis else learning_path(view, rules, most=PATH_HELD)
@@ -138,7 +131,37 @@ def advise(
     return Guidance(guidance.spells, guidance.habits, advice, path, guidance.dismissed, basis)
 
 
+def is_outdated(
+    guidance: Guidance,
+    fresh: Sequence[Logged],
+    evidence: Evidence,
+    today: Day,
+    curriculum: Curriculum,
+    rules: Rules,
+    knowledge: KnowledgeState,
+    model: SkillModel,
+) -> bool:
+    """Whether new events settled what advice or path say of a skill: it is mastered now, or was reviewed."""
+    touched: list[str] = []
+    for logged in fresh:
+        data = logged.event.data
+        kind = type(data)
+        if kind is Answer:
+            touched += data.skills  # type: ignore[attr-defined]
+        elif kind is Completion:
+            touched += curriculum.skills_of(data.topic or "")  # type: ignore[attr-defined]
+    if not touched:
+        return False
+    named = guidance.named()
+    for skill in touched:
+        if skill in named:
+            now = skill_estimate(skill, evidence, knowledge, curriculum, today, rules, model)
+            if (named[skill] and not now.needs_review) or (not named[skill] and now.is_settled):
+                return True
+    return False
+
+
 def _basis(view: Outlook) -> int:
     """A checksum, never 0, of the course, of which of its skills are known, and of how many are mastered."""
-    mastered = sum([estimate.probability >= MASTERED for estimate in view.estimates.values()])
+    mastered = sum([estimate.is_mastered for estimate in view.estimates.values()])
     return crc32(f"{mastered} {view.known:x}".encode(), view.curriculum.checksum) + 1

@@ -6,11 +6,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.moments import Day
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.estimates import FORGOTTEN, KNOWN, MASTERED, UNSEEN, Estimates, Outlook
+from mastery_engine.domain.skills.estimates import FORGOTTEN, KNOWN, MASTERED, Outlook, SkillEstimate
 
 Goal: TypeAlias = Literal["improve_mastery", "master_topic", "prepare_assessment"]
 
@@ -20,10 +19,11 @@ RHYTHM_DAYS = 28
 SCHOOL_DAYS = frozenset(range(5))
 QUICKER, SLOWER = 0.7, 1.6
 LAST_DAY = 3 * 365
+UNLEARNED = 0.30  # the probability of a right answer up to which a skill takes all of its minutes
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One skill on the path. ``now`` is the probability of a right answer before the step, in [0, 1].
+    """One skill on the path. ``now`` is how much of it counts as learned before the step, in [0, 1].
 
     ``forgotten`` is how much of it was lost, ``rested`` whether it was known before and not practised for weeks;
     ``leads_to`` is a later skill of the path that builds on it.
@@ -37,12 +37,18 @@ class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rested: bool = False
 
     @property
+    def is_review(self) -> bool:
+        """Whether the skill was known before, and is to be reviewed."""
+        return self.rested or self.forgotten >= FORGOTTEN
+
+    @property
     def reason(self) -> str:
+        """Why. It names no figure: they move on while the path is held."""
         if self.forgotten >= FORGOTTEN:
-            return f"Known before, but the chance of a right answer fell by {self.forgotten:.2f} to {self.now:.2f}."
+            return "Known before, and partly forgotten: it is time for a review."
         if self.rested:
-            return f"Known before, but not practised for weeks: the chance of a right answer is {self.now:.2f}."
-        why = f"The chance of a right answer is {self.now:.2f}; the goal is {MASTERED:.2f}."
+            return "Known before, and not practised for weeks: it is time for a review."
+        why = "Not shown yet to be mastered."
         return f"{why} {self.leads_to} builds on it." if self.leads_to else why
 
 
@@ -71,35 +77,39 @@ def learning_path(
     if given) that were begun and are not mastered, or need a review. ``improve_mastery``: the skills that bring the
     mean probability over the course to the next level's bound in the fewest minutes.
     """
-    estimates, curriculum = view.estimates, view.curriculum
+    curriculum = view.curriculum
     wanted = curriculum.skills.keys() if topic is None else curriculum.skills_of(topic)
     if goal == "improve_mastery":
         chosen = _cheapest(view, rules)
     else:
         targets = [name for name in wanted if _is_open(name, view)]
         if goal == "prepare_assessment":
-            targets = [name for name in targets if name in estimates] or targets[:1]
+            targets = [name for name in targets if name in view.estimates] or targets[:1]
         chosen = 0
         for name in targets:
             chosen |= curriculum.bits[name] | curriculum.below[name] & ~view.known
-    return _steps(chosen, estimates, curriculum, most)
+    return _steps(chosen, view, most)
 
 
 def _is_open(name: str, view: Outlook) -> bool:
     estimate = view.estimates.get(name)
     if estimate is None:
         return not view.knows(name)
-    return estimate.probability < MASTERED or estimate.needs_review
+    return not estimate.is_settled or estimate.needs_review
 
 
 def _cheapest(view: Outlook, rules: Rules) -> int:
-    """The bits of the skills with the most gain per minute, after their prerequisites, until the next level's bound."""
+    """The bits of the skills with the most gain per minute, after their prerequisites, until the next level's bound.
+
+    The mean is over what was learned: a skill counts by its probability once there is enough evidence, as known if
+    skills that are known rest on it, and else as not learned, however likely a right answer is.
+    """
     estimates, known, seen, rows = view.estimates, view.known, view.seen, view.curriculum.rows
     total, chances = 0.0, []
     ready: list[tuple[float, int]] = []
     blocked = 0  # the bits of skills whose prerequisites are not known or chosen yet
     for place, (name, bit, needed, minutes) in enumerate(rows):
-        now = estimates[name].probability if seen & bit else KNOWN if known & bit else UNSEEN
+        now = _learned(estimates[name]) if seen & bit else KNOWN if known & bit else UNLEARNED
         total += now
         chances.append(now)
         if now < MASTERED:
@@ -126,27 +136,33 @@ def _cheapest(view: Outlook, rules: Rules) -> int:
     return chosen
 
 
+def _learned(estimate: SkillEstimate) -> float:
+    """How much of a skill counts as learned, from the probability of someone who has not learned it to 1."""
+    return estimate.probability if estimate.is_enough or estimate.is_settled else UNLEARNED
+
+
 def _worth(now: float, whole: int) -> float:
     """The gain per minute, negated, so that a heap gives the best first."""
     return (now - MASTERED) / _minutes(now, whole)
 
 
 def _minutes(now: float, whole: int) -> int:
-    """The minutes left of a skill's ``whole`` minutes, which are from never seen to mastered."""
-    return max(SHORTEST_STEP, round(whole * max(0.0, MASTERED - now) / (MASTERED - UNSEEN)))
+    """The minutes left of a skill's ``whole`` minutes, which are from not learned to mastered."""
+    return max(SHORTEST_STEP, round(whole * min(1.0, max(0.0, MASTERED - now) / (MASTERED - UNLEARNED))))
 
 
-def _steps(chosen: int, estimates: Estimates, curriculum: Curriculum, most: int | None) -> tuple[Step, ...]:
+def _steps(chosen: int, view: Outlook, most: int | None) -> tuple[Step, ...]:
     """The steps for the skills whose bits are ``chosen``: the first ``most``, or all."""
     steps: list[Step] = []
+    curriculum = view.curriculum
     bits = curriculum.bits
     for name, bit, _, minutes in curriculum.rows:
         if len(steps) == most:
             break
         if chosen & bit:
-            known = estimates.get(name)
+            one = view.estimates.get(name)
             now, forgotten, rested = (
-                (UNSEEN, 0.0, False) if known is None else (known.probability, known.forgotten, known.rested)
+                (UNLEARNED, 0.0, False) if one is None else (_learned(one), one.forgotten, one.is_rested)
             )
             whole = minutes // 2 if forgotten >= FORGOTTEN else minutes
             leads_to = next((later for later in curriculum.after[name] if chosen & bits[later]), "")

@@ -10,14 +10,13 @@ from typing import TypeAlias
 import msgspec
 
 from mastery_engine.domain.advice.recommendation import Action, Recommendation
-from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.evidence.decayed_sums import DecayedSums
 from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.score import FourValues, consistency
-from mastery_engine.domain.moments import DAY, Day
+from mastery_engine.domain.moments import DAY, NEVER, Day
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.estimates import MASTERED, UNSEEN, Estimates, Outlook
+from mastery_engine.domain.skills.estimates import Outlook
 
 QUESTIONS = 10
 EXERCISES = 4
@@ -28,7 +27,6 @@ WEEK = 7
 FIRST_QUALITY = 0.60
 GOOD_QUALITY = 0.90
 LEARNED = 0.25  # of what is missing, in one session: the exponential law of practice (Heathcote, Brown, Mewhort 2000)
-
 Candidate: TypeAlias = tuple[float, Action, str, int, float, int, float, float]
 
 
@@ -49,26 +47,27 @@ def after_practice(probability: float) -> float:
 
 
 def within_reach(view: Outlook) -> WithinReach:
-    """The skills to practise, which are not mastered and have known prerequisites, and the skills to review."""
+    """The skills to practise, and those to review.
+
+    To be practised is what has known prerequisites, and no evidence yet or a probability below that of a mastered one.
+    """
     known, seen, estimates = view.known, view.seen, view.estimates
     skills: list[tuple[str, float, float, int, bool]] = []
     for name, bit, needed, minutes in view.curriculum.rows:
         if not seen & bit:
             if known & needed == needed and not known & bit:
-                skills.append((name, UNSEEN, _FIRST, max(10, minutes // 2), False))
+                now = view.chance(name)
+                skills.append((name, now, after_practice(now), max(10, minutes // 2), False))
             continue
         estimate = estimates[name]
         if estimate.needs_review:
             now = estimate.probability
             then = min(1.0, max(now + estimate.forgotten, after_practice(now)))
             skills.append((name, now, then, max(REVIEW_MINUTES, minutes // 3), True))
-        elif estimate.probability < MASTERED and known & needed == needed:
+        elif not estimate.is_settled and known & needed == needed:
             now = estimate.probability
             skills.append((name, now, after_practice(now), max(10, minutes // 2), False))
     return WithinReach(tuple(skills))
-
-
-_FIRST = after_practice(UNSEEN)
 
 
 def recommend(
@@ -111,7 +110,7 @@ def recommend(
     _add_days(candidates, evidence.activity, components[3], weights.consistency, today, floor)
     candidates.sort(key=_best_first)
     if not candidates and view.curriculum.skills:
-        candidates.append(_review_of_oldest(view.estimates, view.curriculum))
+        candidates.append(_review_of_oldest(view))
     return [
         Recommendation(action, area, minutes, gain, steps, before, after, area in urgent)
         for _, action, area, minutes, gain, steps, before, after in candidates[:limit]
@@ -168,11 +167,7 @@ def _add_days(
         candidates.append((gain / minutes, "schedule", "consistency", minutes, gain, WEEK, now or 0.0, then))
 
 
-def _review_of_oldest(estimates: Estimates, curriculum: Curriculum) -> Candidate:
+def _review_of_oldest(view: Outlook) -> Candidate:
     """For a student who has mastered the course: a review of the skill practised longest ago."""
-    seen = [estimate for name, estimate in estimates.items() if name in curriculum.skills]
-    if not seen:
-        name = next(reversed(curriculum.skills))
-        return (0.0, "review", name, REVIEW_MINUTES, 0.0, 0, MASTERED, MASTERED)
-    oldest = min(seen, key=lambda estimate: (estimate.last_practised, estimate.skill))
-    return (0.0, "review", oldest.skill, REVIEW_MINUTES, 0.0, 0, oldest.probability, oldest.probability)
+    _, name = min((view.estimate(name).last_practised or NEVER, name) for name in view.curriculum.skills)
+    return (0.0, "review", name, REVIEW_MINUTES, 0.0, 0, view.chance(name), view.chance(name))

@@ -12,7 +12,7 @@ Action: TypeAlias = Literal["practice", "review", "refactor", "schedule"]
 Priority: TypeAlias = Literal["high", "medium", "low"]
 
 HELD = 3
-MOVED = 0.02
+MOVED = 0.05
 STAYS_AWAY: Micros = 7 * DAY
 MAX_DISMISSED = 32
 HIGH, MEDIUM = 0.02, 0.005
@@ -43,7 +43,7 @@ class Recommendation(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def reason(self) -> str:
-        """Why, with the numbers."""
+        """Why. It names no figure but the gain: others move on while the advice is held."""
         return f"{_WORDS[self.action](self)} {_gain(self.gain)}"
 
 
@@ -56,7 +56,7 @@ class Advice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     items: tuple[Recommendation, ...] = ()
 
     def is_due(self, score: MasteryScore, today: Day) -> bool:
-        """Whether a day has passed, the level has changed, or a component has changed by 0.02 or more."""
+        """Whether a day has passed, the level has changed, or a component has changed by 0.05 or more."""
         if self.day != today or self.level != score.level:
             return True
         for made, now in zip(self.components, score.components):  # noqa: B905
@@ -94,36 +94,29 @@ def _gain(gain: float) -> str:
 
 def _practice(advice: Recommendation) -> str:
     if advice.area == "quiz":
-        return f"You have no quiz result yet: expect about {advice.after:.2f} in a quiz of {advice.steps} questions."
+        return f"You have no quiz result yet: take a quiz of {advice.steps} questions."
     exercises = ""
     if advice.steps:
         exercises = f"{advice.steps} open exercise{'s are' if advice.steps > 1 else ' is'} within reach. "
     if advice.after <= advice.before:
         return f"{exercises}Each one that you finish counts."
-    return f"{exercises}You know what {advice.area} builds on: {_chance(advice, 'after practice')}"
+    return f"{exercises}You know what {advice.area} builds on, and have not shown yet that you master it."
 
 
 def _review(advice: Recommendation) -> str:
     if advice.after <= advice.before:
         return f"You know {advice.area}; look at it now and then to keep it."
-    return f"It is time to review {advice.area}: {_chance(advice, 'after a review')}"
-
-
-def _chance(advice: Recommendation, when: str) -> str:
-    return f"the chance that your next answer is right is {advice.before:.2f} now and about {advice.after:.2f} {when}."
+    return f"It is time to review {advice.area}: you knew it, and some of it may be lost since."
 
 
 def _refactor(advice: Recommendation) -> str:
     if not advice.before:
-        return f"None of your code has been reviewed yet: a first review should score about {advice.after:.2f}."
-    return f"Your code quality is {advice.before:.2f}: improve your last program to {advice.after:.2f} and submit it."
+        return "None of your code has been reviewed yet: hand in a program for a first review."
+    return "Improve your last program and submit it: a better review raises your code quality."
 
 
 def _schedule(advice: Recommendation) -> str:
-    return (
-        f"Work on each of the next {advice.steps} days: your consistency would rise from {advice.before:.2f} "
-        f"to {advice.after:.2f}."
-    )
+    return f"Work on each of the next {advice.steps} days: your consistency rises with each of them."
 
 
 _WORDS = {"practice": _practice, "review": _review, "refactor": _refactor, "schedule": _schedule}

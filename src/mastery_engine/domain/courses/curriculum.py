@@ -46,9 +46,10 @@ class Curriculum(msgspec.Struct, frozen=True):
     """A course. ``skills`` are all of its skills, each after its prerequisites.
 
     ``before`` maps each skill to all skills that it rests on, ``after`` to the skills that have it as a prerequisite;
-    ``members`` maps each module to its skills. Sets of skills are also stored as whole numbers with a bit for each
-    skill (``bits``); ``below`` is ``before`` in this form. ``rows`` are the skills as advice reads them: (skill, its
-    bit, the bits of its prerequisites, minutes); ``opens`` gives for each row the rows that have it as a prerequisite.
+    ``members`` maps each module to its skills, ``module_of`` each skill to its module. Sets of skills are also stored
+    as whole numbers with a bit for each skill (``bits``); ``below`` is ``before`` in this form. ``rows`` are the skills
+    as advice reads them: (skill, its bit, the bits of its prerequisites, minutes); ``opens`` gives for each row the
+    rows that have it as a prerequisite.
     ``checksum`` differs for different courses.
     """
 
@@ -57,6 +58,7 @@ class Curriculum(msgspec.Struct, frozen=True):
     before: dict[str, frozenset[str]] = {}
     after: dict[str, tuple[str, ...]] = {}
     members: dict[str, tuple[str, ...]] = {}
+    module_of: dict[str, str] = {}
     bits: dict[str, int] = {}
     below: dict[str, int] = {}
     rows: tuple[tuple[str, int, int, int], ...] = ()
@@ -108,6 +110,7 @@ def curriculum_of(modules: Sequence[Module]) -> Curriculum:
     skills = {name: known[name] for name in before}
     after = {name: tuple([later.id for later in skills.values() if name in later.prerequisites]) for name in skills}
     members = {module.id: tuple([skill.id for skill in module.skills]) for module in modules}
+    module_of = {skill.id: module.id for module in modules for skill in module.skills}
     bits = {name: 1 << place for place, name in enumerate(skills)}
 
     def set_of(names: Iterable[str]) -> int:
@@ -118,7 +121,7 @@ def curriculum_of(modules: Sequence[Module]) -> Curriculum:
     places = {name: place for place, name in enumerate(skills)}
     opens = tuple([tuple([places[later] for later in after[name]]) for name in skills])
     checksum = crc32(repr(rows).encode())
-    return Curriculum(tuple(modules), skills, before, after, members, bits, below, rows, opens, checksum)
+    return Curriculum(tuple(modules), skills, before, after, members, module_of, bits, below, rows, opens, checksum)
 
 
 def _cycle(skills: dict[str, Skill]) -> list[str]:

@@ -1,110 +1,317 @@
-"""Estimates of what a student knows, skill by skill: what advice, paths and simulations are computed from."""
+"""How well a student knows each skill: the one answer for every door, and what follows from it.
 
-from collections.abc import Mapping
-from math import exp
-from typing import TypeAlias
+``skill_estimates`` joins three sources in log-odds: what is expected of the student before any evidence on the skill
+(the prior), the answers (the knowledge state), and the exercises done. Each weighs by its information. All is as of a
+day: its first moment, or the last answer where that is later. So an estimate moves with evidence and from day to day,
+and two doors never say different things between two events of one day.
+"""
+
+from collections.abc import Iterable, Mapping
+from math import exp, sqrt
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from mastery_engine.domain.courses.curriculum import Curriculum
-from mastery_engine.domain.evidence.evidence import Evidence
+from mastery_engine.domain.evidence.evidence import Evidence, TopicProgress
 from mastery_engine.domain.moments import DAY, Day, Micros
-from mastery_engine.domain.skills import knowledge as skills
-from mastery_engine.domain.skills.knowledge import KnowledgeState
-from mastery_engine.domain.skills.model import SkillModel
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.skills import knowledge as traced
+from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeEstimate, KnowledgeState, SkillLevel
+from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 
-UNSEEN = 0.30
 KNOWN = 0.60
 MASTERED = 0.80
 FORGOTTEN = 0.12
 RESTED_DAYS = 21  # about the gap after which a review keeps most for months (Cepeda et al. 2008)
-ENOUGH = 3  # answers, from which on they count and not the exercises done
-_LEAST, _MOST = 0.25, 0.95
-_KEEPS_DAYS = 60.0
+ENOUGH_ANSWERS, ENOUGH_DONE = 3, 0.5  # answers, or the share of the exercises, from which on a skill may count as known
+EXERCISE = 0.5  # of a right answer: an exercise may be tried until it works
+FADES_DAYS = 60.0
+NOT_NAMED = ""  # a skill that no model names
+MOST_UNCERTAIN = 0.5  # the standard deviation of a coin that nobody has seen thrown
+
+Basis: TypeAlias = Literal["answers", "exercises", "prior"]
 
 
 class SkillEstimate(msgspec.Struct, frozen=True, gc=False):
-    """What is known about one skill now.
+    """What is known about one skill on a day.
 
-    ``probability`` is that of a correct next answer, ``uncertainty`` its standard error, ``forgotten`` how much of it
-    was lost since ``last_practised``; all in [0, 1]. ``rested`` means that the skill was known at ``last_practised``,
-    three weeks ago or more.
+    ``probability`` is that of a right next answer, in [0, 1] and rounded to 4 decimals; ``variance`` is that of its
+    log-odds; ``forgotten`` is how much of it was lost since ``last_practised``. ``basis`` is what weighs most of the
+    student's own evidence on the skill, or ``prior`` without any; then ``last_practised`` is None. ``is_enough`` is
+    whether there is so much evidence that the skill may count as known from ``KNOWN`` on.
     """
 
-    skill: str
     probability: float
-    uncertainty: float
+    variance: float
     forgotten: float
-    last_practised: Micros
-    rested: bool = False
+    last_practised: Micros | None
+    basis: Basis = "answers"
+    answers: int = 0
+    is_enough: bool = True
+    is_rested: bool = False
+
+    @property
+    def uncertainty(self) -> float:
+        """The standard error of the probability, by the delta method: in [0, 0.5]."""
+        return min(MOST_UNCERTAIN, self.probability * (1.0 - self.probability) * sqrt(self.variance))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the evidence shows that the skill is known."""
+        return self.probability >= (KNOWN if self.is_enough else MASTERED) and self.basis != "prior"
+
+    @property
+    def is_mastered(self) -> bool:
+        """Whether the evidence shows that the skill is mastered."""
+        return self.probability >= MASTERED and self.is_enough and self.basis != "prior"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the evidence says that the skill is mastered, be it little: then it is not advised as a weak one."""
+        return self.probability >= MASTERED and self.basis != "prior"
 
     @property
     def needs_review(self) -> bool:
-        """Whether it is time for a review."""
-        return self.rested or self.forgotten >= FORGOTTEN
+        """Whether it is time for a review: 0.12 is lost, or it was known and has rested for three weeks."""
+        return self.is_rested or self.forgotten >= FORGOTTEN
 
 
 Estimates: TypeAlias = Mapping[str, SkillEstimate]
 
 
 class Outlook(msgspec.Struct, frozen=True, gc=False):
-    """Estimates within a course; ``known`` has the bits of skills that count as known, ``seen`` of skills estimated."""
+    """Estimates within a course.
+
+    ``estimates`` are those of skills with evidence, of the course or beside it. ``known`` has the bits of the course's
+    skills that count as known, ``seen`` of those with evidence; ``usual`` is the chance of a right answer on a skill
+    without evidence that the model does not name.
+    """
 
     estimates: Estimates
     known: int
     seen: int
     curriculum: Curriculum
+    usual: float
+    knowledge: KnowledgeState = NO_KNOWLEDGE
+    at: Micros = 0
+    model: SkillModel = DEFAULT_SKILLS
 
     def knows(self, skill: str) -> bool:
-        """Whether a skill of the course counts as known."""
+        """Whether a skill of the course counts as known: by its evidence, or without any as others rest on it."""
         return bool(self.known & self.curriculum.bits[skill])
 
+    def chance(self, skill: str) -> float:
+        """The probability of a right next answer on a skill of the course, with evidence or without."""
+        found = self.estimates.get(skill)
+        if found is not None:
+            return found.probability
+        return self.usual if skill not in self.model.skills else _shown(self._prior(skill).probability)
 
-def outlook(estimates: Estimates, curriculum: Curriculum) -> Outlook:
+    def estimate(self, skill: str) -> SkillEstimate:
+        """The estimate of a skill of the course, with evidence or without."""
+        found = self.estimates.get(skill)
+        if found is not None:
+            return found
+        variance = self._prior(skill).uncertainty ** 2
+        return SkillEstimate(self.chance(skill), variance, 0.0, None, "prior", is_enough=False)
+
+    def _prior(self, skill: str) -> KnowledgeEstimate:
+        return traced.estimate(self.knowledge, skill, self.at, self.model)
+
+
+def outlook(
+    estimates: Estimates,
+    curriculum: Curriculum,
+    knowledge: KnowledgeState = NO_KNOWLEDGE,
+    at: Micros = 0,
+    model: SkillModel = DEFAULT_SKILLS,
+) -> Outlook:
     """The estimates within a course: skills shown to be known count as known, and so do their unseen prerequisites."""
+    usual = _shown(traced.estimate(knowledge, NOT_NAMED, at, model).probability)
+    return _outlook(estimates, curriculum, usual, knowledge, at, model)
+
+
+def _outlook(
+    estimates: Estimates, curriculum: Curriculum, usual: float, knowledge: KnowledgeState, at: Micros, model: SkillModel
+) -> Outlook:
     seen = shown = below = 0
+    bits = curriculum.bits
     for name, one in estimates.items():
-        bit = curriculum.bits.get(name, 0)
-        seen |= bit
-        if bit and one.probability >= KNOWN:
-            shown |= bit
-            below |= curriculum.below[name]
-    return Outlook(estimates, below & ~seen | shown, seen, curriculum)
+        bit = bits.get(name)
+        if bit is not None:
+            seen |= bit
+            if one.probability >= KNOWN and one.is_known:
+                shown |= bit
+                below |= curriculum.below[name]
+    return Outlook(estimates, below & ~seen | shown, seen, curriculum, usual, knowledge, at, model)
 
 
-def estimates_of(evidence: Evidence, curriculum: Curriculum, today: Day, floor: Day) -> dict[str, SkillEstimate]:
-    """Estimates from the exercises done in each topic that is a skill, or a module, which stands for its skills.
+def outlook_of(
+    evidence: Evidence,
+    knowledge: KnowledgeState,
+    curriculum: Curriculum,
+    today: Day,
+    rules: Rules,
+    model: SkillModel = DEFAULT_SKILLS,
+    *,
+    beside: bool = True,
+) -> Outlook:
+    """What a student knows on a day: the estimate of every skill with evidence in the course, and ``beside`` it.
 
-    The share done is taken as learned, and e^(-days / 60) of it is left (Ebbinghaus 1885, as an exponential).
+    Exercises on a topic are evidence of the skill of that name, and those on a module of its skills, by equal parts.
+    One more right answer, or exercise done, lowers no estimate, and time away alone raises none.
     """
+    floor, at = today - rules.retention_days + 1, today * DAY
+    kept = _within(knowledge, floor * DAY)
+    done = _exercises_done(evidence.completion, evidence.completion, curriculum, today, floor)
+    tried, named, course = [*kept.skills], model.skills, curriculum.skills
+    if not beside:
+        tried = [name for name in tried if name in course]
+    names = tried + [name for name in done if name in named and name not in kept.skills] if named else tried
+    *levels, usual = traced.estimates(kept, [*names, NOT_NAMED], at, model)
+    shared = _shared_variance(kept, model)
     found: dict[str, SkillEstimate] = {}
-    oldest, progresses = floor * DAY, evidence.completion
-    for topic, progress in progresses.items():
-        meant = curriculum.skills_of(topic)
-        if not meant or progress.at < oldest:
+    for name, level in zip(names, levels):  # noqa: B905
+        found[name] = _joined(level, kept.skills.get(name), done.get(name, NOTHING_DONE), shared, today, model)
+    if done:
+        alike: dict[int, SkillEstimate] = {}  # a module's exercises alone tell nothing apart
+        for name, exercises in done.items():
+            if name not in found and (beside or name in course):
+                one = alike.get(id(exercises))
+                if one is None:
+                    one = alike[id(exercises)] = _joined(usual, None, exercises, shared, today, model)
+                found[name] = one
+    return _outlook(found, curriculum, _shown(usual.probability), kept, at, model)
+
+
+def skill_estimate(
+    skill: str,
+    evidence: Evidence,
+    knowledge: KnowledgeState,
+    curriculum: Curriculum,
+    today: Day,
+    rules: Rules,
+    model: SkillModel = DEFAULT_SKILLS,
+) -> SkillEstimate:
+    """The estimate of one skill with evidence, as ``outlook_of`` has it."""
+    floor = today - rules.retention_days + 1
+    kept = _within(knowledge, floor * DAY)
+    topics = {skill, curriculum.module_of.get(skill, skill)}
+    done = _exercises_done(topics, evidence.completion, curriculum, today, floor).get(skill, NOTHING_DONE)
+    level = traced.estimate(kept, skill, today * DAY, model)
+    return _joined(level, kept.skills.get(skill), done, _shared_variance(kept, model), today, model)
+
+
+def _within(knowledge: KnowledgeState, oldest: Micros) -> KnowledgeState:
+    """The knowledge without skills last practised before a moment; the same object if there are none."""
+    for one in knowledge.skills.values():
+        if one.at < oldest:
+            return knowledge.since(oldest // DAY)
+    return knowledge
+
+
+class ExercisesDone(msgspec.Struct, frozen=True, gc=False):
+    """The exercises done on one skill, in right answers: all of them, and what is left of them after days away."""
+
+    whole: float
+    left: float
+    at: Micros
+    is_enough: bool
+
+
+NOTHING_DONE = ExercisesDone(0.0, 0.0, 0, False)
+
+
+def _exercises_done(
+    topics: Iterable[str],
+    completion: Mapping[str, TopicProgress],
+    curriculum: Curriculum,
+    today: Day,
+    floor: Day,
+) -> dict[str, ExercisesDone]:
+    """The exercises done in these topics, by skill; e^(-days / 60) of them is left (Ebbinghaus 1885)."""
+    found: dict[str, ExercisesDone] = {}
+    oldest, members = floor * DAY, curriculum.members
+    for topic in topics:
+        progress = completion.get(topic)
+        if progress is None or progress.at < oldest or not topic:
             continue
-        learned = (_MOST - _LEAST) * progress.completed / progress.total
-        left = learned * exp(-max(0, today - progress.at // DAY) / _KEEPS_DAYS)
-        uncertainty = 0.5 / (1 + progress.total) ** 0.5
-        for skill in meant:
-            if skill == topic or skill not in progresses:
-                found[skill] = SkillEstimate(skill, _LEAST + left, uncertainty, learned - left, progress.at)
+        skills = members.get(topic, ())
+        whole = EXERCISE * progress.completed / (len(skills) or 1)
+        one = ExercisesDone(
+            whole,
+            whole * exp(min(0, progress.at // DAY - today) / FADES_DAYS),
+            progress.at,
+            progress.completed >= ENOUGH_DONE * progress.total,
+        )
+        for skill in skills or (topic,):
+            other = found.get(skill)
+            found[skill] = one if other is None else _together(one, other)
     return found
 
 
-def answered_estimates(
-    knowledge: KnowledgeState, curriculum: Curriculum, today: Day, model: SkillModel
-) -> dict[str, SkillEstimate]:
-    """Estimates from the answers to items, for each skill of the course with enough answers.
+def _together(one: ExercisesDone, other: ExercisesDone) -> ExercisesDone:
+    return ExercisesDone(
+        one.whole + other.whole, one.left + other.left, max(one.at, other.at), one.is_enough or other.is_enough
+    )
 
-    Answers after pauses show almost no loss, but neither do they prove that the skill is still there: so a known skill
-    should be reviewed after some weeks.
+
+def _shared_variance(knowledge: KnowledgeState, model: SkillModel) -> float:
+    """The part of the variance of a level that all skills share, when the last answer came."""
+    general = knowledge.general
+    return model.carry_over**2 * (model.general_variance if general is None else general.variance)
+
+
+def _joined(
+    level: KnowledgeEstimate,
+    own: SkillLevel | None,
+    exercises: ExercisesDone,
+    shared: float,
+    today: Day,
+    model: SkillModel,
+) -> SkillEstimate:
+    """The estimate of a skill by its level, which has prior and answers joined, and the exercises done."""
+    chance, variance, left = level.probability, level.uncertainty**2, exercises.left
+    before = chance + level.forgotten
+    answers, last = 0, exercises.at
+    if own is not None:
+        answers = own.answers
+        if own.at > last:
+            last = own.at
+    if left:
+        # As of the last answer: a variance that grows with time would let exercises weigh more by time alone.
+        settled = shared + (model.skill_variance if own is None else own.variance)
+        before = _after_exercises(before, settled, exercises.whole)
+        chance = _after_exercises(chance, settled, left)
+        variance /= 1.0 + variance * left / 4.0
+    chance = _shown(chance)
+    is_enough = answers >= ENOUGH_ANSWERS or exercises.is_enough
+    return SkillEstimate(
+        chance,
+        variance,
+        before - chance if before > chance else 0.0,
+        last,
+        "exercises" if left > answers else "answers" if answers else "prior",
+        answers,
+        is_enough,
+        is_enough and today - last // DAY >= RESTED_DAYS and before >= KNOWN,
+    )
+
+
+def _after_exercises(chance: float, variance: float, right: float) -> float:
+    """The probability of a right answer after as many ``right`` answers more, all at once.
+
+    Before, the log-odds have this ``variance``. They move by one step of Newton's method with the greatest curvature
+    that a likelihood of answers can have, 1/4, which never goes too far (Böhning and Lindsay 1988). So the result rises
+    with each of the three arguments; and it rises with one more right answer in the knowledge state, which moves the
+    chance up and the variance down, as long as an answer has no more information than 1/4.
     """
-    found: dict[str, SkillEstimate] = {}
-    names = [name for name, one in knowledge.skills.items() if one.answers >= ENOUGH and name in curriculum.skills]
-    for name, now in zip(names, skills.estimates(knowledge, names, today * DAY, model), strict=True):
-        probability, forgotten, last = now.probability, now.forgotten, knowledge.skills[name].at
-        error = now.uncertainty * probability * (1.0 - probability)
-        rested = probability + forgotten >= KNOWN and today - last // DAY >= RESTED_DAYS
-        found[name] = SkillEstimate(name, probability, error, forgotten, last, rested)
-    return found
+    weight = variance * right
+    odds = chance * exp(weight / (1.0 + weight / 4.0) * (1.0 - chance))
+    return odds / (odds + 1.0 - chance)
+
+
+def _shown(chance: float) -> float:
+    """A probability as it is shown everywhere, so that no figure contradicts what follows from it."""
+    return int(10_000.0 * chance + 0.5) / 10_000.0  # as round(chance, 4), but for ties, and quicker

@@ -7,7 +7,9 @@ from textwrap import wrap
 
 import msgspec
 
-from mastery_engine.domain.skills.skill_map import SkillStatus, State
+from mastery_engine.domain.skills.skill_map import State
+from mastery_engine.http.dashboard.templates import percent
+from mastery_engine.services.skills import SkillPlace
 
 MOST_SHOWN = 60
 CELL, BOX = 170, 156
@@ -28,7 +30,7 @@ NEAREST: tuple[State, ...] = ("fading", "begun", "ready", "mastered", "known", "
 class Box(msgspec.Struct, frozen=True):
     """A skill at its place; ``fill`` is the width of its bar."""
 
-    place: SkillStatus
+    place: SkillPlace
     x: int
     y: int
     lines: tuple[str, ...]
@@ -47,7 +49,7 @@ class Picture(msgspec.Struct, frozen=True):
     left_out: int
 
 
-def picture(places: Sequence[SkillStatus], per_row: int) -> Picture:
+def picture(places: Sequence[SkillPlace], per_row: int) -> Picture:
     """The map of skills, given each after its prerequisites; of a large course, the skills nearest to the student."""
     shown = _nearest(places)
     at: dict[str, tuple[int, int]] = {}
@@ -63,7 +65,7 @@ def picture(places: Sequence[SkillStatus], per_row: int) -> Picture:
     return Picture(boxes, *lines, width=_width(per_row), height=height, left_out=len(places) - len(shown))
 
 
-def _nearest(places: Sequence[SkillStatus]) -> list[SkillStatus]:
+def _nearest(places: Sequence[SkillPlace]) -> list[SkillPlace]:
     """At most 60 skills: first those under way and those that can be begun."""
     order = sorted(range(len(places)), key=lambda number: (NEAREST.index(places[number].state), number))
     return [places[number] for number in sorted(order[:MOST_SHOWN])]
@@ -73,18 +75,18 @@ def _width(boxes: int) -> int:
     return boxes * CELL - CELL + BOX
 
 
-def _rows(places: Sequence[SkillStatus], per_row: int, at: dict[str, tuple[int, int]]) -> list[list[SkillStatus]]:
+def _rows(places: Sequence[SkillPlace], per_row: int, at: dict[str, tuple[int, int]]) -> list[list[SkillPlace]]:
     """Rows of at most ``per_row`` skills, by the longest chain of prerequisites; sets each skill's corner in ``at``.
 
     In a row each skill stands as near below its prerequisites as possible.
     """
     depths: dict[str, int] = {}
-    levels: dict[int, list[SkillStatus]] = {}
+    levels: dict[int, list[SkillPlace]] = {}
     for one in places:
         depth = 1 + max((depths.get(needed, -1) for needed in one.skill.prerequisites), default=-1)
         depths[one.skill.id] = depth
         levels.setdefault(depth, []).append(one)
-    rows: list[list[SkillStatus]] = []
+    rows: list[list[SkillPlace]] = []
     for _, level in sorted(levels.items()):
         level.sort(key=lambda one: _above(one, at))
         size = ceil(len(level) / ceil(len(level) / per_row))
@@ -96,15 +98,15 @@ def _rows(places: Sequence[SkillStatus], per_row: int, at: dict[str, tuple[int, 
     return rows
 
 
-def _above(one: SkillStatus, at: dict[str, tuple[int, int]]) -> float:
+def _above(one: SkillPlace, at: dict[str, tuple[int, int]]) -> float:
     """The average x of a skill's prerequisites."""
     found = [at[needed][0] for needed in one.skill.prerequisites if needed in at]
     return sum(found) / len(found) if found else 0.0
 
 
-def _box(one: SkillStatus, x: int, y: int) -> Box:
-    sign = SIGNS[one.state] + ("" if one.probability is None else f", {100 * one.probability:.0f}%")
-    return Box(one, x, y, _lines(one.skill.title), sign, round(BOX * (one.probability or 0.0)))
+def _box(one: SkillPlace, x: int, y: int) -> Box:
+    chance = one.known.probability
+    return Box(one, x, y, _lines(one.skill.title), f"{SIGNS[one.state]}, {percent(chance)}", round(BOX * chance))
 
 
 @lru_cache(maxsize=1_000)

@@ -20,9 +20,14 @@ def _points(share: float) -> float:
     return round(100 * share, 6)
 
 
-# A share rounds down, so that 59.6% is not shown as the 60% at which a level begins; what is needed rounds up.
+def percent(share: float) -> str:
+    """A share as all pages show it: rounded down, so that 59.6% is not shown as the 60% at which a level begins."""
+    return f"{floor(_points(share))}%"
+
+
+# What is needed rounds up.
 _templates = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-_templates.filters["percent"] = lambda value: f"{floor(_points(value))}%"
+_templates.filters["percent"] = percent
 _templates.filters["percent_needed"] = lambda value: f"{ceil(_points(value))}%"
 _templates.filters["points_needed"] = lambda value: ceil(_points(value))
 

@@ -6,7 +6,7 @@ it by chance. The engine and the rules see answers alone, and none of this.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from math import exp
+from math import exp, log
 from random import Random
 from statistics import mean
 from typing import TypeAlias
@@ -18,13 +18,17 @@ from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE
 from mastery_engine.domain.moments import DAY, Day
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.estimates import UNSEEN, SkillEstimate, outlook
+from mastery_engine.domain.skills.estimates import Outlook, SkillEstimate, outlook
+from mastery_engine.domain.skills.model import SkillModel
 
 GOAL = 0.75
 QUESTIONS = 5
 SESSIONS_A_DAY = 4
 LONGEST = 3_000
 FIRST_DAY: Day = 20_454  # 2026-01-01
+RULES = Rules()
+UNTRIED = 0.30  # right answers of beginners
+MODEL = SkillModel(usual=log(UNTRIED / (1.0 - UNTRIED)))
 
 _GUESS, _KNOWS = 0.15, 0.80
 _LASTING = 0.4
@@ -69,24 +73,28 @@ class SimulatedLearner:
 
 
 class Observer:
-    """What can be known from answers alone: a mean in which each session weighs 0.7 of the next; it fades with time."""
+    """What can be known from answers alone: a mean in which each session weighs 0.7 of the next; it fades with time.
+
+    Learners of this simulation learn and forget faster than those whose answers the shipped knowledge state was fitted
+    on; so it has estimates of its own. What follows from them is the engine's.
+    """
 
     def __init__(self, curriculum: Curriculum) -> None:
         self.curriculum = curriculum
         self._seen: dict[str, tuple[float, float, Day]] = {}
 
     def see(self, skill: str, answers: Sequence[bool], day: Day) -> None:
-        right, asked, _ = self._seen.get(skill, (2 * UNSEEN, 2.0, day))
+        right, asked, _ = self._seen.get(skill, (2 * UNTRIED, 2.0, day))
         self._seen[skill] = (0.5 * right + sum(answers), 0.5 * asked + len(answers), day)
 
-    def estimates(self, day: Day) -> dict[str, SkillEstimate]:
-        """An estimate of each skill practised."""
+    def outlook(self, day: Day) -> Outlook:
+        """What the engine makes of it on a day."""
         estimates = {}
         for skill, (right, asked, last) in self._seen.items():
             share = right / asked
             left = 0.5 * share + 0.5 * share * exp((last - day) / 40.0)
-            estimates[skill] = SkillEstimate(skill, left, 0.5 / asked**0.5, share - left, last * DAY)
-        return estimates
+            estimates[skill] = SkillEstimate(left, 4.0 / asked, share - left, last * DAY)
+        return outlook(estimates, self.curriculum, model=MODEL)
 
 
 Policy: TypeAlias = Callable[[Observer, int, Day, Random], str]
@@ -95,8 +103,7 @@ Policy: TypeAlias = Callable[[Observer, int, Day, Random], str]
 def _engine(observer: Observer, session: int, day: Day, chance: Random) -> str:
     """The engine's first advice about a skill."""
     del session, chance
-    view = outlook(observer.estimates(day), observer.curriculum)
-    advice = recommend(NO_EVIDENCE, (0.0, 0.0, 1.0, 1.0), view, day, Rules())
+    advice = recommend(NO_EVIDENCE, (0.0, 0.0, 1.0, 1.0), observer.outlook(day), day, RULES)
     skills = observer.curriculum.skills
     return next((recommended.area for recommended in advice if recommended.area in skills), next(iter(skills)))
 
@@ -109,11 +116,8 @@ def _random(observer: Observer, session: int, day: Day, chance: Random) -> str:
 def _weakest(observer: Observer, session: int, day: Day, chance: Random) -> str:
     """The skill with the lowest estimate, whatever it asks for first; of equals any."""
     del session
-    estimates = observer.estimates(day)
-    return min(
-        observer.curriculum.skills,
-        key=lambda skill: (estimates[skill].probability if skill in estimates else UNSEEN, chance.random()),
-    )
+    view = observer.outlook(day)
+    return min(observer.curriculum.skills, key=lambda skill: (view.chance(skill), chance.random()))
 
 
 def _in_order(observer: Observer, session: int, day: Day, chance: Random) -> str:

@@ -155,13 +155,18 @@ class StudentTools:
     ) -> Annotated[CallToolResult, SkillsResult]:
         """A student's weakest and strongest skills (topics), with the chance of a right next answer.
 
-        Use it to choose what to practise. Only skills with answered questions are known.
+        Use it to choose what to practise. Only skills with answers or exercises are named.
         """
         with plainly():
             states = (await self._engine.skills.of(self._context.who(), student_id)).skills
         skills = [
             SkillResult(
-                skill=state.skill, right_next=state.probability, forgotten=state.forgotten, answers=state.answers
+                skill=state.skill,
+                right_next=state.probability,
+                uncertainty=state.uncertainty,
+                basis=state.basis,
+                forgotten=state.forgotten,
+                answers=state.answers,
             )
             for state in states
         ]

@@ -1,0 +1,56 @@
+"""The advice that holds now: the document's, or made anew if a day has passed; every door shows this one."""
+
+from typing import TypeAlias
+
+from cachetools import FIFOCache
+
+from mastery_engine.domain.advice.guidance import Guidance, advise
+from mastery_engine.domain.advice.recommendation import Recommendation
+from mastery_engine.domain.courses.curriculum import Curriculum
+from mastery_engine.domain.evidence.score import MasteryScore
+from mastery_engine.domain.moments import Day, Micros, day_of
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.skills.model import SkillModel
+from mastery_engine.domain.student import Student, StudentKey
+from mastery_engine.responses.advice import Recommended, recommended
+from mastery_engine.services.models import Models
+
+MOST_STUDENTS = 20_000
+
+Worded: TypeAlias = tuple[tuple[Recommendation, ...], list[Recommended]]
+Renewed: TypeAlias = tuple[Micros, Day, SkillModel, Guidance]
+
+
+class CurrentAdvice:
+    """Finds students' advice and puts it into words, and caches both for the students last asked for."""
+
+    def __init__(self, models: Models, rules: Rules, curriculum: Curriculum, *, most: int = MOST_STUDENTS) -> None:
+        self._models = models
+        self._rules = rules
+        self._curriculum = curriculum
+        self._worded: FIFOCache[StudentKey, Worded] = FIFOCache(most)
+        self._renewed: FIFOCache[StudentKey, Renewed] = FIFOCache(most)
+
+    def guidance(self, key: StudentKey, student: Student, score: MasteryScore, now: Micros) -> Guidance:
+        """The guidance with the advice and the path of the day of ``now``, as a fold at that moment would leave it."""
+        held, today = student.guidance, day_of(now)
+        if not held.advice.is_due(score, today):
+            return held
+        model, cached = self._models.skills, self._renewed.get(key)
+        if cached is not None and cached[:2] == (student.updated, today) and cached[2] is model:
+            return cached[3]
+        renewed = advise(held, student.evidence, score, today, self._curriculum, self._rules, student.knowledge, model)
+        self._renewed[key] = (student.updated, today, model, renewed)
+        return renewed
+
+    def in_words(self, key: StudentKey, guidance: Guidance, now: Micros) -> list[Recommended]:
+        """The advice as it is sent, without what was dismissed within the last week."""
+        advice = guidance.advised(key.tenant, key.student_id, now)
+        if not advice:
+            return []
+        cached = self._worded.get(key)
+        if cached is not None and cached[0] == advice:
+            return cached[1]
+        worded = recommended(advice, key.tenant, key.student_id, self._curriculum)
+        self._worded[key] = (advice, worded)
+        return worded
