@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mastery_engine.domain.courses.course_key import CourseKey
-from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.http.dashboard import pages, student
 from mastery_engine.services import reports
+from tests.support.calibrated import learned
 from tests.support.calls import STUDENT, Api, enrolled, event
 from tests.support.live import make_token
 
@@ -81,7 +81,7 @@ async def test_pages_say_in_words_whether_forecasts_are_calibrated(api: Api) -> 
     for path, who in pages_with_words:
         assert "Not calibrated for this course yet: it has 0 of the 300" in await shown(api, path, **who)
     assert "No course has learned from its past weeks yet" in await shown(api, "/dashboard", role="admin")
-    await api.engine.calibrations.put(CourseKey("default"), Calibration(api.clock(), 412, 0.8125), api.clock())
+    await api.engine.calibrations.put(CourseKey("default"), learned(api.clock(), 412), api.clock())
     await asyncio.sleep(student.SHARED_S)
     for path, who in pages_with_words:
         words = "Calibrated for this course: the score came within the band in 81.2% of 412 past weeks of its students."
@@ -89,7 +89,7 @@ async def test_pages_say_in_words_whether_forecasts_are_calibrated(api: Api) -> 
     operators = await shown(api, "/dashboard", role="admin")
     row = '<th scope="row">default</th><td>yes</td><td>81.2%</td><td>412</td>'
     assert row in operators
-    await api.engine.calibrations.put(CourseKey("default"), Calibration(api.clock(), 120, None), api.clock())
+    await api.engine.calibrations.put(CourseKey("default"), learned(api.clock(), 120, None), api.clock())
     operators = await shown(api, "/dashboard", role="admin")
     assert '<th scope="row">default</th><td>no, 180 weeks are missing</td><td></td><td>120</td>' in operators
     assert "default</th>" not in await shown(api, "/dashboard", role="admin", tenant="school-1")

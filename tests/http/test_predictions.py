@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from mastery_engine.domain.courses.course_key import CourseKey
-from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.domain.moments import rfc3339
+from tests.support.calibrated import learned
 from tests.support.calls import STUDENT, Api, Json, event
 from tests.support.live import make_token
 
@@ -45,10 +45,10 @@ async def test_the_next_week_has_seven_days_with_their_intervals(known: Api) -> 
 async def test_each_door_says_whether_the_forecast_is_calibrated_for_the_course(known: Api) -> None:
     said = [(await known.data(path, ASKED))["calibration"] for path in CALLS]
     assert said == [{"calibrated": False, "coverage": None, "student_weeks": 0, "as_of": None}] * 2
-    learned = Calibration(known.clock(), 412, 0.81234)
-    await known.engine.calibrations.put(CourseKey("default"), learned, known.clock())
+    calibration = learned(known.clock(), 412, 0.81234)
+    await known.engine.calibrations.put(CourseKey("default"), calibration, known.clock())
     said = [(await known.data(path, ASKED))["calibration"] for path in CALLS]
-    as_of = rfc3339(learned.as_of)
+    as_of = rfc3339(calibration.as_of)
     assert said == [{"calibrated": True, "coverage": 0.8123, "student_weeks": 412, "as_of": as_of}] * 2
 
 

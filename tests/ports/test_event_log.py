@@ -10,7 +10,7 @@ import pytest
 
 from mastery_engine.domain.events.event import decode
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.event_log import EventLog
+from mastery_engine.ports.event_log import MOST_IN_PAGE, EventLog
 from mastery_engine.wiring import system_clock
 from tests.support.logs import (
     BATCH_SIZE,
@@ -62,6 +62,20 @@ async def test_all_events_are_there_in_pages_and_none_of_them_is_worked(log: Eve
     assert decoded(paged) == events
     assert not any((await log.committed()).values())
     assert await records(log) == paged
+
+
+async def test_a_long_log_comes_in_pages_and_a_reader_may_stop(log: EventLog) -> None:
+    ids = [f"e-{number}" for number in range(2_300)]
+    for start in range(0, len(ids), 500):
+        await log.append([helped(event_id) for event_id in ids[start : start + 500]])
+    pages = [page async for page in log.pages()]
+    assert [record.event_id for page in pages for record in page] == ids
+    assert len(pages) >= 3
+    assert max(map(len, pages)) <= MOST_IN_PAGE
+    reading = aiter(log.pages())
+    first = await anext(reading)
+    await reading.aclose()  # type: ignore[attr-defined]
+    assert [record.event_id for record in first] == ids[: len(first)]
 
 
 async def test_a_record_has_its_receipt_tenant_student_and_id(opened: OpenedLogs, log: EventLog) -> None:

@@ -17,11 +17,11 @@ from mastery_engine.backends.redis.refusals import RedisRefusals
 from mastery_engine.backends.redis.stores import open_stores
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
 from mastery_engine.domain.courses.course_key import CourseKey
-from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.domain.moments import DAY, SECOND
 from mastery_engine.ports.cohorts import Join
 from mastery_engine.ports.result_cache import LIFE_S, ResultKey
 from scripts.servers.redis import Redis
+from tests.support.calibrated import learned
 from tests.support.samples import NOW, TODAY
 from tests.support.stores import ADA, BOB, RETENTION_DAYS, cold_ids, job, put, read, record, refusal, roster
 
@@ -51,7 +51,7 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
     await stores.checkpoints.set_flood("log", 1, flooded=True)
     await stores.audit_log.append([record()])
     await stores.jobs.put(job())
-    await stores.calibrations.put(CourseKey("default"), Calibration(NOW))
+    await stores.calibrations.put(CourseKey("default"), learned(NOW, 310))
     await stores.idempotency.claim("key", "body", NOW)
     await stores.connection.ping()
     await stores.connection.close()

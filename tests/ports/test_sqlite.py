@@ -20,7 +20,6 @@ from mastery_engine.backends.sqlite.migrations import MIGRATIONS
 from mastery_engine.backends.sqlite.stores import open_stores
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
 from mastery_engine.domain.courses.course_key import CourseKey
-from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, StudentKey
 from mastery_engine.domain.transition import apply
@@ -29,6 +28,7 @@ from mastery_engine.ports.audit_log import AuditFilter
 from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.cohorts import Join
 from mastery_engine.ports.documents import DocumentChange
+from tests.support.calibrated import learned
 from tests.support.samples import NOW, TODAY, Clock, helped, logged
 from tests.support.small_disk import mounted_small_disk
 from tests.support.stores import ADA, BOB, EVE, everyone, job, newest, record, refusal, roster
@@ -69,7 +69,7 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     await stores.audit_log.append([record()])
     await stores.refusals.put([refusal()])
     await stores.jobs.put(job())
-    await stores.calibrations.put(COURSE, Calibration(NOW, 310, 0.8))
+    await stores.calibrations.put(COURSE, learned(NOW, 310))
     await stores.connection.close()
 
     stores = open_stores(Database(path), Clock())
@@ -83,7 +83,7 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     assert await newest(stores) == [record()]
     assert await stores.refusals.of(ADA) == [refusal()]
     assert await stores.jobs.open() == [job()]
-    assert await stores.calibrations.get(COURSE) == Calibration(NOW, 310, 0.8)
+    assert await stores.calibrations.get(COURSE) == learned(NOW, 310)
     await stores.connection.close()
 
 

@@ -13,6 +13,7 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
 
 REQUESTS_TOPIC = "mastery.requests"
+MOST_IN_PAGE = 1_000
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
@@ -101,7 +102,10 @@ class EventLog(Protocol):
         ...
 
     def pages(self) -> AsyncIterator[Sequence[Record]]:
-        """All events up to the end as it is now, each partition's in order; they are not worked."""
+        """All events up to the end as it is now, each partition's in order, in pages; they are not worked.
+
+        A page has at most ``MOST_IN_PAGE`` records, so that the memory for a reading does not grow with the log.
+        """
         ...
 
     async def erase(self, key: StudentKey) -> int:

@@ -11,12 +11,13 @@ from mastery_engine.domain.student import StudentKey
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Forbidden, Unavailable
 from mastery_engine.services.calibrations import CACHED_FOR
+from tests.support.calibrated import learned
 from tests.support.composed import composed
 from tests.support.samples import NOW, Clock, done, quiz
 from tests.support.samples import logged as in_log
 
 ADMIN, COURSE = Caller("tests", "admin"), CourseKey("default")
-LEARNED = Calibration(NOW, 412, 0.81249)
+LEARNED = learned(NOW, 412, 0.81249)
 
 
 class MovableStore(MemoryCalibrations):
@@ -86,7 +87,7 @@ async def test_a_forecast_heeds_a_new_calibration_although_the_old_one_is_cached
     await engine.worker._folding.fold(in_log(events), clock())
     before = await engine.forecasts.next_days(ADMIN, "ada")
     assert before.calibration.calibrated is False
-    narrow = Calibration(clock(), 412, 0.8, 0.01, 0.01)
+    narrow = learned(clock(), 412, 0.8, below=0.01, above=0.01)
     await engine.calibrations.put(COURSE, narrow, clock())
     after = await engine.forecasts.next_days(ADMIN, "ada")
     assert after.calibration.calibrated is True
@@ -115,9 +116,9 @@ async def test_its_words_say_whether_and_how_often_it_held_or_what_is_missing(en
     known = await engine.calibrations.of_course(teacher)
     assert "Not calibrated for this course yet: it has 0 of the 300 past weeks" in known.words
     assert known.as_of is None
-    await engine.calibrations.put(COURSE, Calibration(clock(), 299, 0.7), clock())
+    await engine.calibrations.put(COURSE, learned(clock(), 299, 0.7), clock())
     assert "it has 299 of the 300" in (await engine.calibrations.of_course(teacher)).words
-    await engine.calibrations.put(COURSE, Calibration(clock() + SECOND, 4_123, 0.8049), clock())
+    await engine.calibrations.put(COURSE, learned(clock() + SECOND, 4_123, 0.8049), clock())
     words = (await engine.calibrations.of_course(teacher)).words
     assert (
         words

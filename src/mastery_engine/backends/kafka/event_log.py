@@ -7,7 +7,7 @@ from mastery_engine.backends.kafka.asker import Asker, committed_of, ends_of
 from mastery_engine.backends.kafka.group import members_of
 from mastery_engine.backends.kafka.headers import SOURCE, bytes_of, cloudevent_headers
 from mastery_engine.backends.kafka.reader import Reader
-from mastery_engine.backends.kafka.records import messages_of, record_of
+from mastery_engine.backends.kafka.records import pages_of, record_of
 from mastery_engine.backends.kafka.sender import Sender
 from mastery_engine.backends.kafka.settings import KafkaSettings
 from mastery_engine.backends.kafka.topic_plans import longest_retention
@@ -92,8 +92,12 @@ class KafkaEventLog:
 
     async def pages(self) -> AsyncIterator[Sequence[Record]]:
         log_id = await self._topics.log_id()
-        messages = await asyncio.to_thread(messages_of, self._settings, REQUESTS_TOPIC)
-        yield [record_of(message, log_id) for message in messages]
+        messages = pages_of(self._settings, REQUESTS_TOPIC)
+        try:
+            while (page := await asyncio.to_thread(next, messages, None)) is not None:
+                yield [record_of(message, log_id) for message in page]
+        finally:
+            await asyncio.to_thread(messages.close)
 
     async def erase(self, key: StudentKey) -> int:
         """Records on Kafka cannot be taken out singly: ``retained_until`` says how long they stay."""

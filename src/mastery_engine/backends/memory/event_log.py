@@ -8,7 +8,7 @@ from uuid import uuid4
 from mastery_engine.domain.events.event import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.event_log import Batch, Position, Record, RetainedUntil, StartOffsets
+from mastery_engine.ports.event_log import MOST_IN_PAGE, Batch, Position, Record, RetainedUntil, StartOffsets
 
 PARTITION = 0
 IDLE_S = 0.05
@@ -76,7 +76,9 @@ class MemoryEventLog:
         return [record for record in self._records.values() if _is_of(record, key)]
 
     async def pages(self) -> AsyncIterator[Sequence[Record]]:
-        yield list(self._records.values())
+        records = list(self._records.values())
+        for start in range(0, len(records), MOST_IN_PAGE):
+            yield records[start : start + MOST_IN_PAGE]
 
     async def erase(self, key: StudentKey) -> int:
         return self._keep({offset: record for offset, record in self._records.items() if not _is_of(record, key)})

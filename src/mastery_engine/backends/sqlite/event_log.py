@@ -13,7 +13,7 @@ from mastery_engine.backends.sqlite.joined_blobs import FEW, parted
 from mastery_engine.domain.events.event import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.event_log import Batch, Position, Record, RetainedUntil, StartOffsets
+from mastery_engine.ports.event_log import MOST_IN_PAGE, Batch, Position, Record, RetainedUntil, StartOffsets
 
 PARTITION = 0
 POLL_S = 0.05
@@ -26,7 +26,7 @@ _JOINED = (
     "SELECT json_group_array(json_array(seq, received, tenant, length(key), length(value), event_id)), "
     "CAST(group_concat(key, '') AS BLOB), CAST(group_concat(value, '') AS BLOB) FROM ("
 )
-_PAGE = _JOINED + _RECORDS + "WHERE seq > ? AND seq < ? ORDER BY seq LIMIT 5000)"
+_PAGE = _JOINED + _RECORDS + f"WHERE seq > ? AND seq < ? ORDER BY seq LIMIT {MOST_IN_PAGE})"
 _OF_STUDENT = _JOINED + _RECORDS + "WHERE tenant = ? AND key = ? ORDER BY seq LIMIT -1)"  # a limit keeps the order
 _APPEND = "INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, ?, ?, ?, ?)"
 _ERASE = "DELETE FROM requests WHERE tenant = ? AND key = ?"
