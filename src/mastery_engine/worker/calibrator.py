@@ -19,7 +19,7 @@ from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import MINUTE, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.ports.event_log import Batch, Record
@@ -123,15 +123,18 @@ class Calibrator:
             events = await self._allowed(key, records)
             if not events:
                 continue
-            due_days = await self._cohorts.due_days(key, document.student.cohorts if document else (), now)
+            student = NOBODY if document is None else document.student
+            due_days = await self._cohorts.due_days(key, student.cohorts, now)
             try:
-                misses += await _apart(partial(self._of_student, events, due_days, now), gently=gently)
+                misses += await _apart(partial(self._of_student, student, events, due_days, now), gently=gently)
             except Exception:
                 logger.exception("a student's past weeks cannot be forecast, and are left out")
         return misses
 
-    def _of_student(self, events: Sequence[LearningEvent], due_days: Sequence[Day], now: Micros) -> list[Miss]:
-        return misses_of(events, self._model, self._rules, until=now, due_known=lambda _: due_days)
+    def _of_student(
+        self, student: Student, events: Sequence[LearningEvent], due_days: Sequence[Day], now: Micros
+    ) -> list[Miss]:
+        return misses_of(events, self._model, self._rules, until=now, due_known=lambda _: due_days, document=student)
 
     async def _allowed(self, key: StudentKey, records: Sequence[Record]) -> list[LearningEvent]:
         """The student's events, each once, that were allowed at their receipt; none of who allows no profiling now."""

@@ -52,6 +52,13 @@ class ActiveDays(msgspec.Struct, frozen=True, array_like=True, gc=False):
             return self
         return packed(self.newest, self.mask & ((1 << length) - 1))
 
+    def before(self, day: Day) -> "ActiveDays":
+        """Without ``day`` and the days after it."""
+        if self.newest < day:
+            return self
+        mask = self.up_to(day - 1)
+        return packed(day - 1, mask) if mask else NO_DAYS
+
     def up_to(self, day: Day) -> int:
         """The set as an int with bit k for ``day - k``, without days later than ``day``."""
         mask = int.from_bytes(self.bits, "little")

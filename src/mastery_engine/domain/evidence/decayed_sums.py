@@ -83,6 +83,18 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
         totals = sum(array("d", weights)), sum(array("d", scores))
         return DecayedSums(self.days[2 * drop :], weights, scores, *totals, self.latest)
 
+    def before(self, day: Day) -> "DecayedSums":
+        """Without ``day`` and the days after it; what is left counts as of the end of its last day."""
+        left = _place(self.days, _DAY.pack(day))
+        if 2 * left == len(self.days):
+            return self
+        if not left:
+            return NO_SUMS
+        weights, scores = self.weights[: 8 * left], self.scores[: 8 * left]
+        totals = sum(array("d", weights)), sum(array("d", scores))
+        (last,) = _DAY.unpack_from(self.days, 2 * left - 2)
+        return DecayedSums(self.days[: 2 * left], weights, scores, *totals, (last + 1) * DAY - 1)
+
     def standing(self, at: Micros, floor: Day) -> tuple[float, float]:
         """Weight and weighted score of the days from ``floor`` on, scaled so that evidence at ``at`` counts in full."""
         sums = self.since(floor)

@@ -95,6 +95,19 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
             (completion, quiz, quality, consistency),
         )
 
+    def before(self, day: Day) -> "Evidence":
+        """Without anything of ``day`` and the days after it. Of a topic only the latest progress is known."""
+        completion, quiz, quality, consistency = (
+            None if value is None or value.at // DAY >= day else value for value in self.direct
+        )
+        return Evidence(
+            {topic: progress for topic, progress in self.completion.items() if progress.at // DAY < day},
+            self.quiz.before(day),
+            self.quality.before(day),
+            self.activity.before(day),
+            (completion, quiz, quality, consistency),
+        )
+
 
 NO_EVIDENCE = Evidence()
 

@@ -71,6 +71,13 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
             drop += _SIZE
         return History(packed[drop:]) if drop else self
 
+    def before(self, day: Day) -> "History":
+        """Without ``day`` and the days after it."""
+        packed, left = self.packed, len(self.packed)
+        while left and int.from_bytes(packed[left - _SIZE : left - _SIZE + 2], "little") >= day:
+            left -= _SIZE
+        return History(packed[:left]) if left < len(packed) else self
+
     def points(self, *, first: Day = 0, last: Day = 65_535) -> Iterator[Point]:
         """The points of the days from ``first`` to ``last``, oldest first."""
         for day, flags, score, *values in _ROW.iter_unpack(self.packed):

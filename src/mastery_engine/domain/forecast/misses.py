@@ -30,20 +30,25 @@ def misses_of(
     *,
     until: Micros,
     due_known: Callable[[Micros], Sequence[Day]] = no_calendar,
+    document: Student = NOBODY,
 ) -> list[Miss]:
     """The misses of one student in the weeks that were over by ``until``, oldest first.
 
     ``events`` are the student's, in any order, each taken as received at its own time. ``due_known`` gives the due
-    days, past and to come, that were known at a moment. The weeks follow one another from one of the first seven days
-    on, which the id decides, so that a course's weeks begin on all days of the week.
+    days, past and to come, that were known at a moment. ``document`` is the student's as it is now: what it holds from
+    before the day of the first event counts from the beginning, since a log no longer has the events of long ago. The
+    weeks follow one another from one of the first seven days on, which the id decides, so that a course's weeks begin
+    on all days of the week.
     """
     if not events:
         return []
     known = sorted(events, key=lambda event: (event.at, event.event_id))
-    start = day_of(known[0].at) + id_hash(known[0].student_id)[0] % WEEK
+    first = day_of(known[0].at)
+    start = first + id_hash(known[0].student_id)[0] % WEEK
+    begun = Student(document.evidence.before(first), document.history.before(first))
     misses: list[Miss] = []
     before: Student | None = None
-    for day, student in documents(known, range(start, day_of(until), WEEK), rules):
+    for day, student in documents(known, range(start, day_of(until), WEEK), rules, begun):
         if before is not None:
             came = mastery_score(student.evidence, end_of(day), rules).score
             origin = day - WEEK
@@ -70,12 +75,14 @@ def _miss(
     )
 
 
-def documents(events: Sequence[LearningEvent], days: Sequence[Day], rules: Rules) -> Iterator[tuple[Day, Student]]:
+def documents(
+    events: Sequence[LearningEvent], days: Sequence[Day], rules: Rules, student: Student = NOBODY
+) -> Iterator[tuple[Day, Student]]:
     """The document of a student at the end of each of some days, which rise, folded as the worker folds.
 
-    ``events`` are in the order of time, each taken as received at its own time.
+    ``events`` are in the order of time, each taken as received at its own time. ``student`` is the document before.
     """
-    student, cold = NOBODY, IdsByDay()
+    cold = IdsByDay()
     place = 0
     for day in days:
         while place < len(events) and day_of(events[place].at) <= day:

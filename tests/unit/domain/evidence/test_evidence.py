@@ -328,6 +328,34 @@ def test_what_is_older_than_a_floor_goes_and_nothing_else(sent: list[dict[str, A
     assert alike(all_of(sent).since(floor), all_of(newer))
 
 
+@given(by_id(envelopes(), max_size=8), st.integers(TODAY - 91, TODAY + 2))
+def test_what_was_known_before_a_day_and_what_came_since_are_the_whole(sent: list[dict[str, Any]], day: int) -> None:
+    """Days that are named may lie on either side, so they are left out of this."""
+    sent = [one for one in sent if "consistency" not in one["event_type"]]
+    whole, later = all_of(sent), all_of([one for one in sent if iso_date(day) <= one["timestamp"]])
+    before = whole.before(day)
+    assert alike(without_latest(before.merge(later)), without_latest(whole))
+    assert not set(before.completion) & {topic for topic, one in whole.completion.items() if day_of(one.at) >= day}
+    assert before.before(day) == before
+
+
+def without_latest(known: Evidence) -> Evidence:
+    """Sums that were cut off know the last day of what is left, and no longer its time."""
+    quiz_sums, quality_sums = (msgspec.structs.replace(one, latest=0) for one in (known.quiz, known.quality))
+    return msgspec.structs.replace(known, quiz=quiz_sums, quality=quality_sums)
+
+
+@given(pieces, st.integers(BACK_89 - 1, TODAY + 1), st.integers(BACK_89 - 1, TODAY + 1))
+def test_the_mean_before_a_day_is_that_of_what_had_come(some: list[Piece], floor: int, day: int) -> None:
+    earlier = [piece for piece in some if piece[0] // DAY < day]
+    assert sums(some).before(day).mean(floor) == pytest.approx(mean(earlier, floor), abs=1e-9)
+
+
+@given(day_sets, st.integers(BACK_89 - 9, TODAY + 3))
+def test_days_from_a_day_on_go_and_equal_sets_are_equal_values(days: set[int], end: int) -> None:
+    assert ActiveDays.of(*days).before(end) == ActiveDays.of(*[day for day in days if day < end])
+
+
 def test_merging_leaves_both_parts_as_they_were() -> None:
     ours, theirs = evidence_of(done("a", 1, 2), retention_days=90), evidence_of(done("b", 1, 2), retention_days=90)
     ours.merge(theirs)

@@ -59,6 +59,7 @@ def test_a_range_of_days_has_both_its_ends(scored: list[tuple[int, FourValues]],
         day for day, _ in scored if first <= day <= last
     ]
     assert list(found.since(first).points()) == list(found.points(first=first))
+    assert list(found.before(first).points()) == list(found.points(last=first - 1))
     in_range = found.points(first=first, last=last)
     assert found.scores(first=first, last=last) == [(point.day, point.score) for point in in_range]
 
@@ -74,6 +75,8 @@ def test_dropping_nothing_gives_the_very_same_history_back() -> None:
     found = history([(TODAY, (0.1, 0.1, 0.1, 0.1))])
     assert found.since(TODAY) is found
     assert found.since(TODAY + 1) == History()
+    assert found.before(TODAY + 1) is found
+    assert found.before(TODAY) == History()
 
 
 def test_the_level_of_a_day_is_kept_also_among_sixteen() -> None:
