@@ -27,6 +27,7 @@ from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.forecasts import Forecasts
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.models import Models
+from mastery_engine.services.next_answers import NextAnswers
 from mastery_engine.services.pages import Pages
 from mastery_engine.services.privacy import Privacy
 from mastery_engine.services.readiness import Readiness
@@ -62,6 +63,7 @@ class Engine:
     forecasts: Forecasts
     calibrations: Calibrations
     advice: Advising
+    next_answers: NextAnswers
     skills: Skills
     cohorts: Cohorts
     standings: Standings

@@ -40,6 +40,7 @@ from mastery_engine.services.forecasts import Forecasts
 from mastery_engine.services.idempotency import Idempotency
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.models import Models
+from mastery_engine.services.next_answers import NextAnswers
 from mastery_engine.services.pages import Pages
 from mastery_engine.services.privacy import Privacy
 from mastery_engine.services.profiling import Profiling
@@ -200,6 +201,7 @@ def compose(
         forecasts=forecasts,
         calibrations=calibrations,
         advice=advice,
+        next_answers=NextAnswers(profiling, models, rules, curriculum, clock),
         skills=skills,
         cohorts=cohorts,
         standings=Standings(stores.documents, cohorts, consents, access, audit, stores.results, rules, clock),

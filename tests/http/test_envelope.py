@@ -34,6 +34,8 @@ CALLS = {
     ("POST", "/predictions/trajectory"),
     ("POST", "/recommendations/adaptive"),
     ("POST", "/recommendations/learning-path"),
+    ("POST", "/recommendations/items"),
+    ("POST", "/predictions/next-answer"),
     ("GET", "/students/{student_id}/stream"),
     ("GET", "/compliance/students/{student_id}/consent"),
     ("PUT", "/compliance/students/{student_id}/consent"),

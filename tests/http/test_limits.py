@@ -144,6 +144,8 @@ KINDS: dict[str, LimitKind | None] = {
     "POST /predictions/trajectory": "predictions",
     "POST /recommendations/adaptive": "recommendations",
     "POST /recommendations/learning-path": "recommendations",
+    "POST /recommendations/items": "recommendations",
+    "POST /predictions/next-answer": "predictions",
     "GET /compliance/students/{student_id}/consent": "compliance",
     "PUT /compliance/students/{student_id}/consent": "compliance",
     "GET /compliance/students/{student_id}/export": "compliance",

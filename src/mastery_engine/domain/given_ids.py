@@ -47,9 +47,9 @@ def check_student_id(text: str, field: str = "student_id") -> str:
     return text
 
 
-def normal_name(text: str) -> str:
+def normal_name(text: str, *, longest: int = LONGEST_NAME) -> str:
     """A topic, skill or cohort in its one spelling. Raises ValueError with what follows the name of the field."""
-    return _normal(text, LONGEST_NAME)
+    return _normal(text, longest)
 
 
 def normal_id(text: str, field: str, longest: int = LONGEST_NAME) -> str:

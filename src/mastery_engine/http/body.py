@@ -4,19 +4,25 @@ A body about one thing is a Pydantic model. A body with many rows keeps them raw
 The body of a single call stands beside its route, in ``routers``.
 """
 
+from functools import partial
 from typing import Annotated, TypeVar
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from mastery_engine.domain.faults import malformed, sentence
-from mastery_engine.domain.given_ids import LONGEST_NAME, STUDENT_ID, normal_name
+from mastery_engine.domain.given_ids import LONGEST_ID, LONGEST_NAME, STUDENT_ID, normal_name
 from mastery_engine.errors import InvalidInput
 from mastery_engine.services.batches import BatchPriority
 
 StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
 # The length is that of the normal form, so only the schema says it.
 Name = Annotated[str, AfterValidator(normal_name), Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME})]
+ItemId = Annotated[
+    str,
+    AfterValidator(partial(normal_name, longest=LONGEST_ID)),
+    Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_ID}),
+]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 Many = TypeVar("Many", "Rows", "BatchCalculate")

@@ -151,6 +151,21 @@ class AdviceResult(ToolResult):
     steps: list[Quoted]
 
 
+class NextItem(ToolResult):
+    """An item; ``chance`` is that of a right answer."""
+
+    item_id: Quoted
+    title: Quoted | None = None
+    chance: float
+    why: Quoted
+
+
+class ItemsResult(ToolResult):
+    """The items to answer next, best first."""
+
+    items: list[NextItem]
+
+
 class PathResult(ToolResult):
     """The next skills of a path of so many ``steps`` and ``minutes``."""
 

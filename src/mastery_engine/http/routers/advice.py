@@ -7,11 +7,13 @@ from pydantic import Field
 
 from mastery_engine.domain.advice.learning_path import Goal
 from mastery_engine.domain.advice.recommendation import Priority
-from mastery_engine.http.body import Body, Name, OfStudent, StudentId
+from mastery_engine.http.body import Body, ItemId, Name, OfStudent, StudentId
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine
 from mastery_engine.http.openapi import responds
 from mastery_engine.responses.advice import LearningPath, Recommended, StudentPatterns
+from mastery_engine.responses.next_answers import ItemToAnswer
+from mastery_engine.services.next_answers import MOST_OFFERED, TARGET, CourseItem
 
 router = APIRouter(route_class=EnvelopeRoute, tags=["recommendations"])
 
@@ -42,6 +44,36 @@ async def adaptive(engine: TheEngine, caller: Authenticated, body: Advise) -> li
 async def path(engine: TheEngine, caller: Authenticated, body: FindPath) -> LearningPath:
     """The shortest path to a goal, with minutes, a schedule by day and the estimated completion."""
     return await engine.advice.path(caller, body.student_id, body.goal, body.topic)
+
+
+class OfferedItem(Body):
+    """An item to choose from, the skills that it exercises, and what a student is shown of it."""
+
+    item_id: ItemId
+    skills: Annotated[list[Name], Field(max_length=8)] = []
+    title: Annotated[str, Field(max_length=1_000)] | None = None
+    url: Annotated[str, Field(max_length=1_000)] | None = None
+
+
+class ChooseItems(Body):
+    """Which student, from which items (else the course's), of which skill, how many, and how likely to be right."""
+
+    student_id: StudentId
+    items: Annotated[list[OfferedItem], Field(min_length=1, max_length=MOST_OFFERED)] | None = None
+    skill: Name | None = None
+    limit: Annotated[int, Field(ge=1, le=20)] = 5
+    target: Annotated[float, Field(ge=0.5, le=0.95)] = TARGET
+
+
+@router.post("/recommendations/items", openapi_extra=responds(ItemToAnswer, many=True, limit="recommendations"))
+async def items(engine: TheEngine, caller: Authenticated, body: ChooseItems) -> list[ItemToAnswer]:
+    """Which items to answer next, best first: ready, near the wanted chance of a right answer, due ones first."""
+    offered = None
+    if body.items is not None:
+        offered = [CourseItem(item.item_id, tuple(item.skills), item.title, item.url) for item in body.items]
+    return await engine.next_answers.items(
+        caller, body.student_id, offered, skill=body.skill, limit=body.limit, target=body.target
+    )
 
 
 @router.post("/analytics/patterns", openapi_extra=responds(StudentPatterns, limit="analytics"))

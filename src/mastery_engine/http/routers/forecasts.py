@@ -1,15 +1,18 @@
-"""Calls about forecasts and trajectories."""
+"""Calls about forecasts, trajectories and the next answers."""
 
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
-from mastery_engine.http.body import Body, StudentId
+from mastery_engine.domain.events.envelope import moment_from
+from mastery_engine.http.body import Body, ItemId, Name, StudentId
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine
 from mastery_engine.http.openapi import responds
 from mastery_engine.responses.forecasts import Prediction, Trajectory
+from mastery_engine.responses.next_answers import NextAnswer
+from mastery_engine.services.next_answers import MOST_ITEMS, CourseItem
 
 router = APIRouter(route_class=EnvelopeRoute, tags=["predictions"], prefix="/predictions")
 
@@ -38,3 +41,26 @@ async def next_week(engine: TheEngine, caller: Authenticated, body: NextWeek) ->
 async def trajectory(engine: TheEngine, caller: Authenticated, body: DaysBack) -> Trajectory:
     """A student's past scores, their trend, and the forecast for the next 7 days."""
     return await engine.forecasts.trajectory(caller, body.student_id, body.days)
+
+
+class AskedItem(Body):
+    """An item that may be asked, and the skills that it exercises."""
+
+    item_id: ItemId
+    skills: Annotated[list[Name], Field(max_length=8)] = []
+
+
+class ManyItems(Body):
+    """Which student, which items, and when they would be answered: now, or at a moment up to 30 days ahead."""
+
+    student_id: StudentId
+    items: Annotated[list[AskedItem], Field(min_length=1, max_length=MOST_ITEMS)]
+    at: AwareDatetime | Annotated[int, Field(ge=0, description="milliseconds since 1970")] | None = None
+
+
+@router.post("/next-answer", openapi_extra=responds(NextAnswer, many=True, limit="predictions"))
+async def next_answer(engine: TheEngine, caller: Authenticated, body: ManyItems) -> list[NextAnswer]:
+    """How likely a student's next answer to each item is right; who has answered nothing gets what the items say."""
+    items = [CourseItem(item.item_id, tuple(item.skills)) for item in body.items]
+    at = None if body.at is None else moment_from(body.at)
+    return await engine.next_answers.predict(caller, body.student_id, items, at)

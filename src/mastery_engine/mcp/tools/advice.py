@@ -9,14 +9,15 @@ from pydantic import Field
 
 from mastery_engine.domain.advice.learning_path import Goal
 from mastery_engine.mcp.context import READS, Name, StudentId, ToolContext, Whole, plainly
-from mastery_engine.mcp.results import AdviceResult, CalibrationResult, ForecastResult, NoticedResult, PathResult
+from mastery_engine.mcp.results import AdviceResult, CalibrationResult, ForecastResult, ItemsResult, NextItem, NoticedResult, PathResult
 
 
 def add_advice_tools(server: MCPServer, context: ToolContext) -> None:
-    """Add the tools forecast, recommend, learning_path and struggles."""
+    """Add the tools forecast, recommend, next_items, learning_path and struggles."""
     tools = AdviceTools(context)
     server.add_tool(tools.forecast, annotations=READS)
     server.add_tool(tools.recommend, annotations=READS)
+    server.add_tool(tools.next_items, annotations=READS)
     server.add_tool(tools.learning_path, annotations=READS)
     server.add_tool(tools.struggles, annotations=READS)
 
@@ -54,6 +55,23 @@ class AdviceTools:
             advice = await self._engine.advice.recommendations(self._context.who(), student_id, limit=limit)
         steps = [f"{piece.action} {piece.area}, {piece.estimated_time} min: {piece.reason}" for piece in advice]
         return await self._context.respond("recommend", AdviceResult(steps=steps))
+
+    async def next_items(
+        self,
+        student_id: StudentId,
+        skill: Annotated[Name | None, Field(description="a skill or module; else the whole course")] = None,
+        limit: Annotated[Whole, Field(ge=1, le=20)] = 3,
+    ) -> Annotated[CallToolResult, ItemsResult]:
+        """The items a student should answer next, best first, each with the chance of a right answer and why."""
+        with plainly(skill):
+            items = await self._engine.next_answers.items(self._context.who(), student_id, skill=skill, limit=limit)
+        result = ItemsResult(
+            items=[
+                NextItem(item_id=item.item_id, title=item.title, chance=item.probability, why=item.reason)
+                for item in items
+            ]
+        )
+        return await self._context.respond("next_items", result)
 
     async def learning_path(
         self,
