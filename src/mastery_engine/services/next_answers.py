@@ -12,7 +12,13 @@ from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.moments import DAY, Micros, day_of, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import Outlook
-from mastery_engine.domain.skills.next_answer.model import AnswerChance, Asked, answers_since_right, chances, last_answer
+from mastery_engine.domain.skills.next_answer.model import (
+    AnswerChance,
+    ItemAsked,
+    answers_since_right,
+    chances,
+    last_answer,
+)
 from mastery_engine.domain.student import Student
 from mastery_engine.errors import InvalidInput
 from mastery_engine.responses.next_answers import ItemToAnswer, NextAnswer
@@ -83,9 +89,11 @@ class NextAnswers:
             student.evidence, day_of(now), self._curriculum, self._rules, student.knowledge, self._models.skills
         )
         by_id = {item.item_id: item for item in offered}
+        expected = self._chances(caller, student, offered, now)
+        right_ago = answers_since_right(student.answers, list(by_id))
         prospects = [
-            _prospect(item, one, student, view)
-            for item, one in zip(offered, self._chances(caller, student, offered, now), strict=True)
+            _prospect(item, chance.probability, ago, view)
+            for item, chance, ago in zip(offered, expected, right_ago, strict=True)
         ]
         return [
             ItemToAnswer(
@@ -99,10 +107,8 @@ class NextAnswers:
             for one in best_items(prospects, target=target, limit=limit)
         ]
 
-    def _chances(
-        self, caller: Caller, student: Student, items: Sequence[CourseItem], at: Micros
-    ) -> list[AnswerChance]:
-        asked = [Asked(item.item_id, item.skills) for item in items]
+    def _chances(self, caller: Caller, student: Student, items: Sequence[CourseItem], at: Micros) -> list[AnswerChance]:
+        asked = [ItemAsked(item.item_id, item.skills) for item in items]
         return chances(student.answers, asked, at, self._models.answers.of(caller.tenant))
 
     def _offered(self, items: Sequence[CourseItem] | None, skill: str | None) -> list[CourseItem]:
@@ -123,7 +129,7 @@ def _of_skill(name: str, curriculum: Curriculum) -> CourseItem:
     return CourseItem(name, (name,), curriculum.skills[name].title, next(iter(curriculum.resources(name)), None))
 
 
-def _prospect(item: CourseItem, chance: AnswerChance, student: Student, view: Outlook) -> Prospect:
+def _prospect(item: CourseItem, probability: float, right_ago: int | None, view: Outlook) -> Prospect:
     skills = [name for name in item.skills if name in view.curriculum.skills]
     due = next((name for name in skills if name in view.estimates and view.estimates[name].needs_review), None)
     missing = next(
@@ -135,8 +141,7 @@ def _prospect(item: CourseItem, chance: AnswerChance, student: Student, view: Ou
         ),
         None,
     )
-    right_ago = answers_since_right(student.answers, item.item_id)
-    return Prospect(item.item_id, next(iter(item.skills), None), chance.probability, due, missing, right_ago)
+    return Prospect(item.item_id, next(iter(item.skills), None), probability, due, missing, right_ago)
 
 
 def _checked(at: Micros, student: Student, now: Micros) -> Micros:

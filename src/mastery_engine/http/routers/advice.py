@@ -50,7 +50,7 @@ class OfferedItem(Body):
     """An item to choose from, the skills that it exercises, and what a student is shown of it."""
 
     item_id: ItemId
-    skills: Annotated[list[Name], Field(max_length=8)] = []
+    skills: Annotated[tuple[Name, ...], Field(max_length=8)] = ()
     title: Annotated[str, Field(max_length=1_000)] | None = None
     url: Annotated[str, Field(max_length=1_000)] | None = None
 
@@ -70,7 +70,7 @@ async def items(engine: TheEngine, caller: Authenticated, body: ChooseItems) -> 
     """Which items to answer next, best first: ready, near the wanted chance of a right answer, due ones first."""
     offered = None
     if body.items is not None:
-        offered = [CourseItem(item.item_id, tuple(item.skills), item.title, item.url) for item in body.items]
+        offered = [CourseItem(item.item_id, item.skills, item.title, item.url) for item in body.items]
     return await engine.next_answers.items(
         caller, body.student_id, offered, skill=body.skill, limit=body.limit, target=body.target
     )

@@ -47,7 +47,7 @@ class AskedItem(Body):
     """An item that may be asked, and the skills that it exercises."""
 
     item_id: ItemId
-    skills: Annotated[list[Name], Field(max_length=8)] = []
+    skills: Annotated[tuple[Name, ...], Field(max_length=8)] = ()
 
 
 class ManyItems(Body):
@@ -61,6 +61,6 @@ class ManyItems(Body):
 @router.post("/next-answer", openapi_extra=responds(NextAnswer, many=True, limit="predictions"))
 async def next_answer(engine: TheEngine, caller: Authenticated, body: ManyItems) -> list[NextAnswer]:
     """How likely a student's next answer to each item is right; who has answered nothing gets what the items say."""
-    items = [CourseItem(item.item_id, tuple(item.skills)) for item in body.items]
+    items = [CourseItem(item.item_id, item.skills) for item in body.items]
     at = None if body.at is None else moment_from(body.at)
     return await engine.next_answers.predict(caller, body.student_id, items, at)

@@ -9,7 +9,15 @@ from pydantic import Field
 
 from mastery_engine.domain.advice.learning_path import Goal
 from mastery_engine.mcp.context import READS, Name, StudentId, ToolContext, Whole, plainly
-from mastery_engine.mcp.results import AdviceResult, CalibrationResult, ForecastResult, ItemsResult, NextItem, NoticedResult, PathResult
+from mastery_engine.mcp.results import (
+    AdviceResult,
+    CalibrationResult,
+    ForecastResult,
+    ItemsResult,
+    NextItem,
+    NoticedResult,
+    PathResult,
+)
 
 
 def add_advice_tools(server: MCPServer, context: ToolContext) -> None:

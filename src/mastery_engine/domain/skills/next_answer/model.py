@@ -100,6 +100,19 @@ def chances(source: bytes, asked: Sequence[ItemAsked], at: Micros, model: Answer
     ]
 
 
+def last_answer(source: bytes) -> Micros | None:
+    """When the last answer was given; None before the first one."""
+    state = unpacked(source)
+    return state.at if state.answers else None
+
+
+def answers_since_right(source: bytes, item_ids: Sequence[str]) -> list[int | None]:
+    """For each item how many answers ago it was answered, if that was right; None if it was not, or is forgotten."""
+    state = unpacked(source)
+    found = [attempts_of(state, name_hash(item_id)) for item_id in item_ids]
+    return [ago if attempts and is_right else None for attempts, is_right, ago in found]
+
+
 def known_before(state: AnswerState, now: Elapsed, asked: ItemAsked, shared: SharedLevels) -> Known:
     """What is known before an answer at the moment of ``now``."""
     skills = asked.skills if len(asked.skills) < 2 else tuple(dict.fromkeys(asked.skills))

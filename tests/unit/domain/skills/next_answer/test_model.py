@@ -18,8 +18,10 @@ from mastery_engine.domain.skills.next_answer.head import Head, HeadWeights
 from mastery_engine.domain.skills.next_answer.levels import ItemLevel, elapsed
 from mastery_engine.domain.skills.next_answer.model import (
     ItemAsked,
+    answers_since_right,
     chances,
     known_before,
+    last_answer,
     moved_traits,
     seen,
     with_answer,
@@ -278,3 +280,12 @@ def _cost(source: bytes, answer: Answer) -> float:
     for _ in range(100):
         with_answer(source, answer, NOW + DAY, MODEL)
     return process_time() - started
+
+
+def test_what_was_answered_right_and_when_is_remembered() -> None:
+    assert last_answer(b"") is None
+    assert answers_since_right(b"", ["i"]) == [None]
+    source = state([("i", ("s",), True), ("j", ("s",), False), ("k", (), True)])
+    assert last_answer(source) == NOW + 80 * SECOND
+    assert answers_since_right(source, ["i", "j", "k", "never"]) == [3, None, 1, None]
+    assert answers_since_right(state([("i", (), True), ("i", (), False)]), ["i"]) == [None]
