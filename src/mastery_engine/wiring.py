@@ -201,7 +201,7 @@ def compose(
         forecasts=forecasts,
         calibrations=calibrations,
         advice=advice,
-        next_answers=NextAnswers(profiling, models, rules, curriculum, clock),
+        next_answers=NextAnswers(profiling, skills, models, curriculum, clock),
         skills=skills,
         cohorts=cohorts,
         standings=Standings(stores.documents, cohorts, consents, access, audit, stores.results, rules, clock),

@@ -156,6 +156,7 @@ async def test_the_table_is_one_and_documented() -> None:
 
 # What each call about a student needs beside the student's id to be answered.
 BESIDE: dict[str, Json] = {
+    "POST /predictions/next-answer": {"items": [{"item_id": "i-1"}]},
     "POST /mastery/calculate": {"components": COMPONENTS},
     "POST /mastery/ingest": event(),
     "POST /analytics/compare": {"cohort_id": OURS},

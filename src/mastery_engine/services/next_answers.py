@@ -6,11 +6,9 @@ import msgspec
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.advice.guidance import outlook_of
 from mastery_engine.domain.advice.item_choice import Prospect, best_items, reason_for
 from mastery_engine.domain.courses.curriculum import Curriculum
-from mastery_engine.domain.moments import DAY, Micros, day_of, rfc3339
-from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.moments import DAY, Micros, rfc3339
 from mastery_engine.domain.skills.estimates import Outlook
 from mastery_engine.domain.skills.next_answer.model import (
     AnswerChance,
@@ -24,6 +22,7 @@ from mastery_engine.errors import InvalidInput
 from mastery_engine.responses.next_answers import ItemToAnswer, NextAnswer
 from mastery_engine.services.models import Models
 from mastery_engine.services.profiling import Profiling
+from mastery_engine.services.skills import Skills
 
 AHEAD_DAYS = 30
 MOST_ITEMS, MOST_OFFERED = 100, 1_000
@@ -43,11 +42,11 @@ class NextAnswers:
     """Reads students, and predicts their answers by the model that the fold moves."""
 
     def __init__(
-        self, profiling: Profiling, models: Models, rules: Rules, curriculum: Curriculum, clock: Clock
+        self, profiling: Profiling, skills: Skills, models: Models, curriculum: Curriculum, clock: Clock
     ) -> None:
         self._profiling = profiling
+        self._skills = skills
         self._models = models
-        self._rules = rules
         self._curriculum = curriculum
         self._clock = clock
 
@@ -85,9 +84,7 @@ class NextAnswers:
         now = caller.moment(self._clock)
         student = await self._profiling.student_or_nobody(caller, student_id, "next-items", now)
         offered = self._offered(items, skill)
-        view = outlook_of(
-            student.evidence, day_of(now), self._curriculum, self._rules, student.knowledge, self._models.skills
-        )
+        view = self._skills.outlook(student, now)
         by_id = {item.item_id: item for item in offered}
         expected = self._chances(caller, student, offered, now)
         right_ago = answers_since_right(student.answers, list(by_id))
