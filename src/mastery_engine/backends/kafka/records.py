@@ -8,7 +8,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 
 from mastery_engine.backends.kafka.faults import ANSWER_S, as_engine_error, is_end, when_settled
 from mastery_engine.backends.kafka.headers import headers_of, stated_id, text_of
-from mastery_engine.backends.kafka.settings import KafkaSettings
+from mastery_engine.backends.kafka.settings import GROUP, KafkaSettings
 from mastery_engine.domain.events.event import DEFAULT_TENANT
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.event_log import MOST_IN_PAGE, Record
@@ -58,7 +58,7 @@ def pages_of(settings: KafkaSettings, topic: str) -> Generator[list[Message], No
 
 
 def _pages(settings: KafkaSettings, topic: str) -> Iterator[list[Message]]:
-    outside = {"group.id": "mastery-engine-dlq", "enable.auto.commit": False, "enable.partition.eof": True}
+    outside = {"group.id": GROUP, "enable.auto.commit": False, "enable.partition.eof": True}
     consumer = Consumer(settings.client(**outside))
     try:
         yield from _read(consumer, topic, when_settled(partial(_assigned, consumer, topic)))

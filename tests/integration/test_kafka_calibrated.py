@@ -1,0 +1,53 @@
+"""Courses calibrated from a log that is Kafka, beside the same events in an embedded one."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.servers.kafka import Kafka
+from scripts.servers.redis import Redis
+from tests.support.commands import command
+from tests.support.fleet import Fleet, Foreign, bare_fleet
+from tests.support.live import COMMAND, environment
+
+pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(180)]
+
+BEST_KNOWN = {"student_id": "student_12345"}
+
+
+@pytest.fixture
+def fleet(kafka: Kafka, redis_server: Redis, tmp_path: Path) -> Iterator[Fleet]:
+    fleet = bare_fleet(kafka, redis_server, tmp_path)
+    yield fleet
+    fleet.close()
+
+
+def run(home: Path, *words: str) -> str:
+    given = environment(home, {})
+    return subprocess.run([*COMMAND, *words], env=given, check=True, timeout=60, capture_output=True, text=True).stdout
+
+
+async def test_what_kafka_holds_calibrates_as_an_embedded_log_does(fleet: Fleet, tmp_path: Path) -> None:
+    file = tmp_path / "class.jsonl"
+    run(tmp_path / "embedded", "simulate", "--students", "8", "--days", "30", "--out", str(file))
+    events: list[dict[str, Any]] = [json.loads(line) for line in file.read_text().splitlines()]
+    fleet.worker()
+    api = fleet.api()
+    foreign = Foreign(fleet.kafka)
+    foreign.put_events([*events, *events[:50]])
+    foreign.put(b"junk")
+    foreign.flush()
+    fleet.wait_until_worked()
+    (learned,) = command(fleet, "calibrate")["courses"]
+    assert learned["student_weeks"] > 15
+    with api.client() as client:
+        answer = client.post("/predictions/next-week", json=BEST_KNOWN).json()["data"]
+    assert answer["calibration"] == {name: learned[name] for name in answer["calibration"]}
+
+    run(tmp_path / "embedded", "ingest", str(file))
+    (alone,) = json.loads(run(tmp_path / "embedded", "calibrate", "--json"))["courses"]
+    assert {**alone, "as_of": None} == {**learned, "as_of": None}
