@@ -4,7 +4,7 @@ import msgspec
 
 from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.clock import Clock
-from mastery_engine.domain.moments import Micros, day_of
+from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.responses.advice import Recommended
 from mastery_engine.responses.forecasts import Prediction
@@ -26,13 +26,14 @@ ADVICE_SHOWN = 3
 
 
 class PageOutline(msgspec.Struct, frozen=True):
-    """The student of a page, and the moment of the last change; ``profiled`` is whether the student allows profiling.
+    """The student of a page, the moment of the last change, and the day; ``profiled`` is whether they allow profiling.
 
     ``cohorts`` are the student's classes whose figures the caller may see.
     """
 
     student: StudentKey
     updated: Micros
+    day: Day
     profiled: bool
     cohorts: list[str]
 
@@ -83,7 +84,8 @@ class Pages:
         student = await self._students.known(caller, student_id, now)
         key = StudentKey(caller.tenant, student_id)
         profiled = await self._consents.allows_profile(key, now)
-        return PageOutline(key, student.updated, profiled, await self._comparable(caller, key) if profiled else [])
+        cohorts = await self._comparable(caller, key) if profiled else []
+        return PageOutline(key, student.updated, day_of(now), profiled, cohorts)
 
     async def body(self, caller: Caller, outline: PageOutline) -> PageBody:
         """The content of the page. Raises NotFound and Forbidden."""

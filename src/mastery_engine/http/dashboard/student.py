@@ -10,7 +10,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.domain.moments import Micros, rfc3339
+from mastery_engine.domain.moments import Day, Micros, rfc3339
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.engine import Engine
 from mastery_engine.http.dashboard import charts, skill_map
@@ -23,10 +23,11 @@ BROAD, NARROW = 6, 2  # skills in a row of the map
 
 
 class View(msgspec.Struct, frozen=True):
-    """The key of a rendered body: the student, the last change, and whether the student allows profiling."""
+    """The key of a rendered body: the student, the last change, the day, and whether the student allows profiling."""
 
     student: StudentKey
     updated: Micros
+    day: Day
     profiled: bool
 
 
@@ -52,7 +53,7 @@ async def student_page(request: Request, caller: Caller, student_id: str) -> Res
     """A student's page. Every reader is recorded in the audit trail. Raises NotFound and Forbidden."""
     engine, bodies = engine_of(request), cast("SharedBodies", request.state.bodies)
     outline = await engine.pages.outline(caller, student_id)
-    view = View(outline.student, outline.updated, outline.profiled)
+    view = View(outline.student, outline.updated, outline.day, outline.profiled)
     body = await bodies.body(view, lambda: _body(engine, caller, outline))
     return page(
         "student.html",

@@ -1,0 +1,372 @@
+"""What each door says of a student or a class, as facts: a question and its answer.
+
+Two doors that know a question must answer it alike. A door is a function below, marked ``of_student`` or ``of_class``;
+it says what it shows under the questions that others use, and ``tests/laws/test_contradictions.py`` asks them all of a
+whole class. Questions are words: ``("score",)``, ``("component", "quiz")``, ``("skill", "loops", "probability")``,
+``("day", "2026-01-14", "score")``. A number is also there as pages show it, under ``(…, "%")``.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
+from html import unescape
+from typing import Any, TypeAlias
+
+import msgspec
+
+from mastery_engine.auth.access import Caller
+from mastery_engine.http.dashboard.skill_map import SIGNS
+from mastery_engine.http.dashboard.templates import percent
+from mastery_engine.mcp.context import ToolContext
+from mastery_engine.mcp.quoted import unquoted
+from mastery_engine.mcp.tools.advice import AdviceTools
+from mastery_engine.mcp.tools.cohorts import CohortTools
+from mastery_engine.mcp.tools.student import StudentTools
+from mastery_engine.mcp.tools.students import StudentsTools
+from mastery_engine.responses.advice import Recommended
+from mastery_engine.responses.skills import SkillState
+from tests.support.calls import COHORT, Api
+from tests.support.live import make_token
+
+Question: TypeAlias = tuple[str, ...]
+Facts: TypeAlias = dict[Question, object]
+
+MOST_AT_A_GLANCE = 200
+LIVES_S = 90 * 86_400
+
+
+class Visitor:
+    """Somebody who may see everything, at each door."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.engine = api.engine
+        self.caller = Caller("tests", "admin")
+        context = ToolContext(api.engine, lambda: self.caller)
+        self.student_tools, self.students_tools = StudentTools(context), StudentsTools(context)
+        self.advice_tools, self.cohort_tools = AdviceTools(context), CohortTools(context)
+        self.token = make_token(lives_s=LIVES_S)
+
+    async def page(self, path: str, token: str | None = None) -> str:
+        """A page of the dashboard, in one line."""
+        cookie = {"Cookie": f"mastery_session={token or self.token}"}
+        answer = await self.api.client.get(path, headers=cookie)
+        assert answer.status_code == 200, answer.text
+        return unescape(re.sub(r"\s+", " ", answer.text))
+
+
+OfStudent: TypeAlias = Callable[[Visitor, str], Awaitable[Facts]]
+OfClass: TypeAlias = Callable[[Visitor, list[str]], Awaitable[Mapping[str, Facts]]]
+
+STUDENT_DOORS: dict[str, OfStudent] = {}
+CLASS_DOORS: dict[str, OfClass] = {}
+
+
+def of_student(door: OfStudent) -> OfStudent:
+    """Mark what a door says of one student."""
+    STUDENT_DOORS[door.__name__] = door
+    return door
+
+
+def of_class(door: OfClass) -> OfClass:
+    """Mark what a door says of a class: facts by student, and those of the class itself under an empty id."""
+    CLASS_DOORS[door.__name__] = door
+    return door
+
+
+def number(value: float | None, *question: str) -> Facts:
+    """A number, and what pages make of it."""
+    return {question: value} if value is None else {question: value, (*question, "%"): percent(value)}
+
+
+def _components(values: Mapping[str, float]) -> Facts:
+    facts: Facts = {}
+    for name, value in values.items():
+        facts |= number(value, "component", name)
+    return facts
+
+
+def _skill(known: SkillState) -> Facts:
+    facts = number(known.probability, "skill", known.skill, "probability")
+    for name in ("uncertainty", "basis", "forgotten", "answers", "last_practised"):
+        facts["skill", known.skill, name] = getattr(known, name)
+    return facts
+
+
+def _advice(pieces: list[Recommended]) -> Facts:
+    return {("advice", one.recommendation_id): msgspec.structs.astuple(one) for one in pieces}
+
+
+# ---- calls
+
+
+@of_student
+async def query(visitor: Visitor, student_id: str) -> Facts:
+    found = await visitor.engine.scores.query(visitor.caller, student_id)
+    now = found.current_mastery
+    assert not isinstance(now.components, msgspec.UnsetType)
+    first = now.recommendations[0].recommendation_id if now.recommendations else None
+    facts: Facts = {("level",): now.level, ("trend",): found.trend, ("first advice",): first}
+    facts |= number(now.mastery_score, "score") | number(now.coverage, "coverage")
+    return facts | _components(msgspec.structs.asdict(now.components)) | _advice(now.recommendations)
+
+
+@of_student
+async def query_of_a_day(visitor: Visitor, student_id: str) -> Facts:
+    """The newest day with a point."""
+    days = (await visitor.engine.scores.history(visitor.caller, student_id)).history
+    on = date.fromisoformat(days[-1].date)
+    found = await visitor.engine.scores.query(visitor.caller, student_id, on=on)
+    now, day = found.current_mastery, found.last_updated
+    return {("day", day, "level"): now.level} | number(now.mastery_score, "day", day, "score")
+
+
+@of_student
+async def calculate(visitor: Visitor, student_id: str) -> Facts:
+    now = (await visitor.engine.scores.calculate(visitor.caller, student_id, record=False)).current_mastery
+    assert not isinstance(now.components, msgspec.UnsetType)
+    facts = number(now.mastery_score, "score") | _components(msgspec.structs.asdict(now.components))
+    return facts | {("level",): now.level} | _advice(now.recommendations)
+
+
+@of_student
+async def history(visitor: Visitor, student_id: str) -> Facts:
+    facts: Facts = {}
+    for point in (await visitor.engine.scores.history(visitor.caller, student_id)).history:
+        facts |= number(point.mastery_score, "day", point.date, "score")
+        facts["day", point.date, "level"] = point.level
+    return facts
+
+
+@of_student
+async def trajectory(visitor: Visitor, student_id: str) -> Facts:
+    found = await visitor.engine.forecasts.trajectory(visitor.caller, student_id)
+    facts: Facts = {("trend",): found.trend, ("needs intervention",): found.intervention_needed}
+    facts |= number(found.predicted_score, "predicted") | number(found.confidence, "confidence")
+    for point in found.points:
+        facts |= number(point.score, "day", point.date, "score")
+        facts["day", point.date, "level"] = point.level
+    for day in found.forecast:
+        for name in ("score", "lower", "upper"):
+            facts |= number(getattr(day, name), "ahead", day.date, name)
+    return facts
+
+
+@of_student
+async def next_week(visitor: Visitor, student_id: str) -> Facts:
+    found = await visitor.engine.forecasts.next_days(visitor.caller, student_id)
+    facts: Facts = {("ahead", "trend"): found.trend, ("needs intervention",): found.intervention_needed}
+    facts |= number(found.current_score, "score") | number(found.confidence, "confidence")
+    facts |= number(found.predicted_score, "predicted")
+    for day in found.days:
+        for name in ("score", "lower", "upper"):
+            facts |= number(getattr(day, name), "ahead", day.date, name)
+    return facts
+
+
+@of_student
+async def explanation(visitor: Visitor, student_id: str) -> Facts:
+    found = await visitor.engine.reports.explain(visitor.caller, student_id)
+    facts: Facts = {("level",): found.level, ("next level",): found.next_level, ("missing",): found.missing}
+    facts |= number(found.mastery_score, "score") | number(found.coverage, "coverage")
+    return facts | _components({cost.component: cost.score for cost in found.costs})
+
+
+@of_student
+async def skills(visitor: Visitor, student_id: str) -> Facts:
+    facts: Facts = {}
+    for known in (await visitor.engine.skills.of(visitor.caller, student_id)).skills:
+        facts |= _skill(known)
+    return facts
+
+
+@of_student
+async def skill_map(visitor: Visitor, student_id: str) -> Facts:
+    found = await visitor.engine.skills.map(visitor.caller, student_id)
+    facts: Facts = {}
+    for place in found.places:
+        facts |= _skill(place.known)
+        facts["skill", place.skill.id, "state"] = place.state
+    for known in found.beside:
+        facts |= _skill(known)
+    return facts
+
+
+@of_student
+async def recommendations(visitor: Visitor, student_id: str) -> Facts:
+    found = await visitor.engine.advice.recommendations(visitor.caller, student_id, limit=10)
+    return _advice(found) | {("first advice",): found[0].recommendation_id if found else None}
+
+
+@of_student
+async def compared(visitor: Visitor, student_id: str) -> Facts:
+    found = await visitor.engine.standings.compare(visitor.caller, student_id, COHORT, "by_component")
+    assert found.components is not None
+    places = {name: place.student for name, place in msgspec.structs.asdict(found.components).items()}
+    facts: Facts = {("level",): found.level, ("class", "size"): found.size, ("rank",): found.rank}
+    facts |= number(found.cohort_average, "class", "average")
+    return facts | {("percentile",): found.percentile} | number(found.student, "score") | _components(places)
+
+
+# ---- tools
+
+
+def _parts(found: Mapping[str, Any]) -> Facts:
+    facts: Facts = {("level",): found["level"]} | number(found["score"], "score")
+    return facts | _components(found["components"])
+
+
+@of_student
+async def tool_mastery(visitor: Visitor, student_id: str) -> Facts:
+    found = _content(await visitor.student_tools.get_mastery(student_id))
+    return _parts(found) | number(found["coverage"], "coverage") | {("trend",): found["trend"]}
+
+
+@of_student
+async def tool_what_if(visitor: Visitor, student_id: str) -> Facts:
+    return _parts(_content(await visitor.student_tools.what_if(student_id)))
+
+
+@of_student
+async def tool_explanation(visitor: Visitor, student_id: str) -> Facts:
+    found = _content(await visitor.student_tools.explain_score(student_id))
+    facts: Facts = {("level",): found["level"], ("next level",): found.get("next_level")}
+    facts |= {("missing",): found.get("missing_to_next_level")} | number(found["score"], "score")
+    return facts | _components({cost["component"]: cost["score"] for cost in found["costs"]})
+
+
+@of_student
+async def tool_history(visitor: Visitor, student_id: str) -> Facts:
+    found = _content(await visitor.student_tools.get_history(student_id, days=90, detail=True, aggregation="daily"))
+    facts: Facts = {("trend",): found["trend"]}
+    for day, score in found["points"].items():
+        facts |= number(score, "day", day, "score")
+    return facts
+
+
+@of_student
+async def tool_skills(visitor: Visitor, student_id: str) -> Facts:
+    found = _content(await visitor.student_tools.get_skills(student_id, limit=50))
+    facts: Facts = {}
+    for one in (*found["weakest"], *found["strongest"]):
+        name = unquoted(one["skill"])
+        facts |= number(one["right_next"], "skill", name, "probability")
+        for known in ("uncertainty", "basis", "forgotten", "answers"):
+            facts["skill", name, known] = one[known]
+    return facts
+
+
+@of_student
+async def tool_forecast(visitor: Visitor, student_id: str) -> Facts:
+    found = _content(await visitor.advice_tools.forecast(student_id))
+    facts: Facts = {("ahead", "trend"): found["trend"], ("needs intervention",): found["intervention_needed"]}
+    return facts | number(found["now"], "score") | number(found["then"], "predicted")
+
+
+# ---- pages
+
+_SCORE = re.compile(r'<strong id="score">(\d+%)</strong> <span class="level">(\w+)</span>')
+_TREND = re.compile(r"Trend: (\w+)\. Evidence for (\d+%) of the score")
+_COMPONENT = re.compile(r'<tr><th scope="row">(\w+)</th><td> <svg.*?</svg> (\d+%)')
+_TABLE = re.compile(r'<details id="([\w-]+)">.*?</details>')
+_SKILL = re.compile(r'<th scope="row">([^<]+)</th><td>(\w+)</td><td>(\d+%)</td><td>([\w ]+)</td>')
+_DAY = re.compile(r'<th scope="row">([\d-]+)</th><td>(\d+%)</td><td>(\w+)</td>')
+_AHEAD = re.compile(r'<th scope="row">([\d-]+)</th><td>(\d+%) \((\d+%) to (\d+%)\)</td><td>forecast</td>')
+_MAP = re.compile(r'<svg class="map (\w+)".*?</svg>')
+_BOX = re.compile(r'<g class="(\w+)" transform.*?<text class="sign"[^>]*>([^<]+)</text></g>')
+
+
+@of_student
+async def page(visitor: Visitor, student_id: str) -> Facts:
+    text = await visitor.page(f"/dashboard/students/{student_id}")
+    score, level = _one(_SCORE, text)
+    trend, coverage = _one(_TREND, text)
+    facts: Facts = {("score", "%"): score, ("level",): level, ("trend",): trend, ("coverage", "%"): coverage}
+    for component, shown in _COMPONENT.findall(text):
+        facts["component", component, "%"] = shown
+    tables = {match.group(1): match.group() for match in _TABLE.finditer(text)}
+    for day, shown, day_level in _DAY.findall(tables["t-history"]):
+        facts |= {("day", day, "score", "%"): shown, ("day", day, "level"): day_level}
+    for day, *three in _AHEAD.findall(tables["t-history"]):
+        for name, shown in zip(("score", "lower", "upper"), three, strict=True):
+            facts["ahead", day, name, "%"] = shown
+    ids = {skill.title: skill.id for skill in visitor.engine.curriculum.skills.values()}
+    signs = []
+    for title, state, shown, basis in _SKILL.findall(tables["t-skills"]):
+        skill_id = ids[title]
+        facts |= {("skill", skill_id, "state"): state, ("skill", skill_id, "probability", "%"): shown}
+        facts["skill", skill_id, "basis"] = "prior" if basis == "nothing yet" else basis
+        signs.append((state, f"{SIGNS[state]}, {shown}"))  # type: ignore[index]
+    maps = [sorted(_BOX.findall(match.group())) for match in _MAP.finditer(text)]
+    assert maps == [sorted(signs)] * 2, "the maps show what the table does"
+    assert len(signs) == len(ids)
+    return facts
+
+
+def _one(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
+    found = pattern.search(text)
+    assert found is not None, pattern
+    return found.groups()
+
+
+def _content(answer: Any) -> dict[str, Any]:
+    assert not answer.is_error, answer.content
+    found: dict[str, Any] = answer.structured_content
+    return found
+
+
+# ---- classes
+
+_ROW = re.compile(r'<a href="/dashboard/students/([\w-]+)">[^<]*</a></th><td>(\d+%)</td><td>(\w+)</td><td>(\w+)</td>')
+
+
+@of_class
+async def glances(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]:
+    facts: dict[str, Facts] = {}
+    for start in range(0, len(class_), MOST_AT_A_GLANCE):
+        shown = await visitor.engine.reports.glance(visitor.caller, class_[start : start + MOST_AT_A_GLANCE])
+        for one in shown.students:
+            facts[one.student_id] = {("level",): one.level, ("trend",): one.trend} | number(one.mastery_score, "score")
+    return facts
+
+
+@of_class
+async def cohort(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]:
+    facts: dict[str, Facts] = {}
+    cursor: str | None = None
+    while True:
+        figures = await visitor.engine.standings.cohort(visitor.caller, COHORT, limit=200, cursor=cursor)
+        for one in figures.at_risk:
+            facts[one.student_id] = {("level",): one.level} | number(one.mastery_score, "score")
+        cursor = figures.next_cursor
+        if cursor is None:
+            break
+    facts[""] = {("class", "size"): figures.size, ("class", "levels"): figures.level_distribution}
+    facts[""] |= number(figures.average, "class", "average")
+    return facts
+
+
+@of_class
+async def tool_cohort(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]:
+    found = _content(await visitor.cohort_tools.cohort_overview(COHORT, limit=50))
+    facts: dict[str, Facts] = {one["student_id"]: number(one["score"], "score") for one in found["first"]}
+    facts[""] = {("class", "size"): found["size"], ("class", "levels"): found["levels"]}
+    facts[""] |= number(found["average"], "class", "average")
+    return facts
+
+
+@of_class
+async def tool_who_needs_help(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]:
+    found = _content(await visitor.students_tools.who_needs_help(class_[:MOST_AT_A_GLANCE], limit=50))
+    return {one["student_id"]: {("trend",): one["trend"]} | number(one["score"], "score") for one in found["first"]}
+
+
+@of_class
+async def class_page(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]:
+    """A teacher's page, which shows 200 students at most."""
+    facts: dict[str, Facts] = {}
+    for start in range(0, len(class_), MOST_AT_A_GLANCE):
+        token = make_token("teacher", students=class_[start : start + MOST_AT_A_GLANCE], lives_s=LIVES_S)
+        for student_id, shown, level, trend in _ROW.findall(await visitor.page("/dashboard", token)):
+            facts[student_id] = {("score", "%"): shown, ("level",): level, ("trend",): trend}
+    return facts
