@@ -39,6 +39,7 @@ from mastery_engine.services.folding import Folding
 from mastery_engine.services.forecasts import Forecasts
 from mastery_engine.services.idempotency import Idempotency
 from mastery_engine.services.ingest import Ingest
+from mastery_engine.services.member_standings import MemberStandings
 from mastery_engine.services.models import Models
 from mastery_engine.services.next_answers import NextAnswers
 from mastery_engine.services.pages import Pages
@@ -182,7 +183,8 @@ def compose(
     forecasts = Forecasts(forecast_model, students, cohorts, profiling, calibrations, stores.results, rules, clock)
     skills = Skills(profiling, models, rules, curriculum, clock)
     advice = Advising(students, profiling, skills, current, rules, curriculum, clock)
-    reports = Reports(students, consents, access, rules, clock)
+    members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results, rules)
+    reports = Reports(students, members, consents, access, rules, clock)
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
     decoder = RecordDecoder(rules.retention_days, clock)
     guard = FloodGuard(stores.checkpoints, logs.events)
@@ -204,7 +206,7 @@ def compose(
         next_answers=NextAnswers(profiling, skills, models, curriculum, clock),
         skills=skills,
         cohorts=cohorts,
-        standings=Standings(stores.documents, cohorts, consents, access, audit, stores.results, rules, clock),
+        standings=Standings(members, cohorts, consents, access, audit, rules, clock),
         reports=reports,
         watching=Watching(students, scores, access, clock, metrics),
         pages=Pages(students, scores, forecasts, advice, skills, reports, cohorts, consents, access, clock),

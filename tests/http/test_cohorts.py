@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import statistics
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from time import process_time
@@ -19,7 +21,7 @@ from mastery_engine.ports.cohorts import Join
 from mastery_engine.ports.documents import DocumentChange
 from mastery_engine.responses.cohorts import Comparison, ComponentPlace, ComponentPlaces, as_students_see
 from mastery_engine.services.cohorts import MOST_COHORTS
-from mastery_engine.services.standings import MOST_STANDINGS, CachedStandings
+from mastery_engine.services.member_standings import MOST_STANDINGS
 from tests.support.calls import COHORT, Api, Json, a_class, enrolled, event, serving
 from tests.support.live import make_token
 from tests.support.samples import done, logged, quiz
@@ -54,7 +56,8 @@ async def due_days(api: Api, student_id: str, tenant: str = "default") -> tuple[
     key = StudentKey(tenant, student_id)
     (document,) = await api.stores.documents.load([key])
     named = () if document is None else document.student.cohorts
-    return await api.engine.cohorts.due_days(key, named, api.clock())
+    found = await api.engine.cohorts.due_days(tenant, {student_id: named}, api.clock())
+    return found[student_id]
 
 
 # ---- membership
@@ -350,7 +353,17 @@ async def test_a_cohorts_figures(api: Api) -> None:
     assert found["component_means"]["quiz"] == 0.15
     assert found["component_means"]["completion"] == 0.25
     assert [one["student_id"] for one in found["at_risk"]] == ["s0", "s1", "s2"]
-    assert [[reason["code"] for reason in one["reasons"]] for one in found["at_risk"]] == [["low_score"]] * 3
+    assert found["at_risk_count"] == 3
+    codes = [[reason["code"] for reason in one["reasons"]] for one in found["at_risk"]]
+    assert codes == [["struggle", "forecast", "low_score"]] * 3
+    stuck, ahead, low = found["at_risk"][0]["reasons"]
+    today = datetime.now(UTC).date()
+    assert stuck["message"] == f"Stuck since {today}."
+    assert stuck["evidence"] == "0 of 10 right in a quiz"
+    assert re.fullmatch(rf"The forecast for {today + timedelta(7)} is 0\.\d\d(\d\d)?, below 0\.50\.", ahead["message"])
+    assert re.fullmatch(r"The probability of a score below 0\.50 is then [01]\.\d\d\.", ahead["evidence"])
+    assert re.fullmatch(r"The score is 0\.\d+, below 0\.50\.", low["message"])
+    assert low["evidence"] == f"It has been below since {today}."
     assert found["next_cursor"] is None
 
 
@@ -368,7 +381,12 @@ async def test_those_who_need_help_come_in_pages_most_at_risk_first(api: Api) ->
         if cursor is None:
             break
     assert [one["student_id"] for one in found] == ["gone", *names]
-    assert [reason["code"] for reason in found[0]["reasons"]] == ["low_score", "inactive"]
+    assert [reason["code"] for reason in found[0]["reasons"]] == [
+        "struggle",
+        "forecast",
+        "low_score",
+        "inactive",
+    ]
     assert [one["risk"] for one in found] == sorted((one["risk"] for one in found), reverse=True)
     seen = [one.student_id for one in await api.audited() if one.call == "cohort-analytics" and one.student_id]
     assert seen == [*map(api.pseudonym, ["gone", *names])]
@@ -394,15 +412,16 @@ async def test_cohorts_of_one_name_in_two_schools_are_two(api: Api) -> None:
 
 
 async def test_the_cache_of_standings_is_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    standings = api.engine.standings
-    assert standings._cached.maxsize == MOST_STANDINGS
-    cached: LRUCache[tuple[str, str], CachedStandings] = LRUCache(5, getsizeof=standings._cached.getsizeof)
-    monkeypatch.setattr(standings, "_cached", cached)
-    for number in range(4):
-        await a_class(api, 2, cohort=f"c{number}")
-        await api.data("/analytics/cohort", {"cohort_id": f"c{number}"})
-    assert list(cached) == [("default", "c2"), ("default", "c3")]
-    assert cached.currsize == 4
+    members = api.engine.reports._members
+    assert members._most == MOST_STANDINGS
+    monkeypatch.setattr(members, "_most", 3)
+    await a_class(api, 4)
+    assert len((await api.data("/analytics/cohort", {"cohort_id": COHORT}))["at_risk"]) == 4
+    assert sorted(members._cached) == [StudentKey("default", f"s{number}") for number in (1, 2, 3)]
+    await api.call("DELETE", "/compliance/students/s3")
+    api.clock.ahead = 5 * MINUTE
+    await api.data("/analytics/cohort", {"cohort_id": COHORT})
+    assert sorted(members._cached) == [StudentKey("default", f"s{number}") for number in (0, 1, 2)]
 
 
 # ---- a teacher's cohorts

@@ -142,19 +142,3 @@ async def test_of_a_large_class_nobody_who_needs_help_is_left_out(api: Api, monk
     monkeypatch.setattr(reports, "MOST_OWN", 2)
     _, page = await answered(api, "/dashboard", role="teacher", students=names)
     assert "Of your 6 students only the first 2 by id were looked at." in page
-
-
-async def test_who_needs_help_is_the_same_on_the_page_and_in_the_figures(api: Api) -> None:
-    def in_class(name: str, **more: Any) -> dict[str, Any]:
-        return {**event("quiz", student_id=name, **more), "metadata": {"cohort_id": "py-101"}}
-
-    await api.learn(in_class("s1", days_ago=9), in_class("s2"), in_class("s3", correct_answers=0), in_class("s4"))
-    await api.learn(event("completion", student_id="s4"), event("quality", student_id="s4"))
-    await api.call("PUT", "/compliance/students/s3/consent", {"profiling": False})
-    figures = (await api.data("/analytics/cohort", {"cohort_id": "py-101"}))["at_risk"]
-    _, page = await answered(api, "/dashboard", role="teacher", cohorts=["py-101"])
-    rows = re.findall(r'students/(s\d)".*<td>([^<]*)</td></tr>', page)
-    told = {one["student_id"]: " ".join(reason["message"] for reason in one["reasons"]) for one in figures}
-    assert told
-    assert {name: why for name, why in rows if why} == told
-    assert [name for name, why in rows if why] == [one["student_id"] for one in figures]

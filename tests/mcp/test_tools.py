@@ -5,27 +5,25 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx2
 import pytest
 from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.stdio import stdio_client
-from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS, TextContent, TextResourceContents
+from mcp.types import INVALID_PARAMS
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.given_ids import EVENT_ID, FORMS, STUDENT_ID
 from mastery_engine.mcp.brief import plain
 from mastery_engine.mcp.quoted import NOTE, quoted
 from mastery_engine.mcp.tokens import count
-from tests.support.calls import STUDENT, Api, event, with_state
+from tests.support.agents import agent, ask, failure, text_of
+from tests.support.calls import STUDENT, Api, event
 from tests.support.live import ROOT, bearer, environment, make_token
 
 OTHER = "student_2"
@@ -47,35 +45,6 @@ TOOLS = {
     "cohort_overview",
     "compare",
 }
-
-
-@asynccontextmanager
-async def agent(api: Api, token: str | None = None) -> AsyncIterator[Client]:
-    """The client over HTTP."""
-    transport = httpx2.ASGITransport(with_state(api.app, api.state))
-    async with (
-        httpx2.AsyncClient(transport=transport, headers=bearer(token or make_token())) as http,
-        Client(streamable_http_client("http://test/mcp", http_client=http)) as client,
-    ):
-        yield client
-
-
-def text_of(content: object) -> str:
-    assert isinstance(content, TextContent | TextResourceContents)
-    return content.text
-
-
-async def ask(client: Client, tool: str, **arguments: Any) -> Any:
-    answer = await client.call_tool(tool, arguments)
-    assert not answer.is_error, answer.content
-    assert json.loads(text_of(answer.content[0])) == answer.structured_content
-    return answer.structured_content
-
-
-async def failure(client: Client, tool: str, **arguments: Any) -> str:
-    answer = await client.call_tool(tool, arguments)
-    assert answer.is_error
-    return text_of(answer.content[0]).removeprefix(f"Error executing tool {tool}: ")
 
 
 async def test_the_tools_answer_as_the_calls_do(api: Api) -> None:
@@ -139,7 +108,9 @@ async def test_a_teacher_learns_who_needs_help(api: Api) -> None:
         found = await ask(client, "who_needs_help")
         assert (found["students"], found["need_help"], found["unknown"]) == (2, 1, ["student_3"])
         assert found["first"][0]["student_id"] == OTHER
-        assert "«There has been no activity for 10 days.»" in found["first"][0]["reasons"]
+        away = next(reason for reason in found["first"][0]["reasons"] if reason["code"] == "inactive")
+        assert away["message"] == "«There has been no activity for 10 days.»"
+        assert re.fullmatch(r"«The last active day was \d{4}-\d\d-\d\d\.»", away["evidence"])
     async with agent(api) as client:
         assert "student_ids" in await failure(client, "who_needs_help")
 
@@ -421,7 +392,10 @@ ATTACKED: dict[str, dict[str, Any]] = {
     "compare": {"cohort_ids": [ATTACK], "student_id": STUDENT},
 }
 # Answers in which the attack must be seen, or this test tests nothing.
-SHOW_IT = {"get_mastery", "get_skills", "ingest_events", "event_status", "struggles", "compare", "recommend"}
+SHOW_IT = {"get_mastery", "get_skills", "ingest_events", "event_status", "struggles", "compare", "recommend"} | {
+    "who_needs_help",
+    "cohort_overview",
+}
 
 
 def out_of_quotes(text: str) -> str:

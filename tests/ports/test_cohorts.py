@@ -9,7 +9,7 @@ from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.cohorts import Join, Roster
 from tests.support.samples import TODAY
-from tests.support.stores import ADA, BOB, EVE, RETENTION_DAYS, roster, stores_fixture
+from tests.support.stores import ADA, BOB, EVE, RETENTION_DAYS, calendars_of, roster, stores_fixture
 
 stores = stores_fixture()
 
@@ -38,7 +38,7 @@ FLOOR = TODAY - RETENTION_DAYS + 1
 
 async def due(stores: Stores, key: StudentKey, *named: str, since: int = FLOOR) -> dict[str, list[Due]]:
     """The calendars that count for a student whose document names some cohorts."""
-    calendars = await stores.cohorts.calendars(key, named, since=since)
+    calendars = await calendars_of(stores.cohorts, key, named, since=since)
     return {cohort_id: list(calendar) for cohort_id, calendar in calendars.items()}
 
 
@@ -221,6 +221,22 @@ async def test_whom_an_admin_took_out_has_no_calendar_until_put_in_again(stores:
     assert await due(stores, ADA, "py") == {}, "no calendar is left"
     await cohorts.put("default", "py", 4, Cohort("Both", ("ada", "bob"), ("ada",), (EXAM,)))
     assert [await due(stores, key, "py") for key in (ADA, BOB)] == [{}, {"py": [EXAM]}], "out wins"
+
+
+async def test_many_students_are_asked_of_at_once_in_the_order_of_the_question(stores: Stores) -> None:
+    names = [f"s{number}" for number in range(45)]
+    await stores.cohorts.put("default", "py", 0, Cohort("Class", tuple(names[::2]), (names[1],), (EXAM,)))
+    await stores.cohorts.put("school-1", "py", 0, Cohort("Class", ("s3",), (), (ESSAY,)))
+    await stores.cohorts.join([Join(StudentKey("default", name), "go", TODAY) for name in names[::3]])
+    await stores.cohorts.put("default", "go", 0, Cohort("Go", (), (), (ESSAY,)))
+    asked = {StudentKey("default", name): ["go", "nowhere"] for name in reversed(names)}
+    asked[StudentKey("school-1", "s3")] = ["go"]
+    asked[StudentKey("school-2", "s4")] = []
+    together = await stores.cohorts.calendars(asked, since=FLOOR)
+    assert together == [await calendars_of(stores.cohorts, key, own, since=FLOOR) for key, own in asked.items()]
+    assert [len(found) for found in together[-8:]] == [0, 1, 1, 1, 0, 2, 1, 0]
+    assert list(together[-2].values()) == [(ESSAY,)]
+    assert await stores.cohorts.calendars({}, since=FLOOR) == []
 
 
 async def test_calendars_agree_with_the_rosters_whatever_was_said_and_done(stores: Stores) -> None:

@@ -28,7 +28,21 @@ from tests.support import stores as support
 from tests.support.dapr_stores import RETENTION_DAYS
 from tests.support.fakes.dapr_state import MONGODB, REDIS, FakeDaprState, Gate
 from tests.support.samples import NOW, TODAY, Clock
-from tests.support.stores import ADA, BOB, EVE, cold_ids, everyone, job, newest, put, read, record, refusal, roster
+from tests.support.stores import (
+    ADA,
+    BOB,
+    EVE,
+    calendars_of,
+    cold_ids,
+    everyone,
+    job,
+    newest,
+    put,
+    read,
+    record,
+    refusal,
+    roster,
+)
 
 STEP = 13  # days between two days on which anything happens
 SPANS = [91, 200, 400]
@@ -246,7 +260,7 @@ def first_in_the_index() -> StudentKey:
 
 
 async def due(stores: Stores, key: StudentKey, *named: str, since: Day = 0) -> dict[str, list[Due]]:
-    calendars = await stores.cohorts.calendars(key, named, since=since)
+    calendars = await calendars_of(stores.cohorts, key, named, since=since)
     return {cohort_id: list(calendar) for cohort_id, calendar in calendars.items()}
 
 
@@ -368,7 +382,7 @@ async def test_a_word_whose_writer_ended_anywhere_leaves_no_wrong_answer(world: 
             world.sidecar.away_after = None
             for reader in (world.process(), world.process()):
                 for key in keys:
-                    said = await reader.cohorts.calendars(key, ["py"], since=0)
+                    said = await calendars_of(reader.cohorts, key, ["py"], since=0)
                     known = await roster(reader.cohorts)
                     is_in = key.student_id in known.members and bool(known.cohort.calendar)
                     assert (said == {"py": known.cohort.calendar}) == is_in, (requests, number, key)
@@ -401,7 +415,7 @@ async def test_a_word_that_is_read_while_it_is_put_and_then_left_leaves_no_wrong
             await writer.go_on(more)
             await writer.die()
             for key in (ADA, BOB, EVE):
-                said = await world.process().cohorts.calendars(key, [], since=0)
+                said = await calendars_of(world.process().cohorts, key, [], since=0)
                 (value,) = await world.sidecar.state().read(["cohort:default:7079"])
                 known = (
                     Cohort() if value is None else msgspec.msgpack.decode(b64decode(value.data["cohort"]), type=Cohort)
@@ -459,10 +473,10 @@ async def test_of_many_words_at_once_the_last_is_what_everybody_hears(world: Wor
         for name in names:
             key = StudentKey("default", name)
             expected = {"py": known.cohort.calendar} if name in known.members else {}
-            assert await world.process().cohorts.calendars(key, [], since=0) == expected
+            assert await calendars_of(world.process().cohorts, key, [], since=0) == expected
     await world.stores.cohorts.join([Join(StudentKey("default", "s0"), "py", TODAY)])
     world.sidecar.requests.clear()
-    await world.stores.cohorts.calendars(StudentKey("default", "s0"), ["py"], since=0)
+    await calendars_of(world.stores.cohorts, StudentKey("default", "s0"), ["py"], since=0)
     assert len(world.sidecar.requests) == 1
 
 

@@ -15,7 +15,7 @@ from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.cohorts import Join
 from scripts.servers.redis import Redis, RedisCluster
 from tests.support.samples import TODAY
-from tests.support.stores import ADA, BOB, EVE, RETENTION_DAYS, on, roster, stores_fixture
+from tests.support.stores import ADA, BOB, EVE, RETENTION_DAYS, calendars_of, on, roster, stores_fixture
 
 stores = stores_fixture()
 pytestmark = pytest.mark.parametrize("stores", on("redis", "cluster"), indirect=True)
@@ -51,7 +51,7 @@ def write_as_an_older_engine(server: Redis | RedisCluster, version: int, cohort:
 
 
 async def due(stores: Stores, key: StudentKey) -> list[Due]:
-    calendars = await stores.cohorts.calendars(key, ["py"], since=TODAY)
+    calendars = await calendars_of(stores.cohorts, key, ["py"], since=TODAY)
     assert calendars.keys() <= {"py"}
     return list(calendars.get("py", ()))
 
@@ -80,7 +80,7 @@ async def test_a_question_about_one_student_reads_no_roster(stores: Stores, serv
     await stores.cohorts.join([Join(StudentKey("default", name), "py", TODAY) for name in members])
     reads = ("get", "smembers", "hgetall", "zrange", "zrangebyscore", "eval")
     before = {command: calls(server, command) for command in reads}
-    assert (await stores.cohorts.calendars(ADA, ["py", "elsewhere"], since=TODAY)).keys() == {"py", "go", "rust"}
+    assert (await calendars_of(stores.cohorts, ADA, ["py", "elsewhere"], since=TODAY)).keys() == {"py", "go", "rust"}
     cost = {command: calls(server, command) - before[command] for command in reads}
     # One round trip to one server; a Cluster's shards are each asked for their cohorts.
     scripts = 1 if isinstance(server, Redis) else 4

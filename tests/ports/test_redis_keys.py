@@ -23,7 +23,19 @@ from mastery_engine.ports.result_cache import LIFE_S, ResultKey
 from scripts.servers.redis import Redis
 from tests.support.calibrated import learned
 from tests.support.samples import NOW, TODAY
-from tests.support.stores import ADA, BOB, RETENTION_DAYS, cold_ids, job, put, read, record, refusal, roster
+from tests.support.stores import (
+    ADA,
+    BOB,
+    RETENTION_DAYS,
+    calendars_of,
+    cold_ids,
+    job,
+    put,
+    read,
+    record,
+    refusal,
+    roster,
+)
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -96,7 +108,7 @@ async def test_what_lists_others_outlives_them(client: Any) -> None:
     found = await roster(cohorts)
     assert (found.version, found.cohort, found.joined) == (1, CLASS, frozenset())
     assert await cohorts.put_into(ADA) == {"py"}
-    assert await cohorts.calendars(ADA, [], since=TODAY) == {"py": CLASS.calendar}
+    assert await calendars_of(cohorts, ADA, [], since=TODAY) == {"py": CLASS.calendar}
     assert await jobs.purge(NOW + 1) == 0
     left = sorted([name.decode() async for name in client.scan_iter()])
     assert left == ["mastery:cohort:{default:py}", "mastery:cohort:{default:py}:by", "mastery:{default:ada}:g"]
@@ -112,7 +124,7 @@ async def test_a_student_who_goes_on_loses_nothing_that_is_written_once(client: 
         await cohorts.join([Join(BOB, "py", TODAY)])
     assert await cold_ids(documents) == {1: b"x" * 8}
     assert (await roster(cohorts)).members == {"ada", "bob"}
-    assert await cohorts.calendars(BOB, ["py"], since=TODAY) == {"py": CLASS.calendar}
+    assert await calendars_of(cohorts, BOB, ["py"], since=TODAY) == {"py": CLASS.calendar}
 
 
 async def test_those_who_joined_long_ago_leave_the_roster_of_a_cohort_that_goes_on(client: Any) -> None:

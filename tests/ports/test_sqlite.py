@@ -31,7 +31,7 @@ from mastery_engine.ports.documents import DocumentChange
 from tests.support.calibrated import learned
 from tests.support.samples import NOW, TODAY, Clock, helped, logged
 from tests.support.small_disk import mounted_small_disk
-from tests.support.stores import ADA, BOB, EVE, everyone, job, newest, record, refusal, roster
+from tests.support.stores import ADA, BOB, EVE, calendars_of, everyone, job, newest, record, refusal, roster
 
 STUDENT = apply(NOBODY, logged([helped()]), NOW, Rules()).student
 FRESH = multiprocessing.get_context("spawn")
@@ -228,7 +228,7 @@ async def test_a_few_documents_are_read_without_another_thread(stores: Stores) -
         stores.documents.load_cold([ADA, BOB, EVE]),
         stores.documents.versions([ADA, BOB]),
         stores.cohorts.put_into(ADA),
-        stores.cohorts.calendars(ADA, ["py", "go"], since=TODAY),
+        calendars_of(stores.cohorts, ADA, ["py", "go"], since=TODAY),
         stores.checkpoints.read("log"),
         stores.refusals.find(ADA, "e-1"),
     ):
@@ -360,11 +360,11 @@ async def test_calendars_of_cohorts_that_are_there_are_found_after_the_upgrade(t
     stores = open_stores(Database(path), Clock())
     named, expected = ["py", "go", "none"], {"ada": ["py"], "bob": ["py"], "eve": ["go"]}
     for student_id, cohort_ids in expected.items():
-        calendars = await stores.cohorts.calendars(StudentKey("default", student_id), named, since=TODAY)
+        calendars = await calendars_of(stores.cohorts, StudentKey("default", student_id), named, since=TODAY)
         assert calendars == {cohort_id: written[cohort_id].calendar for cohort_id in cohort_ids}
     assert {cohort_id: (await roster(stores.cohorts, cohort_id)).cohort for cohort_id in written} == written
     assert await stores.cohorts.put("default", "go", 7, Cohort("Go", ("ada",), (), (EXAM,)))
-    assert (await stores.cohorts.calendars(ADA, [], since=TODAY)).keys() == {"py", "go"}
+    assert (await calendars_of(stores.cohorts, ADA, [], since=TODAY)).keys() == {"py", "go"}
     await stores.connection.close()
 
 

@@ -1,6 +1,6 @@
 """The stores of every backend, for the suites of their ports, and what these suites put in and read out."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from time import monotonic
@@ -12,6 +12,7 @@ from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.backends.redis import stores as redis_stores
 from mastery_engine.backends.sqlite import stores as sqlite_stores
 from mastery_engine.backends.sqlite.database import Database
+from mastery_engine.domain.cohorts.cohort import Due
 from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
@@ -142,6 +143,14 @@ async def everyone(documents: DocumentStore) -> list[StudentKey]:
 
 async def roster(cohorts: CohortStore, cohort_id: str = "py", *, tenant: str = "default", since: Day = 0) -> Roster:
     return await cohorts.roster(tenant, cohort_id, since=since)
+
+
+async def calendars_of(
+    cohorts: CohortStore, key: StudentKey, named: Sequence[str], *, since: Day
+) -> Mapping[str, Sequence[Due]]:
+    """The calendars that count for one student."""
+    (found,) = await cohorts.calendars({key: named}, since=since)
+    return found
 
 
 def refusal(event_id: str = "e-1", key: StudentKey = ADA, message: str = "too old", at: int = NOW) -> Refusal:

@@ -1,8 +1,9 @@
 """The rules that a school may set: the weights of the components, the names and bounds of the levels, the retention."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from itertools import pairwise
-from math import inf, isclose
+from math import ceil, floor, inf, isclose
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
@@ -50,7 +51,7 @@ class DifficultyWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     advanced: float = 1.2
 
 
-class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """The rules of one installation.
 
     ``retention_days`` counts UTC days, today included: with 90, evidence of today and the 89 days before counts.
@@ -89,6 +90,14 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def difficulty_weights(self) -> tuple[float, float, float]:
         """In the order beginner, intermediate, advanced."""
         return (self.difficulty.beginner, self.difficulty.intermediate, self.difficulty.advanced)
+
+    @cached_property
+    def beside_bounds(self) -> frozenset[float]:
+        """The numbers with 4 decimals that may be on the other side of a level's bound, or of the pass mark."""
+        bounds = [PASS_MARK, *[level.from_score for level in self.levels[1:]]]
+        return frozenset(
+            one / STEPS for bound in bounds for one in (floor(bound * STEPS), round(bound * STEPS), ceil(bound * STEPS))
+        )
 
     def level_index(self, score: float) -> int:
         """The place of a score's level, from 0. Scores are rounded to 9 decimals first: float errors decide nothing."""

@@ -91,7 +91,7 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
         at, arrived = event.at, event.received
         day = at // DAY
         if due is not None and day != newest:
-            history = history.with_point(due // DAY, mastery_score(evidence, due, rules))
+            history = _with_point(history, due // DAY, mastery_score(evidence, due, rules), rules)
             due = None
         rising = arrived // DAY - retention_days + 1
         if rising > floor:
@@ -137,8 +137,12 @@ def set_point(turn: Stages, at: Micros, rules: Rules) -> None:
     if due is not None:
         day = due // DAY
         score = turn.score if day == at // DAY else mastery_score(turn.evidence, due, rules)
-        history = turn.history.with_point(day, score)
+        history = _with_point(turn.history, day, score, rules)
         turn.history = history if day >= turn.floor else history.since(turn.floor)
+
+
+def _with_point(history: History, day: Day, score: MasteryScore, rules: Rules) -> History:
+    return history.with_point(day, score, shown_score(score.score, rules))
 
 
 def add_guidance(turn: Stages) -> None:

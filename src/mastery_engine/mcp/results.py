@@ -1,10 +1,12 @@
 """The answers of the tools: short and typed. What students or other systems wrote is ``Quoted``."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mastery_engine.mcp.quoted import Quoted
+from mastery_engine.responses.help import Reason
 
 
 class ToolResult(BaseModel):
@@ -88,13 +90,26 @@ class SkillsResult(ToolResult):
     strongest: list[SkillResult]
 
 
+class HelpReason(ToolResult):
+    """struggle, forecast, low_score, falling or inactive: in a sentence, and the figures that it rests on."""
+
+    code: str
+    message: Quoted
+    evidence: Quoted
+
+
 class HelpResult(ToolResult):
     """One student who needs help, and why."""
 
     student_id: str
     score: float
     trend: str | None = None
-    reasons: list[Quoted]
+    reasons: list[HelpReason]
+
+
+def help_reasons(reasons: Sequence[Reason]) -> list[HelpReason]:
+    """Why a student needs help, as it is told to an agent."""
+    return [HelpReason(code=one.code, message=one.message, evidence=one.evidence) for one in reasons]
 
 
 class ClassResult(ToolResult):

@@ -50,10 +50,12 @@ class CohortStore(Protocol):
         """The cohorts that admins put a student in."""
         ...
 
-    async def calendars(self, key: StudentKey, named: Sequence[str], *, since: Day) -> Mapping[str, Sequence[Due]]:
-        """The calendars of the cohorts that a student is in, by cohort; those without one are left out.
+    async def calendars(
+        self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
+    ) -> list[Mapping[str, Sequence[Due]]]:
+        """For each student the calendars of the cohorts that they are in, by cohort; those without one are left out.
 
-        ``named`` are the cohorts that the student's document names, ``since`` as for ``roster``. The cost does not
+        ``named`` has the cohorts that each student's document names, ``since`` is as for ``roster``. The cost does not
         depend on how many members a cohort has, and it is one round trip where the store is one server.
         """
         ...

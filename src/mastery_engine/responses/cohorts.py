@@ -1,5 +1,6 @@
 """The answers about cohorts. Scores lie in [0, 1] and are rounded to 4 decimals."""
 
+from collections.abc import Sequence
 from math import floor
 from typing import Annotated, Literal
 
@@ -7,6 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from mastery_engine.domain.cohorts.cohort import Ranking, size_range
+from mastery_engine.domain.cohorts.standing import Standing
+from mastery_engine.responses.help import Reason
 from mastery_engine.responses.scores import Components, Score
 
 Percentile = Annotated[float, Meta(ge=0.0, le=100.0)]
@@ -77,15 +80,8 @@ class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
     components: ComponentPlaces | None = None
 
 
-class Reason(msgspec.Struct, frozen=True):
-    """One sign that a student needs help."""
-
-    code: Literal["low_score", "inactive", "declining"]
-    message: str
-
-
 class AtRisk(msgspec.Struct, frozen=True):
-    """A student who needs help; the higher the risk, in [0, 1], the sooner."""
+    """A student who needs help, and why; the higher the ``risk``, the severity of the reasons in [0, 1], the sooner."""
 
     student_id: str
     mastery_score: Score
@@ -95,7 +91,7 @@ class AtRisk(msgspec.Struct, frozen=True):
 
 
 class CohortFigures(msgspec.Struct, frozen=True):
-    """A cohort as of a day (UTC): levels, means, and who needs help, most at risk first.
+    """A cohort as of a day (UTC): levels, means, and who needs help, the worst first.
 
     ``size`` counts the members about whom something is known, ``members`` counts all. ``next_cursor`` leads to the next
     page of ``at_risk``; null on the last.
@@ -112,6 +108,11 @@ class CohortFigures(msgspec.Struct, frozen=True):
     at_risk_count: int
     at_risk: list[AtRisk]
     next_cursor: str | None
+
+
+def mean_score(standings: Sequence[Standing]) -> float | None:
+    """The mean score of some students, as it is sent; None of nobody."""
+    return round(sum(one.score for one in standings) / len(standings), 4) if standings else None
 
 
 def as_students_see(comparison: Comparison, size: int) -> Comparison:

@@ -4,6 +4,7 @@ import msgspec
 
 from mastery_engine.domain.evidence.history import Trend
 from mastery_engine.domain.rules import Component
+from mastery_engine.responses.help import Reason
 from mastery_engine.responses.scores import Score
 
 
@@ -35,18 +36,24 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class Glance(msgspec.Struct, frozen=True):
-    """One of several students. ``risk`` and ``reasons`` are as in a cohort's figures; 0 and empty if all is well."""
+    """One of several students. ``risk`` and ``reasons`` are as in a cohort's figures; 0 and empty if all is well.
+
+    They are so, too, where the student does not consent to profiling.
+    """
 
     student_id: str
     mastery_score: Score
     level: str
     trend: Trend
     risk: Score
-    reasons: list[str]
+    reasons: list[Reason]
 
 
 class ClassGlance(msgspec.Struct, frozen=True):
-    """Several students, those who need help most first; ``unknown`` are those without any event."""
+    """Several students: those who need help, the worst first, and then the others, the lowest score first.
+
+    ``unknown`` are those without any event. The ``average`` is of those who consent to profiling, as a cohort's is.
+    """
 
     students: list[Glance]
     unknown: list[str]

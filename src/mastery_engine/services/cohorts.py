@@ -1,7 +1,7 @@
 """Cohorts: their members, by events and by admins, and the days on which work is due."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from cachetools import LRUCache
@@ -116,13 +116,19 @@ class Cohorts:
         now = caller.moment(self._clock)
         return _record(cohort_id, await self.known_roster(caller.tenant, cohort_id, now), limit, cursor)
 
-    async def due_days(self, key: StudentKey, named: Iterable[str], now: Micros) -> tuple[Day, ...]:
-        """The days on which work is due for a student, rising; a day is repeated for each piece of work due on it.
+    async def due_days(
+        self, tenant: str, named: Mapping[str, Iterable[str]], now: Micros
+    ) -> dict[str, tuple[Day, ...]]:
+        """By student the days on which work is due, rising; a day is repeated for each piece of work due on it.
 
-        ``named`` are the cohorts in the student's document. No roster is read.
+        ``named`` has the cohorts in each student's document. No roster is read.
         """
-        calendars = await self._store.calendars(key, sorted(named), since=self._first_day(now))
-        return tuple(sorted(due.day for calendar in calendars.values() for due in calendar))
+        asked = {StudentKey(tenant, student_id): sorted(cohort_ids) for student_id, cohort_ids in named.items()}
+        calendars = await self._store.calendars(asked, since=self._first_day(now)) if asked else []
+        return {
+            student_id: tuple(sorted(due.day for calendar in own.values() for due in calendar))
+            for student_id, own in zip(named, calendars, strict=True)
+        }
 
     async def forget(self, key: StudentKey, now: Micros) -> frozenset[str]:
         """Remove a student from every cohort and from what admins set, for an erasure; returns those cohorts."""

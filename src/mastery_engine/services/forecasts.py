@@ -17,7 +17,7 @@ from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Day, Micros, day_of, iso_date
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import Student
 from mastery_engine.ports.documents import StoredDocument
 from mastery_engine.ports.result_cache import ResultCache, ResultKey
 from mastery_engine.responses.forecasts import (
@@ -72,7 +72,7 @@ class Forecasts:
         """The forecast for the next 1 to 30 days. Raises Forbidden, NotFound, and Conflict without profiling."""
         now = caller.moment(self._clock)
         document = await self._profiling.document(caller, student_id, "next-week", now)
-        known = await self._calibrations.of(CourseKey(caller.tenant), now)
+        known = await self.calibration(caller.tenant, now)
         found = await self.of_documents(caller.tenant, {student_id: document}, now, days, known)
         return prediction(student_id, found[student_id], known, self._rules)
 
@@ -83,7 +83,7 @@ class Forecasts:
         student, today = document.student, day_of(now)
         points = self._students.points(student, now, first=today - days + 1, last=today)
         levels = self._rules.levels
-        known = await self._calibrations.of(CourseKey(caller.tenant), now)
+        known = await self.calibration(caller.tenant, now)
         ahead = (await self.of_documents(caller.tenant, {student_id: document}, now, WEEK, known))[student_id]
         return Trajectory(
             student_id=student_id,
@@ -111,7 +111,7 @@ class Forecasts:
         ``known`` is the course's calibration where that is at hand. Who may see the forecasts, and whether the students
         consent to profiling, the caller has looked at. Raises Unavailable.
         """
-        known = known or await self._calibrations.of(CourseKey(tenant), now)
+        known = known or await self.calibration(tenant, now)
         found: dict[str, Forecast] = {}
         for start in range(0, len(documents), AT_ONCE):
             page = list(islice(documents.items(), start, start + AT_ONCE))
@@ -121,31 +121,41 @@ class Forecasts:
     async def _page(
         self, tenant: str, page: Sequence[tuple[str, StoredDocument]], now: Micros, days: int, known: Calibration
     ) -> dict[str, Forecast]:
-        asked = [
-            self._cohorts.due_days(StudentKey(tenant, student_id), document.student.cohorts, now)
-            for student_id, document in page
-        ]
-        calendars = await asyncio.gather(*asked)
+        calendars = await self._cohorts.due_days(
+            tenant, {student_id: document.student.cohorts for student_id, document in page}, now
+        )
         places = [
-            (ResultKey(tenant, student_id, f"forecast-{days}"), self._version(document, due_days, now, known))
-            for (student_id, document), due_days in zip(page, calendars, strict=True)
+            (
+                ResultKey(tenant, student_id, f"forecast-{days}"),
+                f"{document.version}:{document.student.updated}:{self.made_from(calendars[student_id], now, known)}",
+            )
+            for student_id, document in page
         ]
         cached = await asyncio.gather(*(self._results.get(*place) for place in places))
         found: dict[str, Forecast] = {}
         made: list[tuple[ResultKey, str, bytes]] = []
-        for (student_id, document), due_days, place, packed in zip(page, calendars, places, cached, strict=True):
+        for (student_id, document), place, packed in zip(page, places, cached, strict=True):
             if packed is not None:
                 found[student_id] = _decode(packed)
                 continue
             if made:
                 await asyncio.sleep(0)  # let other calls run between the forecasts of a class
-            found[student_id] = forecast(document.student, now, days, self._model, self._rules, due_days, known)
+            found[student_id] = self.make(document.student, now, calendars[student_id], known, days)
             made.append((*place, _encode(found[student_id])))
         await asyncio.gather(*(self._results.put(*result) for result in made))
         return found
 
-    def _version(self, document: StoredDocument, due_days: Sequence[Day], now: Micros, known: Calibration) -> str:
-        """The cache's version of a forecast: it changes with the document, calendar, calibration, day and rules."""
+    async def calibration(self, tenant: str, now: Micros) -> Calibration:
+        """The calibration by which forecasts of a tenant's students are made. Raises Unavailable if it is not known."""
+        return await self._calibrations.of(CourseKey(tenant), now)
+
+    def make(
+        self, student: Student, now: Micros, due_days: Sequence[Day], known: Calibration, days: int = WEEK
+    ) -> Forecast:
+        """A forecast, made anew: nothing is read, and it is not cached."""
+        return forecast(student, now, days, self._model, self._rules, due_days, known)
+
+    def made_from(self, due_days: Sequence[Day], now: Micros, known: Calibration) -> str:
+        """What a forecast is made from beside the document: model, rules, day, calendar and calibration."""
         calendar = derived_id("calendar", *map(str, due_days)) if due_days else ""
-        made_from = f"{document.version}:{document.student.updated}:{day_of(now)}:{self._basis}:{calendar}"
-        return f"{made_from}:{known.as_of}"
+        return f"{day_of(now)}:{self._basis}:{calendar}:{known.as_of}"

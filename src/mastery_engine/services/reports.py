@@ -1,26 +1,27 @@
 """Reports: the explanation of a score, and several students at a glance."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.cohorts.cohort import Risk, Standing, risk, standing
+from mastery_engine.domain.cohorts.standing import Standing, those_who_need_help_first
 from mastery_engine.domain.evidence.explanation import costs
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.evidence.shown import at_least, shown_score
 from mastery_engine.domain.rules import Component, Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import InvalidInput
+from mastery_engine.responses.cohorts import mean_score
+from mastery_engine.responses.help import reasons
 from mastery_engine.responses.reports import ClassGlance, Cost, Explanation, Glance
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.member_standings import MemberStandings
 from mastery_engine.services.students import Students
 
 MOST_STUDENTS = 200
 MOST_OWN = 1_000
-AT_ONCE = 50
 
 WHAT_MOVES: Final[dict[Component, str]] = {
     "completion": "finish open exercises; harder ones weigh more",
@@ -34,9 +35,16 @@ class Reports:
     """Reads students, and records every read in the audit trail."""
 
     def __init__(
-        self, students: Students, consents: Consents, access: AccessControl, rules: Rules, clock: Clock
+        self,
+        students: Students,
+        members: MemberStandings,
+        consents: Consents,
+        access: AccessControl,
+        rules: Rules,
+        clock: Clock,
     ) -> None:
         self._students = students
+        self._members = members
         self._consents = consents
         self._access = access
         self._rules = rules
@@ -85,30 +93,24 @@ class Reports:
     async def _glance(self, caller: Caller, chosen: Sequence[str]) -> ClassGlance:
         for student_id in chosen:
             self._access.check_student(caller, Act.READ, student_id, "glance")
-        found: list[Glance] = []
-        unknown: list[str] = []
         now = caller.moment(self._clock)
-        students = await self._students.load(caller, chosen)
-        await self._consents.refresh_lately(now)
-        for place, (student_id, student) in enumerate(zip(chosen, students, strict=True)):
-            if place % AT_ONCE == 0:
-                await asyncio.sleep(0)  # let other calls run
-            stands = standing(student_id, student, now, self._rules)
-            if stands is None:
-                unknown.append(student_id)
-            else:
-                may = self._consents.state(StudentKey(caller.tenant, student_id)).profiling
-                found.append(self._at_a_glance(stands, risk(stands) if may else None))
-        found.sort(key=lambda one: (-one.risk, one.mastery_score, one.student_id))
-        mean = round(sum(one.mastery_score for one in found) / len(found), 4) if found else None
-        return ClassGlance(found, unknown, mean)
+        standings = await self._members.of(caller.tenant, chosen, now)
+        known = {one.student_id for one in standings}
+        profiled = [
+            one for one in standings if self._consents.state(StudentKey(caller.tenant, one.student_id)).profiling
+        ]
+        return ClassGlance(
+            [self._at_a_glance(one) for one in sorted(standings, key=those_who_need_help_first)],
+            [student_id for student_id in chosen if student_id not in known],
+            mean_score(profiled),
+        )
 
-    def _at_a_glance(self, one: Standing, at_risk: Risk | None) -> Glance:
+    def _at_a_glance(self, one: Standing) -> Glance:
         return Glance(
             one.student_id,
             shown_score(one.score, self._rules),
             self._rules.levels[one.rank].name,
             one.trend,
-            0.0 if at_risk is None else at_risk.value,
-            [] if at_risk is None else [message for _, message in at_risk.reasons],
+            one.severity,
+            reasons(one.signs),
         )

@@ -103,7 +103,7 @@ class Calibrator:
             students = sampled.students(course)
             for start in range(0, len(students), STUDENTS_AT_ONCE):
                 page = students[start : start + STUDENTS_AT_ONCE]
-                misses += await self._misses(page, now, gently=gently)
+                misses += await self._misses(course.tenant, page, now, gently=gently)
                 done += len(page)
                 if on_progress is not None:
                     on_progress(done)
@@ -113,20 +113,25 @@ class Calibrator:
         return learned
 
     async def _misses(
-        self, students: Sequence[tuple[StudentKey, list[Record]]], now: Micros, *, gently: bool
+        self, tenant: str, students: Sequence[tuple[StudentKey, list[Record]]], now: Micros, *, gently: bool
     ) -> list[Miss]:
         """The misses of these students in the weeks that were over by now; without those who allow no profiling."""
         await self._consents.refresh()
         stored = await self._documents.load([key for key, _ in students])
+        documents = {
+            key.student_id: NOBODY if document is None else document.student
+            for (key, _), document in zip(students, stored, strict=True)
+        }
+        named = {student_id: student.cohorts for student_id, student in documents.items()}
+        due_days = await self._cohorts.due_days(tenant, named, now)
         misses: list[Miss] = []
-        for (key, records), document in zip(students, stored, strict=True):
+        for key, records in students:
             events = await self._allowed(key, records)
             if not events:
                 continue
-            student = NOBODY if document is None else document.student
-            due_days = await self._cohorts.due_days(key, student.cohorts, now)
+            student, due = documents[key.student_id], due_days[key.student_id]
             try:
-                misses += await _apart(partial(self._of_student, student, events, due_days, now), gently=gently)
+                misses += await _apart(partial(self._of_student, student, events, due, now), gently=gently)
             except Exception:
                 logger.exception("a student's past weeks cannot be forecast, and are left out")
         return misses

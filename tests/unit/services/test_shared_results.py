@@ -21,7 +21,8 @@ from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.ports.documents import DocumentStore, StoredDocument
 from mastery_engine.ports.result_cache import ResultKey
 from mastery_engine.responses.forecasts import prediction
-from mastery_engine.services import forecasts, standings
+from mastery_engine.services import forecasts, member_standings
+from mastery_engine.services.member_standings import KIND
 from scripts.servers.redis import Redis
 from tests.support.composed import composed
 from tests.support.samples import Clock, logged, quiz
@@ -86,18 +87,18 @@ async def replicas(request: pytest.FixtureRequest) -> AsyncIterator[Replicas]:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every forecast that is made, and every standing that is worked out."""
     made: list[str] = []
-    forecast, standing = forecasts.forecast, standings.standing
+    forecast, standing = forecasts.forecast, member_standings.standing
 
     def counted_forecast(*given: Any) -> Any:
         made.append("forecast")
         return forecast(*given)
 
-    def counted_standing(student_id: str, *given: Any) -> Any:
+    def counted_standing(student_id: str, *given: Any, **how: Any) -> Any:
         made.append(student_id)
-        return standing(student_id, *given)
+        return standing(student_id, *given, **how)
 
     monkeypatch.setattr(forecasts, "forecast", counted_forecast)
-    monkeypatch.setattr(standings, "standing", counted_standing)
+    monkeypatch.setattr(member_standings, "standing", counted_standing)
     return made
 
 
@@ -165,16 +166,16 @@ async def test_a_cohort_is_worked_out_once_for_all_replicas(replicas: Replicas, 
     for number in range(8):
         await replicas.fold(f"s{number}", number, f"e{number}")
     figures = await ours.standings.cohort(ADMIN, CLASS)
-    assert sorted(made) == [f"s{number}" for number in range(8)]
+    assert sorted(made) == ["forecast"] * 8 + [f"s{number}" for number in range(8)]
     before = replicas.documents[1].loaded
     assert await theirs.standings.cohort(ADMIN, CLASS) == figures
     assert (await theirs.standings.compare(ADMIN, "s3", CLASS)).rank == 5
     assert replicas.documents[1].loaded == before
-    assert len(made) == 8
+    assert len(made) == 16
     replicas.clock.tick(1)
     await replicas.fold("s0", 10, "later")
     assert (await theirs.standings.compare(ADMIN, "s0", CLASS)).rank < 8
-    assert made[8:] == ["s0"]
+    assert made[16:] == ["s0"], "who is compared needs no forecast"
 
 
 async def test_whoever_is_erased_is_in_no_cached_result(replicas: Replicas) -> None:
@@ -186,9 +187,8 @@ async def test_whoever_is_erased_is_in_no_cached_result(replicas: Replicas) -> N
     replicas.clock.now += SECOND
     await ours.privacy.erase(ADMIN, "s1")
     assert (await theirs.standings.cohort(ADMIN, CLASS)).size == 5
-    today = day_of(replicas.clock())
-    results = ours.standings._results
-    cached = await results.get(ResultKey("default", CLASS, "standings"), ours.standings._version(today))
+    members = ours.reports._members
+    cached = await members._results.get(ResultKey("default", CLASS, KIND), members._version(replicas.clock()))
     assert cached is not None, "the other replica has shared what it worked out since"
     assert b"s1" not in cached
     assert b"s2" in cached

@@ -11,6 +11,7 @@ missing since an older engine wrote the word, the word is read wholly, and decid
 process ends, and what a slow one says late is older than what stands there.
 """
 
+import asyncio
 from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
@@ -162,7 +163,18 @@ class DaprCohorts:
         hints, said = await self._state.read([names.put_into(key), names.said(key)])
         return _put_into(hints, said)
 
-    async def calendars(self, key: StudentKey, named: Sequence[str], *, since: Day) -> Mapping[str, Sequence[Due]]:
+    async def calendars(
+        self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
+    ) -> list[Mapping[str, Sequence[Due]]]:
+        """Of some students at a time."""
+        calendars: list[Mapping[str, Sequence[Due]]] = []
+        students = list(named.items())
+        for start in range(0, len(students), PAGE):
+            page = students[start : start + PAGE]
+            calendars += await asyncio.gather(*(self._calendars_of(key, own, since) for key, own in page))
+        return calendars
+
+    async def _calendars_of(self, key: StudentKey, named: Sequence[str], since: Day) -> Mapping[str, Sequence[Due]]:
         """In one request, or in two where admins put the student into cohorts that events do not name.
 
         A cohort that is not settled costs one more, as does, once a day, a cohort that no admin spoke of.

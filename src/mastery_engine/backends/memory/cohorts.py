@@ -34,7 +34,12 @@ class MemoryCohorts:
             if tenant == key.tenant and key.student_id in cohort.put
         )
 
-    async def calendars(self, key: StudentKey, named: Sequence[str], *, since: Day) -> Mapping[str, Sequence[Due]]:
+    async def calendars(
+        self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
+    ) -> list[Mapping[str, Sequence[Due]]]:
+        return [await self._calendars_of(key, own, since) for key, own in named.items()]
+
+    async def _calendars_of(self, key: StudentKey, named: Sequence[str], since: Day) -> Mapping[str, Sequence[Due]]:
         calendars: dict[str, Sequence[Due]] = {}
         for cohort_id in (await self.put_into(key)).union(named):
             _, cohort = self._cohorts.get((key.tenant, cohort_id), (0, NO_COHORT))

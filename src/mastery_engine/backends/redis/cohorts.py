@@ -64,19 +64,26 @@ local function ask(cohort, by_student, joined, student)
 end
 """
 ASK_COHORT = _ASK + "return ask(KEYS[1], KEYS[2], KEYS[3], ARGV[1])"
-# Of all cohorts that a student was put in or that are named: one server may be asked for keys that a script makes up.
+# Of students of one tenant: all cohorts that each was put in, or that are named after the student and their number. One
+# server may be asked for keys that a script makes up.
 _ASK_ALL = """
-local answers, seen = {}, {}
-local function add(id)
-  if seen[id] then return end
-  seen[id] = true
-  local shown = string.gsub(string.gsub(id, '%%', '%%25'), '}', '%%7D')
-  local cohort = 'mastery:cohort:{' .. ARGV[1] .. ':' .. shown .. '}'
-  answers[#answers + 1] = {id, ask(cohort, cohort .. ':by', cohort .. ':in', ARGV[2])}
+local all, place = {}, 2
+for number, put_into in ipairs(KEYS) do
+  local student, named = ARGV[place], tonumber(ARGV[place + 1])
+  local answers, seen = {}, {}
+  local function add(id)
+    if seen[id] then return end
+    seen[id] = true
+    local shown = string.gsub(string.gsub(id, '%%', '%%25'), '}', '%%7D')
+    local cohort = 'mastery:cohort:{' .. ARGV[1] .. ':' .. shown .. '}'
+    answers[#answers + 1] = {id, ask(cohort, cohort .. ':by', cohort .. ':in', student)}
+  end
+  for _, id in ipairs(redis.call('SMEMBERS', put_into)) do add(id) end
+  for i = place + 2, place + 1 + named do add(ARGV[i]) end
+  place = place + 2 + named
+  all[number] = answers
 end
-for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do add(id) end
-for i = 3, #ARGV do add(ARGV[i]) end
-return answers
+return all
 """
 ASK_ALL = _ASK + _ASK_ALL
 
@@ -161,31 +168,57 @@ class RedisCohorts:
         return frozenset(cohort_id.decode() for cohort_id in await self._client.smembers(names.put_into(key)))
 
     @or_unavailable
-    async def calendars(self, key: StudentKey, named: Sequence[str], *, since: Day) -> Mapping[str, Sequence[Due]]:
-        answers = await (self._ask_server(key, named) if self._is_one_server else self._ask_cluster(key, named))
-        calendars = {cohort_id: _calendar(key.student_id, answer, since) for cohort_id, answer in answers.items()}
-        return {cohort_id: calendar for cohort_id, calendar in calendars.items() if calendar}
+    async def calendars(
+        self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
+    ) -> list[Mapping[str, Sequence[Due]]]:
+        answers = await (self._ask_server(named) if self._is_one_server else self._ask_cluster(named))
+        calendars: list[Mapping[str, Sequence[Due]]] = []
+        for key, by_cohort in zip(named, answers, strict=True):
+            found = {cohort_id: _calendar(key.student_id, answer, since) for cohort_id, answer in by_cohort.items()}
+            calendars.append({cohort_id: calendar for cohort_id, calendar in found.items() if calendar})
+        return calendars
 
-    async def _ask_server(self, key: StudentKey, named: Sequence[str]) -> dict[str, Any]:
-        answers = await self._client.execute_command(
-            "EVAL", ASK_ALL, 1, names.put_into(key), key.tenant, key.student_id, *named
-        )
-        return {cohort_id.decode(): answer for cohort_id, answer in answers}
+    async def _ask_server(self, named: Mapping[StudentKey, Sequence[str]]) -> list[dict[str, Any]]:
+        """In one round trip for the students of a tenant."""
+        by_tenant: dict[str, list[StudentKey]] = defaultdict(list)
+        for key in named:
+            by_tenant[key.tenant].append(key)
+        found: dict[StudentKey, dict[str, Any]] = {}
+        for tenant, students in by_tenant.items():
+            keys = map(names.put_into, students)
+            asked = [part for key in students for part in (key.student_id, len(named[key]), *named[key])]
+            answered = await self._client.execute_command("EVAL", ASK_ALL, len(students), *keys, tenant, *asked)
+            for key, answers in zip(students, answered, strict=True):
+                found[key] = {cohort_id.decode(): answer for cohort_id, answer in answers}
+        return [found[key] for key in named]
 
-    async def _ask_cluster(self, key: StudentKey, named: Sequence[str]) -> dict[str, Any]:
-        """In two round trips at most; in one where events name all that the student was put in."""
+    async def _ask_cluster(self, named: Mapping[StudentKey, Sequence[str]]) -> list[dict[str, Any]]:
+        """In two round trips at most; in one where events name all that the students were put in."""
         pipeline = self._client.pipeline()
-        pipeline.smembers(names.put_into(key))
-        put_into, *first = await self._asked(pipeline, key, named)
-        others = sorted({cohort_id.decode() for cohort_id in put_into}.difference(named))
-        second = await self._asked(self._client.pipeline(), key, others) if others else []
-        return dict(zip([*named, *others], [*first, *second], strict=True))
+        for key in named:
+            pipeline.smembers(names.put_into(key))
+        put_into, first = await self._asked(pipeline, named)
+        others = {
+            key: sorted({cohort_id.decode() for cohort_id in own}.difference(named[key]))
+            for key, own in zip(named, put_into, strict=True)
+        }
+        if not any(others.values()):
+            return first
+        _, second = await self._asked(self._client.pipeline(), others)
+        return [by_cohort | more for by_cohort, more in zip(first, second, strict=True)]
 
-    async def _asked(self, pipeline: Any, key: StudentKey, cohort_ids: Sequence[str]) -> list[Any]:
-        for cohort_id in cohort_ids:
-            keys = [name(key.tenant, cohort_id) for name in (names.cohort, names.cohort_by_student, names.joined)]
-            pipeline.execute_command("EVAL", ASK_COHORT, len(keys), *keys, key.student_id)
-        return list(await pipeline.execute())
+    async def _asked(
+        self, pipeline: Any, named: Mapping[StudentKey, Sequence[str]]
+    ) -> tuple[list[Any], list[dict[str, Any]]]:
+        """What the pipeline answers to what is in it, and each cohort's answer about each student."""
+        before = len(pipeline)
+        for key, cohort_ids in named.items():
+            for cohort_id in cohort_ids:
+                keys = [name(key.tenant, cohort_id) for name in (names.cohort, names.cohort_by_student, names.joined)]
+                pipeline.execute_command("EVAL", ASK_COHORT, len(keys), *keys, key.student_id)
+        answers = await pipeline.execute()
+        asked = iter(answers[before:])
+        return answers[:before], [{cohort_id: next(asked) for cohort_id in own} for own in named.values()]
 
     @or_unavailable
     async def join(self, joins: Sequence[Join]) -> Sequence[Join]:

@@ -26,6 +26,7 @@ _FORGET = (
     "DELETE FROM cohort_calendars WHERE tenant = ? AND cohort_id = ?",
 )
 _PUT_INTO = "SELECT cohort_id FROM cohort_put WHERE tenant = ? AND student_id = ?"
+_HAS_CALENDARS = "SELECT 1 FROM cohort_calendars WHERE tenant = ? LIMIT 1"
 _CALENDARS = """
     WITH entered AS (
         SELECT cohort_id FROM cohort_put WHERE tenant = :tenant AND student_id = :student_id
@@ -86,7 +87,14 @@ class SqliteCohorts:
     async def put_into(self, key: StudentKey) -> frozenset[str]:
         return frozenset(cohort_id for (cohort_id,) in self._database.read(_PUT_INTO, key))
 
-    async def calendars(self, key: StudentKey, named: Sequence[str], *, since: Day) -> Mapping[str, Sequence[Due]]:
+    async def calendars(
+        self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
+    ) -> list[Mapping[str, Sequence[Due]]]:
+        tenants = {key.tenant for key in named}
+        have_none = {tenant for tenant in tenants if not self._database.read(_HAS_CALENDARS, (tenant,))}
+        return [{} if key.tenant in have_none else self._calendars_of(key, own, since) for key, own in named.items()]
+
+    def _calendars_of(self, key: StudentKey, named: Sequence[str], since: Day) -> Mapping[str, Sequence[Due]]:
         names = {f"named_{place}": cohort_id for place, cohort_id in enumerate(named)}
         query = _CALENDARS.replace("NAMED", ", ".join(f":{name}" for name in names))
         rows = self._database.read(query, {**key._asdict(), "since": since, **names})

@@ -1,4 +1,4 @@
-"""A cohort: its members, the days on which work is due, and where each member stands.
+"""A cohort: its members, the days on which work is due, and the place of a value among those of the members.
 
 Membership comes from events (``metadata.cohort_id``) and from admins, who have the last word: a student whom an admin
 took out stays out, whatever events say, until an admin puts them in again.
@@ -6,28 +6,14 @@ took out stays out, whatever events say, until an admin puts them in again.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from math import floor
-from typing import TypeAlias
 
 import msgspec
 
 from mastery_engine.domain.events.event import LearningEvent
-from mastery_engine.domain.evidence.active_days import ActiveDays
-from mastery_engine.domain.evidence.history import Trend, trend
-from mastery_engine.domain.evidence.score import mastery_score
-from mastery_engine.domain.evidence.shown import shown_scores
-from mastery_engine.domain.moments import Day, Micros, day_of
-from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import Student
+from mastery_engine.domain.moments import Day
 
 MOST_MEMBERS = 10_000
 COHORTS_KEPT = 8
-LOW_SCORE = 0.50
-AWAY_DAYS = 7
-LONGEST_AWAY = 30
-SHARES = (0.5, 0.3, 0.2)
-
-FourScores: TypeAlias = tuple[float, float, float, float]
 
 
 class Due(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -88,44 +74,6 @@ def enrolled(cohorts: tuple[str, ...], event: LearningEvent) -> tuple[str, ...]:
     return (*cohorts, cohort_id)[-COHORTS_KEPT:]
 
 
-class Standing(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the figures of a cohort need of one member on one day.
-
-    ``score`` is rounded to 9 decimals, so that equal scores compare as equal; a component without evidence is 0.0.
-    ``away`` counts the days since the last active day; None if there is no active day.
-    """
-
-    student_id: str
-    score: float
-    rank: int
-    components: FourScores
-    away: int | None
-    trend: Trend
-
-
-def standing(student_id: str, student: Student, at: Micros, rules: Rules) -> Standing | None:
-    """A student's standing at a moment; None if nothing is known about them."""
-    if not student.is_known(at, rules):
-        return None
-    today = day_of(at)
-    mastery = mastery_score(student.evidence, at, rules)
-    completion, quiz, quality, consistency = (round(value or 0.0, 9) for value in mastery.components)
-    scores = shown_scores(student.history, rules, first=today - rules.retention_days + 1, last=today)
-    return Standing(
-        student_id,
-        round(mastery.score, 9),
-        mastery.rank,
-        (completion, quiz, quality, consistency),
-        _away(student.evidence.activity, today),
-        trend(scores, today),
-    )
-
-
-def _away(activity: ActiveDays, today: Day) -> int | None:
-    active = activity.up_to(today)
-    return (active & -active).bit_length() - 1 if active else None
-
-
 class Ranking(msgspec.Struct, frozen=True):
     """The place of a value among those of a cohort.
 
@@ -155,33 +103,3 @@ def size_range(size: int) -> tuple[int, int]:
     power = 10 ** (len(str(size)) - 1)
     first = max(step * power for step in (1, 2, 5) if step * power <= size)
     return first, (2 * first if first != 2 * power else 5 * power) - 1
-
-
-class Risk(msgspec.Struct, frozen=True):
-    """How much a member needs help, in [0, 1], and why; the higher, the sooner somebody should look."""
-
-    standing: Standing
-    value: float
-    reasons: tuple[tuple[str, str], ...]
-
-
-def risk(member: Standing) -> Risk | None:
-    """How much a member needs help; None if no sign says so.
-
-    Three signs add to the risk: a score below 0.50 (0.5 at a score of 0), 7 days or more without activity (0.3 at 30
-    days), and a declining trend (0.2). It is a rule of thumb, with its reasons stated so that people can judge it.
-    """
-    low, away, falling = SHARES
-    value = 0.0
-    reasons: list[tuple[str, str]] = []
-    if member.score < LOW_SCORE:
-        value += low * (1 - member.score / LOW_SCORE)
-        shown = floor(member.score * 10_000) / 10_000  # 0.49996 is below 0.5, so it must not be shown as 0.5
-        reasons.append(("low_score", f"The score is {shown:.4g}, below {LOW_SCORE:.2f}."))
-    if member.away is not None and member.away >= AWAY_DAYS:
-        value += away * min(member.away, LONGEST_AWAY) / LONGEST_AWAY
-        reasons.append(("inactive", f"There has been no activity for {member.away} days."))
-    if member.trend == "declining":
-        value += falling
-        reasons.append(("declining", "The score has been falling over the last 14 days."))
-    return Risk(member, round(value, 4), tuple(reasons)) if reasons else None

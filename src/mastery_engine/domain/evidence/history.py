@@ -41,8 +41,11 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def newest(self) -> Day | None:
         return int.from_bytes(self.packed[-_SIZE : 2 - _SIZE], "little") if self.packed else None
 
-    def with_point(self, day: Day, score: MasteryScore) -> "History":
-        """With the point of a day set; ``day`` is the newest day of the history or a later one."""
+    def with_point(self, day: Day, score: MasteryScore, shown: float | None = None) -> "History":
+        """With the point of a day set; ``day`` is the newest day of the history or a later one.
+
+        ``shown`` is the score as it is shown, without which it is rounded, perhaps into another level.
+        """
         completion, quiz, quality, consistency = score.components
         flags = score.rank << 4
         done = answered = judged = regular = 0
@@ -58,7 +61,9 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
         if consistency is not None:
             flags |= 8
             regular = round(consistency * STEPS)
-        row = _ROW.pack(day, flags, round(score.score * STEPS), done, answered, judged, regular)
+        row = _ROW.pack(
+            day, flags, round((score.score if shown is None else shown) * STEPS), done, answered, judged, regular
+        )
         older = self.packed
         if older and int.from_bytes(older[-_SIZE : 2 - _SIZE], "little") == day:
             older = older[:-_SIZE]

@@ -18,13 +18,16 @@ def shown_score(score: float, rules: Rules) -> float:
 
     It never falls where the score rises. Where levels leave no such number beside the pass mark, the level alone rules.
     """
-    rank, levels, shown = rules.level_index(score), rules.levels, round(score, 4)
+    shown = round(score, 4)
+    return _on_its_side(score, shown, rules) if shown in rules.beside_bounds else shown
+
+
+def _on_its_side(score: float, shown: float, rules: Rules) -> float:
+    """What is ``shown`` of a score beside a bound, or the number before or after it, on the score's side."""
+    rank, levels = rules.level_index(score), rules.levels
     low = levels[rank].from_score
     high = levels[rank + 1].from_score if rank + 1 < len(levels) else inf
-    has_passed = round(score, 9) >= PASS_MARK
-    if low <= shown < high and (shown >= PASS_MARK) == has_passed:
-        return shown
-    its_side = (max(low, PASS_MARK), high) if has_passed else (low, min(high, PASS_MARK))
+    its_side = (max(low, PASS_MARK), high) if round(score, 9) >= PASS_MARK else (low, min(high, PASS_MARK))
     steps = round(shown * STEPS)
     near = (shown, (steps - 1) / STEPS, (steps + 1) / STEPS)
     return next((one for least, most in (its_side, (low, high)) for one in near if least <= one < most), shown)
@@ -46,8 +49,7 @@ def shown_points(history: History, rules: Rules, *, first: Day = 0, last: Day = 
 def shown_scores(history: History, rules: Rules, *, first: Day = 0, last: Day = 65_535) -> list[tuple[Day, float]]:
     """The days and scores of ``shown_points``: quicker."""
     scores = history.scores(first=first, last=last)
-    bounds = {round(level.from_score, 4) for level in rules.levels}
-    if bounds.isdisjoint([score for _, score in scores]):
+    if rules.beside_bounds.isdisjoint([score for _, score in scores]):
         return scores
     return [(point.day, point.score) for point in shown_points(history, rules, first=first, last=last)]
 

@@ -17,6 +17,7 @@ from mastery_engine.mcp.results import (
     ComparedStudent,
     HelpResult,
     Parts,
+    help_reasons,
 )
 
 MOST_COMPARED = 10
@@ -53,7 +54,7 @@ class CohortTools:
                 HelpResult(
                     student_id=student.student_id,
                     score=student.mastery_score,
-                    reasons=[reason.message for reason in student.reasons],
+                    reasons=help_reasons(student.reasons),
                 )
                 for student in figures.at_risk
             ],

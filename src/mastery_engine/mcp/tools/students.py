@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mastery_engine.errors import InvalidInput
 from mastery_engine.mcp.context import READS, StudentId, ToolContext, Whole, plainly
-from mastery_engine.mcp.results import ClassResult, HelpResult
+from mastery_engine.mcp.results import ClassResult, HelpResult, help_reasons
 
 
 def add_students_tools(server: MCPServer, context: ToolContext) -> None:
@@ -46,7 +46,7 @@ class StudentsTools:
                     student_id=student.student_id,
                     score=student.mastery_score,
                     trend=student.trend,
-                    reasons=student.reasons,
+                    reasons=help_reasons(student.reasons),
                 )
                 for student in need_help[:limit]
             ],

@@ -1,4 +1,4 @@
-"""A cohort: who is in it, where a member stands, who needs help."""
+"""A cohort: who is in it, and the place of a value among those of the members."""
 
 from itertools import permutations
 from typing import TypeAlias
@@ -13,18 +13,14 @@ from mastery_engine.domain.cohorts.cohort import (
     NO_COHORT,
     Cohort,
     Due,
-    Standing,
     enrolled,
     ranking,
-    risk,
     size_range,
-    standing,
 )
-from mastery_engine.domain.evidence.history import Trend
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY
 from mastery_engine.domain.transition import apply
-from tests.support.samples import DAY, NOW, TODAY, done, logged, quiz
+from tests.support.samples import NOW, TODAY, logged, quiz
 
 names = st.sampled_from(["ada", "bob", "eve", "kim"])
 Names: TypeAlias = frozenset[str]
@@ -116,58 +112,3 @@ def test_a_size_is_told_as_a_range() -> None:
 def test_places_do_not_depend_on_the_order() -> None:
     for values in permutations([0.1, 0.5, 0.5, 0.9]):
         assert [ranking(value, values).percentile for value in (0.1, 0.5, 0.9)] == [0, 50, 100]
-
-
-def test_a_standing_is_the_score_of_its_day() -> None:
-    events = [done("loops", 8, 10, "a", at=NOW - 3 * DAY), quiz(5, 10, "b", at=NOW - 3 * DAY)]
-    student = apply(NOBODY, logged(events), NOW - 3 * DAY, Rules()).student
-    found = standing("ada", student, NOW, Rules())
-    assert found is not None
-    assert found.components[:3] == (0.8, 0.5, 0.0)
-    assert found.score == pytest.approx(0.32 + 0.15 + 0.1 * found.components[3], abs=1e-9)
-    assert (found.away, found.trend, Rules().levels[found.rank].name) == (3, "stable", "developing")
-    later = standing("ada", student, NOW + DAY, Rules())
-    assert later is not None
-    assert later.score < found.score
-    assert standing("ada", student, NOW + 90 * DAY, Rules()) is None
-    assert standing("ada", NOBODY, NOW, Rules()) is None
-
-
-# ---- who needs help
-
-
-def one(score: float = 0.8, away: int | None = 0, trend: Trend = "stable") -> Standing:
-    return Standing("ada", score, 0, (score,) * 4, away, trend)
-
-
-def test_nobody_is_flagged_without_a_sign() -> None:
-    assert risk(one()) is None
-    assert risk(one(score=0.5, away=6, trend="improving")) is None
-    assert risk(one(away=None)) is None
-
-
-def test_each_sign_is_a_reason_with_its_share() -> None:
-    for member, reasons, value in [
-        (one(score=0.25), ["low_score"], 0.25),
-        (one(score=0.0), ["low_score"], 0.5),
-        (one(away=15), ["inactive"], 0.15),
-        (one(away=80), ["inactive"], 0.3),
-        (one(trend="declining"), ["declining"], 0.2),
-        (one(0.0, 80, "declining"), ["low_score", "inactive", "declining"], 1.0),
-    ]:
-        found = risk(member)
-        assert found is not None
-        assert [code for code, _ in found.reasons] == reasons
-        assert found.value == pytest.approx(value)
-
-
-def test_a_reason_says_the_figure() -> None:
-    found = risk(one(score=0.25, away=9))
-    assert found is not None
-    assert [message for _, message in found.reasons] == [
-        "The score is 0.25, below 0.50.",
-        "There has been no activity for 9 days.",
-    ]
-    nearly = risk(one(score=0.49996))
-    assert nearly is not None
-    assert nearly.reasons[0][1] == "The score is 0.4999, below 0.50."

@@ -1,0 +1,174 @@
+"""Who needs help: every door has the same students, in the same order, for the same reasons."""
+
+import html
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from mastery_engine.auth.access import Caller
+from mastery_engine.domain.moments import DAY
+from mastery_engine.lab.simulate.classes import past, pupils
+from mastery_engine.mcp.quoted import unquoted
+from tests.support.agents import agent, ask
+from tests.support.calls import COHORT, Api, Json, event
+from tests.support.live import make_token
+
+Listed = list[tuple[str, list[tuple[str, str, str]]]]
+
+
+def listed(students: Sequence[Json]) -> Listed:
+    """Who needs help, and why, by an answer of the service or of a tool."""
+    return [
+        (
+            one["student_id"],
+            [tuple(unquoted(why[part]) for part in ("code", "message", "evidence")) for why in one["reasons"]],
+        )
+        for one in students
+        if one["reasons"]
+    ]
+
+
+async def of_figures(api: Api, limit: int = 7) -> Listed:
+    found: list[Json] = []
+    cursor: str | None = None
+    while True:
+        page = await api.data("/analytics/cohort", {"cohort_id": COHORT, "limit": limit, "cursor": cursor})
+        found += page["at_risk"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            assert len(found) == page["at_risk_count"]
+            return listed(found)
+
+
+async def of_page(api: Api) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What the teacher's page says: the students who are marked, with message and evidence."""
+    cookie = {"Cookie": f"mastery_session={make_token('teacher', cohorts=[COHORT])}"}
+    page = (await api.client.get("/dashboard", headers=cookie)).text
+    rows = re.findall(r'<tr data-needs-help><th scope="row"><a href="/dashboard/students/([^"]+)">.*?</tr>', page)
+    bodies = re.findall(r"<tr data-needs-help>(.*?)</tr>", page)
+    why = [re.findall(r'<li>(.*?) <span class="soft">(.*?)</span></li>', body) for body in bodies]
+    return [
+        (name, [(html.unescape(message), html.unescape(evidence)) for message, evidence in reasons])
+        for name, reasons in zip(rows, why, strict=True)
+    ]
+
+
+async def of_tools(api: Api) -> tuple[Listed, Listed]:
+    """What ``who_needs_help`` and ``cohort_overview`` say."""
+    async with agent(api, make_token("teacher", cohorts=[COHORT])) as client:
+        own = await ask(client, "who_needs_help", limit=50)
+        cohort = await ask(client, "cohort_overview", cohort_id=COHORT, limit=50)
+    assert own["need_help"] == cohort["need_help"] == len(own["first"])
+    return listed(own["first"]), listed(cohort["first"])
+
+
+async def simulated(api: Api, size: int = 30) -> list[str]:
+    """A class with a month behind it; some stopped a while ago, and some are stuck."""
+    class_ = pupils(size, seed=5)
+    now = api.clock()
+    gone = {pupil.student_id: now - 3 * place * DAY for place, pupil in enumerate(class_[:9])}
+    events = [one for one in past(class_, days=30, seed=5, until=now) if one.at < gone.get(one.student_id, now)]
+    caller = Caller("class", "service")
+    for start in range(0, len(events), 1_000):
+        await api.engine.ingest.submit(caller, events[start : start + 1_000], "")
+    await api.processed(events[-1].event_id, events[-1].student_id)
+    names = sorted({one.student_id for one in events})
+    await api.call("PUT", f"/cohorts/{COHORT}", {"name": "Python", "members": names})
+    stuck = [event("help", student_id=name, topic="<dicts> & sets", message="I'm stuck") for name in names[::4]]
+    await api.learn(*stuck)
+    return names
+
+
+async def test_every_list_has_the_same_students_in_the_same_order_for_the_same_reasons(api: Api) -> None:
+    names = await simulated(api)
+    figures = await of_figures(api)
+    assert {code for _, why in figures for code, _, _ in why} == {
+        "struggle",
+        "forecast",
+        "low_score",
+        "falling",
+        "inactive",
+    }
+    assert 5 < len(figures) < len(names), "it tells some from others"
+    assert await of_figures(api, limit=500) == figures
+    assert await of_tools(api) == (figures, figures)
+    page = await of_page(api)
+    assert page == [(name, [(message, evidence) for _, message, evidence in why]) for name, why in figures]
+    glance = await api.engine.reports.glance(Caller("ada", "admin"), names[::-1])
+    assert listed(msgspec.to_builtins(glance.students)) == figures
+    assert [one.risk for one in glance.students] == sorted((one.risk for one in glance.students), reverse=True)
+    overview = await api.data("/analytics/cohort", {"cohort_id": COHORT})
+    assert overview["average"] == glance.average
+    for code in ("struggle", "forecast", "low_score", "falling", "inactive"):
+        every = [one[1:] for _, why in figures for one in why if one[0] == code]
+        assert all(message and evidence for message, evidence in every)
+
+
+async def test_whoever_needs_intervention_is_in_it_and_it_says_what_the_forecast_says(api: Api) -> None:
+    names = await simulated(api)
+    told = {name: {code: (message, evidence) for code, message, evidence in why} for name, why in await of_figures(api)}
+    for name in names:
+        ahead = await api.data("/predictions/next-week", {"student_id": name})
+        assert ahead["intervention_needed"] == ("forecast" in told.get(name, {}))
+        if ahead["intervention_needed"]:
+            message, _ = told[name]["forecast"]
+            found = re.fullmatch(r"The forecast for (\S+) is ([\d.]+), .*", message)
+            assert found is not None
+            assert (found[1], float(found[2])) == (ahead["days"][-1]["date"], ahead["predicted_score"])
+
+
+async def test_the_figures_of_the_reasons_are_those_of_the_other_answers(api: Api) -> None:
+    names = await simulated(api)
+    figures = dict(await of_figures(api))
+    told = {name: {code: (message, evidence) for code, message, evidence in why} for name, why in figures.items()}
+    today = datetime.now(UTC).date()
+    days = {"start_date": str(today - timedelta(14)), "end_date": str(today)}
+    for name in names:
+        one, why = {"student_id": name}, told.get(name, {})
+        score = (await api.query(name))["mastery_score"]
+        history = (await api.data("/analytics/mastery-history", one | days))["history"]
+        assert (score < 0.5) == ("low_score" in why)
+        if score < 0.5:
+            assert why["low_score"][0] == f"The score is {score:.4f}, below 0.50.".replace("00,", ",")
+        fell = history and round(history[0]["mastery_score"] - score, 4)
+        assert bool(fell and fell >= 0.05) == ("falling" in why)
+        if "falling" in why:
+            found = re.match(r"The score fell by ([\d.]+) since (\S+), above all in (\w+)\.", why["falling"][0])
+            assert found is not None
+            assert (float(found[1]), found[2]) == (fell, history[0]["date"])
+        struggles = (await api.data("/analytics/patterns", one))["struggles"]
+        assert [one[1:] for one in figures.get(name, []) if one[0] == "struggle"] == [
+            (f"Stuck on {struggle['topic']} since {struggle['since'][:10]}.", struggle["evidence"])
+            for struggle in struggles
+        ]
+
+
+async def test_who_withdrew_profiling_is_in_no_list(api: Api) -> None:
+    names = await simulated(api, size=12)
+    before = await of_figures(api)
+    away = before[0][0]
+    await api.call("PUT", f"/compliance/students/{away}/consent", {"profiling": False})
+    after = before[1:]
+    assert await of_figures(api) == after
+    assert await of_tools(api) == (after, after)
+    assert [name for name, _ in await of_page(api)] == [name for name, _ in after]
+    glance = await api.engine.reports.glance(Caller("ada", "admin"), names)
+    shown = next(one for one in glance.students if one.student_id == away)
+    assert (shown.risk, shown.reasons) == (0.0, [])
+    assert glance.average == (await api.data("/analytics/cohort", {"cohort_id": COHORT}))["average"]
+    await api.call("PUT", f"/compliance/students/{away}/consent", {"profiling": True})
+    assert await of_figures(api) == before
+
+
+async def test_a_new_calendar_is_heeded_at_once(api: Api) -> None:
+    names = await simulated(api, size=8)
+    await of_figures(api)
+    today = datetime.now(UTC).date()
+    calendar = [{"due": str(today + timedelta(ahead))} for ahead in range(-60, 40, 3)]
+    await api.call("PUT", f"/cohorts/{COHORT}", {"name": "Python", "members": names, "calendar": calendar})
+    told = {name: [code for code, _, _ in why] for name, why in await of_figures(api)}
+    for name in names:
+        ahead = await api.data("/predictions/next-week", {"student_id": name})
+        assert ahead["intervention_needed"] == ("forecast" in told.get(name, []))
