@@ -17,7 +17,7 @@ from mastery_engine.domain.forecast.calibration import Miss, calibration_from
 from mastery_engine.domain.forecast.misses import misses_of
 from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.ids import derived_id
-from mastery_engine.domain.moments import MINUTE, Day, Micros, day_of
+from mastery_engine.domain.moments import DAY, MINUTE, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.errors import Unavailable
@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 LOOK_EVERY_S = 60.0
 PATIENCE: Micros = 60 * MINUTE  # a process that has not ended by then is believed to have died
+RETRY: Micros = 10 * MINUTE
 LONGEST_REST_S = 1.0
 STUDENTS_AT_ONCE = 100
 DECODED_AT_ONCE = 500  # records: some 5 ms
@@ -155,35 +156,36 @@ class Calibrator:
 
     async def keep_running(self) -> None:
         """Calibrate each day (UTC) until cancelled, unless another process does."""
-        me, done_on = self._new_id(), 0
+        me, again = self._new_id(), 0
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            today = day_of(self._clock())
-            if today == done_on:
+            now = self._clock()
+            if now < again:
                 continue
             try:
-                if await self._is_done(today, me):
-                    done_on = today
+                again = await self._calibrated(me, now)
             except Unavailable as error:
                 logger.warning("the calibration cannot run yet: %s", error)
 
-    async def _is_done(self, today: Day, me: str) -> bool:
-        """Calibrate if it is this process's turn; whether it is done for today, here or elsewhere. Raises Unavailable.
+    async def _calibrated(self, me: str, now: Micros) -> Micros:
+        """Calibrate if it is this process's turn; when there is something to do again. Raises Unavailable.
 
-        It is the turn of the first process that asks. After an hour another one takes over, unless that one has ended.
+        It is the turn of the first process that asks on a day. After an hour another one takes over, unless that one
+        has ended. While no course has enough weeks it is done again after a while: a school may be reading in its past.
         """
-        now = self._clock()
+        today, tomorrow = day_of(now), (day_of(now) + 1) * DAY
         began, _, whose = (await self._claim("begin", today, f"{now} {me}")).partition(" ")
         if whose != me:
             if now - int(began) < PATIENCE:
-                return False
+                return now
             if await self._claim("end", today, me) != me:
-                return True
-        for one in await self.learn(await self.sample(gently=True), gently=True):
+                return tomorrow
+        learned = await self.learn(await self.sample(gently=True), gently=True)
+        for one in learned:
             extra = {"tenant": one.tenant, "course_id": one.course_id, "student_weeks": one.student_weeks}
             logger.info("calibrated" if one.calibrated else "not calibrated yet", extra=extra)
         await self._claim("end", today, me)
-        return True
+        return tomorrow if any(one.calibrated for one in learned) else min(tomorrow, now + RETRY)
 
     async def _claim(self, what: str, today: Day, body: str) -> str:
         return await self._claims.claim(derived_id("calibration", what, str(today)), body, self._clock())

@@ -23,7 +23,9 @@ from mastery_engine.domain.student import StudentKey
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Unavailable
 from mastery_engine.lab.simulate.classes import COHORT, past, pupils
+from mastery_engine.responses.forecasts import CourseCalibration, course_calibration
 from mastery_engine.worker import calibrator
+from tests.support.calibrated import learned
 from tests.support.composed import composed, shipped_forecast
 from tests.support.samples import NOW, Clock
 
@@ -69,8 +71,8 @@ async def put(engine: Engine, events: Sequence[LearningEvent]) -> None:
 
 async def calibrated(engine: Engine, course_id: str | None = None, tenant: str | None = None) -> list[tuple[str, int]]:
     """The tenants that were calibrated, with their student-weeks."""
-    learned = await engine.calibrator.learn(await engine.calibrator.sample(tenant), course_id)
-    return [(one.tenant, one.student_weeks) for one in learned]
+    found = await engine.calibrator.learn(await engine.calibrator.sample(tenant), course_id)
+    return [(one.tenant, one.student_weeks) for one in found]
 
 
 async def test_a_course_learns_from_what_the_log_holds(engine: Engine, clock: Clock) -> None:
@@ -114,21 +116,21 @@ async def test_whoever_allows_no_profiling_or_is_erased_is_not_in_it(engine: Eng
 async def test_the_calendar_of_a_class_is_known_to_its_forecasts(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learned: list[Miss] = []
+    found: list[Miss] = []
 
     def seen(known: Iterable[Miss], as_of: Micros) -> Any:
-        learned.extend(known)
-        return calibration_from(learned, as_of)
+        found.extend(known)
+        return calibration_from(found, as_of)
 
     monkeypatch.setattr(calibrator, "calibration_from", seen)
     await put(engine, CLASS)
     due = day_of(NOW) - 10
     await engine.cohorts.put(ADMIN, COHORT, "Python", NAMES, [Due(due, "loops")])
     await calibrated(engine)
-    assert learned
-    assert all(miss.has_calendar for miss in learned)
-    assert {miss.origin for miss in learned if miss.due} == {
-        miss.origin for miss in learned if miss.origin < due <= miss.target
+    assert found
+    assert all(miss.has_calendar for miss in found)
+    assert {miss.origin for miss in found if miss.due} == {
+        miss.origin for miss in found if miss.origin < due <= miss.target
     }
 
 
@@ -182,6 +184,7 @@ class Days:
         self.began: list[int] = []
         self.fails = False
         self.never_ends: set[int] = set()
+        self.student_weeks = 300
         stores, logs = memory_stores.open_stores(self.clock), memory_logs.open_logs()
         numbers = count()
         self._engines = [
@@ -204,8 +207,8 @@ class Days:
 
         return sample
 
-    async def _learn(self, _sampled: int, **_how: Any) -> list[Any]:
-        return []
+    async def _learn(self, _sampled: int, **_how: Any) -> list[CourseCalibration]:
+        return [course_calibration(COURSE, learned(NOW, self.student_weeks))]
 
     def start(self, place: int) -> None:
         self._running.append(asyncio.create_task(self._engines[place].calibrator.keep_running()))
@@ -258,6 +261,21 @@ async def test_another_takes_over_from_one_that_died(days: Days) -> None:
     days.clock.tick(SECOND)
     assert len(await days.look()) == 1
     days.clock.tick(60 * MINUTE)
+    assert await days.look() == []
+    await days.stop_all()
+
+
+async def test_while_no_course_has_enough_weeks_it_is_done_again_by_the_same_process(days: Days) -> None:
+    days.student_weeks = 120
+    for place in range(3):
+        days.start(place)
+    (first,) = await days.look()
+    days.clock.tick(calibrator.RETRY - 1)
+    assert await days.look() == []
+    days.student_weeks = 300
+    days.clock.tick(1)
+    assert await days.look() == [first]
+    days.clock.tick(2 * calibrator.PATIENCE)
     assert await days.look() == []
     await days.stop_all()
 
