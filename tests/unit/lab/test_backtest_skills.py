@@ -292,6 +292,25 @@ def test_without_scipy_the_regressions_are_left_out_and_who_names_one_is_told_wh
         backtest(answers, print, models=["elo", "pfa"])
 
 
+def test_what_is_measured_is_what_is_served(tmp_path: Path) -> None:
+    """Through the service's own fold and predictions, with pauses after which what is old is forgotten."""
+    chance = Random(9)
+    students = []
+    for rows in classroom(40, 9, 80):
+        shifts = [chance.choice((0.0, 0.0, 0.0, 8 * 86_400.0, 95 * 86_400.0)) for _ in rows]
+        students.append(
+            [
+                AnswerRow(row.number, row.item_id, row.skills, row.right, row.at + sum(shifts[: place + 1]))
+                for place, row in enumerate(rows)
+            ]
+        )
+    measured = backtest(write(tmp_path / "a.csv", students), lambda _: None, models=["engine", "served"], splits=2)
+    for tested in measured.tested:
+        assert np.abs(tested.predicted["engine"] - tested.predicted["served"]).max() < 1e-6
+    alone = backtest(tmp_path / "a.csv", lambda _: None, models=["served"], splits=1)
+    assert alone.result.splits[0].models["served"].auc == measured.result.splits[0].models["served"].auc
+
+
 def test_the_split_is_stable_and_whole(answers: Path) -> None:
     students = read_answers(answers)
     fitted_on, tested = split(students, 3)

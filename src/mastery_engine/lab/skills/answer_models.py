@@ -19,8 +19,9 @@ from mastery_engine.lab.skills.fit import chance_of, fit_skills
 from mastery_engine.lab.skills.irt import OnlineIrt
 from mastery_engine.lab.skills.logistic import Design, Logistic
 from mastery_engine.lab.skills.next_answer.fit import fit, followed
+from mastery_engine.lab.skills.served import ServedModel
 
-ENGINE = "engine"
+ENGINE, SERVED = "engine", "served"
 
 
 class FittedModel(Protocol):
@@ -37,13 +38,13 @@ class NextAnswerModel:
     """The engine's model of the next answer to an item, by the functions that the service calls."""
 
     def __init__(self) -> None:
-        self._model = PRIOR
+        self.model = PRIOR
 
     def fit(self, students: Sequence[Sequence[AnswerRow]]) -> None:
-        self._model = AnswerModel(fit([given(rows) for rows in students]))
+        self.model = AnswerModel(fit([given(rows) for rows in students]))
 
     def predict(self, rows: Sequence[AnswerRow]) -> list[float]:
-        return probabilities([known for _, known in followed(self._model, given(rows))], self._model)
+        return probabilities([known for _, known in followed(self.model, given(rows))], self.model)
 
 
 class KnowledgeTracing:
@@ -175,6 +176,7 @@ def _logs(what: str, counted: tuple[int, int]) -> list[tuple[tuple[str, str], fl
 
 MODELS: dict[str, Callable[[], FittedModel]] = {
     ENGINE: NextAnswerModel,
+    SERVED: ServedModel,
     "tracing": KnowledgeTracing,
     "best_lr": lambda: Regression(best_lr),
     "pfa": lambda: Regression(pfa),

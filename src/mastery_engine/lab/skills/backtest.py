@@ -10,8 +10,9 @@ import numpy as np
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.skills.accuracy import Accuracy, Floats, accuracy, mean_of
 from mastery_engine.lab.skills.answer_files import AnswerRow, read_answers, split
-from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, REGRESSIONS, FittedModel
+from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, REGRESSIONS, FittedModel, NextAnswerModel
 from mastery_engine.lab.skills.logistic import INSTALL_LAB, has_scipy
+from mastery_engine.lab.skills.served import ServedModel
 
 SPLITS = 5
 
@@ -63,9 +64,10 @@ def backtest(
                 f"{'test' if fitting else 'fit'} on. It needs 20 or more, for many splits more still."
             )
         right = np.array([row.right for student in testing for row in student], dtype=np.float64)
-        figures, predicted = {}, {}
+        figures, predicted, fitted = {}, {}, dict[str, FittedModel]()
         for number, name in enumerate(names):
-            figures[name], predicted[name] = _measured(MODELS[name](), fitting, testing, right)
+            fitted[name] = model = MODELS[name]()
+            figures[name], predicted[name] = _measured(model, fitted.get(ENGINE), fitting, testing, right)
             tell((seed + (number + 1) / len(names)) / splits)
         results.append(SplitResult(seed, figures))
         rows = [row.number for student in testing for row in student]
@@ -90,10 +92,18 @@ def chosen_models(models: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _measured(
-    model: FittedModel, fitting: list[list[AnswerRow]], testing: list[list[AnswerRow]], right: Floats
+    model: FittedModel,
+    engine: FittedModel | None,
+    fitting: list[list[AnswerRow]],
+    testing: list[list[AnswerRow]],
+    right: Floats,
 ) -> tuple[Accuracy, Floats]:
+    """A model fitted and tried. What the service answers is by the engine's parameters, which need no second fit."""
     started = perf_counter()
-    model.fit(fitting)
+    if isinstance(model, ServedModel) and isinstance(engine, NextAnswerModel):
+        model.use(engine.model.parameters)
+    else:
+        model.fit(fitting)
     fit_s = perf_counter() - started
     started = process_time()
     predicted = np.array([chance for student in testing for chance in model.predict(student)])
