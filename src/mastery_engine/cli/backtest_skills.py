@@ -23,6 +23,10 @@ def skills(
         str | None, typer.Option(help="Only these models, as NAME,NAME.", show_default=False, metavar="NAMES")
     ] = None,
     splits: Annotated[int, typer.Option(help="The number of splits of the students.", min=1, max=100)] = 5,
+    first: Annotated[
+        int | None,
+        typer.Option(help="Fit on so many answers only, as at a school that begins.", min=20, show_default=False),
+    ] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Write the engine's probabilities to this CSV file.", show_default=False)
     ] = None,
@@ -45,7 +49,7 @@ def skills(
     if predictions is not None and chosen and ENGINE not in chosen:
         raise typer.BadParameter(f"--predictions needs the model {ENGINE}: add it to --models.")
     with progress("Fitting and predicting", 1.0) as on_progress:
-        measured = backtest(file, on_progress, models=chosen, splits=splits)
+        measured = backtest(file, on_progress, models=chosen, splits=splits, first=first)
     if predictions is not None:
         write_predictions(predictions, measured)
     if report is not None:

@@ -28,7 +28,7 @@ from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.lab.skills.accuracy import accuracy, auc, mean_of
 from mastery_engine.lab.skills.answer_files import COLUMNS, AnswerRow, read_answers, split
 from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, FittedModel, NextAnswerModel
-from mastery_engine.lab.skills.backtest import backtest
+from mastery_engine.lab.skills.backtest import backtest, first_of
 from mastery_engine.lab.skills.bkt import GRID, likeliest
 from mastery_engine.lab.skills.fit import fit_skills
 from mastery_engine.lab.skills.logistic import Design
@@ -118,7 +118,7 @@ def test_nothing_looks_ahead(name: str, fitted: NextAnswerModel) -> None:
     rows = classroom(1, 5)[0]
     half = len(rows) // 2
     future = [
-        AnswerRow(row.number, row.item_id, row.skills, 1 - row.right, rows[-1].at + row.at) for row in rows[half:]
+        AnswerRow(row.number, row.item_id, row.skills, 1 - row.right, 2 * row.at - rows[half].at) for row in rows[half:]
     ]
     Random(6).shuffle(future)
     before = model.predict(rows)
@@ -309,6 +309,48 @@ def test_what_is_measured_is_what_is_served(tmp_path: Path) -> None:
         assert np.abs(tested.predicted["engine"] - tested.predicted["served"]).max() < 1e-6
     alone = backtest(tmp_path / "a.csv", lambda _: None, models=["served"], splits=1)
     assert alone.result.splits[0].models["served"].auc == measured.result.splits[0].models["served"].auc
+
+
+@pytest.mark.parametrize("answers", [500, 2_000])
+def test_with_little_data_it_is_no_worse_than_plain_models(answers: int, tmp_path: Path) -> None:
+    """A class of whom nothing but levels tells: there is nothing for a network to find, and it finds nothing."""
+    path = write(tmp_path / "plain.csv", plain_class(500, 11))
+    names = [ENGINE, "best_lr", "tracing"]
+    figures = backtest(path, lambda _: None, models=names, splits=1, first=answers).result.mean
+    areas = {name: figures[name].auc or 0.0 for name in names}
+    assert areas[ENGINE] > max(areas.values()) - 0.005
+    assert figures[ENGINE].ece < 0.03
+    assert figures[ENGINE].log_loss < min(figures["best_lr"].log_loss, figures["tracing"].log_loss) + 0.005
+
+
+def plain_class(students: int, seed: int) -> list[list[AnswerRow]]:
+    """Abilities, difficulties, and skills that are learned with each try: logistic, with nothing beside."""
+    chance, number, classmates = Random(seed), 0, []
+    hard = [chance.gauss(0.0, 1.0) for _ in range(60)]
+    for _ in range(students):
+        general, rows = chance.gauss(0.5, 0.8), []
+        own = [chance.gauss(-0.3, 0.6) for _ in range(6)]
+        for place in range(40):
+            item = chance.randrange(60)
+            level = general + own[item % 6] - hard[item]
+            own[item % 6] += 0.12
+            right = int(chance.random() < 1.0 / (1.0 + exp(-level)))
+            rows.append(AnswerRow(number, f"i{item}", (f"s{item % 6}",), right, 60.0 * place))
+            number += 1
+        classmates.append(rows)
+    return classmates
+
+
+def test_the_first_answers_are_those_of_the_first_students(answers: Path) -> None:
+    students = list(read_answers(answers).values())
+    for wanted in (20, 60, 61, 150):
+        chosen = first_of(students, wanted)
+        assert sum(map(len, chosen)) == wanted
+        assert [rows[0] for rows in chosen] == [rows[0] for rows in students[: len(chosen)]]
+    assert first_of(students, 10**6) == students
+    figures = backtest(answers, lambda _: None, models=["elo"], splits=1).result.mean["elo"]
+    assert backtest(answers, lambda _: None, models=["elo"], splits=1, first=100).result.mean["elo"].auc != figures.auc
+    assert "| elo |" in run("backtest", "skills", str(answers), "--splits", "1", "--models", "elo", "--first", "100")
 
 
 def test_the_split_is_stable_and_whole(answers: Path) -> None:

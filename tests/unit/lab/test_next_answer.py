@@ -200,8 +200,9 @@ def slowly(model: AnswerModel, rows: Sequence[Row]) -> list[list[float]]:
         level = means[""] + usual_level + own_level - item.difficulty
         variance = item.variance + sum(variances[name] * parts[name] ** 2 for name in parts)
         variance += sum(width for _, width in usual) / number**2
-        first = 1.0 / (1.0 + exp(-level / sqrt(1.0 + 0.35 * variance)))
-        inputs = [level, item.difficulty, item.variance, usual_level, means[""], own_level]
+        logit = level / sqrt(1.0 + 0.35 * variance)
+        first = 1.0 / (1.0 + exp(-logit))
+        inputs = [logit, level, item.difficulty, item.variance, usual_level, means[""], own_level]
         inputs += counts_of(model, rows[:place], residuals, rows[place]) + before_of(model, rows[:place], rows[place])
         found.append(inputs + traits_of(model, rows[: place + 1], firsts))
         residuals.append(right - first)

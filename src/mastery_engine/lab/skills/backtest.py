@@ -50,9 +50,17 @@ class SkillsBacktest(msgspec.Struct, frozen=True):
 
 
 def backtest(
-    path: Path, tell: Callable[[float], None], *, models: Sequence[str] = (), splits: int = SPLITS
+    path: Path,
+    tell: Callable[[float], None],
+    *,
+    models: Sequence[str] = (),
+    splits: int = SPLITS,
+    first: int | None = None,
 ) -> SkillsBacktest:
-    """The whole protocol on a file of responses; ``tell`` is given the share that is done. Raises InvalidInput."""
+    """The whole protocol on a file of responses; ``tell`` is given the share that is done. Raises InvalidInput.
+
+    ``first`` fits on so many answers only, those of the first students of each split: as at a school that begins.
+    """
     names, left_out = chosen_models(models)
     students = read_answers(path)
     results, tested = [], []
@@ -63,6 +71,7 @@ def backtest(
                 f"{path.name} has {len(students)} students, too few to split: split {seed} has none to "
                 f"{'test' if fitting else 'fit'} on. It needs 20 or more, for many splits more still."
             )
+        fitting = fitting if first is None else first_of(fitting, first)
         right = np.array([row.right for student in testing for row in student], dtype=np.float64)
         figures, predicted, fitted = {}, {}, dict[str, FittedModel]()
         for number, name in enumerate(names):
@@ -75,6 +84,17 @@ def backtest(
         tested.append(SplitPredictions(seed, rows, places, right, predicted))
     mean = {name: mean_of([result.models[name] for result in results]) for name in names}
     return SkillsBacktest(SkillsBacktestResult(results, mean, left_out), tested)
+
+
+def first_of(students: Sequence[list[AnswerRow]], answers: int) -> list[list[AnswerRow]]:
+    """The first students, up to so many answers in all: of the last one maybe not all."""
+    chosen: list[list[AnswerRow]] = []
+    for rows in students:
+        chosen.append(rows[:answers])
+        answers -= len(rows)
+        if answers <= 0:
+            break
+    return chosen
 
 
 def chosen_models(models: Sequence[str]) -> tuple[list[str], list[str]]:

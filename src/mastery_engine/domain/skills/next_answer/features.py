@@ -20,6 +20,7 @@ class Feature(NamedTuple):
 
 
 FEATURES = (
+    Feature("first estimate", 1),
     Feature("level", 1),
     Feature("difficulty"),
     Feature("difficulty variance"),
@@ -106,6 +107,7 @@ def features_of(
     attempts, result, since = attempts_of(state, item)
     last_place = stands.last_place
     inputs = [
+        stands.logit,
         stands.level,
         stands.item.difficulty,
         stands.item.variance,

@@ -3,6 +3,8 @@
 Weights of features with a sign are kept at that sign and the layer's own weights at or above 0 (Sill 1998).
 """
 
+from types import MappingProxyType
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,28 @@ class HeadWeights(msgspec.Struct, frozen=True, array_like=True):
 
     weights: bytes
     out: bytes
+
+
+# What levels and counts say of the next answer anywhere: the mean over three public data sets, the weights of each of
+# which are near. It serves until there is something to fit on, and a fit on little is shrunk towards it.
+SHIPPED = MappingProxyType(
+    {
+        "first estimate": 0.73,
+        "right, half-life 1": 0.09,
+        "right, half-life 8": 0.06,
+        "wrong, half-life 8": -0.07,
+        "skill right, half-life 1": 0.79,
+        "skill right, half-life 8": 0.03,
+        "skill wrong, half-life 8": -0.02,
+    }
+)
+SHIPPED_INTERCEPT = -0.3
+
+
+def shipped_head() -> HeadWeights:
+    """The head that serves where nothing was fitted: a line without units."""
+    line = [SHIPPED.get(feature.name, 0.0) for feature in FEATURES]
+    return HeadWeights(np.array([*line, SHIPPED_INTERCEPT], "<f4").tobytes(), b"")
 
 
 class Head:

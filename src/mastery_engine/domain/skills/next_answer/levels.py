@@ -91,7 +91,10 @@ class Practised(Struct, frozen=True, gc=False):
 
 
 class AnswerStanding(Struct, frozen=True, gc=False):
-    """What levels say of an answer: ``first`` is the estimate, ``variance`` that of its log-odds.
+    """What levels say of an answer.
+
+    ``first`` is the estimate and ``logit`` its log-odds, drawn towards 0 by what is not known; ``level`` are the
+    log-odds at the levels themselves, and ``variance`` is theirs.
 
     ``shift`` is what the traits add to the log-odds. ``last_place`` (-1: never) and ``last_second`` say when the skills
     were practised last; ``counts`` are the mean over the skills.
@@ -100,6 +103,7 @@ class AnswerStanding(Struct, frozen=True, gc=False):
     item: ItemLevel
     practised: list[Practised]
     first: float
+    logit: float
     level: float
     variance: float
     usual: float
@@ -182,12 +186,14 @@ def standing(
         usual, spread = USUAL, USUAL_VARIANCE + SKILL_VARIANCE
     whole = state.mean + level + usual - item.difficulty
     variance = now.general + item.variance + spread
-    first = 1.0 / (1.0 + exp(-max(-30.0, whole / sqrt(1.0 + 0.35 * variance))))
+    logit = max(-30.0, min(30.0, whole / sqrt(1.0 + 0.35 * variance)))
+    first = 1.0 / (1.0 + exp(-logit))
     (a, b), (m, n), (v, w) = item.loadings, state.traits, state.trait_variances
     return AnswerStanding(
         item,
         practised,
         first,
+        logit,
         whole,
         variance,
         usual,

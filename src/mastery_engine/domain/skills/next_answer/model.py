@@ -89,7 +89,7 @@ def with_answer(source: bytes, answer: Answer, at: Micros, shared: SharedLevels)
 
 def chances(source: bytes, asked: Sequence[ItemAsked], at: Micros, model: AnswerModel) -> list[AnswerChance]:
     """How likely right answers to items are at a moment, in their order; a moment before the last answer counts as that
-    one's. Without fitted parameters it is what levels say."""
+    one's."""
     state = unpacked(source)
     now = elapsed(state, at)
     known = [known_before(state, now, one, model) for one in asked]
@@ -123,8 +123,8 @@ def known_before(state: AnswerState, now: Elapsed, asked: ItemAsked, shared: Sha
 
 def probabilities(known: Sequence[Known], model: AnswerModel) -> list[float]:
     """The probabilities of right answers, of one student or of several."""
-    if model.head is None or not known:
-        return [one.standing.first for one in known]
+    if not known:
+        return []
     rows, keys = seen(known)
     logits = np.clip(model.head.logits(with_effects(rows, keys, model)), -30.0, 30.0).astype(np.float64)
     found: list[float] = (1.0 / (1.0 + np.exp(-logits))).tolist()

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from mastery_engine.domain.moments import NEVER, Micros
 from mastery_engine.domain.skills.next_answer.effects import Effects, EffectTable
-from mastery_engine.domain.skills.next_answer.head import Head, HeadWeights
+from mastery_engine.domain.skills.next_answer.head import Head, HeadWeights, shipped_head
 from mastery_engine.domain.skills.next_answer.levels import USUAL, USUAL_VARIANCE, ItemLevel
 
 FORMAT = 1
@@ -42,7 +42,8 @@ class LevelRevision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AnswerParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All parameters of one tenant and course. ``revisions`` are in the order of their moments."""
+    """All parameters of one tenant and course. ``revisions`` are in the order of their moments; without a head the
+    shipped one serves."""
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)] = FORMAT
     version: str = "default"
@@ -78,7 +79,7 @@ class AnswerModel:
             raise ValueError("a variance and a count must not be below 0")
         self.parameters = parameters
         self.effects = EffectTable(parameters.effects)
-        self.head = None if parameters.head is None else Head(parameters.head)
+        self.head = Head(parameters.head or shipped_head())
         newest_first = parameters.revisions[::-1]
         self._usual = [(revision.since, revision.usual) for revision in newest_first]
         self._items: dict[str, list[tuple[Micros, ItemLevel]]] = {}

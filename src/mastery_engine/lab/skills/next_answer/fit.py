@@ -18,14 +18,13 @@ from mastery_engine.domain.skills.next_answer.effects import (
     keys_of,
 )
 from mastery_engine.domain.skills.next_answer.features import features_of
-from mastery_engine.domain.skills.next_answer.head import Floats
 from mastery_engine.domain.skills.next_answer.levels import SharedLevels, elapsed
 from mastery_engine.domain.skills.next_answer.model import ItemAsked, Known, after, known_before, seen, with_effects
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModel, AnswerParameters, LevelRevision
 from mastery_engine.domain.skills.next_answer.state import since, unpacked
 from mastery_engine.lab.skills.answer_files import AnswerGiven
+from mastery_engine.lab.skills.next_answer.head import Fold, fitted_head
 from mastery_engine.lab.skills.next_answer.levels import LearningLevels
-from mastery_engine.lab.skills.next_answer.training import train
 from mastery_engine.lab.skills.next_answer.traits import loadings_of
 
 ROTATIONS = 4
@@ -50,17 +49,16 @@ def fit(students: Histories, *, seed: int = 0, version: str = "fitted") -> Answe
     students = [history for history in students if history]
     if not students:
         return AnswerParameters(version=version)
-    rows: list[Floats] = []
-    rights: list[float] = []
-    for turn in range(ROTATIONS):
-        first, last = turn * len(students) // ROTATIONS, (turn + 1) * len(students) // ROTATIONS
+    folds: list[Fold] = []
+    rotations = min(ROTATIONS, len(students))
+    for turn in range(rotations):
+        first, last = turn * len(students) // rotations, (turn + 1) * len(students) // rotations
         model = AnswerModel(taught((*students[:first], *students[last:]), version))
-        for history in students[first:last]:
-            rows.append(with_effects(*seen([known for _, known in followed(model, history)]), model))
-            rights += [right for _, _, right, _ in history]
-    fitted = taught(students, version)
-    head = train(np.concatenate(rows), np.array(rights, np.float32), seed=seed)
-    return msgspec.structs.replace(fitted, head=head)
+        held = students[first:last]
+        rows = [with_effects(*seen([known for _, known in followed(model, history)]), model) for history in held]
+        right = np.array([right for history in held for _, _, right, _ in history], np.float32)
+        folds.append(Fold(np.concatenate(rows), right, len(held)))
+    return msgspec.structs.replace(taught(students, version), head=fitted_head(folds, seed=seed))
 
 
 def taught(students: Histories, version: str) -> AnswerParameters:

@@ -14,7 +14,7 @@ from mastery_engine.domain.events.kinds import Answer, Difficulty
 from mastery_engine.domain.moments import DAY, SECOND
 from mastery_engine.domain.skills.next_answer.effects import Effects
 from mastery_engine.domain.skills.next_answer.features import FEATURES, SIGNS
-from mastery_engine.domain.skills.next_answer.head import Head, HeadWeights
+from mastery_engine.domain.skills.next_answer.head import SHIPPED, SHIPPED_INTERCEPT, Head, HeadWeights
 from mastery_engine.domain.skills.next_answer.levels import ItemLevel, elapsed
 from mastery_engine.domain.skills.next_answer.model import (
     ItemAsked,
@@ -98,7 +98,9 @@ def test_a_right_answer_leaves_every_level_at_or_above_a_wrong_one(
 def test_without_parameters_it_goes_by_the_student_alone() -> None:
     (nothing,) = chances(b"", [ItemAsked("i", ("s",))], NOW, PRIOR)
     assert nothing.basis == "prior"
-    assert nothing.probability == pytest.approx(1 / (1 + exp(-0.8 / sqrt(1 + 0.35 * (0.7 + 1.0 + 0.5 + 0.25)))))
+    level = 0.8 / sqrt(1 + 0.35 * (0.7 + 1.0 + 0.5 + 0.25))
+    logit = SHIPPED["first estimate"] * level + SHIPPED_INTERCEPT
+    assert nothing.probability == pytest.approx(1 / (1 + exp(-logit)), abs=1e-6)
     good, bad = (state([(f"i{n}", ("s",), right) for n in range(12)], PRIOR) for right in (True, False))
     for source, above in ((good, True), (bad, False)):
         known, other = chances(source, [ItemAsked("new", ("s",)), ItemAsked("new", ("other",))], NOW + DAY, PRIOR)
