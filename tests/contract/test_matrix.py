@@ -31,6 +31,7 @@ TAKES = {"student": NEVER, "teacher": NEVER, "service": (202,) * 4, "admin": (20
 ABOUT_STUDENTS = {
     "query": READS,
     "mastery-history": READS,
+    "changes": READS,
     "event status": STATUS,
     "calculate": TRIES,
     "calculate and record": WRITES,
@@ -48,6 +49,7 @@ async def about(api: Api, what: str, student_id: str, token: str) -> int:
     calls: dict[str, tuple[str, Json]] = {
         "query": ("/mastery/query", {"student_id": student_id}),
         "mastery-history": ("/analytics/mastery-history", {"student_id": student_id}),
+        "changes": ("/analytics/changes", {"student_id": student_id}),
         "calculate": ("/mastery/calculate", {**row, "record": False}),
         "calculate and record": ("/mastery/calculate", {**row, "record": True}),
         "ingest": ("/mastery/ingest", sent),

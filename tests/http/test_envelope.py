@@ -24,6 +24,7 @@ CALLS = {
     ("POST", "/batch/mastery"),
     ("GET", "/batch/mastery/{batch_id}"),
     ("POST", "/analytics/mastery-history"),
+    ("POST", "/analytics/changes"),
     ("POST", "/analytics/compare"),
     ("POST", "/analytics/cohort"),
     ("PUT", "/cohorts/{cohort_id}"),
@@ -118,6 +119,7 @@ async def test_all_calls_answer_under_api_v1_too(api: Api) -> None:
         ("GET", f"/students/{STUDENT}/events/{event_id}", None),
         ("POST", "/batch/mastery", {"requests": [{"student_id": STUDENT}]}),
         ("POST", "/analytics/mastery-history", {"student_id": STUDENT}),
+        ("POST", "/analytics/changes", {"student_id": STUDENT}),
         ("POST", "/analytics/skills", {"student_id": STUDENT}),
     ]:
         plain = await api.call(method, path, body)

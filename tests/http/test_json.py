@@ -27,6 +27,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/recommendations/adaptive"): OF_STUDENT,
     ("POST", "/recommendations/learning-path"): OF_STUDENT,
     ("POST", "/analytics/mastery-history"): {**OF_STUDENT, "start_date": "2026-01-01", "end_date": "2026-01-31"},
+    ("POST", "/analytics/changes"): {**OF_STUDENT, "from": "2026-01-01", "to": "2026-01-31"},
     ("POST", "/analytics/compare"): {**OF_STUDENT, "cohort_id": "py-101"},
     ("POST", "/analytics/cohort"): {"cohort_id": "py-101"},
     ("POST", "/analytics/patterns"): OF_STUDENT,

@@ -134,6 +134,7 @@ KINDS: dict[str, LimitKind | None] = {
     "POST /batch/mastery": "batch",
     "GET /batch/mastery/{batch_id}": "query",
     "POST /analytics/mastery-history": "analytics",
+    "POST /analytics/changes": "analytics",
     "POST /analytics/skills": "analytics",
     "POST /analytics/patterns": "analytics",
     "POST /analytics/compare": "analytics",

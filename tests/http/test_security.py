@@ -26,6 +26,7 @@ ABOUT_OTHERS: list[tuple[str, str, Json | None]] = [
     ("POST", "/mastery/query", {"student_id": "other"}),
     ("POST", "/mastery/calculate", {"student_id": "other", "components": COMPONENTS}),
     ("POST", "/analytics/mastery-history", {"student_id": "other"}),
+    ("POST", "/analytics/changes", {"student_id": "other"}),
     ("POST", "/analytics/compare", {"student_id": "other", "cohort_id": "c"}),
     ("GET", "/students/other/events/e-1", None),
 ]

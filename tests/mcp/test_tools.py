@@ -32,6 +32,7 @@ TOOLS = {
     "get_mastery",
     "what_if",
     "explain_score",
+    "explain_change",
     "get_history",
     "get_skills",
     "who_needs_help",
@@ -71,6 +72,11 @@ async def test_the_tools_answer_as_the_calls_do(api: Api) -> None:
             "needed_for_next_level": why["costs"][0]["needed_for_next_level"],
             "what_moves_it": why["costs"][0]["what_moves_it"],
         }
+        change = await ask(client, "explain_change", student_id=STUDENT)
+        assert change["change"] == pytest.approx(known["mastery_score"], abs=1e-4)
+        assert sum(one["change"] for one in change["contributions"]) == pytest.approx(change["change"], abs=1e-5)
+        assert change["contributions"][0]["causes"] == ["«Started the exercises: 8 of 10 done: +0.3200»"]
+        assert change["note"].startswith("Nothing is known from before ")
         history = await ask(client, "get_history", student_id=STUDENT, detail=True, aggregation="daily")
         assert list(history["points"].values()) == [mastery["score"]]
         skills = await ask(client, "get_skills", student_id=STUDENT)
@@ -160,7 +166,7 @@ async def test_a_student_reads_nobody_else(api: Api) -> None:
     await api.learn(event("quiz", student_id=STUDENT), event("quiz", student_id=OTHER))
     async with agent(api, make_token("student", subject=STUDENT)) as client:
         await ask(client, "get_mastery", student_id=STUDENT)
-        for tool in ("get_mastery", "what_if", "explain_score", "get_history", "get_skills"):
+        for tool in ("get_mastery", "what_if", "explain_score", "explain_change", "get_history", "get_skills"):
             for other in (OTHER, "nobody"):
                 assert (await failure(client, tool, student_id=other)).startswith("FORBIDDEN: ")
         assert (await failure(client, "who_needs_help", student_ids=[STUDENT, OTHER])).startswith("FORBIDDEN")
@@ -208,7 +214,7 @@ async def test_the_list_of_tools_says_what_they_take_and_answer_in_few_tokens(ap
     async with agent(api) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     sizes = [count(tool.model_dump_json(exclude_none=True, by_alias=True)) for tool in tools.values()]
-    assert sum(size for size in sizes if size) < 3_800
+    assert sum(size for size in sizes if size) < 4_100
     assert all(sizes)
     for tool in tools.values():
         assert tool.description
@@ -378,6 +384,7 @@ ATTACKED: dict[str, dict[str, Any]] = {
     "get_mastery": {"student_id": STUDENT, "detail": True},
     "what_if": {"student_id": STUDENT, "quiz": 0.5},
     "explain_score": {"student_id": STUDENT, "detail": True},
+    "explain_change": {"student_id": STUDENT, "days": 30},
     "get_history": {"student_id": STUDENT, "detail": True},
     "get_skills": {"student_id": STUDENT},
     "who_needs_help": {"student_ids": [STUDENT]},
@@ -392,7 +399,15 @@ ATTACKED: dict[str, dict[str, Any]] = {
     "compare": {"cohort_ids": [ATTACK], "student_id": STUDENT},
 }
 # Answers in which the attack must be seen, or this test tests nothing.
-SHOW_IT = {"get_mastery", "get_skills", "ingest_events", "event_status", "struggles", "compare", "recommend"} | {
+SHOW_IT = {
+    "get_mastery",
+    "explain_change",
+    "get_skills",
+    "ingest_events",
+    "event_status",
+    "struggles",
+    "compare",
+    "recommend",
     "who_needs_help",
     "cohort_overview",
 }

@@ -13,6 +13,7 @@ from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import Logged
 from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.events.seen import IdsByDay, Seen, held_among, with_ids
+from mastery_engine.domain.evidence.causes import NO_CAUSES, Cause, CauseRecorder, Causes, causes_of_run, known_causes
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.evidence.history import History
 from mastery_engine.domain.evidence.score import NO_SCORE, MasteryScore, mastery_score
@@ -39,6 +40,9 @@ class Stages(msgspec.Struct, gc=False):
     seen: Seen = NOBODY.seen
     evidence: Evidence = NO_EVIDENCE
     history: History = NOBODY.history
+    causes: Causes = NO_CAUSES
+    found: Sequence[Cause] = ()
+    is_plain: bool = True
     due: Micros | None = None
     floor: Day = 0
     latest: Micros = NEVER
@@ -84,6 +88,7 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
     newest, retention_days = history.newest, rules.retention_days
     cohorts = student.cohorts
     due: Micros | None = None
+    is_plain = True
     for logged in turn.fresh:
         event = logged.event
         if event.metadata:
@@ -93,20 +98,26 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
         if due is not None and day != newest:
             history = _with_point(history, due // DAY, mastery_score(evidence, due, rules), rules)
             due = None
+            is_plain = False
         rising = arrived // DAY - retention_days + 1
         if rising > floor:
             floor = rising
-            evidence, history = evidence.since(floor), history.since(floor)
+            left, history = evidence.since(floor), history.since(floor)
+            is_plain = is_plain and not evidence.has_more(left)
+            evidence = left
         evidence = with_event(evidence, event, retention_days=retention_days)
         if day < floor:
-            evidence = evidence.since(floor)
+            evidence, is_plain = evidence.since(floor), False
         if newest is None or day >= newest:
             newest, due = day, at
+        else:
+            is_plain = False
         if at > latest:
             latest = at
         if arrived > received:
             received = arrived
     turn.evidence, turn.history, turn.due, turn.floor = evidence, history, due, floor
+    turn.is_plain = is_plain
     turn.latest, turn.received, turn.cohorts = latest, received, cohorts
 
 
@@ -143,6 +154,43 @@ def set_point(turn: Stages, at: Micros, rules: Rules) -> None:
 
 def _with_point(history: History, day: Day, score: MasteryScore, rules: Rules) -> History:
     return history.with_point(day, score, shown_score(score.score, rules))
+
+
+def add_causes(turn: Stages, rules: Rules) -> None:
+    """Sets the causes after the events, and those of these events."""
+    student, fresh = turn.student, turn.fresh
+    causes = known_causes(student.history, student.causes)
+    if turn.is_plain and not causes.is_aged and not causes.has_pending:
+        told = causes_of_run(causes, fresh, student.history, turn.history, student.evidence, rules)
+        if told is not None:
+            turn.causes, turn.found = told
+            return
+    turn.causes, turn.found = _causes_one_by_one(turn, rules)
+
+
+def _causes_one_by_one(turn: Stages, rules: Rules) -> tuple[Causes, Sequence[Cause]]:
+    student = turn.student
+    evidence, history, floor = student.evidence, student.history, student.floor
+    newest = history.newest
+    recorder = CauseRecorder(history, known_causes(history, student.causes), rules)
+    for logged in turn.fresh:
+        event = logged.event
+        day, rising = event.at // DAY, event.received // DAY - rules.retention_days + 1
+        if rising > floor:
+            floor = rising
+            left = evidence.since(floor)
+            if evidence.has_more(left):
+                recorder.drop()
+            evidence = left
+        before, is_late = evidence, newest is not None and day < newest
+        evidence = with_event(evidence, event, retention_days=rules.retention_days)
+        if day < floor:
+            evidence = evidence.since(floor)
+        if not is_late:
+            newest = day
+            recorder.settle(day)
+        recorder.record(event, before, evidence, newest or day, is_late=is_late)
+    return recorder.causes, recorder.found
 
 
 def add_guidance(turn: Stages) -> None:

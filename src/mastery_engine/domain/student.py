@@ -7,6 +7,7 @@ import msgspec
 from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.seen import IdsByDay, Seen
+from mastery_engine.domain.evidence.causes import NO_CAUSES, Causes
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence
 from mastery_engine.domain.evidence.history import History
 from mastery_engine.domain.evidence.score import components
@@ -59,6 +60,7 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cohorts: tuple[str, ...] = ()
     guidance: Guidance = NO_GUIDANCE
     answers: bytes = b""
+    causes: Causes = NO_CAUSES
 
     def is_known(self, at: Micros, rules: Rules) -> bool:
         """Whether an event or any evidence of this student still counts."""

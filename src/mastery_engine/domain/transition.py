@@ -13,6 +13,7 @@ import msgspec
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay, cooled
+from mastery_engine.domain.evidence.causes import CAUSE_DAYS
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.moments import DAY, Micros, day_of
@@ -22,6 +23,7 @@ from mastery_engine.domain.skills.next_answer.parameters import NO_ANSWER_MODELS
 from mastery_engine.domain.skills.next_answer.state import since
 from mastery_engine.domain.stages import (
     Stages,
+    add_causes,
     add_evidence,
     add_guidance,
     add_results,
@@ -122,6 +124,8 @@ def apply_all(
         turn.score = mastery_score(turn.evidence, at, rules)
     for turn in live:
         set_point(turn, at, rules)
+    for turn in live:
+        add_causes(turn, rules)
     for turn in known:
         add_guidance(turn)
     if curriculum is not None:
@@ -137,15 +141,17 @@ def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transiti
     today = day_of(at)
     floor = today - rules.retention_days + 1
     seen, cold_left = cooled(student.seen, cold, today, rules.retention_days)
+    evidence = student.evidence.since(floor)
     left = msgspec.structs.replace(
         student,
-        evidence=student.evidence.since(floor),
+        evidence=evidence,
         history=student.history.since(floor),
         seen=seen,
         floor=max(floor, student.floor),
         knowledge=student.knowledge.since(floor),
         guidance=student.guidance.since(floor),
         answers=since(student.answers, floor),
+        causes=student.causes.aged(max(floor, today - CAUSE_DAYS + 1), is_aged=student.evidence.has_more(evidence)),
     )
     if not cold_left and not seen.recent and not left.is_known(at, rules):
         return None
@@ -171,5 +177,6 @@ def _transition(turn: Stages, at: Micros, rules: Rules) -> Transition:
         turn.cohorts,
         turn.guidance,
         turn.answers,
+        turn.causes,
     )
     return Transition(student, tuple([logged.event for logged in turn.fresh]), moved)

@@ -59,6 +59,22 @@ class ExplanationResult(ToolResult):
     costs: list[CostResult]
 
 
+class ContributionResult(ToolResult):
+    """One component."""
+
+    component: str
+    change: float
+    causes: list[Quoted]
+
+
+class ChangeResult(ToolResult):
+    """What changed; the contributions add up to it."""
+
+    change: float
+    contributions: list[ContributionResult]
+    note: str | None = None
+
+
 class HistoryResult(ToolResult):
     """A range of days in a line; ``points`` only on request."""
 

@@ -10,6 +10,7 @@ from mastery_engine.auth.access import Act, Caller, may_record
 from mastery_engine.clock import Clock
 from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance
 from mastery_engine.domain.events.kinds import ComponentValues
+from mastery_engine.domain.evidence.changes import score_change
 from mastery_engine.domain.evidence.history import Point, average, trend
 from mastery_engine.domain.evidence.periods import Aggregation, periods
 from mastery_engine.domain.evidence.score import MasteryScore, components, mastery_score, score_of
@@ -19,6 +20,7 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.errors import InvalidInput, MasteryError, NotFound
 from mastery_engine.responses.advice import path_ahead
+from mastery_engine.responses.changes import Changes, changes_response
 from mastery_engine.responses.history import HistoryPoint, MasteryHistory, history_summary
 from mastery_engine.responses.scores import Calculated, CurrentMastery, StudentMastery, current_mastery
 from mastery_engine.services.access_control import AccessControl
@@ -30,6 +32,7 @@ from mastery_engine.services.recording import Recording
 from mastery_engine.services.students import Students
 
 NOTHING_GIVEN = ComponentValues()
+DAYS_OF_CHANGE = 7
 
 
 class Scores:
@@ -164,6 +167,28 @@ class Scores:
             for period in periods(points, aggregation, self._rules)
         ]
         return MasteryHistory(student_id, iso_date(first), iso_date(last), aggregation, shown, history_summary(points))
+
+    async def changes(
+        self, caller: Caller, student_id: str, first: date | None = None, last: date | None = None
+    ) -> Changes:
+        """What changed from the end of one day to that of another, and why; by default in the last 7 days.
+
+        Raises NotFound, and InvalidInput for a day in the future or a ``first`` after ``last``.
+        """
+        self._access.check_student(caller, Act.READ, student_id, "changes")
+        now = caller.moment(self._clock)
+        today = day_of(now)
+        end = today if last is None else day_of_date(last)
+        begin = max(0, end - DAYS_OF_CHANGE) if first is None else day_of_date(first)
+        if end > today:
+            raise InvalidInput(
+                f"to must not lie after today, {iso_date(today)}: leave it out to learn what has changed until now.",
+                field="to",
+            )
+        if begin > end:
+            raise InvalidInput(f"from must not lie after to, which is {iso_date(end)}.", field="from")
+        student = await self._students.known(caller, student_id, now)
+        return changes_response(student_id, score_change(student, begin, end, now, self._rules), self._rules)
 
     async def completions(self, caller: Caller, student_ids: Sequence[str]) -> list[dict[str, tuple[int, int]]]:
         """For each student the exercises (done, all) by topic; empty without a document. Raises Forbidden."""

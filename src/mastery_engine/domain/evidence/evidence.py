@@ -108,6 +108,15 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
             (completion, quiz, quality, consistency),
         )
 
+    def has_more(self, left: "Evidence") -> bool:
+        """Whether ``left``, which is what ``since`` made of this, lacks anything that a component was computed from."""
+        return (
+            len(left.completion) < len(self.completion)
+            or left.quiz is not self.quiz
+            or left.quality is not self.quality
+            or left.direct != self.direct
+        )
+
 
 NO_EVIDENCE = Evidence()
 
@@ -140,10 +149,7 @@ def with_event(known: Evidence, event: LearningEvent, *, retention_days: int) ->
         trust = 1.0 if data.confidence_score is None else 0.5 + 0.5 * data.confidence_score
         quiz = quiz.plus(at, data.total_questions * trust, data.correct_answers / data.total_questions)
     elif kind is Quality:
-        scores = [data.code_quality_score, data.correctness_score, data.efficiency_score]
-        if data.peer_review_score is not None:
-            scores.append(data.peer_review_score)
-        quality = quality.plus(at, 1.0, sum(scores) / len(scores))
+        quality = quality.plus(at, 1.0, mean_quality(data))
     elif kind in _NO_EVIDENCE:
         return known
     elif kind not in _DAY_ALONE:
@@ -151,6 +157,14 @@ def with_event(known: Evidence, event: LearningEvent, *, retention_days: int) ->
     elif activity is known.activity:
         return known
     return Evidence(completion, quiz, quality, activity, known.direct)
+
+
+def mean_quality(data: Quality) -> float:
+    """The mean of the scores that a review gives, in [0, 1]."""
+    scores = [data.code_quality_score, data.correctness_score, data.efficiency_score]
+    if data.peer_review_score is not None:
+        scores.append(data.peer_review_score)
+    return sum(scores) / len(scores)
 
 
 def _named_days(data: Consistency, today: Day, floor: Day) -> ActiveDays:

@@ -1,6 +1,7 @@
 """The daily history: for each day with an event, the score as it was known at the day's last event.
 
-A day takes 13 bytes: the day, the level, which components had evidence, and all values in steps of 0.0001.
+A day takes 13 bytes: the day, the level, which components had evidence, the score in steps of 0.0001, and the
+components in sixths of such a step, so that what changed between two days adds up.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,26 @@ TREND_DAYS = 14
 STABLE_PER_WEEK = 0.01
 
 _ROW = Struct("<HBHHHHH")
-_SIZE = _ROW.size
+POINT_SIZE = _ROW.size
+_SCORE = 4  # the place of the byte of the score that has the sign of fine points
+_SIXTHS = 6
+SIXTHS = _SIXTHS * STEPS
+_NO_SIXTHS = 3  # of a component of 0, or without evidence
+_SPREAD = 5.99  # so that a value half a step above the nearest step is still in the last of its sixths
+_IS_FINE = 1 << 15  # set in the score; without it the components are in whole steps, as older engines wrote them
+
+
+def sixths(value: float | None) -> int:
+    """A component in sixths of 0.0001, of which 60,000 make 1, as a daily point has it; only differences mean much.
+
+    Whole steps are rounded as everywhere, so that a point shows the digits that were shown then.
+    """
+    steps = round(scaled := (value or 0.0) * STEPS)
+    return _SIXTHS * steps + int((scaled - steps) * _SPREAD + _NO_SIXTHS)
+
+
+FourSixths: TypeAlias = tuple[int, int, int, int]
+NOTHING_YET: FourSixths = (_NO_SIXTHS, _NO_SIXTHS, _NO_SIXTHS, _NO_SIXTHS)
 
 
 class Point(msgspec.Struct, frozen=True, gc=False):
@@ -39,7 +59,7 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def newest(self) -> Day | None:
-        return int.from_bytes(self.packed[-_SIZE : 2 - _SIZE], "little") if self.packed else None
+        return int.from_bytes(self.packed[-POINT_SIZE : 2 - POINT_SIZE], "little") if self.packed else None
 
     def with_point(self, day: Day, score: MasteryScore, shown: float | None = None) -> "History":
         """With the point of a day set; ``day`` is the newest day of the history or a later one.
@@ -48,45 +68,65 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """
         completion, quiz, quality, consistency = score.components
         flags = score.rank << 4
-        done = answered = judged = regular = 0
+        done = answered = judged = regular = _NO_SIXTHS
         if completion is not None:
             flags |= 1
-            done = round(completion * STEPS)
+            steps = round(scaled := completion * STEPS)
+            done = _SIXTHS * steps + int((scaled - steps) * _SPREAD + _NO_SIXTHS)
         if quiz is not None:
             flags |= 2
-            answered = round(quiz * STEPS)
+            steps = round(scaled := quiz * STEPS)
+            answered = _SIXTHS * steps + int((scaled - steps) * _SPREAD + _NO_SIXTHS)
         if quality is not None:
             flags |= 4
-            judged = round(quality * STEPS)
+            steps = round(scaled := quality * STEPS)
+            judged = _SIXTHS * steps + int((scaled - steps) * _SPREAD + _NO_SIXTHS)
         if consistency is not None:
             flags |= 8
-            regular = round(consistency * STEPS)
-        row = _ROW.pack(
-            day, flags, round((score.score if shown is None else shown) * STEPS), done, answered, judged, regular
-        )
+            steps = round(scaled := consistency * STEPS)
+            regular = _SIXTHS * steps + int((scaled - steps) * _SPREAD + _NO_SIXTHS)
+        whole = round((score.score if shown is None else shown) * STEPS)
+        row = _ROW.pack(day, flags, whole | _IS_FINE, done, answered, judged, regular)
         older = self.packed
-        if older and int.from_bytes(older[-_SIZE : 2 - _SIZE], "little") == day:
-            older = older[:-_SIZE]
+        if older and int.from_bytes(older[-POINT_SIZE : 2 - POINT_SIZE], "little") == day:
+            older = older[:-POINT_SIZE]
         return History(older + row)
 
     def since(self, floor: Day) -> "History":
         """Without the days before ``floor``."""
         packed, drop = self.packed, 0
         while drop < len(packed) and int.from_bytes(packed[drop : drop + 2], "little") < floor:
-            drop += _SIZE
+            drop += POINT_SIZE
         return History(packed[drop:]) if drop else self
 
     def before(self, day: Day) -> "History":
         """Without ``day`` and the days after it."""
         packed, left = self.packed, len(self.packed)
-        while left and int.from_bytes(packed[left - _SIZE : left - _SIZE + 2], "little") >= day:
-            left -= _SIZE
+        while left and int.from_bytes(packed[left - POINT_SIZE : left - POINT_SIZE + 2], "little") >= day:
+            left -= POINT_SIZE
         return History(packed[:left]) if left < len(packed) else self
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether the newest point has its components in sixths; an older engine wrote it otherwise."""
+        return bool(self.packed) and bool(self.packed[_SCORE - POINT_SIZE] & 0x80)
+
+    def values(self) -> FourSixths:
+        """The components of the newest point in sixths, as ``sixths`` has them."""
+        if not self.packed:
+            return NOTHING_YET
+        *_, done, answered, judged, regular = _ROW.unpack_from(self.packed, len(self.packed) - POINT_SIZE)
+        if self.is_fine:
+            return (done, answered, judged, regular)
+        completion, quiz, quality, consistency = (sixths(value / STEPS) for value in (done, answered, judged, regular))
+        return (completion, quiz, quality, consistency)
 
     def points(self, *, first: Day = 0, last: Day = 65_535) -> Iterator[Point]:
         """The points of the days from ``first`` to ``last``, oldest first."""
         for day, flags, score, *values in _ROW.iter_unpack(self.packed):
             if first <= day <= last:
+                if score & _IS_FINE:
+                    score, values = score - _IS_FINE, [value // _SIXTHS for value in values]
                 completion, quiz, quality, consistency = (
                     value / STEPS if flags >> place & 1 else None for place, value in enumerate(values)
                 )
@@ -94,7 +134,9 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def scores(self, *, first: Day = 0, last: Day = 65_535) -> list[tuple[Day, float]]:
         """The days from ``first`` to ``last`` with their scores, oldest first: quicker than ``points``."""
-        return [(row[0], row[2] / STEPS) for row in _ROW.iter_unpack(self.packed) if first <= row[0] <= last]
+        return [
+            (row[0], (row[2] & ~_IS_FINE) / STEPS) for row in _ROW.iter_unpack(self.packed) if first <= row[0] <= last
+        ]
 
 
 def average(scores: Sequence[tuple[Day, float]]) -> float | None:

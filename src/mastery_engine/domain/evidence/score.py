@@ -7,7 +7,7 @@ import msgspec
 from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.evidence.evidence import BEGINNER, INTERMEDIATE, NONE_SET, Direct, Evidence
 from mastery_engine.domain.moments import DAY, NEVER, Day, Micros, day_of
-from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.rules import COMPONENTS, Rules
 
 FourValues: TypeAlias = tuple[float | None, float | None, float | None, float | None]
 
@@ -90,6 +90,16 @@ def components(evidence: Evidence, at: Micros, rules: Rules) -> FourValues:
         evidence.quality.mean(floor),
         consistency(evidence.activity, today, floor),
     )
+
+
+def component(evidence: Evidence, place: int, today: Day, rules: Rules) -> float | None:
+    """One of the ``components`` on a day, by its place."""
+    if place == len(COMPONENTS) - 1 or evidence.direct != NONE_SET:
+        return components(evidence, today * DAY, rules)[place]
+    floor = today - rules.retention_days + 1
+    if not place:
+        return completion(evidence, floor, rules)
+    return (evidence.quiz if place == 1 else evidence.quality).mean(floor)
 
 
 def completion(evidence: Evidence, floor: Day, rules: Rules) -> float | None:

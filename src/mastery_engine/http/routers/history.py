@@ -1,4 +1,4 @@
-"""The call for the scores of a range of days."""
+"""The calls for the scores of a range of days, and for what changed in it."""
 
 import csv
 import datetime
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from fastapi import Query as QueryParameter
+from pydantic import Field
 from starlette.responses import Response
 
 from mastery_engine.domain.evidence.periods import Aggregation
@@ -14,6 +15,7 @@ from mastery_engine.http.body import Body, StudentId
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine
 from mastery_engine.http.openapi import responds
+from mastery_engine.responses.changes import Changes
 from mastery_engine.responses.history import MasteryHistory
 
 router = APIRouter(route_class=EnvelopeRoute, tags=["analytics"], prefix="/analytics")
@@ -27,6 +29,20 @@ class HistoryRange(Body):
     end_date: datetime.date | None = None
     aggregation: Aggregation = "daily"
     format: Literal["json", "csv"] = "json"
+
+
+class ChangeRange(Body):
+    """Which student, and between the ends of which days; by default from 7 days before ``to``, and until now."""
+
+    student_id: StudentId
+    from_: Annotated[datetime.date | None, Field(alias="from")] = None
+    to: datetime.date | None = None
+
+
+@router.post("/changes", openapi_extra=responds(Changes, limit="analytics"))
+async def changes(engine: TheEngine, caller: Authenticated, body: ChangeRange) -> Changes:
+    """What changed in a student's score between two days, and why: by component, and of the last 14 days by cause."""
+    return await engine.scores.changes(caller, body.student_id, body.from_, body.to)
 
 
 @router.post("/mastery-history", openapi_extra=responds(MasteryHistory, also="text/csv", limit="analytics"))

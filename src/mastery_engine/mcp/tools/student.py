@@ -15,6 +15,8 @@ from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.mcp.context import READS, Day, Flag, Share, StudentId, ToolContext, Whole, plainly
 from mastery_engine.mcp.quoted import quoted
 from mastery_engine.mcp.results import (
+    ChangeResult,
+    ContributionResult,
     CostResult,
     ExplanationResult,
     HistoryResult,
@@ -27,11 +29,12 @@ from mastery_engine.responses.scores import CurrentMastery
 
 
 def add_student_tools(server: MCPServer, context: ToolContext) -> None:
-    """Add the tools get_mastery, what_if, explain_score, get_history and get_skills."""
+    """Add the tools get_mastery, what_if, explain_score, explain_change, get_history and get_skills."""
     tools = StudentTools(context)
     server.add_tool(tools.get_mastery, annotations=READS)
     server.add_tool(tools.what_if, annotations=READS)
     server.add_tool(tools.explain_score, annotations=READS)
+    server.add_tool(tools.explain_change, annotations=READS)
     server.add_tool(tools.get_history, annotations=READS)
     server.add_tool(tools.get_skills, annotations=READS)
 
@@ -116,6 +119,34 @@ class StudentTools:
             ],
         )
         return await self._context.respond("explain_score", result)
+
+    async def explain_change(
+        self,
+        student_id: StudentId,
+        days: Annotated[Whole, Field(ge=1, le=366, description="how many days back")] = 7,
+    ) -> Annotated[CallToolResult, ChangeResult]:
+        """Why a student's score went up or down: by component, and for 14 days by cause.
+
+        Use it for "what happened" and "why did it fall".
+        """
+        caller = self._context.who()
+        first = date.fromisoformat(iso_date(day_of(caller.moment(self._engine.clock)) - days))
+        with plainly():
+            changes = await self._engine.scores.changes(caller, student_id, first)
+        result = ChangeResult(
+            change=changes.change,
+            contributions=[
+                ContributionResult(
+                    component=one.component,
+                    change=one.change,
+                    causes=[f"{cause.message}: {cause.change:+.4f}" for cause in one.causes],
+                )
+                for one in changes.contributions
+                if one.change or one.causes
+            ],
+            note=changes.message,
+        )
+        return await self._context.respond("explain_change", result)
 
     async def get_history(
         self,
