@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOK_EVERY_S = 60.0
-PATIENCE: Micros = 60 * MINUTE  # a process that has not ended by then is believed to have died
+PATIENCE: Micros = 15 * MINUTE  # a process that has not ended by then is believed to have died
 RETRY: Micros = 10 * MINUTE
 LONGEST_REST_S = 1.0
 STUDENTS_AT_ONCE = 100
@@ -170,8 +170,8 @@ class Calibrator:
     async def _calibrated(self, me: str, now: Micros) -> Micros:
         """Calibrate if it is this process's turn; when there is something to do again. Raises Unavailable.
 
-        It is the turn of the first process that asks on a day. After an hour another one takes over, unless that one
-        has ended. While no course has enough weeks it is done again after a while: a school may be reading in its past.
+        It is the turn of the first process that asks on a day. After a quarter of an hour another one takes over, unless
+        that one has ended. While no course has enough weeks there is no end: a school may be reading in its past.
         """
         today, tomorrow = day_of(now), (day_of(now) + 1) * DAY
         began, _, whose = (await self._claim("begin", today, f"{now} {me}")).partition(" ")
@@ -184,8 +184,10 @@ class Calibrator:
         for one in learned:
             extra = {"tenant": one.tenant, "course_id": one.course_id, "student_weeks": one.student_weeks}
             logger.info("calibrated" if one.calibrated else "not calibrated yet", extra=extra)
+        if not any(one.calibrated for one in learned):
+            return min(tomorrow, now + RETRY)
         await self._claim("end", today, me)
-        return tomorrow if any(one.calibrated for one in learned) else min(tomorrow, now + RETRY)
+        return tomorrow
 
     async def _claim(self, what: str, today: Day, body: str) -> str:
         return await self._claims.claim(derived_id("calibration", what, str(today)), body, self._clock())

@@ -280,6 +280,22 @@ async def test_while_no_course_has_enough_weeks_it_is_done_again_by_the_same_pro
     await days.stop_all()
 
 
+async def test_a_process_that_starts_anew_goes_on_where_no_course_had_enough(days: Days) -> None:
+    days.student_weeks = 0  # the log is empty yet
+    days.start(0)
+    assert await days.look() == [0]
+    await days.stop(0)
+    days.start(1)
+    days.clock.tick(calibrator.PATIENCE)
+    assert await days.look() == [1]
+    days.student_weeks = 300
+    days.clock.tick(calibrator.RETRY)
+    assert await days.look() == [1]
+    days.clock.tick(60 * MINUTE)
+    assert await days.look() == []
+    await days.stop_all()
+
+
 async def test_it_tries_again_while_the_log_is_away(days: Days, caplog: pytest.LogCaptureFixture) -> None:
     days.fails = True
     days.start(0)
