@@ -24,6 +24,7 @@ from mastery_engine.mcp.tools.cohorts import CohortTools
 from mastery_engine.mcp.tools.student import StudentTools
 from mastery_engine.mcp.tools.students import StudentsTools
 from mastery_engine.responses.advice import Recommended
+from mastery_engine.responses.forecasts import ForecastCalibration
 from mastery_engine.responses.skills import SkillState
 from tests.support.calls import COHORT, Api
 from tests.support.live import make_token
@@ -97,6 +98,10 @@ def _advice(pieces: list[Recommended]) -> Facts:
     return {("advice", one.recommendation_id): msgspec.structs.astuple(one) for one in pieces}
 
 
+def _calibration(known: ForecastCalibration) -> Facts:
+    return {("calibration",): known, ("calibration", "words"): known.words}
+
+
 # ---- calls
 
 
@@ -143,6 +148,7 @@ async def trajectory(visitor: Visitor, student_id: str) -> Facts:
     found = await visitor.engine.forecasts.trajectory(visitor.caller, student_id)
     facts: Facts = {("trend",): found.trend, ("needs intervention",): found.intervention_needed}
     facts |= number(found.predicted_score, "predicted") | number(found.confidence, "confidence")
+    facts |= _calibration(found.calibration)
     for point in found.points:
         facts |= number(point.score, "day", point.date, "score")
         facts["day", point.date, "level"] = point.level
@@ -157,7 +163,7 @@ async def next_week(visitor: Visitor, student_id: str) -> Facts:
     found = await visitor.engine.forecasts.next_days(visitor.caller, student_id)
     facts: Facts = {("ahead", "trend"): found.trend, ("needs intervention",): found.intervention_needed}
     facts |= number(found.current_score, "score") | number(found.confidence, "confidence")
-    facts |= number(found.predicted_score, "predicted")
+    facts |= number(found.predicted_score, "predicted") | _calibration(found.calibration)
     for day in found.days:
         for name in ("score", "lower", "upper"):
             facts |= number(getattr(day, name), "ahead", day.date, name)
@@ -260,7 +266,9 @@ async def tool_skills(visitor: Visitor, student_id: str) -> Facts:
 async def tool_forecast(visitor: Visitor, student_id: str) -> Facts:
     found = _content(await visitor.advice_tools.forecast(student_id))
     facts: Facts = {("ahead", "trend"): found["trend"], ("needs intervention",): found["intervention_needed"]}
-    return facts | number(found["now"], "score") | number(found["then"], "predicted")
+    known = found["calibration"]
+    known = ForecastCalibration(known["calibrated"], known.get("coverage"), known["student_weeks"], known.get("as_of"))
+    return facts | number(found["now"], "score") | number(found["then"], "predicted") | _calibration(known)
 
 
 # ---- pages
@@ -272,6 +280,7 @@ _TABLE = re.compile(r'<details id="([\w-]+)">.*?</details>')
 _SKILL = re.compile(r'<th scope="row">([^<]+)</th><td>(\w+)</td><td>(\d+%)</td><td>([\w ]+)</td>')
 _DAY = re.compile(r'<th scope="row">([\d-]+)</th><td>(\d+%)</td><td>(\w+)</td>')
 _AHEAD = re.compile(r'<th scope="row">([\d-]+)</th><td>(\d+%) \((\d+%) to (\d+%)\)</td><td>forecast</td>')
+_CALIBRATION = re.compile(r"((?:Not c|C)alibrated for this course[^<]+\.)</p>")
 _MAP = re.compile(r'<svg class="map (\w+)".*?</svg>')
 _BOX = re.compile(r'<g class="(\w+)" transform.*?<text class="sign"[^>]*>([^<]+)</text></g>')
 
@@ -290,6 +299,7 @@ async def page(visitor: Visitor, student_id: str) -> Facts:
     for day, *three in _AHEAD.findall(tables["t-history"]):
         for name, shown in zip(("score", "lower", "upper"), three, strict=True):
             facts["ahead", day, name, "%"] = shown
+    (facts["calibration", "words"],) = _one(_CALIBRATION, text)
     ids = {skill.title: skill.id for skill in visitor.engine.curriculum.skills.values()}
     signs = []
     for title, state, shown, basis in _SKILL.findall(tables["t-skills"]):
@@ -367,6 +377,8 @@ async def class_page(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]
     facts: dict[str, Facts] = {}
     for start in range(0, len(class_), MOST_AT_A_GLANCE):
         token = make_token("teacher", students=class_[start : start + MOST_AT_A_GLANCE], lives_s=LIVES_S)
-        for student_id, shown, level, trend in _ROW.findall(await visitor.page("/dashboard", token)):
+        text = await visitor.page("/dashboard", token)
+        facts[""] = {("calibration", "words"): _one(_CALIBRATION, text)[0]}
+        for student_id, shown, level, trend in _ROW.findall(text):
             facts[student_id] = {("score", "%"): shown, ("level",): level, ("trend",): trend}
     return facts

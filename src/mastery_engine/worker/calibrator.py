@@ -170,8 +170,8 @@ class Calibrator:
     async def _calibrated(self, me: str, now: Micros) -> Micros:
         """Calibrate if it is this process's turn; when there is something to do again. Raises Unavailable.
 
-        It is the turn of the first process that asks on a day. After a quarter of an hour another one takes over, unless
-        that one has ended. While no course has enough weeks there is no end: a school may be reading in its past.
+        It is the turn of the first process that asks on a day. After a quarter of an hour another one takes over, if
+        that one has not ended. While no course has enough weeks there is no end: a school may be reading in its past.
         """
         today, tomorrow = day_of(now), (day_of(now) + 1) * DAY
         began, _, whose = (await self._claim("begin", today, f"{now} {me}")).partition(" ")
