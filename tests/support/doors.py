@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.engine import Engine
 from mastery_engine.http.dashboard.skill_map import SIGNS
 from mastery_engine.http.dashboard.templates import percent
 from mastery_engine.mcp.context import ToolContext
@@ -37,13 +38,13 @@ LIVES_S = 90 * 86_400
 
 
 class Visitor:
-    """Somebody who may see everything, at each door."""
+    """Somebody who may see everything, at each door of an engine; at its pages with an ``api`` alone."""
 
-    def __init__(self, api: Api) -> None:
-        self.api = api
-        self.engine = api.engine
+    def __init__(self, engine: Engine, api: Api | None = None) -> None:
+        self.engine = engine
+        self._api = api
         self.caller = Caller("tests", "admin")
-        context = ToolContext(api.engine, lambda: self.caller)
+        context = ToolContext(engine, lambda: self.caller)
         self.student_tools, self.students_tools = StudentTools(context), StudentsTools(context)
         self.advice_tools, self.cohort_tools = AdviceTools(context), CohortTools(context)
         self.token = make_token(lives_s=LIVES_S)
@@ -51,7 +52,8 @@ class Visitor:
     async def page(self, path: str, token: str | None = None) -> str:
         """A page of the dashboard, in one line."""
         cookie = {"Cookie": f"mastery_session={token or self.token}"}
-        answer = await self.api.client.get(path, headers=cookie)
+        assert self._api is not None
+        answer = await self._api.client.get(path, headers=cookie)
         assert answer.status_code == 200, answer.text
         return unescape(re.sub(r"\s+", " ", answer.text))
 
