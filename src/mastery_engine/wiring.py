@@ -203,7 +203,7 @@ def compose(
         forecasts=forecasts,
         calibrations=calibrations,
         advice=advice,
-        next_answers=NextAnswers(profiling, skills, models, curriculum, clock),
+        next_answers=NextAnswers(profiling, skills, models, rules, curriculum, clock),
         skills=skills,
         cohorts=cohorts,
         standings=Standings(members, cohorts, consents, access, audit, rules, clock),

@@ -22,6 +22,7 @@ from confluent_kafka import Consumer, Message
 from mastery_engine.cli.demo import PAUSE_S, STUDENTS
 from mastery_engine.domain.events.earlier_rules import STRICT_SINCE
 from mastery_engine.domain.events.kinds import ALIASES, KINDS
+from mastery_engine.domain.model_file import answers_from
 from mastery_engine.domain.student import Student, unpack
 from mastery_engine.lab.simulate.classes import BEST_KNOWN_EVERY
 from scripts.servers.cache import free_port
@@ -263,6 +264,33 @@ def test_how_hard_items_are_is_learned_from_the_log_and_a_replay_comes_to_the_sa
     assert len(json.loads(Path(made["file"]).read_bytes())["skills"]["revisions"]) == 1
     shell.run("fit", "skills", exits=2)
     shell.run("fit", "skills", str(school), "--from-log", exits=2)
+
+
+def test_the_next_answer_is_learned_from_the_log_and_a_replay_comes_to_the_same(
+    shell: Shell, school: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "model.msgpack")
+    shell.run("ingest", str(school))
+    before = {key: unpack(body).answers for key, body in shell.documents().items()}
+    assert any(before.values())
+    done = shell.json("fit", "answers", "--from-log", "--out", out)
+    assert done["new_answers"] == sum(one["event_type"] == "answer" for one in lines_of(school)) > 0
+    assert (done["answers"], done["part"]) == (done["new_answers"], "*")
+    assert done["items"] > 0
+    assert datetime.fromisoformat(done["since"]) > datetime.now(UTC) + timedelta(minutes=14)
+    shell.run("replay", MODEL_FILE=out)
+    assert {key: unpack(body).answers for key, body in shell.documents().items()} == before
+    again = shell.run("fit", "answers", "--from-log", MODEL_FILE=out).stdout
+    assert f"in the log is new: {out} was not written" in again
+    shell.run("ingest", str(file_of(tmp_path / "more", ANSWER)))
+    later = shell.json("fit", "answers", "--from-log", "--ahead", "30", MODEL_FILE=out)
+    assert (later["new_answers"], later["answers"]) == (1, done["answers"] + 1)
+    own = shell.json("fit", "answers", "--from-log", "--ahead", "45", "--tenant", "default", MODEL_FILE=out)
+    assert (own["part"], own["new_answers"]) == ("default/default", done["answers"] + 1)
+    assert shell.json("fit", "answers", "--from-log", "--tenant", "other", MODEL_FILE=out)["new_answers"] == 0
+    assert set(answers_from(Path(out).read_bytes()).parts) == {"*", "default/default"}
+    shell.run("fit", "answers", exits=2)
+    shell.run("fit", "answers", str(school), "--from-log", exits=2)
 
 
 def test_dead_letters_are_listed_shown_and_redriven(shell: Shell, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``fit answers``: fits the model of the next answer to a file of answers."""
+"""``fit answers``: fits the model of the next answer to a file of answers or to the engine's own log."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,19 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mastery_engine.cli.console import AsJson, counted, progress, say, settings
+from mastery_engine.cli.fit_skills import SOONEST, WEEK_MINUTES, logged_answers
 from mastery_engine.cli.model_out import ModelOut, model_out
 
 if TYPE_CHECKING:
     from mastery_engine.domain.skills.next_answer.parameters import AnswerParameters
+    from mastery_engine.settings import Settings
 
 COURSE = "default"
 
 
 def answers(
     file: Annotated[
-        Path,
+        Path | None,
         typer.Argument(help="The answers, as for `backtest skills`.", exists=True, dir_okay=False, show_default=False),
-    ],
+    ] = None,
+    from_log: Annotated[
+        bool, typer.Option("--from-log", help="Learn from the answers in the engine's own log, on from the file.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -28,24 +33,39 @@ def answers(
         ),
     ] = None,
     tenant: Annotated[
-        str | None, typer.Option(help="The tenant that they are for. Default: all that have none of their own.")
+        str | None,
+        typer.Option(
+            help="The tenant that they are for. Default: all that have none of their own.", show_default=False
+        ),
     ] = None,
     course: Annotated[str, typer.Option(help="With --tenant: the course that they are for.")] = COURSE,
+    ahead: Annotated[
+        int, typer.Option(help="With --from-log: the minutes until levels count.", min=SOONEST, max=WEEK_MINUTES)
+    ] = 15,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the model of the next answer to a file of answers.
+    """Fit the model of the next answer to a file of answers, or learn it from the engine's own log.
 
-    serve and worker load the result through MODEL_FILE, and load it again within a minute when it changes.
+    serve and worker load the result through MODEL_FILE, and load it again within a minute when it changes. Levels that
+    are learned from the log count for answers given some minutes from now or later, so that a replay gives the same
+    documents.
 
     \b
     Examples:
       mastery-engine fit answers answers.csv.gz --out model.msgpack
+      mastery-engine fit answers --from-log --out model.msgpack --tenant school
     """
     from mastery_engine.domain.skills.next_answer.parameters import EVERYWHERE, part_name
 
-    chosen = out or settings().model_file or Path("model.msgpack")
-    with model_out(chosen) as target:
-        _fit(file, target, part_name(tenant, course) if tenant else EVERYWHERE, as_json)
+    if from_log == (file is not None):
+        raise typer.BadParameter("give a file of answers, or --from-log.")
+    part = part_name(tenant, course) if tenant else EVERYWHERE
+    chosen = settings() if from_log or out is None else None
+    with model_out(out or (chosen and chosen.model_file) or Path("model.msgpack")) as target:
+        if file is not None:
+            _fit(file, target, part, as_json)
+        elif chosen is not None:
+            _learn(chosen, target, part, tenant, ahead, as_json)
 
 
 def _fit(file: Path, out: ModelOut, part: str, as_json: bool) -> None:
@@ -61,13 +81,48 @@ def _fit(file: Path, out: ModelOut, part: str, as_json: bool) -> None:
     written = with_answers(out.source(), part, fitted)
     out.write(written)
     done = {"file": str(out.path), "part": part, "bytes": len(written), "version": version, **_sizes(fitted)}
-    words = f"Wrote {out.path} ({len(written):,} bytes): {_said(fitted)}, version {version}."
-    say(as_json, done, words)
+    say(as_json, done, f"Wrote {out.path} ({len(written):,} bytes): {_said(fitted)}, version {version}.")
+
+
+def _learn(settings: "Settings", out: ModelOut, part: str, tenant: str | None, ahead: int, as_json: bool) -> None:
+    import asyncio
+
+    from mastery_engine.domain.model_file import answers_from, with_answers
+    from mastery_engine.domain.moments import DAY, MINUTE, rfc3339
+    from mastery_engine.domain.skills.next_answer.parameters import NO_ANSWER_MODELS, PRIOR
+    from mastery_engine.errors import StartRefused
+    from mastery_engine.lab.skills.next_answer.learning import learn_answers
+
+    source = out.source()
+    models = answers_from(source) if source else NO_ANSWER_MODELS
+    known = models.parts.get(part, PRIOR.parameters)
+    with progress("Learning", None):
+        answers, now = asyncio.run(logged_answers(settings))
+        answers = [one for one in answers if tenant in (None, one.key.tenant)]
+        since = now + ahead * MINUTE
+        floor = now - settings.gdpr_retention_days * DAY
+        try:
+            learned = learn_answers(answers, known, since, floor=floor, version=rfc3339(now))
+        except ValueError as error:
+            raise StartRefused(
+                f"{out.path} accepts no revision from {rfc3339(since)} on: {error}. "
+                "Give a longer --ahead, or learn less often."
+            ) from error
+    done = {"file": str(out.path), "part": part, "new_answers": learned.answers}
+    if not learned.answers:
+        words = f"None of the {counted(len(answers), 'answer')} in the log is new: {out.path} was not written."
+        say(as_json, done | {"since": None}, words)
+        return
+    out.write(with_answers(source, part, learned.parameters))
+    words = f"Learned from {counted(learned.answers, 'new answer')}; {out.path} now rests on "
+    words += f"{_said(learned.parameters)}, and counts from {rfc3339(since)} on."
+    say(as_json, done | {"since": rfc3339(since), **_sizes(learned.parameters)}, words)
 
 
 def _sizes(fitted: "AnswerParameters") -> dict[str, int]:
-    levels = fitted.revisions[-1]
-    return {"answers": levels.answers, "items": len(levels.items), "skills": len(levels.skills)}
+    items = {name for revision in fitted.revisions for name in revision.items}
+    skills = {name for revision in fitted.revisions for name in revision.skills}
+    return {"answers": fitted.revisions[-1].answers, "items": len(items), "skills": len(skills)}
 
 
 def _said(fitted: "AnswerParameters") -> str:

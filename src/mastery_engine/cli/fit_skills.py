@@ -100,7 +100,7 @@ def _learn(settings: "Settings", out: ModelOut, ahead: int, as_json: bool) -> No
     source = out.source()
     model = (source and skills_from(source)) or DEFAULT_SKILLS
     with progress("Learning", None):
-        answers, now = asyncio.run(_logged_answers(settings))
+        answers, now = asyncio.run(logged_answers(settings))
         revision = learn_items(answers, model, now + ahead * MINUTE)
     since = rfc3339(revision.since)
     done = {"file": str(out.path), "answers": len(answers), "items": len(revision.items)}
@@ -120,7 +120,7 @@ def _learn(settings: "Settings", out: ModelOut, ahead: int, as_json: bool) -> No
     say(as_json, done | {"since": since, "revisions": len(model.revisions)}, words)
 
 
-async def _logged_answers(settings: "Settings") -> tuple[list["LoggedAnswer"], "Micros"]:
+async def logged_answers(settings: "Settings") -> tuple[list["LoggedAnswer"], "Micros"]:
     """The answers in the log, and the present moment. MODEL_FILE need not exist yet."""
     async with opened(settings.model_copy(update={"model_file": None}), apart=True) as engine:
         return await engine.logged_answers.read(), engine.clock()

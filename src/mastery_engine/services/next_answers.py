@@ -9,14 +9,15 @@ from mastery_engine.clock import Clock
 from mastery_engine.domain.advice.item_choice import Prospect, best_items, reason_for
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.moments import DAY, Micros, rfc3339
+from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import Outlook
 from mastery_engine.domain.skills.next_answer.model import (
     AnswerChance,
     ItemAsked,
     answers_since_right,
-    chances,
     last_answer,
 )
+from mastery_engine.domain.skills.next_answer.predictions import next_answers
 from mastery_engine.domain.student import Student
 from mastery_engine.errors import InvalidInput
 from mastery_engine.responses.next_answers import ItemToAnswer, NextAnswer
@@ -42,11 +43,18 @@ class NextAnswers:
     """Reads students, and predicts their answers by the model that the fold moves."""
 
     def __init__(
-        self, profiling: Profiling, skills: Skills, models: Models, curriculum: Curriculum, clock: Clock
+        self,
+        profiling: Profiling,
+        skills: Skills,
+        models: Models,
+        rules: Rules,
+        curriculum: Curriculum,
+        clock: Clock,
     ) -> None:
         self._profiling = profiling
         self._skills = skills
         self._models = models
+        self._rules = rules
         self._curriculum = curriculum
         self._clock = clock
 
@@ -106,7 +114,7 @@ class NextAnswers:
 
     def _chances(self, caller: Caller, student: Student, items: Sequence[CourseItem], at: Micros) -> list[AnswerChance]:
         asked = [ItemAsked(item.item_id, item.skills) for item in items]
-        return chances(student.answers, asked, at, self._models.answers.of(caller.tenant))
+        return next_answers(student, asked, at, self._models.answers.of(caller.tenant), self._rules)
 
     def _offered(self, items: Sequence[CourseItem] | None, skill: str | None) -> list[CourseItem]:
         """The items to choose from, each once; a skill of the course stands for its exercises where none are given."""

@@ -43,7 +43,7 @@ def history(seed: int) -> list[Row]:
 
 
 def told(rows: Sequence[Row]) -> list[AnswerGiven]:
-    return [(item, skills, float(right), round(at * SECOND)) for item, skills, right, at in rows]
+    return [AnswerGiven(item, skills, float(right), round(at * SECOND)) for item, skills, right, at in rows]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def model() -> AnswerModel:
 def fast(model: AnswerModel, rows: Sequence[Row]) -> list[Known]:
     """What is known before each answer, none of which is forgotten."""
     source, found = b"", []
-    for item, skills, right, at in told(rows):
+    for item, skills, right, at, _ in told(rows):
         state = unpacked(source)
         found.append(known_before(state, elapsed(state, at), ItemAsked(item, skills), model))
         source = after(found[-1], right)

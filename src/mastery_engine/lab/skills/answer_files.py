@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from hashlib import sha256
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from mastery_engine.domain.events.kinds import Difficulty
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.packed import opened
@@ -32,7 +33,16 @@ class AnswerRow(msgspec.Struct, frozen=True):
 
 
 Students: TypeAlias = dict[str, list[AnswerRow]]
-AnswerGiven: TypeAlias = tuple[str, tuple[str, ...], float, Micros]  # item, skills, right, when
+
+
+class AnswerGiven(NamedTuple):
+    """An answer as the model takes it: right to a fraction, at a moment, to an item as hard as its author says."""
+
+    item_id: str
+    skills: tuple[str, ...]
+    right: float
+    at: Micros
+    said: Difficulty | None = None
 
 
 def read_answers(path: Path) -> Students:
@@ -76,7 +86,7 @@ def _row(line: dict[str, str], number: int, place: int) -> AnswerRow:
 
 def given(rows: Sequence[AnswerRow]) -> list[AnswerGiven]:
     """A student's answers as the model takes them."""
-    return [(row.item_id, row.skills, float(row.right), round(row.at * SECOND)) for row in rows]
+    return [AnswerGiven(row.item_id, row.skills, float(row.right), round(row.at * SECOND)) for row in rows]
 
 
 def split(students: Sequence[str] | Students, seed: int) -> tuple[list[str], list[str]]:

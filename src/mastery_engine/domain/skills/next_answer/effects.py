@@ -22,7 +22,7 @@ KEYS = SINGLE + EARLIER
 
 Keys: TypeAlias = NDArray[np.uint32]
 Parts: TypeAlias = NDArray[np.uint64]
-Doubles: TypeAlias = NDArray[np.float64]
+Doubles: TypeAlias = NDArray[np.floating[Any]]
 
 _KINDS = (np.arange(1, SINGLE + 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)).tolist()
 _FIRST, _SECOND, _LAST = (np.uint64(n) for n in (0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB))

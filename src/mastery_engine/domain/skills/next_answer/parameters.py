@@ -5,7 +5,7 @@ revision that is not later than its own moment, whenever and wherever it is fold
 predicted: the newest ones serve.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -62,6 +62,7 @@ class AnswerParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             revisions[0] = msgspec.structs.replace(
                 second, items=oldest.items | second.items, skills=oldest.skills | second.skills
             )
+        _check_moments(revisions)
         return msgspec.structs.replace(self, revisions=tuple(revisions))
 
 
@@ -70,9 +71,7 @@ class AnswerModel:
 
     def __init__(self, parameters: AnswerParameters) -> None:
         """Raises ValueError if they do not fit together, or are not those of this engine's features."""
-        moments = [revision.since for revision in parameters.revisions]
-        if moments != sorted(set(moments)) or len(moments) > MAX_REVISIONS:
-            raise ValueError(f"revisions must be in the order of their moments, and at most {MAX_REVISIONS}")
+        _check_moments(parameters.revisions)
         if not all(-MOST <= number <= MOST for number in _numbers(parameters)):
             raise ValueError(f"every level must be a number from -{MOST:g} to {MOST:g}")
         if any(variance < 0.0 for variance in _variances(parameters)):
@@ -110,6 +109,12 @@ class AnswerModel:
     def knows_skill(self, name: str, at: Micros) -> bool:
         """Whether anything was learned of a skill that counts at a moment."""
         return any(since <= at for since, _ in self._skills.get(name, ()))
+
+
+def _check_moments(revisions: Sequence[LevelRevision]) -> None:
+    moments = [revision.since for revision in revisions]
+    if moments != sorted(set(moments)) or len(moments) > MAX_REVISIONS:
+        raise ValueError(f"revisions must be in the order of their moments, and at most {MAX_REVISIONS}")
 
 
 def _numbers(parameters: AnswerParameters) -> Iterator[float]:

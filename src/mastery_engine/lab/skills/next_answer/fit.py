@@ -5,9 +5,8 @@ from typing import TypeAlias
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from mastery_engine.domain.moments import DAY, Micros
+from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.next_answer.effects import (
     MOST_EFFECTS,
@@ -56,7 +55,7 @@ def fit(students: Histories, *, seed: int = 0, version: str = "fitted") -> Answe
         model = AnswerModel(taught((*students[:first], *students[last:]), version))
         held = students[first:last]
         rows = [with_effects(*seen([known for _, known in followed(model, history)]), model) for history in held]
-        right = np.array([right for history in held for _, _, right, _ in history], np.float32)
+        right = np.array([answer.right for history in held for answer in history], np.float32)
         folds.append(Fold(np.concatenate(rows), right, len(held)))
     return msgspec.structs.replace(taught(students, version), head=fitted_head(folds, seed=seed))
 
@@ -67,15 +66,13 @@ def taught(students: Histories, version: str) -> AnswerParameters:
         return AnswerParameters(version=version)
     levels = LearningLevels()
     for history in students:
-        last: tuple[str, Micros] | None = None
-        for (item_id, skills, right, at), known in followed(levels, history):
-            levels.learn(known, item_id, skills, right)
-            if last is not None:
-                levels.learn_pace(last[0], known.now.gap)
-            last = item_id, at
+        last: AnswerGiven | None = None
+        for answer, known in followed(levels, history):
+            levels.learn(known, answer, last)
+            last = answer
     unexplained = [unexplained_of(levels, history) for history in students]
     named = [
-        list(zip([item_id for item_id, *_ in history], own.residuals.tolist(), own.information.tolist(), strict=True))
+        list(zip([answer.item_id for answer in history], own.residuals.tolist(), own.information.tolist(), strict=True))
         for history, own in zip(students, unexplained, strict=True)
     ]
     items = {
@@ -83,7 +80,7 @@ def taught(students: Histories, version: str) -> AnswerParameters:
         for item_id, loadings in loadings_of(named).items()
     }
     revision = LevelRevision(answers=levels.answers, usual=levels.usual, items=items, skills=levels.skills)
-    return AnswerParameters(version=version, revisions=(revision,), effects=effects_of(unexplained))
+    return AnswerParameters(version=version, revisions=(revision,), effects=table_of(*keys_and_sums(unexplained)))
 
 
 def followed(shared: SharedLevels, history: Sequence[AnswerGiven]) -> Iterator[tuple[AnswerGiven, Known]]:
@@ -92,38 +89,38 @@ def followed(shared: SharedLevels, history: Sequence[AnswerGiven]) -> Iterator[t
     source, floor = b"", 0
     retention = Rules().retention_days
     for answer in history:
-        item_id, skills, right, at = answer
-        rising = at // DAY - retention + 1
+        rising = answer.at // DAY - retention + 1
         if rising > floor:
             source, floor = since(source, rising), rising
         state = unpacked(source)
-        known = known_before(state, elapsed(state, at), ItemAsked(item_id, skills), shared)
+        asked = ItemAsked(answer.item_id, answer.skills, answer.said)
+        known = known_before(state, elapsed(state, answer.at), asked, shared)
         yield answer, known
-        source = after(known, right)
+        source = after(known, answer.right)
 
 
 def unexplained_of(shared: SharedLevels, history: Sequence[AnswerGiven]) -> Unexplained:
     """What levels leave unexplained of a student's answers."""
     parts, pairs = [], []
-    for (_, _, right, _), known in followed(shared, history):
+    for answer, known in followed(shared, history):
         first = known.standing.first
         parts.append(features_of(known.state, known.now, known.standing, known.item, known.combined)[1])
-        pairs.append((right - first, first * (1.0 - first)))
+        pairs.append((answer.right - first, first * (1.0 - first)))
     residuals, information = np.array(pairs).T
     return Unexplained(keys_of(np.array(parts, np.uint64)), residuals, information)
 
 
-def effects_of(unexplained: Sequence[Unexplained]) -> Effects:
-    """The effects by what levels leave unexplained; where there are too many, those with the most evidence."""
+def keys_and_sums(unexplained: Sequence[Unexplained]) -> tuple[Keys, Doubles, Doubles]:
+    """The keys of all effects of answers, with a residual and its information for each."""
     keys = np.concatenate([one.keys for one in unexplained])
     residuals = np.concatenate([one.residuals for one in unexplained])
     information = np.concatenate([one.information for one in unexplained])
     row, _ = np.nonzero(keys)
-    return table_of(keys[keys != 0], residuals[row], information[row])
+    return keys[keys != 0], residuals[row], information[row]
 
 
-def table_of(keys: NDArray[np.uint32], residuals: Doubles, information: Doubles) -> Effects:
-    """The sums of each key, in the order of the keys; at most ``MOST_EFFECTS``."""
+def table_of(keys: Keys, residuals: Doubles, information: Doubles) -> Effects:
+    """The sums of each key, in the order of the keys; where there are too many, those with the most evidence."""
     if not len(keys):
         return Effects()
     order = np.argsort(keys, kind="stable")

@@ -1,38 +1,38 @@
-"""Fits the head of the model of the next answer."""
+"""Trains the network of the model of the next answer."""
+
+from typing import TypeAlias
 
 import numpy as np
 
 from mastery_engine.domain.skills.next_answer.features import SIGNS
-from mastery_engine.domain.skills.next_answer.head import Floats, HeadWeights
+from mastery_engine.domain.skills.next_answer.head import WIDTH, Floats, HeadWeights
 
 HIDDEN, EPOCHS, BATCH = 64, 16, 1_024
 RATE, LAST_RATE, DECAY = 3e-3, 0.05, 16.0
+AGAIN_EPOCHS, AGAIN_RATE = 4, 5e-4  # from weights that were fitted before
+
+Weights: TypeAlias = tuple[Floats, Floats, Floats, Floats, Floats]  # of units, their biases, what they count; the line
 
 
-def train(rows: Floats, right: Floats, *, seed: int = 0) -> HeadWeights:
+def train(rows: Floats, right: Floats, *, seed: int = 0, before: HeadWeights | None = None) -> HeadWeights:
     """Fit by Adam with a falling rate and weights that decay, the less in a step the more steps there are (Loshchilov
-    and Hutter 2019); ``rows`` are logged already."""
+    and Hutter 2019); ``rows`` are logged already. It goes on from the weights ``before``, if there are any."""
     chance = np.random.default_rng(seed)
     middle, spread = rows.mean(0), rows.std(0) + np.float32(1e-3)
+    epochs, highest = (EPOCHS, RATE) if before is None else (AGAIN_EPOCHS, AGAIN_RATE)
+    parameters = _begun(right, chance) if before is None else _scaled(before, middle, spread)
+    first, bias, out, line, usual = parameters
     rows = (rows - middle) / spread
-    number, width = rows.shape
+    number = len(rows)
     sign = SIGNS[:, None]
-    signed = np.broadcast_to(sign != 0, (width, HIDDEN))
-    first = (chance.normal(size=(width, HIDDEN)) / np.sqrt(width)).astype(np.float32)
-    first = np.where(signed, np.abs(first) * sign * 0.5, first).astype(np.float32)
-    bias = (chance.normal(size=HIDDEN) * 0.5).astype(np.float32)
-    out = (np.abs(chance.normal(size=HIDDEN)) / np.sqrt(HIDDEN) * 0.5).astype(np.float32)
-    line = np.zeros(width, np.float32)
-    share = (right.sum() + 0.5) / (number + 1)  # within 0 and 1 where all answers are alike
-    usual = np.array([np.log(share / (1 - share))], np.float32)
-    parameters = [first, bias, out, line, usual]
+    signed = np.broadcast_to(sign != 0, first.shape)
     means = [np.zeros_like(parameter) for parameter in parameters]
     squares = [np.zeros_like(parameter) for parameter in parameters]
     size = min(BATCH, number)
-    steps = EPOCHS * (number // size)
+    steps = epochs * (number // size)
     decay = DECAY / np.sqrt(steps)
     step = 0
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         order = chance.permutation(number)
         for start in range(0, number - size + 1, size):
             batch = order[start : start + size]
@@ -43,7 +43,7 @@ def train(rows: Floats, right: Floats, *, seed: int = 0) -> HeadWeights:
             back = (wrong[:, None] * out) * (1 - layer * layer)
             slopes = (inputs.T @ back, back.sum(0), layer.T @ wrong, inputs.T @ wrong, wrong.sum(keepdims=True))
             step += 1
-            rate = RATE * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + np.cos(np.pi * step / steps)))
+            rate = highest * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + np.cos(np.pi * step / steps)))
             for parameter, slope, mean, square in zip(parameters, slopes, means, squares, strict=True):
                 mean += 0.1 * (slope - mean)
                 square += 0.001 * (slope * slope - square)
@@ -56,3 +56,23 @@ def train(rows: Floats, right: Floats, *, seed: int = 0) -> HeadWeights:
     biases = np.append(bias, usual) - middle @ scaled
     weights = np.column_stack([scaled.T, biases]).astype("<f4")
     return HeadWeights(weights.tobytes(), out.astype("<f4").tobytes())
+
+
+def _begun(right: Floats, chance: np.random.Generator) -> Weights:
+    """Weights at random, with the signs that they keep."""
+    sign = SIGNS[:, None]
+    first = (chance.normal(size=(WIDTH, HIDDEN)) / np.sqrt(WIDTH)).astype(np.float32)
+    first = np.where(sign != 0, np.abs(first) * sign * 0.5, first).astype(np.float32)
+    bias = (chance.normal(size=HIDDEN) * 0.5).astype(np.float32)
+    out = (np.abs(chance.normal(size=HIDDEN)) / np.sqrt(HIDDEN) * 0.5).astype(np.float32)
+    share = (right.sum() + 0.5) / (len(right) + 1)  # within 0 and 1 where all answers are alike
+    return first, bias, out, np.zeros(WIDTH, np.float32), np.array([np.log(share / (1 - share))], np.float32)
+
+
+def _scaled(before: HeadWeights, middle: Floats, spread: Floats) -> Weights:
+    """Fitted weights, for rows in standard deviations from their mean."""
+    weights = np.frombuffer(before.weights, "<f4").reshape(-1, WIDTH + 1)
+    scaled = weights[:, :-1] * spread
+    biases = weights[:, -1] + weights[:, :-1] @ middle
+    out = np.frombuffer(before.out, "<f4").copy()
+    return scaled[:-1].T.copy(), biases[:-1].copy(), out, scaled[-1].copy(), biases[-1:].copy()

@@ -182,6 +182,9 @@ def test_revisions_that_no_answer_needs_become_one() -> None:
     assert [one.since for one in merged.revisions] == [20, 30, 40]
     assert set(merged.revisions[0].items) == {"i", "j", "n10", "n20"}
     assert merged.revisions[0].skills == LEVELS.skills
+    for since in (30, 29):
+        with pytest.raises(ValueError, match="order of their moments"):
+            parameters.revised(LevelRevision(since), floor=0)
     for at in (25, 35, 45):
         assert AnswerModel(merged).item("n20", at) == AnswerModel(parameters).item("n20", at)
 
