@@ -107,7 +107,7 @@ class SkillsResult(ToolResult):
 
 
 class HelpReason(ToolResult):
-    """struggle, forecast, low_score, falling or inactive: in a sentence, and the figures that it rests on."""
+    """A sign, in words, and its figures."""
 
     code: str
     message: Quoted
