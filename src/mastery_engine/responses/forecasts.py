@@ -8,7 +8,8 @@ from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.evidence.history import Trend
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.forecast.calibration import ENOUGH, Calibration
-from mastery_engine.domain.forecast.forecast import DayAhead, Forecast
+from mastery_engine.domain.forecast.day_ahead import DayAhead
+from mastery_engine.domain.forecast.forecast import Forecast
 from mastery_engine.domain.moments import iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.responses.scores import Score

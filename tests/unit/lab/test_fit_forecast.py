@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from mastery_engine.domain.forecast.forecast import DayAhead
+from mastery_engine.domain.forecast.day_ahead import DayAhead
 from mastery_engine.domain.forecast.model import LOWER, MEDIAN, UPPER, ForecastModel, group_of
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.forecast.fit import FOLDS, Case, fitted

@@ -87,7 +87,7 @@ async def test_a_forecast_heeds_a_new_calibration_although_the_old_one_is_cached
     await engine.worker._folding.fold(in_log(events), clock())
     before = await engine.forecasts.next_days(ADMIN, "ada")
     assert before.calibration.calibrated is False
-    narrow = learned(clock(), 412, 0.8, below=0.01, above=0.01)
+    narrow = learned(clock(), 412, 0.8, stretch=((0.01, 0.01),) * 2)
     await engine.calibrations.put(COURSE, narrow, clock())
     after = await engine.forecasts.next_days(ADMIN, "ada")
     assert after.calibration.calibrated is True

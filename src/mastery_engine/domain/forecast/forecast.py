@@ -5,15 +5,16 @@ will move it from there, is a model's, corrected by what came of past forecasts 
 wider than that of a day after it: the seventh rules.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from math import sqrt
 from statistics import NormalDist
 
 import msgspec
+import numpy as np
 
 from mastery_engine.domain.evidence.history import Trend
-from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration, calibrated
+from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration, Outlook, calibrated, state_of
+from mastery_engine.domain.forecast.day_ahead import DayAhead
 from mastery_engine.domain.forecast.features import (
     ForecastFeatures,
     aged,
@@ -22,7 +23,7 @@ from mastery_engine.domain.forecast.features import (
     due_behind,
     forecast_features,
 )
-from mastery_engine.domain.forecast.model import LEVELS, LOWER, MEDIAN, UPPER, ForecastModel, Row, group_of
+from mastery_engine.domain.forecast.model import LEVELS, MEDIAN, ForecastModel, Row, group_of
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import PASS_MARK, Rules
 from mastery_engine.domain.student import Student
@@ -34,52 +35,7 @@ RISE, FALL = 0.30, 0.12
 
 # How far a score may move in a week where nothing is known of the student: normal, and rather up, since work adds.
 _ANY = [abs(NormalDist().inv_cdf(level)) * (FALL if place < MEDIAN else RISE) for place, level in enumerate(LEVELS)]
-CLOSE = 0.05
 STABLE = 0.01
-
-
-class DayAhead(msgspec.Struct, frozen=True, gc=False):
-    """One day's distribution: its quantiles at ``LEVELS``, rising, in [0, 1]."""
-
-    day: Day
-    quantiles: tuple[float, ...]
-
-    @property
-    def score(self) -> float:
-        """The median."""
-        return self.quantiles[MEDIAN]
-
-    @property
-    def lower(self) -> float:
-        """The 10% point."""
-        return self.quantiles[LOWER]
-
-    @property
-    def upper(self) -> float:
-        """The 90% point."""
-        return self.quantiles[UPPER]
-
-    def at_most(self, score: float) -> float:
-        """The probability of a score of at most this one; between quantiles it is linear."""
-        place = bisect_right(self.quantiles, score)
-        return self._between(place, score)
-
-    def below(self, score: float) -> float:
-        """The probability of a score below this one."""
-        place = bisect_left(self.quantiles, score)
-        return self._between(place, score)
-
-    def close(self) -> float:
-        """The probability of a score within ``CLOSE`` of the median."""
-        return self.at_most(self.score + CLOSE) - self.below(self.score - CLOSE)
-
-    def _between(self, place: int, score: float) -> float:
-        if place == 0:
-            return 0.0
-        if place == len(LEVELS):
-            return 1.0
-        before, after = self.quantiles[place - 1], self.quantiles[place]
-        return LEVELS[place - 1] + (LEVELS[place] - LEVELS[place - 1]) * (score - before) / (after - before)
 
 
 class Forecast(msgspec.Struct, frozen=True, gc=False):
@@ -102,18 +58,21 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
 
 
 class ModelAhead(msgspec.Struct, frozen=True, gc=False):
-    """What the model alone says of the next days, before any calibration.
+    """What the model alone says of some days ahead, before any calibration.
 
-    ``quantiles`` holds for each day the quantiles of the score at ``LEVELS``, not yet cut at 0 and 1; ``aged`` the
-    score where no new evidence comes. ``away`` is the number of days since the last active one, ``known_for`` that
-    since the first day of the history.
+    ``days`` says how many days ahead each is, ``quantiles`` holds for each the quantiles of the score at ``LEVELS``,
+    not cut at 0 and 1, ``aged`` the score where no new evidence comes, ``due`` whether work is due by then.
+    ``away`` is the number of days since the last active one, ``known_for`` that since the first day of the history.
     """
 
     here: ForecastFeatures
+    days: tuple[int, ...]
     quantiles: tuple[tuple[float, ...], ...]
     aged: tuple[float, ...]
+    due: tuple[bool, ...]
     away: int
     known_for: int
+    strangeness: float
 
 
 def forecast(
@@ -130,44 +89,75 @@ def forecast(
     ``due_days``, which rise, are those of the student's calendar, past ones too; none at all means that no calendar is
     known. ``calibration`` is that of the student's course, if there is one.
     """
-    known = UNKNOWN if calibration is None else calibration
-    alone = model_ahead(student, at, days, model, rules, due_days)
+    alone = model_ahead(student, at, range(1, max(days, WEEK) + 1), model, rules, due_days)
     here = alone.here
-    found = tuple(
-        DayAhead(here.today + day, calibrated(quantiles, known)) for day, quantiles in enumerate(alone.quantiles, 1)
-    )
+    known = calibration or UNKNOWN
+    newness = 0.0 if known.calibrated else max(0.0, 1.0 - alone.known_for / SEEN_FROM)
+    served = _in_order(calibrated(outlook(alone, has_calendar=bool(due_days)), known).tolist(), newness)
+    found = tuple(DayAhead(here.today + day, tuple(map(_cut, some))) for day, some in enumerate(served[:days], 1))
     last = found[-1]
     lost = rules.level_index(last.score) < rules.level_index(here.score)
-    return Forecast(here.score, found, last.close(), _trend(last.score - here.score), last.score < PASS_MARK or lost)
+    return Forecast(
+        here.score,
+        found,
+        known.confident(last.close()),
+        _trend(last.score - here.score),
+        last.score < PASS_MARK or lost,
+    )
 
 
 def model_ahead(
-    student: Student, at: Micros, days: int, model: ForecastModel, rules: Rules, due_days: Sequence[Day] = ()
+    student: Student,
+    at: Micros,
+    days: Sequence[int],
+    model: ForecastModel,
+    rules: Rules,
+    due_days: Sequence[Day] = (),
 ) -> ModelAhead:
-    """What the model says of the next ``days``, 1 to 30; ``due_days`` as for ``forecast``."""
+    """What the model alone says of so many days ahead, 1 to 30 each; ``due_days`` as for ``forecast``."""
     here = forecast_features(student, at, rules)
     known = model.with_calendar if due_days else None
     behind = due_behind(here, due_days) if due_days else None
     rows: list[Row] = []
-    groups: list[int] = []
+    due: list[bool] = []
     without: list[float] = []
-    horizon, known_for = max(days, WEEK), _known_for(student, here.today)
-    for day in range(1, horizon + 1):
+    usual: Row = ()
+    for day in days:
         left = aged(here, day, rules)
         without.append(left.score)
         row = here.numbers + ahead(here, day, left)
-        if known:
-            coming = due_ahead(here, day, due_days, behind)
-            rows.append(row + coming)
-            groups.append(group_of(day, due=coming[0] > 0))
-        else:
-            rows.append(row)
-            groups.append(group_of(day, due=False))
-    moves = _in_order((known or model.alone).moves(rows, groups), max(0.0, 1.0 - known_for / SEEN_FROM))
-    quantiles = tuple(
-        tuple(score + move for move in some) for score, some in zip(without[:days], moves[:days], strict=True)
+        coming = due_ahead(here, day, due_days, behind) if due_days else ()
+        due.append(bool(coming) and coming[0] > 0)
+        rows.append(row + coming if known else row)
+        usual = row if day == WEEK else usual
+    predictor, known_for = known or model.alone, _known_for(student, here.today)
+    groups = [group_of(day, due=known is not None and is_due) for day, is_due in zip(days, due, strict=True)]
+    moves = predictor.moves(rows, groups)
+    return ModelAhead(
+        here,
+        tuple(days),
+        tuple(tuple([score + move for move in some]) for score, some in zip(without, moves, strict=True)),
+        tuple(without),
+        tuple(due),
+        _away(student, here.today, rules),
+        known_for,
+        model.strangeness(usual, known_for),
     )
-    return ModelAhead(here, quantiles, tuple(without[:days]), _away(student, here.today, rules), known_for)
+
+
+def outlook(alone: ModelAhead, *, has_calendar: bool) -> Outlook:
+    """The cases that a calibration takes, one for each day."""
+    return Outlook(
+        np.full(len(alone.days), alone.here.score),
+        np.array(alone.aged),
+        np.array(alone.quantiles),
+        np.array([state_of(alone.away, alone.known_for, has_calendar=has_calendar, due=due) for due in alone.due]),
+        np.array(alone.days, dtype=np.float64),
+    )
+
+
+def _cut(score: float) -> float:
+    return min(1.0, max(0.0, score))
 
 
 def _known_for(student: Student, today: Day) -> int:

@@ -60,8 +60,7 @@ def misses_of(
 def _miss(
     student: Student, origin: Day, came: float, model: ForecastModel, rules: Rules, due_days: Sequence[Day]
 ) -> Miss:
-    found = model_ahead(student, end_of(origin), WEEK, model, rules, due_days)
-    due = any(origin < day <= origin + WEEK for day in due_days)
+    found = model_ahead(student, end_of(origin), (WEEK,), model, rules, due_days)
     return Miss(
         origin,
         found.here.score,
@@ -71,7 +70,8 @@ def _miss(
         found.away,
         found.known_for,
         has_calendar=bool(due_days),
-        due=due,
+        due=found.due[-1],
+        strangeness=found.strangeness,
     )
 
 

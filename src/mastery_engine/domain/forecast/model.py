@@ -5,6 +5,7 @@ A file of parameters is a map in JSON or MessagePack: ``version``, and a part fo
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from math import inf
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -12,7 +13,7 @@ import numpy as np
 from msgspec import Meta
 
 from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, forecast_features
-from mastery_engine.domain.forecast.network import Compiled, Ensemble
+from mastery_engine.domain.forecast.network import Compiled, Ensemble, Numbers
 from mastery_engine.domain.json_text import without_mark
 from mastery_engine.domain.model_file import unreadable
 from mastery_engine.domain.moments import DAY
@@ -23,6 +24,7 @@ from mastery_engine.errors import InvalidInput
 VERSION = 1
 LEVELS = (0.01, 0.025, *(step / 20 for step in range(1, 20)), 0.975, 0.99)
 MEDIAN, LOWER, UPPER = LEVELS.index(0.5), LEVELS.index(0.1), LEVELS.index(0.9)
+SEEN = (14, 21)  # days since the first event, up to which students differ from those seen for longer
 SOON, LATER = 3, 10  # days: up to the first, up to the second, and beyond, each with a calibration of its own
 
 Row: TypeAlias = tuple[float, ...]
@@ -41,11 +43,28 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confidence: tuple[tuple[tuple[float, float], ...], ...]
 
 
+class UsualCases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the inputs of the cases of a fit, without a calendar, were like.
+
+    ``means`` are those of the scaled inputs, ``precision`` the inverse of their covariance (half precision, row by
+    row). ``distances`` holds the mean square of the distance from the means, by that (Mahalanobis 1936), of
+    students seen for less than each of ``SEEN`` days, and of all others.
+    """
+
+    means: bytes
+    precision: bytes
+    distances: tuple[float, ...]
+
+
 class ForecastParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is fitted: one way to forecast without a calendar, and one that knows when work is due."""
+    """What is fitted: one way to forecast without a calendar, and one that knows when work is due.
+
+    ``usual`` tells students like those of the fit from others; a file of an older engine has none.
+    """
 
     alone: Part
     with_calendar: Part | None = None
+    usual: UsualCases | None = None
 
 
 class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,6 +171,10 @@ class Predictor:
             for group, quantiles in zip(groups, self._ensemble.quantiles(rows), strict=True)
         ]
 
+    def scaled(self, row: Row) -> Numbers:
+        """A case's inputs as the networks take them."""
+        return self._ensemble.scaled(np.asarray(row, dtype=np.float32))
+
     def confidence(self, computed: float, group: int) -> float:
         """The share of forecasts with this computed probability that come true, in [0, 1]."""
         stated, true = self._confidence[group]
@@ -169,6 +192,41 @@ class ForecastModel:
         self.alone = Predictor(parameters.alone, groups=3)
         known = parameters.with_calendar
         self.with_calendar = None if known is None else Predictor(known, groups=6)
+        self._usual = None if parameters.usual is None else _Usual(parameters.usual, self.alone.inputs)
+
+    def strangeness(self, row: Row, known_for: int) -> float:
+        """How unlike those of the fit a student is, whose inputs for 7 days without a calendar are these.
+
+        About 1 for a usual one, and infinite where the file of parameters does not tell. ``known_for`` is in days.
+        """
+        if self._usual is None:
+            return inf
+        return self._usual.strangeness(self.alone.scaled(row), known_for)
+
+
+class _Usual:
+    """What the cases of a fit were like, ready to compare with."""
+
+    def __init__(self, usual: UsualCases, inputs: int) -> None:
+        try:
+            self._means = np.frombuffer(usual.means, "<f4").reshape(inputs)
+            self._precision = np.frombuffer(usual.precision, "<f2").astype(np.float32).reshape(inputs, inputs)
+            self._distances = dict(zip((*SEEN, None), usual.distances, strict=True))
+            if min(usual.distances) <= 0.0:
+                raise ValueError("every distance must be above 0")
+        except ValueError as error:
+            raise InvalidInput(
+                f"The parameters of the forecast do not fit together: {error}. "
+                "Fit them again with mastery-engine fit forecast."
+            ) from error
+
+    def strangeness(self, scaled: Numbers, known_for: int) -> float:
+        away = scaled - self._means
+        usual = next(
+            (self._distances[days] for days in SEEN if known_for < days),
+            self._distances[None],
+        )
+        return float(away @ self._precision @ away) / usual
 
 
 def group_of(days: int, *, due: bool) -> int:

@@ -10,7 +10,8 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
-from mastery_engine.domain.forecast.forecast import CLOSE, Forecast, forecast
+from mastery_engine.domain.forecast.day_ahead import CLOSE
+from mastery_engine.domain.forecast.forecast import Forecast, forecast
 from mastery_engine.domain.forecast.misses import end_of
 from mastery_engine.domain.forecast.model import LEVELS as ALL_LEVELS
 from mastery_engine.domain.forecast.model import ForecastModel

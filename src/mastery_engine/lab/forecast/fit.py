@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -9,15 +10,17 @@ import msgspec
 import numpy as np
 
 from mastery_engine.domain.evidence.score import mastery_score
+from mastery_engine.domain.forecast.day_ahead import CLOSE, DayAhead
 from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, forecast_features
-from mastery_engine.domain.forecast.forecast import CLOSE, DayAhead
 from mastery_engine.domain.forecast.misses import end_of
 from mastery_engine.domain.forecast.model import (
     LEVELS,
+    SEEN,
     ForecastModel,
     ForecastParameters,
     Part,
     Row,
+    UsualCases,
     group_of,
 )
 from mastery_engine.domain.forecast.network import Compiled, Ensemble, Numbers
@@ -40,6 +43,7 @@ QUIET = 1.45  # without a calendar a case in which no work came counts so much: 
 CORRECTED = 0.65  # the mean of the networks misses less than each alone, on which the calibration is measured
 FEWEST_CASES, FEWEST_IN_GROUP = 40, 200
 CONFIDENCE_BINS = 20
+RIDGE = 0.05  # of the variance of an input
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -52,6 +56,7 @@ class Case(msgspec.Struct, frozen=True):
     due: bool
     quiet: bool
     moved: float
+    known_for: int = 0
 
 
 def fit_forecast(
@@ -104,6 +109,7 @@ def cases_of(learner: RecordedLearner, rules: Rules) -> list[Case]:
                     bool(coming) and coming[0] > 0,
                     not learner.worked(day, day + days),
                     scores[day + days] - left.score,
+                    day - learner.first,
                 )
             )
     return cases
@@ -114,7 +120,7 @@ def fitted(cases: Sequence[Case]) -> ForecastParameters:
     known = [case for case in cases if case.coming]
     alone = _part(cases, calendar=False)
     with_calendar = _part(known, calendar=True) if len(known) >= FEWEST_CASES else None
-    parameters = ForecastParameters(alone, with_calendar)
+    parameters = ForecastParameters(alone, with_calendar, usual_cases(cases, alone.ensemble))
     ForecastModel(parameters)
     return parameters
 
@@ -145,6 +151,22 @@ def _part(cases: Sequence[Case], *, calendar: bool) -> Part:
     levels = tuple(_levels(held_out[kind], moves[kind]) for kind in kinds)
     confidence = tuple(_confidence(true, held_out[kind], moves[kind]) for true, kind in zip(levels, kinds, strict=True))
     return Part(Ensemble(_packed(means), _packed(deviations), tuple(networks)), levels, confidence)
+
+
+def usual_cases(cases: Sequence[Case], ensemble: Ensemble) -> UsualCases:
+    """What the inputs of the cases are like: their means, the inverse of their covariance, and the usual distances.
+
+    A little is added to the diagonal, so that inputs that depend on one another have an inverse (ridge).
+    """
+    rows = Compiled(ensemble).scaled(np.array([case.row for case in cases], dtype=np.float32)).astype(np.float64)
+    means = rows.mean(axis=0)
+    precision = np.linalg.inv(np.cov((rows - means).T) + RIDGE * np.eye(rows.shape[1]))
+    away = rows - means
+    distances = np.einsum("ni,ij,nj->n", away, precision, away)
+    seen = np.array([case.known_for for case in cases])
+    spans = [(seen >= low) & (seen < high) for low, high in pairwise((0, *SEEN, np.inf))]
+    usual = [float(distances[span].mean()) if span.any() else float(distances.mean()) for span in spans]
+    return UsualCases(_packed(means.astype(np.float32)), precision.astype("<f2").tobytes(), tuple(usual))
 
 
 def _packed(numbers: Numbers) -> bytes:

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mastery_engine.domain.evidence.score import mastery_score
+from mastery_engine.domain.forecast.calibration import UNKNOWN
+from mastery_engine.domain.forecast.day_ahead import CLOSE, DayAhead
 from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, forecast_features
-from mastery_engine.domain.forecast.forecast import CLOSE, LONGEST, DayAhead, Forecast, forecast
+from mastery_engine.domain.forecast.forecast import LONGEST, Forecast, forecast
 from mastery_engine.domain.forecast.model import (
     LEVELS,
     LOWER,
@@ -38,6 +40,10 @@ from tests.support.samples import NOW, TODAY, by_id, done, envelopes, event, log
 
 RULES = Rules()
 SHIPPED = forecast_model(Settings())
+
+
+# a course in which the networks were right
+NETWORKS_ALONE = msgspec.structs.replace(UNKNOWN, weights=((1.0, 0.0, 0.0),) * 2, stretch=((1.0, 1.0),) * 2)
 
 
 def student_of(*events: object) -> Student:
@@ -184,7 +190,7 @@ def test_the_trend_is_that_of_the_prediction(change: float, trend: str) -> None:
     student = student_of(quiz(5, 10))
     lost = mastery_score(student.evidence, NOW, RULES).score - mastery_score(student.evidence, NOW + DAY, RULES).score
     model = ForecastModel(ForecastParameters(constant([change + lost] * len(LEVELS))))
-    assert forecast(student, NOW, 1, model, RULES).trend == trend
+    assert forecast(student, NOW, 1, model, RULES, (), NETWORKS_ALONE).trend == trend
 
 
 def test_losing_a_level_calls_for_help_and_so_does_a_score_below_a_half() -> None:
@@ -193,7 +199,7 @@ def test_losing_a_level_calls_for_help_and_so_does_a_score_below_a_half() -> Non
     assert mastery_score(high.evidence, NOW, RULES).level == "expert"
     for change, needed in ((0.0, False), (-0.1, True), (-0.9, True)):
         model = ForecastModel(ForecastParameters(constant([change] * len(LEVELS))))
-        assert forecast(high, NOW, 1, model, RULES).intervention_needed is needed
+        assert forecast(high, NOW, 1, model, RULES, (), NETWORKS_ALONE).intervention_needed is needed
 
 
 def quality() -> dict[str, float]:
@@ -263,6 +269,31 @@ def _slow(part: Part, row: tuple[float, ...], group: int) -> list[float]:
     return [_drawn(level, quantiles) for level in part.levels[group]]
 
 
+# ---- who is like the students of the fit
+
+
+def test_a_student_of_another_kind_is_strange_and_a_file_that_does_not_tell_makes_all_strange() -> None:
+    def row(student: Student) -> tuple[float, ...]:
+        here = forecast_features(student, NOW, RULES)
+        return here.numbers + ahead(here, 7, aged(here, 7, RULES))
+
+    usual = student_of(*[quiz(8, 10, f"q-{week}", at=NOW - week * 28 * DAY) for week in range(1, 3)])
+    judged = [event("quality", quality(), f"r-{back}", at=NOW - back * DAY) for back in range(60)]
+    assert SHIPPED.strangeness(row(usual), 60) < SHIPPED.strangeness(row(student_of(*judged)), 60)
+    assert SHIPPED.strangeness(row(usual), 60) < SHIPPED.strangeness(row(usual), 10)
+    older = msgspec.structs.replace(shipped_parameters(), usual=None)
+    assert ForecastModel(older).strangeness(row(usual), 60) == float("inf")
+
+
+@pytest.mark.parametrize("changes", [{"precision": b""}, {"distances": (1.0,)}, {"distances": (0.0, 1.0, 1.0)}])
+def test_usual_cases_that_do_not_fit_are_refused(changes: dict[str, object]) -> None:
+    shipped = shipped_parameters()
+    assert shipped.usual is not None
+    usual = msgspec.structs.replace(shipped.usual, **changes)
+    with pytest.raises(InvalidInput, match="fit together"):
+        ForecastModel(msgspec.structs.replace(shipped, usual=usual))
+
+
 # ---- parameters
 
 
@@ -285,7 +316,7 @@ def shipped_parameters() -> ForecastParameters:
 
 
 def test_the_shipped_parameters_are_small() -> None:
-    assert len(with_forecast(None, shipped_parameters())) < 300_000
+    assert len(with_forecast(None, shipped_parameters())) < 320_000
 
 
 @pytest.mark.parametrize("form", ["json", "msgpack"])

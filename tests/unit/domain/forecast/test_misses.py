@@ -34,7 +34,7 @@ def test_each_week_that_was_over_is_one_and_is_what_the_engine_would_have_said()
     by_day = dict(documents(events, range(first, TODAY), RULES))
     for miss in misses:
         then, later = by_day[miss.origin], by_day[miss.target]
-        alone = model_ahead(then, end_of(miss.origin), 7, SHIPPED, RULES)
+        alone = model_ahead(then, end_of(miss.origin), (7,), SHIPPED, RULES)
         assert miss.now == mastery_score(then.evidence, end_of(miss.origin), RULES).score
         assert miss.aged == mastery_score(then.evidence, end_of(miss.target), RULES).score
         assert miss.came == mastery_score(later.evidence, end_of(miss.target), RULES).score
@@ -71,7 +71,7 @@ def test_what_a_log_no_longer_has_is_taken_from_the_document() -> None:
     assert [miss.origin for miss in found] == [*range(found[0].origin, TODAY - 7, 7)]
     assert found[0].origin - first_logged < 7
     for miss in found:
-        alone = model_ahead(by_day[miss.origin], end_of(miss.origin), 7, SHIPPED, RULES)
+        alone = model_ahead(by_day[miss.origin], end_of(miss.origin), (7,), SHIPPED, RULES)
         assert miss.now == pytest.approx(alone.here.score, abs=1e-9)
         assert miss.came == pytest.approx(score_at_end(by_day[miss.target], miss.target), abs=1e-9)
         assert miss.model == pytest.approx(alone.quantiles[-1], abs=1e-5)
