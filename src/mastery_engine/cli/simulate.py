@@ -1,6 +1,7 @@
 """``simulate``: writes a simulated class as a file of events, or compares policies of advice."""
 
 import sys
+from collections.abc import Collection
 from contextlib import redirect_stdout
 from datetime import datetime
 from pathlib import Path
@@ -25,10 +26,14 @@ def simulate(
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            help="engine, random, weakest, curriculum or all: compare the practice needed for a mean mastery of 0.75.",
+            help="engine, random, weakest, curriculum or all: compare the practice needed for a mean mastery of 0.75. "
+            "With --items: engine, skills, random, hardest, target or all.",
             show_default=False,
         ),
     ] = None,
+    items: Annotated[
+        bool, typer.Option("--items", help="With --policy: choose single items instead of skills.")
+    ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="With --policy: write the curves to this SVG file.", show_default=False)
     ] = None,
@@ -40,12 +45,19 @@ def simulate(
     Example:
       mastery-engine simulate --students 100 --days 60 --seed 7 --out class.jsonl
       mastery-engine simulate --policy all --students 20 --plot policies.svg
+      mastery-engine simulate --policy engine --policy random --items --students 5
     """
+    if policy and items:
+        if plot is not None:
+            raise typer.BadParameter("--plot shows policies about skills: leave out --items.")
+        _compare_items(policy, students, seed, as_json=as_json)
+        return
     if policy:
         _compare(policy, students, seed, plot, as_json=as_json)
         return
-    if plot is not None:
-        raise typer.BadParameter("--plot needs --policy.")
+    for name, given in (("--plot", plot is not None), ("--items", items)):
+        if given:
+            raise typer.BadParameter(f"{name} needs --policy.")
     from datetime import UTC
 
     from mastery_engine.domain.events.event import encode
@@ -75,10 +87,7 @@ def _compare(policies: list[str], students: int, seed: int, plot: Path | None, *
     from mastery_engine.lab.simulate.policies import GOAL, POLICIES, course
     from mastery_engine.wiring import curriculum
 
-    names = list(POLICIES) if "all" in policies else list(dict.fromkeys(policies))
-    unknown = [name for name in names if name not in POLICIES]
-    if unknown:
-        raise typer.BadParameter(f"there is no policy {unknown[0]!r}: the policies are {', '.join(POLICIES)} and all.")
+    names = _chosen(policies, POLICIES)
     chosen = curriculum(settings())
     courses = []
     with progress("Practising", len(names)) as on_progress:
@@ -96,3 +105,38 @@ def _compare(policies: list[str], students: int, seed: int, plot: Path | None, *
         for practised in courses
     ]
     say(as_json, {"goal": GOAL, "seed": seed, "courses": msgspec.to_builtins(courses)}, *words)
+
+
+def _compare_items(policies: list[str], students: int, seed: int, *, as_json: bool) -> None:
+    """Compare how the same class fares whose items are chosen by each policy."""
+    from random import Random
+
+    import msgspec
+
+    from mastery_engine.lab.simulate.item_policies import ITEM_POLICIES, fitted_on_others, item_course, items_of
+    from mastery_engine.lab.simulate.policies import GOAL
+    from mastery_engine.wiring import curriculum
+
+    names = _chosen(policies, ITEM_POLICIES)
+    course = curriculum(settings())
+    items = items_of(course, Random(f"{seed}/items"))  # nosec B311
+    outcomes = []
+    with progress("Practising", len(names)) as on_progress:
+        models = fitted_on_others(course, items, seed)
+        for place, name in enumerate(names, 1):
+            outcomes.append(item_course(name, course, items, models, students=students, seed=seed))
+            on_progress(place)
+    words = [f"Answers until a mean mastery of {GOAL}, {counted(students, 'student')}, seed {seed}:"]
+    words += [
+        f"  {outcome.policy:10} {outcome.answers:8,.0f}  reached by {outcome.reached} of {outcome.students}"
+        for outcome in outcomes
+    ]
+    say(as_json, {"goal": GOAL, "seed": seed, "items": msgspec.to_builtins(outcomes)}, *words)
+
+
+def _chosen(policies: list[str], known: Collection[str]) -> list[str]:
+    names = list(known) if "all" in policies else list(dict.fromkeys(policies))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise typer.BadParameter(f"there is no policy {unknown[0]!r}: the policies are {', '.join(known)} and all.")
+    return names

@@ -146,7 +146,8 @@ def _prospect(item: CourseItem, probability: float, right_ago: int | None, view:
         ),
         None,
     )
-    return Prospect(item.item_id, next(iter(item.skills), None), probability, due, missing, right_ago)
+    is_mastered = due is None and bool(skills) and all(view.estimate(name).is_mastered for name in skills)
+    return Prospect(item.item_id, next(iter(item.skills), None), probability, due, missing, is_mastered, right_ago)
 
 
 def _checked(at: Micros, student: Student, now: Micros) -> Micros:

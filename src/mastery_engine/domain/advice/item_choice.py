@@ -18,8 +18,8 @@ class Prospect(msgspec.Struct, frozen=True, gc=False):
     """An item that could be answered next, and what is known of it.
 
     ``probability`` is that of a right answer, in [0, 1]. ``due`` names a skill of the item that is due for review,
-    ``missing`` a prerequisite that is not known. ``right_ago`` counts the answers since this one was answered right
-    when it was last answered; None if it was not.
+    ``missing`` a prerequisite that is not known; ``is_mastered`` says that all its skills are, and none of them is due.
+    ``right_ago`` counts the answers since this one was answered right when it was last answered; None if it was not.
     """
 
     item_id: str
@@ -27,6 +27,7 @@ class Prospect(msgspec.Struct, frozen=True, gc=False):
     probability: float
     due: str | None = None
     missing: str | None = None
+    is_mastered: bool = False
     right_ago: int | None = None
 
     @property
@@ -38,14 +39,16 @@ class Prospect(msgspec.Struct, frozen=True, gc=False):
 def best_items(prospects: Iterable[Prospect], *, target: float, limit: int) -> list[Prospect]:
     """The items to answer next, at most ``limit``, best first.
 
-    Items whose prerequisites are known and that were not answered right lately come before the others. Of these the
-    nearest to ``target``, a probability in (0, 1), comes first; an item of a skill that is due counts as nearer by
-    ``DUE_BONUS``. Equals are in the order of their ids, so that the same question has the same answer.
+    Items whose prerequisites are known, that have something left to learn and were not answered right lately come
+    before the others. Of these the nearest to ``target``, a probability in (0, 1), comes first; an item of a skill that
+    is due counts as nearer by ``DUE_BONUS``. Equals are in the order of their ids, so that the same question has the
+    same answer.
     """
 
-    def rank(prospect: Prospect) -> tuple[bool, bool, float, str]:
+    def rank(prospect: Prospect) -> tuple[bool, bool, bool, float, str]:
         distance = abs(prospect.probability - target) - (DUE_BONUS if prospect.due else 0.0)
-        return prospect.missing is not None, prospect.is_lately_right, distance, prospect.item_id
+        unready, lately = prospect.missing is not None, prospect.is_lately_right
+        return unready, prospect.is_mastered, lately, distance, prospect.item_id
 
     return sorted(prospects, key=rank)[:limit]
 
@@ -59,6 +62,8 @@ def reason_for(prospect: Prospect, *, target: float) -> str:
         sentences.insert(0, f"It is time to review {prospect.due}.")
     if prospect.missing is not None:
         sentences.append(f"It builds on {prospect.missing}, which is not known yet.")
+    if prospect.is_mastered:
+        sentences.append("What it exercises is mastered already.")
     if prospect.is_lately_right:
         sentences.append("It was answered right a short while ago.")
     return " ".join(sentences)

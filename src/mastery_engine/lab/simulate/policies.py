@@ -31,13 +31,14 @@ UNTRIED = 0.30  # right answers of beginners
 MODEL = SkillModel(usual=log(UNTRIED / (1.0 - UNTRIED)))
 
 _GUESS, _KNOWS = 0.15, 0.80
-_LASTING = 0.4
 _FADES_DAYS = 25.0
 _ROUNDS = 4
 
 
 class SimulatedLearner:
-    """One simulated learner of a course."""
+    """One simulated learner of a course. ``lasting`` is the share of a skill that time never takes."""
+
+    lasting = 0.4
 
     def __init__(self, curriculum: Curriculum, chance: Random) -> None:
         self._skills = curriculum.skills
@@ -53,7 +54,7 @@ class SimulatedLearner:
     def masters(self, skill: str, day: Day) -> float:
         """The true mastery of a skill on a day."""
         last, times = self._practised[skill]
-        lasting = _LASTING * self._peak[skill]
+        lasting = self.lasting * self._peak[skill]
         return lasting + (self._peak[skill] - lasting) * exp((last - day) / (_FADES_DAYS * (1 + 0.5 * times)))
 
     def mean(self, day: Day) -> float:
@@ -64,12 +65,18 @@ class SimulatedLearner:
         """One session: five answers, then what was learned from them."""
         now = self.masters(skill, day)
         answers = [self._chance.random() < _GUESS + _KNOWS * now for _ in range(QUESTIONS)]
+        self.learn(skill, day)
+        return answers
+
+    def learn(self, skill: str, day: Day, share: float = 1.0) -> None:
+        """What a share of a session teaches: hardly anything where prerequisites are missing."""
+        now = self.masters(skill, day)
         ready = 1.0
         for needed in self._skills[skill].prerequisites:
             ready *= 1.0 / (1.0 + exp(-(self.masters(needed, day) - 0.5) / 0.08))
-        self._peak[skill] = now + self._learns[skill] * (1.0 - now) * (0.1 + 0.9 * ready)
-        self._practised[skill] = (day, self._practised[skill][1] + 1)
-        return answers
+        self._peak[skill] = now + share * self._learns[skill] * (1.0 - now) * (0.1 + 0.9 * ready)
+        last, times = self._practised[skill]
+        self._practised[skill] = (day, times + (1 if last < day or share == 1.0 else 0))
 
 
 class Observer:

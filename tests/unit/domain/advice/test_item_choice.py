@@ -30,7 +30,8 @@ def test_what_cannot_be_known_yet_and_what_went_right_lately_come_last() -> None
     unready = Prospect("unready", "recursion", 0.75, missing="functions")
     again = Prospect("again", "loops", 0.75, right_ago=LATELY - 1)
     long_ago = Prospect("long ago", "loops", 0.6, right_ago=LATELY)
-    assert ids(unready, again, long_ago) == ["long ago", "again", "unready"]
+    mastered = Prospect("mastered", "lists", 0.75, is_mastered=True)
+    assert ids(unready, again, mastered, long_ago) == ["long ago", "again", "mastered", "unready"]
 
 
 @given(
@@ -51,6 +52,8 @@ def test_the_reason_names_what_decided() -> None:
         "It is time to review files. The chance of a right answer is about as wanted."
     )
     assert reason_for(Prospect("a", "x", 0.3), target=0.75) == "The chance of a right answer is lower than wanted."
+    mastered = reason_for(Prospect("a", "x", 0.99, is_mastered=True), target=0.75)
+    assert mastered.endswith("What it exercises is mastered already.")
     words = reason_for(Prospect("a", "x", 0.99, missing="functions", right_ago=1), target=0.75)
     assert words == (
         "The chance of a right answer is higher than wanted. It builds on functions, which is not known yet. "
