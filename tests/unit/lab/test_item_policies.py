@@ -16,21 +16,14 @@ from mastery_engine.lab.simulate.item_policies import (
 )
 
 SEED = 4
-YAML = """
-modules:
-- id: m
-  title: M
-  skills:
-""" + "".join(
-    f"""
-  - {{id: s{place}, title: S, prerequisites: [{f"s{place - 1}" if place else ""}], minutes: 30, difficulty: beginner,
-     resources: ["https://example.org/s"]}}""" for place in range(8)
-)
+SKILL = """
+  - {id: %s, title: S, prerequisites: [%s], minutes: 30, difficulty: beginner, resources: ["https://example.org/s"]}"""
+CHAIN = "".join(SKILL % (f"s{place}", f"s{place - 1}" if place else "") for place in range(8))
 
 
 @pytest.fixture(scope="module")
 def course() -> Curriculum:
-    return curriculum_from(YAML)
+    return curriculum_from(f"modules:\n- id: m\n  title: M\n  skills:{CHAIN}\n")
 
 
 @pytest.fixture(scope="module")
