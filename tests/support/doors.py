@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 import msgspec
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.engine import Engine
 from mastery_engine.http.dashboard.skill_map import SIGNS
 from mastery_engine.http.dashboard.templates import percent
 from mastery_engine.mcp.context import ToolContext
@@ -39,13 +38,13 @@ LIVES_S = 90 * 86_400
 
 
 class Visitor:
-    """Somebody who may see everything, at each door of an engine; at its pages with an ``api`` alone."""
+    """Somebody who may see everything, at each door."""
 
-    def __init__(self, engine: Engine, api: Api | None = None) -> None:
-        self.engine = engine
-        self._api = api
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.engine = api.engine
         self.caller = Caller("tests", "admin")
-        context = ToolContext(engine, lambda: self.caller)
+        context = ToolContext(api.engine, lambda: self.caller)
         self.student_tools, self.students_tools = StudentTools(context), StudentsTools(context)
         self.advice_tools, self.cohort_tools = AdviceTools(context), CohortTools(context)
         self.token = make_token(lives_s=LIVES_S)
@@ -53,8 +52,7 @@ class Visitor:
     async def page(self, path: str, token: str | None = None) -> str:
         """A page of the dashboard, in one line."""
         cookie = {"Cookie": f"mastery_session={token or self.token}"}
-        assert self._api is not None
-        answer = await self._api.client.get(path, headers=cookie)
+        answer = await self.api.client.get(path, headers=cookie)
         assert answer.status_code == 200, answer.text
         return unescape(re.sub(r"\s+", " ", answer.text))
 

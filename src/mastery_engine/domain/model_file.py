@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from mastery_engine.domain.faults import malformed
 from mastery_engine.domain.json_text import without_mark
-from mastery_engine.domain.skills.model import SkillModel
+from mastery_engine.domain.skills.model import SkillModel, of_this_format
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModels, AnswerParameters
 from mastery_engine.errors import InvalidInput
 
@@ -35,15 +35,16 @@ class AnswersFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def skills_from(source: bytes) -> SkillModel | None:
-    """The skill model in a file of parameters; None if the file has none. Raises InvalidInput."""
+    """The skill model in a file of parameters, of any format so far; None if the file has none. Raises InvalidInput."""
     source = without_mark(source)
     try:
-        return (_json if _is_json(source) else _msgpack)(source).skills
+        model = (_json if _is_json(source) else _msgpack)(source).skills
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(
             f"The parameters of the skill model cannot be read. {unreadable(source, error)} "
             "Fit them again with mastery-engine fit skills."
         ) from error
+    return model and of_this_format(model)
 
 
 def answers_from(source: bytes) -> AnswerModels:

@@ -5,7 +5,7 @@ import pytest
 
 from mastery_engine.domain.forecast.model import parameters_from
 from mastery_engine.domain.model_file import answers_from, skills_from, with_answers, with_skills
-from mastery_engine.domain.skills.model import SkillModel
+from mastery_engine.domain.skills.model import Revision, SkillModel
 from mastery_engine.domain.skills.next_answer.levels import ItemLevel
 from mastery_engine.domain.skills.next_answer.parameters import EVERYWHERE, AnswerParameters, LevelRevision
 from mastery_engine.errors import InvalidInput
@@ -35,7 +35,8 @@ def test_what_cannot_be_read_is_refused(source: bytes) -> None:
 @pytest.mark.parametrize(
     "skills",
     [
-        {"format": 2},
+        {"format": 0},
+        {"format": 3},
         {"half_life_days": 0.0},
         {"half_life_days": float("inf")},
         {"guess": 1.0},
@@ -47,6 +48,11 @@ def test_what_cannot_be_read_is_refused(source: bytes) -> None:
         {"skill_noise": -1.0},
         {"unsure_days": 0.0},
         {"information": -1.0},
+        {"own_weight": -0.1},
+        {"success_weight": -0.1},
+        {"success_kept": 1.0},
+        {"general_variance": 5.0, "information": 0.01},
+        {"skill_variance": 1.0, "information": 0.1, "success_weight": 4.0},
         {"usual": float("nan")},
         {"guess": float("nan")},
         {"items": {"i": float("nan")}},
@@ -61,6 +67,21 @@ def test_what_cannot_be_read_is_refused(source: bytes) -> None:
 def test_parameters_that_cannot_work_are_refused(skills: dict[str, object]) -> None:
     with pytest.raises(InvalidInput, match="cannot be read"):
         skills_from(msgspec.msgpack.encode({"version": 1, "skills": skills}))
+
+
+def test_a_file_of_the_first_format_keeps_what_it_learned_and_takes_the_shipped_constants() -> None:
+    constants = {"general_variance": 0.35, "skill_variance": 0.5, "general_noise": 0.006, "skill_noise": 0.02}
+    constants |= {"unsure_days": 110.0, "information": 0.2, "carry_over": 0.85, "half_life_days": 500.0, "usual": 1.2}
+    learned = {"items": {"i": 0.5}, "skills": {"s": 1.5}, "guess": 0.1, "slip": 0.05, "harder": 0.3, "version": "old"}
+    revision = {"since": 1, "heard": 1, "items": {"j": (0.2, 0.1)}}
+    first = {"format": 1} | constants | learned | {"revisions": [revision]}
+    found = skills_from(msgspec.msgpack.encode({"version": 1, "skills": first}))
+    assert found is not None
+    assert (found.usual, found.skills) == (pytest.approx(0.7), {"s": pytest.approx(1.0)})
+    kept = SkillModel(version="old", guess=0.1, slip=0.05, harder=0.3, items={"i": 0.5})
+    kept = kept.revised(Revision(1, 1, {"j": (0.2, 0.1)}), floor=0)
+    assert msgspec.structs.replace(found, usual=kept.usual, skills={}) == kept
+    assert skills_from(with_skills(None, found)) == found
 
 
 def test_a_part_that_the_engine_does_not_know_is_refused() -> None:

@@ -29,7 +29,7 @@ from mastery_engine.lab.skills.accuracy import accuracy, auc, mean_of
 from mastery_engine.lab.skills.answer_files import COLUMNS, AnswerRow, read_answers, split
 from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, FittedModel, NextAnswerModel
 from mastery_engine.lab.skills.backtest import backtest, first_of
-from mastery_engine.lab.skills.bkt import GRID, likeliest
+from mastery_engine.lab.skills.bkt import GRID, Bkt, likeliest
 from mastery_engine.lab.skills.fit import fit_skills
 from mastery_engine.lab.skills.logistic import Design
 from mastery_engine.lab.skills.next_answer.training import train
@@ -241,6 +241,21 @@ def test_the_likeliest_tracing_of_skills_is_found() -> None:
 
     best = max(likelihood(*point) for point in GRID.T.tolist())
     assert likelihood(*likeliest(runs)) == pytest.approx(best)
+
+
+def test_tracing_of_skills_stays_a_probability_where_rounding_errors_grow() -> None:
+    """Near certainty each wrong answer multiplies an error of rounding by some ten."""
+
+    def rows(rights: list[int]) -> list[AnswerRow]:
+        return [AnswerRow(place, "i", ("s",), right, float(place)) for place, right in enumerate(rights)]
+
+    forgot = [1] * 25 + [0] * 25
+    with np.errstate(all="raise"):
+        likeliest([forgot])
+    model = Bkt()
+    knows, guesses = [int(place % 12 != 5) for place in range(48)], [int(place % 20 == 7) for place in range(48)]
+    model.fit([rows(knows), *[rows(guesses)] * 9])
+    assert all(0.0 < chance < 1.0 for chance in model.predict(rows(forgot)))
 
 
 def test_one_command_runs_the_protocol(answers: Path, tmp_path: Path) -> None:

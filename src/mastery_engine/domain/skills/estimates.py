@@ -25,7 +25,7 @@ MASTERED = 0.80
 FORGOTTEN = 0.12
 RESTED_DAYS = 21  # about the gap after which a review keeps most for months (Cepeda et al. 2008)
 ENOUGH_ANSWERS, ENOUGH_DONE = 3, 0.5  # answers, or the share of the exercises, from which on a skill may count as known
-EXERCISE = 0.5  # of a right answer: an exercise may be tried until it works
+EXERCISE = 0.7  # of a right answer: an exercise may be tried until it works
 FADES_DAYS = 60.0
 NOT_NAMED = ""  # a skill that no model names
 MOST_UNCERTAIN = 0.5  # the standard deviation of a coin that nobody has seen thrown
@@ -285,7 +285,7 @@ def _joined(
         before = _after_exercises(before, settled, exercises.whole)
         chance = _after_exercises(chance, settled, left)
         variance /= 1.0 + variance * left / 4.0
-    chance = _shown(chance)
+    chance, before = _shown(chance), _shown(before)
     is_enough = answers >= ENOUGH_ANSWERS or exercises.is_enough
     return SkillEstimate(
         chance,

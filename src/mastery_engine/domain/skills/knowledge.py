@@ -1,15 +1,23 @@
 """Knowledge tracing: how likely a student's next answer is right, by skill, online and in constant time.
 
-A student has a general level and a level for each skill practised, in log-odds of a right answer to an item of unknown
-difficulty. An answer moves both levels by a gain that depends on how many answers there were and how long ago, never
-on whether they were right (Elo's rule with the gains of a Kalman filter: Glickman 1999, Pelánek 2016). So one more
-right answer, or a right one in place of a wrong one, never lowers an estimate. The level of a skill is the part that
-the general level predicts, plus what its own answers add: a skill with right answers only is never estimated below a
-skill that was never tried.
+A student has a general level, moved by all answers, and one for each skill practised, moved by its own alone, in
+log-odds of a right answer to an item of unknown difficulty. The gain of an answer depends on how many there were and
+how long ago, never on whether they were right (Elo's rule with the gains of a Kalman filter: Glickman 1999, Pelánek
+2016). Where a student stands on a skill is a weighted sum of three parts:
+
+- the general level, for every skill, tried or not;
+- the skill's own level;
+- the logarithm of its recent successes, each of which counts less with every further answer (Galyardt and Goldin 2015;
+  the logarithm by Gervet et al. 2020). They tell what was learned just now.
+
+What is unexpected about an answer is measured by the part's own past and by how many answers there were. So each part
+only rises with right answers, whatever the others do: one more right answer lowers no estimate at that moment, a right
+one in the place of a wrong one lowers none then or later, and a skill with right answers only never stands below one
+that was never tried.
 """
 
 from collections.abc import Sequence
-from math import sqrt
+from math import expm1, log1p, sqrt
 
 import msgspec
 
@@ -29,13 +37,18 @@ class General(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class SkillLevel(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The level on one skill; ``general`` is the general mean when the level was last updated."""
+    """What the answers on one skill say, the last of them ``at``: ``mean`` and ``variance`` of the log-odds.
+
+    ``successes`` are the recent ones, each weighing less with every further answer. Documents from before they were
+    counted have None there, and in ``mean`` all parts of the level, at the ``general`` mean of then.
+    """
 
     mean: float
     variance: float
     at: Micros
-    general: float
+    general: float | None
     answers: int
+    successes: float | None = None
 
 
 class KnowledgeState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -71,28 +84,29 @@ class KnowledgeEstimate(msgspec.Struct, frozen=True, gc=False):
 def with_answer(knowledge: KnowledgeState, answer: Answer, at: Micros, model: SkillModel) -> KnowledgeState:
     """The knowledge after an answer, in the order of arrival; an answer from before the last one gets its time.
 
-    An answer that was right to a fraction moves each level to that fraction of the way from where a wrong one would
-    leave it to where a right one would. One without skills moves the general level.
+    An answer that was right to a fraction moves each part of a level to that fraction of the way from where a wrong one
+    would leave it to where a right one would. One without skills moves the general level.
     """
     known = knowledge.general
     difficulty = model.difficulty(answer.item_id, answer.difficulty, at)
     at = at if known is None else max(at, known.at)
     right = answer.fraction
     before = _general(known, at, model)
-    expected = sum([model.offset(name) for name in answer.skills or ("",)]) / (len(answer.skills) or 1)
-    gain, variance = _gain(before.variance, model.general_noise, model)
-    chance = model.chance(before.mean + expected - difficulty)
-    mean = before.mean + gain * (right - chance)
-    shared = model.carry_over * gain
-    most, least = shared * (1.0 - chance), -shared * chance
     skills = {**knowledge.skills}
-    for name in dict.fromkeys(answer.skills):
-        skill = skills.pop(name, None)
-        level, spread, _ = _level(skill, name, before, at, model)
-        gain, spread = _gain(spread, model.skill_noise, model)
-        chance = model.chance(level - difficulty)
-        level += right * max(gain * (1.0 - chance), most) + (1.0 - right) * min(-gain * chance, least)
-        skills[name] = SkillLevel(level, spread, at, mean, 1 if skill is None else skill.answers + 1)
+    tried = [(name, _now(skills.pop(name, None), name, at, model)) for name in dict.fromkeys(answer.skills)]
+    likely = [skill.left * model.weight(skill.answers) for _, skill in tried]
+    levels = [
+        _expected(skill.usual + before.mean, weight, difficulty, model)
+        for (_, skill), weight in zip(tried, likely, strict=True)
+    ] or [_expected(model.usual + before.mean, 0.0, difficulty, model)]
+    gain, variance = _gain(before.variance, model.general_noise, model)
+    mean = before.mean + gain * (right - model.chance(sum(levels) / len(levels)))
+    for (name, skill), weight in zip(tried, likely, strict=True):
+        level = skill.usual + _faded(skill.own, skill.left)
+        gain, spread = _gain(skill.variance, model.skill_noise, model)
+        level += gain * (right - model.chance(_expected(level, weight, difficulty, model)))
+        successes = model.success_kept * skill.left * skill.successes + right
+        skills[name] = SkillLevel(level, spread, at, None, skill.answers + 1, successes)
     while len(skills) > MAX_SKILLS:
         del skills[next(iter(skills))]
     return KnowledgeState(General(mean, variance, at), skills)
@@ -113,12 +127,13 @@ def estimates(
     found: list[KnowledgeEstimate] = []
     for name in names:
         known = knowledge.skills.get(name)
-        level, variance, lost = _level(known, name, general, at, model)
-        probability, uncertainty = model.chance(level), sqrt(variance + shared)
+        skill = _now(known, name, at, model)
+        level = _level(skill, general, skill.left, model)
+        probability, uncertainty = model.chance(level), sqrt(skill.variance + shared)
         if known is None:
             found.append(KnowledgeEstimate(probability, uncertainty, 0.0, None))
         else:
-            forgotten = model.chance(level + lost) - probability if lost else 0.0
+            forgotten = model.chance(_level(skill, general, 1.0, model)) - probability if skill.left < 1.0 else 0.0
             found.append(KnowledgeEstimate(probability, uncertainty, forgotten, known.at))
     return found
 
@@ -126,25 +141,64 @@ def estimates(
 def level_of(knowledge: KnowledgeState, skill: str, at: Micros, model: SkillModel) -> float:
     """The level on a skill at a moment, in log-odds of a right answer to an item of unknown difficulty."""
     at = at if knowledge.general is None else max(at, knowledge.general.at)
-    level, _, _ = _level(knowledge.skills.get(skill), skill, _general(knowledge.general, at, model), at, model)
-    return level
+    now = _now(knowledge.skills.get(skill), skill, at, model)
+    return _level(now, _general(knowledge.general, at, model), now.left, model)
 
 
-def _level(
-    skill: SkillLevel | None, name: str, general: General, at: Micros, model: SkillModel
-) -> tuple[float, float, float]:
-    """Mean and variance of the level on a skill at a moment, and how much of the mean was forgotten.
+class _SkillNow(msgspec.Struct, frozen=True, gc=False):
+    """A skill alone at a moment, and how surely it is known.
 
-    What the skill's own answers added above the general level halves in each half-life (Settles and Meeder 2016).
+    ``own`` is how far its own answers put it above the ``usual`` level, and ``successes`` are the recent ones; both as
+    at its last answer. The share of them that is ``left`` falls with the time since.
     """
+
+    usual: float
+    own: float
+    successes: float
+    left: float
+    variance: float
+    answers: int
+
+
+def _now(skill: SkillLevel | None, name: str, at: Micros, model: SkillModel) -> _SkillNow:
+    """The skill at a moment; half of what it was is left after each half-life (Settles and Meeder 2016)."""
     usual = model.offset(name)
-    expected = usual + model.carry_over * general.mean
     if skill is None:
-        return expected, model.skill_variance, 0.0
+        return _SkillNow(usual, 0.0, 0.0, 1.0, model.skill_variance, 0)
     away = (at - skill.at) / DAY
-    own = skill.mean - usual - model.carry_over * skill.general
-    left = own * 2.0 ** (-away / model.half_life_days) if own > 0.0 else own
-    return expected + left, _unsure(skill.variance, model.skill_variance, away, model), own - left
+    left: float = 2.0 ** (-away / model.half_life_days)
+    successes = skill.successes if skill.successes is not None else _likely_successes(skill, usual, model)
+    variance = _unsure(skill.variance, model.skill_variance, away, model)
+    return _SkillNow(usual, skill.mean - usual, successes, left, variance, skill.answers)
+
+
+def _likely_successes(skill: SkillLevel, usual: float, model: SkillModel) -> float:
+    """The successes by which the level of an older document stays what it was, as nearly as its answers allow."""
+    general = model.carry_over * (skill.general or 0.0)
+    unexplained = skill.mean - usual - general - model.own_weight * (skill.mean - usual)
+    most = log1p(model.weight(skill.answers))
+    return expm1(max(0.0, min(unexplained / model.success_weight, most))) if model.success_weight else 0.0
+
+
+def _level(skill: _SkillNow, general: General, left: float, model: SkillModel) -> float:
+    """Where the student stands on the skill, in log-odds, with the share ``left`` of what it was."""
+    practice = model.practice(left * skill.successes) if skill.successes else 0.0
+    return skill.usual + model.carry_over * general.mean + model.own_weight * _faded(skill.own, left) + practice
+
+
+def _faded(own: float, left: float) -> float:
+    """Only what is above the usual is forgotten: time alone raises no estimate."""
+    return own * left if own > 0.0 else own
+
+
+def _expected(level: float, weight: float, difficulty: float, model: SkillModel) -> float:
+    """The log-odds of a right answer to an item, if the successes were those that the level makes likely on such items.
+
+    ``weight`` is how many there are if all answers were right: each fades with the answers after it, and over the last
+    pause. If it went by those that came, a success would make later ones count for less, and might lower an estimate.
+    """
+    level -= difficulty
+    return level + model.practice(weight * model.chance(level))
 
 
 def _general(known: General | None, at: Micros, model: SkillModel) -> General:
@@ -162,6 +216,6 @@ def _unsure(variance: float, most: float, away: float, model: SkillModel) -> flo
 
 
 def _gain(variance: float, noise: float, model: SkillModel) -> tuple[float, float]:
-    """The gain of an answer for a level of this variance, and the variance after it."""
+    """The gain of an answer for a level of this variance, and the variance after it: never more than before."""
     gain = variance / (1.0 + model.information * variance)
-    return gain, gain + noise
+    return gain, min(gain + noise, variance)

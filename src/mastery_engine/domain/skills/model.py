@@ -4,7 +4,7 @@ What is learned about items later is a revision, which counts for answers given 
 weighs the same whenever and wherever it is folded, as long as the revision was known before that moment.
 """
 
-from math import exp, isfinite
+from math import exp, isfinite, log1p
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -13,7 +13,8 @@ from msgspec import Meta
 from mastery_engine.domain.events.kinds import Difficulty
 from mastery_engine.domain.moments import Micros
 
-FORMAT = 1
+FORMAT, FIRST_FORMAT = 2, 1
+USUAL_OF_FIRST = 1.0  # that format's usual level included what the successes so far add
 MAX_REVISIONS = 100
 
 NotNegative: TypeAlias = Annotated[float, Meta(ge=0.0)]
@@ -37,22 +38,27 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``information`` is the information in one answer; ``general_noise`` and ``skill_noise`` are the variance that
     learning adds with each answer. Half of the certainty gained is lost after ``unsure_days`` without answers. The
-    share ``carry_over`` of the general level counts for each skill. What a skill is above that halves every
-    ``half_life_days`` without practice. ``harder`` is the step in difficulty from beginner to intermediate items, and
-    from those to advanced ones. ``revisions`` are in the order of their moments.
+    share ``carry_over`` of the general level counts for each skill, ``own_weight`` of what its own answers say, and
+    ``success_weight`` times log(1 + its recent successes), of which ``success_kept`` is left with each further answer.
+    Successes, and what a skill is above the usual, halve every ``half_life_days`` without practice. ``harder`` is the
+    step in difficulty from beginner to intermediate items, and from those to advanced ones. ``revisions`` are in the
+    order of their moments.
     """
 
-    format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)] = FORMAT
+    format: Annotated[int, Meta(ge=FIRST_FORMAT, le=FORMAT)] = FORMAT
     version: str = "default"
-    usual: float = 1.0
-    general_variance: NotNegative = 0.35
+    usual: float = 0.5
+    general_variance: NotNegative = 0.6
     skill_variance: NotNegative = 0.5
-    general_noise: NotNegative = 0.006
-    skill_noise: NotNegative = 0.02
+    general_noise: NotNegative = 0.005
+    skill_noise: NotNegative = 0.006
     unsure_days: Positive = 110.0
-    information: NotNegative = 0.2
-    carry_over: NotNegative = 0.85
-    half_life_days: Positive = 500.0
+    information: NotNegative = 0.22
+    carry_over: NotNegative = 0.75
+    own_weight: NotNegative = 0.2
+    success_weight: NotNegative = 0.8
+    success_kept: Chance = 0.6
+    half_life_days: Positive = 60.0
     guess: Chance = 0.0
     slip: Chance = 0.0
     harder: float = 0.4
@@ -61,13 +67,19 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     revisions: tuple[Revision, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises ValueError if a number is not finite, an answer would carry no information, or revisions are wrong."""
+        """Raises ValueError if a number is not finite, an answer says nothing or too much, or revisions are wrong."""
         numbers = [*msgspec.structs.astuple(self)[2:-3], *self.items.values(), *self.skills.values()]
         numbers += [number for revision in self.revisions for pair in revision.items.values() for number in pair]
         if not all(isfinite(number) for number in numbers):
             raise ValueError("every parameter must be a finite number")
         if self.guess + self.slip >= 1.0:
             raise ValueError("the sum of guess and slip must be below 1")
+        steepest = 0.25 * (1.0 - self.guess - self.slip) * (1.0 + self.success_weight)
+        for variance in (self.general_variance, self.skill_variance):
+            if steepest * variance > 1.0 + self.information * variance:
+                raise ValueError(
+                    "an answer would move a level past what it says: lower the variance, or add information"
+                )
         moments = [revision.since for revision in self.revisions]
         if moments != sorted(set(moments)) or len(moments) > MAX_REVISIONS:
             raise ValueError(f"revisions must be in the order of their moments, and at most {MAX_REVISIONS}")
@@ -101,11 +113,41 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             revisions[0] = msgspec.structs.replace(revisions[0], items=oldest.items | revisions[0].items)
         return msgspec.structs.replace(self, revisions=tuple(revisions))
 
+    def practice(self, successes: float) -> float:
+        """What recent successes add to the level on their skill, in log-odds."""
+        return self.success_weight * log1p(successes)
+
+    def weight(self, answers: int) -> float:
+        """The number of answers on a skill, each weighing as a success of its time; 1 / (1 - kept) at most."""
+        return (1.0 - self.success_kept**answers) / (1.0 - self.success_kept)
+
     def chance(self, level: float) -> float:
         """The probability of a right answer at a level."""
         odds = exp(-abs(level))
         upper = 1.0 / (1.0 + odds) if level >= 0 else odds / (1.0 + odds)
         return self.guess + (1.0 - self.guess - self.slip) * upper
+
+
+def of_this_format(model: SkillModel) -> SkillModel:
+    """The parameters with the meaning that they have now: those of the first format had no recent successes.
+
+    What it learned of items and of skills stays; a skill's usual level is now that before the first success. The
+    constants, which belonged to another model, are the shipped ones.
+    """
+    if model.format == FORMAT:
+        return model
+    lower = DEFAULT_SKILLS.usual - USUAL_OF_FIRST
+    return msgspec.structs.replace(
+        DEFAULT_SKILLS,
+        version=model.version,
+        usual=model.usual + lower,
+        guess=model.guess,
+        slip=model.slip,
+        harder=model.harder,
+        items=model.items,
+        skills={name: level + lower for name, level in model.skills.items()},
+        revisions=model.revisions,
+    )
 
 
 _STEPS: dict[Difficulty, int] = {"beginner": -1, "intermediate": 0, "advanced": 1}

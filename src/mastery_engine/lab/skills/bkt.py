@@ -29,7 +29,7 @@ def likeliest(runs: list[list[int]]) -> tuple[float, float, float, float]:
         chance = level * (1.0 - slip) + (1.0 - level) * guess
         total += np.log(np.where(right, chance, 1.0 - chance)).sum(axis=0)
         posterior = np.where(right, level * (1.0 - slip) / chance, level * slip / (1.0 - chance))
-        known[: len(alive)] = posterior + (1.0 - posterior) * learns
+        known[: len(alive)] = np.minimum(1.0, posterior + (1.0 - posterior) * learns)
     best = GRID[:, int(total.argmax())]
     return float(best[0]), float(best[1]), float(best[2]), float(best[3])
 
@@ -69,6 +69,6 @@ class Bkt:
                 chance = level * (1.0 - slip) + (1.0 - level) * guess
                 chances.append(chance)
                 posterior = level * (1.0 - slip) / chance if row.right else level * slip / (1.0 - chance)
-                known[skill] = posterior + (1.0 - posterior) * learns
+                known[skill] = min(1.0, posterior + (1.0 - posterior) * learns)
             predicted.append(sum(chances) / len(chances))
         return predicted

@@ -1,17 +1,19 @@
 """The parameters of knowledge tracing from answers: how hard items are, and where students of a skill usually stand."""
 
 from collections.abc import Sequence
+from math import log
 
 import msgspec
 
 from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.moments import NEVER, SECOND, Micros
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState, level_of, with_answer
-from mastery_engine.domain.skills.model import Revision, SkillModel
+from mastery_engine.domain.skills.model import DEFAULT_SKILLS, Revision, SkillModel
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.lab.skills.answer_files import AnswerRow
 from mastery_engine.worker.logged_answers import LoggedAnswer
 
+PRIOR_ANSWERS = 20.0
 ITEM_VARIANCE, SKILL_VARIANCE, FIRM = 1.0, 0.5, 0.004
 FITTED_VARIANCE = 0.1  # of an item that was fitted on a file
 
@@ -23,13 +25,14 @@ def chance_of(knowledge: KnowledgeState, item_id: str, skills: tuple[str, ...], 
     return model.chance(level - model.difficulty(item_id, None, at))
 
 
-def fit_skills(students: Sequence[Sequence[AnswerRow]], prior: SkillModel | None = None) -> SkillModel:
+def fit_skills(students: Sequence[Sequence[AnswerRow]]) -> SkillModel:
     """One pass over the students: each answer moves its item's difficulty and its skills' usual level by what was
     unexpected, as far as they are unsure (the same filter as for a student's levels)."""
     items: dict[str, float] = {}
     skills: dict[str, float] = {}
     unsure: dict[tuple[str, str], float] = {}
-    model = msgspec.structs.replace(prior or SkillModel(), version="fitted", items=items, skills=skills)
+    usual = usual_level(students, DEFAULT_SKILLS)
+    model = msgspec.structs.replace(DEFAULT_SKILLS, version="fitted", usual=usual, items=items, skills=skills)
 
     def gain(kind: str, name: str, most: float) -> float:
         variance = unsure.get((kind, name), most)
@@ -48,6 +51,21 @@ def fit_skills(students: Sequence[Sequence[AnswerRow]], prior: SkillModel | None
                 moved = gain("skill", name, SKILL_VARIANCE) * residual / len(row.skills)
                 skills[name] = model.offset(name) + moved
     return model
+
+
+def usual_level(students: Sequence[Sequence[AnswerRow]], prior: SkillModel) -> float:
+    """Where students stand on a skill before they practise it, in log-odds: by their first answers on each.
+
+    The prior's level weighs ``PRIOR_ANSWERS``, so it stays finite, and a few answers do not decide.
+    """
+    right, answers = PRIOR_ANSWERS * prior.chance(prior.usual), PRIOR_ANSWERS
+    for rows in students:
+        tried: set[str] = set()
+        for row in rows:
+            if tried.isdisjoint(row.skills):
+                right, answers = right + row.right, answers + 1.0
+            tried.update(row.skills)
+    return log(right / (answers - right))
 
 
 def learn_items(answers: Sequence[LoggedAnswer], model: SkillModel, since: Micros) -> Revision:
