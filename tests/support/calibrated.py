@@ -1,13 +1,11 @@
 """Calibrations for tests that do not ask how they are made."""
 
-from typing import Any
-
 import msgspec
 
 from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration
 from mastery_engine.domain.moments import Micros
 
 
-def learned(as_of: Micros, student_weeks: int, coverage: float | None = 0.8125, **more: Any) -> Calibration:
+def learned(as_of: Micros, student_weeks: int, coverage: float | None = 0.8125) -> Calibration:
     """What a course has learned by a moment, by so many student-weeks; the rest is as if it had learned nothing."""
-    return msgspec.structs.replace(UNKNOWN, as_of=as_of, student_weeks=student_weeks, coverage=coverage, **more)
+    return msgspec.structs.replace(UNKNOWN, as_of=as_of, student_weeks=student_weeks, coverage=coverage)

@@ -5,14 +5,17 @@ import pytest
 from mastery_engine.auth.access import Caller
 from mastery_engine.backends.memory.calibrations import MemoryCalibrations
 from mastery_engine.domain.courses.course_key import CourseKey
-from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration
-from mastery_engine.domain.moments import MINUTE, SECOND
+from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration, calibration_from
+from mastery_engine.domain.forecast.misses import misses_of
+from mastery_engine.domain.moments import MINUTE, SECOND, Micros
+from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Forbidden, Unavailable
+from mastery_engine.lab.simulate.classes import past, pupils
 from mastery_engine.services.calibrations import CACHED_FOR
 from tests.support.calibrated import learned
-from tests.support.composed import composed
+from tests.support.composed import composed, shipped_forecast
 from tests.support.samples import NOW, Clock, done, quiz
 from tests.support.samples import logged as in_log
 
@@ -33,6 +36,18 @@ class MovableStore(MemoryCalibrations):
             raise Unavailable("The store is away.")
         self.reads += 1
         return await super().get(course)
+
+
+def of_a_course(now: Micros) -> Calibration:
+    """What a course learns from the weeks of three pupils, as if it had a hundred such."""
+    model, rules = shipped_forecast(), Rules()
+    events = past(pupils(3, 1), days=28, seed=1, until=now)
+    misses = [
+        miss
+        for name in {event.student_id for event in events}
+        for miss in misses_of([one for one in events if one.student_id == name], model, rules, until=now)
+    ]
+    return calibration_from(misses * 100, now)
 
 
 @pytest.fixture
@@ -87,11 +102,10 @@ async def test_a_forecast_heeds_a_new_calibration_although_the_old_one_is_cached
     await engine.worker._folding.fold(in_log(events), clock())
     before = await engine.forecasts.next_days(ADMIN, "ada")
     assert before.calibration.calibrated is False
-    narrow = learned(clock(), 412, 0.8, stretch=((0.01, 0.01),) * 2)
-    await engine.calibrations.put(COURSE, narrow, clock())
+    await engine.calibrations.put(COURSE, of_a_course(clock()), clock())
     after = await engine.forecasts.next_days(ADMIN, "ada")
     assert after.calibration.calibrated is True
-    assert after.days[-1].upper - after.days[-1].lower < before.days[-1].upper - before.days[-1].lower
+    assert (after.days[-1].lower, after.days[-1].upper) != (before.days[-1].lower, before.days[-1].upper)
     ahead = await engine.forecasts.trajectory(ADMIN, "ada")
     assert (ahead.forecast, ahead.calibration) == (after.days, after.calibration)
     (document,) = await engine.reader.load([StudentKey("default", "ada")])
