@@ -47,6 +47,16 @@ async def test_all_who_look_at_once_share_one_rendering_and_are_on_record(
     assert len(made) == 2
 
 
+async def test_a_page_says_what_changed_since_last_week_and_why(api: Api) -> None:
+    await api.learn(event("completion", days_ago=9, completed_exercises=10))
+    await api.learn(event("completion", days_ago=2, topic="<loops>", completed_exercises=0))
+    page = await shown(api)
+    assert "What changed since last week, and why" in page
+    assert "Started the chapter &lt;loops&gt;: 0 of 10 done: -20.0" in page
+    assert "Active on 1 day: +" in page
+    assert "6 days away: -" in page
+
+
 async def test_a_body_is_good_for_a_moment_only(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(student, "SHARED_S", 0.01)
     await api.learn(event("quiz"))

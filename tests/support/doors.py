@@ -13,10 +13,11 @@ from html import unescape
 from typing import Any, TypeAlias
 
 import msgspec
+import pytest
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.http.dashboard.skill_map import SIGNS
-from mastery_engine.http.dashboard.templates import percent
+from mastery_engine.http.dashboard.templates import percent, signed_points
 from mastery_engine.mcp.context import ToolContext
 from mastery_engine.mcp.quoted import unquoted
 from mastery_engine.mcp.tools.advice import AdviceTools
@@ -145,6 +146,29 @@ async def history(visitor: Visitor, student_id: str) -> Facts:
 
 
 @of_student
+async def changes(visitor: Visitor, student_id: str) -> Facts:
+    """Of the last week; and what it says of its ends on days that have a point."""
+    week = await visitor.engine.scores.changes(visitor.caller, student_id)
+    facts = number(week.mastery_score, "score") | _moved(week.change, "score")
+    for one in week.contributions:
+        assert sum(cause.change for cause in one.causes) == pytest.approx(one.change, abs=1e-5)
+        facts |= _moved(one.change, one.component)
+    assert sum(one.change for one in week.contributions) == pytest.approx(week.change, abs=1e-5)
+    assert week.change == pytest.approx(week.mastery_score - week.previous_score, abs=2e-4)
+    points = (await visitor.engine.scores.history(visitor.caller, student_id)).history
+    first, last = (date.fromisoformat(point.date) for point in (points[0], points[-1]))
+    between = await visitor.engine.scores.changes(visitor.caller, student_id, first, last)
+    facts |= number(between.previous_score, "day", between.from_, "score")
+    if between.to < week.to:  # today is told as it is now, not as it was at the last event
+        facts |= number(between.mastery_score, "day", between.to, "score")
+    return facts
+
+
+def _moved(change: float, what: str) -> Facts:
+    return {("moved in a week", what): change, ("moved in a week", what, "points"): signed_points(change)}
+
+
+@of_student
 async def trajectory(visitor: Visitor, student_id: str) -> Facts:
     found = await visitor.engine.forecasts.trajectory(visitor.caller, student_id)
     facts: Facts = {("trend",): found.trend, ("needs intervention",): found.intervention_needed}
@@ -243,6 +267,15 @@ async def tool_explanation(visitor: Visitor, student_id: str) -> Facts:
 
 
 @of_student
+async def tool_change(visitor: Visitor, student_id: str) -> Facts:
+    found = _content(await visitor.student_tools.explain_change(student_id))
+    facts = _moved(found["change"], "score")
+    for one in found["contributions"]:
+        facts |= _moved(one["change"], one["component"])
+    return facts
+
+
+@of_student
 async def tool_history(visitor: Visitor, student_id: str) -> Facts:
     found = _content(await visitor.student_tools.get_history(student_id, days=90, detail=True, aggregation="daily"))
     facts: Facts = {("trend",): found["trend"]}
@@ -277,6 +310,8 @@ async def tool_forecast(visitor: Visitor, student_id: str) -> Facts:
 _SCORE = re.compile(r'<strong id="score">(\d+%)</strong> <span class="level">(\w+)</span>')
 _TREND = re.compile(r"Trend: (\w+)\. Evidence for (\d+%) of the score")
 _COMPONENT = re.compile(r'<tr><th scope="row">(\w+)</th><td> <svg.*?</svg> (\d+%)')
+_CHANGED = re.compile(r"From \d+% at the end of [\d-]+ to (\d+%) now: <strong>([+-][\d.]+)</strong> points")
+_CONTRIBUTED = re.compile(r"<li>(completion|quiz|quality|consistency) ([+-][\d.]+)<ul>")
 _TABLE = re.compile(r'<details id="([\w-]+)">.*?</details>')
 _SKILL = re.compile(r'<th scope="row">([^<]+)</th><td>(\w+)</td><td>(\d+%)</td><td>([\w ]+)</td>')
 _DAY = re.compile(r'<th scope="row">([\d-]+)</th><td>(\d+%)</td><td>(\w+)</td>')
@@ -292,6 +327,11 @@ async def page(visitor: Visitor, student_id: str) -> Facts:
     score, level = _one(_SCORE, text)
     trend, coverage = _one(_TREND, text)
     facts: Facts = {("score", "%"): score, ("level",): level, ("trend",): trend, ("coverage", "%"): coverage}
+    now, points = _one(_CHANGED, text)
+    facts |= {("score", "%"): now, ("moved in a week", "score", "points"): points}
+    assert now == score
+    for component, points in _CONTRIBUTED.findall(text):
+        facts["moved in a week", component, "points"] = points
     for component, shown in _COMPONENT.findall(text):
         facts["component", component, "%"] = shown
     tables = {match.group(1): match.group() for match in _TABLE.finditer(text)}

@@ -9,6 +9,8 @@ from msgspec import Meta
 
 from mastery_engine.domain.advice.learning_path import Step
 from mastery_engine.domain.advice.recommendation import Action, Priority, Recommendation, recommendation_id
+from mastery_engine.domain.evidence.causes import ChangeKind
+from mastery_engine.domain.evidence.moves import Moved
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.rules import COMPONENTS, Component
@@ -29,7 +31,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Updated(Fact, frozen=True, array_like=True, tag="mastery.updated", gc=False):
     """A student's mastery after a batch of events; components in [0, 1], in the order of ``COMPONENTS``.
 
-    The scores are as they are shown: with 4 decimals, in the level that is beside them.
+    The scores are as they are shown: with 4 decimals, in the level that is beside them. ``moved`` is None after an
+    update of an engine that did not keep the components that it sent.
     """
 
     score: float
@@ -38,6 +41,7 @@ class Updated(Fact, frozen=True, array_like=True, tag="mastery.updated", gc=Fals
     components: tuple[float | None, float | None, float | None, float | None]
     coverage: float
     advice: tuple[Recommendation, ...] = ()
+    moved: tuple[Moved, ...] | None = None
 
 
 class ThresholdReached(Fact, frozen=True, array_like=True, tag="mastery.threshold.reached", gc=False):
@@ -108,6 +112,30 @@ class PathStep(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class SentCause(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One cause of an update's change: ``change`` is its part of the score's, ``events`` how many events it is."""
+
+    kind: ChangeKind
+    change: float
+    events: int = 0
+    topic: str | None = None
+
+
+class SentContribution(msgspec.Struct, frozen=True, gc=False):
+    """What one component contributes to the change; its causes sum to it."""
+
+    component: Component
+    change: float
+    causes: list[SentCause]
+
+
+class SentChanges(msgspec.Struct, frozen=True, gc=False):
+    """What changed since the last update, and why: the contributions of the components that moved sum to it."""
+
+    change: float
+    contributions: list[SentContribution]
+
+
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A result as it is published; scores are rounded to 4 decimals."""
 
@@ -129,6 +157,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     evidence: str | None = None
     since: str | None = None
     steps: list[PathStep] | None = None
+    changes: SentChanges | None = None
 
 
 _stamp = lru_cache(maxsize=16)(rfc3339)  # all results of a batch have the same
@@ -150,7 +179,22 @@ def message(result: Result) -> Message:
     scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
     components = {name: round(value or 0.0, 4) for name, value in zip(COMPONENTS, result.components)}  # noqa: B905
     advice = [advice_sent(result.tenant, result.student_id, one) for one in result.advice]
-    return Message(*common, *scores, components=components, coverage=round(result.coverage, 4), recommendations=advice)
+    coverage, changes = round(result.coverage, 4), None if result.moved is None else _changes_sent(result.moved)
+    return Message(*common, *scores, components=components, coverage=coverage, recommendations=advice, changes=changes)
+
+
+def _changes_sent(moved: Sequence[Moved]) -> SentChanges:
+    return SentChanges(
+        round(sum([one.change for one in moved]), 6),
+        [
+            SentContribution(
+                COMPONENTS[one.place],
+                round(one.change, 6),
+                [SentCause(by.kind, round(by.change, 6), by.events, by.topic) for by in one.causes],
+            )
+            for one in moved
+        ],
+    )
 
 
 def advice_sent(tenant: str, student_id: str, recommendation: Recommendation) -> AdviceSent:

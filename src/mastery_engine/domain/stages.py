@@ -13,9 +13,18 @@ from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import Logged
 from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.events.seen import IdsByDay, Seen, held_among, with_ids
-from mastery_engine.domain.evidence.causes import NO_CAUSES, Cause, CauseRecorder, Causes, causes_of_run, known_causes
+from mastery_engine.domain.evidence.causes import (
+    CONSISTENCY,
+    NO_CAUSES,
+    Cause,
+    CauseRecorder,
+    Causes,
+    causes_of_run,
+    known_causes,
+)
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.evidence.history import History
+from mastery_engine.domain.evidence.moves import Moved, fell_since, moves
 from mastery_engine.domain.evidence.score import NO_SCORE, MasteryScore, mastery_score
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.ids import id_hash
@@ -158,10 +167,10 @@ def _with_point(history: History, day: Day, score: MasteryScore, rules: Rules) -
 
 def add_causes(turn: Stages, rules: Rules) -> None:
     """Sets the causes after the events, and those of these events."""
-    student, fresh = turn.student, turn.fresh
-    causes = known_causes(student.history, student.causes)
-    if turn.is_plain and not causes.is_aged and not causes.has_pending:
-        told = causes_of_run(causes, fresh, student.history, turn.history, student.evidence, rules)
+    student = turn.student
+    history, causes = student.history, student.causes
+    if turn.is_plain and causes.is_plain and (history.is_fine or not history.packed):
+        told = causes_of_run(causes, turn.fresh, history, turn.history, student.evidence, rules)
         if told is not None:
             turn.causes, turn.found = told
             return
@@ -220,6 +229,17 @@ def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, in
     guidance = turn.guidance
     advice = guidance.advised(tenant, student_id, at)
     shown, before = shown_score(score.score, rules), shown_score(sent.score, rules)
+    moved: tuple[Moved, ...] | None = None
+    if sent.components is not None or sent.level is None:
+        known, day = sent.components or NO_SCORE.components, at // DAY
+        fell = 0.0
+        if day > student.updated // DAY and known[CONSISTENCY]:
+            until = day if turn.evidence.activity is student.evidence.activity else day - 1
+            fell = fell_since(known, student.evidence, student.updated // DAY, until=until, rules=rules)
+        if turn.found or known != score.components:
+            moved = moves(known, score.components, turn.found, fell, rules)
+        else:
+            moved = ()
     updated = Updated(
         tenant,
         student_id,
@@ -231,6 +251,7 @@ def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, in
         score.components,
         score.coverage,
         advice,
+        moved,
     )
     outbox = [held for held in student.outbox if settled is None or held.offset >= settled.get(held.partition, 0)]
     outbox.append(Pending(last.partition, last.offset, updated))

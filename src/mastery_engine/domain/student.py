@@ -10,7 +10,7 @@ from mastery_engine.domain.events.seen import IdsByDay, Seen
 from mastery_engine.domain.evidence.causes import NO_CAUSES, Causes
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence
 from mastery_engine.domain.evidence.history import History
-from mastery_engine.domain.evidence.score import components
+from mastery_engine.domain.evidence.score import FourValues, components
 from mastery_engine.domain.moments import NEVER, Day, Micros, day_of
 from mastery_engine.domain.results import Pending
 from mastery_engine.domain.rules import Rules
@@ -33,10 +33,14 @@ def key_of(event: LearningEvent) -> StudentKey:
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The score and level in the last result; 0 and the lowest level before the first one."""
+    """The score, level and components in the last result; 0 and the lowest level before the first one.
+
+    An engine that did not keep ``components`` has none of a student whom it has sent a level of.
+    """
 
     score: float = 0.0
     level: str | None = None
+    components: FourValues | None = None
 
 
 class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -167,7 +167,7 @@ def _transition(turn: Stages, at: Micros, rules: Rules) -> Transition:
         turn.evidence,
         turn.history,
         seen,
-        Sent(score.score, score.level),
+        Sent(score.score, score.level, score.components),
         turn.outbox,
         turn.latest,
         turn.received,

@@ -5,7 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mastery_engine.domain.evidence.changes import ChangeKind, ScoreChange
+from mastery_engine.domain.evidence.causes import ChangeKind
+from mastery_engine.domain.evidence.changes import ScoreChange
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.moments import iso_date
 from mastery_engine.domain.rules import Component, Rules

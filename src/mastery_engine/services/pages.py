@@ -7,6 +7,7 @@ from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.responses.advice import Recommended
+from mastery_engine.responses.changes import Changes
 from mastery_engine.responses.forecasts import Prediction
 from mastery_engine.responses.history import MasteryHistory
 from mastery_engine.responses.reports import Explanation
@@ -44,6 +45,7 @@ class PageBody(msgspec.Struct, frozen=True):
     now: StudentMastery
     why: Explanation
     history: MasteryHistory
+    changes: Changes
     active_days: list[bool]
     forecast: Prediction | None
     advice: list[Recommended]
@@ -97,6 +99,7 @@ class Pages:
             now=await self._scores.query(caller, student_id),
             why=await self._reports.explain(caller, student_id),
             history=await self._scores.history(caller, student_id),
+            changes=await self._scores.changes(caller, student_id),
             active_days=[bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)],
             forecast=await self._forecasts.next_days(caller, student_id) if outline.profiled else None,
             advice=(

@@ -4,6 +4,7 @@ import itertools
 
 import msgspec
 
+from mastery_engine.domain.evidence.moves import Moved, MovedBy
 from mastery_engine.domain.results import (
     EVENTS_TOPIC,
     RESULTS_TOPIC,
@@ -43,6 +44,26 @@ def test_an_update_says_all_that_the_contract_lists() -> None:
         "coverage": 0.7,
         "recommendations": [],
     }
+
+
+def test_an_update_says_what_changed_and_why() -> None:
+    moved = (
+        Moved(1, -0.06, (MovedBy("quiz", "loops", 2, -0.0599999),)),
+        Moved(3, 0.0123456789, (MovedBy("active", None, 0, 0.0123456789),)),
+    )
+    told = sent(msgspec.structs.replace(UPDATED, moved=moved))
+    assert told["changes"] == {
+        "change": -0.047654,
+        "contributions": [
+            {
+                "component": "quiz",
+                "change": -0.06,
+                "causes": [{"kind": "quiz", "change": -0.06, "events": 2, "topic": "loops"}],
+            },
+            {"component": "consistency", "change": 0.012346, "causes": [{"kind": "active", "change": 0.012346}]},
+        ],
+    }
+    assert sent(msgspec.structs.replace(UPDATED, moved=()))["changes"] == {"change": 0.0, "contributions": []}
 
 
 def test_a_threshold_is_flat() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.evidence.history import Point
+from mastery_engine.domain.evidence.moves import Moved, MovedBy
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, moment_of
 from mastery_engine.domain.results import Pending, ThresholdReached, Updated, message
@@ -286,7 +287,8 @@ def test_a_level_that_changes_is_told_up_and_down_and_only_then() -> None:
     fold(set_to("1", completion=1.0, quiz=1.0))
     assert sent(fold(set_to("2", at=NOW + 1, quality=0.1)), 2) == [
         Updated("default", "ada", NOW, ("2",), near(0.72), near(0.7), "competent",
-                (1.0, 1.0, 0.1, None), near(0.9))
+                (1.0, 1.0, 0.1, None), near(0.9), (),
+                (Moved(2, near(0.02), (MovedBy("calculation", None, 1, near(0.02)),)),))
     ]  # fmt: skip
     down = sent(fold(set_to("3", at=NOW + 2, completion=0.0), at=NOW + 9), 3)
     assert down[1] == ThresholdReached(

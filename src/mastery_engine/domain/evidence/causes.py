@@ -22,6 +22,7 @@ from mastery_engine.domain.moments import Day
 from mastery_engine.domain.rules import COMPONENTS, Rules
 
 CauseKind: TypeAlias = Literal["started", "completion", "quiz", "answer", "quality", "calculation", "several"]
+ChangeKind: TypeAlias = CauseKind | Literal["active", "away", "aged", "earlier"]
 
 CAUSE_DAYS = 14
 MOST_ROWS, COARSE_ROWS = 48, 42
@@ -127,6 +128,12 @@ class Causes(msgspec.Struct, frozen=True, array_like=True, gc=False):
         if len(rows) > MOST_ROWS * _SIZE:
             return _coarser(Causes(rows, topics, self.complete_after))
         return Causes(rows, topics, self.complete_after)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing was dropped since the last fold, and the newest point shows all that came."""
+        rows = self.rows
+        return not self.is_aged and not (rows and rows[_CODE - _SIZE] & PENDING)
 
     @property
     def has_pending(self) -> bool:

@@ -6,11 +6,10 @@ with a consistency that has fallen since. Today's is that of now. Components are
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.evidence.causes import CAUSE_DAYS, CONSISTENCY, Cause, CauseKind, merged_causes
+from mastery_engine.domain.evidence.causes import CAUSE_DAYS, CONSISTENCY, Cause, ChangeKind, merged_causes
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, TopicProgress
 from mastery_engine.domain.evidence.history import NOTHING_YET, SIXTHS, FourSixths, sixths
 from mastery_engine.domain.evidence.score import component, mastery_score
@@ -18,8 +17,6 @@ from mastery_engine.domain.evidence.shown import shown_points
 from mastery_engine.domain.moments import DAY, Day, Micros, day_of, iso_date
 from mastery_engine.domain.rules import COMPONENTS, Component, Rules
 from mastery_engine.domain.student import Student
-
-ChangeKind: TypeAlias = CauseKind | Literal["active", "away", "aged", "earlier"]
 
 WHOLE = 10_000
 _ZERO = NOTHING_YET[CONSISTENCY]

@@ -73,6 +73,7 @@ async def _body(engine: Engine, caller: Caller, outline: PageOutline) -> Markup:
         now=body.now,
         why=body.why,
         history=history,
+        changes=body.changes,
         chart=charts.chart(history, forecast) if history else None,
         levels=[(level.name, charts.y_of(level.from_score)) for level in engine.rules.levels if level.from_score],
         days=body.active_days,

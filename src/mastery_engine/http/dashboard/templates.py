@@ -25,10 +25,16 @@ def percent(share: float) -> str:
     return f"{floor(_points(share))}%"
 
 
+def signed_points(change: float) -> str:
+    """A change of a share in points of 100, such as +2.5."""
+    return f"{round(_points(change), 1) or 0.0:+.1f}"
+
+
 # What is needed rounds up.
 _templates = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 _templates.filters["percent"] = percent
 _templates.filters["percent_needed"] = lambda value: f"{ceil(_points(value))}%"
+_templates.filters["signed_points"] = signed_points
 _templates.filters["points_needed"] = lambda value: ceil(_points(value))
 
 
