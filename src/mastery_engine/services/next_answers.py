@@ -146,8 +146,17 @@ def _prospect(item: CourseItem, probability: float, right_ago: int | None, view:
         ),
         None,
     )
-    is_mastered = due is None and bool(skills) and all(view.estimate(name).is_mastered for name in skills)
-    return Prospect(item.item_id, next(iter(item.skills), None), probability, due, missing, is_mastered, right_ago)
+    known = [view.estimate(name) for name in skills]
+    return Prospect(
+        item.item_id,
+        next(iter(item.skills), None),
+        probability,
+        due,
+        missing,
+        is_mastered=due is None and bool(known) and all(one.is_mastered for one in known),
+        known=min((one.probability for one in known), default=0.0),
+        right_ago=right_ago,
+    )
 
 
 def _checked(at: Micros, student: Student, now: Micros) -> Micros:

@@ -19,6 +19,7 @@ class Prospect(msgspec.Struct, frozen=True, gc=False):
 
     ``probability`` is that of a right answer, in [0, 1]. ``due`` names a skill of the item that is due for review,
     ``missing`` a prerequisite that is not known; ``is_mastered`` says that all its skills are, and none of them is due.
+    ``known`` is how well its skill is known, as the probability of a right answer to any of its items.
     ``right_ago`` counts the answers since this one was answered right when it was last answered; None if it was not.
     """
 
@@ -28,6 +29,7 @@ class Prospect(msgspec.Struct, frozen=True, gc=False):
     due: str | None = None
     missing: str | None = None
     is_mastered: bool = False
+    known: float = 0.0
     right_ago: int | None = None
 
     @property
@@ -40,15 +42,23 @@ def best_items(prospects: Iterable[Prospect], *, target: float, limit: int) -> l
     """The items to answer next, at most ``limit``, best first.
 
     Items whose prerequisites are known, that have something left to learn and were not answered right lately come
-    before the others. Of these the nearest to ``target``, a probability in (0, 1), comes first; an item of a skill that
-    is due counts as nearer by ``DUE_BONUS``. Equals are in the order of their ids, so that the same question has the
+    before the others. Of these come first those nearest to ``target``, a probability in (0, 1); all within ``NEAR`` of
+    it are near enough, and an item of a skill that is due counts as nearer by ``DUE_BONUS``. Of items as near that of
+    the skill that is known least comes first. Equals are in the order of their ids, so that the same question has the
     same answer.
     """
 
-    def rank(prospect: Prospect) -> tuple[bool, bool, bool, float, str]:
-        distance = abs(prospect.probability - target) - (DUE_BONUS if prospect.due else 0.0)
-        unready, lately = prospect.missing is not None, prospect.is_lately_right
-        return unready, prospect.is_mastered, lately, distance, prospect.item_id
+    def rank(prospect: Prospect) -> tuple[bool, bool, bool, float, float, float, str]:
+        distance = abs(prospect.probability - target)
+        return (
+            prospect.missing is not None,
+            prospect.is_mastered,
+            prospect.is_lately_right,
+            max(0.0, distance - NEAR) - (DUE_BONUS if prospect.due else 0.0),
+            prospect.known,
+            distance,
+            prospect.item_id,
+        )
 
     return sorted(prospects, key=rank)[:limit]
 

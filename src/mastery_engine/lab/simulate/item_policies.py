@@ -107,7 +107,8 @@ class AnsweringStudent:
             needed = self.curriculum.skills[skill].prerequisites
             missing = next((name for name in needed if not view.knows(name)), None)
             done = due is None and view.estimate(skill).is_mastered
-            found.append(Prospect(item.item_id, skill, one.probability, due, missing, done, since_right))
+            known = view.chance(skill)
+            found.append(Prospect(item.item_id, skill, one.probability, due, missing, done, known, since_right))
         return found
 
 
@@ -129,10 +130,11 @@ def fitted_on_others(
         for place in range(answers):
             item = chance.choice(items)
             at = _moment(place)
-            history.append((item.item_id, (item.skill,), float(learner.answer(item, at // DAY)), at))
+            history.append(AnswerGiven(item.item_id, (item.skill,), float(learner.answer(item, at // DAY)), at))
         histories.append(history)
     rows = [
-        [AnswerRow(0, name, skills, int(right), at / SECOND) for name, skills, right, at in one] for one in histories
+        [AnswerRow(0, one.item_id, one.skills, int(one.right), one.at / SECOND) for one in history]
+        for history in histories
     ]
     return FittedModels(fit_skills(rows), AnswerModel(fit(histories, seed=seed)))
 
