@@ -103,7 +103,11 @@ class Causes(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def plus(self, day: Day, cause: Cause) -> "Causes":
         """With one more cause on ``day``, the newest day or a later one."""
         rows, topics, code, topic = self.rows, self.topics, cause.code, cause.topic
-        if rows and int.from_bytes(rows[:_DAY_SIZE], "big") <= day - CAUSE_DAYS:
+        if cause.events > _MOST_EVENTS:  # more than a row counts
+            part = Cause(code, topic, _MOST_EVENTS, 0, cause.share)
+            rest = Cause(code, topic, cause.events - _MOST_EVENTS, cause.moved, cause.share)
+            return self.plus(day, part).plus(day, rest)
+        if rows and (rows[0] << 8 | rows[1]) <= day - CAUSE_DAYS:
             drop = _SIZE
             while drop < len(rows) and int.from_bytes(rows[drop : drop + _DAY_SIZE], "big") <= day - CAUSE_DAYS:
                 drop += _SIZE
@@ -120,11 +124,7 @@ class Causes(msgspec.Struct, frozen=True, array_like=True, gc=False):
                     place = len(topics) - 1
                     topics += name[1:]
         key = _KEY.pack(day, code, place)
-        start = rows.rfind(key)
-        if start >= 0:
-            rows = _with_row(rows, key, cause)
-        else:
-            rows += key + _VALUE.pack(cause.events << _MOVED_BITS | cause.moved + _MOVED_ZERO, cause.share)
+        rows = _with_row(rows, key, cause)
         if len(rows) > MOST_ROWS * _SIZE:
             return _coarser(Causes(rows, topics, self.complete_after))
         return Causes(rows, topics, self.complete_after)
@@ -169,25 +169,21 @@ _Row: TypeAlias = tuple[Any, ...]
 
 
 def _with_row(rows: bytes, key: bytes, cause: Cause) -> bytes:
-    """The rows with one more cause: in the row of the same day, code and topic, if there is one with room."""
-    start = len(rows) - _SIZE
-    while start >= 0 and rows[start : start + _DAY_SIZE] == key[:_DAY_SIZE]:
-        if rows[start : start + _VALUES] == key:
-            _, _, _, packed, share = _ROW.unpack_from(rows, start)
-            events = packed >> _MOVED_BITS
-            moved = (packed & 2 * _MOVED_ZERO - 1) - _MOVED_ZERO + cause.moved
-            if events < _MOST_EVENTS and abs(moved) < _MOVED_ZERO:
-                total = events + cause.events
-                mean = (
-                    cause.share if cause.code & _KIND in _REPLACING else _mean(share, events, cause.share, cause.events)
-                )
-                return (
-                    rows[:start]
-                    + key
-                    + _VALUE.pack(total << _MOVED_BITS | moved + _MOVED_ZERO, mean)
-                    + rows[start + _SIZE :]
-                )
-        start -= _SIZE
+    """The rows with one more cause: in the newest row of the same day, code and topic, if it has room."""
+    start = rows.rfind(key)
+    while start >= 0 and start % _SIZE:  # found across two rows
+        start = rows.rfind(key, 0, start + _VALUES - 1)
+    if start >= 0:
+        packed, share = _VALUE.unpack_from(rows, start + _VALUES)
+        events = packed >> _MOVED_BITS
+        total, moved = events + cause.events, (packed & 2 * _MOVED_ZERO - 1) - _MOVED_ZERO + cause.moved
+        if total <= _MOST_EVENTS and abs(moved) < _MOVED_ZERO:
+            if cause.code & _KIND in _REPLACING:
+                share = cause.share
+            elif share != cause.share:
+                share = _mean(share, events, cause.share, cause.events)
+            values = _VALUE.pack(total << _MOVED_BITS | moved + _MOVED_ZERO, share)
+            return rows[: start + _VALUES] + values + rows[start + _SIZE :]
     return rows + key + _VALUE.pack(cause.events << _MOVED_BITS | cause.moved + _MOVED_ZERO, cause.share)
 
 

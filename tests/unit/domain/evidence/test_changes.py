@@ -198,6 +198,16 @@ def merged(student: Student) -> dict[tuple[Any, ...], tuple[int, int]]:
     return found
 
 
+@pytest.mark.parametrize("split", [1_000, 1])
+def test_a_busy_day_counts_every_event(split: int) -> None:
+    """More than a row has room for, in one batch or in many."""
+    answers = [answered(f"{n}", at=NOW - 700 + n, correct=n % 2 == 0) for n in range(600)]
+    student = folded(*[answers[start : start + split] for start in range(0, 600, split)])
+    (cause,) = (cause for one in changed(student, TODAY - 1).contributions for cause in one.causes if cause.topic)
+    assert (cause.events, cause.message) == (600, "600 answers on loops, 50% right")
+    assert cause.change == pytest.approx(0.15, abs=1e-5)
+
+
 # ---- in words
 
 
