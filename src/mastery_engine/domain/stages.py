@@ -60,6 +60,7 @@ class Stages(msgspec.Struct, gc=False):
     answers: bytes = b""
     cohorts: tuple[str, ...] = ()
     score: MasteryScore = NO_SCORE
+    shown: float = 0.0
     guidance: Guidance = NO_GUIDANCE
     raised: Sequence[Raised] = ()
     path_changed: bool = False
@@ -105,7 +106,8 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
         at, arrived = event.at, event.received
         day = at // DAY
         if due is not None and day != newest:
-            history = _with_point(history, due // DAY, mastery_score(evidence, due, rules), rules)
+            known = mastery_score(evidence, due, rules)
+            history = history.with_point(due // DAY, known, shown_score(known.score, rules))
             due = None
             is_plain = False
         rising = arrived // DAY - retention_days + 1
@@ -151,18 +153,23 @@ def trace_skills(turn: Stages, model: SkillModel, shared: AnswerModels, rules: R
     turn.knowledge, turn.answers = knowledge, answers
 
 
+def set_score(turn: Stages, at: Micros, rules: Rules) -> None:
+    """Sets the score after the events, and how it is shown."""
+    turn.score = mastery_score(turn.evidence, at, rules)
+    turn.shown = shown_score(turn.score.score, rules)
+
+
 def set_point(turn: Stages, at: Micros, rules: Rules) -> None:
     """Adds the point that is still due to the history, if there is one."""
     due = turn.due
     if due is not None:
         day = due // DAY
-        score = turn.score if day == at // DAY else mastery_score(turn.evidence, due, rules)
-        history = _with_point(turn.history, day, score, rules)
+        score, shown = turn.score, turn.shown
+        if day != at // DAY:
+            score = mastery_score(turn.evidence, due, rules)
+            shown = shown_score(score.score, rules)
+        history = turn.history.with_point(day, score, shown)
         turn.history = history if day >= turn.floor else history.since(turn.floor)
-
-
-def _with_point(history: History, day: Day, score: MasteryScore, rules: Rules) -> History:
-    return history.with_point(day, score, shown_score(score.score, rules))
 
 
 def add_causes(turn: Stages, rules: Rules) -> None:
@@ -228,7 +235,7 @@ def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, in
     caused_by = tuple([logged.event.event_id for logged in fresh])
     guidance = turn.guidance
     advice = guidance.advised(tenant, student_id, at)
-    shown, before = shown_score(score.score, rules), shown_score(sent.score, rules)
+    shown, before = turn.shown, shown_score(sent.score, rules)
     moved: tuple[Moved, ...] | None = None
     if sent.components is not None or sent.level is None:
         known, day = sent.components or NO_SCORE.components, at // DAY

@@ -14,7 +14,6 @@ from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay, cooled
 from mastery_engine.domain.evidence.causes import CAUSE_DAYS
-from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.moments import DAY, Micros, day_of
 from mastery_engine.domain.rules import Rules
@@ -30,6 +29,7 @@ from mastery_engine.domain.stages import (
     admit,
     renew_advice,
     set_point,
+    set_score,
     trace_skills,
 )
 from mastery_engine.domain.student import Sent, Student
@@ -121,7 +121,7 @@ def apply_all(
     for turn in known:
         trace_skills(turn, skills, answers, rules)
     for turn in live:
-        turn.score = mastery_score(turn.evidence, at, rules)
+        set_score(turn, at, rules)
     for turn in live:
         set_point(turn, at, rules)
     for turn in live:
