@@ -7,7 +7,7 @@ days of the history. An event timed before the newest point's day is pending unt
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from struct import Struct
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -353,7 +353,7 @@ def _mixed(
     ends = {one.code & 3: one.last for one in moves}
     found: list[Cause] = []
     start = 0
-    for one in moves:
+    for one in sorted(moves, key=attrgetter("last")):
         place = one.code & 3
         if one.last == ends[place]:
             value = reached[place]

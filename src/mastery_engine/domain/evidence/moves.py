@@ -37,17 +37,18 @@ def moves(sent: FourValues, values: FourValues, found: Sequence[Cause], fell: fl
     ``found`` are the causes of the new events. ``fell`` is by how much consistency fell on days away since.
     """
     moved = []
-    for place, weight in enumerate(rules.component_weights):
-        value, before = values[place], sent[place]
-        left = 0.0 if value == before else (value or 0.0) - (before or 0.0)
+    touched = {cause.code & 3 for cause in found}
+    weights = rules.component_weights
+    for place, value in enumerate(values):
+        weight, left = weights[place], (value or 0.0) - (sent[place] or 0.0)
+        if not left and place not in touched:
+            continue
         change, causes = weight * left, []
         for cause in found:
             if cause.code & 3 == place:
                 part = cause.moved / SIXTHS
                 left -= part
                 causes.append(MovedBy(cause.kind, cause.topic, cause.events, weight * part))
-        if not change and not causes:
-            continue
         if fell and place == CONSISTENCY:
             causes.append(MovedBy("away", None, 0, weight * fell))
             left -= fell

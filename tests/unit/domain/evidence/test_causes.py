@@ -112,3 +112,11 @@ def test_the_purge_takes_old_days_and_their_topics() -> None:
     assert [cause.topic for _, cause in left.each()] == ["lists"]
     assert b"loops" not in left.topics
     assert left.is_aged
+
+
+def test_what_looks_like_a_row_within_another_is_none() -> None:
+    """The count and the move of one row may be the bytes by which another is looked for."""
+    key = int.from_bytes(TODAY.to_bytes(2, "big") + bytes((CODE, 255)), "big")
+    like = Cause(0x10, None, key >> 24, (key & 0xFFFFFF) - (1 << 23), 0)
+    causes = NO_CAUSES.plus(TODAY - 1, like).plus(TODAY, quiz_on(None))
+    assert [*causes.each()] == [(TODAY - 1, like), (TODAY, quiz_on(None))]

@@ -198,6 +198,22 @@ def merged(student: Student) -> dict[tuple[Any, ...], tuple[int, int]]:
     return found
 
 
+def test_events_that_move_nothing_between_those_of_one_component_change_no_cause() -> None:
+    events = [quiz(1, 2, "a"), helped("b"), quiz(0, 1, "c"), answered("d")]
+    found = points(changed(folded(events), TODAY - 1))
+    assert found == points(changed(folded(*[[one] for one in events]), TODAY - 1))
+    assert found.keys() == {"2 quizzes with 25% on average", "An answer on loops, 100% right", "Active on 1 day"}
+
+
+def test_components_that_take_turns_in_a_batch_keep_their_causes_apart() -> None:
+    def about(topic: str, correct: int, event_id: str) -> LearningEvent:
+        return event("quiz", {"total_questions": 4, "correct_answers": correct, "topic": topic}, event_id)
+
+    events = [about("a", 4, "0"), done("x", 1, 4, "1"), done("x", 2, 4, "2"), about("b", 0, "3"), about("c", 3, "4")]
+    events += [done("x", 3, 4, "5"), done("y", 1, 8, "6"), about("d", 1, "7")]
+    assert merged(folded(events)) == merged(folded(*[[one] for one in events]))
+
+
 @pytest.mark.parametrize("split", [1_000, 1])
 def test_a_busy_day_counts_every_event(split: int) -> None:
     """More than a row has room for, in one batch or in many."""
