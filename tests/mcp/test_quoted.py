@@ -72,6 +72,7 @@ def test_the_ids_of_events_are_known_by_their_types() -> None:
 # Texts of our own, of the operator's rules and curriculum, and ids by a pattern without blanks.
 OURS = {
     "as_of",
+    "note",
     "code",
     *["student_id", "level", "next_level", "trend", "last_updated", "component", "what_moves_it", "status", "done_by"],
     *["unknown", "event_ids", "skills", "size", "basis"],
