@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 
 from mastery_engine import cli
 from mastery_engine.domain.events.event import encode
+from mastery_engine.domain.forecast.forecast import Forecast, forecast
 from mastery_engine.domain.forecast.misses import end_of
 from mastery_engine.domain.forecast.model import ForecastModel, parameters_from
 from mastery_engine.domain.moments import DAY, day_of, iso_date
 from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.forecast import baselines
-from mastery_engine.lab.forecast.backtest import _forecasts, chosen_models
+from mastery_engine.lab.forecast.backtest import chosen_models
 from mastery_engine.lab.forecast.baselines import NAMES
 from mastery_engine.lab.forecast.courses import RecordedLearner, calendar_from, learners, lines_of
 from mastery_engine.lab.forecast.fit import cases_of
@@ -84,9 +85,15 @@ def test_the_figures_follow_from_the_predictions(folder: Path, result: dict[str,
     assert {row["at"][10:] for row in rows} == {"T23:59:59Z"}
 
 
+def test_what_was_served_is_told_by_course_and_by_week(result: dict[str, dict[str, dict[str, float]]]) -> None:
+    assert list(result["courses"]) == ["py-101"]
+    assert result["courses"]["py-101"].keys() == {"before", "calibrated"}
+    assert isinstance(result["weeks"], dict)
+
+
 def test_the_report_is_a_page_with_plots(folder: Path, result: object) -> None:
     page = (folder / "report.html").read_text()
-    assert page.count("<svg") == 7
+    assert 7 <= page.count("<svg") <= 9
     assert "engine_without_calendar" in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
 
@@ -111,6 +118,10 @@ def test_without_statsmodels_damped_holt_is_left_out_with_a_word(monkeypatch: py
         chosen_models(["holt"], calendar=False)
 
 
+def forecasts_from(origins: list[Origin], model: ForecastModel) -> list[Forecast]:
+    return [forecast(one.student, end_of(one.day), 7, model, RULES, one.due_days) for one in origins]
+
+
 def test_the_future_changes_no_past_forecast(folder: Path) -> None:
     """What a student does later, turned upside down, leaves every earlier forecast as it was."""
     model = forecast_model(Settings())
@@ -124,7 +135,7 @@ def test_the_future_changes_no_past_forecast(folder: Path) -> None:
     forecasts = []
     for recorded in (learner, other):
         origins = [o for o in origins_of(recorded, RULES, calendar=True, documents=True) if end_of(o.day) <= cut]
-        forecasts.append(_forecasts(origins, model, RULES, calendar=True, tell=lambda _: None))
+        forecasts.append(forecasts_from(origins, model))
     assert len(forecasts[0]) == 2
     assert forecasts[0] == forecasts[1]
 
@@ -151,7 +162,7 @@ def test_a_course_joined_later_changes_no_earlier_forecast(folder: Path) -> None
         return [
             due,
             [case.coming for case in cases],
-            _forecasts(origins, model, RULES, calendar=True, tell=lambda _: None),
+            forecasts_from(origins, model),
         ]
 
     assert len(known_of(learner)[0]) == 2  # type: ignore[arg-type]

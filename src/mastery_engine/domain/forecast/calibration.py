@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mastery_engine.domain.forecast.day_ahead import CLOSE, DayAhead
 from mastery_engine.domain.forecast.model import LEVELS, LOWER, MEDIAN, UPPER
-from mastery_engine.domain.moments import Day, Micros, day_of
+from mastery_engine.domain.moments import DAY, Day, Micros, day_of
 
 ENOUGH = 300  # student-weeks
 WEEK = 7
@@ -33,8 +33,9 @@ STEADY, STEADY_KNOWN = 15.0, 150.0  # what holds the weights to their prior: for
 USUAL, STRANGE = 1.1, 1.5  # the median strangeness up to which students are usual, and from which they are strange
 USUAL_WEIGHTS, STRANGE_WEIGHTS = (0.94, 0.03, 0.03), (0.34, 0.33, 0.33)
 STRETCH_COUNTS = 20.0  # student-weeks that the prior of the stretch counts as
-WIDER = 1.6  # the stretch for strange students where nothing is known of the course
-LEAST, MOST = 0.3, 5.0  # of the stretch
+WIDER, WIDER_KNOWN = 1.6, 1.2  # the stretch where little is known of the course: for strange students, and usual ones
+KNOWN_FROM = 50.0  # student-weeks that tell whether a course's students are usual
+LEAST, LEAST_KNOWN, MOST = 0.3, 0.9, 5.0  # of the stretch; that of usual students is never much below 1
 SLOWLY = 2.0  # the power of the share of ENOUGH by which a course with fewer weeks is trusted
 OUTSIDE = 0.10  # the share of weeks that is to lie below the interval, and above it
 COVERAGE_FROM = 100  # student-weeks from which on what would have been served counts for the coverage found
@@ -195,7 +196,7 @@ def calibrations_by_week(misses: Iterable[Miss], as_of: Micros) -> list[Calibrat
         return [msgspec.structs.replace(UNKNOWN, as_of=as_of)]
     learner = _Learner(known)
     starts = [*range(known[0].origin, today, WEEK)]
-    found = [learner.learned(start, start * (as_of // today)) for start in starts]
+    found = [learner.learned(start, start * DAY) for start in starts]
     return [*found, learner.learned(today, as_of)]
 
 
@@ -239,7 +240,7 @@ class _Learner:
         """
         found = self._fitted(day, as_of)
         share = (found.student_weeks / ENOUGH) ** SLOWLY
-        served = found if share >= 1.0 else _shrunk(found, share)
+        served = found if share >= 1.0 else _shrunk(found, share, self._known(found.student_weeks))
         self._look_ahead(found, served, day)
         return served
 
@@ -250,7 +251,7 @@ class _Learner:
         weeks_ago = (self._origins[past - 1] - self._origins[:past]) / WEEK
         counts = 0.5 ** (weeks_ago / HALF_LIFE)
         now, aged, came = self._outlook.now[:past], self._outlook.aged[:past], self._came[:past]
-        known = familiarity(float(np.median(self._strangeness[:past]))) * min(1.0, past / ENOUGH)
+        known = self._known(past)
         gone = self._outlook.states[:past] % STATES == GONE
         weights, stretch = [], []
         for group in (~gone, gone):
@@ -286,6 +287,12 @@ class _Learner:
         self._known_then[rows] = found.student_weeks
         self._forecast = rows.stop
 
+    def _known(self, past: int) -> float:
+        """How far the course's students are known to be like those of the fit, in [0, 1]."""
+        if not past:
+            return 0.0
+        return familiarity(float(np.median(self._strangeness[:past]))) * min(1.0, past / KNOWN_FROM)
+
     def _weights(self, rows: Places, counts: Numbers, known: float) -> Numbers:
         """The weights with the least loss so far, in units of a usual week's move, and of distance from the prior."""
         prior = _prior(known)
@@ -313,7 +320,7 @@ class _Learner:
             order = np.argsort(reached, kind="stable")
             total = np.cumsum(weighed[order])
             found = reached[order][np.searchsorted(total, (1.0 - OUTSIDE) * total[-1])]
-            stretches.append(float(np.clip(found, LEAST, MOST)))
+            stretches.append(float(np.clip(found, LEAST + known * (LEAST_KNOWN - LEAST), MOST)))
         return tuple(stretches)
 
     def _confidence(self, past: int) -> tuple[float, ...]:
@@ -337,18 +344,23 @@ class _Learner:
         return float(np.mean(self._inside[:past][counted]))
 
 
-def _shrunk(found: Calibration, share: float) -> Calibration:
-    """A calibration by few weeks, of which this share is taken, and the rest of that where nothing is known."""
+def _shrunk(found: Calibration, share: float, known: float) -> Calibration:
+    """A calibration by few weeks, of which this share is taken, and the rest of that where nothing is known.
+
+    ``known`` is how far the students are known to be like those of the fit, for whom the networks speak.
+    """
+    prior = tuple(_prior(known).tolist())
+    wider = (known * WIDER_KNOWN + (1.0 - known) * WIDER,) * 2
 
     def between(own: Sequence[float], shipped: Sequence[float]) -> tuple[float, ...]:
         return tuple([share * one + (1.0 - share) * other for one, other in zip(own, shipped, strict=True)])
 
     return msgspec.structs.replace(
         found,
-        weights=tuple(map(between, found.weights, UNKNOWN.weights)),
+        weights=tuple(between(some, prior) for some in found.weights),
         changes=between(found.changes, UNKNOWN.changes),
         moves={state: between(moves, UNKNOWN.changes) for state, moves in found.moves.items()},
-        stretch=tuple(map(between, found.stretch, UNKNOWN.stretch)),
+        stretch=tuple(between(some, wider) for some in found.stretch),
     )
 
 

@@ -10,10 +10,7 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
-from mastery_engine.domain.forecast.day_ahead import CLOSE
-from mastery_engine.domain.forecast.forecast import Forecast, forecast
 from mastery_engine.domain.forecast.misses import end_of
-from mastery_engine.domain.forecast.model import LEVELS as ALL_LEVELS
 from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.forecast.network import Numbers
 from mastery_engine.domain.moments import rfc3339
@@ -21,13 +18,24 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.forecast.baselines import LEVELS, NAMES, check_holt, has_holt, quantiles
 from mastery_engine.lab.forecast.courses import RecordedLearner, calendar_from, counted, learners, lines_of
-from mastery_engine.lab.forecast.fit import cases_of, fitted
-from mastery_engine.lab.forecast.origins import WEEK, Origin, origins_of
+from mastery_engine.lab.forecast.fit import FOLDS, cases_of, fitted, fold_of, without_fold
+from mastery_engine.lab.forecast.origins import Origin, origins_of
+from mastery_engine.lab.forecast.served import (
+    CourseForecasts,
+    ServedAccuracy,
+    ServedForecast,
+    by_course,
+    by_week,
+    confidence_of,
+    course_of,
+    past_courses,
+    served,
+)
 
 ENGINE, BLIND = "engine", "engine_without_calendar"
 MIDDLE, LOW, HIGH = LEVELS.index(0.5), LEVELS.index(0.1), LEVELS.index(0.9)
 CONFIDENCE_BINS = 10
-_PICKED = [ALL_LEVELS.index(level) for level in LEVELS]
+CALIBRATED_BY = 150  # students of each course, of those that the model was fitted on
 
 Progress: TypeAlias = Callable[[str, float | None], AbstractContextManager[Callable[[float], None]]]
 
@@ -61,6 +69,8 @@ class ForecastBacktestResult(msgspec.Struct, frozen=True):
     work_due: dict[str, ForecastAccuracy]
     nothing_due: dict[str, ForecastAccuracy]
     confidence: list[ConfidenceBin]
+    courses: dict[str, CourseForecasts]
+    weeks: dict[int, ServedAccuracy]
     fit_s: float
     us_per_forecast: float
     left_out: list[str]
@@ -99,7 +109,7 @@ def backtest(
         )
     if not known or not test:
         raise InvalidInput("The file has too few students who were seen for three weeks: there is nothing to test.")
-    engine = _engine([name for name in chosen if name in (ENGINE, BLIND)], training, test, rules, progress)
+    engine = _engine([name for name in chosen if name in (ENGINE, BLIND)], training, tested, test, rules, progress)
     forecasts = {}
     for name in chosen:
         with progress(f"Forecasting: {name}", len(test)) as tell:
@@ -122,6 +132,8 @@ def backtest(
         scored(due),
         scored(~due),
         engine.confidence,
+        by_course(engine.served),
+        by_week(engine.served),
         round(engine.fit_s, 1),
         round(engine.us_per_forecast, 1),
         left_out,
@@ -130,8 +142,9 @@ def backtest(
 
 
 class _EngineForecasts(msgspec.Struct):
-    """What the engine's own model did."""
+    """What the engine did: forecasts by its own model, as they would have been served."""
 
+    served: list[ServedForecast] = []
     forecasts: dict[str, Numbers] = {}
     confidence: list[ConfidenceBin] = []
     fit_s: float = 0.0
@@ -139,7 +152,12 @@ class _EngineForecasts(msgspec.Struct):
 
 
 def _engine(
-    names: Sequence[str], training: Sequence[RecordedLearner], test: Sequence[Origin], rules: Rules, progress: Progress
+    names: Sequence[str],
+    training: Sequence[RecordedLearner],
+    tested: Sequence[RecordedLearner],
+    test: Sequence[Origin],
+    rules: Rules,
+    progress: Progress,
 ) -> _EngineForecasts:
     """Fit the engine's model on the training students, and forecast for the others, with a calendar and without."""
     done = _EngineForecasts()
@@ -149,18 +167,43 @@ def _engine(
         cases = [case for learner in counted(training, tell) for case in cases_of(learner, rules)]
     begun = perf_counter()
     with progress("Fitting the engine's model", None):
-        model = ForecastModel(fitted(cases))
+        parameters = fitted(cases)
     done.fit_s = perf_counter() - begun
+    model = ForecastModel(parameters)
+    without = [ForecastModel(without_fold(parameters, fold)) for fold in range(FOLDS)]
+
+    def model_of(learner: RecordedLearner) -> ForecastModel:
+        """One that has not seen the learner."""
+        return model if learner.is_for_test else without[fold_of(learner.student_id)]
+
+    course = {learner.student_id: course_of(learner) for learner in tested}
+    calibrating = _some_of_each([*tested, *training])
     for name in names:
-        with progress(f"Forecasting: {name}", len(test)) as tell:
+        calendar = name == ENGINE
+        with progress(f"Calibrating: {name}", len(calibrating)) as tell:
+            courses = past_courses(calibrating, model_of, rules, calendar=calendar, tell=tell)
+        with progress(f"Forecasting: {name}", None):
             begun = perf_counter()
-            made = _forecasts(test, model, rules, calendar=name == ENGINE, tell=tell)
+            made = served([(course[one.student_id], one) for one in test], courses, model, rules, calendar=calendar)
             cost = (perf_counter() - begun) / len(test) * 1e6
-        done.forecasts[name] = np.array([[ahead.days[-1].quantiles[place] for place in _PICKED] for ahead in made])
+        done.forecasts[name] = np.array([one.quantiles for one in made])
         if name == ENGINE:
             done.us_per_forecast = cost
-            done.confidence = _bins([ahead.confidence for ahead in made], [ahead.predicted for ahead in made], test)
+            done.served = made
+            done.confidence = _bins(*confidence_of(made))
     return done
+
+
+def _some_of_each(known: Sequence[RecordedLearner]) -> list[RecordedLearner]:
+    """The first of each course, those for the test first: enough to calibrate by."""
+    taken: dict[str, int] = {}
+    chosen = []
+    for learner in known:
+        course = course_of(learner)
+        taken[course] = taken.get(course, 0) + 1
+        if learner.is_for_test or taken[course] <= CALIBRATED_BY:
+            chosen.append(learner)
+    return chosen
 
 
 def chosen_models(models: Sequence[str], *, calendar: bool) -> tuple[list[str], list[str]]:
@@ -187,17 +230,6 @@ def _origins(
     ]
 
 
-def _forecasts(
-    test: Sequence[Origin], model: ForecastModel, rules: Rules, *, calendar: bool, tell: Callable[[float], None]
-) -> list[Forecast]:
-    made = []
-    for place, origin in enumerate(test):
-        due_days = origin.due_days if calendar else ()
-        made.append(forecast(origin.student, end_of(origin.day), WEEK, model, rules, due_days))
-        tell(place + 1)
-    return made
-
-
 def accuracy(later: Numbers, forecasts: Numbers) -> ForecastAccuracy:
     """The accuracy of quantiles at ``LEVELS``; CRPS is twice the mean pinball loss of the 19."""
     missed = later[:, None] - forecasts
@@ -215,10 +247,9 @@ def accuracy(later: Numbers, forecasts: Numbers) -> ForecastAccuracy:
     return ForecastAccuracy(*[round(float(figure), 6) for figure in figures])
 
 
-def _bins(stated: Sequence[float], predicted: Sequence[float], test: Sequence[Origin]) -> list[ConfidenceBin]:
+def _bins(stated: Sequence[float], true: Sequence[bool]) -> list[ConfidenceBin]:
     """Ten bins of as many forecasts each, by what they stated."""
-    came = np.array([abs(origin.later - score) <= CLOSE for origin, score in zip(test, predicted, strict=True)])
-    confidence = np.array(stated)
+    came, confidence = np.array(true), np.array(stated)
     order = np.argsort(confidence, kind="stable")
     return [
         ConfidenceBin(round(float(confidence[places].mean()), 4), round(float(came[places].mean()), 4), len(places))

@@ -68,6 +68,20 @@ def learners(
         except InvalidInput as error:
             raise InvalidInput(f"Line {number}: {error.message}", field=error.field) from error
         by_student[event.student_id].append(event)
+    return _recorded(by_student, calendar)
+
+
+def learners_of(events: Iterable[LearningEvent], calendar: dict[str, tuple[Day, ...]]) -> list[RecordedLearner]:
+    """The students of some events, each event received at its own time."""
+    by_student: dict[str, list[LearningEvent]] = defaultdict(list)
+    for event in events:
+        by_student[event.student_id].append(event)
+    return _recorded(by_student, calendar)
+
+
+def _recorded(
+    by_student: dict[str, list[LearningEvent]], calendar: dict[str, tuple[Day, ...]]
+) -> list[RecordedLearner]:
     return [
         RecordedLearner(student_id, tuple(sorted(events, key=lambda event: event.at)), _calendars(events, calendar))
         for student_id, events in sorted(by_student.items())

@@ -90,7 +90,7 @@ def cases_of(learner: RecordedLearner, rules: Rules) -> list[Case]:
             documents[day] = student
         if day in wanted:
             scores[day] = mastery_score(student.evidence, end_of(day), rules).score
-    fold = int(hashlib.sha256(f"fold/{learner.student_id}".encode()).hexdigest(), 16) % FOLDS
+    fold = fold_of(learner.student_id)
     cases = []
     for day, student in documents.items():
         here = forecast_features(student, end_of(day), rules)
@@ -113,6 +113,24 @@ def cases_of(learner: RecordedLearner, rules: Rules) -> list[Case]:
                 )
             )
     return cases
+
+
+def fold_of(student_id: str) -> int:
+    """The fold of a student, by a stable hash: the network of this number was fitted without them."""
+    return int(hashlib.sha256(f"fold/{student_id}".encode()).hexdigest(), 16) % FOLDS
+
+
+def without_fold(parameters: ForecastParameters, fold: int) -> ForecastParameters:
+    """The parameters with only the network that was fitted without a fold."""
+
+    def one(part: Part) -> Part:
+        networks = (part.ensemble.networks[fold],)
+        return msgspec.structs.replace(part, ensemble=msgspec.structs.replace(part.ensemble, networks=networks))
+
+    known = parameters.with_calendar
+    return msgspec.structs.replace(
+        parameters, alone=one(parameters.alone), with_calendar=None if known is None else one(known)
+    )
 
 
 def fitted(cases: Sequence[Case]) -> ForecastParameters:

@@ -15,11 +15,23 @@ from mastery_engine.lab.forecast.backtest import (
     ForecastBacktestResult,
 )
 from mastery_engine.lab.forecast.baselines import LEVELS
+from mastery_engine.lab.forecast.served import CourseForecasts, ServedAccuracy
 from mastery_engine.lab.plots import COLOURS, Frame, band, bars, line, plot
 
 PERSISTENCE = "persistence"
 EXAMPLES, LATEST_WEEK = 3, 34
 HEAD = ("model", "MAE", "of persistence", "RMSE", "CRPS", "of persistence", "coverage", "width")
+SERVED_HEAD = (
+    "course",
+    "before",
+    "coverage",
+    "CRPS",
+    "said to fall / fell",
+    "calibrated",
+    "coverage",
+    "CRPS",
+    "said to fall / fell",
+)
 PARTS = (("all weeks", "mean"), ("work due", "work_due"), ("nothing due", "nothing_due"))
 
 
@@ -36,10 +48,35 @@ def table(result: ForecastBacktestResult) -> list[str]:
     if result.confidence:
         pairs = ", ".join(f"{group.stated:.3f} → {group.true:.3f}" for group in result.confidence)
         lines += ["", f"confidence, stated → came true, in ten bins: {pairs}"]
+    lines += served_table(result.courses, result.weeks)
     lines += ["", f"fitted in {result.fit_s:g} s; {result.us_per_forecast:g} µs for a forecast of 7 days"]
     if result.left_out:
         lines.append(f"left out: {', '.join(result.left_out)} (pip install 'mastery-engine[lab]' for it)")
     return lines
+
+
+def served_table(courses: Mapping[str, CourseForecasts], weeks: Mapping[int, ServedAccuracy]) -> list[str]:
+    """What would have been served, as Markdown: by course, before it was calibrated and since, and by week."""
+    if not courses:
+        return []
+    lines = [
+        "",
+        "as served, calibrated week by week; CRPS beside that of persistence by the course's own past changes:",
+        "",
+    ]
+    lines += [f"| {' | '.join(SERVED_HEAD)} |", f"|{'---|' * len(SERVED_HEAD)}"]
+    for course, found in courses.items():
+        lines.append(f"| {course} | {' | '.join([*_served(found.before), *_served(found.calibrated)])} |")
+    lines += ["", "| week | forecasts | coverage | CRPS |", "|---|---|---|---|"]
+    lines += [f"| {week} | {' | '.join(_served(found)[:3])} |" for week, found in weeks.items()]
+    return lines
+
+
+def _served(found: ServedAccuracy | None) -> list[str]:
+    if found is None:
+        return ["", "", "", ""]
+    needed = f"{found.said_to_need_help} / {found.fell}"
+    return [str(found.forecasts), f"{found.coverage80:.2f}", f"{found.of_persistence:.2f}", needed]
 
 
 def _cells(name: str, accuracy: ForecastAccuracy, base: ForecastAccuracy | None) -> list[str]:
@@ -66,6 +103,7 @@ def plots(measured: ForecastBacktest) -> dict[str, str]:
         "confidence": _confidence(measured.result),
         "weeks": _weeks(measured),
     }
+    drawn |= served_plots(measured.result.courses, measured.result.weeks)
     return drawn | {f"example-{place + 1}": example for place, example in enumerate(_examples(measured))}
 
 
@@ -78,6 +116,26 @@ def page(measured: ForecastBacktest) -> str:
         "figure{display:inline-block;margin:.5rem}pre{overflow-x:auto}</style>"
         f"<h1>Backtest of the forecast</h1><pre>{escape(chr(10).join(table(measured.result)))}</pre>{shown}</html>"
     )
+
+
+def served_plots(courses: Mapping[str, CourseForecasts], weeks: Mapping[int, ServedAccuracy]) -> dict[str, str]:
+    """SVG by name: the coverage of the 80% interval by course, once calibrated, and by week."""
+    found = {name: course.calibrated for name, course in courses.items() if course.calibrated is not None}
+    drawn = {}
+    if found:
+        frame = Frame(
+            "Coverage of the 80% interval by class, once calibrated", "class", "share", (0, len(found)), (0, 1)
+        )
+        goal = line(frame, [(0.0, 0.8), (float(len(found)), 0.8)], "#555555", dashed=True)
+        shares = [one.coverage80 for one in found.values()]
+        drawn["classes"] = plot(frame, bars(frame, shares), goal, ticks=[str(one + 1) for one in range(len(found))])
+    if len(weeks) > 1:
+        last = float(max(weeks))
+        frame = Frame("Coverage of the 80% interval by week", "week of the class", "share", (0, last), (0, 1))
+        points = [(float(week), one.coverage80) for week, one in weeks.items()]
+        goal = line(frame, [(0.0, 0.8), (last, 0.8)], "#555555", dashed=True)
+        drawn["coverage"] = plot(frame, goal, line(frame, points, COLOURS[0], dots=True))
+    return drawn
 
 
 def _models(result: ForecastBacktestResult) -> str:
