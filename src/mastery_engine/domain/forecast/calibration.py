@@ -194,7 +194,7 @@ def calibrations_by_week(misses: Iterable[Miss], as_of: Micros) -> list[Calibrat
     known = sorted((miss for miss in misses if miss.target < today), key=_order)
     if not known:
         return [msgspec.structs.replace(UNKNOWN, as_of=as_of)]
-    learner = _Learner(known)
+    learner = _PastWeeks(known)
     starts = [*range(known[0].origin, today, WEEK)]
     found = [learner.learned(start, start * DAY) for start in starts]
     return [*found, learner.learned(today, as_of)]
@@ -209,7 +209,7 @@ def _prior(known: float) -> Numbers:
     return weights
 
 
-class _Learner:
+class _PastWeeks:
     """A course's misses, in the order of their origins, gone through week by week."""
 
     def __init__(self, misses: Sequence[Miss]) -> None:

@@ -87,12 +87,12 @@ def class_events(plan: ClassPlan, *, seed: int, first: Day) -> list[LearningEven
     by_week = [shocks.gauss(0.0, plan.weeks_differ) for _ in range(plan.weeks + 1)]
     events: list[LearningEvent] = []
     for number in range(plan.students):
-        student = _Learner(plan, by_week, Random(f"{seed}/{plan.name}/{number}"))  # nosec B311
+        student = _SimulatedStudent(plan, by_week, Random(f"{seed}/{plan.name}/{number}"))  # nosec B311
         events += student.events(f"{plan.cohort}-{number}", f"{seed}", first)
     return sorted(events, key=lambda event: (event.at, event.event_id))
 
 
-class _Learner:
+class _SimulatedStudent:
     """One student: when they work, and what comes of it."""
 
     def __init__(self, plan: ClassPlan, shocks: list[float], chance: Random) -> None:
