@@ -113,10 +113,12 @@ def _cheapest(view: Outlook, rules: Rules) -> int:
         total += now
         chances.append(now)
         if now < MASTERED:
-            if known & needed == needed:
-                ready.append((_worth(now, minutes), place))
-            else:
+            if known & needed != needed:
                 blocked |= bit
+            elif now == UNLEARNED:
+                ready.append(((UNLEARNED - MASTERED) / max(SHORTEST_STEP, minutes), place))
+            else:
+                ready.append((_worth(now, minutes), place))
     size = max(1, len(rows))
     goal = next((level.from_score for level in rules.levels if level.from_score > total / size + 1e-9), 1.0) * size
     heapify(ready)

@@ -170,17 +170,17 @@ def outlook_of(
         tried = [name for name in tried if name in course]
     names = tried + [name for name in done if name in named and name not in kept.skills] if named else tried
     *levels, usual = traced.estimates(kept, [*names, NOT_NAMED], at, model)
-    shared = _shared_variance(kept, model)
+    shared, rested = _shared_variance(kept, model), _rested(today)
     found: dict[str, SkillEstimate] = {}
     for name, level in zip(names, levels):  # noqa: B905
-        found[name] = _joined(level, kept.skills.get(name), done.get(name, NOTHING_DONE), shared, today, model)
+        found[name] = _joined(level, kept.skills.get(name), done.get(name, NOTHING_DONE), shared, rested, model)
     if done:
         alike: dict[int, SkillEstimate] = {}  # a module's exercises alone tell nothing apart
         for name, exercises in done.items():
             if name not in found and (beside or name in course):
                 one = alike.get(id(exercises))
                 if one is None:
-                    one = alike[id(exercises)] = _joined(usual, None, exercises, shared, today, model)
+                    one = alike[id(exercises)] = _joined(usual, None, exercises, shared, rested, model)
                 found[name] = one
     return _outlook(found, curriculum, _shown(usual.probability), kept, at, model)
 
@@ -200,7 +200,7 @@ def skill_estimate(
     topics = {skill, curriculum.module_of.get(skill, skill)}
     done = _exercises_done(topics, evidence.completion, curriculum, today, floor).get(skill, NOTHING_DONE)
     level = traced.estimate(kept, skill, today * DAY, model)
-    return _joined(level, kept.skills.get(skill), done, _shared_variance(kept, model), today, model)
+    return _joined(level, kept.skills.get(skill), done, _shared_variance(kept, model), _rested(today), model)
 
 
 def _within(knowledge: KnowledgeState, oldest: Micros) -> KnowledgeState:
@@ -257,6 +257,11 @@ def _together(one: ExercisesDone, other: ExercisesDone) -> ExercisesDone:
     )
 
 
+def _rested(today: Day) -> Micros:
+    """The moment before which a skill was last practised three weeks ago or more."""
+    return (today - RESTED_DAYS + 1) * DAY
+
+
 def _shared_variance(knowledge: KnowledgeState, model: SkillModel) -> float:
     """The part of the variance of a level that all skills share, when the last answer came."""
     general = knowledge.general
@@ -268,11 +273,15 @@ def _joined(
     own: SkillLevel | None,
     exercises: ExercisesDone,
     shared: float,
-    today: Day,
+    rested: Micros,
     model: SkillModel,
 ) -> SkillEstimate:
-    """The estimate of a skill by its level, which has prior and answers joined, and the exercises done."""
-    chance, variance, left = level.probability, level.uncertainty**2, exercises.left
+    """The estimate of a skill by its level, which has prior and answers joined, and the exercises done.
+
+    A known skill last practised before ``rested`` is to be reviewed.
+    """
+    chance, variance, left = level.probability, level.uncertainty, exercises.left
+    variance *= variance
     before = chance + level.forgotten
     answers, last = 0, exercises.at
     if own is not None:
@@ -282,11 +291,11 @@ def _joined(
     if left:
         # As of the last answer: a variance that grows with time would let exercises weigh more by time alone.
         settled = shared + (model.skill_variance if own is None else own.variance)
-        before = _after_exercises(before, settled, exercises.whole)
-        chance = _after_exercises(chance, settled, left)
+        before = _after_exercises(before, settled * exercises.whole)
+        chance = _after_exercises(chance, settled * left)
         variance /= 1.0 + variance * left / 4.0
     chance, before = _shown(chance), _shown(before)
-    is_enough = answers >= ENOUGH_ANSWERS or exercises.is_enough
+    is_enough = exercises.is_enough or answers >= ENOUGH_ANSWERS
     return SkillEstimate(
         chance,
         variance,
@@ -295,19 +304,19 @@ def _joined(
         "exercises" if left > answers else "answers" if answers else "prior",
         answers,
         is_enough,
-        is_enough and today - last // DAY >= RESTED_DAYS and before >= KNOWN,
+        is_enough and last < rested and before >= KNOWN,
     )
 
 
-def _after_exercises(chance: float, variance: float, right: float) -> float:
-    """The probability of a right answer after as many ``right`` answers more, all at once.
+def _after_exercises(chance: float, weight: float) -> float:
+    """The probability of a right answer after some right answers more, all at once.
 
-    Before, the log-odds have this ``variance``. They move by one step of Newton's method with the greatest curvature
-    that a likelihood of answers can have, 1/4, which never goes too far (Böhning and Lindsay 1988). So the result rises
-    with each of the three arguments; and it rises with one more right answer in the knowledge state, which moves the
-    chance up and the variance down, as long as an answer has no more information than 1/4.
+    ``weight`` is the variance that the log-odds have before, times the number of right answers. The log-odds move by
+    one step of Newton's method with the greatest curvature that a likelihood of answers can have, 1/4, which never goes
+    too far (Böhning and Lindsay 1988). So the result rises with either argument; and it rises with one more right answer
+    in the knowledge state, which moves the chance up and the variance down, as long as an answer has no more
+    information than 1/4.
     """
-    weight = variance * right
     odds = chance * exp(weight / (1.0 + weight / 4.0) * (1.0 - chance))
     return odds / (odds + 1.0 - chance)
 

@@ -183,7 +183,7 @@ def test_the_step_is_never_beyond_the_mode_of_the_posterior_and_near_it_for_litt
         middle = (low + high) / 2
         beyond = middle - level > variance * right * (1 - _chance_at(middle))
         low, high = (low, middle) if beyond else (middle, high)
-    after = _after_exercises(chance, variance, right)
+    after = _after_exercises(chance, variance * right)
     assert chance - 1e-12 <= after <= _chance_at(high) + 1e-9
     if variance * right < 0.5:
         assert after == pytest.approx(_chance_at(high), abs=0.01)
