@@ -128,8 +128,10 @@ def _contradictions(said: Mapping[str, Facts]) -> Iterator[str]:
 
 
 def _does_not_follow(said: Mapping[str, Facts]) -> Iterator[str]:
-    """The states and pieces of advice that do not follow from how well the skill is known."""
+    """What does not follow: states and advice from how well a skill is known, who needs help from the forecast."""
     facts = {question: answer for one in said.values() for question, answer in one.items()}
+    if facts["needs intervention",] and not facts["needs help",]:
+        yield "needs intervention, and is in no list of who needs help"
     for question, answer in facts.items():
         match question:
             case ("skill", skill, "state"):

@@ -7,7 +7,7 @@ whole class. Questions are words: ``("score",)``, ``("component", "quiz")``, ``(
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
 from html import unescape
 from typing import Any, TypeAlias
@@ -27,6 +27,7 @@ from mastery_engine.mcp.tools.student import StudentTools
 from mastery_engine.mcp.tools.students import StudentsTools
 from mastery_engine.responses.advice import Recommended
 from mastery_engine.responses.forecasts import ForecastCalibration
+from mastery_engine.responses.help import Reason
 from mastery_engine.responses.skills import SkillState
 from tests.support.calls import COHORT, Api
 from tests.support.live import make_token
@@ -369,7 +370,31 @@ def _content(answer: Any) -> dict[str, Any]:
 
 # ---- classes
 
-_ROW = re.compile(r'<a href="/dashboard/students/([\w-]+)">[^<]*</a></th><td>(\d+%)</td><td>(\w+)</td><td>(\w+)</td>')
+FIRST = 50  # as many as a tool names
+_ROW = re.compile(
+    r'<tr(?: data-needs-help)?><th scope="row"><a href="/dashboard/students/([\w-]+)">[^<]*</a></th>'
+    r"<td>(\d+%)</td><td>(\w+)</td><td>(\w+)</td><td>(.*?)</td></tr>"
+)
+_REASON = re.compile(r'<li>(.*?) <span class="soft">(.*?)</span></li>')
+
+
+def _help(reasons: Sequence[tuple[str, str]]) -> Facts:
+    """Whether a student needs help, and why: the messages, each with its evidence."""
+    return {("needs help",): bool(reasons), ("reasons",): tuple(reasons)}
+
+
+def _reasons(reasons: Sequence[Reason]) -> list[tuple[str, str]]:
+    return [(reason.message, reason.evidence) for reason in reasons]
+
+
+def _quoted_reasons(reasons: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    return [(unquoted(reason["message"]), unquoted(reason["evidence"])) for reason in reasons]
+
+
+def _order(in_need: Sequence[str], class_: Sequence[str]) -> Facts:
+    """The first who need help of those whom one page shows, in their order."""
+    looked_at = frozenset(class_[:MOST_AT_A_GLANCE])
+    return {("class", "who needs help first"): tuple([name for name in in_need if name in looked_at][:FIRST])}
 
 
 @of_class
@@ -379,38 +404,57 @@ async def glances(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]:
         shown = await visitor.engine.reports.glance(visitor.caller, class_[start : start + MOST_AT_A_GLANCE])
         for one in shown.students:
             facts[one.student_id] = {("level",): one.level, ("trend",): one.trend} | number(one.mastery_score, "score")
+            facts[one.student_id] |= _help(_reasons(one.reasons)) | {("severity",): one.risk}
+        if start == 0:
+            facts[""] = _order([one.student_id for one in shown.students if one.reasons], class_)
     return facts
 
 
 @of_class
 async def cohort(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]:
-    facts: dict[str, Facts] = {}
+    facts: dict[str, Facts] = {student_id: _help([]) for student_id in class_}
+    in_need: list[str] = []
     cursor: str | None = None
     while True:
         figures = await visitor.engine.standings.cohort(visitor.caller, COHORT, limit=200, cursor=cursor)
         for one in figures.at_risk:
             facts[one.student_id] = {("level",): one.level} | number(one.mastery_score, "score")
+            facts[one.student_id] |= _help(_reasons(one.reasons)) | {("severity",): one.risk}
+            in_need.append(one.student_id)
         cursor = figures.next_cursor
         if cursor is None:
             break
     facts[""] = {("class", "size"): figures.size, ("class", "levels"): figures.level_distribution}
-    facts[""] |= number(figures.average, "class", "average")
+    facts[""] |= number(figures.average, "class", "average") | _order(in_need, class_)
+    facts[""] |= {("class", "need help"): figures.at_risk_count, ("class", "worst"): tuple(in_need[:FIRST])}
+    assert figures.at_risk_count == len(in_need)
     return facts
 
 
 @of_class
 async def tool_cohort(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]:
-    found = _content(await visitor.cohort_tools.cohort_overview(COHORT, limit=50))
-    facts: dict[str, Facts] = {one["student_id"]: number(one["score"], "score") for one in found["first"]}
+    found = _content(await visitor.cohort_tools.cohort_overview(COHORT, limit=FIRST))
+    facts: dict[str, Facts] = {
+        one["student_id"]: number(one["score"], "score") | _help(_quoted_reasons(one["reasons"]))
+        for one in found["first"]
+    }
     facts[""] = {("class", "size"): found["size"], ("class", "levels"): found["levels"]}
-    facts[""] |= number(found["average"], "class", "average")
+    facts[""] |= number(found["average"], "class", "average") | {("class", "need help"): found["need_help"]}
+    facts[""]["class", "worst"] = tuple(one["student_id"] for one in found["first"])
     return facts
 
 
 @of_class
 async def tool_who_needs_help(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]:
-    found = _content(await visitor.students_tools.who_needs_help(class_[:MOST_AT_A_GLANCE], limit=50))
-    return {one["student_id"]: {("trend",): one["trend"]} | number(one["score"], "score") for one in found["first"]}
+    found = _content(await visitor.students_tools.who_needs_help(class_[:MOST_AT_A_GLANCE], limit=FIRST))
+    facts: dict[str, Facts] = {
+        one["student_id"]: {("trend",): one["trend"]}
+        | number(one["score"], "score")
+        | _help(_quoted_reasons(one["reasons"]))
+        for one in found["first"]
+    }
+    facts[""] = _order([one["student_id"] for one in found["first"]], class_)
+    return facts
 
 
 @of_class
@@ -420,7 +464,11 @@ async def class_page(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]
     for start in range(0, len(class_), MOST_AT_A_GLANCE):
         token = make_token("teacher", students=class_[start : start + MOST_AT_A_GLANCE], lives_s=LIVES_S)
         text = await visitor.page("/dashboard", token)
-        facts[""] = {("calibration", "words"): _one(_CALIBRATION, text)[0]}
-        for student_id, shown, level, trend in _ROW.findall(text):
+        rows = _ROW.findall(text)
+        for student_id, shown, level, trend, why in rows:
             facts[student_id] = {("score", "%"): shown, ("level",): level, ("trend",): trend}
+            facts[student_id] |= _help(_REASON.findall(why))
+        if start == 0:
+            in_need = [student_id for student_id, *_, why in rows if why]
+            facts[""] = {("calibration", "words"): _one(_CALIBRATION, text)[0]} | _order(in_need, class_)
     return facts

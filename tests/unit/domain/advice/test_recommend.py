@@ -174,6 +174,13 @@ def test_open_exercises_are_counted_by_their_weight() -> None:
     assert by_area["exercises"].reason.startswith("1 open exercise is within reach.")
 
 
+def test_exercises_older_than_the_retention_are_not_open() -> None:
+    old = {"at": NOW - 95 * DAY, "received": NOW - 95 * DAY}
+    found = evidence(done("loops", 2, 10, "1", **old), done("knitting", 3, 10, "2"))
+    assert [one.area for one in advice(found) if one.steps and one.area != "quiz"][:1] == ["knitting"]
+    assert "loops" not in {one.area for one in advice(found)}
+
+
 def test_exercises_and_answers_of_one_skill_are_one_advice() -> None:
     found = evidence(quiz(5, 10), done("variables", 4, 10, at=START))
     (one,) = [one for one in advice(found) if one.area == "variables"]

@@ -78,7 +78,7 @@ def test_answers_alone_say_what_the_knowledge_state_says() -> None:
     assert not found.knows(OTHER), "one answer, a wrong one"
 
 
-def test_exercises_count_as_half_a_right_answer_each_and_a_modules_by_equal_parts() -> None:
+def test_exercises_count_as_part_of_a_right_answer_each_and_a_modules_by_equal_parts() -> None:
     usual = view().usual
     own, modules = view((), (SKILL, 6, 10, 0)), view((), (MODULE, 6 * len(SKILLS), 100, 0))
     assert own.estimates[SKILL].probability == modules.estimates[SKILL].probability > usual
