@@ -130,7 +130,7 @@ def _contradictions(said: Mapping[str, Facts]) -> Iterator[str]:
 def _does_not_follow(said: Mapping[str, Facts]) -> Iterator[str]:
     """What does not follow: states and advice from how well a skill is known, who needs help from the forecast."""
     facts = {question: answer for one in said.values() for question, answer in one.items()}
-    if facts["needs intervention",] and not facts["needs help",]:
+    if facts.get(("needs intervention",)) and not facts.get(("needs help",)):
         yield "needs intervention, and is in no list of who needs help"
     for question, answer in facts.items():
         match question:

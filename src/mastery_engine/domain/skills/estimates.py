@@ -313,9 +313,8 @@ def _after_exercises(chance: float, weight: float) -> float:
 
     ``weight`` is the variance that the log-odds have before, times the number of right answers. The log-odds move by
     one step of Newton's method with the greatest curvature that a likelihood of answers can have, 1/4, which never goes
-    too far (Böhning and Lindsay 1988). So the result rises with either argument; and it rises with one more right answer
-    in the knowledge state, which moves the chance up and the variance down, as long as an answer has no more
-    information than 1/4.
+    too far (Böhning and Lindsay 1988). So the result rises with either argument; and with one more right answer in the
+    knowledge state, which moves the chance up and the variance down, as long as it has no more information than 1/4.
     """
     odds = chance * exp(weight / (1.0 + weight / 4.0) * (1.0 - chance))
     return odds / (odds + 1.0 - chance)
