@@ -132,7 +132,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Calibration).decode
 
 
-class Outlook(NamedTuple):
+class ForecastCases(NamedTuple):
     """Cases to forecast, a row each: what is known of a student on a day, and the networks' quantiles of the score.
 
     ``ahead`` is the number of days ahead.
@@ -144,9 +144,9 @@ class Outlook(NamedTuple):
     states: Places
     ahead: Numbers
 
-    def some(self, rows: slice) -> "Outlook":
+    def some(self, rows: slice) -> "ForecastCases":
         """Some of the cases."""
-        return Outlook(self.now[rows], self.aged[rows], self.model[rows], self.states[rows], self.ahead[rows])
+        return ForecastCases(self.now[rows], self.aged[rows], self.model[rows], self.states[rows], self.ahead[rows])
 
 
 def state_of(away: int, known_for: int, *, has_calendar: bool, due: bool) -> int:
@@ -165,11 +165,11 @@ def familiarity(strangeness: float) -> float:
     return min(1.0, max(0.0, (STRANGE - strangeness) / (STRANGE - USUAL)))
 
 
-def calibrated(outlook: Outlook, calibration: Calibration) -> Numbers:
+def calibrated(cases: ForecastCases, calibration: Calibration) -> Numbers:
     """The distribution of the score as it is served: for each case its quantiles at ``LEVELS``, rising, not yet cut."""
-    gone = outlook.states % STATES == GONE
+    gone = cases.states % STATES == GONE
     weights = np.array(calibration.weights)[gone.astype(np.intp)]
-    mixed = np.einsum("nk,knl->nl", weights, _experts(outlook, calibration))
+    mixed = np.einsum("nk,knl->nl", weights, _experts(cases, calibration))
     middle = mixed[:, MEDIAN : MEDIAN + 1]
     away = mixed - middle
     stretch = np.array(calibration.stretch)[gone.astype(np.intp)]
@@ -216,7 +216,7 @@ class _PastWeeks:
         self._origins = np.array([miss.origin for miss in misses])
         self._came = np.array([miss.came for miss in misses])
         self._strangeness = np.array([miss.strangeness for miss in misses])
-        self._outlook = Outlook(
+        self._cases = ForecastCases(
             np.array([miss.now for miss in misses]),
             np.array([miss.aged for miss in misses]),
             np.array([miss.model for miss in misses]),
@@ -250,9 +250,9 @@ class _PastWeeks:
             return msgspec.structs.replace(UNKNOWN, as_of=as_of)
         weeks_ago = (self._origins[past - 1] - self._origins[:past]) / WEEK
         counts = 0.5 ** (weeks_ago / HALF_LIFE)
-        now, aged, came = self._outlook.now[:past], self._outlook.aged[:past], self._came[:past]
+        now, aged, came = self._cases.now[:past], self._cases.aged[:past], self._came[:past]
         known = self._known(past)
-        gone = self._outlook.states[:past] % STATES == GONE
+        gone = self._cases.states[:past] % STATES == GONE
         weights, stretch = [], []
         for group in (~gone, gone):
             rows = np.flatnonzero(group)
@@ -264,7 +264,7 @@ class _PastWeeks:
             self._coverage(past),
             tuple(tuple(some.tolist()) for some in weights),
             _quantiles(came - now, counts),
-            _by_state(came - aged, counts, self._outlook.states[:past]),
+            _by_state(came - aged, counts, self._cases.states[:past]),
             tuple(stretch),
             self._confidence(past),
         )
@@ -274,12 +274,12 @@ class _PastWeeks:
         rows = slice(self._forecast, int(np.searchsorted(self._origins, day + WEEK)))
         if rows.start >= rows.stop:
             return
-        outlook = self._outlook.some(rows)
-        self._experts[:, rows] = _experts(outlook, found)
+        cases = self._cases.some(rows)
+        self._experts[:, rows] = _experts(cases, found)
         came = self._came[rows]
         mixed = np.tensordot(_WEIGHTS, self._experts[:, rows][:, :, _SCORED], axes=1)
         self._losses[rows] = _crps(mixed, came).T
-        interval = calibrated(outlook, served)
+        interval = calibrated(cases, served)
         self._inside[rows] = (interval[:, LOWER] <= came) & (came <= interval[:, UPPER])
         days = [DayAhead(day, tuple(row)) for row in np.clip(interval, 0.0, 1.0).tolist()]
         self._close[rows] = [day_ahead.close() for day_ahead in days]
@@ -299,7 +299,7 @@ class _PastWeeks:
         if not len(rows):
             return prior
         came = self._came[rows]
-        unit = float(np.mean(np.abs(came - self._outlook.now[rows]))) + SHORTEST_ARM
+        unit = float(np.mean(np.abs(came - self._cases.now[rows]))) + SHORTEST_ARM
         of_prior = _crps(np.tensordot(prior, self._experts[:, rows][:, :, _SCORED], axes=1), came)
         candidates = np.vstack([prior, _WEIGHTS])
         losses = np.append(counts @ of_prior, counts @ self._losses[rows]) / unit
@@ -364,15 +364,15 @@ def _shrunk(found: Calibration, share: float, known: float) -> Calibration:
     )
 
 
-def _experts(outlook: Outlook, calibration: Calibration) -> Numbers:
+def _experts(cases: ForecastCases, calibration: Calibration) -> Numbers:
     """What each expert says: its quantiles for each case, not yet cut."""
-    weeks = outlook.ahead[:, None] / WEEK
-    moves = [calibration.moves.get(state, calibration.moves[-1]) for state in outlook.states.tolist()]
+    weeks = cases.ahead[:, None] / WEEK
+    moves = [calibration.moves.get(state, calibration.moves[-1]) for state in cases.states.tolist()]
     return np.array(
         [
-            outlook.model,
-            outlook.now[:, None] + _ahead(np.array(calibration.changes)[None, :], weeks),
-            outlook.aged[:, None] + _ahead(np.array(moves), weeks),
+            cases.model,
+            cases.now[:, None] + _ahead(np.array(calibration.changes)[None, :], weeks),
+            cases.aged[:, None] + _ahead(np.array(moves), weeks),
         ]
     )
 

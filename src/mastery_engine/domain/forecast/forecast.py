@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from mastery_engine.domain.evidence.history import Trend
-from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration, Outlook, calibrated, state_of
+from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration, ForecastCases, calibrated, state_of
 from mastery_engine.domain.forecast.day_ahead import DayAhead
 from mastery_engine.domain.forecast.features import (
     ForecastFeatures,
@@ -93,7 +93,7 @@ def forecast(
     here = alone.here
     known = calibration or UNKNOWN
     newness = 0.0 if known.calibrated else max(0.0, 1.0 - alone.known_for / SEEN_FROM)
-    served = _in_order(calibrated(outlook(alone, has_calendar=bool(due_days)), known).tolist(), newness)
+    served = _in_order(calibrated(cases(alone, has_calendar=bool(due_days)), known).tolist(), newness)
     found = tuple(DayAhead(here.today + day, tuple(map(_cut, some))) for day, some in enumerate(served[:days], 1))
     last = found[-1]
     lost = rules.level_index(last.score) < rules.level_index(here.score)
@@ -145,9 +145,9 @@ def model_ahead(
     )
 
 
-def outlook(alone: ModelAhead, *, has_calendar: bool) -> Outlook:
+def cases(alone: ModelAhead, *, has_calendar: bool) -> ForecastCases:
     """The cases that a calibration takes, one for each day."""
-    return Outlook(
+    return ForecastCases(
         np.full(len(alone.days), alone.here.score),
         np.array(alone.aged),
         np.array(alone.quantiles),

@@ -13,8 +13,8 @@ from mastery_engine.domain.forecast.calibration import (
     ENOUGH,
     UNKNOWN,
     Calibration,
+    ForecastCases,
     Miss,
-    Outlook,
     calibrated,
     calibration_from,
     calibrations_by_week,
@@ -52,7 +52,7 @@ def weeks(
 
 def served(calibration: Calibration, *, state: int = SEEN, ahead: float = 7.0) -> list[float]:
     one = np.array([0.5])
-    case = Outlook(one, one, np.array([NARROW]), np.array([state]), np.array([ahead]))
+    case = ForecastCases(one, one, np.array([NARROW]), np.array([state]), np.array([ahead]))
     return calibrated(case, calibration)[0].tolist()  # type: ignore[no-any-return]
 
 
@@ -202,7 +202,7 @@ def test_it_is_packed_and_unpacked_and_another_format_is_learned_anew() -> None:
 )
 def test_what_is_served_rises(quantiles: list[float], many: int, spread: float, state: int, ahead: float) -> None:
     one = np.array([0.5])
-    case = Outlook(one, one, np.array([quantiles]), np.array([state]), np.array([ahead]))
+    case = ForecastCases(one, one, np.array([quantiles]), np.array([state]), np.array([ahead]))
     found = calibrated(case, calibration_from(weeks(many, spread), AS_OF))
     assert found.shape == (1, len(LEVELS))
     assert all(earlier <= later + 1e-12 for earlier, later in pairwise(found[0]))
