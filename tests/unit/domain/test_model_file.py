@@ -48,7 +48,7 @@ def test_what_cannot_be_read_is_refused(source: bytes) -> None:
         {"skill_noise": -1.0},
         {"unsure_days": 0.0},
         {"information": -1.0},
-        {"own_weight": -0.1},
+        {"own_gain": -0.1},
         {"success_weight": -0.1},
         {"success_kept": 1.0},
         {"general_variance": 5.0, "information": 0.01},

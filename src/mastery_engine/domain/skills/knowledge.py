@@ -17,7 +17,7 @@ that was never tried.
 """
 
 from collections.abc import Sequence
-from math import expm1, log1p, sqrt
+from math import sqrt
 
 import msgspec
 
@@ -104,7 +104,7 @@ def with_answer(knowledge: KnowledgeState, answer: Answer, at: Micros, model: Sk
     for (name, skill), weight in zip(tried, likely, strict=True):
         level = skill.usual + _faded(skill.own, skill.left)
         gain, spread = _gain(skill.variance, model.skill_noise, model)
-        level += gain * (right - model.chance(_expected(level, weight, difficulty, model)))
+        level += model.own_gain * gain * (right - model.chance(_expected(level, weight, difficulty, model)))
         successes = model.success_kept * skill.left * skill.successes + right
         skills[name] = SkillLevel(level, spread, at, None, skill.answers + 1, successes)
     while len(skills) > MAX_SKILLS:
@@ -167,23 +167,17 @@ def _now(skill: SkillLevel | None, name: str, at: Micros, model: SkillModel) -> 
         return _SkillNow(usual, 0.0, 0.0, 1.0, model.skill_variance, 0)
     away = (at - skill.at) / DAY
     left: float = 2.0 ** (-away / model.half_life_days)
-    successes = skill.successes if skill.successes is not None else _likely_successes(skill, usual, model)
+    own, successes = skill.mean - usual, skill.successes
+    if successes is None:  # an older document, in which the level held its part of the general one too
+        own, successes = own - model.carry_over * (skill.general or 0.0), 0.0
     variance = _unsure(skill.variance, model.skill_variance, away, model)
-    return _SkillNow(usual, skill.mean - usual, successes, left, variance, skill.answers)
-
-
-def _likely_successes(skill: SkillLevel, usual: float, model: SkillModel) -> float:
-    """The successes by which the level of an older document stays what it was, as nearly as its answers allow."""
-    general = model.carry_over * (skill.general or 0.0)
-    unexplained = skill.mean - usual - general - model.own_weight * (skill.mean - usual)
-    most = log1p(model.weight(skill.answers))
-    return expm1(max(0.0, min(unexplained / model.success_weight, most))) if model.success_weight else 0.0
+    return _SkillNow(usual, own, successes, left, variance, skill.answers)
 
 
 def _level(skill: _SkillNow, general: General, left: float, model: SkillModel) -> float:
     """Where the student stands on the skill, in log-odds, with the share ``left`` of what it was."""
     practice = model.practice(left * skill.successes) if skill.successes else 0.0
-    return skill.usual + model.carry_over * general.mean + model.own_weight * _faded(skill.own, left) + practice
+    return skill.usual + model.carry_over * general.mean + _faded(skill.own, left) + practice
 
 
 def _faded(own: float, left: float) -> float:

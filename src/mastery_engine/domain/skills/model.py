@@ -38,8 +38,9 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``information`` is the information in one answer; ``general_noise`` and ``skill_noise`` are the variance that
     learning adds with each answer. Half of the certainty gained is lost after ``unsure_days`` without answers. The
-    share ``carry_over`` of the general level counts for each skill, ``own_weight`` of what its own answers say, and
-    ``success_weight`` times log(1 + its recent successes), of which ``success_kept`` is left with each further answer.
+    share ``carry_over`` of the general level counts for each skill, and ``success_weight`` times log(1 + its recent
+    successes), of which ``success_kept`` is left with each further answer; ``own_gain`` is the share of its gain by
+    which an answer moves the skill's own level.
     Successes, and what a skill is above the usual, halve every ``half_life_days`` without practice. ``harder`` is the
     step in difficulty from beginner to intermediate items, and from those to advanced ones. ``revisions`` are in the
     order of their moments.
@@ -54,8 +55,8 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skill_noise: NotNegative = 0.006
     unsure_days: Positive = 110.0
     information: NotNegative = 0.22
-    carry_over: NotNegative = 0.75
-    own_weight: NotNegative = 0.2
+    carry_over: NotNegative = 0.7
+    own_gain: NotNegative = 0.3
     success_weight: NotNegative = 0.8
     success_kept: Chance = 0.6
     half_life_days: Positive = 60.0
