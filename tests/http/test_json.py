@@ -26,6 +26,8 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/predictions/trajectory"): OF_STUDENT,
     ("POST", "/recommendations/adaptive"): OF_STUDENT,
     ("POST", "/recommendations/learning-path"): OF_STUDENT,
+    ("POST", "/recommendations/items"): OF_STUDENT,
+    ("POST", "/predictions/next-answer"): {**OF_STUDENT, "items": [{"item_id": "loops-1"}]},
     ("POST", "/analytics/mastery-history"): {**OF_STUDENT, "start_date": "2026-01-01", "end_date": "2026-01-31"},
     ("POST", "/analytics/changes"): {**OF_STUDENT, "from": "2026-01-01", "to": "2026-01-31"},
     ("POST", "/analytics/compare"): {**OF_STUDENT, "cohort_id": "py-101"},
