@@ -8,7 +8,7 @@ import msgspec
 
 WIDTH, HEIGHT = 460, 280
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 30, 40
-COLOURS = ("#1f5fa8", "#b8500a", "#4a7a2c", "#7a3f98", "#8a6d1a", "#555555", "#a8325e", "#2a7f86", "#8c8c8c")
+COLOURS = ("#1f5fa8", "#b8500a", "#4a7a2c", "#7a3f98", "#8a6d1a", "#555555", "#a8325e", "#2a7f86", "#111111", "#8c8c8c")
 
 Series: TypeAlias = Sequence[tuple[float, float]]
 

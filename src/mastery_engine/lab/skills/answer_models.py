@@ -174,6 +174,18 @@ def _logs(what: str, counted: tuple[int, int]) -> list[tuple[tuple[str, str], fl
     return [((what, "right"), log1p(counted[0])), ((what, "wrong"), log1p(counted[1]))]
 
 
+def _pybkt() -> FittedModel:
+    from mastery_engine.lab.skills.em_bkt import EmBkt
+
+    return EmBkt()
+
+
+def _dkt() -> FittedModel:
+    from mastery_engine.lab.skills.deep.model import DeepTracing
+
+    return DeepTracing()
+
+
 MODELS: dict[str, Callable[[], FittedModel]] = {
     ENGINE: NextAnswerModel,
     SERVED: ServedModel,
@@ -183,5 +195,6 @@ MODELS: dict[str, Callable[[], FittedModel]] = {
     "elo": Elo,
     "irt": OnlineIrt,
     "bkt": Bkt,
+    "pybkt": _pybkt,
+    "dkt": _dkt,
 }
-REGRESSIONS = ("best_lr", "pfa")  # they take SciPy

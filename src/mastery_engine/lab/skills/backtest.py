@@ -10,8 +10,8 @@ import numpy as np
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.skills.accuracy import Accuracy, Floats, accuracy, mean_of
 from mastery_engine.lab.skills.answer_files import AnswerRow, read_answers, split
-from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, REGRESSIONS, FittedModel, NextAnswerModel
-from mastery_engine.lab.skills.logistic import INSTALL_LAB, has_scipy
+from mastery_engine.lab.skills.answer_models import ENGINE, MODELS, FittedModel, NextAnswerModel
+from mastery_engine.lab.skills.extras import TAKEN
 from mastery_engine.lab.skills.served import ServedModel
 
 SPLITS = 5
@@ -98,17 +98,19 @@ def first_of(students: Sequence[list[AnswerRow]], answers: int) -> list[list[Ans
 
 
 def chosen_models(models: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The models to run, all of them where none is named, and those left out for want of SciPy.
+    """The models to run, all of them where none is named, and those left out for want of what they take.
 
     Raises InvalidInput for one that is not known, or is named and cannot be run.
     """
     for name in models:
         if name not in MODELS:
             raise InvalidInput(f"There is no model {name!r}: there are {', '.join(MODELS)}.", field="models")
-    missing = [] if has_scipy() else [name for name in models or MODELS if name in REGRESSIONS]
+    wanted = models or list(MODELS)
+    missing = [name for name in wanted if name in TAKEN and not TAKEN[name].usable()]
     if models and missing:
-        raise InvalidInput(f"{missing[0]} takes SciPy: {INSTALL_LAB}, or leave {missing[0]} out.", field="models")
-    return [name for name in models or MODELS if name not in missing], missing
+        first, taken = missing[0], TAKEN[missing[0]]
+        raise InvalidInput(f"{first} takes {taken.brings}: {taken.install}, or leave {first} out.", field="models")
+    return [name for name in wanted if name not in missing], missing
 
 
 def _measured(

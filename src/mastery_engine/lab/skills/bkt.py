@@ -34,6 +34,15 @@ def likeliest(runs: list[list[int]]) -> tuple[float, float, float, float]:
     return float(best[0]), float(best[1]), float(best[2]), float(best[3])
 
 
+def by_skill(rows: Sequence[AnswerRow]) -> dict[str, list[int]]:
+    """A student's answers on each skill in order, right (1) or wrong (0)."""
+    runs: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        for skill in row.skills:
+            runs[skill].append(row.right)
+    return runs
+
+
 class Bkt:
     """Bayesian knowledge tracing by grid (Corbett and Anderson 1995): of each skill the four likeliest parameters.
 
@@ -48,11 +57,7 @@ class Bkt:
         runs: dict[str, list[list[int]]] = defaultdict(list)
         everything: list[list[int]] = []
         for rows in students:
-            mine: dict[str, list[int]] = defaultdict(list)
-            for row in rows:
-                for skill in row.skills:
-                    mine[skill].append(row.right)
-            for skill, run in mine.items():
+            for skill, run in by_skill(rows).items():
                 runs[skill].append(run)
                 everything.append(run)
         self._usual = likeliest(everything)

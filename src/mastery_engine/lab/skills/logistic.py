@@ -1,7 +1,6 @@
 """Logistic regression on few of very many terms, converged: for the baselines. It takes SciPy."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from math import exp
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,13 +14,7 @@ if TYPE_CHECKING:
 Terms: TypeAlias = Sequence[tuple[tuple[str, str], float]]
 Numbers: TypeAlias = NDArray[np.float64]
 
-INSTALL_LAB = "pip install 'mastery-engine[lab]'"
 CONVERGED = 1e-5  # the norm of the gradient of the loss, for each answer
-
-
-def has_scipy() -> bool:
-    """Whether SciPy, which comes with the extra ``lab``, is installed."""
-    return find_spec("scipy") is not None
 
 
 class Logistic(Struct):

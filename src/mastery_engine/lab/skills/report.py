@@ -9,7 +9,7 @@ import numpy as np
 from mastery_engine.lab.plots import COLOURS, Frame, line, plot
 from mastery_engine.lab.skills.accuracy import Accuracy, Floats, auc, calibration
 from mastery_engine.lab.skills.backtest import SkillsBacktest, SkillsBacktestResult, SplitPredictions
-from mastery_engine.lab.skills.logistic import INSTALL_LAB
+from mastery_engine.lab.skills.extras import TAKEN
 
 PLACES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 FEWEST = 50
@@ -24,8 +24,9 @@ def table(result: SkillsBacktestResult) -> list[str]:
     """The means as a table in Markdown, and which models are missing."""
     rows = [_HEAD, ("---",) * len(_HEAD), *((name, *_figures(mean)) for name, mean in result.mean.items())]
     lines = [f"Mean of {len(result.splits)} splits:", "", *("| " + " | ".join(row) + " |" for row in rows)]
-    if result.left_out:
-        lines += ["", f"left out: {', '.join(result.left_out)}, which take SciPy ({INSTALL_LAB})"]
+    for extra in dict.fromkeys(TAKEN[name] for name in result.left_out):
+        names = [name for name in result.left_out if TAKEN[name] == extra]
+        lines += ["", f"left out: {', '.join(names)}, for want of {extra.brings} ({extra.install})"]
     return lines
 
 

@@ -1,0 +1,1 @@
+"""Deep knowledge tracing, as a baseline of the next answer."""
