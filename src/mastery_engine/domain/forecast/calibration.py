@@ -38,7 +38,7 @@ KNOWN_FROM = 50.0  # student-weeks that tell whether a course's students are usu
 LEAST, LEAST_KNOWN, MOST = 0.3, 0.9, 5.0  # of the stretch; that of usual students is never much below 1
 SLOWLY = 2.0  # the power of the share of ENOUGH by which a course with fewer weeks is trusted
 OUTSIDE = 0.10  # the share of weeks that is to lie below the interval, and above it
-COVERAGE_FROM = 100  # student-weeks from which on what would have been served counts for the coverage found
+COVERAGE_FROM = 100  # student-weeks forecast since enough were known, from which on they alone tell the coverage
 STATED_COUNTS = 30.0  # student-weeks that a stated confidence counts as, beside what came true of it
 SHORTEST_ARM = 1e-4
 EXPERTS = 3
@@ -89,8 +89,9 @@ class Miss(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Calibration(msgspec.Struct, frozen=True, array_like=True):
     """What the misses of a course by ``as_of`` say.
 
-    ``student_weeks`` is how many there were. ``coverage`` is the share of past weeks in which the 80% interval that
-    would have been served held, in [0, 1]; None where nothing can be said. ``weights`` are those of the three
+    ``student_weeks`` is how many there were. ``coverage`` is the share of past weeks in which the 80% interval held that
+    was served since enough weeks were known, or that is served now while these are few, in [0, 1]; None where nothing
+    can be said. ``weights`` are those of the three
     experts for who was there in the last two weeks and for who was not, ``stretch`` by how much the distances of the
     quantiles below and above the median are stretched for each. ``changes`` are the quantiles at ``LEVELS`` of the
     week's change of the score, ``moves`` those of its distance from the aged score, by state (-1: any other).
@@ -261,7 +262,7 @@ class _PastWeeks:
         return Calibration(
             as_of,
             past,
-            self._coverage(past),
+            self._coverage((np.flatnonzero(~gone), np.flatnonzero(gone)), weights, stretch),
             tuple(tuple(some.tolist()) for some in weights),
             _quantiles(came - now, counts),
             _by_state(came - aged, counts, self._cases.states[:past]),
@@ -337,11 +338,26 @@ class _PastWeeks:
             found.append(min(1.0, max(0.0, stated + off)))
         return tuple(np.maximum.accumulate(found).tolist())
 
-    def _coverage(self, past: int) -> float:
-        counted = self._known_then[:past] >= COVERAGE_FROM
-        if counted.sum() < COVERAGE_FROM:
-            counted[:] = True
-        return float(np.mean(self._inside[:past][counted]))
+    def _coverage(
+        self, groups: Sequence[Places], weights: Sequence[Numbers], stretch: Sequence[tuple[float, ...]]
+    ) -> float:
+        """The share of past weeks within the interval: of those forecast since enough weeks were known.
+
+        While these are few it is the share within the interval that these weights and stretches give for all of them:
+        what was served before was wide on purpose, and says nothing about what is served from now on.
+        """
+        past = sum(map(len, groups))
+        served = self._known_then[:past] >= ENOUGH
+        if served.sum() >= COVERAGE_FROM:
+            return float(np.mean(self._inside[:past][served]))
+        inside = 0
+        for rows, mixing, (down, up) in zip(groups, weights, stretch, strict=True):
+            mixed, came = np.tensordot(mixing, self._experts[:, rows], axes=1), self._came[rows]
+            middle = mixed[:, MEDIAN]
+            low = middle - down * np.maximum(middle - mixed[:, LOWER], SHORTEST_ARM)
+            high = middle + up * np.maximum(mixed[:, UPPER] - middle, SHORTEST_ARM)
+            inside += int(np.sum((low <= came) & (came <= high)))
+        return inside / past
 
 
 def _shrunk(found: Calibration, share: float, known: float) -> Calibration:
