@@ -89,12 +89,12 @@ class Miss(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Calibration(msgspec.Struct, frozen=True, array_like=True):
     """What the misses of a course by ``as_of`` say.
 
-    ``student_weeks`` is how many there were. ``coverage`` is the share of past weeks in which the 80% interval held that
-    was served since enough weeks were known, or that is served now while these are few, in [0, 1]; None where nothing
-    can be said. ``weights`` are those of the three
-    experts for who was there in the last two weeks and for who was not, ``stretch`` by how much the distances of the
-    quantiles below and above the median are stretched for each. ``changes`` are the quantiles at ``LEVELS`` of the
-    week's change of the score, ``moves`` those of its distance from the aged score, by state (-1: any other).
+    ``student_weeks`` is how many there were. ``coverage`` is the share of past weeks in which the 80% interval held
+    that was served since enough weeks were known, or that is served now while these are few, in [0, 1]; None where
+    nothing can be said. ``weights`` are those of the three experts for who was there in the last two weeks and for who
+    was not, ``stretch`` by how much the distances of the quantiles below and above the median are stretched for each.
+    ``changes`` are the quantiles at ``LEVELS`` of the week's change of the score, ``moves`` those of its distance from
+    the aged score, by state (-1: any other).
     ``confidence`` is what comes true of the probabilities ``_STATED``.
     """
 
