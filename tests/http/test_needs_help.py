@@ -157,7 +157,10 @@ async def test_who_withdrew_profiling_is_in_no_list(api: Api) -> None:
     glance = await api.engine.reports.glance(Caller("ada", "admin"), names)
     shown = next(one for one in glance.students if one.student_id == away)
     assert (shown.risk, shown.reasons) == (0.0, [])
-    assert glance.average == (await api.data("/analytics/cohort", {"cohort_id": COHORT}))["average"]
+    figures = await api.data("/analytics/cohort", {"cohort_id": COHORT})
+    assert glance.average == figures["average"]
+    assert glance.levels == {level: number for level, number in figures["level_distribution"].items() if number}
+    assert sum(glance.levels.values()) == len(names) - 1
     await api.call("PUT", f"/compliance/students/{away}/consent", {"profiling": True})
     assert await of_figures(api) == before
 

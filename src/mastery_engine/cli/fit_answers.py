@@ -59,6 +59,8 @@ def answers(
 
     if from_log == (file is not None):
         raise typer.BadParameter("give a file of answers, or --from-log.")
+    if course != COURSE and tenant is None:
+        raise typer.BadParameter("--course needs --tenant: courses belong to tenants.")
     part = part_name(tenant, course) if tenant else EVERYWHERE
     chosen = settings() if from_log or out is None else None
     with model_out(out or (chosen and chosen.model_file) or Path("model.msgpack")) as target:

@@ -52,9 +52,11 @@ class Glance(msgspec.Struct, frozen=True):
 class ClassGlance(msgspec.Struct, frozen=True):
     """Several students: those who need help, the worst first, and then the others, the lowest score first.
 
-    ``unknown`` are those without any event. The ``average`` is of those who consent to profiling, as a cohort's is.
+    ``unknown`` are those without any event. The ``average`` and the ``levels``, how many are at each that somebody has
+    reached, are of those who consent to profiling, as a cohort's are.
     """
 
     students: list[Glance]
     unknown: list[str]
     average: Score | None
+    levels: dict[str, int]

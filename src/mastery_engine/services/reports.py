@@ -1,5 +1,6 @@
 """Reports: the explanation of a score, and several students at a glance."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -103,6 +104,7 @@ class Reports:
             [self._at_a_glance(one) for one in sorted(standings, key=those_who_need_help_first)],
             [student_id for student_id in chosen if student_id not in known],
             mean_score(profiled),
+            dict(Counter(self._rules.levels[one.rank].name for one in profiled)),
         )
 
     def _at_a_glance(self, one: Standing) -> Glance:

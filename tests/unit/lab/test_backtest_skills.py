@@ -448,6 +448,13 @@ def test_what_fit_writes_the_service_loads(answers: Path, tmp_path: Path) -> Non
     assert "5 skills, 36 items" in run("fit", "skills", str(answers), "--out", str(out))
 
 
+def test_fit_answers_refuses_a_course_of_no_tenant(answers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model.msgpack"
+    said = run("fit", "answers", str(answers), "--out", str(out), "--course", "python", exits=2)
+    assert "--course needs --tenant" in said
+    assert not out.exists()
+
+
 def test_what_fit_answers_writes_the_service_loads(answers: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.msgpack"
     run("fit", "skills", str(answers), "--out", str(out))

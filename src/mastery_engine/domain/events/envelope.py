@@ -188,11 +188,11 @@ def unknown_fields(value: bytes | msgspec.Raw) -> list[str]:
         raise malformed(error) from error
 
 
-def moment_from(timestamp: datetime | int) -> Micros:
+def moment_from(timestamp: datetime | int, *, field: str = "timestamp") -> Micros:
     """The moment of a timestamp: an RFC 3339 time, or whole milliseconds since 1970. Raises InvalidInput."""
     at = timestamp * 1_000 if isinstance(timestamp, int) else moment_of(timestamp)
     if not EARLIEST <= at <= LATEST:
-        raise InvalidInput("The timestamp must lie between the years 1970 and 9999.", field="timestamp")
+        raise InvalidInput(f"{field} must lie between the years 1970 and 9999.", field=field)
     return at
 
 

@@ -187,6 +187,11 @@ def _with_row(rows: bytes, key: bytes, cause: Cause) -> bytes:
     return rows + key + _VALUE.pack(cause.events << _MOVED_BITS | cause.moved + _MOVED_ZERO, cause.share)
 
 
+def _share(part: int, whole: int) -> int:
+    """So many of a whole in 1/10,000, rounded down: 49,999 of 100,000 is not the half that passes a quiz."""
+    return part * _SHARES // whole
+
+
 def _mean(share: int, events: int, other: int, others: int) -> int:
     return round((share * events + other * others) / (events + others))
 
@@ -275,12 +280,13 @@ def known_causes(history: History, causes: Causes) -> Causes:
 def _described(data: Any, code: int, completed: Mapping[str, TopicProgress]) -> tuple[int, str | None, int]:
     """The code of an event, its topic, and its result or state in 1/10,000."""
     if code == _COMPLETIONS:
-        share = data.completed_exercises / data.total_exercises
-        return code if (data.topic or "") in completed else _STARTS, data.topic, round(share * _SHARES)
+        share = _share(data.completed_exercises, data.total_exercises)
+        return code if (data.topic or "") in completed else _STARTS, data.topic, share
     if code == _ANSWERS:
         return code, data.skills[0] if data.skills else None, round(data.fraction * _SHARES)
-    share = data.correct_answers / data.total_questions if code == _QUIZZES else mean_quality(data)
-    return code, data.topic, round(share * _SHARES)
+    if code == _QUIZZES:
+        return code, data.topic, _share(data.correct_answers, data.total_questions)
+    return code, data.topic, round(mean_quality(data) * _SHARES)
 
 
 class _Moves(msgspec.Struct, gc=False):

@@ -19,6 +19,7 @@ from mastery_engine.domain.rules import COMPONENTS, Component, Rules
 from mastery_engine.domain.student import Student
 
 WHOLE = 10_000
+MEAN_ERROR = 2  # in 1/10,000: means are rounded at each event, so that 4 of 8 may be held as 0.4999
 _ZERO = NOTHING_YET[CONSISTENCY]
 _HALF_SIXTH = 0.5
 
@@ -199,7 +200,7 @@ def _days(path: ScorePath, first: Day, last: Day, told: Sequence[tuple[Day, Caus
 def words(cause: Cause, completed: Mapping[str, TopicProgress]) -> str:
     """A cause in plain words, with numbers of exercises where ``completed`` still has them."""
     on = f" on {cause.topic}" if cause.topic else ""
-    many, share = cause.events > 1, f"{cause.share * 100 // WHOLE}%"
+    many, share = cause.events > 1, _percent(cause)
     match cause.kind:
         case "started":
             chapter = f"the chapter {cause.topic}" if cause.topic else "the exercises"
@@ -222,10 +223,16 @@ def words(cause: Cause, completed: Mapping[str, TopicProgress]) -> str:
 def _done(cause: Cause, completed: Mapping[str, TopicProgress]) -> str:
     progress = completed.get(cause.topic or "")
     if progress is not None:
-        done = round(cause.share * progress.total / WHOLE)
-        if round(done * WHOLE / progress.total) == cause.share:
+        done = -(-cause.share * progress.total // WHOLE)
+        if progress.total <= WHOLE and done * WHOLE // progress.total == cause.share:  # no other number comes to it
             return f"{done} of {progress.total} done"
     return f"{cause.share * 100 // WHOLE}% done"
+
+
+def _percent(cause: Cause) -> str:
+    """The result of a cause in whole per cent, rounded down as pages show shares; a mean without its error."""
+    error = MEAN_ERROR if cause.events > 1 else 0
+    return f"{min(cause.share + error, WHOLE) * 100 // WHOLE}%"
 
 
 def _aged_words(rules: Rules) -> str:

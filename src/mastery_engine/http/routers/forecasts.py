@@ -1,9 +1,11 @@
 """Calls about forecasts, trajectories and the next answers."""
 
+from datetime import datetime
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, PlainValidator
 
 from mastery_engine.domain.events.envelope import moment_from
 from mastery_engine.http.body import Body, ItemId, Name, StudentId
@@ -43,6 +45,21 @@ async def trajectory(engine: TheEngine, caller: Authenticated, body: DaysBack) -
     return await engine.forecasts.trajectory(caller, body.student_id, body.days)
 
 
+_Aware = Annotated[datetime, msgspec.Meta(tz=True)]
+_Sent = AwareDatetime | Annotated[int, Field(ge=0, description="milliseconds since 1970")]
+
+
+def _as_moment(value: object) -> datetime | int:
+    """One of the two forms of a moment; of a value that is neither one sentence, which names the field as sent."""
+    try:
+        return msgspec.convert(value, type=_Aware | int)
+    except msgspec.ValidationError:
+        raise ValueError("must be a time with Z or an offset, as in 2026-01-14T10:30:00Z, or milliseconds") from None
+
+
+Moment = Annotated[datetime | int, PlainValidator(_as_moment, json_schema_input_type=_Sent)]
+
+
 class AskedItem(Body):
     """An item that may be asked, and the skills that it exercises."""
 
@@ -55,12 +72,12 @@ class ManyItems(Body):
 
     student_id: StudentId
     items: Annotated[list[AskedItem], Field(min_length=1, max_length=MOST_ITEMS)]
-    at: AwareDatetime | Annotated[int, Field(ge=0, description="milliseconds since 1970")] | None = None
+    at: Moment | None = None
 
 
 @router.post("/next-answer", openapi_extra=responds(NextAnswer, many=True, limit="predictions"))
 async def next_answer(engine: TheEngine, caller: Authenticated, body: ManyItems) -> list[NextAnswer]:
     """How likely a student's next answer to each item is right; who has answered nothing gets what the items say."""
     items = [CourseItem(item.item_id, item.skills) for item in body.items]
-    at = None if body.at is None else moment_from(body.at)
+    at = None if body.at is None else moment_from(body.at, field="at")
     return await engine.next_answers.predict(caller, body.student_id, items, at)

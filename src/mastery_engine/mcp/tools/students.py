@@ -1,6 +1,5 @@
 """Tools about several students."""
 
-from collections import Counter
 from typing import Annotated
 
 from mcp.server import MCPServer
@@ -39,7 +38,7 @@ class StudentsTools:
         result = ClassResult(
             students=len(glance.students),
             average=glance.average,
-            levels=dict(Counter(student.level for student in glance.students)),
+            levels=glance.levels,
             need_help=len(need_help),
             first=[
                 HelpResult(

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import example
 from hypothesis import given as over
 from hypothesis import strategies as st
 
@@ -286,6 +287,41 @@ def test_a_week_is_told_in_plain_words() -> None:
 def test_each_kind_has_its_words_for_one_and_for_several(events: list[LearningEvent], message: str) -> None:
     assert message in points(changed(folded(events), TODAY - 1))
     assert message in points(changed(folded(*[[one] for one in events]), TODAY - 1))
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (
+            quiz(49_999, 100_000, "a"),
+            "A quiz with 49%",
+        ),  # which is a struggle, so it is not shown as the half that passes
+        (quiz(29, 100, "a"), "A quiz with 29%"),
+        (quiz(2, 3, "a"), "A quiz with 66%"),
+        (done("loops", 9_999, 10_000, "a"), "Started the chapter loops: 9999 of 10000 done"),
+        (done("loops", 99_999, 100_000, "a"), "Started the chapter loops: 99% done"),
+        (done("loops", 100_000, 100_000, "a"), "Started the chapter loops: 100% done"),
+    ],
+)
+def test_a_result_just_below_a_bound_is_not_shown_on_it(found: LearningEvent, message: str) -> None:
+    assert message in points(changed(folded([found]), TODAY - 1))
+
+
+@pytest.mark.parametrize("total", [3, 7, 11, 97, 999])
+def test_every_state_of_exercises_is_told_as_it_is(total: int) -> None:
+    for number in {0, 1, total // 3, total // 2, total - 1, total}:
+        assert f"Started the chapter loops: {number} of {total} done" in points(
+            changed(folded([done("loops", number, total, "a")]), TODAY - 1)
+        )
+
+
+@over(st.lists(st.booleans(), min_size=2, max_size=24))
+@example([False, False, True, True, False, True, False, True])
+def test_the_mean_of_several_results_is_shown_as_it_is(results: list[bool]) -> None:
+    right, total = sum(results), len(results)
+    events = [quiz(int(result), 1, f"{number:02}") for number, result in enumerate(results)]
+    for student in (folded(events), folded(*[[one] for one in events])):
+        assert f"{total} quizzes with {100 * right // total}% on average" in points(changed(student, TODAY - 1))
 
 
 def test_words_of_what_is_no_longer_held() -> None:
