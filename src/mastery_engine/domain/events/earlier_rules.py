@@ -1,7 +1,8 @@
 """What an earlier engine took and today's rules refuse: events in the log, which are read in today's terms.
 
 Until ``STRICT_SINCE``, seconds had no upper limit, and an id was any text of 1 to 100 characters. Those events were
-acknowledged, so they count whenever the log is read. Doors never come here.
+acknowledged, so they count whenever the log is read. Doors never come here. What came to be allowed since (a score of
+an answer, one without skills) is taken whenever it is read.
 """
 
 import unicodedata
@@ -11,7 +12,7 @@ import msgspec
 
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.envelope import SentEvent, read_strictly, read_unwrapped
-from mastery_engine.domain.events.kinds import ALIASES, KINDS, MOST_SECONDS, Answer
+from mastery_engine.domain.events.kinds import ALIASES, KINDS, MOST_SECONDS
 from mastery_engine.domain.given_ids import LONGEST_ID, LONGEST_NAME, NOT_ALLOWED, normal_id
 from mastery_engine.domain.json_text import without_mark
 from mastery_engine.domain.moments import Micros
@@ -49,14 +50,6 @@ _encode = msgspec.json.Encoder().encode
 
 def read_logged(value: bytes, received: Micros) -> tuple[SentEvent, str | None]:
     """As ``read_unwrapped``, for a record of the log received at a moment. Raises InvalidInput."""
-    sent, outside = _read(value, received)
-    data = sent.data
-    if isinstance(data, Answer) and received < STRICT_SINCE and (data.score is not None or not data.skills):
-        raise InvalidInput("An answer named its skills and had no score when this one was received.", field="data")
-    return sent, outside
-
-
-def _read(value: bytes, received: Micros) -> tuple[SentEvent, str | None]:
     try:
         return read_unwrapped(value)
     except InvalidInput:
