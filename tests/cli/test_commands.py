@@ -291,6 +291,7 @@ def test_the_next_answer_is_learned_from_the_log_and_a_replay_comes_to_the_same(
     assert set(answers_from(Path(out).read_bytes()).parts) == {"*", "default/default"}
     shell.run("fit", "answers", exits=2)
     shell.run("fit", "answers", str(school), "--from-log", exits=2)
+    assert "tenant may hold only" in shell.run("fit", "answers", "--from-log", "--tenant", "No School", exits=2).stderr
 
 
 def test_dead_letters_are_listed_shown_and_redriven(shell: Shell, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, opened, progress, say, settings, tenant_named
+from mastery_engine.cli.console import AsJson, counted, opened, progress, say, settings, tenant_if_named
 from mastery_engine.responses.forecasts import CourseCalibration
 
 if TYPE_CHECKING:
@@ -20,16 +20,12 @@ class Calibrated(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def _tenant_if_named(name: str | None) -> str | None:
-    return None if name is None else tenant_named(name)
-
-
 def calibrate(
     tenant: Annotated[
         str | None,
         typer.Option(
             help="The school or customer. Default: all.",
-            callback=_tenant_if_named,
+            callback=tenant_if_named,
             metavar="NAME",
             show_default=False,
         ),

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 LAYOUT = "\n\t"
 
 
+def tenant_if_named(name: str | None) -> str | None:
+    """A tenant's name from an option that may be left out, checked."""
+    return None if name is None else tenant_named(name)
+
+
 def tenant_named(name: str) -> str:
     """A tenant's name from an option, checked."""
     from mastery_engine.domain.events.event import check_tenant

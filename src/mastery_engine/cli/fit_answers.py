@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, progress, say, settings
+from mastery_engine.cli.console import AsJson, counted, progress, say, settings, tenant_if_named
 from mastery_engine.cli.fit_skills import SOONEST, WEEK_MINUTES, logged_answers
 from mastery_engine.cli.model_out import ModelOut, model_out
 
@@ -35,7 +35,9 @@ def answers(
     tenant: Annotated[
         str | None,
         typer.Option(
-            help="The tenant that they are for. Default: all that have none of their own.", show_default=False
+            help="The tenant that they are for. Default: all that have none of their own.",
+            callback=tenant_if_named,
+            show_default=False,
         ),
     ] = None,
     course: Annotated[str, typer.Option(help="With --tenant: the course that they are for.")] = COURSE,
