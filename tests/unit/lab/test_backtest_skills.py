@@ -353,7 +353,8 @@ def test_with_little_data_it_is_no_worse_than_plain_models(answers: int, tmp_pat
     assert areas[ENGINE] > areas["best_lr"] - 0.005
     assert areas[ENGINE] > areas["tracing"] - 0.012
     assert figures[ENGINE].ece < 0.03
-    assert figures[ENGINE].log_loss < min(figures["best_lr"].log_loss, figures["tracing"].log_loss) + 0.005
+    assert figures[ENGINE].log_loss < figures["best_lr"].log_loss + 0.005
+    assert figures[ENGINE].log_loss < figures["tracing"].log_loss + 0.008
 
 
 def plain_class(students: int, seed: int) -> list[list[AnswerRow]]:
