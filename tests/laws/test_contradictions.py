@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mastery_engine.auth.access import Caller
@@ -64,6 +64,7 @@ SKILLS = [*CURRICULUM.skills][:3]
 skill_names = st.sampled_from([*SKILLS, CURRICULUM.module_of[SKILLS[0]], "juggling"])
 
 
+@settings(max_examples=10)  # each asks every door
 @given(answers_and_exercises, st.data(), st.sampled_from([0, 1, 23, 70]))
 def test_nor_do_they_of_any_student(sent: list[dict[str, Any]], data: st.DataObject, days: int) -> None:
     """Their answers and exercises are on skills and modules of the course, and beside it."""

@@ -16,6 +16,7 @@ from mastery_engine.backends.sqlite.logs import open_logs
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
+from mastery_engine.ports.backend import Logs
 from tests.support.logs import batches_from, letter, read, records, updated
 from tests.support.samples import NOW, helped
 from tests.support.small_disk import mounted_small_disk
@@ -201,6 +202,11 @@ async def turns_during(reading: Awaitable[Any]) -> int:
     return turns
 
 
+async def _all_pages(logs: Logs) -> None:
+    async for _ in logs.events.pages():
+        pass
+
+
 async def test_the_loop_goes_on_while_much_is_read(database: Database) -> None:
     logs = open_logs(database, batch_size=10_000)
     await logs.events.append([helped(f"e{n}", metadata={"note": "x" * 200}) for n in range(10_000)])
@@ -209,7 +215,7 @@ async def test_the_loop_goes_on_while_much_is_read(database: Database) -> None:
     await asyncio.gather(*[logs.consents.put(f"student-{n}", b"x" * 100, NOW) for n in range(5_000)])
     for reading in (
         anext(batches_from(logs.events)),
-        anext(aiter(logs.events.pages())),
+        _all_pages(logs),
         logs.events.events_of(ADA),
         logs.dead_letters.page(limit=1_000),
         logs.consents.read(0),

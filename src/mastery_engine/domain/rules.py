@@ -99,6 +99,11 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
             one / STEPS for bound in bounds for one in (floor(bound * STEPS), round(bound * STEPS), ceil(bound * STEPS))
         )
 
+    @cached_property
+    def near_bounds(self) -> frozenset[float]:
+        """The numbers with 4 decimals within a step of ``beside_bounds``: rounding may have moved them by one."""
+        return frozenset((round(one * STEPS) + step) / STEPS for one in self.beside_bounds for step in (-1, 0, 1))
+
     def level_index(self, score: float) -> int:
         """The place of a score's level, from 0. Scores are rounded to 9 decimals first: float errors decide nothing."""
         rounded = round(score, 9)

@@ -49,7 +49,7 @@ def shown_points(history: History, rules: Rules, *, first: Day = 0, last: Day = 
 def shown_scores(history: History, rules: Rules, *, first: Day = 0, last: Day = 65_535) -> list[tuple[Day, float]]:
     """The days and scores of ``shown_points``: quicker."""
     scores = history.scores(first=first, last=last)
-    if rules.beside_bounds.isdisjoint([score for _, score in scores]):
+    if rules.near_bounds.isdisjoint([score for _, score in scores]):
         return scores
     return [(point.day, point.score) for point in shown_points(history, rules, first=first, last=last)]
 

@@ -134,3 +134,11 @@ def test_where_the_rules_have_changed_a_days_level_is_that_of_its_score_now() ->
     history = History().with_point(100, score_of((0.7, 0.7, 0.7, 0.7), RULES))
     stricter = Rules(levels=(Level("low", 0.0), Level("high", 0.99)))
     assert [(point.score, point.rank) for point in shown_points(history, stricter)] == [(0.7, 0)]
+
+
+def test_a_day_beside_a_bound_that_was_set_since_is_the_same_in_both_readings() -> None:
+    before = Rules(levels=(Level("low", 0.0), Level("high", 0.4999)))
+    since = Rules(levels=(Level("low", 0.0), Level("high", 0.5)))
+    history = History().with_point(100, MasteryScore(0.49991, "high", 1, FOUR, 1.0))
+    assert shown_scores(history, since) == [(point.day, point.score) for point in shown_points(history, since)]
+    assert before.near_bounds >= before.beside_bounds
