@@ -141,18 +141,24 @@ def is_outdated(
     knowledge: KnowledgeState,
     model: SkillModel,
 ) -> bool:
-    """Whether new events settled what advice or path say of a skill: it is mastered now, or was reviewed."""
+    """Whether new events settled what advice or path say of a skill: it is mastered now, or no review is due.
+
+    An answer moves the general level, and so every skill, also those that it does not name.
+    """
     touched: list[str] = []
+    is_answered = False
     for logged in fresh:
         data = logged.event.data
         kind = type(data)
         if kind is Answer:
-            touched += data.skills  # type: ignore[attr-defined]
+            is_answered = True
         elif kind is Completion:
             touched += curriculum.skills_of(data.topic or "")  # type: ignore[attr-defined]
-    if not touched:
+    if not touched and not is_answered:
         return False
     named = guidance.named()
+    if is_answered:
+        touched = [*named]
     for skill in touched:
         if skill in named:
             now = skill_estimate(skill, evidence, knowledge, curriculum, today, rules, model)

@@ -132,8 +132,7 @@ class Causes(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def is_plain(self) -> bool:
         """Whether nothing was dropped since the last fold, and the newest point shows all that came."""
-        rows = self.rows
-        return not self.is_aged and not (rows and rows[_CODE - _SIZE] & PENDING)
+        return not self.is_aged and not self.has_pending
 
     @property
     def has_pending(self) -> bool:
