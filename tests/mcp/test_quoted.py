@@ -47,7 +47,17 @@ def test_what_was_not_quoted_is_taken_as_it_is(given_back: object) -> None:
     assert unquoted(given_back) == given_back
 
 
-NAMED_BY_SCHOOLS = {"topic", "exercise_id", "quiz_id", "submission_id", "item_id", "skills", "recommendation_id"}
+NAMED_BY_SCHOOLS = {
+    "topic",
+    "exercise_id",
+    "quiz_id",
+    "submission_id",
+    "attempt_id",
+    "part_of",
+    "item_id",
+    "skills",
+    "recommendation_id",
+}
 
 
 def test_only_the_ids_of_an_event_lose_their_marks() -> None:

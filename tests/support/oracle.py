@@ -36,13 +36,14 @@ ALIASES = {
 FIELDS = {
     "completion": "total_exercises:positive completed_exercises:count difficulty:difficulty"
     " topic?:name exercise_id?:id time_taken?:seconds",
-    "quiz": "total_questions:positive correct_answers:count"
-    " topic?:name quiz_id?:id time_spent?:seconds confidence_score?:share",
+    "quiz": "total_questions:positive correct_answers:part"
+    " topic?:name quiz_id?:id time_spent?:seconds confidence_score?:share attempt_id?:id",
     "quality": "code_quality_score:share correctness_score:share efficiency_score:share"
-    " peer_review_score?:share submission_id?:id topic?:name",
+    " peer_review_score?:share submission_id?:id topic?:name attempt_id?:id",
     "consistency": "current_streak?:count max_streak?:count days_since_last_activity?:count activity_dates?:dates",
     "answer": "item_id:id skills?:skills correct?:boolean"
-    " attempts?:count hints?:count duration?:seconds difficulty?:difficulty score?:share",
+    " attempts?:count hints?:count duration?:seconds difficulty?:difficulty score?:share"
+    " attempt_id?:id part_of?:id",
     "execution": "outcome:outcome topic?:name exercise_id?:id error_type?:text duration?:seconds",
     "help": "topic:name message?:text",
     "recommendation.followed": "recommendation_id:id reason?:text",
@@ -359,6 +360,7 @@ def _components(value: Any) -> bool:
 TYPES: dict[str, Callable[[Any], bool]] = {
     "positive": lambda value: _whole(value) and 1 <= value <= 100_000,
     "count": lambda value: _whole(value) and 0 <= value <= 100_000,
+    "part": lambda value: _number(value) and 0 <= value <= 100_000,
     "share": _share,
     # Read as: a length of time is no count, so it may have a fraction and has no upper bound.
     "seconds": lambda value: _number(value) and 0 <= value <= 86_400,

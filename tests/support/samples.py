@@ -89,7 +89,7 @@ def event(
     return check_times(found, retention_days=90)
 
 
-def quiz(correct: int, total: int, event_id: str = "e-1", **others: Any) -> LearningEvent:
+def quiz(correct: float, total: int, event_id: str = "e-1", **others: Any) -> LearningEvent:
     return event("quiz", {"total_questions": total, "correct_answers": correct}, event_id, **others)
 
 
@@ -146,9 +146,12 @@ def _some(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrate
 
 
 @st.composite
-def _part_of(draw: st.DrawFn, whole: str, part: str, others: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+def _part_of(
+    draw: st.DrawFn, whole: str, part: str, others: st.SearchStrategy[dict[str, Any]], *, fractions: bool = False
+) -> dict[str, Any]:
     total = draw(st.one_of(st.integers(1, 12), st.sampled_from([1, 100_000])))
-    return {whole: total, part: draw(st.integers(0, total)), **draw(others)}
+    parts = st.integers(0, total)
+    return {whole: total, part: draw(st.one_of(parts, st.floats(0, total)) if fractions else parts), **draw(others)}
 
 
 _given = _some({}, dict.fromkeys(FOUR, _shares)).filter(bool).map(lambda found: {"components": found})
@@ -177,6 +180,7 @@ def data_of(kind: str, today: int = TODAY) -> st.SearchStrategy[dict[str, Any]]:
             "total_questions",
             "correct_answers",
             _some({}, {"topic": _topics, "quiz_id": _ids, "time_spent": _seconds, "confidence_score": _shares}),
+            fractions=True,
         ),
         "quality": _some(
             dict.fromkeys(QUALITY, _shares),

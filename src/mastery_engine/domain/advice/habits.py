@@ -102,7 +102,7 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
         elif kind is Quiz:
             spent, questions = data.time_spent, data.total_questions
             quizzes |= 1 << place
-            _count(asked, questions, questions - data.correct_answers, spent, None)
+            _count(asked, questions, round(questions - data.correct_answers), spent, None)
         else:  # the time of a completion is not counted: it was that of its runs and answers
             spent = data.duration if kind is Execution else None
         if spent is not None:

@@ -6,6 +6,7 @@ count in the order of arrival, by what was known then. A struggle is a hint for 
 
 import re
 from collections.abc import Iterator
+from decimal import ROUND_DOWN, Decimal
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -27,6 +28,7 @@ MAX_SPELLS = 64
 LONGEST_NAME = 100
 MOST_MINUTES = FAILURES * 24 * 60  # fewer runs than failures raise it, each of at most a day
 
+_HUNDREDTH = Decimal("0.01")
 _MINUTES = re.compile(r"([0-9]+\.[0-9]) minutes(?= on )")
 _APOSTROPHES = re.compile(r"[\u0027\u0060\u00b4\u02b9\u02bc\u02c8\u2018\u2019\u201b\u2032\u2035\uff07]")
 _VERY = r"(?:\w+ly |so |still |just |also |now |a bit |quite )*"
@@ -145,7 +147,7 @@ def _trigger(runs: tuple[Run, ...], data: object) -> tuple[Trigger, str]:
     """The trigger that the newest sign raises, with its evidence; empty texts if it raises none."""
     match data:
         case Quiz():
-            return "low_quiz", f"{data.correct_answers} of {data.total_questions} right in a quiz"
+            return "low_quiz", f"{_counted(data.correct_answers)} of {data.total_questions} right in a quiz"
         case Help():
             return "asked_for_help", f'a help message that says "{stuck_phrase(data.message)}"'
     error, exercise, _ = runs[-1]
@@ -159,6 +161,14 @@ def _trigger(runs: tuple[Run, ...], data: object) -> tuple[Trigger, str]:
         on = "one exercise" if exercise is None else exercise
         return "long_on_exercise", f"{seconds / 60:.1f} minutes on {on} without success"
     return "", ""
+
+
+def _counted(part: float) -> str:
+    """A number of right answers, which partial credit makes a fraction, with two decimals at most, rounded down."""
+    if isinstance(part, int):
+        return str(part)
+    cut = Decimal(repr(part)).quantize(_HUNDREDTH, ROUND_DOWN)
+    return f"{cut:f}".rstrip("0").rstrip(".")
 
 
 def _name(text: str | None) -> str | None:

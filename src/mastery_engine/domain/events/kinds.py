@@ -18,6 +18,7 @@ RIGHT = 0.5  # the score from which on an answer counts as a success
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=100_000)]
 Total: TypeAlias = Annotated[int, Meta(ge=1, le=100_000)]
+Part: TypeAlias = Annotated[float, Meta(ge=0.0, le=100_000.0)]
 Share: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=MOST_SECONDS, description="seconds")]
 # The length is that of the normal form, so the decoder does not check it; see ``given_ids``.
@@ -61,20 +62,28 @@ class Completion(Data, frozen=True):
 
 
 class Quiz(Data, frozen=True):
-    """The result of one quiz."""
+    """The result of one quiz. Partial credit makes ``correct_answers`` a fraction; a whole number is an int.
+
+    Of the words on one attempt (``attempt_id``) the latest counts.
+    """
 
     total_questions: Total
-    correct_answers: Count
+    correct_answers: Part
     topic: TopicId | None = None
     quiz_id: Id | None = None
     time_spent: Seconds | None = None
     confidence_score: Share | None = None
+    attempt_id: Id | None = None
 
     def __post_init__(self) -> None:
         if self.topic not in _NAMES:
             _spell(self, "topic", _NAMES)
         if self.quiz_id not in _IDS:
             _spell(self, "quiz_id", _IDS)
+        if self.attempt_id not in _IDS:
+            _spell(self, "attempt_id", _IDS)
+        if type(self.correct_answers) is float and self.correct_answers.is_integer():
+            force_setattr(self, "correct_answers", int(self.correct_answers))
         if self.correct_answers > self.total_questions:
             raise InvalidInput(
                 f"correct_answers is {self.correct_answers}, but total_questions is {self.total_questions}.",
@@ -83,7 +92,7 @@ class Quiz(Data, frozen=True):
 
 
 class Quality(Data, frozen=True):
-    """The scores of one piece of code."""
+    """The scores of one piece of code. Of the words on one attempt (``attempt_id``) the latest counts."""
 
     code_quality_score: Share
     correctness_score: Share
@@ -91,12 +100,15 @@ class Quality(Data, frozen=True):
     peer_review_score: Share | None = None
     submission_id: Id | None = None
     topic: TopicId | None = None
+    attempt_id: Id | None = None
 
     def __post_init__(self) -> None:
         if self.topic not in _NAMES:
             _spell(self, "topic", _NAMES)
         if self.submission_id not in _IDS:
             _spell(self, "submission_id", _IDS)
+        if self.attempt_id not in _IDS:
+            _spell(self, "attempt_id", _IDS)
 
 
 class Consistency(Data, frozen=True):
@@ -117,7 +129,12 @@ class Consistency(Data, frozen=True):
 
 
 class Answer(Data, frozen=True):
-    """One answer to one item, which exercises up to eight skills: correct, to a score, or both."""
+    """One answer to one item, which exercises up to eight skills: correct, to a score, or both.
+
+    Without ``skills`` it is those that the course's items name for the item. Of the words on one attempt at the item
+    (``attempt_id``) the latest counts. ``part_of`` names the attempt at a quiz whose own event brings the evidence: the
+    answer then moves what is known of skills alone.
+    """
 
     item_id: Id
     skills: Annotated[tuple[TopicId, ...], Meta(max_length=8)] = ()
@@ -127,12 +144,18 @@ class Answer(Data, frozen=True):
     duration: Seconds | None = None
     difficulty: Difficulty | None = None
     score: Share | None = None
+    attempt_id: Id | None = None
+    part_of: Id | None = None
 
     def __post_init__(self) -> None:
         if self.correct is None and self.score is None:
             raise InvalidInput("Give correct, score or both.", field="data.correct")
         if self.item_id not in _IDS:
             _spell(self, "item_id", _IDS)
+        if self.attempt_id not in _IDS:
+            _spell(self, "attempt_id", _IDS)
+        if self.part_of not in _IDS:
+            _spell(self, "part_of", _IDS)
         if not _NAMES.issuperset(self.skills):
             skills = [_NAMES.spelled(skill, f"data.skills[{place}]") for place, skill in enumerate(self.skills)]
             force_setattr(self, "skills", tuple(skills))

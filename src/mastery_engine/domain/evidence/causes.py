@@ -6,6 +6,7 @@ days of the history. An event timed before the newest point's day is pending unt
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from operator import attrgetter, itemgetter
 from struct import Struct
@@ -186,9 +187,12 @@ def _with_row(rows: bytes, key: bytes, cause: Cause) -> bytes:
     return rows + key + _VALUE.pack(cause.events << _MOVED_BITS | cause.moved + _MOVED_ZERO, cause.share)
 
 
-def _share(part: int, whole: int) -> int:
-    """So many of a whole in 1/10,000, rounded down: 49,999 of 100,000 is not the half that passes a quiz."""
-    return part * _SHARES // whole
+def _share(part: float, whole: int) -> int:
+    """So many of a whole in 1/10,000, rounded down: 49,999 of 100,000 is not the half that passes a quiz.
+
+    A fraction is the decimal that was sent: 0.29 of 1 is 29%, though no float is 0.29.
+    """
+    return part * _SHARES // whole if isinstance(part, int) else int(Decimal(repr(part)) * _SHARES // whole)
 
 
 def _mean(share: int, events: int, other: int, others: int) -> int:

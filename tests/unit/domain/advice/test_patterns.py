@@ -229,6 +229,12 @@ def test_the_time_of_a_run_an_answer_and_a_quiz_counts_up_to_an_hour() -> None:
     assert work(habits, 0).seconds == 3_600 + 30
 
 
+def test_partial_credit_counts_as_the_questions_lost() -> None:
+    low = event("quiz", {"total_questions": 10, "correct_answers": 2.6, "time_spent": 20}, "q")
+    asked = work(with_work(NO_HABITS, logged([low]), 0), 0).asked
+    assert (asked.timed, asked.wrong, asked.fast, asked.fast_wrong) == (10, 7, 10, 7)
+
+
 def test_what_is_no_work_is_not_counted() -> None:
     asked = [set_to("1", quiz=1.0), event("recommendation.followed", {"recommendation_id": "r"}, "2")]
     assert with_work(NO_HABITS, logged(asked), 0) is NO_HABITS

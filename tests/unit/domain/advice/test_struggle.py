@@ -78,8 +78,10 @@ def test_minutes_on_two_exercises_are_not_added() -> None:
     assert spell.evidence == "11.7 minutes on one exercise without success"
 
 
-@pytest.mark.parametrize(("correct", "raised"), [(5, []), (4, ["low_quiz"]), (0, ["low_quiz"])])
-def test_a_quiz_below_half_and_not_at_half(correct: int, raised: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("correct", "raised"), [(5, []), (4, ["low_quiz"]), (0, ["low_quiz"]), (4.999, ["low_quiz"]), (5.001, [])]
+)
+def test_a_quiz_below_half_and_not_at_half(correct: float, raised: list[str]) -> None:
     assert triggers(quiz(correct, 10)) == raised
 
 
@@ -147,6 +149,16 @@ def test_success_ends_the_spell_and_the_counting(how: str) -> None:
 @pytest.mark.parametrize("how", NO_SUCCESSES)
 def test_nothing_else_does(how: str) -> None:
     assert triggers(*fails(5), NO_SUCCESSES[how]) == ["failed_executions"]
+
+
+@pytest.mark.parametrize(
+    ("correct", "shown"), [(4.5, "4.5"), (4.999, "4.99"), (0.29, "0.29"), (1e-9, "0"), (3.001, "3"), (20, "20")]
+)
+def test_partial_credit_is_shown_with_two_decimals_at_most_and_never_as_the_half_that_passes(
+    correct: float, shown: str
+) -> None:
+    (spell,) = after(quiz(correct, 50))[0].values()
+    assert spell.evidence == f"{shown} of 50 right in a quiz"
 
 
 def test_a_spell_is_raised_once_whatever_else_comes() -> None:

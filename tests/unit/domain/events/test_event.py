@@ -231,8 +231,8 @@ def test_a_value_that_is_not_known_is_answered_with_those_that_are(kind: str, fi
 
 
 def test_a_whole_number_with_a_decimal_point_is_not_called_a_fraction() -> None:
-    found = refusal(envelope("quiz", {"total_questions": 10, "correct_answers": 1.0}))
-    assert found.message == "data.correct_answers must be a whole number, without a decimal point."
+    found = refusal(envelope("quiz", {"total_questions": 10.0, "correct_answers": 1}))
+    assert found.message == "data.total_questions must be a whole number, without a decimal point."
 
 
 def test_seconds_in_place_of_milliseconds_are_guessed() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mastery_engine.domain.events.event import LearningEvent, decode
+from mastery_engine.domain.events.event import LearningEvent, decode, encode
 from mastery_engine.domain.events.kinds import ALIASES, KINDS, Consistency, Quality
 from mastery_engine.errors import InvalidInput
 from mastery_engine.wiring import system_clock
@@ -72,9 +72,13 @@ def test_an_event_is_of_one_kind_under_any_name(name: str) -> None:
         ("completion", {**COMPLETION, "topic": LONGEST_NAME, "exercise_id": LONGEST_ID, "time_taken": 0.5}),
         ("completion", {"total_exercises": 1, "completed_exercises": 1, "difficulty": "advanced"}),
         ("quiz", {**QUIZ, "confidence_score": 0, "time_spent": 86_400}),
-        ("quiz", {**QUIZ, "quiz_id": LONGEST_ID}),
-        ("quality", {**QUALITY, "submission_id": LONGEST_ID}),
+        ("quiz", {**QUIZ, "quiz_id": LONGEST_ID, "attempt_id": LONGEST_ID}),
+        ("quiz", {"total_questions": 10, "correct_answers": 9.999}),
+        ("quiz", {"total_questions": 1, "correct_answers": 1e-300}),
+        ("quiz", {"total_questions": 100_000, "correct_answers": 1e5}),
+        ("quality", {**QUALITY, "submission_id": LONGEST_ID, "attempt_id": LONGEST_ID}),
         ("answer", {**ANSWER, "item_id": LONGEST_ID, "skills": [LONGEST_NAME], "duration": 86_400.0}),
+        ("answer", {**ANSWER, "attempt_id": LONGEST_ID, "part_of": LONGEST_ID}),
         ("recommendation.followed", {"recommendation_id": LONGEST_ID}),
         ("quiz", {**QUIZ, "confidence_score": 1.0, "topic": "größe", "quiz_id": "1"}),
         ("quality", {**dict.fromkeys(QUALITY, 0), "peer_review_score": 1, "submission_id": "s", "topic": "t"}),
@@ -134,6 +138,16 @@ def test_what_lies_at_the_edge_is_taken(kind: str, data: dict[str, Any]) -> None
         ("completion", {**COMPLETION, "topc": "loops"}, "data.topc"),
         ("completion", {"total_exercises": 10, "completed_exercises": 8}, "data.difficulty"),
         ("quiz", {**QUIZ, "correct_answers": 11}, "data.correct_answers"),
+        ("quiz", {**QUIZ, "correct_answers": 10.000001}, "data.correct_answers"),
+        ("quiz", {**QUIZ, "correct_answers": -0.5}, "data.correct_answers"),
+        ("quiz", {**QUIZ, "correct_answers": "4.5"}, "data.correct_answers"),
+        ("quiz", {**QUIZ, "correct_answers": True}, "data.correct_answers"),
+        ("quiz", {**QUIZ, "attempt_id": LONGEST_ID + "x"}, "data.attempt_id"),
+        ("quality", {**QUALITY, "attempt_id": " "}, "data.attempt_id"),
+        ("answer", {**ANSWER, "attempt_id": "\x00"}, "data.attempt_id"),
+        ("answer", {**ANSWER, "part_of": ".."}, "data.part_of"),
+        ("completion", {**COMPLETION, "attempt_id": "a"}, "data.attempt_id"),
+        ("quiz", {**QUIZ, "part_of": "a"}, "data.part_of"),
         ("quiz", {"total_questions": 10}, "data.correct_answers"),
         ("quiz", {**QUIZ, "confidence_score": 1.000001}, "data.confidence_score"),
         ("quiz", {**QUIZ, "confidence_score": "1"}, "data.confidence_score"),
@@ -208,6 +222,12 @@ def test_numbers_are_those_of_rfc_8259(number: str) -> None:
         decode(value, received=NOW)
 
 
+def test_partial_credit_is_a_fraction_and_a_whole_number_stays_one() -> None:
+    for sent, stored in (("4.5", "4.5"), ("9", "9"), ("9.0", "9"), ("1e1", "10"), ("-0.0", "0")):
+        value = raw(envelope("quiz", {**QUIZ, "correct_answers": "?"})).replace(b'"?"', sent.encode())
+        assert b'"correct_answers":%b}' % stored.encode() in encode(decode(value, received=NOW))
+
+
 def test_consistency_needs_one_field_and_says_which() -> None:
     assert "activity_dates" in refusal("consistency", {}).message
     read("consistency", CONSISTENCY)
@@ -228,6 +248,10 @@ def test_every_kind_has_its_samples() -> None:
         ("completion", COMPLETION, "exercise_id", "größe"),
         ("quiz", QUIZ, "topic", "größe"),
         ("quiz", QUIZ, "quiz_id", "größe"),
+        ("quiz", QUIZ, "attempt_id", "größe"),
+        ("quality", QUALITY, "attempt_id", "größe"),
+        ("answer", ANSWER, "attempt_id", "größe"),
+        ("answer", ANSWER, "part_of", "größe"),
         ("quality", QUALITY, "topic", "größe"),
         ("quality", QUALITY, "submission_id", "größe"),
         ("answer", ANSWER, "item_id", "größe"),

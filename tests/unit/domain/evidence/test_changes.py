@@ -298,6 +298,9 @@ def test_each_kind_has_its_words_for_one_and_for_several(events: list[LearningEv
         ),  # which is a struggle, so it is not shown as the half that passes
         (quiz(29, 100, "a"), "A quiz with 29%"),
         (quiz(2, 3, "a"), "A quiz with 66%"),
+        (quiz(0.29, 1, "a"), "A quiz with 29%"),
+        (quiz(4.9999999, 10, "a"), "A quiz with 49%"),
+        (quiz(4.5, 10, "a"), "A quiz with 45%"),
         (done("loops", 9_999, 10_000, "a"), "Started the chapter loops: 9999 of 10000 done"),
         (done("loops", 99_999, 100_000, "a"), "Started the chapter loops: 99% done"),
         (done("loops", 100_000, 100_000, "a"), "Started the chapter loops: 100% done"),
