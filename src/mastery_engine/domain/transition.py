@@ -30,6 +30,7 @@ from mastery_engine.domain.stages import (
     renew_advice,
     set_point,
     set_score,
+    trace_answers,
     trace_skills,
 )
 from mastery_engine.domain.student import Sent, Student
@@ -119,7 +120,9 @@ def apply_all(
     for turn in live:
         add_evidence(turn, rules)
     for turn in known:
-        trace_skills(turn, skills, answers, rules)
+        trace_skills(turn, skills, rules)
+    for turn in known:
+        trace_answers(turn, answers, rules)
     for turn in live:
         set_score(turn, at, rules)
     for turn in live:

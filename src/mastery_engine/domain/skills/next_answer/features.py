@@ -1,11 +1,18 @@
 """The inputs of the head: their names, with what it may make of each, and their values before an answer."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from mastery_engine.domain.skills.next_answer.levels import AnswerStanding, Elapsed, second_of
-from mastery_engine.domain.skills.next_answer.state import ITEM, RECENT, AnswerState, Hash
+from mastery_engine.domain.skills.next_answer.levels import (
+    NEW_SKILL,
+    AnswerStanding,
+    Elapsed,
+    Practised,
+    second_of,
+)
+from mastery_engine.domain.skills.next_answer.state import ITEM, RECENT, AnswerState, Hash, Numbers
 
 LONG_AGO, NEVER_S = 9_999, 1e8
 PLACES = 2**16  # what an item's place is counted modulo
@@ -100,12 +107,11 @@ def features_of(
     """The features before an answer but for the effects, in the order of ``FEATURES``, and what their keys are made of,
     in the order that ``effects.keys_of`` takes."""
     answers, recent = state.answers, state.recent
-    last = recent[-1] if recent else 0
-    same_item = last != 0 and item == last & ~1
+    answer_before = recent[-1] if recent else 0
+    same_item = answer_before != 0 and item == answer_before & ~1
     same_skills = answers > 0 and combined == state.combined_before & ~1
     is_right_before = int(state.right_before >= 0.5)
     attempts, result, since = attempts_of(state, item)
-    last_place = stands.last_place
     inputs = [
         stands.logit,
         stands.level,
@@ -119,9 +125,8 @@ def features_of(
         state.right,
         max(0.0, answers - state.right),
         *now.quick,
-        *stands.counts,
-        answers - last_place if last_place >= 0 else LONG_AGO,
-        second_of(now.at) - stands.last_second if last_place >= 0 else NEVER_S,
+        *_mean_counts(stands.practised),
+        *_since_skills(stands.practised, answers, now),
         now.gap,
         result if attempts else 0.5,
         attempts,
@@ -156,6 +161,24 @@ def features_of(
         *(0,) * (RECENT - len(recent)),
     ]
     return inputs, parts
+
+
+def _mean_counts(practised: Sequence[Practised]) -> Numbers:
+    """The counts of the skills' records, the mean where there are several, 0 where there are none."""
+    if not practised:
+        return NEW_SKILL[5:]
+    if len(practised) == 1:
+        return practised[0].record[5:]
+    part = 1.0 / len(practised)
+    return tuple([sum(counts) * part for counts in zip(*[one.record[5:] for one in practised], strict=True)])
+
+
+def _since_skills(practised: Sequence[Practised], answers: int, now: Elapsed) -> tuple[int, float]:
+    """How many answers, and how many seconds, ago any of the skills was practised; long ago where none was."""
+    known = [one.record for one in practised if one.place >= 0]
+    if not known:
+        return LONG_AGO, NEVER_S
+    return answers - max([record[3] for record in known]), second_of(now.at) - max([record[2] for record in known])
 
 
 def attempts_of(state: AnswerState, item: Hash) -> tuple[int, int, int]:

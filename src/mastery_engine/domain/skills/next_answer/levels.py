@@ -96,8 +96,7 @@ class AnswerStanding(Struct, frozen=True, gc=False):
     ``first`` is the estimate and ``logit`` its log-odds, drawn towards 0 by what is not known; ``level`` are the
     log-odds at the levels themselves, and ``variance`` is theirs.
 
-    ``shift`` is what the traits add to the log-odds. ``last_place`` (-1: never) and ``last_second`` say when the skills
-    were practised last; ``counts`` are the mean over the skills.
+    ``shift`` is what the traits add to the log-odds.
     """
 
     item: ItemLevel
@@ -110,9 +109,6 @@ class AnswerStanding(Struct, frozen=True, gc=False):
     skill_level: float
     shift: float
     shift_variance: float
-    last_place: int
-    last_second: int
-    counts: Numbers
 
 
 def item_level(shared: SharedLevels, item_id: str, said: Difficulty | None, at: Micros) -> ItemLevel:
@@ -159,8 +155,6 @@ def standing(
     second = second_of(at)
     practised: list[Practised] = []
     usual = level = spread = 0.0
-    last_place, last_second = -1, 0
-    counts: Numbers = NEW_SKILL[5:]
     for name in skills:
         hashed = name_hash(name)
         often, its_variance = shared.skill(name, at)
@@ -170,9 +164,7 @@ def standing(
             own = record[1] + DRIFT * (second - record[2]) / DAY_S
             if own > SKILL_VARIANCE:
                 own = SKILL_VARIANCE
-            last_place, last_second = max(last_place, record[3]), max(last_second, record[2])
             level += record[0]
-            counts = tuple(map(float.__add__, counts, record[5:])) if practised else record[5:]
         else:
             place, record, own = -1, NEW_SKILL, SKILL_VARIANCE
         practised.append(Practised(hashed, place, own, record))
@@ -181,12 +173,13 @@ def standing(
     if number > 1:
         part = 1.0 / number
         usual, level, spread = usual * part, level * part, spread * part * part
-        counts = tuple([count * part for count in counts])
     elif not number:
         usual, spread = USUAL, USUAL_VARIANCE + SKILL_VARIANCE
     whole = state.mean + level + usual - item.difficulty
     variance = now.general + item.variance + spread
-    logit = max(-30.0, min(30.0, whole / sqrt(1.0 + 0.35 * variance)))
+    logit = whole / sqrt(1.0 + 0.35 * variance)
+    if not -30.0 <= logit <= 30.0:
+        logit = -30.0 if logit < 0.0 else 30.0
     first = 1.0 / (1.0 + exp(-logit))
     (a, b), (m, n), (v, w) = item.loadings, state.traits, state.trait_variances
     return AnswerStanding(
@@ -200,12 +193,10 @@ def standing(
         level,
         a * m + b * n,
         a * a * v + b * b * w,
-        last_place,
-        last_second,
-        counts,
     )
 
 
 def second_of(at: Micros) -> int:
     """The second of a moment, as a state holds it."""
-    return min(max(at // SECOND, 0), LATEST_SECOND)
+    second = at // SECOND
+    return second if 0 <= second <= LATEST_SECOND else 0 if second < 0 else LATEST_SECOND

@@ -207,13 +207,13 @@ def _with_skills(known: Known, right: float, surprise: float, information: float
     """The skills with those of the answer as the last ones, and their records."""
     state, first, practised = known.state, known.standing.first, known.standing.practised
     second, place, is_right = second_of(known.now.at), state.answers, int(right >= 0.5)
-    names, records = state.skills, state.skill_records
+    names, records, number = state.skills, state.skill_records, len(practised)
     for one in practised:
         level, _, _, _, results, *counts = one.record
-        part = one.variance / len(practised)
+        part = one.variance / number
         record = SKILL.pack(
             level + part * surprise,
-            _surer(one.variance, information / len(practised) ** 2, SKILL_NOISE, SKILL_VARIANCE),
+            _surer(one.variance, information / number**2, SKILL_NOISE, SKILL_VARIANCE),
             second,
             place,
             _results(results, is_right, 4),
@@ -247,7 +247,10 @@ def _last(
 def _surer(variance: float, information: float, noise: float, most: float) -> float:
     """The variance after an answer; learning adds a share of what it has lost."""
     left = variance - variance * variance * information
-    return min(variance, left + noise * (most - left))
+    left += noise * (most - left)
+    if left > variance:
+        return variance
+    return left
 
 
 def _results(before: int, is_right: int, most: int) -> int:
@@ -295,7 +298,10 @@ def _faded(counts: Numbers, right: float, first: float) -> Numbers:
 def _beyond(sum_before: float, fading: float, share: float, surprise: float) -> float:
     """What went beyond expectation, after an answer that did so to a share, by ``surprise`` where it is 1."""
     left = sum_before * fading
-    return left + share * max(sum_before - left, surprise)
+    lost = sum_before - left
+    if lost < surprise:
+        lost = surprise
+    return left + share * lost
 
 
 def _error(probability: float, stands: AnswerStanding) -> float:

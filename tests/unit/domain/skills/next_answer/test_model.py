@@ -84,6 +84,15 @@ def test_whole_scores_are_right_and_wrong_answers() -> None:
         assert with_answer(before, Answer("i", ("s",), not right, score=float(right)), NOW + DAY, MODEL) == told
 
 
+@pytest.mark.parametrize(("level", "right"), [(30.0, True), (-30.0, False)])
+def test_an_answer_that_was_as_good_as_certain_teaches_nothing(level: float, right: bool) -> None:
+    sure = LevelRevision(items={"i": ItemLevel(-level, 0.0)}, skills={"s": (level, 0.0)})
+    model = AnswerModel(AnswerParameters(revisions=(sure,)))
+    known = known_before(unpacked(b""), elapsed(unpacked(b""), NOW), ItemAsked("i", ("s",)), model)
+    assert known.standing.logit == level
+    assert unpacked(with_answer(b"", Answer("i", ("s",), right), NOW, model)).mean == pytest.approx(0.0, abs=1e-9)
+
+
 @given(histories, st.sampled_from("ijk"), st.sampled_from([("s",), ("t",), ()]))
 def test_a_right_answer_leaves_every_level_at_or_above_a_wrong_one(
     history: list[tuple[str, tuple[str, ...], bool]], item: str, skills: tuple[str, ...]
