@@ -118,6 +118,19 @@ async def test_a_bearer_beside_the_sidecar_is_who_it_says(api: Api) -> None:
     assert (await api.post("/process", CALCULATION, token="nonsense")).status_code == 401
 
 
+async def test_a_bearer_who_names_another_tenant_is_told_and_not_served_in_their_own(api: Api) -> None:
+    body = {"student_id": STUDENT}
+    assert (await api.post("/process", CALCULATION, token=make_token())).is_success
+    for tenant in ("school-1", "", "No tenant!"):
+        refused = await api.post("/process", asked("query", body, tenant=tenant), token=make_token())
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "FORBIDDEN")
+        assert refused.json()["error"]["details"]["field"] == "security_context.tenant"
+        assert "is of the tenant default" in refused.json()["error"]["message"]
+    assert (await api.post("/process", asked("query", body, tenant="default"), token=make_token())).is_success
+    own = make_token(tenant="school-1")
+    assert (await api.post("/process", asked("query", body, tenant="school-1"), token=own)).status_code == 404
+
+
 async def test_two_tokens_are_refused_and_not_one_of_them_ignored(api: Api) -> None:
     for beside in ("nonsense", make_token()):
         refused = await api.post("/process", asked("query", {"student_id": STUDENT}, token=beside), token=make_token())

@@ -88,7 +88,7 @@ async def _at_every_door(sent: list[dict[str, Any]], days: int) -> None:
         said = {"query": await STUDENT_DOORS["query"](visitor, "ada")}
     except NotFound:  # what was sent is older than the retention by now
         return
-    for name in ("skills", "skill_map", "tool_skills", "recommendations"):
+    for name in ("skills", "skill_map", "tool_skills", "recommendations", "learning_path", "tool_learning_path"):
         said[name] = await STUDENT_DOORS[name](visitor, "ada")
     assert [*_contradictions(said), *_does_not_follow(said)] == []
     assert {question[1] for question in said["skill_map"] if question[0] == "skill"} >= CURRICULUM.skills.keys()

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.domain.results import PathStep
 from mastery_engine.engine import Engine
 from mastery_engine.http.dashboard.skill_map import SIGNS
 from mastery_engine.http.dashboard.templates import percent, signed_points
@@ -36,6 +37,7 @@ Question: TypeAlias = tuple[str, ...]
 Facts: TypeAlias = dict[Question, object]
 
 MOST_AT_A_GLANCE = 200
+STEPS_AHEAD = 5
 LIVES_S = 90 * 86_400
 
 
@@ -102,6 +104,16 @@ def _advice(pieces: list[Recommended]) -> Facts:
     return {("advice", one.recommendation_id): msgspec.structs.astuple(one) for one in pieces}
 
 
+def _path(steps: Sequence[PathStep]) -> Facts:
+    """The first steps of the path to the next level, and where it ends before them."""
+    facts = _skills_ahead([step.skill for step in steps])
+    return facts | {("path", str(place)): step for place, step in enumerate(steps[:STEPS_AHEAD])}
+
+
+def _skills_ahead(skills: Sequence[str]) -> Facts:
+    return {("path",): tuple(skills[:STEPS_AHEAD])}
+
+
 def _calibration(known: ForecastCalibration) -> Facts:
     return {("calibration",): known, ("calibration", "words"): known.words}
 
@@ -117,6 +129,7 @@ async def query(visitor: Visitor, student_id: str) -> Facts:
     first = now.recommendations[0].recommendation_id if now.recommendations else None
     facts: Facts = {("level",): now.level, ("trend",): found.trend, ("first advice",): first}
     facts |= number(now.mastery_score, "score") | number(now.coverage, "coverage")
+    facts |= _path(found.learning_path.steps if found.learning_path is not None else [])
     return facts | _components(msgspec.structs.asdict(now.components)) | _advice(now.recommendations)
 
 
@@ -232,6 +245,11 @@ async def recommendations(visitor: Visitor, student_id: str) -> Facts:
 
 
 @of_student
+async def learning_path(visitor: Visitor, student_id: str) -> Facts:
+    return _path((await visitor.engine.advice.path(visitor.caller, student_id)).steps)
+
+
+@of_student
 async def compared(visitor: Visitor, student_id: str) -> Facts:
     found = await visitor.engine.standings.compare(visitor.caller, student_id, COHORT, "by_component")
     assert found.components is not None
@@ -305,6 +323,11 @@ async def tool_forecast(visitor: Visitor, student_id: str) -> Facts:
     known = found["calibration"]
     known = ForecastCalibration(known["calibrated"], known.get("coverage"), known["student_weeks"], known.get("as_of"))
     return facts | number(found["now"], "score") | number(found["then"], "predicted") | _calibration(known)
+
+
+@of_student
+async def tool_learning_path(visitor: Visitor, student_id: str) -> Facts:
+    return _skills_ahead(_content(await visitor.advice_tools.learning_path(student_id))["skills"])
 
 
 # ---- pages

@@ -5,6 +5,7 @@ from functools import cached_property
 from itertools import pairwise
 from math import ceil, floor, inf, isclose
 from typing import Literal, TypeAlias, get_args
+from zlib import crc32
 
 import msgspec
 
@@ -90,6 +91,11 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def difficulty_weights(self) -> tuple[float, float, float]:
         """In the order beginner, intermediate, advanced."""
         return (self.difficulty.beginner, self.difficulty.intermediate, self.difficulty.advanced)
+
+    @cached_property
+    def checksum(self) -> int:
+        """The same for the same rules, in every process."""
+        return crc32(msgspec.json.encode(self))
 
     @cached_property
     def beside_bounds(self) -> frozenset[float]:

@@ -25,9 +25,12 @@ LOOPBACK_HOST = re.compile(
 
 
 class SecurityContext(msgspec.Struct, frozen=True):
-    """For whom the sidecar calls: the services of ``tenant``, or the bearer of ``token`` in the token's own tenant."""
+    """For whom the sidecar calls: the services of ``tenant``, or the bearer of ``token`` in the token's own tenant.
 
-    tenant: str = DEFAULT_TENANT
+    Without ``tenant`` it is ``default``.
+    """
+
+    tenant: str | None = None
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TOKEN)] | None = None
 
 
@@ -89,13 +92,22 @@ async def check_sender(request: Request) -> None:
 
 
 async def caller_of(request: Request, context: SecurityContext, kind: LimitKind | None = None) -> Caller:
-    """The caller: the sidecar's tenant, or the bearer of a token, whose calls count as ``kind`` for the rate limit."""
+    """The caller: the sidecar's tenant, or the bearer of a token, whose calls count as ``kind`` for the rate limit.
+
+    Raises Forbidden if a bearer beside the sidecar names another tenant than the token's.
+    """
     if _is_by_bearer(request):
         caller = await bearer.caller(request, kind)
         if context.token is not None:
             raise InvalidInput(
                 "The call has two tokens: send either Authorization or security_context.token.",
                 field="security_context.token",
+            )
+        if context.tenant not in (None, caller.tenant):
+            raise Forbidden(
+                f"This token is of the tenant {caller.tenant}: leave security_context.tenant out, or send a token of "
+                "that tenant.",
+                field="security_context.tenant",
             )
         return caller
     await check_sidecar(request)
@@ -105,7 +117,7 @@ async def caller_of(request: Request, context: SecurityContext, kind: LimitKind 
     return Caller(
         "dapr",
         "service",
-        check_tenant(context.tenant),
+        check_tenant(DEFAULT_TENANT if context.tenant is None else context.tenant),
         address=address_of(request),
         request_id=request.state.request_id,
         traceparent=trace,

@@ -22,7 +22,7 @@ class Recommended(AdviceSent, frozen=True):
 
 
 class PathAhead(msgspec.Struct, frozen=True):
-    """The first steps of the learning path, as last published."""
+    """The first steps of the learning path to this goal, as ``/recommendations/learning-path`` gives it too."""
 
     goal: Literal["improve_mastery"]
     steps: list[PathStep]

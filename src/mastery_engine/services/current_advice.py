@@ -1,10 +1,14 @@
-"""The advice that holds now: the document's, or made anew if a day has passed; every door shows this one."""
+"""The advice and the path that hold now, which every door shows.
+
+The advice is the document's, or made anew if a day has passed. The path is that of the moment: what the document holds
+is the one last published.
+"""
 
 from typing import TypeAlias
 
 from cachetools import FIFOCache
 
-from mastery_engine.domain.advice.guidance import Guidance, advise
+from mastery_engine.domain.advice.guidance import Guidance, advise, current
 from mastery_engine.domain.advice.recommendation import Recommendation
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.evidence.score import MasteryScore
@@ -30,9 +34,10 @@ class CurrentAdvice:
         self._curriculum = curriculum
         self._worded: FIFOCache[StudentKey, Worded] = FIFOCache(most)
         self._renewed: FIFOCache[StudentKey, Renewed] = FIFOCache(most)
+        self._current: FIFOCache[StudentKey, Renewed] = FIFOCache(most)
 
     def guidance(self, key: StudentKey, student: Student, score: MasteryScore, now: Micros) -> Guidance:
-        """The guidance with the advice and the path of the day of ``now``, as a fold at that moment would leave it."""
+        """The guidance with the advice of the day of ``now``, as a fold at that moment would leave it."""
         held, today = student.guidance, day_of(now)
         if not held.advice.is_due(score, today):
             return held
@@ -42,6 +47,17 @@ class CurrentAdvice:
         renewed = advise(held, student.evidence, score, today, self._curriculum, self._rules, student.knowledge, model)
         self._renewed[key] = (student.updated, today, model, renewed)
         return renewed
+
+    def with_path(self, key: StudentKey, student: Student, score: MasteryScore, now: Micros) -> Guidance:
+        """The guidance with the same advice as in ``guidance``, and the first steps of the path as it is now."""
+        model, cached, today = self._models.skills, self._current.get(key), day_of(now)
+        if cached is not None and cached[:2] == (student.updated, today) and cached[2] is model:
+            return cached[3]
+        held, rules = student.guidance, self._rules
+        found = current(held, student.evidence, score, today, self._curriculum, rules, student.knowledge, model)
+        if found is not held:
+            self._current[key] = (student.updated, today, model, found)
+        return found
 
     def in_words(self, key: StudentKey, guidance: Guidance, now: Micros) -> list[Recommended]:
         """The advice as it is sent, without what was dismissed within the last week."""

@@ -8,7 +8,7 @@ import msgspec
 
 from mastery_engine.auth.access import Act, Caller, may_record
 from mastery_engine.clock import Clock
-from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance
+from mastery_engine.domain.advice.guidance import NO_GUIDANCE
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.evidence.changes import score_change
 from mastery_engine.domain.evidence.history import Point, average, trend
@@ -75,7 +75,9 @@ class Scores:
         if on is None:
             score = mastery_score(student.evidence, now, self._rules)
             key = StudentKey(caller.tenant, student_id)
-            guidance = await self._shown_guidance(key, student, score, now)
+            guidance = NO_GUIDANCE
+            if await self._shows_guidance(key, student, now):
+                guidance = self._advice.with_path(key, student, score, now)
             shown = current_mastery(
                 score,
                 rfc3339(now),
@@ -128,10 +130,11 @@ class Scores:
             await claim()
         shown = self.with_given(student, given, now)
         student_key = StudentKey(caller.tenant, student_id)
-        score = mastery_score(student.evidence, now, self._rules)
-        guidance = await self._shown_guidance(student_key, student, score, now)
-        advice = self._advice.in_words(student_key, guidance, now)
-        return Calculated(student_id, msgspec.structs.replace(shown, recommendations=advice))
+        if await self._shows_guidance(student_key, student, now):
+            score = mastery_score(student.evidence, now, self._rules)
+            guidance = self._advice.guidance(student_key, student, score, now)
+            shown = msgspec.structs.replace(shown, recommendations=self._advice.in_words(student_key, guidance, now))
+        return Calculated(student_id, shown)
 
     def with_given(self, student: Student, given: ComponentValues, now: Micros) -> CurrentMastery:
         """The score of a student with the given components in place of those from the evidence."""
@@ -199,11 +202,9 @@ class Scores:
             for student in await self._students.load(caller, student_ids)
         ]
 
-    async def _shown_guidance(self, key: StudentKey, student: Student, score: MasteryScore, now: Micros) -> Guidance:
-        """The student's guidance; empty if they do not allow profiling, or nothing is known about them."""
-        if student is NOBODY or not await self._consents.allows_profile(key, now):
-            return NO_GUIDANCE
-        return self._advice.guidance(key, student, score, now)
+    async def _shows_guidance(self, key: StudentKey, student: Student, now: Micros) -> bool:
+        """Whether the student is shown advice: something is known about them, and they allow profiling."""
+        return student is not NOBODY and await self._consents.allows_profile(key, now)
 
     def _score_of(self, point: Point) -> MasteryScore:
         """A daily point as a score, with the level that it had then."""

@@ -1,16 +1,18 @@
 """The advice that holds now, and its words."""
 
-from mastery_engine.domain.advice.guidance import Guidance
+from mastery_engine.domain.advice.guidance import PATH_HELD, Guidance
+from mastery_engine.domain.advice.learning_path import Step, learning_path
 from mastery_engine.domain.advice.recommendation import recommendation_id
 from mastery_engine.domain.evidence.score import mastery_score
-from mastery_engine.domain.moments import DAY
-from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.model import SkillModel
+from mastery_engine.domain.moments import DAY, day_of
+from mastery_engine.domain.rules import Level, Rules
+from mastery_engine.domain.skills.estimates import outlook_of
+from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.domain.transition import apply
 from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.models import Models
-from tests.support.samples import CURRICULUM, NOW, event, helped, logged, quiz
+from tests.support.samples import CURRICULUM, NOW, answered, event, helped, logged, quiz
 
 RULES = Rules()
 ADA, BOB = StudentKey("default", "ada"), StudentKey("default", "bob")
@@ -38,6 +40,49 @@ def test_on_the_day_of_the_fold_it_is_the_documents_and_later_what_a_fold_would_
     now = at(advice, student, NOW + DAY)
     models.take_up(SkillModel(usual=-1.0), models.answers)
     assert at(advice, student, NOW + DAY) is not now, "by another model"
+
+
+def shown(advice: CurrentAdvice, student: Student, now: int) -> Guidance:
+    return advice.with_path(ADA, student, mastery_score(student.evidence, now, RULES), now)
+
+
+def path_now(student: Student, now: int, model: SkillModel = DEFAULT_SKILLS) -> tuple[Step, ...]:
+    view = outlook_of(student.evidence, student.knowledge, CURRICULUM, day_of(now), RULES, model)
+    return learning_path(view, RULES)[:PATH_HELD]
+
+
+def test_the_path_is_that_of_the_moment_though_the_one_last_published_is_held() -> None:
+    models = Models()
+    advice, student = CurrentAdvice(models, RULES, CURRICULUM), folded(quiz(5_000, 10_000, "1"))
+    assert shown(advice, student, NOW) is student.guidance, "it is held as it is now"
+    three = [answered(f"a{n}", skills=("variables",), correct=n == 0) for n in range(3)]
+    known = folded(*three, after=student, at=NOW + 1)
+    assert known.guidance.path == student.guidance.path, "three answers move no component by 0.05"
+    fresh = shown(advice, known, NOW)
+    assert fresh.path == path_now(known, NOW) != known.guidance.path
+    assert fresh.advice is known.guidance.advice
+    assert shown(advice, known, NOW) is fresh, "cached"
+    tomorrow = shown(advice, known, NOW + DAY)
+    assert tomorrow.advice == at(advice, known, NOW + DAY).advice, "the same advice as without the path"
+    assert tomorrow.path == path_now(known, NOW + DAY)
+    model = SkillModel(usual=2.0)
+    models.take_up(model, models.answers)
+    for now in (student, known):
+        assert shown(advice, now, NOW).path == path_now(now, NOW, model), "by another model"
+
+
+def test_the_path_held_is_shown_only_as_long_as_it_is_that_of_the_moment() -> None:
+    advice, student = CurrentAdvice(Models(), RULES, CURRICULUM), folded(quiz(1, 2, "1"))
+    for number, kind in enumerate((answered, helped, answered)):
+        student = folded(kind(f"a{number}", at=NOW), after=student, at=NOW + number)
+        assert shown(advice, student, NOW).path == path_now(student, NOW)
+    for day in (1, 30):
+        now = NOW + day * DAY
+        student = folded(helped(f"d{day}", at=now, received=now), after=student, at=now)
+        assert shown(advice, student, now).path == path_now(student, now)
+    other = CurrentAdvice(Models(), Rules(levels=(Level("low", 0.0), Level("high", 0.5))), CURRICULUM)
+    anew = folded(quiz(1, 2, "1"))
+    assert shown(other, anew, NOW) is not anew.guidance, "another school's rules"
 
 
 def test_words_are_cached_as_long_as_the_advice_stays() -> None:

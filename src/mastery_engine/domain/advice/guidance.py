@@ -1,6 +1,7 @@
 """Guidance, a section of the document: struggles, work habits, the last advice, and what was dismissed.
 
-``guidance_after`` updates it by a batch of events; ``advise`` renews the advice and the path when that is due.
+``guidance_after`` updates it by a batch of events; ``advise`` renews the advice and the path when that is due, and
+``current`` is what is shown of it between two events.
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,11 @@ PATH_HELD = 5
 
 
 class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """``path`` holds the first steps of the path last published, ``basis`` a checksum of what was known then."""
+    """``path`` holds the first steps of the path last published, ``basis`` a checksum of what was known then.
+
+    ``made_by`` is the checksum of ``_makers`` as long as the path is that of the advice's day; 0 once an answer or an
+    exercise came, or a day passed, without its being made anew.
+    """
 
     spells: Spells = NO_SPELLS
     habits: Habits = NO_HABITS
@@ -46,6 +51,7 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     path: tuple[Step, ...] = ()
     dismissed: dict[str, Micros] = {}
     basis: int = 0
+    made_by: int = 0
 
     def since(self, floor: Day) -> "Guidance":
         """Without anything from days before ``floor``."""
@@ -56,6 +62,7 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
             self.path if self.advice.day >= floor else (),
             {name: at for name, at in self.dismissed.items() if at // DAY >= floor},
             self.basis if self.advice.day >= floor else 0,
+            self.made_by if self.advice.day >= floor else 0,
         )
 
     def advised(self, tenant: str, student_id: str, at: Micros) -> tuple[Recommendation, ...]:
@@ -81,7 +88,7 @@ Raised = tuple[str, str, Spell]
 
 def guidance_after(guidance: Guidance, fresh: Sequence[Logged], floor: Day) -> tuple[Guidance, list[Raised]]:
     """Guidance after new events, in the order of their arrival; and the struggles raised: (event id, topic, spell)."""
-    spells, dismissed = guidance.spells, guidance.dismissed
+    spells, dismissed, made_by = guidance.spells, guidance.dismissed, guidance.made_by
     raised: list[Raised] = []
     for logged in fresh:
         event = logged.event
@@ -90,10 +97,12 @@ def guidance_after(guidance: Guidance, fresh: Sequence[Logged], floor: Day) -> t
             spells, topic = spells_after(spells, event)
             if topic is not None:
                 raised.append((event.event_id, topic, spells[topic]))
-        if kind is RecommendationDismissed:
+        if kind is Answer or kind is Completion:
+            made_by = 0
+        elif kind is RecommendationDismissed:
             dismissed = with_dismissed(dismissed, event.data.recommendation_id, event.at)  # type: ignore[attr-defined]
     habits = with_work(guidance.habits, fresh, floor)
-    return Guidance(spells, habits, guidance.advice, guidance.path, dismissed, guidance.basis), raised
+    return Guidance(spells, habits, guidance.advice, guidance.path, dismissed, guidance.basis, made_by), raised
 
 
 def advice_for(
@@ -124,11 +133,37 @@ def advise(
 ) -> Guidance:
     """Guidance with the advice of a day, and with a new path if what the student knows has changed since the last."""
     view = outlook_of(evidence, knowledge, curriculum, today, rules, model, beside=False)
-    items = advice_for(guidance, evidence, score, view, today, rules, limit=HELD)
-    basis = _basis(view)
-    path = guidance.path if basis == guidance.basis else learning_path(view, rules, most=PATH_HELD)
-    advice = Advice(today, score.level, score.components, tuple(items))
-    return Guidance(guidance.spells, guidance.habits, advice, path, guidance.dismissed, basis)
+    advice = _made(guidance, evidence, score, view, today, rules)
+    basis, made_by = _basis(view), _makers(curriculum, rules, model)
+    path = guidance.path
+    if basis != guidance.basis:
+        path = learning_path(view, rules, most=PATH_HELD)
+    elif guidance.made_by != made_by or guidance.advice.day != today:
+        made_by = 0
+    return Guidance(guidance.spells, guidance.habits, advice, path, guidance.dismissed, basis, made_by)
+
+
+def current(
+    guidance: Guidance,
+    evidence: Evidence,
+    score: MasteryScore,
+    today: Day,
+    curriculum: Curriculum,
+    rules: Rules,
+    knowledge: KnowledgeState = NO_KNOWLEDGE,
+    model: SkillModel = DEFAULT_SKILLS,
+) -> Guidance:
+    """Guidance as it is shown on a day: the advice held, or that of the day if it is due, and the path as it is now.
+
+    The path held is the one last published, and may be older than the advice. It is the same object if all is held.
+    """
+    is_due = guidance.advice.is_due(score, today)
+    if not is_due and guidance.made_by == _makers(curriculum, rules, model):
+        return guidance
+    view = outlook_of(evidence, knowledge, curriculum, today, rules, model, beside=False)
+    advice = _made(guidance, evidence, score, view, today, rules) if is_due else guidance.advice
+    path = learning_path(view, rules, most=PATH_HELD)
+    return Guidance(guidance.spells, guidance.habits, advice, path, guidance.dismissed)
 
 
 def is_outdated(
@@ -165,6 +200,18 @@ def is_outdated(
             if (named[skill] and not now.needs_review) or (not named[skill] and now.is_settled):
                 return True
     return False
+
+
+def _made(
+    guidance: Guidance, evidence: Evidence, score: MasteryScore, view: Outlook, today: Day, rules: Rules
+) -> Advice:
+    items = advice_for(guidance, evidence, score, view, today, rules, limit=HELD)
+    return Advice(today, score.level, score.components, tuple(items))
+
+
+def _makers(curriculum: Curriculum, rules: Rules, model: SkillModel) -> int:
+    """A checksum, never 0, of what a path follows from beside the student's evidence and the day."""
+    return (curriculum.checksum ^ rules.checksum ^ model.checksum) or 1
 
 
 def _basis(view: Outlook) -> int:

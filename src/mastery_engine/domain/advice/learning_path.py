@@ -104,38 +104,56 @@ def _cheapest(view: Outlook, rules: Rules) -> int:
     The mean is over what was learned: a skill counts by its probability once there is enough evidence, as known if
     skills that are known rest on it, and else as not learned, however likely a right answer is.
     """
-    estimates, known, seen, rows = view.estimates, view.known, view.seen, view.curriculum.rows
-    total, chances = 0.0, []
-    ready: list[tuple[float, int]] = []
-    blocked = 0  # the bits of skills whose prerequisites are not known or chosen yet
-    for place, (name, bit, needed, minutes) in enumerate(rows):
-        now = _learned(estimates[name]) if seen & bit else KNOWN if known & bit else UNLEARNED
+    curriculum, known = view.curriculum, view.known
+    rows, opens = curriculum.rows, curriculum.opens
+    chances = _chances(view)
+    ready = [
+        (_worth_unlearned(minutes), place)
+        for place, (_, _, needed, minutes) in enumerate(rows)
+        if known & needed == needed and place not in chances
+    ]
+    total = UNLEARNED * (len(rows) - len(chances))
+    for place, now in chances.items():
         total += now
-        chances.append(now)
-        if now < MASTERED:
-            if known & needed != needed:
-                blocked |= bit
-            elif now == UNLEARNED:
-                ready.append(((UNLEARNED - MASTERED) / max(SHORTEST_STEP, minutes), place))
-            else:
-                ready.append((_worth(now, minutes), place))
+        _, _, needed, minutes = rows[place]
+        if now < MASTERED and known & needed == needed:
+            ready.append((_worth(now, minutes), place))
     size = max(1, len(rows))
     goal = next((level.from_score for level in rules.levels if level.from_score > total / size + 1e-9), 1.0) * size
     heapify(ready)
-    chosen = 0
+    chosen, reached = 0, known
     while ready and total < goal:
         place = heappop(ready)[1]
         bit = rows[place][1]
         chosen |= bit
-        total += MASTERED - chances[place]
-        if known & bit:
+        total += MASTERED - chances.get(place, UNLEARNED)
+        if reached & bit:
             continue
-        for later in view.curriculum.opens[place]:
-            _, opened, needed, minutes = rows[later]
-            if blocked & opened and (known | chosen) & needed == needed:
-                blocked ^= opened
-                heappush(ready, (_worth(chances[later], minutes), later))
+        reached |= bit
+        for later in opens[place]:
+            _, _, needed, minutes = rows[later]
+            if reached & needed == needed:
+                if later not in chances:
+                    heappush(ready, (_worth_unlearned(minutes), later))
+                elif chances[later] < MASTERED:
+                    heappush(ready, (_worth(chances[later], minutes), later))
     return chosen
+
+
+def _chances(view: Outlook) -> dict[int, float]:
+    """By place how much is learned of the skills with evidence, and of those that count as known without any."""
+    bits, known, seen = view.curriculum.bits, view.known, view.seen
+    found = {}
+    for name, one in view.estimates.items():
+        bit = bits.get(name)
+        if bit is not None:
+            found[bit.bit_length() - 1] = _learned(one)
+    unseen = known & ~seen
+    while unseen:
+        bit = unseen & -unseen
+        unseen ^= bit
+        found[bit.bit_length() - 1] = KNOWN
+    return found
 
 
 def _learned(estimate: SkillEstimate) -> float:
@@ -148,6 +166,11 @@ def _worth(now: float, whole: int) -> float:
     return (now - MASTERED) / _minutes(now, whole)
 
 
+def _worth_unlearned(whole: int) -> float:
+    """As ``_worth`` of a skill that takes all of its minutes."""
+    return (UNLEARNED - MASTERED) / max(SHORTEST_STEP, whole)
+
+
 def _minutes(now: float, whole: int) -> int:
     """The minutes left of a skill's ``whole`` minutes, which are from not learned to mastered."""
     return max(SHORTEST_STEP, round(whole * min(1.0, max(0.0, MASTERED - now) / (MASTERED - UNLEARNED))))
@@ -156,19 +179,24 @@ def _minutes(now: float, whole: int) -> int:
 def _steps(chosen: int, view: Outlook, most: int | None) -> tuple[Step, ...]:
     """The steps for the skills whose bits are ``chosen``: the first ``most``, or all."""
     steps: list[Step] = []
-    curriculum = view.curriculum
-    bits = curriculum.bits
+    curriculum, estimates = view.curriculum, view.estimates
+    bits, after = curriculum.bits, curriculum.after
     for name, bit, _, minutes in curriculum.rows:
+        if not chosen & bit:
+            continue
         if len(steps) == most:
             break
-        if chosen & bit:
-            one = view.estimates.get(name)
-            now, forgotten, rested = (
-                (UNLEARNED, 0.0, False) if one is None else (_learned(one), one.forgotten, one.is_rested)
-            )
-            whole = minutes // 2 if forgotten >= FORGOTTEN else minutes
-            leads_to = next((later for later in curriculum.after[name] if chosen & bits[later]), "")
-            steps.append(Step(name, _minutes(now, whole), now, forgotten, leads_to, rested))
+        leads_to = ""
+        for later in after[name]:
+            if chosen & bits[later]:
+                leads_to = later
+                break
+        one = estimates.get(name)
+        if one is None:
+            steps.append(Step(name, _minutes(UNLEARNED, minutes), UNLEARNED, 0.0, leads_to))
+        else:
+            now, whole = _learned(one), minutes // 2 if one.forgotten >= FORGOTTEN else minutes
+            steps.append(Step(name, _minutes(now, whole), now, one.forgotten, leads_to, one.is_rested))
     return tuple(steps)
 
 

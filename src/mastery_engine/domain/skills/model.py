@@ -4,8 +4,10 @@ What is learned about items later is a revision, which counts for answers given 
 weighs the same whenever and wherever it is folded, as long as the revision was known before that moment.
 """
 
+from functools import cached_property
 from math import exp, isfinite, log1p
 from typing import Annotated, TypeAlias
+from zlib import crc32
 
 import msgspec
 from msgspec import Meta
@@ -33,7 +35,7 @@ class Revision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     items: dict[str, tuple[float, NotNegative]]
 
 
-class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """All parameters. Levels are log-odds; ``items`` and ``skills`` hold fitted values, and others get the priors.
 
     ``information`` is the information in one answer; ``general_noise`` and ``skill_noise`` are the variance that
@@ -84,6 +86,11 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         moments = [revision.since for revision in self.revisions]
         if moments != sorted(set(moments)) or len(moments) > MAX_REVISIONS:
             raise ValueError(f"revisions must be in the order of their moments, and at most {MAX_REVISIONS}")
+
+    @cached_property
+    def checksum(self) -> int:
+        """The same for the same parameters, in every process."""
+        return crc32(msgspec.json.encode(self))
 
     def offset(self, skill: str) -> float:
         """The usual level of students on a skill before they practise it, in log-odds."""
