@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, say, settings
+from mastery_engine.cli.console import AsJson, counted, say, settings, warn
 
 if TYPE_CHECKING:
     from mastery_engine.domain.courses.curriculum import Curriculum
@@ -51,3 +51,40 @@ def show(as_json: AsJson = False) -> None:
 
     course: Curriculum = curriculum(settings())
     say(as_json, {"modules": course.modules}, mermaid(course))
+
+
+@app.command("import")
+def import_framework(
+    framework: Annotated[
+        Path, typer.Argument(help="The framework: a CFPackage, as JSON.", exists=True, dir_okay=False, readable=True)
+    ],
+    out: Annotated[Path | None, typer.Option(help="The file to write; else it is printed.", dir_okay=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a course of a framework of standards in CASE 1.0 or 1.1.
+
+    isChildOf makes modules, precedes prerequisites, exactMatchOf other names of the same skill. What a course cannot
+    hold is listed. CASE says nothing of minutes and difficulty: each skill gets 30 minutes and "intermediate".
+
+    \b
+    Example:
+      mastery-engine curriculum import standards.json --out our-course.yaml
+    """
+    from mastery_engine.domain.courses.curriculum import yaml_of
+    from mastery_engine.doors.case.curricula import curriculum_from_case
+
+    imported = curriculum_from_case(framework.read_bytes())
+    course = imported.curriculum
+    text = yaml_of(course)
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
+    for one in imported.unused:
+        warn(f"not used: {one.what} {one.identifier}: {one.reason}")
+    parts = f"{counted(len(course.modules), 'module')}, {counted(len(course.skills), 'skill')}"
+    done = {
+        "title": imported.title,
+        "modules": course.modules,
+        "unused": imported.unused,
+        **({} if out is None else {"file": str(out)}),
+    }
+    say(as_json, done, text.rstrip() if out is None else f"Wrote {out}: {parts}, {len(imported.unused)} not used.")

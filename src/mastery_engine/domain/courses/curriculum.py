@@ -4,7 +4,7 @@
 order in which each comes after its prerequisites.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import TypeAlias, get_args
 from zlib import crc32
 
@@ -23,8 +23,11 @@ LONGEST_MINUTES = 10_000
 Node: TypeAlias = yaml.Node
 
 
-class Skill(msgspec.Struct, frozen=True, gc=False):
-    """One skill to learn; ``minutes`` is the time it takes from nothing, ``prerequisites`` are ids of skills."""
+class Skill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One skill to learn; ``minutes`` is the time it takes from nothing, ``prerequisites`` are ids of skills.
+
+    ``aliases`` are other names of it, such as those of a standard: events may name it by any of them.
+    """
 
     id: str
     title: str
@@ -32,6 +35,7 @@ class Skill(msgspec.Struct, frozen=True, gc=False):
     minutes: int
     difficulty: Difficulty
     resources: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
 
 
 class Module(msgspec.Struct, frozen=True, gc=False):
@@ -49,7 +53,7 @@ class Curriculum(msgspec.Struct, frozen=True):
     ``members`` maps each module to its skills, ``module_of`` each skill to its module. Sets of skills are also stored
     as whole numbers with a bit for each skill (``bits``); ``below`` is ``before`` in this form. ``rows`` are the skills
     as advice reads them: (skill, its bit, the bits of its prerequisites, minutes); ``opens`` gives for each row the
-    rows that have it as a prerequisite.
+    rows that have it as a prerequisite. ``named`` maps each alias to its skill.
     ``checksum`` differs for different courses.
     """
 
@@ -64,6 +68,7 @@ class Curriculum(msgspec.Struct, frozen=True):
     rows: tuple[tuple[str, int, int, int], ...] = ()
     opens: tuple[tuple[int, ...], ...] = ()
     checksum: int = 0
+    named: dict[str, str] = {}
 
     def skills_of(self, topic: str) -> tuple[str, ...]:
         """The skills that a topic stands for: the skill itself, or a module's skills; none if the course lacks it."""
@@ -79,7 +84,10 @@ NO_CURRICULUM = Curriculum()
 
 
 def curriculum_of(modules: Sequence[Module]) -> Curriculum:
-    """The course of these modules. Raises InvalidInput for a cycle, an unknown id, or an id that is used twice."""
+    """The course of these modules.
+
+    Raises InvalidInput for a cycle, an unknown id, and an id or alias that is used twice.
+    """
     known: dict[str, Skill] = {}
     names = {module.id for module in modules}
     for skill in (skill for module in modules for skill in module.skills):
@@ -97,6 +105,7 @@ def curriculum_of(modules: Sequence[Module]) -> Curriculum:
                     f"The skill {skill.id!r} has the prerequisite {needed!r}, which is not a skill of this course.",
                     field=skill.id,
                 )
+    named = _named(known, names)
     before: dict[str, frozenset[str]] = {}
     unplaced = dict(known)
     while unplaced:
@@ -121,7 +130,23 @@ def curriculum_of(modules: Sequence[Module]) -> Curriculum:
     places = {name: place for place, name in enumerate(skills)}
     opens = tuple([tuple([places[later] for later in after[name]]) for name in skills])
     checksum = crc32(repr(rows).encode())
-    return Curriculum(tuple(modules), skills, before, after, members, module_of, bits, below, rows, opens, checksum)
+    return Curriculum(
+        tuple(modules), skills, before, after, members, module_of, bits, below, rows, opens, checksum, named
+    )
+
+
+def _named(skills: Mapping[str, Skill], modules: Set[str]) -> dict[str, str]:
+    """Each alias with its skill. Raises InvalidInput for one that names something else too."""
+    named: dict[str, str] = {}
+    for skill in skills.values():
+        for alias in skill.aliases:
+            if alias in skills or alias in modules or alias in named:
+                raise InvalidInput(
+                    f"The alias {alias!r} of {skill.id!r} names something else too: give it to one skill.",
+                    field=skill.id,
+                )
+            named[alias] = skill.id
+    return named
 
 
 def _cycle(skills: dict[str, Skill]) -> list[str]:
@@ -166,7 +191,7 @@ def _module(node: Node, lines: dict[str, int]) -> Module:
 
 
 def _skill(node: Node, lines: dict[str, int]) -> Skill:
-    fields = _fields(node, {"id", "title", "prerequisites", "minutes", "difficulty", "resources"})
+    fields = _fields(node, {"id", "title", "prerequisites", "minutes", "difficulty", "resources"}, {"aliases"})
     name = _new_id(fields["id"], lines)
     return Skill(
         name,
@@ -175,20 +200,25 @@ def _skill(node: Node, lines: dict[str, int]) -> Skill:
         _minutes(fields["minutes"]),
         _difficulty(fields["difficulty"]),
         tuple([_address(one) for one in _items(fields["resources"], "resources")]),
+        _aliases(fields["aliases"]) if "aliases" in fields else (),
     )
+
+
+def _aliases(node: Node) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_id(one, "an alias") for one in _items(node, "aliases")))
 
 
 def _fault(node: Node, words: str) -> InvalidInput:
     return InvalidInput(f"line {node.start_mark.line + 1}: {words}")
 
 
-def _fields(node: Node, names: set[str]) -> dict[str, Node]:
+def _fields(node: Node, names: set[str], optional: Set[str] = frozenset()) -> dict[str, Node]:
     if not isinstance(node, yaml.MappingNode):
         raise _fault(node, f"The fields {_listed(names)} are expected here.")
-    found: dict[str, Node] = {}
+    known, found = names | optional, dict[str, Node]()
     for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode) or key.value not in names:
-            raise _fault(key, f"The field {key.value!r} is not known; the fields are {_listed(names)}.")
+        if not isinstance(key, yaml.ScalarNode) or key.value not in known:
+            raise _fault(key, f"The field {key.value!r} is not known; the fields are {_listed(known)}.")
         if key.value in found:
             raise _fault(key, f"The field {key.value!r} is given twice.")
         found[key.value] = value
@@ -249,6 +279,13 @@ def _address(node: Node) -> str:
     if not address.startswith(("https://", "http://")) or len(address) > 500:
         raise _fault(node, "A resource must be an address that begins with https://.")
     return str(address)
+
+
+def yaml_of(curriculum: Curriculum) -> str:
+    """The course as YAML that ``curriculum_from`` reads."""
+    return yaml.safe_dump(
+        {"modules": msgspec.to_builtins(curriculum.modules)}, sort_keys=False, allow_unicode=True, width=120
+    )
 
 
 def mermaid(curriculum: Curriculum) -> str:
