@@ -548,10 +548,10 @@ async def test_what_an_earlier_engine_took_counts_in_any_order_and_once(kind: st
 
 @BOTH
 async def test_an_event_that_breaks_the_fold_is_buried_alone(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaking(known: Evidence, one: Any, *, retention_days: int) -> Evidence:
+    def breaking(known: Evidence, one: Any, rules: Rules) -> Evidence:
         if one.event_id.startswith("breaks"):
             raise OverflowError("as no event should")
-        return with_event(known, one, retention_days=retention_days)
+        return with_event(known, one, rules)
 
     monkeypatch.setattr("mastery_engine.domain.stages.with_event", breaking)
     async with engine(kind, batch_size=50) as ours:

@@ -168,7 +168,7 @@ class TestedEngine:
 
     def _accepted(self, one: Sent) -> LearningEvent | None:
         try:
-            return check_times(decode(raw(one), received=self.clock()), retention_days=90)
+            return check_times(decode(raw(one), received=self.clock()), Rules())
         except InvalidInput:
             return None
 

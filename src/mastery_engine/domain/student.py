@@ -10,8 +10,8 @@ from mastery_engine.domain.events.seen import IdsByDay, Seen
 from mastery_engine.domain.evidence.causes import NO_CAUSES, Causes
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence
 from mastery_engine.domain.evidence.history import History
-from mastery_engine.domain.evidence.score import FourValues, components
-from mastery_engine.domain.moments import NEVER, Day, Micros, day_of
+from mastery_engine.domain.evidence.score import FourValues, components_on
+from mastery_engine.domain.moments import NEVER, Day, Micros
 from mastery_engine.domain.results import Pending
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState
@@ -68,10 +68,10 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def is_known(self, at: Micros, rules: Rules) -> bool:
         """Whether an event or any evidence of this student still counts."""
-        floor = day_of(at) - rules.retention_days + 1
-        if day_of(self.latest) >= floor:
+        today = rules.day_of(at)
+        if self.latest >= rules.start_of(rules.first_day(today)):
             return True
-        return any(value is not None for value in components(self.evidence, at, rules))
+        return any(value is not None for value in components_on(self.evidence, today, rules))
 
 
 NOBODY = Student()

@@ -12,7 +12,7 @@ from mastery_engine.domain.advice.guidance import Guidance, advise, current
 from mastery_engine.domain.advice.recommendation import Recommendation
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.evidence.score import MasteryScore
-from mastery_engine.domain.moments import Day, Micros, day_of
+from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.domain.student import Student, StudentKey
@@ -38,7 +38,7 @@ class CurrentAdvice:
 
     def guidance(self, key: StudentKey, student: Student, score: MasteryScore, now: Micros) -> Guidance:
         """The guidance with the advice of the day of ``now``, as a fold at that moment would leave it."""
-        held, today = student.guidance, day_of(now)
+        held, today = student.guidance, self._rules.day_of(now)
         if not held.advice.is_due(score, today):
             return held
         model, cached = self._models.skills, self._renewed.get(key)
@@ -50,7 +50,7 @@ class CurrentAdvice:
 
     def with_path(self, key: StudentKey, student: Student, score: MasteryScore, now: Micros) -> Guidance:
         """The guidance with the same advice as in ``guidance``, and the first steps of the path as it is now."""
-        model, cached, today = self._models.skills, self._current.get(key), day_of(now)
+        model, cached, today = self._models.skills, self._current.get(key), self._rules.day_of(now)
         if cached is not None and cached[:2] == (student.updated, today) and cached[2] is model:
             return cached[3]
         held, rules = student.guidance, self._rules

@@ -169,7 +169,7 @@ class Ingest:
         """
         event, unknown = decode_naming_unknown(value, received=received, tenant=tenant, event_id=new_id)
         self._consents.check_processing(key_of(event))
-        return check_times(event, retention_days=self._rules.retention_days), unknown
+        return check_times(event, self._rules), unknown
 
     async def refresh_consent(self) -> None:
         """Read the latest changes of consent. Raises Unavailable."""

@@ -15,7 +15,7 @@ import msgspec
 from mastery_engine.domain.cohorts.standing import Standing, standing
 from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.domain.ids import derived_id
-from mastery_engine.domain.moments import MINUTE, Day, Micros, day_of
+from mastery_engine.domain.moments import MINUTE, Day, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.documents import DocumentStore
@@ -134,14 +134,14 @@ class MemberStandings:
 
     async def _still_true(self, asked: _Question, entries: ByStudent, versions: Mapping[str, int]) -> ByStudent:
         """The entries of the same documents, of today, whose forecasts would be made from the same again."""
-        today, oldest = day_of(asked.now), asked.now - CACHED_FOR
+        today, oldest = self._rules.day_of(asked.now), asked.now - CACHED_FOR
         alive = {
             name: entry
             for name, version in versions.items()
             if (entry := entries.get(name)) is not None
             and entry.version == version
             and oldest < entry.at <= asked.now
-            and day_of(entry.at) == today
+            and self._rules.day_of(entry.at) == today
         }
         if asked.calibration is None:
             return alive
@@ -209,4 +209,4 @@ class MemberStandings:
 
     def _version(self, now: Micros) -> str:
         """The version of what replicas share: the day and the rules. Each standing has its own beside it."""
-        return f"{day_of(now)}:{self._basis}"
+        return f"{self._rules.day_of(now)}:{self._basis}"

@@ -3,7 +3,7 @@
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.consent import without_repeats
-from mastery_engine.domain.moments import Micros, day_of, iso_date, rfc3339
+from mastery_engine.domain.moments import Micros, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import NotFound
@@ -167,7 +167,7 @@ class Privacy:
         levels = self._rules.levels
         return [
             HeldDay(iso_date(point.day), point.score, levels[point.rank].name, *point.components)
-            for point in self._students.points(student, now, last=day_of(now))
+            for point in self._students.points(student, now, last=self._rules.day_of(now))
         ]
 
     async def audit(self, caller: Caller, query: AuditQuery) -> AuditTrail:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.evidence.history import Point
 from mastery_engine.domain.evidence.shown import shown_points, shown_scores
-from mastery_engine.domain.moments import Day, Micros, day_of
+from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.errors import NotFound
@@ -49,9 +49,13 @@ class Students:
         """The days up to ``last``, within the retention, with their scores: quicker than ``points``."""
         return shown_scores(student.history, self._rules, first=self.first_day(now), last=last)
 
+    def day_of(self, now: Micros) -> Day:
+        """The day of a moment."""
+        return self._rules.day_of(now)
+
     def first_day(self, now: Micros) -> Day:
         """The first day whose evidence counts."""
-        return day_of(now) - self._rules.retention_days + 1
+        return self._rules.first_day(self._rules.day_of(now))
 
 
 def unknown_student() -> NotFound:

@@ -108,7 +108,7 @@ class Calibrator:
                 done += len(page)
                 if on_progress is not None:
                     on_progress(done)
-            calibration = await _apart(partial(calibration_from, misses, now), gently=gently)
+            calibration = await _apart(partial(calibration_from, misses, now, self._rules.zone), gently=gently)
             await self._calibrations.put(course, calibration, now)
             learned.append(course_calibration(course, calibration))
         return learned

@@ -59,7 +59,7 @@ class Purge:
             for key, document in zip(keys, await documents.load(keys), strict=True)
             if document is not None
         }
-        oldest = day_of(now) - self._rules.retention_days
+        oldest = self._rules.day_of(now) - self._rules.retention_days
         due = [key for key, document in stored.items() if document.student.floor <= oldest]
         changes: list[DocumentChange] = []
         for key, cold in zip(due, await documents.load_cold(due), strict=True):

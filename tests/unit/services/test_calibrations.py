@@ -5,6 +5,7 @@ import pytest
 from mastery_engine.auth.access import Caller
 from mastery_engine.backends.memory.calibrations import MemoryCalibrations
 from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.courses.zone import UTC
 from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration, calibration_from
 from mastery_engine.domain.forecast.misses import misses_of
 from mastery_engine.domain.moments import MINUTE, SECOND, Micros
@@ -47,7 +48,7 @@ def of_a_course(now: Micros) -> Calibration:
         for name in {event.student_id for event in events}
         for miss in misses_of([one for one in events if one.student_id == name], model, rules, until=now)
     ]
-    return calibration_from(misses * 100, now)
+    return calibration_from(misses * 100, now, UTC)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from mastery_engine.domain.events.envelope import (
 from mastery_engine.domain.events.event import check_tenant, check_times, decode, encode, is_tenant
 from mastery_engine.domain.events.kinds import ALIASES, Completion
 from mastery_engine.domain.moments import DAY, MINUTE, SECOND, day_of, iso_date, rfc3339
+from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import InvalidInput, RefusedEvent
 from tests.support import oracle as plain
 from tests.support.samples import COMPLETION, DATA, HELP, NOW, QUIZ, TODAY, envelope, envelopes, event, raw, when
@@ -45,7 +46,7 @@ def in_time(at: int, received: int = NOW, **data: Any) -> bool:
     """Whether an event of that time counts where it is received then."""
     kind = ("consistency", data) if data else ("help", HELP)
     try:
-        check_times(decode(raw(envelope(*kind, at=at)), received=received), retention_days=90)
+        check_times(decode(raw(envelope(*kind, at=at)), received=received), Rules())
     except RefusedEvent:
         return False
     return True
@@ -239,7 +240,7 @@ def test_seconds_in_place_of_milliseconds_are_guessed() -> None:
     for at, is_guessed in ((NOW // SECOND, True), (NOW // 1_000 - 91 * DAY // 1_000, False)):
         taken = decode(raw({**CONTRACT, "timestamp": at}), received=NOW)
         with pytest.raises(RefusedEvent, match="older than the 90 days") as refused:
-            check_times(taken, retention_days=90)
+            check_times(taken, Rules())
         assert ("milliseconds since 1970" in refused.value.message) is is_guessed
 
 
@@ -353,14 +354,14 @@ def test_the_receipts_day_and_the_89_before_it_are_taken() -> None:
 
 def test_the_verdict_follows_from_the_receipt_alone() -> None:
     old = decode(raw(envelope("help", HELP, at=NOW - 500 * DAY)), received=NOW - 500 * DAY)
-    assert check_times(old, retention_days=90) is old
+    assert check_times(old, Rules()) is old
 
 
 def test_a_shorter_retention_takes_less() -> None:
     week = event("help", HELP, at=NOW - 7 * DAY, received=NOW)
-    assert check_times(week, retention_days=8) is week
+    assert check_times(week, Rules(retention_days=8)) is week
     with pytest.raises(RefusedEvent, match="7 days"):
-        check_times(week, retention_days=7)
+        check_times(week, Rules(retention_days=7))
 
 
 def test_days_named_may_be_tomorrow_but_no_later() -> None:
@@ -374,7 +375,7 @@ def test_days_named_may_be_tomorrow_but_no_later() -> None:
 @pytest.mark.parametrize("at", [NOW + DAY, NOW - 90 * DAY])
 def test_a_refusal_for_its_time_names_the_field_and_the_time(at: int) -> None:
     with pytest.raises(RefusedEvent) as refused:
-        check_times(decode(raw(envelope("help", HELP, at=at)), received=NOW), retention_days=90)
+        check_times(decode(raw(envelope("help", HELP, at=at)), received=NOW), Rules())
     assert refused.value.field == "timestamp"
     assert rfc3339(at) in refused.value.message
 
@@ -471,7 +472,7 @@ def test_verdicts_are_those_of_a_plain_reading(sent: dict[str, Any], data: st.Da
     expected = plain.accepts(sent, when(NOW))
     found = None
     try:
-        check_times(decode(raw(sent), received=NOW, event_id="minted"), retention_days=90)
+        check_times(decode(raw(sent), received=NOW, event_id="minted"), Rules())
     except InvalidInput as refused:
         found = refused.message
     assert (found is None) == (expected is None), (found, expected)
