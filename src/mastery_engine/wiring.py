@@ -186,7 +186,7 @@ def compose(
     members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results, rules)
     reports = Reports(students, members, consents, access, rules, clock)
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
-    decoder = RecordDecoder(rules.retention_days, clock)
+    decoder = RecordDecoder(rules, clock)
     guard = FloodGuard(stores.checkpoints, logs.events)
     lag = Lag(logs.events, metrics)
     dangers = Dangers({"store": stores.connection, "log": logs.connection})

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from mastery_engine.domain.advice.guidance import advice_for
 from mastery_engine.domain.evidence.score import mastery_score
-from mastery_engine.domain.moments import day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import outlook_of
 from mastery_engine.errors import InvalidInput
@@ -22,7 +21,7 @@ def advise(path: Path, student_id: str) -> list[dict[str, object]]:
     """Up to five pieces of advice, best first. Raises InvalidInput."""
     rules = Rules()
     student, now = folded(path, student_id, rules)
-    today = day_of(now)
+    today = rules.day_of(now)
     view = outlook_of(student.evidence, student.knowledge, course(), today, rules)
     score = mastery_score(student.evidence, now, rules)
     advice = advice_for(student.guidance, student.evidence, score, view, today, rules, limit=ADVICE)

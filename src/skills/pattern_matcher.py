@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mastery_engine.domain.advice.patterns import patterns
 from mastery_engine.domain.advice.struggle import open_spells
-from mastery_engine.domain.moments import day_of, iso_date
+from mastery_engine.domain.moments import iso_date
 from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import InvalidInput
 from mastery_engine.lab.folded import folded
@@ -19,8 +19,8 @@ def match(path: Path, student_id: str) -> dict[str, object]:
     """The patterns, the strongest first, and the topics that the student struggles with. Raises InvalidInput."""
     rules = Rules()
     student, now = folded(path, student_id, rules)
-    today = day_of(now)
-    floor = today - rules.retention_days + 1
+    today = rules.day_of(now)
+    oldest = rules.start_of(rules.first_day(today))
     return {
         "patterns": [
             {
@@ -33,7 +33,7 @@ def match(path: Path, student_id: str) -> dict[str, object]:
         ],
         "struggles": [
             {"topic": topic, "pattern": spell.trigger, "evidence": spell.evidence}
-            for topic, spell in open_spells(student.guidance.spells, floor)
+            for topic, spell in open_spells(student.guidance.spells, oldest)
         ],
     }
 

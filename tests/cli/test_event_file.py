@@ -14,6 +14,7 @@ from mastery_engine.cli.event_file import LONGEST_LINE, EventFile, days_to_now, 
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.kinds import Consistency
 from mastery_engine.domain.moments import DAY, SECOND, rfc3339
+from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import InvalidInput, RefusedEvent, TooLarge
 from tests.support.samples import NOW, TODAY, envelope
 
@@ -25,7 +26,7 @@ def file_of(*lines: bytes | dict[str, Any]) -> EventFile:
 
 def event(line: bytes | dict[str, Any], *, number: int = 1, days: int = 0) -> LearningEvent:
     raw = line if isinstance(line, bytes) else json.dumps(line).encode()
-    return event_in(number, raw, received=NOW, tenant="default", days=days, retention_days=90)[0]
+    return event_in(number, raw, received=NOW, tenant="default", days=days, rules=Rules())[0]
 
 
 def help_at(at: int) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def mutated(chance: Random) -> bytes:
 def taken(value: bytes) -> LearningEvent | InvalidInput:
     """The event by the worker's own reader, or why it is refused."""
     record = Record(0, 0, NOW, "default", None, value, "beside")
-    read = RecordDecoder(90, Clock()).decode(Batch((record,), {0: 0}, {0: 1}))
+    read = RecordDecoder(Rules(), Clock()).decode(Batch((record,), {0: 0}, {0: 1}))
     return read.events[0].event if read.events else InvalidInput(read.letters[0].message)
 
 
@@ -132,7 +132,7 @@ def test_whatever_an_event_holds_it_is_let_in_whole_or_refused_with_the_reason(m
             assert text == unicodedata.normalize("NFC", text).strip() != "", value
             assert not any(unicodedata.category(character) in ("Cc", "Cs") for character in text), value
         fresh = msgspec.structs.replace(event, event_id=f"e-{number}")
-        student = apply(student, logged([check_times(fresh, retention_days=90)], first=number), NOW, RULES).student
+        student = apply(student, logged([check_times(fresh, Rules())], first=number), NOW, RULES).student
     assert let_in > EVENTS / 5
     assert len(refused) > 20
 

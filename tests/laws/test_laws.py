@@ -223,7 +223,7 @@ async def test_a_repeat_after_8_to_89_days_still_counts_once(kind: str, *, purge
 
 async def documents(ours: TestedEngine) -> dict[str, Any]:
     found = {}
-    async for one in ours.inner_stores.documents.all_keys():
+    async for one in ours.inner_stores.documents.students():
         found[one.student_id] = (
             (await ours.inner_stores.documents.load([one]))[0],
             (await ours.inner_stores.documents.load_cold([one]))[0],
@@ -548,10 +548,10 @@ async def test_what_an_earlier_engine_took_counts_in_any_order_and_once(kind: st
 
 @BOTH
 async def test_an_event_that_breaks_the_fold_is_buried_alone(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaking(known: Evidence, one: Any, *, retention_days: int) -> Evidence:
+    def breaking(known: Evidence, one: Any, rules: Rules) -> Evidence:
         if one.event_id.startswith("breaks"):
             raise OverflowError("as no event should")
-        return with_event(known, one, retention_days=retention_days)
+        return with_event(known, one, rules)
 
     monkeypatch.setattr("mastery_engine.domain.stages.with_event", breaking)
     async with engine(kind, batch_size=50) as ours:

@@ -14,6 +14,7 @@ from mastery_engine.domain.events.event import LearningEvent, Logged, check_time
 from mastery_engine.domain.events.kinds import ALIASES
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, iso_date, moment_of, rfc3339
+from mastery_engine.domain.rules import Rules
 
 HOUR = 60 * MINUTE
 NOW: Micros = moment_of(datetime(2026, 1, 14, 10, 30, tzinfo=UTC))
@@ -86,7 +87,7 @@ def event(
     found = decode(
         raw(envelope(kind, data, event_id, **others)), received=others.get("at", NOW) if received is None else received
     )
-    return check_times(found, retention_days=90)
+    return check_times(found, Rules())
 
 
 def quiz(correct: float, total: int, event_id: str = "e-1", **others: Any) -> LearningEvent:
@@ -122,7 +123,7 @@ def answered(event_id: str = "e-1", *, at: Micros = NOW, received: Micros | None
 
 def evidence_of(one: LearningEvent, *, retention_days: int) -> Evidence:
     """What one event is evidence of."""
-    return with_event(NO_EVIDENCE, one, retention_days=retention_days)
+    return with_event(NO_EVIDENCE, one, Rules(retention_days=retention_days))
 
 
 def logged(events: Iterable[LearningEvent], *, first: int = 0) -> list[Logged]:

@@ -20,6 +20,7 @@ from mastery_engine.domain.events.kinds import Consistency
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.json_text import check_not_wide, without_mark
 from mastery_engine.domain.moments import DAY, EARLIEST, Micros
+from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import InvalidInput, TooLarge
 
 LONGEST_LINE = 1 << 20  # bytes, as for a body over HTTP
@@ -84,14 +85,14 @@ def open_events(path: Path) -> Iterator[EventFile]:
 
 
 def event_in(
-    number: int, line: bytes, *, received: Micros, tenant: str, days: int, retention_days: int
+    number: int, line: bytes, *, received: Micros, tenant: str, days: int, rules: Rules
 ) -> tuple[LearningEvent, list[str]]:
     """The event in a line, moved by whole days, and the names of its unknown fields.
 
     Without an id it gets one derived from the line and its number. Raises InvalidInput and TooLarge.
     """
     event, unknown = _decoded(number, line, received=received, tenant=tenant)
-    return check_times(shifted(event, days) if days else event, retention_days=retention_days), unknown
+    return check_times(shifted(event, days) if days else event, rules), unknown
 
 
 def days_to_now(source: EventFile, now: Micros) -> int:

@@ -88,7 +88,7 @@ class EventFileReader:
             received=self._engine.clock(),
             tenant=self._tenant,
             days=self.days,
-            retention_days=self._engine.rules.retention_days,
+            rules=self._engine.rules,
         )
         self._engine.consents.check_processing(key_of(event))
         self.ignored.update(unknown)

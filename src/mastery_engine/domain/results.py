@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from mastery_engine.domain.advice.learning_path import Step
 from mastery_engine.domain.advice.recommendation import Action, Priority, Recommendation, recommendation_id
-from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.evidence.causes import ChangeKind
 from mastery_engine.domain.evidence.moves import Moved
 from mastery_engine.domain.ids import derived_id
@@ -21,10 +20,7 @@ EVENTS_TOPIC = "mastery.events"
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What all results have. ``caused_by`` lists the ids of the batch's new events, in the order of arrival.
-
-    Each has its ``course_id`` too, at its end: results in documents of older engines have none.
-    """
+    """What all results have. ``caused_by`` lists the ids of the batch's new events, in the order of arrival."""
 
     tenant: str
     student_id: str
@@ -46,7 +42,6 @@ class Updated(Fact, frozen=True, array_like=True, tag="mastery.updated", gc=Fals
     coverage: float
     advice: tuple[Recommendation, ...] = ()
     moved: tuple[Moved, ...] | None = None
-    course_id: str = DEFAULT_COURSE
 
 
 class ThresholdReached(Fact, frozen=True, array_like=True, tag="mastery.threshold.reached", gc=False):
@@ -56,7 +51,6 @@ class ThresholdReached(Fact, frozen=True, array_like=True, tag="mastery.threshol
     previous_level: str
     score: float
     previous_score: float
-    course_id: str = DEFAULT_COURSE
 
 
 class StruggleDetected(Fact, frozen=True, array_like=True, tag="struggle.detected", gc=False):
@@ -66,14 +60,12 @@ class StruggleDetected(Fact, frozen=True, array_like=True, tag="struggle.detecte
     pattern: str
     evidence: str
     since: Micros
-    course_id: str = DEFAULT_COURSE
 
 
 class PathRecommended(Fact, frozen=True, array_like=True, tag="learning.path.recommended", gc=False):
     """The first steps of a student's learning path, after they have changed."""
 
     steps: tuple[Step, ...]
-    course_id: str = DEFAULT_COURSE
 
 
 Result: TypeAlias = Updated | ThresholdReached | StruggleDetected | PathRecommended
@@ -93,8 +85,7 @@ def event_type(result: Result) -> str:
 
 def result_id(result: Result) -> str:
     """The id by which consumers recognise a repeat."""
-    course = () if result.course_id == DEFAULT_COURSE else (result.course_id,)
-    return derived_id(event_type(result), result.tenant, result.student_id, result.caused_by[-1], *course)
+    return derived_id(event_type(result), result.tenant, result.student_id, result.caused_by[-1])
 
 
 def topic_of(result: Result) -> str:
@@ -153,7 +144,6 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     timestamp: str
     student_id: str
     tenant: str
-    course_id: str
     caused_by: tuple[str, ...]
     mastery_score: float | None = None
     previous_score: float | None = None
@@ -176,7 +166,7 @@ _stamp = lru_cache(maxsize=16)(rfc3339)  # all results of a batch have the same
 def message(result: Result) -> Message:
     """The value to publish, ready for JSON."""
     event_id, kind, at = result_id(result), event_type(result), _stamp(result.at)
-    common = (event_id, kind, at, result.student_id, result.tenant, result.course_id, result.caused_by)
+    common = (event_id, kind, at, result.student_id, result.tenant, result.caused_by)
     match result:
         case StruggleDetected():
             since = rfc3339(result.since)
@@ -188,7 +178,7 @@ def message(result: Result) -> Message:
             return Message(*common, *scores, previous_level=result.previous_level)
     scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
     components = {name: round(value or 0.0, 4) for name, value in zip(COMPONENTS, result.components)}  # noqa: B905
-    advice = [advice_sent(result.tenant, result.student_id, result.course_id, one) for one in result.advice]
+    advice = [advice_sent(result.tenant, result.student_id, one) for one in result.advice]
     coverage, changes = round(result.coverage, 4), None if result.moved is None else _changes_sent(result.moved)
     return Message(*common, *scores, components=components, coverage=coverage, recommendations=advice, changes=changes)
 
@@ -207,10 +197,10 @@ def _changes_sent(moved: Sequence[Moved]) -> SentChanges:
     )
 
 
-def advice_sent(tenant: str, student_id: str, course_id: str, recommendation: Recommendation) -> AdviceSent:
+def advice_sent(tenant: str, student_id: str, recommendation: Recommendation) -> AdviceSent:
     """A piece of advice as it is sent everywhere; the resources, which the curriculum has, are added later."""
     return AdviceSent(
-        recommendation_id(tenant, student_id, course_id, recommendation),
+        recommendation_id(tenant, student_id, recommendation),
         recommendation.action,
         recommendation.area,
         recommendation.priority,

@@ -1,6 +1,6 @@
-"""The rules that a school may set: the weights of the components, the names and bounds of the levels, the retention."""
+"""The rules of a course: the weights of the components, the levels, the half-life, its days, and the retention."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import pairwise
 from math import ceil, floor, inf, isclose
@@ -9,13 +9,17 @@ from zlib import crc32
 
 import msgspec
 
+from mastery_engine.domain.courses.zone import UTC, Zone
 from mastery_engine.domain.faults import malformed
+from mastery_engine.domain.moments import DAY, Day, Micros
 from mastery_engine.domain.yaml_faults import not_yaml
 from mastery_engine.errors import InvalidInput
 
 Component: TypeAlias = Literal["completion", "quiz", "quality", "consistency"]
 COMPONENTS: tuple[Component, ...] = get_args(Component)
 PASS_MARK = 0.50  # below it a student needs help, whatever the levels
+SHORTEST_HALF_LIFE, LONGEST_HALF_LIFE = 1.0, 3_650.0  # days
+MOST_HALVINGS = 500  # of the weight of evidence until it no longer counts
 STEPS = 10_000  # scores are shown, and stored by day, in steps of 0.0001
 
 
@@ -53,15 +57,18 @@ class DifficultyWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """The rules of one installation.
+    """The rules of one course.
 
-    ``retention_days`` counts UTC days, today included: with 90, evidence of today and the 89 days before counts.
+    ``retention_days`` counts days, today included: with 90, evidence of today and the 89 days before counts. A day is
+    one of ``zone``. The weight of quiz and quality evidence halves in ``half_life_days``.
     """
 
     weights: Weights = Weights()
     levels: tuple[Level, ...] = DEFAULT_LEVELS
     difficulty: DifficultyWeights = DifficultyWeights()
     retention_days: int = 90
+    half_life_days: float = 14.0
+    zone: Zone = UTC
 
     def __post_init__(self) -> None:
         weights = self.component_weights
@@ -80,6 +87,38 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
             raise InvalidInput("The weight of each difficulty must be a number above 0.", field="difficulty")
         if self.retention_days < 1:
             raise InvalidInput("The retention must be at least 1 day.", field="retention_days")
+        if not SHORTEST_HALF_LIFE <= self.half_life_days <= LONGEST_HALF_LIFE:
+            raise InvalidInput("The half-life must be from 1 to 3,650 days.", field="half_life_days")
+        if self.retention_days > MOST_HALVINGS * self.half_life_days:  # so that no sum of evidence comes to nothing
+            raise InvalidInput(
+                f"The half-life must be at least {self.retention_days / MOST_HALVINGS:.2f} days, where evidence counts "
+                f"for {self.retention_days} days.",
+                field="half_life_days",
+            )
+
+    @cached_property
+    def day_of(self) -> Callable[[Micros], Day]:
+        """The day of a moment."""
+        return self.zone.day_of
+
+    @cached_property
+    def start_of(self) -> Callable[[Day], Micros]:
+        """The first moment of a day."""
+        return self.zone.start_of
+
+    @cached_property
+    def end_of(self) -> Callable[[Day], Micros]:
+        """The last second of a day."""
+        return self.zone.end_of
+
+    def first_day(self, today: Day) -> Day:
+        """The first of the days whose evidence counts on a day."""
+        return today - self.retention_days + 1
+
+    @cached_property
+    def half_life(self) -> Micros:
+        """The half-life of quiz and quality evidence."""
+        return round(self.half_life_days * DAY)
 
     @property
     def component_weights(self) -> tuple[float, float, float, float]:
@@ -128,6 +167,8 @@ def rules_from(source: bytes, *, overrides: Mapping[str, object]) -> Rules:
         loaded = msgspec.yaml.decode(source) or {}
         if not isinstance(loaded, dict):
             raise InvalidInput("The file must be YAML with any of the fields weights, levels and difficulty.")
+        if "zone" in loaded:
+            raise InvalidInput("A time zone is set for a course, not by this file.", field="zone")
         return msgspec.convert({**loaded, **overrides}, Rules)
     except msgspec.ValidationError as error:
         raise malformed(error) from error

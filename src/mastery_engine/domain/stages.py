@@ -28,7 +28,7 @@ from mastery_engine.domain.evidence.moves import Moved, fell_since, moves
 from mastery_engine.domain.evidence.score import NO_SCORE, MasteryScore, mastery_score
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.ids import id_hash
-from mastery_engine.domain.moments import DAY, NEVER, Day, Micros
+from mastery_engine.domain.moments import NEVER, Day, Micros, day_of
 from mastery_engine.domain.results import PathRecommended, Pending, StruggleDetected, ThresholdReached, Updated
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState, with_answer
@@ -79,7 +79,7 @@ def admit(turn: Stages) -> None:
     for logged, hashed in zip(turn.events, hashes, strict=True):
         if hashed not in held:
             held.add(hashed)
-            new.setdefault(logged.event.received // DAY, []).append(hashed)
+            new.setdefault(day_of(logged.event.received), []).append(hashed)
             fresh.append(logged)
     if fresh:
         turn.fresh, turn.seen = fresh, with_ids(seen, {day: b"".join(ids) for day, ids in new.items()})
@@ -95,7 +95,7 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
     student = turn.student
     evidence, history, floor = student.evidence, student.history, student.floor
     latest, received = student.latest, student.received
-    newest, retention_days = history.newest, rules.retention_days
+    newest, course_day_of = history.newest, rules.day_of
     cohorts = student.cohorts
     due: Micros | None = None
     is_plain = True
@@ -104,21 +104,21 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
         if event.metadata:
             cohorts = enrolled(cohorts, event)
         at, arrived = event.at, event.received
-        day = at // DAY
+        day = course_day_of(at)
         if due is not None and day != newest:
             known = mastery_score(evidence, due, rules)
-            history = history.with_point(due // DAY, known, shown_score(known.score, rules))
+            history = history.with_point(course_day_of(due), known, shown_score(known.score, rules))
             due = None
             is_plain = False
-        rising = arrived // DAY - retention_days + 1
+        rising = rules.first_day(course_day_of(arrived))
         if rising > floor:
             floor = rising
-            left, history = evidence.since(floor), history.since(floor)
+            left, history = evidence.since(floor, rules), history.since(floor)
             is_plain = is_plain and not evidence.has_more(left)
             evidence = left
-        evidence = with_event(evidence, event, retention_days=retention_days)
+        evidence = with_event(evidence, event, rules)
         if day < floor:
-            evidence, is_plain = evidence.since(floor), False
+            evidence, is_plain = evidence.since(floor, rules), False
         if newest is None or day >= newest:
             newest, due = day, at
         else:
@@ -142,12 +142,12 @@ def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
         event = logged.event
         data = event.data
         if type(data) is Answer:
-            rising = event.received // DAY - rules.retention_days + 1
+            rising = rules.first_day(rules.day_of(event.received))
             if rising > floor:
                 floor = rising
-                knowledge = knowledge.since(floor)
+                knowledge = knowledge.since(rules.start_of(floor))
             knowledge = with_answer(knowledge, data, event.at, model)
-    turn.knowledge = knowledge if turn.floor == turn.student.floor else knowledge.since(turn.floor)
+    turn.knowledge = knowledge if turn.floor == turn.student.floor else knowledge.since(rules.start_of(turn.floor))
 
 
 def trace_answers(turn: Stages, shared: AnswerModels, rules: Rules) -> None:
@@ -157,12 +157,12 @@ def trace_answers(turn: Stages, shared: AnswerModels, rules: Rules) -> None:
         event = logged.event
         data = event.data
         if type(data) is Answer:
-            rising = event.received // DAY - rules.retention_days + 1
+            rising = rules.first_day(rules.day_of(event.received))
             if rising > floor:
                 floor = rising
-                answers = since(answers, floor)
-            answers = answered(answers, data, event.at, shared.of(event.tenant, event.course_id))
-    turn.answers = answers if turn.floor == turn.student.floor else since(answers, turn.floor)
+                answers = since(answers, rules.start_of(floor))
+            answers = answered(answers, data, event.at, shared.of(event.tenant))
+    turn.answers = answers if turn.floor == turn.student.floor else since(answers, rules.start_of(turn.floor))
 
 
 def set_score(turn: Stages, at: Micros, rules: Rules) -> None:
@@ -175,9 +175,9 @@ def set_point(turn: Stages, at: Micros, rules: Rules) -> None:
     """Adds the point that is still due to the history, if there is one."""
     due = turn.due
     if due is not None:
-        day = due // DAY
+        day = rules.day_of(due)
         score, shown = turn.score, turn.shown
-        if day != at // DAY:
+        if day != rules.day_of(at):
             score = mastery_score(turn.evidence, due, rules)
             shown = shown_score(score.score, rules)
         history = turn.history.with_point(day, score, shown)
@@ -203,17 +203,17 @@ def _causes_one_by_one(turn: Stages, rules: Rules) -> tuple[Causes, Sequence[Cau
     recorder = CauseRecorder(history, known_causes(history, student.causes), rules)
     for logged in turn.fresh:
         event = logged.event
-        day, rising = event.at // DAY, event.received // DAY - rules.retention_days + 1
+        day, rising = rules.day_of(event.at), rules.first_day(rules.day_of(event.received))
         if rising > floor:
             floor = rising
-            left = evidence.since(floor)
+            left = evidence.since(floor, rules)
             if evidence.has_more(left):
                 recorder.drop()
             evidence = left
         before, is_late = evidence, newest is not None and day < newest
-        evidence = with_event(evidence, event, retention_days=rules.retention_days)
+        evidence = with_event(evidence, event, rules)
         if day < floor:
-            evidence = evidence.since(floor)
+            evidence = evidence.since(floor, rules)
         if not is_late:
             newest = day
             recorder.settle(day)
@@ -221,17 +221,17 @@ def _causes_one_by_one(turn: Stages, rules: Rules) -> tuple[Causes, Sequence[Cau
     return recorder.causes, recorder.found
 
 
-def add_guidance(turn: Stages) -> None:
+def add_guidance(turn: Stages, rules: Rules) -> None:
     """Sets struggles and habits after the events, and the struggles raised."""
     before, floor = turn.student.guidance, turn.floor
     if floor > turn.student.floor:
-        before = before.since(floor)
-    turn.guidance, turn.raised = guidance_after(before, turn.fresh, floor)
+        before = before.since(floor, rules)
+    turn.guidance, turn.raised = guidance_after(before, turn.fresh, floor, rules)
 
 
 def renew_advice(turn: Stages, at: Micros, rules: Rules, curriculum: Curriculum, model: SkillModel) -> None:
     """Renews advice and path if a component or the level has changed, a day has passed, or they no longer hold."""
-    before, today = turn.guidance, at // DAY
+    before, today = turn.guidance, rules.day_of(at)
     if before.advice.is_due(turn.score, today) or is_outdated(
         before, turn.fresh, turn.evidence, today, curriculum, rules, turn.knowledge, model
     ):
@@ -243,18 +243,18 @@ def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, in
     """Sets the outbox: the results of the new events, and earlier ones that are not known to be published."""
     student, score, fresh = turn.student, turn.score, turn.fresh
     last, sent = fresh[-1], student.sent
-    tenant, student_id, course_id = last.event.tenant, last.event.student_id, last.event.course_id
+    tenant, student_id = last.event.tenant, last.event.student_id
     caused_by = tuple([logged.event.event_id for logged in fresh])
     guidance = turn.guidance
-    advice = guidance.advised(tenant, student_id, course_id, at)
+    advice = guidance.advised(tenant, student_id, at)
     shown, before = turn.shown, shown_score(sent.score, rules)
     moved: tuple[Moved, ...] | None = None
     if sent.components is not None or sent.level is None:
-        known, day = sent.components or NO_SCORE.components, at // DAY
+        known, day, folded_on = sent.components or NO_SCORE.components, rules.day_of(at), rules.day_of(student.updated)
         fell = 0.0
-        if day > student.updated // DAY and known[CONSISTENCY]:
+        if day > folded_on and known[CONSISTENCY]:
             until = day if turn.evidence.activity is student.evidence.activity else day - 1
-            fell = fell_since(known, student.evidence, student.updated // DAY, until=until, rules=rules)
+            fell = fell_since(known, student.evidence, folded_on, until=until, rules=rules)
         if turn.found or known != score.components:
             moved = moves(known, score.components, turn.found, fell, rules)
         else:
@@ -271,22 +271,19 @@ def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, in
         score.coverage,
         advice,
         moved,
-        course_id,
     )
     outbox = [held for held in student.outbox if settled is None or held.offset >= settled.get(held.partition, 0)]
     outbox.append(Pending(last.partition, last.offset, updated))
     previous_level = rules.levels[0].name if sent.level is None else sent.level
     if score.level != previous_level:
-        reached = ThresholdReached(
-            tenant, student_id, at, caused_by, score.level, previous_level, shown, before, course_id
-        )
+        reached = ThresholdReached(tenant, student_id, at, caused_by, score.level, previous_level, shown, before)
         outbox.append(Pending(last.partition, last.offset, reached))
     for event_id, topic, spell in turn.raised:
         struggle = StruggleDetected(
-            tenant, student_id, at, (event_id,), topic, spell.trigger, spell.evidence, spell.since, course_id
+            tenant, student_id, at, (event_id,), topic, spell.trigger, spell.evidence, spell.since
         )
         outbox.append(Pending(last.partition, last.offset, struggle))
     if turn.path_changed:
-        path = PathRecommended(tenant, student_id, at, caused_by, guidance.path, course_id)
+        path = PathRecommended(tenant, student_id, at, caused_by, guidance.path)
         outbox.append(Pending(last.partition, last.offset, path))
     turn.outbox = tuple(outbox)

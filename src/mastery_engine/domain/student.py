@@ -1,18 +1,17 @@
-"""The document of one student in one course: everything that the engine knows about them there, in a few KB."""
+"""The document of one student: everything that the engine knows about them, in a few KB."""
 
 from typing import NamedTuple
 
 import msgspec
 
 from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance
-from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.seen import IdsByDay, Seen
 from mastery_engine.domain.evidence.causes import NO_CAUSES, Causes
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence
 from mastery_engine.domain.evidence.history import History
-from mastery_engine.domain.evidence.score import FourValues, components
-from mastery_engine.domain.moments import NEVER, Day, Micros, day_of
+from mastery_engine.domain.evidence.score import FourValues, components_on
+from mastery_engine.domain.moments import NEVER, Day, Micros
 from mastery_engine.domain.results import Pending
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState
@@ -22,36 +21,15 @@ FORMAT = 1
 
 
 class StudentKey(NamedTuple):
-    """A student's tenant and id: the person, in all their courses."""
+    """A student's tenant and id."""
 
     tenant: str
     student_id: str
-
-
-class DocumentKey(NamedTuple):
-    """A student in a course, who has one document there."""
-
-    tenant: str
-    student_id: str
-    course_id: str = DEFAULT_COURSE
-
-    @property
-    def student(self) -> StudentKey:
-        return StudentKey(self.tenant, self.student_id)
-
-    @property
-    def course(self) -> CourseKey:
-        return CourseKey(self.tenant, self.course_id)
 
 
 def key_of(event: LearningEvent) -> StudentKey:
     """The student of an event."""
     return StudentKey(event.tenant, event.student_id)
-
-
-def document_key_of(event: LearningEvent) -> DocumentKey:
-    """The document that an event belongs to."""
-    return DocumentKey(event.tenant, event.student_id, event.course_id)
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -66,7 +44,7 @@ class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One student's document in one course.
+    """One student's document.
 
     ``latest`` is the time of the newest event, ``received`` the newest receipt, ``updated`` the time of the last fold;
     ``floor`` is the day before which everything was dropped; ``cohorts`` are the cohorts that the events named.
@@ -90,10 +68,10 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def is_known(self, at: Micros, rules: Rules) -> bool:
         """Whether an event or any evidence of this student still counts."""
-        floor = day_of(at) - rules.retention_days + 1
-        if day_of(self.latest) >= floor:
+        today = rules.day_of(at)
+        if self.latest >= rules.start_of(rules.first_day(today)):
             return True
-        return any(value is not None for value in components(self.evidence, at, rules))
+        return any(value is not None for value in components_on(self.evidence, today, rules))
 
 
 NOBODY = Student()

@@ -15,7 +15,7 @@ from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay, cooled
 from mastery_engine.domain.evidence.causes import CAUSE_DAYS
 from mastery_engine.domain.ids import id_hash
-from mastery_engine.domain.moments import DAY, Micros, day_of
+from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.skills.next_answer.parameters import NO_ANSWER_MODELS, AnswerModels
@@ -58,7 +58,7 @@ def needs_cold(student: Student, events: Sequence[Logged]) -> bool:
             received = event.received
         if seen.cold_filter and seen.may_be_cold(id_hash(event.event_id)):
             return True
-    return seen.is_due(received // DAY)
+    return seen.is_due(day_of(received))
 
 
 def apply(
@@ -130,7 +130,7 @@ def apply_all(
     for turn in live:
         add_causes(turn, rules)
     for turn in known:
-        add_guidance(turn)
+        add_guidance(turn, rules)
     if curriculum is not None:
         for turn in known:
             renew_advice(turn, at, rules, curriculum, skills)
@@ -141,19 +141,20 @@ def apply_all(
 
 def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transition | None:
     """The document without what is older than the retention at a moment; None if nothing is left."""
-    today = day_of(at)
-    floor = today - rules.retention_days + 1
-    seen, cold_left = cooled(student.seen, cold, today, rules.retention_days)
-    evidence = student.evidence.since(floor)
+    today = rules.day_of(at)
+    floor = rules.first_day(today)
+    oldest = rules.start_of(floor)
+    seen, cold_left = cooled(student.seen, cold, day_of(at), rules.retention_days)
+    evidence = student.evidence.since(floor, rules)
     left = msgspec.structs.replace(
         student,
         evidence=evidence,
         history=student.history.since(floor),
         seen=seen,
         floor=max(floor, student.floor),
-        knowledge=student.knowledge.since(floor),
-        guidance=student.guidance.since(floor),
-        answers=since(student.answers, floor),
+        knowledge=student.knowledge.since(oldest),
+        guidance=student.guidance.since(floor, rules),
+        answers=since(student.answers, oldest),
         causes=student.causes.aged(max(floor, today - CAUSE_DAYS + 1), is_aged=student.evidence.has_more(evidence)),
     )
     if not cold_left and not seen.recent and not left.is_known(at, rules):
@@ -162,7 +163,7 @@ def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transiti
 
 
 def _transition(turn: Stages, at: Micros, rules: Rules) -> Transition:
-    seen, moved, today = turn.seen, None, turn.received // DAY
+    seen, moved, today = turn.seen, None, day_of(turn.received)
     if turn.student.seen.is_due(today):
         seen, moved = cooled(seen, turn.cold or {}, today, rules.retention_days)
     score = turn.score

@@ -13,7 +13,7 @@ from mastery_engine.domain.cohorts.needs_help import (
     Sign,
     StruggleSign,
 )
-from mastery_engine.domain.moments import day_of, iso_date
+from mastery_engine.domain.moments import iso_date
 from mastery_engine.domain.rules import PASS_MARK
 
 Code: TypeAlias = Literal["struggle", "forecast", "low_score", "falling", "inactive"]
@@ -36,7 +36,7 @@ def _reasons(sign: Sign) -> list[Reason]:
     match sign:
         case StruggleSign():
             return [
-                Reason("struggle", f"Stuck{_on(one.topic)} since {iso_date(day_of(one.since))}.", one.evidence)
+                Reason("struggle", f"Stuck{_on(one.topic)} since {iso_date(one.since)}.", one.evidence)
                 for one in sign.topics
             ]
         case ForecastSign():

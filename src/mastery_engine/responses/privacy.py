@@ -105,19 +105,10 @@ class HeldDay(msgspec.Struct, frozen=True):
     consistency: float | None
 
 
-class HeldCourse(msgspec.Struct, frozen=True):
-    """What is held about a student in a course other than the default one."""
-
-    course_id: str
-    document: dict[str, Any]
-    history: list[HeldDay]
-
-
-class Export(msgspec.Struct, frozen=True, omit_defaults=True):
+class Export(msgspec.Struct, frozen=True):
     """Everything that is held about a student. ``events`` is null if only a scan of the log would find them.
 
-    ``document`` is the whole document by the names of its fields; ids of applied events are hashes, in hexadecimal. It
-    and ``history`` are those of the default course; each other course stands in ``courses``, which is there if any is.
+    ``document`` is the whole document by the names of its fields; ids of applied events are hashes, in hexadecimal.
     """
 
     student_id: str
@@ -130,7 +121,6 @@ class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     dead_letters: list[HeldLetter]
     events: list[HeldEvent] | None
     elsewhere: list[StaysUntil]
-    courses: list[HeldCourse] = []
 
 
 def audit_entry(record: AuditRecord) -> AuditEntry:

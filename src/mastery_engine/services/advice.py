@@ -16,9 +16,8 @@ from mastery_engine.domain.advice.recommendation import (
 from mastery_engine.domain.advice.struggle import open_spells
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.evidence.score import mastery_score
-from mastery_engine.domain.moments import day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import DocumentKey
+from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import InvalidInput
 from mastery_engine.responses.advice import (
     LearningPath,
@@ -63,12 +62,12 @@ class Advising:
         First the advice that a query shows too, then further advice of this day.
         """
         now = caller.moment(self._clock)
-        today = day_of(now)
+        today = self._rules.day_of(now)
         student = await self._profiling.student_or_nobody(caller, student_id, "recommendations", now)
         score = mastery_score(student.evidence, now, self._rules)
         view = self._skills.outlook(student, now)
         fresh = advice_for(student.guidance, student.evidence, score, view, today, self._rules)
-        key = DocumentKey(caller.tenant, student_id)
+        key = StudentKey(caller.tenant, student_id)
         held = self._advice.guidance(key, student, score, now).advice.items
         shown = {(piece.action, piece.area): piece for piece in [*fresh, *held]}
         ranked = [shown[place] for place in dict.fromkeys((piece.action, piece.area) for piece in [*held, *fresh])]
@@ -76,16 +75,17 @@ class Advising:
         wanted = [
             piece
             for piece in ranked
-            if RANKS[piece.priority] >= RANKS[priority] and recommendation_id(*key, piece) not in dismissed
+            if RANKS[piece.priority] >= RANKS[priority]
+            and recommendation_id(caller.tenant, student_id, piece) not in dismissed
         ]
-        return recommended(wanted[:limit], key, self._curriculum)
+        return recommended(wanted[:limit], caller.tenant, student_id, self._curriculum)
 
     async def path(
         self, caller: Caller, student_id: str, goal: Goal = "improve_mastery", topic: str | None = None
     ) -> LearningPath:
         """The path to a goal. Raises InvalidInput if ``master_topic`` has no topic, or the course lacks the topic."""
         now = caller.moment(self._clock)
-        today = day_of(now)
+        today = self._rules.day_of(now)
         student = await self._profiling.student_or_nobody(caller, student_id, "learning-path", now)
         if goal == "master_topic" and topic is None:
             raise InvalidInput("The goal master_topic needs a topic: a skill or module of the course.", field="topic")
@@ -103,5 +103,5 @@ class Advising:
         """The patterns of a student, and the open struggles. Raises NotFound."""
         now = caller.moment(self._clock)
         student = await self._profiling.student(caller, student_id, "patterns", now)
-        struggles = list(open_spells(student.guidance.spells, self._students.first_day(now)))
-        return student_patterns(student_id, patterns(student, day_of(now), self._rules), struggles)
+        struggles = list(open_spells(student.guidance.spells, self._rules.start_of(self._students.first_day(now))))
+        return student_patterns(student_id, patterns(student, self._rules.day_of(now), self._rules), struggles)

@@ -15,7 +15,7 @@ from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.domain.forecast.forecast import Forecast, forecast
 from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.ids import derived_id
-from mastery_engine.domain.moments import Day, Micros, day_of, iso_date
+from mastery_engine.domain.moments import Day, Micros, iso_date
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student
 from mastery_engine.ports.documents import StoredDocument
@@ -80,7 +80,7 @@ class Forecasts:
         """The scores of the last 7 to 90 days, with today, and the forecast of the next 7. Raises as ``next_days``."""
         now = caller.moment(self._clock)
         document = await self._profiling.document(caller, student_id, "trajectory", now)
-        student, today = document.student, day_of(now)
+        student, today = document.student, self._rules.day_of(now)
         points = self._students.points(student, now, first=today - days + 1, last=today)
         levels = self._rules.levels
         known = await self.calibration(caller.tenant, now)
@@ -158,4 +158,4 @@ class Forecasts:
     def made_from(self, due_days: Sequence[Day], now: Micros, known: Calibration) -> str:
         """What a forecast is made from beside the document: model, rules, day, calendar and calibration."""
         calendar = derived_id("calendar", *map(str, due_days)) if due_days else ""
-        return f"{day_of(now)}:{self._basis}:{calendar}:{known.as_of}"
+        return f"{self._rules.day_of(now)}:{self._basis}:{calendar}:{known.as_of}"

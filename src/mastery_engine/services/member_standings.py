@@ -15,9 +15,9 @@ import msgspec
 from mastery_engine.domain.cohorts.standing import Standing, standing
 from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.domain.ids import derived_id
-from mastery_engine.domain.moments import MINUTE, Day, Micros, day_of
+from mastery_engine.domain.moments import MINUTE, Day, Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import DocumentKey, StudentKey
+from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.documents import DocumentStore
 from mastery_engine.ports.result_cache import ResultCache, ResultKey
 from mastery_engine.services.cohorts import Cohorts
@@ -83,7 +83,7 @@ class MemberStandings:
         self._rules = rules
         self._basis = derived_id(repr(rules))
         self._most = most
-        self._cached: OrderedDict[DocumentKey, CachedStanding] = OrderedDict()
+        self._cached: OrderedDict[StudentKey, CachedStanding] = OrderedDict()
 
     async def of(
         self,
@@ -128,20 +128,20 @@ class MemberStandings:
         versions: dict[str, int] = {}
         for start in range(0, len(names), PAGE):
             page = names[start : start + PAGE]
-            known = await self._documents.versions([DocumentKey(tenant, name) for name in page])
+            known = await self._documents.versions([StudentKey(tenant, name) for name in page])
             versions |= {name: version for name, version in zip(page, known, strict=True) if version}
         return versions
 
     async def _still_true(self, asked: _Question, entries: ByStudent, versions: Mapping[str, int]) -> ByStudent:
         """The entries of the same documents, of today, whose forecasts would be made from the same again."""
-        today, oldest = day_of(asked.now), asked.now - CACHED_FOR
+        today, oldest = self._rules.day_of(asked.now), asked.now - CACHED_FOR
         alive = {
             name: entry
             for name, version in versions.items()
             if (entry := entries.get(name)) is not None
             and entry.version == version
             and oldest < entry.at <= asked.now
-            and day_of(entry.at) == today
+            and self._rules.day_of(entry.at) == today
         }
         if asked.calibration is None:
             return alive
@@ -168,7 +168,7 @@ class MemberStandings:
         return UNPROFILED if due_days is None else self._forecasts.made_from(due_days, asked.now, asked.calibration)
 
     async def _computed(self, asked: _Question, names: Sequence[str]) -> ByStudent:
-        stored = await self._documents.load([DocumentKey(asked.tenant, name) for name in names])
+        stored = await self._documents.load([StudentKey(asked.tenant, name) for name in names])
         documents = {name: document for name, document in zip(names, stored, strict=True) if document is not None}
         due_days: dict[str, tuple[Day, ...]] = {}
         if asked.calibration is not None:
@@ -188,12 +188,12 @@ class MemberStandings:
         return computed
 
     def _of_this_process(self, tenant: str, names: Sequence[str]) -> ByStudent:
-        keys = (DocumentKey(tenant, name) for name in names)
+        keys = (StudentKey(tenant, name) for name in names)
         return {key.student_id: entry for key in keys if (entry := self._cached.get(key)) is not None}
 
     def _taken_up(self, tenant: str, entries: ByStudent) -> ByStudent:
         for name, entry in entries.items():
-            key = DocumentKey(tenant, name)
+            key = StudentKey(tenant, name)
             self._cached[key] = entry
             self._cached.move_to_end(key)
         return entries
@@ -209,4 +209,4 @@ class MemberStandings:
 
     def _version(self, now: Micros) -> str:
         """The version of what replicas share: the day and the rules. Each standing has its own beside it."""
-        return f"{day_of(now)}:{self._basis}"
+        return f"{self._rules.day_of(now)}:{self._basis}"

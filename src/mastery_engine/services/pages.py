@@ -4,7 +4,7 @@ import msgspec
 
 from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.clock import Clock
-from mastery_engine.domain.moments import Day, Micros, day_of
+from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.responses.advice import Recommended
 from mastery_engine.responses.changes import Changes
@@ -87,14 +87,14 @@ class Pages:
         key = StudentKey(caller.tenant, student_id)
         profiled = await self._consents.allows_profile(key, now)
         cohorts = await self._comparable(caller, key) if profiled else []
-        return PageOutline(key, student.updated, day_of(now), profiled, cohorts)
+        return PageOutline(key, student.updated, self._students.day_of(now), profiled, cohorts)
 
     async def body(self, caller: Caller, outline: PageOutline) -> PageBody:
         """The content of the page. Raises NotFound and Forbidden."""
         student_id = outline.student.student_id
         now = caller.moment(self._clock)
         student = await self._students.known(caller, student_id, now)
-        active = student.evidence.activity.up_to(day_of(now))
+        active = student.evidence.activity.up_to(self._students.day_of(now))
         return PageBody(
             now=await self._scores.query(caller, student_id),
             why=await self._reports.explain(caller, student_id),

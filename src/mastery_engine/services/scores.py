@@ -15,9 +15,9 @@ from mastery_engine.domain.evidence.history import Point, average, trend
 from mastery_engine.domain.evidence.periods import Aggregation, periods
 from mastery_engine.domain.evidence.score import MasteryScore, components, mastery_score, score_of
 from mastery_engine.domain.evidence.shown import shown_score
-from mastery_engine.domain.moments import Micros, day_of, day_of_date, iso_date, rfc3339
+from mastery_engine.domain.moments import Micros, day_of_date, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, DocumentKey, Student
+from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.errors import InvalidInput, MasteryError, NotFound
 from mastery_engine.responses.advice import path_ahead
 from mastery_engine.responses.changes import Changes, changes_response
@@ -70,11 +70,11 @@ class Scores:
         self._access.check_student(caller, Act.READ, student_id, "query")
         now = caller.moment(self._clock)
         student = await self._students.known(caller, student_id, now)
-        today = day_of(now) if on is None else day_of_date(on)
+        today = self._rules.day_of(now) if on is None else day_of_date(on)
         scores = self._students.scores(student, now, last=today)
         if on is None:
             score = mastery_score(student.evidence, now, self._rules)
-            key = DocumentKey(caller.tenant, student_id)
+            key = StudentKey(caller.tenant, student_id)
             guidance = NO_GUIDANCE
             if await self._shows_guidance(key, student, now):
                 guidance = self._advice.with_path(key, student, score, now)
@@ -129,11 +129,11 @@ class Scores:
             (student,) = await self._students.load(caller, [student_id])
             await claim()
         shown = self.with_given(student, given, now)
-        document_key = DocumentKey(caller.tenant, student_id)
-        if await self._shows_guidance(document_key, student, now):
+        student_key = StudentKey(caller.tenant, student_id)
+        if await self._shows_guidance(student_key, student, now):
             score = mastery_score(student.evidence, now, self._rules)
-            guidance = self._advice.guidance(document_key, student, score, now)
-            shown = msgspec.structs.replace(shown, recommendations=self._advice.in_words(document_key, guidance, now))
+            guidance = self._advice.guidance(student_key, student, score, now)
+            shown = msgspec.structs.replace(shown, recommendations=self._advice.in_words(student_key, guidance, now))
         return Calculated(student_id, shown)
 
     def with_given(self, student: Student, given: ComponentValues, now: Micros) -> CurrentMastery:
@@ -152,15 +152,20 @@ class Scores:
         start: date | None = None,
         end: date | None = None,
         aggregation: Aggregation = "daily",
+        *,
+        days: int | None = None,
     ) -> MasteryHistory:
-        """The scores of a range of days, both ends included; by default the whole retention.
+        """The scores of a range of days, both ends included; by default the last ``days``, or the whole retention.
 
         Raises NotFound, and InvalidInput if the end lies before the start.
         """
         self._access.check_student(caller, Act.READ, student_id, "mastery-history")
         now = caller.moment(self._clock)
-        first = self._students.first_day(now) if start is None else day_of_date(start)
-        last = day_of(now) if end is None else day_of_date(end)
+        last = self._rules.day_of(now) if end is None else day_of_date(end)
+        if start is not None:
+            first = day_of_date(start)
+        else:
+            first = self._students.first_day(now) if days is None else last - days + 1
         if last < first:
             raise InvalidInput("end_date must not lie before start_date.", field="end_date")
         student = await self._students.known(caller, student_id, now)
@@ -172,17 +177,23 @@ class Scores:
         return MasteryHistory(student_id, iso_date(first), iso_date(last), aggregation, shown, history_summary(points))
 
     async def changes(
-        self, caller: Caller, student_id: str, first: date | None = None, last: date | None = None
+        self,
+        caller: Caller,
+        student_id: str,
+        first: date | None = None,
+        last: date | None = None,
+        *,
+        days: int = DAYS_OF_CHANGE,
     ) -> Changes:
-        """What changed from the end of one day to that of another, and why; by default in the last 7 days.
+        """What changed from the end of one day to that of another, and why; by default in the last ``days``.
 
         Raises NotFound, and InvalidInput for a day in the future or a ``first`` after ``last``.
         """
         self._access.check_student(caller, Act.READ, student_id, "changes")
         now = caller.moment(self._clock)
-        today = day_of(now)
+        today = self._rules.day_of(now)
         end = today if last is None else day_of_date(last)
-        begin = max(0, end - DAYS_OF_CHANGE) if first is None else day_of_date(first)
+        begin = max(0, end - days) if first is None else day_of_date(first)
         if end > today:
             raise InvalidInput(
                 f"to must not lie after today, {iso_date(today)}: leave it out to learn what has changed until now.",
@@ -202,9 +213,9 @@ class Scores:
             for student in await self._students.load(caller, student_ids)
         ]
 
-    async def _shows_guidance(self, key: DocumentKey, student: Student, now: Micros) -> bool:
+    async def _shows_guidance(self, key: StudentKey, student: Student, now: Micros) -> bool:
         """Whether the student is shown advice: something is known about them, and they allow profiling."""
-        return student is not NOBODY and await self._consents.allows_profile(key.student, now)
+        return student is not NOBODY and await self._consents.allows_profile(key, now)
 
     def _score_of(self, point: Point) -> MasteryScore:
         """A daily point as a score, with the level that it had then."""

@@ -5,7 +5,7 @@ import msgspec
 from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.courses.curriculum import Curriculum, Skill
-from mastery_engine.domain.moments import Micros, day_of
+from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import Outlook, outlook_of
 from mastery_engine.domain.skills.skill_map import State, skill_map
@@ -59,7 +59,9 @@ class Skills:
     def outlook(self, student: Student, now: Micros) -> Outlook:
         """What a student knows at a moment."""
         model = self._models.skills
-        return outlook_of(student.evidence, student.knowledge, self._curriculum, day_of(now), self._rules, model)
+        return outlook_of(
+            student.evidence, student.knowledge, self._curriculum, self._rules.day_of(now), self._rules, model
+        )
 
 
 def _states(view: Outlook) -> list[SkillState]:

@@ -12,7 +12,7 @@ from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.cohort import ranking
 from mastery_engine.domain.cohorts.standing import Standing, worst_first
 from mastery_engine.domain.evidence.shown import shown_score
-from mastery_engine.domain.moments import day_of, iso_date
+from mastery_engine.domain.moments import iso_date
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import NotFound
@@ -88,7 +88,7 @@ class Standings:
             student_id,
             cohort_id,
             metric,
-            iso_date(day_of(now)),
+            iso_date(self._rules.day_of(now)),
             shown_score(own.score, self._rules),
             self._level(own),
             round(overall.average, 4),
@@ -120,7 +120,7 @@ class Standings:
         return CohortFigures(
             cohort_id,
             roster.cohort.name or cohort_id,
-            iso_date(day_of(now)),
+            iso_date(self._rules.day_of(now)),
             len(roster.members),
             len(standings),
             mean_score(standings),

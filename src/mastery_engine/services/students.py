@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.evidence.history import Point
 from mastery_engine.domain.evidence.shown import shown_points, shown_scores
-from mastery_engine.domain.moments import Day, Micros, day_of
+from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, DocumentKey, Student
+from mastery_engine.domain.student import NOBODY, Student, StudentKey
 from mastery_engine.errors import NotFound
 from mastery_engine.ports.documents import DocumentReader, StoredDocument
 
@@ -23,7 +23,7 @@ class Students:
 
     async def documents(self, tenant: str, student_ids: Sequence[str]) -> list[StoredDocument]:
         """The documents in the order of the ids; an empty one with version 0 if there is none. Raises Unavailable."""
-        stored = await self._reader.load([DocumentKey(tenant, student_id) for student_id in student_ids])
+        stored = await self._reader.load([StudentKey(tenant, student_id) for student_id in student_ids])
         return [NO_DOCUMENT if document is None else document for document in stored]
 
     async def load(self, caller: Caller, student_ids: Sequence[str]) -> list[Student]:
@@ -49,9 +49,13 @@ class Students:
         """The days up to ``last``, within the retention, with their scores: quicker than ``points``."""
         return shown_scores(student.history, self._rules, first=self.first_day(now), last=last)
 
+    def day_of(self, now: Micros) -> Day:
+        """The day of a moment."""
+        return self._rules.day_of(now)
+
     def first_day(self, now: Micros) -> Day:
         """The first day whose evidence counts."""
-        return day_of(now) - self._rules.retention_days + 1
+        return self._rules.first_day(self._rules.day_of(now))
 
 
 def unknown_student() -> NotFound:

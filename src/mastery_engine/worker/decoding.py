@@ -7,6 +7,7 @@ from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.earlier_rules import read_logged
 from mastery_engine.domain.events.envelope import check_event_id, peek
 from mastery_engine.domain.events.event import Logged, check_tenant, check_times, event_from
+from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, RefusedEvent
 from mastery_engine.ports.dead_letters import DeadLetter
 from mastery_engine.ports.event_log import REQUESTS_TOPIC, Batch, Position, Record
@@ -23,8 +24,8 @@ class DecodedBatch(msgspec.Struct):
 class RecordDecoder:
     """Decodes records, and makes dead letters of those without a valid event."""
 
-    def __init__(self, retention_days: int, clock: Clock) -> None:
-        self._retention_days = retention_days
+    def __init__(self, rules: Rules, clock: Clock) -> None:
+        self._rules = rules
         self._clock = clock
 
     def decode(self, batch: Batch) -> DecodedBatch:
@@ -37,7 +38,7 @@ class RecordDecoder:
                 sent, outside = read_logged(record.value, record.received)
                 event_id = sent.event_id or check_event_id(record.id_beside(outside))
                 event = event_from(sent, event_id, record.received, check_tenant(record.tenant))
-                check_times(event, retention_days=self._retention_days)
+                check_times(event, self._rules)
             except InvalidInput as error:
                 decoded.letters.append(self.letter(record, error))
                 if not isinstance(error, RefusedEvent):

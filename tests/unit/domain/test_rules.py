@@ -5,8 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from mastery_engine.domain.courses.zone import UTC, zone_named
+from mastery_engine.domain.moments import DAY, MINUTE, SECOND
 from mastery_engine.domain.rules import DifficultyWeights, Level, Rules, Weights, rules_from
 from mastery_engine.errors import InvalidInput
+from tests.support.samples import TODAY
 
 LEARNFLOW = b"""
 levels:
@@ -74,6 +77,23 @@ def test_settings_win_over_the_file() -> None:
     assert rules_from(b"retention_days: 10", overrides={}).retention_days == 10
 
 
+def test_a_half_life_can_be_set_and_a_time_zone_is_the_courses_alone() -> None:
+    assert rules_from(b"half_life_days: 7.5", overrides={}).half_life == 7.5 * DAY
+    assert (Rules().half_life, Rules().zone) == (14 * DAY, UTC)
+    for named in (b"zone: Europe/Berlin", b"zone: {name: Europe/Berlin}"):
+        with pytest.raises(InvalidInput, match="set for a course") as refused:
+            rules_from(named, overrides={})
+        assert refused.value.field == "zone"
+
+
+def test_the_days_of_a_course_are_those_of_its_zone() -> None:
+    rules = Rules(zone=zone_named("America/Los_Angeles"), retention_days=7)
+    midnight = TODAY * DAY + 8 * 60 * MINUTE
+    assert (rules.day_of(midnight - 1), rules.day_of(midnight)) == (TODAY - 1, TODAY)
+    assert (rules.start_of(TODAY), rules.end_of(TODAY)) == (midnight, midnight + DAY - SECOND)
+    assert rules.first_day(TODAY) == TODAY - 6
+
+
 @pytest.mark.parametrize("empty", [b"", b"# nothing yet\n", b"{}", b"null"])
 def test_an_empty_file_changes_nothing(empty: bytes) -> None:
     assert rules_from(empty, overrides={}) == Rules()
@@ -97,6 +117,11 @@ def test_an_empty_file_changes_nothing(empty: bytes) -> None:
         ({"difficulty": DifficultyWeights(beginner=0.0)}, "difficulty"),
         ({"difficulty": DifficultyWeights(advanced=-1.0)}, "difficulty"),
         ({"retention_days": 0}, "retention_days"),
+        ({"half_life_days": 0}, "half_life_days"),
+        ({"half_life_days": 0.99}, "half_life_days"),
+        ({"half_life_days": 3_651}, "half_life_days"),
+        ({"half_life_days": float("nan")}, "half_life_days"),
+        ({"half_life_days": 1, "retention_days": 501}, "half_life_days"),
     ],
 )
 def test_rules_that_make_no_sense_are_refused_by_name(changed: dict[str, Any], field: str) -> None:

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from mastery_engine import cli
 from mastery_engine.domain.events.event import encode
 from mastery_engine.domain.forecast.forecast import Forecast, forecast
-from mastery_engine.domain.forecast.misses import end_of
 from mastery_engine.domain.forecast.model import ForecastModel, parameters_from
 from mastery_engine.domain.moments import DAY, day_of, iso_date
 from mastery_engine.domain.rules import Rules
@@ -119,22 +118,22 @@ def test_without_statsmodels_damped_holt_is_left_out_with_a_word(monkeypatch: py
 
 
 def forecasts_from(origins: list[Origin], model: ForecastModel) -> list[Forecast]:
-    return [forecast(one.student, end_of(one.day), 7, model, RULES, one.due_days) for one in origins]
+    return [forecast(one.student, RULES.end_of(one.day), 7, model, RULES, one.due_days) for one in origins]
 
 
 def test_the_future_changes_no_past_forecast(folder: Path) -> None:
     """What a student does later, turned upside down, leaves every earlier forecast as it was."""
     model = forecast_model(Settings())
-    known = learners(lines_of(folder / "events.jsonl.gz"), calendar_from(folder / "due.csv"), retention_days=90)
+    known = learners(lines_of(folder / "events.jsonl.gz"), calendar_from(folder / "due.csv"), RULES)
     learner = max(known, key=lambda learner: len(learner.events))
-    cut = end_of(learner.first + 21)
+    cut = RULES.end_of(learner.first + 21)
     shuffled = [event for event in learner.events if event.at > cut][::3]
     other = RecordedLearner(
         learner.student_id, (*[e for e in learner.events if e.at <= cut], *shuffled), learner.calendars
     )
     forecasts = []
     for recorded in (learner, other):
-        origins = [o for o in origins_of(recorded, RULES, calendar=True, documents=True) if end_of(o.day) <= cut]
+        origins = [o for o in origins_of(recorded, RULES, calendar=True, documents=True) if RULES.end_of(o.day) <= cut]
         forecasts.append(forecasts_from(origins, model))
     assert len(forecasts[0]) == 2
     assert forecasts[0] == forecasts[1]
@@ -146,17 +145,17 @@ def test_a_course_joined_later_changes_no_earlier_forecast(folder: Path) -> None
     lines = list(lines_of(folder / "events.jsonl.gz"))
     calendar = calendar_from(folder / "due.csv")
     calendar["py-102"] = tuple(range(calendar["py-101"][0] + 1, calendar["py-101"][-1], 2))
-    known = learners(lines, calendar, retention_days=90)
+    known = learners(lines, calendar, RULES)
     learner = max(known, key=lambda learner: len(learner.events))
-    cut = end_of(learner.first + 21)
+    cut = RULES.end_of(learner.first + 21)
     place = next(place for place, event in enumerate(learner.events) if event.at > cut)
     moved = msgspec.structs.replace(learner.events[place], metadata={"cohort_id": "py-102"})
     events = (*learner.events[:place], moved, *learner.events[place + 1 :])
-    joined = learners([(n, encode(event)) for n, event in enumerate(events, 1)], calendar, retention_days=90)[0]
+    joined = learners([(n, encode(event)) for n, event in enumerate(events, 1)], calendar, RULES)[0]
     assert joined.due_known(learner.last) != learner.due_known(learner.last)
 
     def known_of(learner: RecordedLearner) -> list[object]:
-        origins = [o for o in origins_of(learner, RULES, calendar=True, documents=True) if end_of(o.day) <= cut]
+        origins = [o for o in origins_of(learner, RULES, calendar=True, documents=True) if RULES.end_of(o.day) <= cut]
         cases = [case for case in cases_of(learner, RULES) if case.days == 7][: len(origins)]
         due = [(o.due, o.due_days) for o in origins]
         return [
@@ -170,10 +169,10 @@ def test_a_course_joined_later_changes_no_earlier_forecast(folder: Path) -> None
 
 
 def test_origins_are_those_of_the_protocol(folder: Path) -> None:
-    learner = learners(lines_of(folder / "events.jsonl.gz"), {}, retention_days=90)[0]
+    learner = learners(lines_of(folder / "events.jsonl.gz"), {}, RULES)[0]
     origins = list(origins_of(learner, RULES, calendar=False, documents=False))
     assert [o.day - learner.first for o in origins] == [14, 21, 28, 35][: len(origins)]
-    assert all(end_of(o.day) + 7 * DAY <= learner.last for o in origins)
+    assert all(RULES.end_of(o.day) + 7 * DAY <= learner.last for o in origins)
     assert [o.weekly[-1] for o in origins] == [o.now for o in origins]
     assert learner.calendars == ()
 
@@ -237,7 +236,7 @@ def test_a_packed_file_that_is_cut_short_or_damaged_is_told_so(tmp_path: Path) -
 def test_a_bad_line_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text("\n{}\n")
     with pytest.raises(InvalidInput, match="Line 2"):
-        learners(lines_of(tmp_path / "bad.jsonl"), {}, retention_days=90)
+        learners(lines_of(tmp_path / "bad.jsonl"), {}, RULES)
 
 
 def test_baselines_are_what_their_names_say() -> None:

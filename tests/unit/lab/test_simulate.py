@@ -9,6 +9,7 @@ import pytest
 from mastery_engine.domain.events.event import LearningEvent, check_times, decode, encode
 from mastery_engine.domain.events.kinds import Completion
 from mastery_engine.domain.moments import DAY
+from mastery_engine.domain.rules import Rules
 from mastery_engine.lab.simulate.classes import BEST_KNOWN, BEST_KNOWN_EVERY, TOPICS, LivingClass, Pupil, past, pupils
 from tests.support.samples import NOW, TODAY
 
@@ -32,7 +33,7 @@ def test_every_event_is_one_that_the_engine_takes() -> None:
     events = simulated()
     for event in events:
         received = msgspec.structs.replace(event, received=NOW)
-        assert check_times(decode(encode(event), received=NOW), retention_days=90) == received
+        assert check_times(decode(encode(event), received=NOW), Rules()) == received
     assert len({event.event_id for event in events}) == len(events)
 
 

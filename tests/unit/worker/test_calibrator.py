@@ -14,6 +14,7 @@ from mastery_engine.backends.memory import logs as memory_logs
 from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.domain.cohorts.cohort import Due
 from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.courses.zone import UTC, Zone
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.forecast.calibration import UNKNOWN, Miss, calibration_from
 from mastery_engine.domain.forecast.misses import misses_of
@@ -77,7 +78,7 @@ async def calibrated(engine: Engine, course_id: str | None = None, tenant: str |
 
 async def test_a_course_learns_from_what_the_log_holds(engine: Engine, clock: Clock) -> None:
     await put(engine, CLASS)
-    expected = calibration_from(misses(CLASS), NOW)
+    expected = calibration_from(misses(CLASS), NOW, UTC)
     assert expected.student_weeks > 10
     assert await calibrated(engine) == [("default", expected.student_weeks)]
     assert await engine.calibrations.of(COURSE, clock()) == expected
@@ -95,7 +96,7 @@ async def test_repeats_in_the_log_count_once_and_the_first_is_the_one_that_count
 async def test_tenants_learn_apart(engine: Engine, clock: Clock) -> None:
     theirs = [msgspec.structs.replace(event, tenant="school-1") for event in a_class(3, 2)]
     await put(engine, [*CLASS, *theirs])
-    ours, of_others = (calibration_from(misses(events), NOW).student_weeks for events in (CLASS, theirs))
+    ours, of_others = (calibration_from(misses(events), NOW, UTC).student_weeks for events in (CLASS, theirs))
     assert await calibrated(engine, tenant="school-1") == [("school-1", of_others)]
     assert await engine.calibrations.of(COURSE, clock()) == UNKNOWN
     assert await calibrated(engine) == [("default", ours), ("school-1", of_others)]
@@ -109,7 +110,7 @@ async def test_whoever_allows_no_profiling_or_is_erased_is_not_in_it(engine: Eng
     await engine.consents.change(StudentKey("default", unprofiled), None, False)
     await engine.privacy.erase(ADMIN, erased)
     await engine.consents.change(StudentKey("default", withdrawn), False, None)
-    expected = calibration_from(misses(one for one in CLASS if one.student_id in NAMES[2:]), NOW)
+    expected = calibration_from(misses(one for one in CLASS if one.student_id in NAMES[2:]), NOW, UTC)
     assert await calibrated(engine) == [("default", expected.student_weeks)], "what was allowed at its receipt counts"
 
 
@@ -118,9 +119,9 @@ async def test_the_calendar_of_a_class_is_known_to_its_forecasts(
 ) -> None:
     found: list[Miss] = []
 
-    def seen(known: Iterable[Miss], as_of: Micros) -> Any:
+    def seen(known: Iterable[Miss], as_of: Micros, zone: Zone) -> Any:
         found.extend(known)
-        return calibration_from(found, as_of)
+        return calibration_from(found, as_of, zone)
 
     monkeypatch.setattr(calibrator, "calibration_from", seen)
     await put(engine, CLASS)
@@ -144,7 +145,7 @@ async def test_a_student_whose_weeks_cannot_be_forecast_is_left_out(
 
     monkeypatch.setattr(calibrator, "misses_of", failing)
     await put(engine, CLASS)
-    expected = calibration_from(misses(one for one in CLASS if one.student_id != NAMES[0]), NOW)
+    expected = calibration_from(misses(one for one in CLASS if one.student_id != NAMES[0]), NOW, UTC)
     assert await calibrated(engine) == [("default", expected.student_weeks)]
     assert "are left out" in caplog.text
     assert NAMES[0] not in caplog.text.partition("Traceback")[0]

@@ -6,6 +6,7 @@ import pytest
 
 from mastery_engine.domain.events.earlier_rules import STRICT_SINCE
 from mastery_engine.domain.events.event import LearningEvent
+from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import Flooded
 from mastery_engine.ports.event_log import Batch, Record
 from mastery_engine.worker.decoding import DecodedBatch, RecordDecoder
@@ -19,7 +20,7 @@ CLOUD = b'{"specversion": "1.0", "id": "c-1", "source": "s", "type": "t", "data"
 
 def decoded(value: bytes) -> DecodedBatch:
     record = Record(0, 0, NOW, "default", b"ada", value, "")
-    return RecordDecoder(90, Clock()).decode(Batch((record,), {0: 0}, {0: 1}))
+    return RecordDecoder(Rules(), Clock()).decode(Batch((record,), {0: 0}, {0: 1}))
 
 
 def event_in(value: bytes) -> LearningEvent:
@@ -67,7 +68,7 @@ def test_a_backlog_of_what_an_earlier_engine_took_is_no_flood() -> None:
             for place, value in enumerate(values)
         ]
         batch = Batch(tuple(records), {0: 0}, {0: len(records)})
-        read = RecordDecoder(90, Clock()).decode(batch)
+        read = RecordDecoder(Rules(), Clock()).decode(batch)
         assert (len(read.events), len(read.unreadable)) == (len(values) - unreadable, unreadable)
         if unreadable:
             with pytest.raises(Flooded):

@@ -7,6 +7,7 @@ import pytest
 
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.ids import id_hash
+from mastery_engine.domain.rules import Rules
 from mastery_engine.ports.event_log import Record
 from mastery_engine.worker import sampled_students
 from mastery_engine.worker.decoding import RecordDecoder
@@ -22,7 +23,7 @@ def record(offset: int, student_id: str, tenant: str = "default", value: bytes |
 
 
 def sampled(records: Sequence[Record], *, page: int = 100, tenant: str | None = None) -> SampledStudents:
-    sample = SampledStudents(RecordDecoder(90, Clock()), tenant)
+    sample = SampledStudents(RecordDecoder(Rules(), Clock()), tenant)
     for start in range(0, len(records), page):
         sample.take(records[start : start + page])
     return sample

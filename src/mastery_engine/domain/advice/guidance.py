@@ -29,7 +29,7 @@ from mastery_engine.domain.events.event import Logged
 from mastery_engine.domain.events.kinds import Answer, Completion, RecommendationDismissed
 from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.score import MasteryScore
-from mastery_engine.domain.moments import DAY, Day, Micros
+from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import Outlook, outlook_of, skill_estimate
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState
@@ -53,25 +53,25 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     basis: int = 0
     made_by: int = 0
 
-    def since(self, floor: Day) -> "Guidance":
+    def since(self, floor: Day, rules: Rules) -> "Guidance":
         """Without anything from days before ``floor``."""
+        oldest = rules.start_of(floor)
         return Guidance(
-            spells_since(self.spells, floor),
+            spells_since(self.spells, oldest),
             habits_since(self.habits, floor),
             self.advice if self.advice.day >= floor else NO_ADVICE,
             self.path if self.advice.day >= floor else (),
-            {name: at for name, at in self.dismissed.items() if at // DAY >= floor},
+            {name: at for name, at in self.dismissed.items() if at >= oldest},
             self.basis if self.advice.day >= floor else 0,
             self.made_by if self.advice.day >= floor else 0,
         )
 
-    def advised(self, tenant: str, student_id: str, course_id: str, at: Micros) -> tuple[Recommendation, ...]:
+    def advised(self, tenant: str, student_id: str, at: Micros) -> tuple[Recommendation, ...]:
         """The last advice, without what was dismissed within the last week."""
         if not self.dismissed:
             return self.advice.items
         gone = recently_dismissed(self.dismissed, at)
-        own = (tenant, student_id, course_id)
-        return tuple([item for item in self.advice.items if recommendation_id(*own, item) not in gone])
+        return tuple([item for item in self.advice.items if recommendation_id(tenant, student_id, item) not in gone])
 
     def named(self) -> dict[str, bool]:
         """The skills that advice and path name, each with whether for a review."""
@@ -87,7 +87,9 @@ NO_GUIDANCE = Guidance()
 Raised = tuple[str, str, Spell]
 
 
-def guidance_after(guidance: Guidance, fresh: Sequence[Logged], floor: Day) -> tuple[Guidance, list[Raised]]:
+def guidance_after(
+    guidance: Guidance, fresh: Sequence[Logged], floor: Day, rules: Rules
+) -> tuple[Guidance, list[Raised]]:
     """Guidance after new events, in the order of their arrival; and the struggles raised: (event id, topic, spell)."""
     spells, dismissed, made_by = guidance.spells, guidance.dismissed, guidance.made_by
     raised: list[Raised] = []
@@ -102,7 +104,7 @@ def guidance_after(guidance: Guidance, fresh: Sequence[Logged], floor: Day) -> t
             made_by = 0
         elif kind is RecommendationDismissed:
             dismissed = with_dismissed(dismissed, event.data.recommendation_id, event.at)  # type: ignore[attr-defined]
-    habits = with_work(guidance.habits, fresh, floor)
+    habits = with_work(guidance.habits, fresh, floor, rules)
     return Guidance(spells, habits, guidance.advice, guidance.path, dismissed, guidance.basis, made_by), raised
 
 
@@ -117,8 +119,9 @@ def advice_for(
     limit: int | None = None,
 ) -> list[Recommendation]:
     """The advice of a day, best first; topics with open struggles are urgent."""
-    open_topics = open_spells(guidance.spells, today - rules.retention_days + 1) if guidance.spells else ()
-    urgent = frozenset([topic for topic, _ in open_topics])
+    urgent: frozenset[str] = frozenset()
+    if guidance.spells:
+        urgent = frozenset([topic for topic, _ in open_spells(guidance.spells, rules.start_of(rules.first_day(today)))])
     return recommend(evidence, score.components, view, today, rules, limit=limit, urgent=urgent)
 
 

@@ -11,6 +11,7 @@ import msgspec
 from mastery_engine.domain.events.event import Logged
 from mastery_engine.domain.events.kinds import Answer, Completion, Execution, Help, Quality, Quiz
 from mastery_engine.domain.moments import DAY, MINUTE, Day
+from mastery_engine.domain.rules import Rules
 
 HOUR = 60 * MINUTE
 BLOCK_DAYS = 15
@@ -43,8 +44,8 @@ NOT_ASKED = Asked()
 class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The counters of 15 days.
 
-    ``counts`` are pieces of work by hour (UTC) and then by day, each at most 255; ``quizzes`` has a bit for each day
-    with a quiz; ``seconds`` is the time that events state; ``asked`` counts questions.
+    ``counts`` are pieces of work by hour of the day and then by day, each at most 255; ``quizzes`` has a bit for each
+    day with a quiz; ``seconds`` is the time that events state; ``asked`` counts questions.
     """
 
     counts: bytes = _NO_COUNTS
@@ -67,8 +68,9 @@ NO_HABITS: Habits = {}  # shared, so never changed: adding work makes a new dict
 _NO_BLOCK = Block()
 
 
-def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
-    """The habits after new events."""
+def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day, rules: Rules) -> Habits:
+    """The habits after new events; days and hours are those of the course."""
+    offset_at = rules.zone.offset_at
     after: Habits | None = None
     changed = -1  # the number of the block whose counts are unpacked
     counts = bytearray()
@@ -79,7 +81,7 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day) -> Habits:
         kind = type(data)
         if kind not in _WORK:
             continue
-        day, within = divmod(event.at, DAY)
+        day, within = divmod(event.at + offset_at(event.at), DAY)
         number, place = divmod(day, BLOCK_DAYS)
         if number != changed:
             if number * BLOCK_DAYS < floor:

@@ -3,7 +3,7 @@
 The thresholds are rules of thumb, stated in each function; a pattern is a hint for people, who decide.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
@@ -11,7 +11,6 @@ import msgspec
 
 from mastery_engine.domain.advice.habits import Work, work
 from mastery_engine.domain.advice.learning_path import weekday
-from mastery_engine.domain.evidence.decayed_sums import DecayedSums
 from mastery_engine.domain.evidence.history import Point, trend
 from mastery_engine.domain.moments import Day
 from mastery_engine.domain.rules import COMPONENTS, Rules
@@ -53,13 +52,18 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
 
 
 class PatternFeatures(msgspec.Struct, frozen=True, gc=False):
-    """What patterns are computed from; ``active`` has bit k set for an active day ``today - k``."""
+    """What patterns are computed from.
+
+    ``quizzes`` has the mean result of each day with one; ``active`` has bit k set for an active day ``today - k``;
+    ``zone`` is the name of the time zone whose hours are told.
+    """
 
     points: list[Point]
     work: Work
-    quiz: DecayedSums
+    quizzes: Sequence[tuple[Day, float]]
     active: int
     today: Day
+    zone: str
 
 
 def patterns(student: Student, today: Day, rules: Rules) -> list[Pattern]:
@@ -68,9 +72,10 @@ def patterns(student: Student, today: Day, rules: Rules) -> list[Pattern]:
     features = PatternFeatures(
         list(student.history.points(first=floor, last=today)),
         work(student.guidance.habits, floor),
-        student.evidence.quiz.since(floor),
+        [(day, mean) for day, _, mean in student.evidence.quiz.daily(floor)],
         student.evidence.activity.since(floor).up_to(today),
         today,
+        rules.zone.name,
     )
     detected = [pattern for detect in DETECTORS if (pattern := detect(features)) is not None]
     return sorted(detected, key=lambda pattern: (-pattern.strength, pattern.kind))
@@ -87,7 +92,8 @@ def _rhythm(features: PatternFeatures) -> Pattern | None:
     sentences, strength = [], 0.0
     if most >= WINDOW_SHARE * pieces:
         first = in_window.index(most)
-        sentences.append(f"{most} of {pieces} pieces of work between {first:02}:00 and {(first + 4) % 24:02}:00 UTC")
+        hours_worked = f"{first:02}:00 and {(first + WINDOW_HOURS) % 24:02}:00 {features.zone}"
+        sentences.append(f"{most} of {pieces} pieces of work between {hours_worked}")
         strength = most / pieces
     counts = [sum(weekday(day) == number for day in days) for number in range(7)]
     usual = sorted(sorted(range(7), key=lambda number: (-counts[number], number))[:USUAL_DAYS])
@@ -166,8 +172,7 @@ def _forgetting(features: PatternFeatures) -> Pattern | None:
     """After two or more pauses of six days, quiz results are lower by 0.15 on average."""
     lost: list[float] = []
     since: Day | None = None
-    results = list(_daily(features.quiz))
-    for (day, before), (next_day, after) in pairwise(results):
+    for (day, before), (next_day, after) in pairwise(features.quizzes):
         between = features.active >> max(0, features.today - next_day + 1) & (1 << max(0, next_day - day - 1)) - 1
         if next_day - day > PAUSE_DAYS and not between:
             lost.append(before - after)
@@ -177,13 +182,6 @@ def _forgetting(features: PatternFeatures) -> Pattern | None:
     mean = sum(lost) / len(lost)
     evidence = f"results were lower by {mean:.2f} on average after {len(lost)} pauses of {PAUSE_DAYS} days or more"
     return Pattern("forgetting_after_pauses", min(1.0, mean / 0.5), since, evidence)
-
-
-def _daily(sums: DecayedSums) -> Iterator[tuple[Day, float]]:
-    """The mean result of each day."""
-    for place in range(len(sums.days) // 2):
-        weight, score = (memoryview(column).cast("d")[place] for column in (sums.weights, sums.scores))
-        yield int.from_bytes(sums.days[2 * place : 2 * place + 2], "big"), score / weight
 
 
 def _rushing(features: PatternFeatures) -> Pattern | None:

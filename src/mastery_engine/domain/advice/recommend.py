@@ -14,7 +14,7 @@ from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.evidence.decayed_sums import DecayedSums
 from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.score import FourValues, consistency
-from mastery_engine.domain.moments import DAY, NEVER, Day
+from mastery_engine.domain.moments import NEVER, Day
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import Outlook
 
@@ -90,7 +90,7 @@ def recommend(
     reach = within_reach(view)
     candidates: list[Candidate] = []
     _add_exercises(candidates, evidence, rules, floor)
-    weight, _ = evidence.quiz.standing(today * DAY, floor)
+    weight, _ = evidence.quiz.standing(rules.start_of(today), floor, rules.half_life)
     share = weights.quiz * QUESTIONS / (max(1, len(reach.skills)) * (weight + QUESTIONS))
     places = {candidate[2]: place for place, candidate in enumerate(candidates)}
     for name, now, then, minutes, review in reach.skills:
@@ -106,7 +106,7 @@ def recommend(
         gain = weights.quiz * reach.mean
         candidates.append((gain / QUIZ_MINUTES, "practice", "quiz", QUIZ_MINUTES, gain, QUESTIONS, 0.0, reach.mean))
     if begun:
-        _add_quality(candidates, evidence.quality, components[2], weights.quality, today, floor)
+        _add_quality(candidates, evidence.quality, components[2], today, rules)
     _add_days(candidates, evidence.activity, components[3], weights.consistency, today, floor)
     candidates.sort(key=_best_first)
     if not candidates and view.curriculum.skills:
@@ -123,7 +123,7 @@ def _best_first(candidate: Candidate) -> tuple[float, int, str]:
 
 def _add_exercises(candidates: list[Candidate], evidence: Evidence, rules: Rules, floor: Day) -> None:
     """Add the open exercises: completion rises by w·n / Σ w·total."""
-    weights, oldest = rules.difficulty_weights, floor * DAY
+    weights, oldest = rules.difficulty_weights, rules.start_of(floor)
     total = 0.0
     opened = []
     for topic, progress in evidence.completion.items():
@@ -139,16 +139,17 @@ def _add_exercises(candidates: list[Candidate], evidence: Evidence, rules: Rules
 
 
 def _add_quality(
-    candidates: list[Candidate], quality: DecayedSums, now: float | None, share: float, today: Day, floor: Day
+    candidates: list[Candidate], quality: DecayedSums, now: float | None, today: Day, rules: Rules
 ) -> None:
     """Add a submission that is better than the mean by half of what is missing to 1; or a first one."""
+    share = rules.weights.quality
     if now is None:
         gain = share * FIRST_QUALITY
         candidates.append(
             (gain / REFACTOR_MINUTES, "refactor", "quality", REFACTOR_MINUTES, gain, 1, 0.0, FIRST_QUALITY)
         )
     elif now < GOOD_QUALITY:
-        weight, score = quality.standing(today * DAY, floor)
+        weight, score = quality.standing(rules.start_of(today), rules.first_day(today), rules.half_life)
         mean = score / weight if weight else now
         then = (1.0 + mean) / 2
         gain = share * (then - mean) / (weight + 1.0)

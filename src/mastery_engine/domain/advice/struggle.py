@@ -14,7 +14,7 @@ import msgspec
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.kinds import Answer, Completion, Execution, Help, Quiz
 from mastery_engine.domain.ids import id_hash
-from mastery_engine.domain.moments import DAY, Day, Micros
+from mastery_engine.domain.moments import Micros
 
 Trigger: TypeAlias = Literal[
     "", "repeated_error", "failed_executions", "long_on_exercise", "low_quiz", "asked_for_help"
@@ -90,16 +90,16 @@ def stuck_phrase(message: str | None) -> str | None:
     return match[0] if match else None
 
 
-def since(spells: Spells, floor: Day) -> Spells:
-    """Without the spells whose newest sign came before the day ``floor``."""
-    if all(spell.last // DAY >= floor for spell in spells.values()):
+def since(spells: Spells, oldest: Micros) -> Spells:
+    """Without the spells whose newest sign came before ``oldest``."""
+    if all(spell.last >= oldest for spell in spells.values()):
         return spells
-    return {topic: spell for topic, spell in spells.items() if spell.last // DAY >= floor}
+    return {topic: spell for topic, spell in spells.items() if spell.last >= oldest}
 
 
-def open_spells(spells: Spells, floor: Day) -> Iterator[tuple[str, Spell]]:
-    """The spells that were raised and have not ended, the newest first."""
-    raised = [(topic, _shown(spell)) for topic, spell in spells.items() if spell.trigger and spell.last // DAY >= floor]
+def open_spells(spells: Spells, oldest: Micros) -> Iterator[tuple[str, Spell]]:
+    """The spells that were raised and have not ended, with a sign since ``oldest``, the newest first."""
+    raised = [(topic, _shown(spell)) for topic, spell in spells.items() if spell.trigger and spell.last >= oldest]
     return iter(sorted(raised, key=lambda item: (-item[1].since, item[0])))
 
 

@@ -20,7 +20,7 @@ from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.evidence.score import MasteryScore
 from mastery_engine.domain.evidence.shown import shown_points, shown_score
 from mastery_engine.domain.forecast.forecast import Forecast
-from mastery_engine.domain.moments import Day, Micros, day_of
+from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import COMPONENTS, PASS_MARK, Component, Rules
 from mastery_engine.domain.student import Student
 
@@ -34,11 +34,11 @@ DOUBTFUL, LIKELY = 0.25, 0.50
 
 
 class StuckTopic(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A topic with an open spell of struggle: what shows it, and the time of its first sign."""
+    """A topic with an open spell of struggle: what shows it, and the day of its first sign."""
 
     topic: str
     evidence: str
-    since: Micros
+    since: Day
 
 
 class StruggleSign(msgspec.Struct, frozen=True, array_like=True, tag="struggle", gc=False):
@@ -142,7 +142,7 @@ def signs_of(
     student: Student, mastery: MasteryScore, at: Micros, rules: Rules, ahead: Forecast | None
 ) -> tuple[Sign, ...]:
     """The signs that a student needs help at a moment; ``mastery`` is the score then, ``ahead`` the week's forecast."""
-    today = day_of(at)
+    today = rules.day_of(at)
     score = shown_score(mastery.score, rules)
     found = (
         _struggle(student, today, rules),
@@ -157,8 +157,8 @@ def signs_of(
 def _struggle(student: Student, today: Day, rules: Rules) -> StruggleSign | None:
     spells = student.guidance.spells
     topics = [
-        StuckTopic(topic, spell.evidence, spell.since)
-        for topic, spell in open_spells(spells, today - rules.retention_days + 1)
+        StuckTopic(topic, spell.evidence, rules.day_of(spell.since))
+        for topic, spell in open_spells(spells, rules.start_of(rules.first_day(today)))
     ]
     return StruggleSign(tuple(topics)) if topics else None
 
@@ -177,7 +177,7 @@ def _low_score(student: Student, score: float, today: Day, rules: Rules) -> LowS
     if score >= PASS_MARK:
         return None
     since = last = None
-    for point in reversed(shown_points(student.history, rules, first=_first_day(today, rules), last=today)):
+    for point in reversed(shown_points(student.history, rules, first=rules.first_day(today), last=today)):
         last = last or point.day
         if point.score >= PASS_MARK:
             break
@@ -186,7 +186,7 @@ def _low_score(student: Student, score: float, today: Day, rules: Rules) -> LowS
 
 
 def _fall(student: Student, mastery: MasteryScore, score: float, today: Day, rules: Rules) -> FallSign | None:
-    first = max(today - FALL_DAYS, _first_day(today, rules))
+    first = max(today - FALL_DAYS, rules.first_day(today))
     points = shown_points(student.history, rules, first=first, last=today)
     if not points or round(points[0].score - score, 4) < FELL:
         return None
@@ -219,7 +219,3 @@ def usual_gap(active: int) -> float | None:
     if len(recent) < LEAST_ACTIVE_DAYS:
         return None
     return float(median([older - newer for newer, older in pairwise(recent)]))
-
-
-def _first_day(today: Day, rules: Rules) -> Day:
-    return today - rules.retention_days + 1

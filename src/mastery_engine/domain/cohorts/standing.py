@@ -9,7 +9,7 @@ from mastery_engine.domain.evidence.history import Trend, trend
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.evidence.shown import shown_scores
 from mastery_engine.domain.forecast.forecast import Forecast
-from mastery_engine.domain.moments import Micros, day_of
+from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student
 
@@ -41,10 +41,10 @@ def standing(
     """
     if not student.is_known(at, rules):
         return None
-    today = day_of(at)
+    today = rules.day_of(at)
     mastery = mastery_score(student.evidence, at, rules)
     completion, quiz, quality, consistency = (round(value or 0.0, 9) for value in mastery.components)
-    scores = shown_scores(student.history, rules, first=today - rules.retention_days + 1, last=today)
+    scores = shown_scores(student.history, rules, first=rules.first_day(today), last=today)
     signs = signs_of(student, mastery, at, rules, ahead) if profiled else ()
     return Standing(
         student_id,

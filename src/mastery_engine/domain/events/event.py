@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.events.envelope import Scalar, SentEvent, moment_from, read, read_naming_unknown
 from mastery_engine.domain.events.kinds import KINDS, Consistency, Data
 from mastery_engine.domain.given_ids import FORMS, TENANT
-from mastery_engine.domain.moments import DAY, MINUTE, Micros, day_of, day_of_date, rfc3339
+from mastery_engine.domain.moments import MINUTE, Micros, day_of_date, rfc3339
+from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import InvalidInput, RefusedEvent
 
 DEFAULT_TENANT = "default"
@@ -38,7 +38,6 @@ class LearningEvent(msgspec.Struct, frozen=True, gc=False):
     tenant: str = DEFAULT_TENANT
     source: str | None = None
     metadata: dict[str, Scalar] = {}
-    course_id: str = DEFAULT_COURSE
 
     @property
     def event_type(self) -> str:
@@ -92,40 +91,34 @@ def event_from(sent: SentEvent, event_id: str, received: Micros, tenant: str) ->
     """The event in a decoded envelope. Raises InvalidInput if its timestamp is out of range."""
     at = received if sent.timestamp is None else moment_from(sent.timestamp)
     return LearningEvent(
-        event_id,
-        sent.student_id,
-        at,
-        received,
-        sent.data,
-        tenant,
-        sent.source,
-        sent.metadata or NO_METADATA,
-        sent.course_id or DEFAULT_COURSE,
+        event_id, sent.student_id, at, received, sent.data, tenant, sent.source, sent.metadata or NO_METADATA
     )
 
 
-def check_times(event: LearningEvent, *, retention_days: int) -> LearningEvent:
-    """The event itself if its times allow it to count; else raises RefusedEvent. Only its receipt decides, no clock."""
+def check_times(event: LearningEvent, rules: Rules) -> LearningEvent:
+    """The event itself if its times allow it to count; else raises RefusedEvent. Only its receipt decides, no clock.
+
+    Days and retention are those of the course's ``rules``.
+    """
     at, received = event.at, event.received
     if at > received + CLOCK_SKEW:
         raise RefusedEvent(
             f"The timestamp {rfc3339(event.at)} is more than 5 minutes after its receipt: check the sender's clock.",
             field="timestamp",
         )
-    if at // DAY <= received // DAY - retention_days:
+    today = rules.day_of(received)
+    if at < rules.start_of(rules.first_day(today)):
         raise RefusedEvent(
-            f"The timestamp {rfc3339(event.at)} is older than the {retention_days} days for which events count"
+            f"The timestamp {rfc3339(event.at)} is older than the {rules.retention_days} days for which events count"
             f"{': a number must be milliseconds since 1970, and this one looks like seconds' if at < SECONDS else ''}.",
             field="timestamp",
         )
     data = event.data
-    if type(data) is Consistency:
-        tomorrow = day_of(event.received) + 1
-        if data.activity_dates and day_of_date(max(data.activity_dates)) > tomorrow:
-            raise RefusedEvent(
-                "data.activity_dates may not have a day later than the day after the receipt.",
-                field="data.activity_dates",
-            )
+    if type(data) is Consistency and data.activity_dates and day_of_date(max(data.activity_dates)) > today + 1:
+        raise RefusedEvent(
+            "data.activity_dates may not have a day later than the day after the receipt.",
+            field="data.activity_dates",
+        )
     return event
 
 
@@ -142,8 +135,6 @@ def encode(event: LearningEvent) -> bytes:
         envelope["source"] = event.source
     if event.metadata:
         envelope["metadata"] = event.metadata
-    if event.course_id != DEFAULT_COURSE:
-        envelope["course_id"] = event.course_id
     return _encode(envelope)
 
 

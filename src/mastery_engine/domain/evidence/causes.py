@@ -369,7 +369,7 @@ def _mixed(
         else:
             for logged in run[start : one.last + 1]:
                 if type(logged.event.data) in _CODE_OF:
-                    evidence = with_event(evidence, logged.event, retention_days=rules.retention_days)
+                    evidence = with_event(evidence, logged.event, rules)
             start = one.last + 1
             value = sixths(component(evidence, place, day, rules))
         cause = Cause(one.code, one.topic, one.events, value - values[place], one.share)

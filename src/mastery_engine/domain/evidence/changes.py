@@ -14,7 +14,7 @@ from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, TopicProgress
 from mastery_engine.domain.evidence.history import NOTHING_YET, SIXTHS, FourSixths, sixths
 from mastery_engine.domain.evidence.score import component, mastery_score
 from mastery_engine.domain.evidence.shown import shown_points
-from mastery_engine.domain.moments import DAY, Day, Micros, day_of, iso_date
+from mastery_engine.domain.moments import Day, Micros, iso_date
 from mastery_engine.domain.rules import COMPONENTS, Component, Rules
 from mastery_engine.domain.student import Student
 
@@ -103,11 +103,11 @@ class ScorePath:
     """A student's score and components at the end of each day, as they were known then."""
 
     def __init__(self, student: Student, now: Micros, rules: Rules) -> None:
-        self.today = day_of(now)
+        self.today = rules.day_of(now)
         self._rules = rules
         self._evidence = student.evidence
         self._causes = student.causes
-        self._history = student.history.since(self.today - rules.retention_days + 1)
+        self._history = student.history.since(rules.first_day(self.today))
         self._now = mastery_score(student.evidence, now, rules)
 
     def causes(self) -> list[tuple[Day, Cause]]:
@@ -156,10 +156,12 @@ class ScorePath:
         if value <= _ZERO or day == since:
             return value
         direct = self._evidence.direct[CONSISTENCY]
+        if direct is not None and self._rules.day_of(direct.at) > since:
+            direct = None
         then = msgspec.structs.replace(
             NO_EVIDENCE,
             activity=self._evidence.activity.before(since + 1),
-            direct=(None, None, None, direct if direct is not None and direct.at // DAY <= since else None),
+            direct=(None, None, None, direct),
         )
         before, after = (component(then, CONSISTENCY, on, self._rules) or 0.0 for on in (since, day))
         if sixths(before) == value:

@@ -24,7 +24,8 @@ from mastery_engine.domain.events.kinds import (
 )
 from mastery_engine.domain.evidence.active_days import NO_DAYS, ActiveDays, packed
 from mastery_engine.domain.evidence.decayed_sums import NO_SUMS, DecayedSums
-from mastery_engine.domain.moments import DAY, Day, Micros, day_of_date
+from mastery_engine.domain.moments import Day, Micros, day_of_date
+from mastery_engine.domain.rules import Rules
 
 MAX_TOPICS = 256
 BEGINNER, INTERMEDIATE, ADVANCED = range(3)
@@ -82,28 +83,30 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
             direct = _later_of_each(direct, other.direct)
         return Evidence(completion, quiz, quality, activity, direct)
 
-    def since(self, floor: Day) -> "Evidence":
+    def since(self, floor: Day, rules: Rules) -> "Evidence":
         """Without anything from days before ``floor``."""
+        oldest = rules.start_of(floor)
         completion, quiz, quality, consistency = (
-            None if value is None or value.at // DAY < floor else value for value in self.direct
+            None if value is None or value.at < oldest else value for value in self.direct
         )
         return Evidence(
-            {topic: progress for topic, progress in self.completion.items() if progress.at // DAY >= floor},
+            {topic: progress for topic, progress in self.completion.items() if progress.at >= oldest},
             self.quiz.since(floor),
             self.quality.since(floor),
             self.activity.since(floor),
             (completion, quiz, quality, consistency),
         )
 
-    def before(self, day: Day) -> "Evidence":
+    def before(self, day: Day, rules: Rules) -> "Evidence":
         """Without anything of ``day`` and the days after it. Of a topic only the latest progress is known."""
+        start = rules.start_of(day)
         completion, quiz, quality, consistency = (
-            None if value is None or value.at // DAY >= day else value for value in self.direct
+            None if value is None or value.at >= start else value for value in self.direct
         )
         return Evidence(
-            {topic: progress for topic, progress in self.completion.items() if progress.at // DAY < day},
-            self.quiz.before(day),
-            self.quality.before(day),
+            {topic: progress for topic, progress in self.completion.items() if progress.at < start},
+            self.quiz.before(day, rules.start_of),
+            self.quality.before(day, rules.start_of),
             self.activity.before(day),
             (completion, quiz, quality, consistency),
         )
@@ -125,7 +128,7 @@ _DAY_ALONE = frozenset({Execution, Help})
 _NO_EVIDENCE = frozenset({RecommendationFollowed, RecommendationDismissed})
 
 
-def with_event(known: Evidence, event: LearningEvent, *, retention_days: int) -> Evidence:
+def with_event(known: Evidence, event: LearningEvent, rules: Rules) -> Evidence:
     """The evidence with that of one more event; days it names that are older than the retention are left out."""
     data: Any = event.data
     kind, at = type(data), event.at
@@ -136,20 +139,23 @@ def with_event(known: Evidence, event: LearningEvent, *, retention_days: int) ->
         return known.merge(Evidence(direct=(completion_set, quiz_set, quality_set, consistency_set)))
     completion, quiz, quality, activity = known.completion, known.quiz, known.quality, known.activity
     if kind is Consistency:
-        activity = activity.merge(_named_days(data, at // DAY, event.received // DAY - retention_days + 1))
+        first = rules.first_day(rules.day_of(event.received))
+        activity = activity.merge(_named_days(data, rules.day_of(at), first))
         return known if activity is known.activity else Evidence(completion, quiz, quality, activity, known.direct)
-    activity = activity.with_day(at // DAY)
+    day = rules.day_of(at)
+    activity = activity.with_day(day)
     if kind is Completion:
         difficulty = _DIFFICULTIES[data.difficulty]
         progress = TopicProgress(at, event.event_id, data.completed_exercises, data.total_exercises, difficulty)
         completion = _latest_of_each(completion, {data.topic or "": progress})
     elif kind is Answer:
-        quiz = quiz.plus(at, 1.0, data.fraction)
+        quiz = quiz.plus(at, day, 1.0, data.fraction, rules.half_life)
     elif kind is Quiz:
         trust = 1.0 if data.confidence_score is None else 0.5 + 0.5 * data.confidence_score
-        quiz = quiz.plus(at, data.total_questions * trust, data.correct_answers / data.total_questions)
+        share = data.correct_answers / data.total_questions
+        quiz = quiz.plus(at, day, data.total_questions * trust, share, rules.half_life)
     elif kind is Quality:
-        quality = quality.plus(at, 1.0, mean_quality(data))
+        quality = quality.plus(at, day, 1.0, mean_quality(data), rules.half_life)
     elif kind in _NO_EVIDENCE:
         return known
     elif kind not in _DAY_ALONE:

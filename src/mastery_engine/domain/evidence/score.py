@@ -6,7 +6,7 @@ import msgspec
 
 from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.evidence.evidence import BEGINNER, INTERMEDIATE, NONE_SET, Direct, Evidence
-from mastery_engine.domain.moments import DAY, NEVER, Day, Micros, day_of
+from mastery_engine.domain.moments import NEVER, Day, Micros
 from mastery_engine.domain.rules import COMPONENTS, Rules
 
 FourValues: TypeAlias = tuple[float | None, float | None, float | None, float | None]
@@ -40,8 +40,8 @@ NO_SCORE = MasteryScore(0.0, "", 0, (None, None, None, None), 0.0)
 
 
 def mastery_score(evidence: Evidence, at: Micros, rules: Rules) -> MasteryScore:
-    """The score at a moment, from the evidence of the last ``retention_days`` UTC days."""
-    return score_of(components(evidence, at, rules), rules)
+    """The score at a moment, from the evidence of the last ``retention_days`` days."""
+    return score_of(components_on(evidence, rules.day_of(at), rules), rules)
 
 
 def score_of(components: FourValues, rules: Rules) -> MasteryScore:
@@ -67,27 +67,32 @@ def score_of(components: FourValues, rules: Rules) -> MasteryScore:
 
 def components(evidence: Evidence, at: Micros, rules: Rules) -> FourValues:
     """Completion, quiz, quality and consistency at a moment, in [0, 1]; None without evidence."""
-    today = day_of(at)
-    floor = today - rules.retention_days + 1
-    direct = evidence.direct
+    return components_on(evidence, rules.day_of(at), rules)
+
+
+def components_on(evidence: Evidence, today: Day, rules: Rules) -> FourValues:
+    """The ``components`` on a day: they are the same all day."""
+    floor, half_life = today - rules.retention_days + 1, rules.half_life
+    direct, quiz, quality = evidence.direct, evidence.quiz, evidence.quality
     if direct != NONE_SET:
-        by_hand = [None if value is None or value.at // DAY < floor else value for value in direct]
+        oldest = rules.start_of(floor)
+        by_hand = [None if value is None or value.at < oldest else value for value in direct]
         set_completion, set_quiz, set_quality, set_consistency = by_hand
         newest = max((progress.at for progress in evidence.completion.values()), default=NEVER)
         return (
             set_completion.value if _holds(set_completion, newest) else completion(evidence, floor, rules),
-            set_quiz.value if _holds(set_quiz, evidence.quiz.latest) else evidence.quiz.mean(floor),
-            set_quality.value if _holds(set_quality, evidence.quality.latest) else evidence.quality.mean(floor),
+            set_quiz.value if _holds(set_quiz, quiz.latest) else quiz.mean(floor, half_life),
+            set_quality.value if _holds(set_quality, quality.latest) else quality.mean(floor, half_life),
             (
                 set_consistency.value
-                if set_consistency and _holds_on(set_consistency.at // DAY, evidence.activity, today)
+                if set_consistency and _holds_on(rules.day_of(set_consistency.at), evidence.activity, today)
                 else consistency(evidence.activity, today, floor)
             ),
         )
     return (
         completion(evidence, floor, rules),
-        evidence.quiz.mean(floor),
-        evidence.quality.mean(floor),
+        quiz.mean(floor, half_life),
+        quality.mean(floor, half_life),
         consistency(evidence.activity, today, floor),
     )
 
@@ -95,11 +100,11 @@ def components(evidence: Evidence, at: Micros, rules: Rules) -> FourValues:
 def component(evidence: Evidence, place: int, today: Day, rules: Rules) -> float | None:
     """One of the ``components`` on a day, by its place."""
     if place == len(COMPONENTS) - 1 or evidence.direct != NONE_SET:
-        return components(evidence, today * DAY, rules)[place]
+        return components_on(evidence, today, rules)[place]
     floor = today - rules.retention_days + 1
     if not place:
         return completion(evidence, floor, rules)
-    return (evidence.quiz if place == 1 else evidence.quality).mean(floor)
+    return (evidence.quiz if place == 1 else evidence.quality).mean(floor, rules.half_life)
 
 
 def completion(evidence: Evidence, floor: Day, rules: Rules) -> float | None:
@@ -108,7 +113,7 @@ def completion(evidence: Evidence, floor: Day, rules: Rules) -> float | None:
     Exercises are summed by difficulty before they are weighed, so that the order of the topics changes no digit.
     """
     easy = easy_done = middle = middle_done = hard = hard_done = 0
-    oldest = floor * DAY
+    oldest = rules.start_of(floor)
     for progress in evidence.completion.values():
         if progress.at < oldest:
             continue

@@ -18,9 +18,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from mastery_engine.domain.courses.zone import Zone
 from mastery_engine.domain.forecast.day_ahead import CLOSE, DayAhead
 from mastery_engine.domain.forecast.model import LEVELS, LOWER, MEDIAN, UPPER
-from mastery_engine.domain.moments import DAY, Day, Micros, day_of
+from mastery_engine.domain.moments import Day, Micros
 
 ENOUGH = 300  # student-weeks
 WEEK = 7
@@ -178,26 +179,26 @@ def calibrated(cases: ForecastCases, calibration: Calibration) -> Numbers:
     return found
 
 
-def calibration_from(misses: Iterable[Miss], as_of: Micros) -> Calibration:
+def calibration_from(misses: Iterable[Miss], as_of: Micros, zone: Zone) -> Calibration:
     """The calibration by a moment, from a course's misses in any order.
 
     Those of weeks that were not over by then do not count.
     """
-    return calibrations_by_week(misses, as_of)[-1]
+    return calibrations_by_week(misses, as_of, zone)[-1]
 
 
-def calibrations_by_week(misses: Iterable[Miss], as_of: Micros) -> list[Calibration]:
+def calibrations_by_week(misses: Iterable[Miss], as_of: Micros, zone: Zone) -> list[Calibration]:
     """The calibrations as they would have been at the beginning of each week of a course, and that of ``as_of``.
 
     Each knows the weeks alone that were over by then.
     """
-    today = day_of(as_of)
+    today = zone.day_of(as_of)
     known = sorted((miss for miss in misses if miss.target < today), key=_order)
     if not known:
         return [msgspec.structs.replace(UNKNOWN, as_of=as_of)]
     learner = _PastWeeks(known)
     starts = [*range(known[0].origin, today, WEEK)]
-    found = [learner.learned(start, start * DAY) for start in starts]
+    found = [learner.learned(start, zone.start_of(start)) for start in starts]
     return [*found, learner.learned(today, as_of)]
 
 

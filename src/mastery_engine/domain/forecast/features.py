@@ -8,22 +8,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import log1p, sqrt
 from statistics import fmean
-from struct import Struct
 
 import msgspec
 
-from mastery_engine.domain.evidence.decayed_sums import HALF_LIFE, ZERO, DecayedSums
 from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.history import Point
-from mastery_engine.domain.evidence.score import MasteryScore, mastery_score
-from mastery_engine.domain.moments import DAY, Day, Micros, day_of
+from mastery_engine.domain.evidence.score import MasteryScore, components_on, mastery_score, score_of
+from mastery_engine.domain.moments import DAY, Day, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student
 
 FAR = 60.0  # days: what is further away, or never was, is as far as this
 WEEKS = 12
-_SUM = Struct("=d")
-_DAY = Struct(">H")
 
 
 class ForecastFeatures(msgspec.Struct, frozen=True, gc=False):
@@ -34,7 +30,6 @@ class ForecastFeatures(msgspec.Struct, frozen=True, gc=False):
     """
 
     evidence: Evidence
-    at: Micros
     today: Day
     score: float
     numbers: tuple[float, ...]
@@ -44,13 +39,14 @@ class ForecastFeatures(msgspec.Struct, frozen=True, gc=False):
 
 def forecast_features(student: Student, at: Micros, rules: Rules) -> ForecastFeatures:
     """Where a student stands at a moment, by what the document holds."""
-    today = day_of(at)
-    floor = today - rules.retention_days + 1
+    today = rules.day_of(at)
+    floor = rules.first_day(today)
     evidence = student.evidence
     now = mastery_score(evidence, at, rules)
     points = list(student.history.points(first=floor, last=today))
-    tested = _days(evidence.quiz, floor)
-    settled = max((progress.at // DAY for progress in evidence.completion.values()), default=0)
+    tested = list(evidence.quiz.daily(floor))
+    newest = max((progress.at for progress in evidence.completion.values()), default=None)
+    settled = 0 if newest is None else rules.day_of(newest)
     values = [value or 0.0 for value in now.components]
     numbers = (
         now.score,
@@ -58,18 +54,18 @@ def forecast_features(student: Student, at: Micros, rules: Rules) -> ForecastFea
         *[float(value is not None) for value in now.components],
         *_activity(evidence, today, floor),
         *_completion(evidence, today, floor, rules),
-        *_sums(tested, values[1], at, rules.weights.quiz),
-        *_sums(_days(evidence.quality, floor), values[2], at, rules.weights.quality),
+        *_sums(tested, values[1], today, rules.weights.quiz, rules.half_life),
+        *_sums(list(evidence.quality.daily(floor)), values[2], today, rules.weights.quality, rules.half_life),
         *_past(points, now.score, today),
         *_by_week([day for day, _ in _settlements(points)], today),
         *_by_week([day for day, _, _ in tested], today),
     )
-    return ForecastFeatures(evidence, at, today, now.score, numbers, tuple(day for day, _, _ in tested), settled)
+    return ForecastFeatures(evidence, today, now.score, numbers, tuple(day for day, _, _ in tested), settled)
 
 
 def aged(here: ForecastFeatures, days: int, rules: Rules) -> MasteryScore:
     """The score in so many days where no new evidence comes. This is exact: the document holds all that it needs."""
-    return mastery_score(here.evidence, here.at + days * DAY, rules)
+    return score_of(components_on(here.evidence, here.today + days, rules), rules)
 
 
 def ahead(here: ForecastFeatures, days: int, left: MasteryScore) -> tuple[float, ...]:
@@ -145,10 +141,11 @@ def _activity(evidence: Evidence, today: Day, floor: Day) -> tuple[float, ...]:
 
 def _completion(evidence: Evidence, today: Day, floor: Day, rules: Rules) -> tuple[float, ...]:
     """How much is done, how long ago, and what one exercise more would change, done or not."""
-    kept = [progress for progress in evidence.completion.values() if progress.at // DAY >= floor]
+    oldest = rules.start_of(floor)
+    kept = [progress for progress in evidence.completion.values() if progress.at >= oldest]
     done = sum(progress.completed for progress in kept)
     total = sum(progress.total for progress in kept)
-    since = today - max((progress.at // DAY for progress in kept), default=today - int(FAR))
+    since = today - max((rules.day_of(progress.at) for progress in kept), default=today - int(FAR))
     share = done / total if total else 0.0
     weight = rules.weights.completion
     return (
@@ -162,24 +159,14 @@ def _completion(evidence: Evidence, today: Day, floor: Day, rules: Rules) -> tup
     )
 
 
-def _days(sums: DecayedSums, floor: Day) -> list[tuple[Day, float, float]]:
-    """Each day with evidence from ``floor`` on: its weight as it was that day, and its mean."""
-    found = []
-    for place, (day,) in enumerate(_DAY.iter_unpack(sums.days)):
-        if day >= floor:
-            weight = _SUM.unpack_from(sums.weights, 8 * place)[0]
-            score = _SUM.unpack_from(sums.scores, 8 * place)[0]
-            found.append((day, weight * 2.0 ** ((ZERO - day * DAY) / HALF_LIFE), score / weight))
-    return found
-
-
-def _sums(days: Sequence[tuple[Day, float, float]], mean: float, at: Micros, weight: float) -> tuple[float, ...]:
+def _sums(
+    days: Sequence[tuple[Day, float, float]], mean: float, today: Day, weight: float, half_life: Micros
+) -> tuple[float, ...]:
     """How often such evidence came, how it went, and how far a piece of the usual weight would move the mean."""
     if not days:
         return (FAR / 7.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    today = day_of(at)
     usual = fmean(amount for _, amount, _ in days)
-    held = sum(amount * 2.0 ** ((day - today) * DAY / HALF_LIFE) for day, amount, _ in days)
+    held = sum(amount * 2.0 ** ((day - today) * DAY / half_life) for day, amount, _ in days)
     pull = usual / (usual + held)
     scores = [score for _, _, score in days]
     plain = fmean(scores)

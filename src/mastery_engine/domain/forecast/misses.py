@@ -11,7 +11,7 @@ from mastery_engine.domain.forecast.calibration import WEEK, Miss
 from mastery_engine.domain.forecast.forecast import model_ahead
 from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.ids import id_hash
-from mastery_engine.domain.moments import DAY, SECOND, Day, Micros, day_of
+from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student
 from mastery_engine.domain.transition import apply
@@ -43,24 +43,24 @@ def misses_of(
     if not events:
         return []
     known = sorted(events, key=lambda event: (event.at, event.event_id))
-    first = day_of(known[0].at)
+    first = rules.day_of(known[0].at)
     start = first + id_hash(known[0].student_id)[0] % WEEK
-    begun = Student(document.evidence.before(first), document.history.before(first))
+    begun = Student(document.evidence.before(first, rules), document.history.before(first))
     misses: list[Miss] = []
     before: Student | None = None
-    for day, student in documents(known, range(start, day_of(until), WEEK), rules, begun):
+    for day, student in documents(known, range(start, rules.day_of(until), WEEK), rules, begun):
         if before is not None:
-            came = mastery_score(student.evidence, end_of(day), rules).score
+            came = mastery_score(student.evidence, rules.end_of(day), rules).score
             origin = day - WEEK
-            misses.append(_miss(before, origin, came, model, rules, due_known(end_of(origin))))
-        before = student if student.is_known(end_of(day), rules) else None
+            misses.append(_miss(before, origin, came, model, rules, due_known(rules.end_of(origin))))
+        before = student if student.is_known(rules.end_of(day), rules) else None
     return misses
 
 
 def _miss(
     student: Student, origin: Day, came: float, model: ForecastModel, rules: Rules, due_days: Sequence[Day]
 ) -> Miss:
-    found = model_ahead(student, end_of(origin), (WEEK,), model, rules, due_days)
+    found = model_ahead(student, rules.end_of(origin), (WEEK,), model, rules, due_days)
     return Miss(
         origin,
         found.here.score,
@@ -85,19 +85,14 @@ def documents(
     cold = IdsByDay()
     place = 0
     for day in days:
-        while place < len(events) and day_of(events[place].at) <= day:
-            today = day_of(events[place].at)
+        while place < len(events) and rules.day_of(events[place].at) <= day:
+            today = rules.day_of(events[place].at)
             same_day = []
-            while place < len(events) and day_of(events[place].at) == today:
+            while place < len(events) and rules.day_of(events[place].at) == today:
                 event = events[place]
                 same_day.append(Logged(msgspec.structs.replace(event, received=event.at), 0, place))
                 place += 1
-            done = apply(student, same_day, end_of(today), rules, cold=cold)
+            done = apply(student, same_day, rules.end_of(today), rules, cold=cold)
             student = msgspec.structs.replace(done.student, outbox=())
             cold = cold if done.cold is None else done.cold
         yield day, student
-
-
-def end_of(day: Day) -> Micros:
-    """23:59:59 UTC."""
-    return (day + 1) * DAY - SECOND

@@ -14,7 +14,7 @@ import msgspec
 
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.evidence.evidence import Evidence, TopicProgress
-from mastery_engine.domain.moments import DAY, Day, Micros
+from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills import knowledge as traced
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeEstimate, KnowledgeState, SkillLevel
@@ -162,15 +162,15 @@ def outlook_of(
     Exercises on a topic are evidence of the skill of that name, and those on a module of its skills, by equal parts.
     One more right answer, or exercise done, lowers no estimate, and time away alone raises none.
     """
-    floor, at = today - rules.retention_days + 1, today * DAY
-    kept = _within(knowledge, floor * DAY)
-    done = _exercises_done(evidence.completion, evidence.completion, curriculum, today, floor)
+    at = rules.start_of(today)
+    kept = _within(knowledge, today, rules)
+    done = _exercises_done(evidence.completion, evidence.completion, curriculum, today, rules)
     tried, named, course = [*kept.skills], model.skills, curriculum.skills
     if not beside:
         tried = [name for name in tried if name in course]
     names = tried + [name for name in done if name in named and name not in kept.skills] if named else tried
     *levels, usual = traced.estimates(kept, [*names, NOT_NAMED], at, model)
-    shared, rested = _shared_variance(kept, model), _rested(today)
+    shared, rested = _shared_variance(kept, model), _rested(today, rules)
     found: dict[str, SkillEstimate] = {}
     for name, level in zip(names, levels):  # noqa: B905
         found[name] = _joined(level, kept.skills.get(name), done.get(name, NOTHING_DONE), shared, rested, model)
@@ -195,19 +195,19 @@ def skill_estimate(
     model: SkillModel = DEFAULT_SKILLS,
 ) -> SkillEstimate:
     """The estimate of one skill with evidence, as ``outlook_of`` has it."""
-    floor = today - rules.retention_days + 1
-    kept = _within(knowledge, floor * DAY)
+    kept = _within(knowledge, today, rules)
     topics = {skill, curriculum.module_of.get(skill, skill)}
-    done = _exercises_done(topics, evidence.completion, curriculum, today, floor).get(skill, NOTHING_DONE)
-    level = traced.estimate(kept, skill, today * DAY, model)
-    return _joined(level, kept.skills.get(skill), done, _shared_variance(kept, model), _rested(today), model)
+    done = _exercises_done(topics, evidence.completion, curriculum, today, rules).get(skill, NOTHING_DONE)
+    level = traced.estimate(kept, skill, rules.start_of(today), model)
+    return _joined(level, kept.skills.get(skill), done, _shared_variance(kept, model), _rested(today, rules), model)
 
 
-def _within(knowledge: KnowledgeState, oldest: Micros) -> KnowledgeState:
-    """The knowledge without skills last practised before a moment; the same object if there are none."""
+def _within(knowledge: KnowledgeState, today: Day, rules: Rules) -> KnowledgeState:
+    """The knowledge without skills last practised before the retention; the same object if there are none."""
+    oldest = rules.start_of(rules.first_day(today))
     for one in knowledge.skills.values():
         if one.at < oldest:
-            return knowledge.since(oldest // DAY)
+            return knowledge.since(oldest)
     return knowledge
 
 
@@ -228,11 +228,11 @@ def _exercises_done(
     completion: Mapping[str, TopicProgress],
     curriculum: Curriculum,
     today: Day,
-    floor: Day,
+    rules: Rules,
 ) -> dict[str, ExercisesDone]:
     """The exercises done in these topics, by skill; e^(-days / 60) of them is left (Ebbinghaus 1885)."""
     found: dict[str, ExercisesDone] = {}
-    oldest, members = floor * DAY, curriculum.members
+    oldest, members = rules.start_of(rules.first_day(today)), curriculum.members
     for topic in topics:
         progress = completion.get(topic)
         if progress is None or progress.at < oldest or not topic:
@@ -241,7 +241,7 @@ def _exercises_done(
         whole = EXERCISE * progress.completed / (len(skills) or 1)
         one = ExercisesDone(
             whole,
-            whole * exp(min(0, progress.at // DAY - today) / FADES_DAYS),
+            whole * exp(min(0, rules.day_of(progress.at) - today) / FADES_DAYS),
             progress.at,
             progress.completed >= ENOUGH_DONE * progress.total,
         )
@@ -257,9 +257,9 @@ def _together(one: ExercisesDone, other: ExercisesDone) -> ExercisesDone:
     )
 
 
-def _rested(today: Day) -> Micros:
+def _rested(today: Day, rules: Rules) -> Micros:
     """The moment before which a skill was last practised three weeks ago or more."""
-    return (today - RESTED_DAYS + 1) * DAY
+    return rules.start_of(today - RESTED_DAYS + 1)
 
 
 def _shared_variance(knowledge: KnowledgeState, model: SkillModel) -> float:

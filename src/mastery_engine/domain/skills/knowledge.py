@@ -22,7 +22,7 @@ from math import sqrt
 import msgspec
 
 from mastery_engine.domain.events.kinds import Answer
-from mastery_engine.domain.moments import DAY, Day, Micros
+from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.skills.model import SkillModel
 
 MAX_SKILLS = 1_000
@@ -57,13 +57,13 @@ class KnowledgeState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     general: General | None = None
     skills: dict[str, SkillLevel] = {}
 
-    def since(self, floor: Day) -> "KnowledgeState":
-        """Without the skills last practised before the day ``floor``."""
+    def since(self, oldest: Micros) -> "KnowledgeState":
+        """Without the skills last practised before a moment."""
         if self.general is None:
             return self
-        if self.general.at // DAY < floor:
+        if self.general.at < oldest:
             return NO_KNOWLEDGE
-        return KnowledgeState(self.general, {name: one for name, one in self.skills.items() if one.at // DAY >= floor})
+        return KnowledgeState(self.general, {name: one for name, one in self.skills.items() if one.at >= oldest})
 
 
 NO_KNOWLEDGE = KnowledgeState()

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
-from mastery_engine.domain.forecast.misses import end_of
+from mastery_engine.domain.courses.zone import UTC
 from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.forecast.network import Numbers
 from mastery_engine.domain.moments import rfc3339
@@ -99,7 +99,7 @@ def backtest(
     rules = rules or Rules()
     chosen, left_out = chosen_models(models, calendar=calendar_file is not None)
     calendar = calendar_from(calendar_file) if calendar_file else {}
-    known_learners = learners(lines_of(events_file), calendar, retention_days=rules.retention_days)
+    known_learners = learners(lines_of(events_file), calendar, rules)
     training = [learner for learner in known_learners if not learner.is_for_test]
     tested = [learner for learner in known_learners if learner.is_for_test]
     with progress("Following the students", len(known_learners)) as tell:
@@ -263,6 +263,6 @@ def write_predictions(path: Path, measured: ForecastBacktest) -> None:
         writer = csv.writer(file)
         writer.writerow(["student_id", "at", "now", "score", *[f"q{round(level * 100):02d}" for level in LEVELS]])
         for origin, row in zip(measured.origins, measured.forecasts[ENGINE].tolist(), strict=True):
-            at = rfc3339(end_of(origin.day))
+            at = rfc3339(UTC.end_of(origin.day))
             values = [f"{value:.6f}" for value in (origin.now, origin.later, *row)]
             writer.writerow([origin.student_id, at, *values])

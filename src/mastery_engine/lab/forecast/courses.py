@@ -57,14 +57,14 @@ class RecordedLearner(msgspec.Struct, frozen=True):
 
 
 def learners(
-    lines: Iterable[tuple[int, bytes]], calendar: dict[str, tuple[Day, ...]], *, retention_days: int
+    lines: Iterable[tuple[int, bytes]], calendar: dict[str, tuple[Day, ...]], rules: Rules
 ) -> list[RecordedLearner]:
     """The students of a file of events, each event received at its own time. Raises InvalidInput with the line."""
     by_student: dict[str, list[LearningEvent]] = defaultdict(list)
     for number, line in lines:
         try:
             event = decode(line, received=0, event_id=f"line-{number}")
-            event = check_times(msgspec.structs.replace(event, received=event.at), retention_days=retention_days)
+            event = check_times(msgspec.structs.replace(event, received=event.at), rules)
         except InvalidInput as error:
             raise InvalidInput(f"Line {number}: {error.message}", field=error.field) from error
         by_student[event.student_id].append(event)

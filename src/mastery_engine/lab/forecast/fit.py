@@ -12,7 +12,6 @@ import numpy as np
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.forecast.day_ahead import CLOSE, DayAhead
 from mastery_engine.domain.forecast.features import aged, ahead, due_ahead, forecast_features
-from mastery_engine.domain.forecast.misses import end_of
 from mastery_engine.domain.forecast.model import (
     LEVELS,
     SEEN,
@@ -69,7 +68,7 @@ def fit_forecast(
     """The parameters fitted on a file of events, and on the calendar of its cohorts. Raises InvalidInput."""
     rules = rules or Rules()
     calendar = calendar_from(calendar_file) if calendar_file else {}
-    known = learners(lines_of(events_file), calendar, retention_days=rules.retention_days)
+    known = learners(lines_of(events_file), calendar, rules)
     cases = [case for learner in counted(known, on_progress) for case in cases_of(learner, rules)]
     return fitted(cases)
 
@@ -86,15 +85,15 @@ def cases_of(learner: RecordedLearner, rules: Rules) -> list[Case]:
     wanted = {day + days for day, spans in asked.items() for days in spans}
     documents, scores = {}, {}
     for day, student in days_of(learner, rules):
-        if day in asked and student.is_known(end_of(day), rules):
+        if day in asked and student.is_known(rules.end_of(day), rules):
             documents[day] = student
         if day in wanted:
-            scores[day] = mastery_score(student.evidence, end_of(day), rules).score
+            scores[day] = mastery_score(student.evidence, rules.end_of(day), rules).score
     fold = fold_of(learner.student_id)
     cases = []
     for day, student in documents.items():
-        here = forecast_features(student, end_of(day), rules)
-        due_days = learner.due_known(end_of(day))
+        here = forecast_features(student, rules.end_of(day), rules)
+        due_days = learner.due_known(rules.end_of(day))
         for days in asked[day]:
             if day + days not in scores:
                 continue

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import msgspec
 
 from mastery_engine.domain.evidence.score import mastery_score
-from mastery_engine.domain.forecast.misses import end_of
 from mastery_engine.domain.moments import DAY, Day
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student
@@ -42,11 +41,11 @@ def origins_of(learner: RecordedLearner, rules: Rules, *, calendar: bool, docume
     known: dict[Day, Student] = {}
     for day, student in days_of(learner, rules):
         if (day - learner.first) % WEEK == 0:
-            scores[day] = mastery_score(student.evidence, end_of(day), rules).score
-            if day - learner.first >= FIRST and student.is_known(end_of(day), rules):
+            scores[day] = mastery_score(student.evidence, rules.end_of(day), rules).score
+            if day - learner.first >= FIRST and student.is_known(rules.end_of(day), rules):
                 known[day] = student
     for day, student in known.items():
-        at = end_of(day)
+        at = rules.end_of(day)
         if at + WEEK * DAY > learner.last:
             continue
         due_days = learner.due_known(at)

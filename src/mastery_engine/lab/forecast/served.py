@@ -11,7 +11,7 @@ import numpy as np
 from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration, Miss, calibrations_by_week
 from mastery_engine.domain.forecast.day_ahead import CLOSE
 from mastery_engine.domain.forecast.forecast import Forecast, forecast
-from mastery_engine.domain.forecast.misses import end_of, misses_of, no_calendar
+from mastery_engine.domain.forecast.misses import misses_of, no_calendar
 from mastery_engine.domain.forecast.model import LEVELS as ALL_LEVELS
 from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.forecast.network import Numbers
@@ -113,7 +113,7 @@ def past_courses(
         in_order = sorted(some, key=lambda miss: miss.target)
         changes = [miss.came - miss.now for miss in in_order]
         found[course] = PastCourse(
-            first[course], calibrations_by_week(some, until), [miss.target for miss in in_order], changes
+            first[course], calibrations_by_week(some, until, rules.zone), [miss.target for miss in in_order], changes
         )
     return found
 
@@ -132,7 +132,7 @@ def served(
         past = courses[course]
         known = past.calibration(origin.day)
         due_days = origin.due_days if calendar else ()
-        ahead = forecast(origin.student, end_of(origin.day), WEEK, model, rules, due_days, known)
+        ahead = forecast(origin.student, rules.end_of(origin.day), WEEK, model, rules, due_days, known)
         week = (origin.day - past.first) // WEEK
         persistence = past.persistence(origin.day, origin.now)
         made.append(ServedForecast(course, week, known.calibrated, ahead, origin.later, persistence))

@@ -1,6 +1,5 @@
 """Tools about one student's score."""
 
-from datetime import date, timedelta
 from typing import Annotated
 
 import msgspec
@@ -11,7 +10,6 @@ from pydantic import Field
 
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.evidence.periods import Aggregation
-from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.mcp.context import READS, Day, Flag, Share, StudentId, ToolContext, Whole, plainly
 from mastery_engine.mcp.quoted import quoted
 from mastery_engine.mcp.results import (
@@ -130,9 +128,8 @@ class StudentTools:
         Use it for "what happened" and "why did it fall".
         """
         caller = self._context.who()
-        first = date.fromisoformat(iso_date(day_of(caller.moment(self._engine.clock)) - days))
         with plainly():
-            changes = await self._engine.scores.changes(caller, student_id, first)
+            changes = await self._engine.scores.changes(caller, student_id, days=days)
         result = ChangeResult(
             change=changes.change,
             contributions=[
@@ -160,11 +157,9 @@ class StudentTools:
         Use it for "is he getting better".
         """
         caller = self._context.who()
-        last = date.fromisoformat(iso_date(day_of(caller.moment(self._engine.clock))))
-        first = last - timedelta(days - 1)
         with plainly():
             shown = await self._engine.scores.history(
-                caller, student_id, first, last, aggregation if detail else "daily"
+                caller, student_id, aggregation=aggregation if detail else "daily", days=days
             )
             now = await self._engine.scores.query(caller, student_id, with_components=False)
         points, summary = shown.history, shown.summary

@@ -215,7 +215,7 @@ def test_the_strongest_comes_first_and_nothing_comes_of_nothing() -> None:
 
 def test_work_is_counted_by_hour_and_day_and_quiz() -> None:
     events = [help_at(3, 9), help_at(3, 9), quiz_at(2, 5, hour=23, time_spent=120), help_at(20, 0)]
-    seen = work(with_work(NO_HABITS, logged(events), 0), 0)
+    seen = work(with_work(NO_HABITS, logged(events), 0, RULES), 0)
     assert (seen.hours[0], seen.hours[9], seen.hours[23], sum(seen.hours)) == (1, 2, 1, 4)
     assert seen.days == {TODAY - 20: 1, TODAY - 3: 2, TODAY - 2: 1}
     assert seen.quiz_days == (TODAY - 2,)
@@ -225,33 +225,33 @@ def test_work_is_counted_by_hour_and_day_and_quiz() -> None:
 
 def test_the_time_of_a_run_an_answer_and_a_quiz_counts_up_to_an_hour() -> None:
     run = event("execution", {"outcome": "success", "topic": "loops", "duration": 9_999.9})
-    habits = with_work(NO_HABITS, logged([run, answer(correct=True, duration=30.5), quiz_at(0, 5)]), 0)
+    habits = with_work(NO_HABITS, logged([run, answer(correct=True, duration=30.5), quiz_at(0, 5)]), 0, RULES)
     assert work(habits, 0).seconds == 3_600 + 30
 
 
 def test_partial_credit_counts_as_the_questions_lost() -> None:
     low = event("quiz", {"total_questions": 10, "correct_answers": 2.6, "time_spent": 20}, "q")
-    asked = work(with_work(NO_HABITS, logged([low]), 0), 0).asked
+    asked = work(with_work(NO_HABITS, logged([low]), 0, RULES), 0).asked
     assert (asked.timed, asked.wrong, asked.fast, asked.fast_wrong) == (10, 7, 10, 7)
 
 
 def test_what_is_no_work_is_not_counted() -> None:
     asked = [set_to("1", quiz=1.0), event("recommendation.followed", {"recommendation_id": "r"}, "2")]
-    assert with_work(NO_HABITS, logged(asked), 0) is NO_HABITS
+    assert with_work(NO_HABITS, logged(asked), 0, RULES) is NO_HABITS
 
 
 def test_counters_are_full_at_255() -> None:
-    habits = with_work(NO_HABITS, logged([help_at(1, 9) for _ in range(300)]), 0)
+    habits = with_work(NO_HABITS, logged([help_at(1, 9) for _ in range(300)]), 0, RULES)
     assert work(habits, 0).days == {TODAY - 1: 255}
     assert max(work(habits, 0).hours) == 255
 
 
 def test_a_block_goes_as_soon_as_its_first_day_leaves_the_retention() -> None:
-    habits = with_work(NO_HABITS, logged([help_at(0), help_at(60)]), 0)
+    habits = with_work(NO_HABITS, logged([help_at(0), help_at(60)]), 0, RULES)
     first, last = sorted(habits)
     assert since(habits, first * 15) is habits
     assert set(since(habits, first * 15 + 1)) == {last}
-    assert with_work(NO_HABITS, logged([help_at(60)]), first * 15 + 1) == NO_HABITS
+    assert with_work(NO_HABITS, logged([help_at(60)]), first * 15 + 1, RULES) == NO_HABITS
 
 
 @given(by_id(envelopes(last=NOW), max_size=10))

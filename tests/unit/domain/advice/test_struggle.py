@@ -186,9 +186,9 @@ def test_of_very_many_topics_those_without_a_raised_spell_go_first() -> None:
 
 def test_spells_age_with_the_retention() -> None:
     spells, _ = after(*fails(5), failed("x", topic="lists", at=NOW + 3 * DAY))
-    assert since(spells, TODAY) is spells
-    assert set(since(spells, TODAY + 1)) == {"lists"}
-    assert list(open_spells(spells, TODAY + 1)) == []
+    assert since(spells, TODAY * DAY) is spells
+    assert set(since(spells, (TODAY + 1) * DAY)) == {"lists"}
+    assert list(open_spells(spells, (TODAY + 1) * DAY)) == []
 
 
 # ---- in the fold
@@ -241,7 +241,7 @@ def test_nobody_stays_flagged_after_success(sent: list[dict[str, Any]]) -> None:
         if topic:
             assert topic not in ended
     student = apply(NOBODY, logged(events), NOW, RULES).student
-    assert student.guidance.spells == since(spells, student.floor)
+    assert student.guidance.spells == since(spells, student.floor * DAY)
     assert len(struggles(student)) == len({one.caused_by for one in struggles(student)})
 
 
@@ -275,7 +275,7 @@ def test_ageing_takes_spells_out_of_the_document() -> None:
 )
 def test_milliseconds_of_an_earlier_engine_are_not_shown_as_minutes(before: str, now: str) -> None:
     old = Spell(NOW, NOW, (), "long_on_exercise", before)
-    ((_, shown),) = open_spells({"loops": old}, TODAY)
+    ((_, shown),) = open_spells({"loops": old}, TODAY * DAY)
     assert shown == msgspec.structs.replace(old, evidence=now)
     other = Spell(NOW, NOW, (), "repeated_error", "29931580749.1 minutes on e1 3 times since the last success")
-    assert list(open_spells({"loops": other}, TODAY)) == [("loops", other)]
+    assert list(open_spells({"loops": other}, TODAY * DAY)) == [("loops", other)]

@@ -110,7 +110,7 @@ def test_ends_components_and_causes_are_those_of_folding_each_event_anew(
         end, evidence = min(NOW, (day + 1) * DAY - 1), NO_EVIDENCE
         for one in events:
             if one.at <= end:
-                evidence = with_event(evidence, one, retention_days=90)
+                evidence = with_event(evidence, one, Rules())
         return evidence, end
 
     begin, end = (mastery_score(*ends_of(day), RULES) for day in (first, last))
@@ -124,7 +124,7 @@ def test_ends_components_and_causes_are_those_of_folding_each_event_anew(
     expected: dict[tuple[str, str | None], list[float]] = defaultdict(lambda: [0, 0.0])
     evidence = NO_EVIDENCE
     for one_event in events:
-        before, evidence = evidence, with_event(evidence, one_event, retention_days=90)
+        before, evidence = evidence, with_event(evidence, one_event, Rules())
         data: Any = one_event.data
         if max(first, TODAY - 14) < day_of(one_event.at) <= last and one_event.event_type in EVIDENCE:
             place = {"completion": 0, "quality": 2}.get(one_event.event_type, 1)

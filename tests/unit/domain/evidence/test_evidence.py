@@ -12,6 +12,7 @@ from mastery_engine.domain.evidence.active_days import NO_DAYS, ActiveDays
 from mastery_engine.domain.evidence.decayed_sums import NO_SUMS, DecayedSums
 from mastery_engine.domain.evidence.evidence import MAX_TOPICS, NO_EVIDENCE, Direct, Evidence, TopicProgress, with_event
 from mastery_engine.domain.moments import DAY, day_of, iso_date
+from mastery_engine.domain.rules import Rules
 from tests.support.samples import (
     ANSWER,
     DATA,
@@ -29,6 +30,7 @@ from tests.support.samples import (
 )
 from tests.support.samples import given as set_to
 
+RULES = Rules()
 BACK_89 = TODAY - 89
 
 Piece: TypeAlias = tuple[int, float, float]
@@ -43,10 +45,14 @@ pieces = st.lists(
 day_sets = st.sets(st.one_of(st.integers(BACK_89, TODAY + 1), st.integers(TODAY - 9, TODAY + 1)), max_size=12)
 
 
+def sum_of(at: int, weight: float, score: float, rules: Rules = RULES) -> DecayedSums:
+    return DecayedSums.of(at, rules.day_of(at), weight, score, rules.half_life)
+
+
 def sums(some: list[Piece]) -> DecayedSums:
     found = NO_SUMS
     for piece in some:
-        found = found.merge(DecayedSums.of(*piece))
+        found = found.merge(sum_of(*piece))
     return found
 
 
@@ -100,7 +106,7 @@ def test_of_nothing_there_is_no_mean() -> None:
 @pytest.mark.parametrize("year", [2020, 2026, 2045, 2057])
 def test_the_decay_holds_for_decades(year: int) -> None:
     start = (year - 1970) * 365 * DAY
-    found = DecayedSums.of(start, 100_000, 1.0).merge(DecayedSums.of(start + 14 * DAY, 50_000, 0.0))
+    found = sum_of(start, 100_000, 1.0).merge(sum_of(start + 14 * DAY, 50_000, 0.0))
     assert found.mean(0) == pytest.approx(1 / 2, abs=1e-12)
 
 
@@ -310,7 +316,7 @@ def test_an_event_adds_what_merging_its_evidence_adds(sent: list[dict[str, Any]]
     for one in sent:
         others = {name: one[name] for name in ("timestamp", "student_id")}
         taken = event(one["event_type"], one["data"], one["event_id"], received=NOW, **others)
-        found = with_event(found, taken, retention_days=90)
+        found = with_event(found, taken, RULES)
     assert found == all_of(sent)
 
 
@@ -325,7 +331,7 @@ def test_what_is_older_than_a_floor_goes_and_nothing_else(sent: list[dict[str, A
     """Days that are named age by themselves, so they are left out of this."""
     sent = [one for one in sent if "consistency" not in one["event_type"]]
     newer = [one for one in sent if iso_date(floor) <= one["timestamp"]]
-    assert alike(all_of(sent).since(floor), all_of(newer))
+    assert alike(all_of(sent).since(floor, RULES), all_of(newer))
 
 
 @given(by_id(envelopes(), max_size=8), st.integers(TODAY - 91, TODAY + 2))
@@ -333,10 +339,10 @@ def test_what_was_known_before_a_day_and_what_came_since_are_the_whole(sent: lis
     """Days that are named may lie on either side, so they are left out of this."""
     sent = [one for one in sent if "consistency" not in one["event_type"]]
     whole, later = all_of(sent), all_of([one for one in sent if iso_date(day) <= one["timestamp"]])
-    before = whole.before(day)
+    before = whole.before(day, RULES)
     assert alike(without_latest(before.merge(later)), without_latest(whole))
     assert not set(before.completion) & {topic for topic, one in whole.completion.items() if day_of(one.at) >= day}
-    assert before.before(day) == before
+    assert before.before(day, RULES) == before
 
 
 def without_latest(known: Evidence) -> Evidence:
@@ -348,7 +354,7 @@ def without_latest(known: Evidence) -> Evidence:
 @given(pieces, st.integers(BACK_89 - 1, TODAY + 1), st.integers(BACK_89 - 1, TODAY + 1))
 def test_the_mean_before_a_day_is_that_of_what_had_come(some: list[Piece], floor: int, day: int) -> None:
     earlier = [piece for piece in some if piece[0] // DAY < day]
-    assert sums(some).before(day).mean(floor) == pytest.approx(mean(earlier, floor), abs=1e-9)
+    assert sums(some).before(day, RULES.start_of).mean(floor) == pytest.approx(mean(earlier, floor), abs=1e-9)
 
 
 @given(day_sets, st.integers(BACK_89 - 9, TODAY + 3))
@@ -376,7 +382,7 @@ def test_samples_are_of_any_kind() -> None:
 def test_every_kind_counts_for_what_the_contract_says(kind: str) -> None:
     """Which components an event of each kind touches, on its own."""
     data = {**DATA[kind]}
-    found = with_event(NO_EVIDENCE, event(kind, data, "e"), retention_days=90)
+    found = with_event(NO_EVIDENCE, event(kind, data, "e"), RULES)
     touched = {
         "completion": bool(found.completion),
         "quiz": bool(found.quiz.days),
@@ -404,4 +410,4 @@ def test_a_kind_that_nobody_thought_of_is_refused_and_not_counted_for_nothing() 
 
     made = msgspec.structs.replace(event("help", DATA["help"], "e"), data=Unthought())
     with pytest.raises(TypeError, match="Unthought"):
-        with_event(NO_EVIDENCE, made, retention_days=90)
+        with_event(NO_EVIDENCE, made, RULES)

@@ -5,7 +5,7 @@ import pytest
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.forecast.forecast import model_ahead
-from mastery_engine.domain.forecast.misses import documents, end_of, misses_of
+from mastery_engine.domain.forecast.misses import documents, misses_of
 from mastery_engine.domain.moments import DAY, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student
@@ -34,10 +34,10 @@ def test_each_week_that_was_over_is_one_and_is_what_the_engine_would_have_said()
     by_day = dict(documents(events, range(first, TODAY), RULES))
     for miss in misses:
         then, later = by_day[miss.origin], by_day[miss.target]
-        alone = model_ahead(then, end_of(miss.origin), (7,), SHIPPED, RULES)
-        assert miss.now == mastery_score(then.evidence, end_of(miss.origin), RULES).score
-        assert miss.aged == mastery_score(then.evidence, end_of(miss.target), RULES).score
-        assert miss.came == mastery_score(later.evidence, end_of(miss.target), RULES).score
+        alone = model_ahead(then, RULES.end_of(miss.origin), (7,), SHIPPED, RULES)
+        assert miss.now == mastery_score(then.evidence, RULES.end_of(miss.origin), RULES).score
+        assert miss.aged == mastery_score(then.evidence, RULES.end_of(miss.target), RULES).score
+        assert miss.came == mastery_score(later.evidence, RULES.end_of(miss.target), RULES).score
         assert miss.model == alone.quantiles[-1]
         assert (miss.has_calendar, miss.due) == (False, False)
 
@@ -71,7 +71,7 @@ def test_what_a_log_no_longer_has_is_taken_from_the_document() -> None:
     assert [miss.origin for miss in found] == [*range(found[0].origin, TODAY - 7, 7)]
     assert found[0].origin - first_logged < 7
     for miss in found:
-        alone = model_ahead(by_day[miss.origin], end_of(miss.origin), (7,), SHIPPED, RULES)
+        alone = model_ahead(by_day[miss.origin], RULES.end_of(miss.origin), (7,), SHIPPED, RULES)
         assert miss.now == pytest.approx(alone.here.score, abs=1e-9)
         assert miss.came == pytest.approx(score_at_end(by_day[miss.target], miss.target), abs=1e-9)
         assert miss.model == pytest.approx(alone.quantiles[-1], abs=1e-5)
@@ -81,14 +81,14 @@ def test_what_a_log_no_longer_has_is_taken_from_the_document() -> None:
 
 
 def score_at_end(student: Student, day: int) -> float:
-    return mastery_score(student.evidence, end_of(day), RULES).score
+    return mastery_score(student.evidence, RULES.end_of(day), RULES).score
 
 
 def test_a_calendar_is_that_which_was_known() -> None:
     joined = NOW - 20 * DAY
     due = tuple(range(TODAY - 40, TODAY + 1, 14))
     misses = misses_of(events_of(), SHIPPED, RULES, until=NOW, due_known=lambda at: due if at >= joined else ())
-    assert [miss.has_calendar for miss in misses] == [end_of(miss.origin) >= joined for miss in misses]
+    assert [miss.has_calendar for miss in misses] == [RULES.end_of(miss.origin) >= joined for miss in misses]
     assert {miss.due for miss in misses if miss.has_calendar} == {True, False}
 
 

@@ -423,8 +423,8 @@ def test_answers_are_traced_in_the_fold_and_age_with_their_skill() -> None:
     later = aged(student, {}, NOW + 20 * DAY, Rules())
     assert later is not None
     assert set(later.student.knowledge.skills) == {"new"}
-    assert student.knowledge.since(day_of(NOW) + 1) == NO_KNOWLEDGE
-    assert NO_KNOWLEDGE.since(day_of(NOW)) is NO_KNOWLEDGE
+    assert student.knowledge.since((day_of(NOW) + 1) * DAY) == NO_KNOWLEDGE
+    assert NO_KNOWLEDGE.since(NOW) is NO_KNOWLEDGE
 
 
 def test_what_is_older_than_the_retention_at_a_receipt_is_not_traced_on() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mastery_engine.domain.moments import Micros, day_of
+from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.next_answer.model import AnswerChance, ItemAsked, chances
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModel
@@ -15,4 +15,5 @@ def next_answers(
 ) -> list[AnswerChance]:
     """The chances of right answers to items at a moment, in their order; what is older than the retention does not
     count."""
-    return chances(since(student.answers, day_of(at) - rules.retention_days + 1), asked, at, model)
+    oldest = rules.start_of(rules.first_day(rules.day_of(at)))
+    return chances(since(student.answers, oldest), asked, at, model)

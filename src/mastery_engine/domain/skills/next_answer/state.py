@@ -10,7 +10,7 @@ from zlib import crc32
 
 import msgspec
 
-from mastery_engine.domain.moments import DAY, SECOND, Day, Micros
+from mastery_engine.domain.moments import DAY, SECOND, Micros, day_of
 
 GENERAL_VARIANCE, SKILL_VARIANCE = 0.7, 0.25  # of the log-odds, before the first answer
 RECENT, ITEMS, SKILLS = 13, 20, 8  # answers looked back on (their items are remembered), items and skills remembered
@@ -142,20 +142,20 @@ def unpacked(source: bytes) -> AnswerState:
     return AnswerState(*fields)
 
 
-def since(source: bytes, floor: Day) -> bytes:
-    """The state without items and skills answered last before the day ``floor``, and without those answers.
+def since(source: bytes, oldest: Micros) -> bytes:
+    """The state without items and skills answered last before a moment, and without those answers.
 
-    Nothing is left where the last answer came before that day.
+    Nothing is left where the last answer came before it. Of items only the day is known, in UTC: so those of the day of
+    that moment stay.
     """
     if not source:
         return source
     state = unpacked(source)
-    if state.at // DAY < floor:
+    if state.at < oldest:
         return b""
-    items = [place for place, record in enumerate(ITEM.iter_unpack(state.item_records)) if record[1] >= floor]
-    skills = [
-        place for place, record in enumerate(SKILL.iter_unpack(state.skill_records)) if record[2] // DAY_S >= floor
-    ]
+    day, second = day_of(oldest), oldest // SECOND
+    items = [place for place, record in enumerate(ITEM.iter_unpack(state.item_records)) if record[1] >= day]
+    skills = [place for place, record in enumerate(SKILL.iter_unpack(state.skill_records)) if record[2] >= second]
     if len(items) == len(state.items) and len(skills) == len(state.skills):
         return source
     left = {state.items[place] for place in items}

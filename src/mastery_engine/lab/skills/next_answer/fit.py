@@ -91,7 +91,7 @@ def followed(shared: SharedLevels, history: Sequence[AnswerGiven]) -> Iterator[t
     for answer in history:
         rising = answer.at // DAY - retention + 1
         if rising > floor:
-            source, floor = since(source, rising), rising
+            source, floor = since(source, rising * DAY), rising
         state = unpacked(source)
         asked = ItemAsked(answer.item_id, answer.skills, answer.said)
         known = known_before(state, elapsed(state, answer.at), asked, shared)

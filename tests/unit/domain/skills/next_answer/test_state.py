@@ -79,7 +79,7 @@ def test_no_number_of_answers_makes_it_larger_or_breaks_it() -> None:
 
 def test_without_answers_nothing_is_held() -> None:
     assert unpacked(b"") is NO_ANSWERS
-    assert since(b"", TODAY) == b""
+    assert since(b"", NOW) == b""
     assert apply(NOBODY, logged([helped()]), NOW, RULES).student.answers == b""
 
 
@@ -120,8 +120,8 @@ def test_what_is_older_than_the_retention_is_forgotten_and_by_the_purge_as_by_th
     assert state.skills == (name_hash("both"),)
     assert [answer & ~1 for answer in state.recent] == [name_hash("new")]
     assert state.answers == 3, "levels stay, as those of knowledge tracing do"
-    assert since(student.answers, TODAY - 89) == student.answers
-    assert since(student.answers, TODAY + 1) == b""
+    assert since(student.answers, (TODAY - 89) * DAY) == student.answers
+    assert since(student.answers, (TODAY + 1) * DAY) == b""
 
 
 def test_a_student_who_may_not_be_profiled_leaves_nothing() -> None:
