@@ -15,7 +15,7 @@ import pytest
 from cachetools import LRUCache
 
 from mastery_engine.domain.moments import DAY, MINUTE, SECOND, Day, day_of
-from mastery_engine.domain.student import NOBODY, StudentKey
+from mastery_engine.domain.student import NOBODY, DocumentKey, StudentKey
 from mastery_engine.domain.transition import apply
 from mastery_engine.ports.cohorts import Join
 from mastery_engine.ports.documents import DocumentChange
@@ -53,7 +53,7 @@ async def compared(api: Api, student_id: str, **more: Any) -> Json:
 
 async def due_days(api: Api, student_id: str, tenant: str = "default") -> tuple[Day, ...]:
     """The days on which work is due for a student, as a forecast asks for them."""
-    key = StudentKey(tenant, student_id)
+    key = DocumentKey(tenant, student_id)
     (document,) = await api.stores.documents.load([key])
     named = () if document is None else document.student.cohorts
     found = await api.engine.cohorts.due_days(tenant, {student_id: named}, api.clock())
@@ -418,11 +418,11 @@ async def test_the_cache_of_standings_is_bounded(api: Api, monkeypatch: pytest.M
     monkeypatch.setattr(members, "_most", 3)
     await a_class(api, 4)
     assert len((await api.data("/analytics/cohort", {"cohort_id": COHORT}))["at_risk"]) == 4
-    assert sorted(members._cached) == [StudentKey("default", f"s{number}") for number in (1, 2, 3)]
+    assert sorted(members._cached) == [DocumentKey("default", f"s{number}") for number in (1, 2, 3)]
     await api.call("DELETE", "/compliance/students/s3")
     api.clock.ahead = 5 * MINUTE
     await api.data("/analytics/cohort", {"cohort_id": COHORT})
-    assert sorted(members._cached) == [StudentKey("default", f"s{number}") for number in (0, 1, 2)]
+    assert sorted(members._cached) == [DocumentKey("default", f"s{number}") for number in (0, 1, 2)]
 
 
 # ---- a teacher's cohorts
@@ -464,9 +464,9 @@ async def filled(home: Path, cohorts: int, size: int) -> float:
         student = apply(NOBODY, logged(events), now, rules).student
         today = day_of(now)
         for number in range(cohorts):
-            keys = [StudentKey("default", f"c{number}-{place}") for place in range(size)]
+            keys = [DocumentKey("default", f"c{number}-{place}") for place in range(size)]
             await api.stores.documents.commit([DocumentChange(key, 0, student) for key in keys])
-            await api.stores.cohorts.join([Join(key, f"c{number}", today) for key in keys])
+            await api.stores.cohorts.join([Join(key.student, f"c{number}", today) for key in keys])
         asked = [number * cohorts // 20 % cohorts for number in range(20)] * 5
         seconds = []
         for number in asked:

@@ -80,7 +80,7 @@ def ingest(settings: dict[str, str], home: Path) -> Any:
 
 
 async def scores(stores: Stores, at: int) -> dict[str, MasteryScore]:
-    keys = sorted([key async for key in stores.documents.students()])
+    keys = sorted([key async for key in stores.documents.all_keys()])
     held = await stores.documents.load(keys)
     await stores.connection.close()
     return {

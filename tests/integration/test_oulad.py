@@ -49,7 +49,7 @@ async def take(engine: Engine, lines: list[bytes]) -> None:
 async def documents(store: DocumentStore) -> dict[str, tuple[bytes, bytes]]:
     """Every document and its cold ids, byte for byte."""
     packed = {}
-    async for key in store.students():
+    async for key in store.all_keys():
         (document,), (cold,) = await store.load([key]), await store.load_cold([key])
         assert document is not None
         packed[key.student_id] = (pack(document.student), pack_ids(cold))
@@ -73,7 +73,7 @@ async def test_real_learners_score_as_a_plain_reading_says_and_repeats_change_no
     expected = oracle.score([(event, received) for event in events], received)
     assert first.keys() == expected.keys()
     assert len(first) == 1_500
-    async for key in stores.documents.students():
+    async for key in stores.documents.all_keys():
         (document,) = await stores.documents.load([key])
         assert document is not None
         score, right = mastery_score(document.student.evidence, clock(), engine.rules), expected[key.student_id]

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from mastery_engine.backends.redis.stores import open_stores
-from mastery_engine.domain.student import NOBODY, StudentKey
+from mastery_engine.domain.student import NOBODY, DocumentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.documents import DocumentChange
@@ -18,7 +18,7 @@ from tests.support.real_servers import RealServers
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
-KEYS = [StudentKey("default", f"s{number}") for number in range(60)]
+KEYS = [DocumentKey("default", f"s{number}") for number in range(60)]
 
 
 def opened(url: str) -> Stores:
@@ -31,7 +31,7 @@ def cluster(real_servers: RealServers, tmp_path: Path) -> Iterator[RedisCluster]
         yield cluster
 
 
-def slot_of(key: StudentKey, node: Redis) -> int:
+def slot_of(key: DocumentKey, node: Redis) -> int:
     with node.client() as client:
         return int(client.execute_command("CLUSTER KEYSLOT", f"{key.tenant}:{key.student_id}"))
 
@@ -105,7 +105,7 @@ async def test_a_slot_that_moves_is_followed(cluster: RedisCluster) -> None:
     assert await stores.documents.commit([DocumentChange(key, 1, NOBODY)]) == [True]
     assert [held and held.version for held in await stores.documents.load([key])] == [2]
     assert await stores.documents.load_cold([key]) == [{1: b"x" * 8}]
-    assert await stores.results.drop(*key) is None
+    assert await stores.results.drop(*key.student) is None
     await stores.connection.close()
 
 

@@ -46,7 +46,7 @@ async def test_no_two_doors_say_different_things(tmp_path: Path) -> None:
     async with serving(tmp_path, clock, worker_enabled=False) as api:
         await _lived(api, clock())
         await api.engine.calibrator.learn(await api.engine.calibrator.sample())
-        class_ = sorted([key.student_id async for key in api.stores.documents.students()])
+        class_ = sorted([key.student_id async for key in api.stores.documents.all_keys()])
         assert len(class_) > 0.95 * STUDENTS
         visitor = Visitor(api.engine, api)
         await _look(visitor, class_)

@@ -223,7 +223,7 @@ async def test_a_repeat_after_8_to_89_days_still_counts_once(kind: str, *, purge
 
 async def documents(ours: TestedEngine) -> dict[str, Any]:
     found = {}
-    async for one in ours.inner_stores.documents.students():
+    async for one in ours.inner_stores.documents.all_keys():
         found[one.student_id] = (
             (await ours.inner_stores.documents.load([one]))[0],
             (await ours.inner_stores.documents.load_cold([one]))[0],

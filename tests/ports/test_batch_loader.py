@@ -7,12 +7,12 @@ import pytest
 
 from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.backends.redis.batch_loader import BatchLoader
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.errors import StartRefused, Unavailable
 from mastery_engine.ports.documents import DocumentChange, PromptReader, StoredDocument
-from tests.support.stores import ADA, BOB, EVE, student
+from tests.support.stores import ADAS, BOBS, EVES, student
 
-BROKEN = StudentKey("default", "broken")
+BROKEN = DocumentKey("default", "broken")
 
 
 class SlowDocuments(MemoryDocuments):
@@ -20,12 +20,12 @@ class SlowDocuments(MemoryDocuments):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loads: list[list[StudentKey]] = []
+        self.loads: list[list[DocumentKey]] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.is_away = False
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         self.loads.append(list(keys))
         loaded = await super().load(keys)
         await self.may_answer.wait()
@@ -39,7 +39,7 @@ class SlowDocuments(MemoryDocuments):
 @pytest.fixture
 async def documents() -> SlowDocuments:
     documents = SlowDocuments()
-    await documents.commit([DocumentChange(ADA, 0, student(1)), DocumentChange(BOB, 0, student(2))])
+    await documents.commit([DocumentChange(ADAS, 0, student(1)), DocumentChange(BOBS, 0, student(2))])
     return documents
 
 
@@ -49,9 +49,11 @@ def loader(documents: SlowDocuments) -> BatchLoader:
 
 
 async def test_what_is_asked_for_at_once_is_one_load(loader: BatchLoader, documents: SlowDocuments) -> None:
-    one, two, three = await asyncio.gather(loader.load([ADA]), loader.load([EVE, BOB, ADA]), loader.load([BOB, BOB]))
-    assert documents.loads == [[ADA, EVE, BOB]]
-    ada, bob = await MemoryDocuments.load(documents, [ADA, BOB])
+    one, two, three = await asyncio.gather(
+        loader.load([ADAS]), loader.load([EVES, BOBS, ADAS]), loader.load([BOBS, BOBS])
+    )
+    assert documents.loads == [[ADAS, EVES, BOBS]]
+    ada, bob = await MemoryDocuments.load(documents, [ADAS, BOBS])
     assert (one, two, three) == ([ada], [None, bob, ada], [bob, bob])
 
 
@@ -59,16 +61,16 @@ async def test_what_is_asked_for_meanwhile_is_read_after_it_was_asked(
     loader: BatchLoader, documents: SlowDocuments
 ) -> None:
     documents.may_answer.clear()
-    first = asyncio.create_task(loader.load([ADA]))
+    first = asyncio.create_task(loader.load([ADAS]))
     await asyncio.sleep(0.01)
-    await documents.commit([DocumentChange(ADA, 1, student(3))])
-    later = [asyncio.create_task(loader.load([key])) for key in (ADA, BOB)]
+    await documents.commit([DocumentChange(ADAS, 1, student(3))])
+    later = [asyncio.create_task(loader.load([key])) for key in (ADAS, BOBS)]
     await asyncio.sleep(0.01)
-    assert documents.loads == [[ADA]]
+    assert documents.loads == [[ADAS]]
     documents.may_answer.set()
     (before,) = await first
     (after,), _ = await asyncio.gather(*later)
-    assert documents.loads == [[ADA], [ADA, BOB]]
+    assert documents.loads == [[ADAS], [ADAS, BOBS]]
     assert before is not None
     assert after is not None
     assert (before.version, after.version) == (1, 2)
@@ -78,31 +80,31 @@ async def test_a_document_that_cannot_be_read_fails_only_who_asks_for_it(
     loader: BatchLoader, documents: SlowDocuments
 ) -> None:
     good, bad, other = await asyncio.gather(
-        loader.load([ADA]), loader.load([BROKEN]), loader.load([BOB]), return_exceptions=True
+        loader.load([ADAS]), loader.load([BROKEN]), loader.load([BOBS]), return_exceptions=True
     )
     assert isinstance(bad, StartRefused)
-    assert [good, other] == [await MemoryDocuments.load(documents, [key]) for key in (ADA, BOB)]
+    assert [good, other] == [await MemoryDocuments.load(documents, [key]) for key in (ADAS, BOBS)]
 
 
 async def test_a_store_that_is_away_is_asked_once_and_is_back_for_the_next(
     loader: BatchLoader, documents: SlowDocuments
 ) -> None:
     documents.is_away = True
-    failed = await asyncio.gather(loader.load([ADA]), loader.load([BOB]), return_exceptions=True)
+    failed = await asyncio.gather(loader.load([ADAS]), loader.load([BOBS]), return_exceptions=True)
     assert [type(one) for one in failed] == [Unavailable, Unavailable]
-    assert documents.loads == [[ADA, BOB]]
+    assert documents.loads == [[ADAS, BOBS]]
     documents.is_away = False
-    assert await loader.load([ADA]) == await MemoryDocuments.load(documents, [ADA])
+    assert await loader.load([ADAS]) == await MemoryDocuments.load(documents, [ADAS])
 
 
 async def test_who_gives_up_takes_nobody_along(loader: BatchLoader, documents: SlowDocuments) -> None:
     documents.may_answer.clear()
-    gone, here = asyncio.create_task(loader.load([ADA])), asyncio.create_task(loader.load([BOB]))
+    gone, here = asyncio.create_task(loader.load([ADAS])), asyncio.create_task(loader.load([BOBS]))
     await asyncio.sleep(0.01)
     gone.cancel()
     await asyncio.sleep(0)
     documents.may_answer.set()
-    assert await here == await MemoryDocuments.load(documents, [BOB])
+    assert await here == await MemoryDocuments.load(documents, [BOBS])
     assert gone.cancelled()
 
 
@@ -111,14 +113,14 @@ async def test_a_load_that_hangs_holds_up_nobody_who_asks_later(
 ) -> None:
     monkeypatch.setattr("mastery_engine.ports.documents.LOAD_S", 0.3)
     documents.may_answer.clear()
-    hanging = asyncio.create_task(loader.load([ADA]))
+    hanging = asyncio.create_task(loader.load([ADAS]))
     await asyncio.sleep(0.01)
-    gone, later = asyncio.create_task(loader.load([EVE])), asyncio.create_task(loader.load([BOB]))
+    gone, later = asyncio.create_task(loader.load([EVES])), asyncio.create_task(loader.load([BOBS]))
     await asyncio.sleep(0.01)
     gone.cancel()
     documents.may_answer = asyncio.Event()
     documents.may_answer.set()
-    assert await asyncio.wait_for(later, 0.2) == await MemoryDocuments.load(documents, [BOB])
-    assert documents.loads == [[ADA], [BOB]], "who gave up is not loaded"
+    assert await asyncio.wait_for(later, 0.2) == await MemoryDocuments.load(documents, [BOBS])
+    assert documents.loads == [[ADAS], [BOBS]], "who gave up is not loaded"
     with pytest.raises(Unavailable, match="has not answered"):
         await hanging

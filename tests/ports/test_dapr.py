@@ -11,7 +11,7 @@ import pytest
 from mastery_engine.backends.dapr.client import DaprState, Replacement, Value, Write
 from mastery_engine.backends.dapr.stores import stores_on
 from mastery_engine.domain.cohorts.cohort import Cohort
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.errors import FellBack, Unavailable
 from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.cohorts import Join
@@ -22,7 +22,7 @@ from tests.support.dapr_stores import RETENTION_DAYS, TOKEN, running_sidecar
 from tests.support.fakes.dapr_state import FakeDaprState
 from tests.support.samples import TODAY, Clock
 from tests.support.sidecars import STATE, redis_state
-from tests.support.stores import ADA, BOB, MARKS, everyone, job, put, read, record, refusal, student
+from tests.support.stores import ADA, ADAS, BOB, BOBS, MARKS, everyone, job, put, read, record, refusal, student
 
 REAL = [pytest.param("daprd", marks=MARKS["daprd"])]
 DAYS_91 = 91 * 86_400
@@ -125,13 +125,13 @@ async def test_a_late_writer_does_not_bring_back_who_was_removed(stores: Stores,
     """With the ETag that it read before, to a state store that takes any ETag for a key that is not there."""
     await put(stores.documents, ADA)
     assert await read(other.documents) is not None
-    assert await stores.documents.commit([DocumentChange(ADA, 1, None)]) == [True]
-    assert await other.documents.commit([DocumentChange(ADA, 1, student(5))]) == [False]
+    assert await stores.documents.commit([DocumentChange(ADAS, 1, None)]) == [True]
+    assert await other.documents.commit([DocumentChange(ADAS, 1, student(5))]) == [False]
     assert await read(stores.documents) is None
 
 
 async def test_of_a_batch_that_partly_lost_each_knows_its_own(stores: Stores, other: Stores) -> None:
-    keys = [StudentKey("default", f"s{number}") for number in range(40)]
+    keys = [DocumentKey("default", f"s{number}") for number in range(40)]
     await stores.documents.commit([DocumentChange(key, 0, student(1)) for key in keys])
     await other.documents.load(keys)
     assert all(await stores.documents.commit([DocumentChange(key, 1, student(2)) for key in keys[::4]]))
@@ -147,16 +147,16 @@ async def test_no_cold_ids_are_left_that_no_document_names(stores: Stores, serve
     await put(stores.documents, ADA, 1, cold={2: b"y" * 8})
     await put(stores.documents, ADA, 1, cold={3: b"z" * 8})
     await put(stores.documents, BOB, 0, cold={4: b"w" * 8})
-    await stores.documents.commit([DocumentChange(BOB, 1, None)])
+    await stores.documents.commit([DocumentChange(BOBS, 1, None)])
     assert len([key for key in server.lives() if key.startswith("c:")]) == 1
 
 
 async def test_a_removed_student_leaves_the_index_with_the_tombstone(stores: Stores, server: Server) -> None:
     await put(stores.documents, ADA)
     await put(stores.documents, BOB)
-    await stores.documents.commit([DocumentChange(ADA, 1, None)])
+    await stores.documents.commit([DocumentChange(ADAS, 1, None)])
     assert 0 < (server.lives()["d:default:ada"] or 0) <= 86_400
-    assert await everyone(stores.documents) == [BOB]
+    assert await everyone(stores.documents) == [BOBS]
 
 
 # ---- how long keys live; what follows from that is in test_life_spans.py
@@ -219,7 +219,7 @@ async def test_what_an_older_engine_wrote_loses_its_expiry_by_use(
 
 async def filled_again(stores: Stores) -> None:
     """What a day of work does, none of which is new to any index."""
-    assert [key async for key in stores.documents.students()] == [ADA]
+    assert [key async for key in stores.documents.all_keys()] == [ADAS]
     roster = await stores.cohorts.roster("default", "py", since=0)
     assert await stores.cohorts.put("default", "py", roster.version, Cohort("Class", (), ("ada",)))
     assert await stores.cohorts.put("default", "py", roster.version + 1, Cohort("Class", ("ada",)))
@@ -285,8 +285,8 @@ async def test_a_sidecar_that_refuses_is_said(server: Server) -> None:
 def calls(stores: Stores) -> list[Callable[[], Awaitable[Any]]]:
     return [
         stores.connection.ping,
-        lambda: stores.documents.load([ADA]),
-        lambda: stores.documents.commit([DocumentChange(ADA, 0, student())]),
+        lambda: stores.documents.load([ADAS]),
+        lambda: stores.documents.commit([DocumentChange(ADAS, 0, student())]),
     ]
 
 
@@ -316,9 +316,9 @@ async def test_a_redis_that_is_away_is_said(_: str, request: pytest.FixtureReque
     redis_server.stop()
     try:
         with pytest.raises(Unavailable):
-            await stores.documents.load([ADA])
+            await stores.documents.load([ADAS])
         with pytest.raises(Unavailable):
-            await stores.documents.commit([DocumentChange(ADA, 1, student(1))])
+            await stores.documents.commit([DocumentChange(ADAS, 1, student(1))])
     finally:
         redis_server.start()
     assert await read(stores.documents) == (1, student())

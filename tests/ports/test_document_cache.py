@@ -11,13 +11,13 @@ from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.backends.redis.document_cache import FRESH_S, LIFE_S, DocumentCache, Invalidation
 from mastery_engine.domain.events.kinds import ComponentValues
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.documents import DocumentChange, StoredDocument
 from mastery_engine.responses.scores import Components
 from tests.support.composed import composed
 from tests.support.samples import Clock
-from tests.support.stores import ADA, BOB, EVE, student
+from tests.support.stores import ADAS, BOBS, EVES, student
 
 
 class CountingDocuments(MemoryDocuments):
@@ -25,12 +25,12 @@ class CountingDocuments(MemoryDocuments):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[StudentKey] = []
+        self.asked: list[DocumentKey] = []
         self.read = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         self.asked += keys
         loaded = await super().load(keys)
         self.read.set()
@@ -81,7 +81,7 @@ def server() -> Server:
 
 @pytest.fixture
 async def cache(documents: CountingDocuments, time: Time, server: Server) -> AsyncIterator[DocumentCache]:
-    await documents.commit([DocumentChange(key, 0, student(1)) for key in (ADA, BOB, EVE)])
+    await documents.commit([DocumentChange(key, 0, student(1)) for key in (ADAS, BOBS, EVES)])
     cache = DocumentCache(documents, now=time, watch=server.watch, most=2)
     await cache.load([])
     await server.tell()
@@ -89,25 +89,25 @@ async def cache(documents: CountingDocuments, time: Time, server: Server) -> Asy
     await cache.close()
 
 
-async def version(cache: DocumentCache, key: StudentKey = ADA) -> int | None:
+async def version(cache: DocumentCache, key: DocumentKey = ADAS) -> int | None:
     (stored,) = await cache.load([key])
     return stored.version if stored else None
 
 
 async def test_a_second_query_asks_no_store(cache: DocumentCache, documents: CountingDocuments) -> None:
     assert [await version(cache), await version(cache)] == [1, 1]
-    assert documents.asked == [ADA]
+    assert documents.asked == [ADAS]
 
 
 async def test_documents_come_in_the_order_of_the_keys_from_either(cache: DocumentCache) -> None:
-    assert await version(cache, BOB) == 1
-    nobody = StudentKey("default", "nobody")
-    loaded = await cache.load([ADA, BOB, nobody, ADA])
+    assert await version(cache, BOBS) == 1
+    nobody = DocumentKey("default", "nobody")
+    loaded = await cache.load([ADAS, BOBS, nobody, ADAS])
     assert [stored and stored.version for stored in loaded] == [1, 1, None, 1]
 
 
 async def test_who_is_not_there_is_asked_for_again(cache: DocumentCache, documents: CountingDocuments) -> None:
-    new = StudentKey("default", "new")
+    new = DocumentKey("default", "new")
     assert await version(cache, new) is None
     await documents.commit([DocumentChange(new, 0, student(1))])
     assert await version(cache, new) == 1
@@ -117,7 +117,7 @@ async def test_unless_the_server_vouches_a_document_serves_for_less_than_a_secon
     cache: DocumentCache, documents: CountingDocuments, time: Time
 ) -> None:
     assert await version(cache) == 1
-    await documents.commit([DocumentChange(ADA, 1, student(2))])
+    await documents.commit([DocumentChange(ADAS, 1, student(2))])
     time.now += FRESH_S - 0.01
     assert await version(cache) == 1
     time.now += 0.02
@@ -133,31 +133,31 @@ async def test_a_document_serves_for_as_long_as_the_server_vouches_and_thirty_se
         assert await version(cache) == 1
         time.now += FRESH_S / 2
         await server.tell(Invalidation(up_to=time.now))
-    assert documents.asked == [ADA]
+    assert documents.asked == [ADAS]
     await version(cache)
-    assert documents.asked == [ADA, ADA]
+    assert documents.asked == [ADAS, ADAS]
 
 
 async def test_what_the_server_says_has_changed_is_read_again_and_nothing_else(
     cache: DocumentCache, documents: CountingDocuments, server: Server
 ) -> None:
-    await cache.load([ADA, BOB])
-    await documents.commit([DocumentChange(ADA, 1, student(2))])
-    await server.tell(Invalidation((ADA,)))
-    assert [stored and stored.version for stored in await cache.load([ADA, BOB])] == [2, 1]
-    assert documents.asked == [ADA, BOB, ADA]
+    await cache.load([ADAS, BOBS])
+    await documents.commit([DocumentChange(ADAS, 1, student(2))])
+    await server.tell(Invalidation((ADAS,)))
+    assert [stored and stored.version for stored in await cache.load([ADAS, BOBS])] == [2, 1]
+    assert documents.asked == [ADAS, BOBS, ADAS]
 
 
 async def test_where_anything_may_have_changed_all_is_read_again(
     cache: DocumentCache, documents: CountingDocuments, server: Server
 ) -> None:
-    await cache.load([ADA, BOB])
+    await cache.load([ADAS, BOBS])
     await server.tell(Invalidation(None))
-    await cache.load([ADA, BOB])
-    assert documents.asked == [ADA, BOB] * 2
+    await cache.load([ADAS, BOBS])
+    assert documents.asked == [ADAS, BOBS] * 2
 
 
-@pytest.mark.parametrize("invalidation", [Invalidation((ADA,)), Invalidation(None)])
+@pytest.mark.parametrize("invalidation", [Invalidation((ADAS,)), Invalidation(None)])
 async def test_a_change_that_overtakes_the_answer_is_not_missed(
     cache: DocumentCache, documents: CountingDocuments, server: Server, invalidation: Invalidation
 ) -> None:
@@ -165,7 +165,7 @@ async def test_a_change_that_overtakes_the_answer_is_not_missed(
     documents.may_answer.clear()
     query = asyncio.create_task(version(cache))
     await documents.read.wait()
-    await documents.commit([DocumentChange(ADA, 1, student(2))])
+    await documents.commit([DocumentChange(ADAS, 1, student(2))])
     await server.tell(invalidation)
     documents.may_answer.set()
     assert await query == 1
@@ -178,21 +178,21 @@ async def test_a_server_that_went_and_came_back_vouches_for_nothing_from_before(
     monkeypatch.setattr("mastery_engine.backends.redis.document_cache.AGAIN_S", 0)
     assert await version(cache) == 1
     await server.tell(None)
-    await documents.commit([DocumentChange(ADA, 1, student(2))])
+    await documents.commit([DocumentChange(ADAS, 1, student(2))])
     await server.tell(Invalidation(up_to=time.now))
     assert await version(cache) == 2
 
 
 async def test_the_oldest_document_makes_room(cache: DocumentCache, documents: CountingDocuments) -> None:
-    for key in (ADA, BOB, EVE, BOB, EVE, ADA):
+    for key in (ADAS, BOBS, EVES, BOBS, EVES, ADAS):
         await version(cache, key)
-    assert documents.asked == [ADA, BOB, EVE, ADA]
+    assert documents.asked == [ADAS, BOBS, EVES, ADAS]
 
 
 async def test_a_store_that_is_away_is_said_to_be(
     cache: DocumentCache, documents: CountingDocuments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+    async def away(keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         raise Unavailable("The store is away.")
 
     with monkeypatch.context() as patched:
@@ -218,5 +218,5 @@ async def test_what_was_recorded_here_is_seen_here_at_once_and_folds_read_the_st
     await engine.scores.query(caller, "ada")
     assert len(documents.asked) == before
     await engine.scores.calculate(caller, "ada", ComponentValues(quiz=0.5))
-    assert documents.asked[before:] == [ADA]
+    assert documents.asked[before:] == [ADAS]
     await engine.close()

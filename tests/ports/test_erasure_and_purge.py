@@ -1,7 +1,7 @@
 """What a clearing, an erasure and a purge take of all that a backend stores, and what they leave."""
 
 from mastery_engine.domain.cohorts.cohort import Cohort
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.cohorts import Join
 from mastery_engine.ports.documents import DocumentChange
@@ -11,7 +11,9 @@ from mastery_engine.ports.result_cache import ResultKey
 from tests.support.samples import NOW, TODAY
 from tests.support.stores import (
     ADA,
+    ADAS,
     BOB,
+    BOBS,
     clear,
     cold_ids,
     erase,
@@ -52,12 +54,12 @@ async def test_clearing_takes_who_joined_and_leaves_the_admins_word(stores: Stor
     word = Cohort("Größe 1", ("ada", "bob"), ("eve",))
     await stores.cohorts.join([Join(StudentKey("default", "eve"), "py", TODAY)])
     await stores.cohorts.put("default", "py", 0, word)
-    await stores.documents.commit([DocumentChange(ADA, 0, student())])
+    await stores.documents.commit([DocumentChange(ADAS, 0, student())])
     await clear(stores)
     found = await roster(stores.cohorts)
     assert (found.version, found.cohort, found.joined) == (1, word, frozenset())
     assert await stores.cohorts.put_into(ADA) == {"py"}
-    assert await stores.documents.versions([ADA]) == [0]
+    assert await stores.documents.versions([ADAS]) == [0]
 
 
 async def test_an_erasure_takes_all_that_is_the_students_and_nothing_else(stores: Stores) -> None:
@@ -83,7 +85,7 @@ async def test_an_erasure_takes_all_that_is_the_students_and_nothing_else(stores
     assert await stores.jobs.find("default", "of-ada") is None
     left = {(batch.tenant, batch.batch_id) for batch in await stores.jobs.open()}
     assert left == {("default", "of-bob"), ("school-1", "of-ada")}
-    assert sorted(await everyone(stores.documents)) == [BOB, StudentKey("school-1", "ada")]
+    assert sorted(await everyone(stores.documents)) == [BOBS, DocumentKey("school-1", "ada")]
     assert await stores.refusals.find(BOB, "e-1") is not None
 
 

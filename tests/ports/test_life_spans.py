@@ -16,7 +16,7 @@ from mastery_engine.backends.dapr.index import SHARDS, listed
 from mastery_engine.backends.dapr.stores import stores_on
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
 from mastery_engine.domain.moments import DAY, SECOND, Day, day_of
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import FellBack, Unavailable
 from mastery_engine.ports.audit_log import AuditFilter
 from mastery_engine.ports.backend import Stores
@@ -30,7 +30,9 @@ from tests.support.fakes.dapr_state import MONGODB, REDIS, FakeDaprState, Gate
 from tests.support.samples import NOW, TODAY, Clock
 from tests.support.stores import (
     ADA,
+    ADAS,
     BOB,
+    BOBS,
     EVE,
     calendars_of,
     cold_ids,
@@ -154,8 +156,9 @@ DAYS = pytest.mark.parametrize("days", SPANS)
 # ---- students
 
 
-async def write_each(stores: Stores, keys: Sequence[StudentKey]) -> None:
+async def write_each(stores: Stores, students: Sequence[StudentKey | DocumentKey]) -> None:
     """One more event for each of these students."""
+    keys = [DocumentKey(*key) for key in students]
     loaded = await stores.documents.load(keys)
     changes = [
         DocumentChange(key, stored.version if stored else 0, support.student(), None)
@@ -169,7 +172,7 @@ async def write_each(stores: Stores, keys: Sequence[StudentKey]) -> None:
 async def test_who_goes_on_learning_is_in_the_index_and_clearing_leaves_no_document(
     world: World, days: int, purged: bool
 ) -> None:
-    keys = [StudentKey("default", f"s{number}") for number in range(50)]
+    keys = [DocumentKey("default", f"s{number}") for number in range(50)]
     await write_each(world.stores, keys)
     await put(world.stores.documents, keys[0], 1, cold={1: b"x" * 8})
     await world.pass_days(days, lambda: write_each(world.stores, keys), purged=purged)
@@ -194,11 +197,11 @@ async def test_documents_and_cold_ids_expire_and_leave_the_index(world: World, p
     await world.pass_days(3, purged=purged)
     assert await read(world.stores.documents) is None
     assert await cold_ids(world.stores.documents, BOB) == {2: b"y" * 8}
-    assert await everyone(world.stores.documents) == [BOB]
+    assert await everyone(world.stores.documents) == [BOBS]
     assert world.names("students") == ['["default","bob"]']
     assert world.sidecar.keys_from("c:default:ada") == []
     assert await put(world.stores.documents, ADA) or await put(world.process().documents, ADA)
-    assert sorted(await everyone(world.stores.documents)) == [ADA, BOB]
+    assert sorted(await everyone(world.stores.documents)) == [ADAS, BOBS]
 
 
 @pytest.mark.parametrize("component", [REDIS, MONGODB])
@@ -213,7 +216,7 @@ async def test_who_writes_while_their_old_name_is_taken_out_is_in_the_index(comp
         world = World(component)
         await put(world.stores.documents, key)
         world.clock.tick(100 * DAY)
-        return world, Process(world, lambda stores: anext(stores.documents.students(), None)), Process(world, write)
+        return world, Process(world, lambda stores: anext(stores.documents.all_keys(), None)), Process(world, write)
 
     ways = 0
     async for world in interleavings(one, most=12):
@@ -250,10 +253,10 @@ async def test_who_folds_while_all_is_cleared_begins_anew_and_is_in_the_index() 
     assert ways > 30
 
 
-def first_in_the_index() -> StudentKey:
+def first_in_the_index() -> DocumentKey:
     """A student who is in the first of the index's values."""
-    keys = [StudentKey("d", f"s{number}") for number in range(1_000)]
-    return next(key for key in keys if crc32(listed(*key).encode()) % SHARDS == 0)
+    keys = [DocumentKey("d", f"s{number}") for number in range(1_000)]
+    return next(key for key in keys if crc32(listed(*key.student).encode()) % SHARDS == 0)
 
 
 # ---- cohorts
@@ -328,7 +331,7 @@ async def test_who_is_erased_is_in_no_roster_afterwards(world: World, days: int)
     for cohort_id, left in (("py", {"bob"}), ("go", {"bob"})):
         assert (await roster(stores.cohorts, cohort_id)).members == left
     assert world.mentions(erased.student_id) == []
-    assert await everyone(stores.documents) == [BOB]
+    assert await everyone(stores.documents) == [BOBS]
     world.clock.tick(2 * DAY)
     assert [key for key in world.sidecar.keys_from("") if erased.student_id in key] == []
 
@@ -537,7 +540,7 @@ async def test_a_store_that_falls_back_while_a_checkpoint_moves_has_it_moved_bac
 
 async def test_many_who_write_at_once_are_no_fall_back(world: World) -> None:
     checkpoints = world.stores.checkpoints
-    keys = [StudentKey("default", f"s{number}") for number in range(20)]
+    keys = [DocumentKey("default", f"s{number}") for number in range(20)]
 
     async def answer_at_once() -> None:
         for version in range(10):
@@ -799,7 +802,7 @@ async def test_what_an_older_engine_wrote_becomes_sound_by_use(older: World) -> 
     await older.pass_days(400, use, purged=True)
     await older.pass_days(60, purged=True)
     stores = older.process()
-    assert sorted(await everyone(stores.documents)) == [ADA, BOB]
+    assert sorted(await everyone(stores.documents)) == [ADAS, BOBS]
     assert (await stores.checkpoints.read("log")).offsets[0] > 30
     assert await stores.checkpoints.floods("log") == {3}
     expected: dict[StudentKey, set[str]] = {

@@ -15,14 +15,14 @@ from mastery_engine.backends.redis.client import connect, disconnect
 from mastery_engine.backends.redis.document_cache import DocumentCache
 from mastery_engine.backends.redis.documents import RedisDocuments
 from mastery_engine.backends.redis.keys import life_ms
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.documents import DocumentChange
 from scripts.servers.redis import Redis
 from tests.support.stores import student
 
 pytestmark = pytest.mark.xdist_group("redis")
-ADA = StudentKey("default", "cached-ada")
+ADA = DocumentKey("default", "cached-ada")
 
 
 class Replica:
@@ -70,7 +70,7 @@ async def test_anothers_write_is_seen_within_moments_and_what_did_not_change_is_
     reads = 0
     load = here.documents.load
 
-    async def counting(keys: list[StudentKey]) -> object:
+    async def counting(keys: list[DocumentKey]) -> object:
         nonlocal reads
         reads += 1
         return await load(keys)

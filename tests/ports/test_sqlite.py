@@ -21,7 +21,7 @@ from mastery_engine.backends.sqlite.stores import open_stores
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, StudentKey
+from mastery_engine.domain.student import NOBODY, DocumentKey, StudentKey, pack, pack_ids
 from mastery_engine.domain.transition import apply
 from mastery_engine.errors import StartRefused, Unavailable
 from mastery_engine.ports.audit_log import AuditFilter
@@ -31,7 +31,21 @@ from mastery_engine.ports.documents import DocumentChange
 from tests.support.calibrated import learned
 from tests.support.samples import NOW, TODAY, Clock, helped, logged
 from tests.support.small_disk import mounted_small_disk
-from tests.support.stores import ADA, BOB, EVE, calendars_of, everyone, job, newest, record, refusal, roster
+from tests.support.stores import (
+    ADA,
+    ADAS,
+    BOB,
+    BOBS,
+    EVE,
+    EVES,
+    calendars_of,
+    everyone,
+    job,
+    newest,
+    record,
+    refusal,
+    roster,
+)
 
 STUDENT = apply(NOBODY, logged([helped()]), NOW, Rules()).student
 FRESH = multiprocessing.get_context("spawn")
@@ -61,7 +75,7 @@ def audits(database: Database) -> int:
 async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "mastery.db"
     stores = open_stores(Database(path), Clock())
-    await stores.documents.commit([DocumentChange(ADA, 0, STUDENT, {1: b"x" * 8})])
+    await stores.documents.commit([DocumentChange(ADAS, 0, STUDENT, {1: b"x" * 8})])
     await stores.checkpoints.move("log", {0: 0}, {0: 2}, "")
     await stores.checkpoints.set_flood("log", 3, flooded=True)
     await stores.cohorts.put("default", "py", 0, Cohort("Class", ("ada",), ("eve",), (EXAM,)))
@@ -73,10 +87,10 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     await stores.connection.close()
 
     stores = open_stores(Database(path), Clock())
-    (stored,) = await stores.documents.load([ADA])
+    (stored,) = await stores.documents.load([ADAS])
     assert stored is not None
     assert (stored.version, stored.student) == (1, STUDENT)
-    assert await stores.documents.load_cold([ADA]) == [{1: b"x" * 8}]
+    assert await stores.documents.load_cold([ADAS]) == [{1: b"x" * 8}]
     assert (await stores.checkpoints.read("log")).offsets == {0: 2}
     assert await stores.checkpoints.floods("log") == {3}
     assert (await roster(stores.cohorts)).members == {"ada", "bob"}
@@ -91,7 +105,7 @@ async def test_stores_and_logs_share_one_file(tmp_path: Path) -> None:
     database = Database(tmp_path / "mastery.db")
     stores, logs = open_stores(database, Clock()), sqlite_logs.open_logs(database)
     await logs.events.append([helped("1")])
-    await stores.documents.commit([DocumentChange(ADA, 0, STUDENT)])
+    await stores.documents.commit([DocumentChange(ADAS, 0, STUDENT)])
     assert {file.name for file in os.scandir(tmp_path)} == {"mastery.db", "mastery.db-shm", "mastery.db-wal"}
     await stores.connection.close()
     await logs.connection.close()  # the file is one and the same
@@ -115,8 +129,8 @@ async def test_after_closing_it_is_unavailable(tmp_path: Path) -> None:
     stores = open_stores(database, Clock())
     await stores.connection.close()
     calls = (
-        stores.documents.load([ADA]),
-        stores.documents.load([ADA] * 200),
+        stores.documents.load([ADAS]),
+        stores.documents.load([ADAS] * 200),
         stores.cohorts.roster("default", "py", since=0),
         stores.audit_log.append([record()]),
         stores.connection.ping(),
@@ -143,8 +157,8 @@ def opens_and_writes(path: Path, number: int, start: Any, told: Any) -> None:
         stores = open_stores(Database(path), Clock())
         won = 0
         for turn in range(25):
-            (stored,) = await stores.documents.load([ADA])
-            (took,) = await stores.documents.commit([DocumentChange(ADA, stored.version if stored else 0, STUDENT)])
+            (stored,) = await stores.documents.load([ADAS])
+            (took,) = await stores.documents.commit([DocumentChange(ADAS, stored.version if stored else 0, STUDENT)])
             won += took
             await stores.cohorts.join([Join(StudentKey("default", f"s-{number}-{turn}"), "py", TODAY)])
             await stores.audit_log.append([record(number)])
@@ -166,7 +180,7 @@ async def test_processes_that_open_and_write_at_once_lose_nothing(tmp_path: Path
         assert writer.exitcode == 0
     database = Database(path)
     stores = open_stores(database, Clock())
-    assert await stores.documents.versions([ADA]) == [sum(won)]
+    assert await stores.documents.versions([ADAS]) == [sum(won)]
     joined = {f"s-{number}-{turn}" for number in range(3) for turn in range(25)}
     assert (await roster(stores.cohorts)).joined == joined
     assert audits(database) == 75
@@ -202,7 +216,7 @@ async def turns_during(call: Awaitable[Any]) -> int:
 
 
 async def test_the_loop_turns_while_much_is_read(stores: Stores) -> None:
-    keys = [StudentKey("default", f"s{number:05}") for number in range(20_000)]
+    keys = [DocumentKey("default", f"s{number:05}") for number in range(20_000)]
     await stores.cohorts.join([Join(key, "py", TODAY) for key in keys])
     await stores.cohorts.put("default", "py", 0, Cohort("Class", tuple(key.student_id for key in keys), (), (EXAM,)))
     await stores.documents.commit([DocumentChange(key, 0, STUDENT, {1: b"x" * 8}) for key in keys[:5_000]])
@@ -220,13 +234,13 @@ async def test_the_loop_turns_while_much_is_read(stores: Stores) -> None:
 
 
 async def test_a_few_documents_are_read_without_another_thread(stores: Stores) -> None:
-    await stores.documents.commit([DocumentChange(ADA, 0, STUDENT)])
+    await stores.documents.commit([DocumentChange(ADAS, 0, STUDENT)])
     await stores.cohorts.put("default", "py", 0, Cohort("Class", ("ada",), (), (EXAM,)))
     for call in (
-        stores.documents.load([ADA]),
-        stores.documents.load([ADA, BOB, EVE]),
-        stores.documents.load_cold([ADA, BOB, EVE]),
-        stores.documents.versions([ADA, BOB]),
+        stores.documents.load([ADAS]),
+        stores.documents.load([ADAS, BOBS, EVES]),
+        stores.documents.load_cold([ADAS, BOBS, EVES]),
+        stores.documents.versions([ADAS, BOBS]),
         stores.cohorts.put_into(ADA),
         calendars_of(stores.cohorts, ADA, ["py", "go"], since=TODAY),
         stores.checkpoints.read("log"),
@@ -236,7 +250,7 @@ async def test_a_few_documents_are_read_without_another_thread(stores: Stores) -
 
 
 async def test_what_was_written_is_seen_by_all_that_is_read_afterwards(stores: Stores) -> None:
-    keys = [StudentKey("default", f"s{number}") for number in range(20)]
+    keys = [DocumentKey("default", f"s{number}") for number in range(20)]
     for version in range(100):
         assert await stores.documents.commit([DocumentChange(key, version, STUDENT) for key in keys]) == [True] * 20
         await stores.cohorts.join([Join(StudentKey("default", f"j{version}"), "py", TODAY)])
@@ -248,7 +262,7 @@ async def test_what_was_written_is_seen_by_all_that_is_read_afterwards(stores: S
 async def test_a_scrub_goes_through_while_others_read_one_thing_after_another(
     database: Database, stores: Stores
 ) -> None:
-    keys = [StudentKey("default", f"s{number}") for number in range(3_000)]
+    keys = [DocumentKey("default", f"s{number}") for number in range(3_000)]
     await stores.cohorts.join([Join(key, "py", TODAY) for key in keys])
     is_over = False
 
@@ -342,6 +356,21 @@ def made_by_an_older_engine(path: Path, version: int) -> sqlite3.Connection:
     return connection
 
 
+async def test_documents_that_are_there_are_those_of_the_default_course_after_the_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "mastery.db"
+    with made_by_an_older_engine(path, 4) as older:
+        older.execute("INSERT INTO documents VALUES ('default', 'ada', 7, ?)", (pack(STUDENT),))
+        older.execute("INSERT INTO cold_ids VALUES ('default', 'ada', ?)", (pack_ids({1: b"x" * 8}),))
+    older.close()
+    stores = open_stores(Database(path), Clock())
+    (courses,) = await stores.documents.of_students([ADA])
+    assert {course_id: (held.version, held.student) for course_id, held in courses.items()} == {"default": (7, STUDENT)}
+    assert await stores.documents.load_cold([ADAS]) == [{1: b"x" * 8}]
+    assert await stores.documents.commit([DocumentChange(ADAS, 7, None)]) == [True]
+    assert await stores.documents.load_cold([ADAS]) == [{}]
+    await stores.connection.close()
+
+
 async def test_calendars_of_cohorts_that_are_there_are_found_after_the_upgrade(tmp_path: Path) -> None:
     path, encode = tmp_path / "mastery.db", msgspec.msgpack.encode
     written = {
@@ -396,7 +425,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 async def filled(path: Path) -> None:
     stores = open_stores(Database(path), Clock())
-    keys = [StudentKey("default", f"s{number}") for number in range(500)]
+    keys = [DocumentKey("default", f"s{number}") for number in range(500)]
     await stores.documents.commit([DocumentChange(key, 0, STUDENT) for key in keys])
     await stores.connection.close()
 
@@ -448,7 +477,7 @@ async def test_a_file_that_breaks_while_it_is_open_is_unavailable_and_breaks_not
         await newest(stores, limit=1)
     with pytest.raises(Unavailable):
         await stores.audit_log.append([record()])
-    assert await stores.documents.commit([DocumentChange(ADA, 0, STUDENT)]) == [True]
+    assert await stores.documents.commit([DocumentChange(ADAS, 0, STUDENT)]) == [True]
 
 
 class Broken:
@@ -488,10 +517,10 @@ async def test_a_full_disk_keeps_what_was_acknowledged_and_takes_more_once_there
         ballast = disk / "ballast"
         ballast.write_bytes(b"x" * 2_000_000)
         stores = open_stores(Database(disk / "mastery.db"), Clock())
-        kept: list[StudentKey] = []
+        kept: list[DocumentKey] = []
         said = ""
         for call in range(1_000):
-            keys = [StudentKey("default", f"s-{call}-{number}") for number in range(20)]
+            keys = [DocumentKey("default", f"s-{call}-{number}") for number in range(20)]
             try:
                 await stores.documents.commit([DocumentChange(key, 0, STUDENT, {1: b"x" * 800}) for key in keys])
             except Unavailable as refused:
@@ -503,17 +532,17 @@ async def test_a_full_disk_keeps_what_was_acknowledged_and_takes_more_once_there
         # As long as it is full: reading works, a call of several documents is kept wholly or not at all.
         assert sorted(await everyone(stores.documents)) == sorted(kept)
         assert await stores.documents.load_cold(kept) == [{1: b"x" * 800}] * len(kept)
-        keys = [StudentKey("default", f"s{number}") for number in range(5_000)]
+        keys = [DocumentKey("default", f"s{number}") for number in range(5_000)]
         with pytest.raises(Unavailable, match="disk is full"):
             await stores.documents.commit([DocumentChange(key, 0, STUDENT, {1: b"x" * 80}) for key in keys])
         assert await stores.documents.load(keys) == [None] * 5_000
         await stores.connection.ping()
 
         ballast.unlink()
-        assert await stores.documents.commit([DocumentChange(ADA, 0, STUDENT)]) == [True]
+        assert await stores.documents.commit([DocumentChange(ADAS, 0, STUDENT)]) == [True]
         await stores.connection.close()
         database = Database(disk / "mastery.db")
-        assert sorted(await everyone(open_stores(database, Clock()).documents)) == sorted([*kept, ADA])
+        assert sorted(await everyone(open_stores(database, Clock()).documents)) == sorted([*kept, ADAS])
         assert database.read("PRAGMA integrity_check") == [("ok",)]
         await database.close()
 

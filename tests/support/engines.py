@@ -28,7 +28,7 @@ from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import rfc3339
 from mastery_engine.domain.results import Result, Updated, message, result_id
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.errors import Conflict, InvalidInput
 from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.services.idempotency import keyed
@@ -73,7 +73,7 @@ class Faults:
 class Watched:
     """A part of a store or a log whose calls can fail; what it published is noted, repeats too."""
 
-    UNWATCHED = ("batches", "students", "close", "forget", "read_cached")
+    UNWATCHED = ("batches", "all_keys", "close", "forget", "forget_students", "read_cached")
 
     def __init__(self, inner: Any, faults: Faults) -> None:
         self.inner = inner
@@ -197,7 +197,7 @@ class TestedEngine:
     async def scores(self, at: int) -> dict[str, tuple[Any, ...]]:
         """Each known student's components, coverage, level and score at a time."""
         found = {}
-        async for key in self.inner_stores.documents.students():
+        async for key in self.inner_stores.documents.all_keys():
             (held,) = await self.inner_stores.documents.load([key])
             if held is not None and held.student.is_known(at, Rules()):
                 score = mastery_score(held.student.evidence, at, Rules())
@@ -290,5 +290,5 @@ class Forgetful:
         return [self.stores.documents, self.stores.checkpoints]
 
 
-def key(student_id: str) -> StudentKey:
-    return StudentKey("default", student_id)
+def key(student_id: str) -> DocumentKey:
+    return DocumentKey("default", student_id)

@@ -29,7 +29,7 @@ from mastery_engine.backends.kafka.topic_plans import TOPICS
 from mastery_engine.backends.redis.stores import open_stores
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from scripts.servers.kafka import Kafka
 from scripts.servers.process import Server
 from scripts.servers.redis import Redis
@@ -148,13 +148,13 @@ class Fleet:
     async def _check_documents(self, truth: "Truth") -> None:
         stores = open_stores(self.redis.url, retention_days=90, now=time.monotonic)
         try:
-            keys = sorted([key async for key in stores.documents.students()])
+            keys = sorted([key async for key in stores.documents.all_keys()])
             held = await stores.documents.load(keys)
         finally:
             await stores.connection.close()
         now = datetime.now(UTC)
         expected = {
-            StudentKey(tenant, student): result
+            DocumentKey(tenant, student): result
             for tenant, events in truth.accepted.items()
             for student, result in plain.score(events, now).items()
         }

@@ -20,6 +20,7 @@ LEVELS = {"expert": 0.90, "proficient": 0.75, "competent": 0.60, "developing": 0
 DIFFICULTY = {"beginner": Fraction(8, 10), "intermediate": Fraction(1), "advanced": Fraction(12, 10)}
 HALF_LIFE = timedelta(days=14)
 TOPICS_HELD = 256
+DEFAULT = "default"
 DIRECT = "mastery.calculation.requested"
 ACTIVE = {"completion", "quiz", "quality", "answer", "execution", "help"}
 ALIASES = {
@@ -66,9 +67,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Fact:
-    """An accepted event."""
+    """An accepted event; without a course it is of the one called default."""
 
     student_id: str
+    course_id: str
     event_id: str
     kind: str
     time: datetime
@@ -98,10 +100,13 @@ def accepts(event: Event, received: datetime, retention_days: int = 90) -> str |
         return "student_id"
     if "event_id" in event and not _matches("[A-Za-z0-9._:-]{1,100}", event["event_id"]):
         return "event_id"
-    if not _text(event.get("source", "")):
-        return "source"
-    if not _metadata(event.get("metadata", {})):
-        return "metadata"
+    others = {
+        "source": _text(event.get("source", "")),
+        "course_id": _named(event.get("course_id", DEFAULT), 100),
+        "metadata": _metadata(event.get("metadata", {})),
+    }
+    if not all(others.values()):
+        return ", ".join(name for name, is_right in others.items() if not is_right)
     refusal = _refused_data(kind, event.get("data"))
     if refusal is not None:
         return f"data: {refusal}"
@@ -118,30 +123,44 @@ def accepts(event: Event, received: datetime, retention_days: int = 90) -> str |
     return None
 
 
-def score(events: Iterable[tuple[Event, datetime]], at: datetime, retention_days: int = 90) -> dict[str, Result]:
-    """Every student of one tenant at a time not before the receipts; the events are in the log's order."""
-    facts: dict[tuple[str, str], Fact] = {}
+def score(
+    events: Iterable[tuple[Event, datetime]], at: datetime, retention_days: int = 90, course_id: str = DEFAULT
+) -> dict[str, Result]:
+    """As ``scores``, the students of one course."""
+    results = scores(events, at, retention_days)
+    return {student_id: result for (student_id, course), result in results.items() if course == course_id}
+
+
+def scores(
+    events: Iterable[tuple[Event, datetime]], at: datetime, retention_days: int = 90
+) -> dict[tuple[str, str], Result]:
+    """Every student of one tenant in each course, by student and course, at a time not before the receipts.
+
+    The events are in the log's order.
+    """
+    facts: dict[tuple[str, str, str], Fact] = {}
     for place, (event, received) in enumerate(events):
         kind = _kind(event)
         if kind is not None and accepts(event, received, retention_days) is None:
             # Read as: an id that was left out is minted, so it is like no other ("(" is in no stated id).
             event_id = event.get("event_id", f"({place})")
-            fact = Fact(event["student_id"], event_id, kind, _time(event, received), event["data"])
+            course_id = _spelled(event.get("course_id", DEFAULT))
+            fact = Fact(event["student_id"], course_id, event_id, kind, _time(event, received), event["data"])
             # Read as: a repeat is a repeat for ever, also when the retention from its first receipt is over.
-            facts.setdefault((fact.student_id, fact.event_id), fact)
-    of_student: defaultdict[str, list[Fact]] = defaultdict(list)
+            facts.setdefault((fact.student_id, course_id, fact.event_id), fact)
+    of_student: defaultdict[tuple[str, str], list[Fact]] = defaultdict(list)
     for fact in facts.values():
-        of_student[fact.student_id].append(fact)
+        of_student[fact.student_id, fact.course_id].append(fact)
 
     today, oldest = _day(at), _day(at) - retention_days + 1
     results = {}
-    for student_id, theirs in of_student.items():
+    for place, theirs in of_student.items():
         # The days that an event names have an age of their own, so these come from all events.
         named = {day for fact in theirs for day in _active_days(fact, oldest) if day >= oldest}
         kept = [fact for fact in theirs if fact.day >= oldest]
         # Read as: an event that is evidence of nothing (advice dismissed) makes a student known, at score 0.
         if kept or named:
-            results[student_id] = _result(kept, named, today)
+            results[place] = _result(kept, named, today)
     return results
 
 

@@ -15,7 +15,7 @@ from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.domain.cohorts.cohort import Due
 from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, Student, StudentKey
+from mastery_engine.domain.student import NOBODY, DocumentKey, Student, StudentKey
 from mastery_engine.domain.transition import apply
 from mastery_engine.ports.audit_log import AuditFilter, AuditRecord
 from mastery_engine.ports.backend import Stores
@@ -29,6 +29,7 @@ from tests.support.samples import NOW, Clock, done, given, helped, logged, quiz
 
 RETENTION_DAYS = 90
 ADA, BOB, EVE = (StudentKey("default", name) for name in ("ada", "bob", "eve"))
+ADAS, BOBS, EVES = (DocumentKey(*student) for student in (ADA, BOB, EVE))  # their documents in the default course
 
 
 @asynccontextmanager
@@ -119,23 +120,23 @@ def student(number: int = 0) -> Student:
 
 
 async def put(
-    documents: DocumentStore, key: StudentKey, version: int = 0, number: int = 0, **more: dict[int, bytes]
+    documents: DocumentStore, key: StudentKey | DocumentKey, version: int = 0, number: int = 0, **more: dict[int, bytes]
 ) -> bool:
-    (won,) = await documents.commit([DocumentChange(key, version, student(number), more.get("cold"))])
+    (won,) = await documents.commit([DocumentChange(DocumentKey(*key), version, student(number), more.get("cold"))])
     return won
 
 
-async def read(documents: DocumentStore, key: StudentKey = ADA) -> tuple[int, Student] | None:
-    (stored,) = await documents.load([key])
+async def read(documents: DocumentStore, key: StudentKey | DocumentKey = ADA) -> tuple[int, Student] | None:
+    (stored,) = await documents.load([DocumentKey(*key)])
     return None if stored is None else (stored.version, stored.student)
 
 
-async def cold_ids(documents: DocumentStore, key: StudentKey = ADA) -> dict[int, bytes]:
-    return dict((await documents.load_cold([key]))[0])
+async def cold_ids(documents: DocumentStore, key: StudentKey | DocumentKey = ADA) -> dict[int, bytes]:
+    return dict((await documents.load_cold([DocumentKey(*key)]))[0])
 
 
-async def everyone(documents: DocumentStore) -> list[StudentKey]:
-    return [key async for key in documents.students()]
+async def everyone(documents: DocumentStore) -> list[DocumentKey]:
+    return [key async for key in documents.all_keys()]
 
 
 # ---- the other ports

@@ -69,7 +69,7 @@ def answers(
         if file is not None:
             _fit(file, target, part, as_json)
         elif chosen is not None:
-            _learn(chosen, target, part, tenant, ahead, as_json)
+            _learn(chosen, target, part, tenant, course, ahead, as_json)
 
 
 def _fit(file: Path, out: ModelOut, part: str, as_json: bool) -> None:
@@ -88,7 +88,9 @@ def _fit(file: Path, out: ModelOut, part: str, as_json: bool) -> None:
     say(as_json, done, f"Wrote {out.path} ({len(written):,} bytes): {_said(fitted)}, version {version}.")
 
 
-def _learn(settings: "Settings", out: ModelOut, part: str, tenant: str | None, ahead: int, as_json: bool) -> None:
+def _learn(
+    settings: "Settings", out: ModelOut, part: str, tenant: str | None, course: str, ahead: int, as_json: bool
+) -> None:
     import asyncio
 
     from mastery_engine.domain.model_file import answers_from, with_answers
@@ -102,7 +104,7 @@ def _learn(settings: "Settings", out: ModelOut, part: str, tenant: str | None, a
     known = models.parts.get(part, PRIOR.parameters)
     with progress("Learning", None):
         answers, now = asyncio.run(logged_answers(settings))
-        answers = [one for one in answers if tenant in (None, one.key.tenant)]
+        answers = [one for one in answers if tenant is None or one.key.course == (tenant, course)]
         since = now + ahead * MINUTE
         floor = now - settings.gdpr_retention_days * DAY
         try:

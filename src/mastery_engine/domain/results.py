@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from mastery_engine.domain.advice.learning_path import Step
 from mastery_engine.domain.advice.recommendation import Action, Priority, Recommendation, recommendation_id
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.evidence.causes import ChangeKind
 from mastery_engine.domain.evidence.moves import Moved
 from mastery_engine.domain.ids import derived_id
@@ -20,7 +21,10 @@ EVENTS_TOPIC = "mastery.events"
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What all results have. ``caused_by`` lists the ids of the batch's new events, in the order of arrival."""
+    """What all results have. ``caused_by`` lists the ids of the batch's new events, in the order of arrival.
+
+    Each has its ``course_id`` too, at its end: results in documents of older engines have none.
+    """
 
     tenant: str
     student_id: str
@@ -42,6 +46,7 @@ class Updated(Fact, frozen=True, array_like=True, tag="mastery.updated", gc=Fals
     coverage: float
     advice: tuple[Recommendation, ...] = ()
     moved: tuple[Moved, ...] | None = None
+    course_id: str = DEFAULT_COURSE
 
 
 class ThresholdReached(Fact, frozen=True, array_like=True, tag="mastery.threshold.reached", gc=False):
@@ -51,6 +56,7 @@ class ThresholdReached(Fact, frozen=True, array_like=True, tag="mastery.threshol
     previous_level: str
     score: float
     previous_score: float
+    course_id: str = DEFAULT_COURSE
 
 
 class StruggleDetected(Fact, frozen=True, array_like=True, tag="struggle.detected", gc=False):
@@ -60,12 +66,14 @@ class StruggleDetected(Fact, frozen=True, array_like=True, tag="struggle.detecte
     pattern: str
     evidence: str
     since: Micros
+    course_id: str = DEFAULT_COURSE
 
 
 class PathRecommended(Fact, frozen=True, array_like=True, tag="learning.path.recommended", gc=False):
     """The first steps of a student's learning path, after they have changed."""
 
     steps: tuple[Step, ...]
+    course_id: str = DEFAULT_COURSE
 
 
 Result: TypeAlias = Updated | ThresholdReached | StruggleDetected | PathRecommended
@@ -85,7 +93,8 @@ def event_type(result: Result) -> str:
 
 def result_id(result: Result) -> str:
     """The id by which consumers recognise a repeat."""
-    return derived_id(event_type(result), result.tenant, result.student_id, result.caused_by[-1])
+    course = () if result.course_id == DEFAULT_COURSE else (result.course_id,)
+    return derived_id(event_type(result), result.tenant, result.student_id, result.caused_by[-1], *course)
 
 
 def topic_of(result: Result) -> str:
@@ -144,6 +153,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     timestamp: str
     student_id: str
     tenant: str
+    course_id: str
     caused_by: tuple[str, ...]
     mastery_score: float | None = None
     previous_score: float | None = None
@@ -166,7 +176,7 @@ _stamp = lru_cache(maxsize=16)(rfc3339)  # all results of a batch have the same
 def message(result: Result) -> Message:
     """The value to publish, ready for JSON."""
     event_id, kind, at = result_id(result), event_type(result), _stamp(result.at)
-    common = (event_id, kind, at, result.student_id, result.tenant, result.caused_by)
+    common = (event_id, kind, at, result.student_id, result.tenant, result.course_id, result.caused_by)
     match result:
         case StruggleDetected():
             since = rfc3339(result.since)
@@ -178,7 +188,7 @@ def message(result: Result) -> Message:
             return Message(*common, *scores, previous_level=result.previous_level)
     scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
     components = {name: round(value or 0.0, 4) for name, value in zip(COMPONENTS, result.components)}  # noqa: B905
-    advice = [advice_sent(result.tenant, result.student_id, one) for one in result.advice]
+    advice = [advice_sent(result.tenant, result.student_id, result.course_id, one) for one in result.advice]
     coverage, changes = round(result.coverage, 4), None if result.moved is None else _changes_sent(result.moved)
     return Message(*common, *scores, components=components, coverage=coverage, recommendations=advice, changes=changes)
 
@@ -197,10 +207,10 @@ def _changes_sent(moved: Sequence[Moved]) -> SentChanges:
     )
 
 
-def advice_sent(tenant: str, student_id: str, recommendation: Recommendation) -> AdviceSent:
+def advice_sent(tenant: str, student_id: str, course_id: str, recommendation: Recommendation) -> AdviceSent:
     """A piece of advice as it is sent everywhere; the resources, which the curriculum has, are added later."""
     return AdviceSent(
-        recommendation_id(tenant, student_id, recommendation),
+        recommendation_id(tenant, student_id, course_id, recommendation),
         recommendation.action,
         recommendation.area,
         recommendation.priority,

@@ -161,7 +161,7 @@ def trace_answers(turn: Stages, shared: AnswerModels, rules: Rules) -> None:
             if rising > floor:
                 floor = rising
                 answers = since(answers, rules.start_of(floor))
-            answers = answered(answers, data, event.at, shared.of(event.tenant))
+            answers = answered(answers, data, event.at, shared.of(event.tenant, event.course_id))
     turn.answers = answers if turn.floor == turn.student.floor else since(answers, rules.start_of(turn.floor))
 
 
@@ -243,10 +243,10 @@ def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, in
     """Sets the outbox: the results of the new events, and earlier ones that are not known to be published."""
     student, score, fresh = turn.student, turn.score, turn.fresh
     last, sent = fresh[-1], student.sent
-    tenant, student_id = last.event.tenant, last.event.student_id
+    tenant, student_id, course_id = last.event.tenant, last.event.student_id, last.event.course_id
     caused_by = tuple([logged.event.event_id for logged in fresh])
     guidance = turn.guidance
-    advice = guidance.advised(tenant, student_id, at)
+    advice = guidance.advised(tenant, student_id, course_id, at)
     shown, before = turn.shown, shown_score(sent.score, rules)
     moved: tuple[Moved, ...] | None = None
     if sent.components is not None or sent.level is None:
@@ -271,19 +271,22 @@ def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, in
         score.coverage,
         advice,
         moved,
+        course_id,
     )
     outbox = [held for held in student.outbox if settled is None or held.offset >= settled.get(held.partition, 0)]
     outbox.append(Pending(last.partition, last.offset, updated))
     previous_level = rules.levels[0].name if sent.level is None else sent.level
     if score.level != previous_level:
-        reached = ThresholdReached(tenant, student_id, at, caused_by, score.level, previous_level, shown, before)
+        reached = ThresholdReached(
+            tenant, student_id, at, caused_by, score.level, previous_level, shown, before, course_id
+        )
         outbox.append(Pending(last.partition, last.offset, reached))
     for event_id, topic, spell in turn.raised:
         struggle = StruggleDetected(
-            tenant, student_id, at, (event_id,), topic, spell.trigger, spell.evidence, spell.since
+            tenant, student_id, at, (event_id,), topic, spell.trigger, spell.evidence, spell.since, course_id
         )
         outbox.append(Pending(last.partition, last.offset, struggle))
     if turn.path_changed:
-        path = PathRecommended(tenant, student_id, at, caused_by, guidance.path)
+        path = PathRecommended(tenant, student_id, at, caused_by, guidance.path, course_id)
         outbox.append(Pending(last.partition, last.offset, path))
     turn.outbox = tuple(outbox)

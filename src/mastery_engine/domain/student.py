@@ -1,10 +1,11 @@
-"""The document of one student: everything that the engine knows about them, in a few KB."""
+"""The document of one student in one course: everything that the engine knows about them there, in a few KB."""
 
 from typing import NamedTuple
 
 import msgspec
 
 from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.seen import IdsByDay, Seen
 from mastery_engine.domain.evidence.causes import NO_CAUSES, Causes
@@ -21,15 +22,36 @@ FORMAT = 1
 
 
 class StudentKey(NamedTuple):
-    """A student's tenant and id."""
+    """A student's tenant and id: the person, in all their courses."""
 
     tenant: str
     student_id: str
 
 
+class DocumentKey(NamedTuple):
+    """A student in a course, who has one document there."""
+
+    tenant: str
+    student_id: str
+    course_id: str = DEFAULT_COURSE
+
+    @property
+    def student(self) -> StudentKey:
+        return StudentKey(self.tenant, self.student_id)
+
+    @property
+    def course(self) -> CourseKey:
+        return CourseKey(self.tenant, self.course_id)
+
+
 def key_of(event: LearningEvent) -> StudentKey:
     """The student of an event."""
     return StudentKey(event.tenant, event.student_id)
+
+
+def document_key_of(event: LearningEvent) -> DocumentKey:
+    """The document that an event belongs to."""
+    return DocumentKey(event.tenant, event.student_id, event.course_id)
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -44,7 +66,7 @@ class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One student's document.
+    """One student's document in one course.
 
     ``latest`` is the time of the newest event, ``received`` the newest receipt, ``updated`` the time of the last fold;
     ``floor`` is the day before which everything was dropped; ``cohorts`` are the cohorts that the events named.

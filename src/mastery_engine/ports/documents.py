@@ -1,16 +1,16 @@
-"""Where students' documents live.
+"""Where students' documents live, one for each course of a student.
 
 A document is read with its version and written with one compare-and-set: whoever lost the race reads and folds again.
 Everything here takes batches: one student is a batch of one.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import Student, StudentKey
+from mastery_engine.domain.student import DocumentKey, Student, StudentKey
 from mastery_engine.tasks import promptly
 
 LOAD_S = 2.0
@@ -23,13 +23,17 @@ class StoredDocument(msgspec.Struct, frozen=True, gc=False):
     student: Student
 
 
+# The documents of one student, by the ids of the courses.
+Courses: TypeAlias = Mapping[str, StoredDocument]
+
+
 class DocumentChange(msgspec.Struct, frozen=True, gc=False):
     """A document to be written over ``version`` (0: there is none yet), with its ``cold`` ids where they are given.
 
     Without a ``student`` the document and its cold ids are removed.
     """
 
-    key: StudentKey
+    key: DocumentKey
     version: int
     student: Student | None
     cold: IdsByDay | None = None
@@ -38,11 +42,11 @@ class DocumentChange(msgspec.Struct, frozen=True, gc=False):
 class DocumentStore(Protocol):
     """Documents, with their cold ids beside them. All calls raise Unavailable when the store is away."""
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         """The documents, in the order of the keys; None where there is none."""
         ...
 
-    async def load_cold(self, keys: Sequence[StudentKey]) -> list[IdsByDay]:
+    async def load_cold(self, keys: Sequence[DocumentKey]) -> list[IdsByDay]:
         """The cold ids beside the documents; empty where there are none."""
         ...
 
@@ -50,16 +54,23 @@ class DocumentStore(Protocol):
         """Write each change whose version is still the store's; False for each that lost. Keys do not repeat."""
         ...
 
-    async def versions(self, keys: Sequence[StudentKey]) -> list[int]:
+    async def versions(self, keys: Sequence[DocumentKey]) -> list[int]:
         """The documents' versions, in the order of the keys; 0 where there is none."""
         ...
 
-    def students(self) -> AsyncIterator[StudentKey]:
-        """Every student that has a document, in no order; one may come twice."""
+    async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
+        """All documents of each student by course, in the order of the students.
+
+        Where a student has no course but ``DEFAULT_COURSE``, it takes as many round trips as one ``load``.
+        """
         ...
 
-    async def erase(self, key: StudentKey) -> int:
-        """Remove a student's document and cold ids; how many there were.
+    def all_keys(self) -> AsyncIterator[DocumentKey]:
+        """The key of every document, in no order; one may come twice."""
+        ...
+
+    async def erase(self, student: StudentKey) -> int:
+        """Remove the documents and cold ids of a student in all courses; how many there were.
 
         The bytes may be in the file still: ``EventLog.erase`` comes last, and takes care of them.
         """
@@ -73,12 +84,20 @@ class DocumentStore(Protocol):
 class DocumentReader(Protocol):
     """Documents for queries alone: they may be up to a second old. A fold loads from the store."""
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         """As the store's. Raises Unavailable, within two seconds where the store is a network away."""
         ...
 
-    def forget(self, keys: Iterable[StudentKey]) -> None:
+    async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
+        """As the store's. Raises Unavailable, as ``load``."""
+        ...
+
+    def forget(self, keys: Iterable[DocumentKey]) -> None:
         """These documents have changed."""
+        ...
+
+    def forget_students(self, students: Iterable[StudentKey]) -> None:
+        """All documents of these students are gone."""
         ...
 
     async def close(self) -> None: ...
@@ -90,11 +109,17 @@ class DirectReader:
     def __init__(self, documents: DocumentStore) -> None:
         self._documents = documents
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         return await self._documents.load(keys)
 
-    def forget(self, keys: Iterable[StudentKey]) -> None:
+    async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
+        return await self._documents.of_students(students)
+
+    def forget(self, keys: Iterable[DocumentKey]) -> None:
         """There is nothing to forget."""
+
+    def forget_students(self, students: Iterable[StudentKey]) -> None:
+        """Nor is there here."""
 
     async def close(self) -> None:
         """The store is closed by its owner."""
@@ -103,6 +128,10 @@ class DirectReader:
 class PromptReader(DirectReader):
     """The same for a store a network away, which may hang: a query is answered within two seconds all the same."""
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         async with promptly("store", LOAD_S):
             return await super().load(keys)
+
+    async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
+        async with promptly("store", LOAD_S):
+            return await super().of_students(students)

@@ -13,6 +13,7 @@ from mastery_engine.domain.advice.struggle import Spell
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.moments import iso_date, rfc3339
 from mastery_engine.domain.results import AdviceSent, PathStep, advice_sent, path_steps
+from mastery_engine.domain.student import DocumentKey
 
 
 class Recommended(AdviceSent, frozen=True):
@@ -80,14 +81,10 @@ class StudentPatterns(msgspec.Struct, frozen=True):
     struggles: list[OpenStruggle]
 
 
-def recommended(
-    advice: Sequence[Recommendation], tenant: str, student_id: str, curriculum: Curriculum
-) -> list[Recommended]:
-    """Advice as it is sent to this student."""
+def recommended(advice: Sequence[Recommendation], key: DocumentKey, curriculum: Curriculum) -> list[Recommended]:
+    """Advice as it is sent to this student, in this course."""
     return [
-        Recommended(
-            **msgspec.structs.asdict(advice_sent(tenant, student_id, one)), resources=curriculum.resources(one.area)
-        )
+        Recommended(**msgspec.structs.asdict(advice_sent(*key, one)), resources=curriculum.resources(one.area))
         for one in advice
     ]
 

@@ -105,10 +105,19 @@ class HeldDay(msgspec.Struct, frozen=True):
     consistency: float | None
 
 
-class Export(msgspec.Struct, frozen=True):
+class HeldCourse(msgspec.Struct, frozen=True):
+    """What is held about a student in a course other than the default one."""
+
+    course_id: str
+    document: dict[str, Any]
+    history: list[HeldDay]
+
+
+class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything that is held about a student. ``events`` is null if only a scan of the log would find them.
 
-    ``document`` is the whole document by the names of its fields; ids of applied events are hashes, in hexadecimal.
+    ``document`` is the whole document by the names of its fields; ids of applied events are hashes, in hexadecimal. It
+    and ``history`` are those of the default course; each other course stands in ``courses``, which is there if any is.
     """
 
     student_id: str
@@ -121,6 +130,7 @@ class Export(msgspec.Struct, frozen=True):
     dead_letters: list[HeldLetter]
     events: list[HeldEvent] | None
     elsewhere: list[StaysUntil]
+    courses: list[HeldCourse] = []
 
 
 def audit_entry(record: AuditRecord) -> AuditEntry:

@@ -17,7 +17,7 @@ from mastery_engine.domain.advice.struggle import open_spells
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.errors import InvalidInput
 from mastery_engine.responses.advice import (
     LearningPath,
@@ -67,7 +67,7 @@ class Advising:
         score = mastery_score(student.evidence, now, self._rules)
         view = self._skills.outlook(student, now)
         fresh = advice_for(student.guidance, student.evidence, score, view, today, self._rules)
-        key = StudentKey(caller.tenant, student_id)
+        key = DocumentKey(caller.tenant, student_id)
         held = self._advice.guidance(key, student, score, now).advice.items
         shown = {(piece.action, piece.area): piece for piece in [*fresh, *held]}
         ranked = [shown[place] for place in dict.fromkeys((piece.action, piece.area) for piece in [*held, *fresh])]
@@ -75,10 +75,9 @@ class Advising:
         wanted = [
             piece
             for piece in ranked
-            if RANKS[piece.priority] >= RANKS[priority]
-            and recommendation_id(caller.tenant, student_id, piece) not in dismissed
+            if RANKS[piece.priority] >= RANKS[priority] and recommendation_id(*key, piece) not in dismissed
         ]
-        return recommended(wanted[:limit], caller.tenant, student_id, self._curriculum)
+        return recommended(wanted[:limit], key, self._curriculum)
 
     async def path(
         self, caller: Caller, student_id: str, goal: Goal = "improve_mastery", topic: str | None = None

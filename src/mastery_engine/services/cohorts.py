@@ -145,8 +145,9 @@ class Cohorts:
 
     async def of(self, key: StudentKey) -> frozenset[str]:
         """The cohorts that a student may be in, by events or by admins."""
-        (document,) = await self._documents.load([key])
-        return (await self._store.put_into(key)).union(document.student.cohorts if document else ())
+        (courses,) = await self._documents.of_students([key])
+        named = [document.student.cohorts for document in courses.values()]
+        return (await self._store.put_into(key)).union(*named)
 
     def _first_day(self, now: Micros) -> Day:
         return day_of(now) - self._rules.retention_days + 1

@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from cachetools import FIFOCache
@@ -23,7 +23,7 @@ from mastery_engine.domain.consent import (
 )
 from mastery_engine.domain.events.event import Logged
 from mastery_engine.domain.moments import SECOND, Micros
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import Conflict, Forbidden, Unavailable
 from mastery_engine.ports.consent_ledger import ConsentLedger
 
@@ -106,18 +106,21 @@ class Consents:
         """What a student allows now, as of the last ``refresh``."""
         return now_allowed(self.history(key), default=self.default)
 
-    def erased(self, keys: Sequence[StudentKey]) -> dict[StudentKey, Micros]:
+    def erased(self, keys: Iterable[StudentKey]) -> dict[StudentKey, Micros]:
         """When each of these students was last erased; without those never erased."""
         moments = {key: erased_at(self.history(key)) for key in keys} if self._known else {}
         return {key: at for key, at in moments.items() if at is not None}
 
-    def filter_by_consent(self, events: Mapping[StudentKey, Sequence[Logged]]) -> Mapping[StudentKey, Sequence[Logged]]:
-        """The events that were allowed at their receipt."""
+    def filter_by_consent(
+        self, events: Mapping[DocumentKey, Sequence[Logged]]
+    ) -> Mapping[DocumentKey, Sequence[Logged]]:
+        """The events that were allowed at their receipt, by document: consent is a student's, in all courses."""
         if not self._known and self.default:
             return events
         return {
-            key: [logged for logged in own if counts(logged.event, self.history(key), default=self.default)]
+            key: [logged for logged in own if counts(logged.event, history, default=self.default)]
             for key, own in events.items()
+            for history in [self.history(key.student)]
         }
 
     def allowed(self, key: StudentKey, received: Micros) -> bool:

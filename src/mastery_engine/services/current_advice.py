@@ -15,7 +15,7 @@ from mastery_engine.domain.evidence.score import MasteryScore
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.model import SkillModel
-from mastery_engine.domain.student import Student, StudentKey
+from mastery_engine.domain.student import DocumentKey, Student
 from mastery_engine.responses.advice import Recommended, recommended
 from mastery_engine.services.models import Models
 
@@ -32,11 +32,11 @@ class CurrentAdvice:
         self._models = models
         self._rules = rules
         self._curriculum = curriculum
-        self._worded: FIFOCache[StudentKey, Worded] = FIFOCache(most)
-        self._renewed: FIFOCache[StudentKey, Renewed] = FIFOCache(most)
-        self._current: FIFOCache[StudentKey, Renewed] = FIFOCache(most)
+        self._worded: FIFOCache[DocumentKey, Worded] = FIFOCache(most)
+        self._renewed: FIFOCache[DocumentKey, Renewed] = FIFOCache(most)
+        self._current: FIFOCache[DocumentKey, Renewed] = FIFOCache(most)
 
-    def guidance(self, key: StudentKey, student: Student, score: MasteryScore, now: Micros) -> Guidance:
+    def guidance(self, key: DocumentKey, student: Student, score: MasteryScore, now: Micros) -> Guidance:
         """The guidance with the advice of the day of ``now``, as a fold at that moment would leave it."""
         held, today = student.guidance, self._rules.day_of(now)
         if not held.advice.is_due(score, today):
@@ -48,7 +48,7 @@ class CurrentAdvice:
         self._renewed[key] = (student.updated, today, model, renewed)
         return renewed
 
-    def with_path(self, key: StudentKey, student: Student, score: MasteryScore, now: Micros) -> Guidance:
+    def with_path(self, key: DocumentKey, student: Student, score: MasteryScore, now: Micros) -> Guidance:
         """The guidance with the same advice as in ``guidance``, and the first steps of the path as it is now."""
         model, cached, today = self._models.skills, self._current.get(key), self._rules.day_of(now)
         if cached is not None and cached[:2] == (student.updated, today) and cached[2] is model:
@@ -59,14 +59,14 @@ class CurrentAdvice:
             self._current[key] = (student.updated, today, model, found)
         return found
 
-    def in_words(self, key: StudentKey, guidance: Guidance, now: Micros) -> list[Recommended]:
+    def in_words(self, key: DocumentKey, guidance: Guidance, now: Micros) -> list[Recommended]:
         """The advice as it is sent, without what was dismissed within the last week."""
-        advice = guidance.advised(key.tenant, key.student_id, now)
+        advice = guidance.advised(*key, now)
         if not advice:
             return []
         cached = self._worded.get(key)
         if cached is not None and cached[0] == advice:
             return cached[1]
-        worded = recommended(advice, key.tenant, key.student_id, self._curriculum)
+        worded = recommended(advice, key, self._curriculum)
         self._worded[key] = (advice, worded)
         return worded

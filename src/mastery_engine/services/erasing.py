@@ -1,7 +1,7 @@
 """Erasing: removes everything that the stores hold about students, for erasures and for folds that meet one."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection
 from functools import partial
 
 from cachetools import LRUCache
@@ -16,7 +16,7 @@ REMEMBERED = 1_000
 
 
 class Erasing:
-    """Removes the documents and refusals of erased students, and their rows in batches."""
+    """Removes the documents of erased students in all courses, their refusals, and their rows in batches."""
 
     def __init__(
         self, documents: DocumentStore, reader: DocumentReader, refusals: RefusalStore, jobs: JobStore
@@ -28,7 +28,7 @@ class Erasing:
         self._lock = asyncio.Lock()
         self._removed: LRUCache[StudentKey, int] = LRUCache(REMEMBERED)
 
-    async def remove(self, keys: Sequence[StudentKey]) -> None:
+    async def remove(self, keys: Collection[StudentKey]) -> None:
         """Remove all that the stores hold about these students. Raises Unavailable."""
         if not keys:
             return
@@ -38,7 +38,7 @@ class Erasing:
                 removed += await self._refusals.erase(key)
                 removed += await self._jobs.erase(key, partial(without_student, key=key))
                 self._removed[key] = self._removed.get(key, 0) + removed
-            self._reader.forget(keys)
+            self._reader.forget_students(keys)
 
     async def remove_counted(self, key: StudentKey) -> int:
         """As ``remove``; the number of records, with those that a fold which met the erasure removed before.

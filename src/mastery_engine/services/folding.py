@@ -5,6 +5,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import groupby
 from time import perf_counter
 from typing import Any
 
@@ -15,7 +16,7 @@ from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, Student, StudentKey, key_of
+from mastery_engine.domain.student import NOBODY, DocumentKey, Student, StudentKey, document_key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.cohorts import CohortStore, Join
@@ -33,9 +34,12 @@ PATIENCE_S = 0.5
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """The documents after a fold, the events that failed with an error, and the events that consent does not allow."""
+    """The documents after a fold, the events that failed with an error, and the events that consent does not allow.
 
-    students: dict[StudentKey, Student]
+    ``students`` has a document for each student and course that the events named.
+    """
+
+    students: dict[DocumentKey, Student]
     failed: list[tuple[Logged, Exception]]
     refused: list[Logged]
 
@@ -64,20 +68,23 @@ class Folding:
         self._rules = rules
         self._curriculum = curriculum
         self._metrics = metrics
-        self._last_turn: dict[StudentKey, asyncio.Future[None]] = {}
+        self._last_turn: dict[DocumentKey, asyncio.Future[None]] = {}
 
     async def fold(self, events: Sequence[Logged], at: Micros, settled: Mapping[int, int] | None = None) -> Folded:
         """Fold events, in order, at a moment. After a lost race for a document it is read and folded again.
 
         ``settled`` gives for each partition the offset below which all results were published. Raises Unavailable.
         """
-        named: dict[str, dict[str, list[Logged]]] = defaultdict(lambda: defaultdict(list))
+        named: dict[str, dict[str, dict[str, list[Logged]]]] = defaultdict(
+            lambda: defaultdict(lambda: defaultdict(list))
+        )
         for logged in events:
             event = logged.event
-            named[event.tenant][event.student_id].append(logged)
+            named[event.tenant][event.course_id][event.student_id].append(logged)
         pending = {
-            StudentKey(tenant, student_id): own
-            for tenant, students in named.items()
+            DocumentKey(tenant, student_id, course_id): own
+            for tenant, courses in named.items()
+            for course_id, students in courses.items()
             for student_id, own in students.items()
         }
         folded, keys = Folded({}, [], []), list(pending)
@@ -88,7 +95,7 @@ class Folding:
         return folded
 
     async def _fold(
-        self, pending: Mapping[StudentKey, list[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
+        self, pending: Mapping[DocumentKey, list[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
     ) -> None:
         for _ in range(MAX_ROUNDS):
             pending = await self._round(pending, at, settled, folded)
@@ -98,7 +105,7 @@ class Folding:
         raise Unavailable("Too many writers change the same students at once: not all events were folded. Try again.")
 
     @asynccontextmanager
-    async def _turn(self, keys: Sequence[StudentKey]) -> AsyncIterator[None]:
+    async def _turn(self, keys: Sequence[DocumentKey]) -> AsyncIterator[None]:
         """Wait for earlier folds of the same students in this process, for at most half a second.
 
         This only saves work: the worker and a call that folds at once meet the same event, and would fold it twice.
@@ -118,8 +125,8 @@ class Folding:
                     del self._last_turn[key]
 
     async def _round(
-        self, pending: Mapping[StudentKey, list[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
-    ) -> dict[StudentKey, list[Logged]]:
+        self, pending: Mapping[DocumentKey, list[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
+    ) -> dict[DocumentKey, list[Logged]]:
         """Fold the pending events that count; returns those of students whose commit lost a race, to be tried again.
 
         Consent is read after the documents. If an erasure is not known by then, either the commit fails since the
@@ -127,16 +134,22 @@ class Folding:
         """
         stored = dict(zip(pending, await self._documents.load(list(pending)), strict=True))
         await self._consents.refresh()
-        erased = self._consents.erased(list(pending))
+        erased = self._consents.erased({key.student for key in pending})
         allowed = self._consents.filter_by_consent(pending)
         await self._erasing.remove(
-            [key for key in erased if stored[key] is not None and self._consents.state(key).erased]
+            {
+                key.student
+                for key, document in stored.items()
+                if document is not None and key.student in erased and self._consents.state(key.student).erased
+            }
         )
         held = {key: document for key, document in stored.items() if allowed[key]}
         cold = await self._cold_ids(held, allowed)
         started = perf_counter()
         batch = [(before.student if before else NOBODY, allowed[key], cold.get(key)) for key, before in held.items()]
-        done, failed = self._apply(batch, at, settled, [self._consents.state(key).profiling for key in held])
+        done, failed = self._apply_by_course(
+            list(held), batch, at, settled, [self._consents.state(key.student).profiling for key in held]
+        )
         changes = [
             DocumentChange(key, before.version if before else 0, after.student, after.cold)
             for (key, before), (student, _, _), after in zip(held.items(), batch, done, strict=True)
@@ -158,17 +171,17 @@ class Folding:
             if key not in lost and len(allowed[key]) < len(events):
                 positions = {(logged.partition, logged.offset) for logged in allowed[key]}
                 folded.refused.extend(event for event in events if (event.partition, event.offset) not in positions)
-        folded.failed.extend((logged, error) for logged, error in failed if key_of(logged.event) not in lost)
+        folded.failed.extend((logged, error) for logged, error in failed if document_key_of(logged.event) not in lost)
         return {key: pending[key] for key in lost}
 
-    async def _join(self, turns: Iterable[tuple[StudentKey, Turn, Transition]]) -> bool:
+    async def _join(self, turns: Iterable[tuple[DocumentKey, Turn, Transition]]) -> bool:
         """Record the cohorts that events name, before the documents are committed: so a crash loses no membership.
 
         It is done for new cohorts, once a day for known ones, and for repeats, since the store may have lost the first
         time. Returns whether there was anything to record.
         """
         joins = [
-            Join(key, cohort_id, day_of(after.student.received))
+            Join(key.student, cohort_id, day_of(after.student.received))
             for key, (before, _, _), after in turns
             if after.student.cohorts
             and (
@@ -190,20 +203,24 @@ class Folding:
         return bool(joins)
 
     async def _erased_meanwhile(
-        self, cohorts: Mapping[StudentKey, Sequence[str]], erased: Mapping[StudentKey, Micros]
-    ) -> set[StudentKey]:
+        self, cohorts: Mapping[DocumentKey, Sequence[str]], erased: Mapping[StudentKey, Micros]
+    ) -> set[DocumentKey]:
         """The students erased during the fold: their documents are removed, and what still counts is folded again.
 
         They also leave the cohorts, which this fold may have joined after the erasure had removed them.
         """
         await self._consents.refresh()
-        late = {key for key, at in self._consents.erased(list(cohorts)).items() if erased.get(key) != at}
-        await self._erasing.remove(list(late))
-        for key in late:
-            await self._cohorts.leave(key, cohorts[key])
-        return late
+        now_erased = self._consents.erased({key.student for key in cohorts})
+        late = {student for student, at in now_erased.items() if erased.get(student) != at}
+        if not late:
+            return set()
+        await self._erasing.remove(late)
+        keys = {key for key in cohorts if key.student in late}
+        for key in keys:
+            await self._cohorts.leave(key.student, cohorts[key])
+        return keys
 
-    async def _commit(self, changes: Sequence[DocumentChange]) -> set[StudentKey]:
+    async def _commit(self, changes: Sequence[DocumentChange]) -> set[DocumentKey]:
         """Write the documents; returns the students for whom another writer was first."""
         started = perf_counter()
         won = await self._documents.commit(changes)
@@ -212,10 +229,29 @@ class Folding:
         return {change.key for change, took in zip(changes, won, strict=True) if not took}
 
     async def _cold_ids(
-        self, held: Mapping[StudentKey, StoredDocument | None], pending: Mapping[StudentKey, Sequence[Logged]]
-    ) -> dict[StudentKey, IdsByDay]:
+        self, held: Mapping[DocumentKey, StoredDocument | None], pending: Mapping[DocumentKey, Sequence[Logged]]
+    ) -> dict[DocumentKey, IdsByDay]:
         keys = [key for key, before in held.items() if before is not None and needs_cold(before.student, pending[key])]
         return dict(zip(keys, await self._documents.load_cold(keys), strict=True)) if keys else {}
+
+    def _apply_by_course(
+        self,
+        keys: Sequence[DocumentKey],
+        batch: Sequence[Turn],
+        at: Micros,
+        settled: Mapping[int, int],
+        profiled: Sequence[bool],
+    ) -> tuple[list[Transition], list[tuple[Logged, Exception]]]:
+        """As ``_apply``, once for each course: the turns of one lie side by side."""
+        done: list[Transition] = []
+        failed: list[tuple[Logged, Exception]] = []
+        for _, own in groupby(range(len(keys)), key=lambda place: keys[place].course):
+            places = list(own)
+            part = slice(places[0], places[-1] + 1)
+            of_course, failed_there = self._apply(batch[part], at, settled, profiled[part])
+            done += of_course
+            failed += failed_there
+        return done, failed
 
     def _apply(
         self, batch: Sequence[Turn], at: Micros, settled: Mapping[int, int], profiled: Sequence[bool]

@@ -15,7 +15,7 @@ from mastery_engine.domain.events.seen import holds
 from mastery_engine.domain.ids import derived_id, id_hash
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey, key_of
+from mastery_engine.domain.student import DocumentKey, StudentKey, key_of
 from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, Unavailable
 from mastery_engine.ports.documents import LOAD_S, DocumentStore
 from mastery_engine.ports.event_log import REQUESTS_TOPIC, EventLog
@@ -219,13 +219,16 @@ class Ingest:
         return EventStatus(event_id, "not_processed")
 
     async def _has_seen(self, key: StudentKey, known_by: bytes) -> bool:
-        (document,) = await self._documents.load([key])
-        if document is None:
-            return False
-        seen = document.student.seen
-        return seen.holds(known_by) or (
-            seen.may_be_cold(known_by) and holds((await self._documents.load_cold([key]))[0], known_by)
-        )
+        """Whether a document of the student, in any course, has the event."""
+        (courses,) = await self._documents.of_students([key])
+        if any(document.student.seen.holds(known_by) for document in courses.values()):
+            return True
+        unsure = [
+            DocumentKey(*key, course_id)
+            for course_id, document in courses.items()
+            if document.student.seen.may_be_cold(known_by)
+        ]
+        return bool(unsure) and any(holds(cold, known_by) for cold in await self._documents.load_cold(unsure))
 
 
 def _event_id_or_none(text: str | None) -> str | None:

@@ -17,7 +17,7 @@ from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import MINUTE, Day, Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.ports.documents import DocumentStore
 from mastery_engine.ports.result_cache import ResultCache, ResultKey
 from mastery_engine.services.cohorts import Cohorts
@@ -83,7 +83,7 @@ class MemberStandings:
         self._rules = rules
         self._basis = derived_id(repr(rules))
         self._most = most
-        self._cached: OrderedDict[StudentKey, CachedStanding] = OrderedDict()
+        self._cached: OrderedDict[DocumentKey, CachedStanding] = OrderedDict()
 
     async def of(
         self,
@@ -128,7 +128,7 @@ class MemberStandings:
         versions: dict[str, int] = {}
         for start in range(0, len(names), PAGE):
             page = names[start : start + PAGE]
-            known = await self._documents.versions([StudentKey(tenant, name) for name in page])
+            known = await self._documents.versions([DocumentKey(tenant, name) for name in page])
             versions |= {name: version for name, version in zip(page, known, strict=True) if version}
         return versions
 
@@ -168,7 +168,7 @@ class MemberStandings:
         return UNPROFILED if due_days is None else self._forecasts.made_from(due_days, asked.now, asked.calibration)
 
     async def _computed(self, asked: _Question, names: Sequence[str]) -> ByStudent:
-        stored = await self._documents.load([StudentKey(asked.tenant, name) for name in names])
+        stored = await self._documents.load([DocumentKey(asked.tenant, name) for name in names])
         documents = {name: document for name, document in zip(names, stored, strict=True) if document is not None}
         due_days: dict[str, tuple[Day, ...]] = {}
         if asked.calibration is not None:
@@ -188,12 +188,12 @@ class MemberStandings:
         return computed
 
     def _of_this_process(self, tenant: str, names: Sequence[str]) -> ByStudent:
-        keys = (StudentKey(tenant, name) for name in names)
+        keys = (DocumentKey(tenant, name) for name in names)
         return {key.student_id: entry for key in keys if (entry := self._cached.get(key)) is not None}
 
     def _taken_up(self, tenant: str, entries: ByStudent) -> ByStudent:
         for name, entry in entries.items():
-            key = StudentKey(tenant, name)
+            key = DocumentKey(tenant, name)
             self._cached[key] = entry
             self._cached.move_to_end(key)
         return entries

@@ -3,6 +3,7 @@
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.consent import without_repeats
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.moments import Micros, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
@@ -17,6 +18,7 @@ from mastery_engine.responses.privacy import (
     ConsentPoint,
     Erasure,
     Export,
+    HeldCourse,
     HeldDay,
     StaysUntil,
     held_document,
@@ -145,10 +147,11 @@ class Privacy:
         now = caller.moment(self._clock)
         await self._consents.refresh()
         is_erased = self._consents.state(key).erased
-        (document,) = await self._documents.load([key])
+        (courses,) = await self._documents.of_students([key])
+        document = courses.get(DEFAULT_COURSE)
         records = None if is_erased else await self._events.events_of(key, scan=scan)
         consent = self._consent(key)
-        if is_erased or (document is None and not records and not consent.history):
+        if is_erased or (not courses and not records and not consent.history):
             raise NotFound("Nothing is held about this student.", field="student_id")
         return Export(
             student_id,
@@ -161,6 +164,11 @@ class Privacy:
             await self._dead_letters.of(key),
             None if records is None else [held_event(record) for record in records],
             await self._elsewhere(now),
+            [
+                HeldCourse(course_id, held_document(other.student), self._days(other.student, now))
+                for course_id, other in sorted(courses.items())
+                if course_id != DEFAULT_COURSE
+            ],
         )
 
     def _days(self, student: Student, now: Micros) -> list[HeldDay]:

@@ -6,7 +6,7 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.kinds import CalculationRequested, ComponentValues
 from mastery_engine.domain.moments import Micros
-from mastery_engine.domain.student import Student, StudentKey
+from mastery_engine.domain.student import DocumentKey, Student
 from mastery_engine.errors import Forbidden, MasteryError
 from mastery_engine.services.consents import REFUSED, Consents
 from mastery_engine.services.folding import Folding
@@ -40,11 +40,11 @@ class Recording:
         are refused before they are logged. Raises Unavailable, and what ``claim`` raises.
         """
         await self._ingest.refresh_consent()
-        keys = [StudentKey(caller.tenant, student_id) for _, student_id, _ in rows]
+        keys = [DocumentKey(caller.tenant, student_id) for _, student_id, _ in rows]
         events = [
             LearningEvent(event_id, student_id, now + place, now, CalculationRequested(given), caller.tenant, SOURCE)
             for place, (event_id, student_id, given) in enumerate(rows)
-            if self._consents.state(keys[place]).processing
+            if self._consents.state(keys[place].student).processing
         ]
         logged = await self._ingest.submit(caller, events, "calculate", claim)
         with self._tracing.step("fold"):

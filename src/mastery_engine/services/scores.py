@@ -17,7 +17,7 @@ from mastery_engine.domain.evidence.score import MasteryScore, components, maste
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.moments import Micros, day_of_date, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, Student, StudentKey
+from mastery_engine.domain.student import NOBODY, DocumentKey, Student
 from mastery_engine.errors import InvalidInput, MasteryError, NotFound
 from mastery_engine.responses.advice import path_ahead
 from mastery_engine.responses.changes import Changes, changes_response
@@ -74,7 +74,7 @@ class Scores:
         scores = self._students.scores(student, now, last=today)
         if on is None:
             score = mastery_score(student.evidence, now, self._rules)
-            key = StudentKey(caller.tenant, student_id)
+            key = DocumentKey(caller.tenant, student_id)
             guidance = NO_GUIDANCE
             if await self._shows_guidance(key, student, now):
                 guidance = self._advice.with_path(key, student, score, now)
@@ -129,11 +129,11 @@ class Scores:
             (student,) = await self._students.load(caller, [student_id])
             await claim()
         shown = self.with_given(student, given, now)
-        student_key = StudentKey(caller.tenant, student_id)
-        if await self._shows_guidance(student_key, student, now):
+        document_key = DocumentKey(caller.tenant, student_id)
+        if await self._shows_guidance(document_key, student, now):
             score = mastery_score(student.evidence, now, self._rules)
-            guidance = self._advice.guidance(student_key, student, score, now)
-            shown = msgspec.structs.replace(shown, recommendations=self._advice.in_words(student_key, guidance, now))
+            guidance = self._advice.guidance(document_key, student, score, now)
+            shown = msgspec.structs.replace(shown, recommendations=self._advice.in_words(document_key, guidance, now))
         return Calculated(student_id, shown)
 
     def with_given(self, student: Student, given: ComponentValues, now: Micros) -> CurrentMastery:
@@ -213,9 +213,9 @@ class Scores:
             for student in await self._students.load(caller, student_ids)
         ]
 
-    async def _shows_guidance(self, key: StudentKey, student: Student, now: Micros) -> bool:
+    async def _shows_guidance(self, key: DocumentKey, student: Student, now: Micros) -> bool:
         """Whether the student is shown advice: something is known about them, and they allow profiling."""
-        return student is not NOBODY and await self._consents.allows_profile(key, now)
+        return student is not NOBODY and await self._consents.allows_profile(key.student, now)
 
     def _score_of(self, point: Point) -> MasteryScore:
         """A daily point as a score, with the level that it had then."""

@@ -7,7 +7,7 @@ from mastery_engine.domain.evidence.history import Point
 from mastery_engine.domain.evidence.shown import shown_points, shown_scores
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, Student, StudentKey
+from mastery_engine.domain.student import NOBODY, DocumentKey, Student
 from mastery_engine.errors import NotFound
 from mastery_engine.ports.documents import DocumentReader, StoredDocument
 
@@ -23,7 +23,7 @@ class Students:
 
     async def documents(self, tenant: str, student_ids: Sequence[str]) -> list[StoredDocument]:
         """The documents in the order of the ids; an empty one with version 0 if there is none. Raises Unavailable."""
-        stored = await self._reader.load([StudentKey(tenant, student_id) for student_id in student_ids])
+        stored = await self._reader.load([DocumentKey(tenant, student_id) for student_id in student_ids])
         return [NO_DOCUMENT if document is None else document for document in stored]
 
     async def load(self, caller: Caller, student_ids: Sequence[str]) -> list[Student]:

@@ -19,7 +19,7 @@ from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import DAY, MINUTE, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, Student, StudentKey
+from mastery_engine.domain.student import NOBODY, DocumentKey, Student
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.ports.event_log import Batch, Record
@@ -114,7 +114,7 @@ class Calibrator:
         return learned
 
     async def _misses(
-        self, tenant: str, students: Sequence[tuple[StudentKey, list[Record]]], now: Micros, *, gently: bool
+        self, tenant: str, students: Sequence[tuple[DocumentKey, list[Record]]], now: Micros, *, gently: bool
     ) -> list[Miss]:
         """The misses of these students in the weeks that were over by now; without those who allow no profiling."""
         await self._consents.refresh()
@@ -142,9 +142,9 @@ class Calibrator:
     ) -> list[Miss]:
         return misses_of(events, self._model, self._rules, until=now, due_known=lambda _: due_days, document=student)
 
-    async def _allowed(self, key: StudentKey, records: Sequence[Record]) -> list[LearningEvent]:
+    async def _allowed(self, key: DocumentKey, records: Sequence[Record]) -> list[LearningEvent]:
         """The student's events, each once, that were allowed at their receipt; none of who allows no profiling now."""
-        if not self._consents.state(key).profiling:
+        if not self._consents.state(key.student).profiling:
             return []
         events: dict[str, LearningEvent] = {}
         for start in range(0, len(records), DECODED_AT_ONCE):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import DAY, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.domain.transition import aged
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Logs, Stores
@@ -40,15 +40,15 @@ class Purge:
         records += await stores.idempotency.purge(now - KEY_LIFE)
         await stores.cohorts.purge(day_of(before))
         documents = 0
-        page: list[StudentKey] = []
-        async for key in stores.documents.students():
+        page: list[DocumentKey] = []
+        async for key in stores.documents.all_keys():
             page.append(key)
             if len(page) == PAGE:
                 documents += await self._age(page, now)
                 page = []
         return documents + await self._age(page, now), records
 
-    async def _age(self, keys: Sequence[StudentKey], now: Micros) -> int:
+    async def _age(self, keys: Sequence[DocumentKey], now: Micros) -> int:
         """Age these documents; returns how many were changed or removed.
 
         A document that a fold changes meanwhile is left to the next purge; queries never count what is too old.
@@ -70,8 +70,14 @@ class Purge:
         won = await documents.commit(changes) if changes else []
         for change, took in zip(changes, won, strict=True):
             if took and change.student is None:
-                await self._stores.cohorts.leave(change.key, stored[change.key].student.cohorts)
+                await self._leave_cohorts(change.key.student, stored[change.key].student.cohorts)
         return sum(won)
+
+    async def _leave_cohorts(self, student: StudentKey, cohort_ids: Sequence[str]) -> None:
+        """Take a student out of cohorts that a document named which is gone, but for those that another one names."""
+        (courses,) = await self._stores.documents.of_students([student])
+        named = {cohort_id for document in courses.values() for cohort_id in document.student.cohorts}
+        await self._stores.cohorts.leave(student, [cohort_id for cohort_id in cohort_ids if cohort_id not in named])
 
     async def keep_running(self) -> None:
         """Purge at the start and at each new day (UTC), until cancelled."""

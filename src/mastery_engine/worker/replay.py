@@ -37,7 +37,7 @@ class Replay:
 
     async def students(self) -> set[StudentKey]:
         """The students who have a document now."""
-        return {key async for key in self._stores.documents.students()}
+        return {key.student async for key in self._stores.documents.all_keys()}
 
     async def _wait_until_alone(self, patience_s: float) -> None:
         deadline = monotonic() + patience_s

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey, course_named
 from mastery_engine.domain.ids import id_hash
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
+from mastery_engine.errors import InvalidInput
 from mastery_engine.ports.event_log import Batch, Record
 from mastery_engine.worker.decoding import RecordDecoder
 
@@ -23,6 +24,7 @@ class _Sender(msgspec.Struct):
     """What is read of every record; the rest is decoded for the sample alone."""
 
     student_id: str
+    course_id: str | None = None
 
 
 _sender = msgspec.json.Decoder(_Sender).decode
@@ -84,10 +86,11 @@ class SampledStudents:
         for record in page:
             if self._tenant not in (None, record.tenant):
                 continue
-            student_id = self._student_of(record)
-            if student_id is None:
+            sender = self._sender_of(record)
+            if sender is None:
                 continue
-            course = CourseKey(record.tenant)
+            student_id, course_id = sender
+            course = CourseKey(record.tenant, course_id)
             sample = self.courses.get(course)
             if sample is None:
                 sample = self.courses[course] = SampledCourse()
@@ -100,23 +103,25 @@ class SampledStudents:
         """How many students are in all samples."""
         return sum(len(sample.records) for sample in self.courses.values())
 
-    def students(self, course: CourseKey) -> list[tuple[StudentKey, list[Record]]]:
+    def students(self, course: CourseKey) -> list[tuple[DocumentKey, list[Record]]]:
         """The students of a course with their records, by the hashes of their ids; the sample is empty afterwards."""
         sample = self.courses[course]
         taken = [
-            (StudentKey(course.tenant, sample.names[place]), sample.records[place]) for place in sorted(sample.records)
+            (DocumentKey(course.tenant, sample.names[place], course.course_id), sample.records[place])
+            for place in sorted(sample.records)
         ]
         self._held -= sample.size
         self.courses[course] = SampledCourse()
         return taken
 
-    def _student_of(self, record: Record) -> str | None:
-        """The student of a record; None if it is no event that counts."""
+    def _sender_of(self, record: Record) -> tuple[str, str] | None:
+        """The student and the course of a record; None if it is no event that counts."""
         try:
-            return _sender(record.value or b"").student_id
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            sender = _sender(record.value or b"")
+            return sender.student_id, DEFAULT_COURSE if sender.course_id is None else course_named(sender.course_id)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidInput):
             events = self._decoder.decode(Batch((record,), {}, {})).events  # inside a CloudEvent, or behind a mark
-            return events[0].event.student_id if events else None
+            return (events[0].event.student_id, events[0].event.course_id) if events else None
 
 
 def _size(sample: SampledCourse) -> int:

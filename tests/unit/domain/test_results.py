@@ -1,10 +1,12 @@
 """What other services hear."""
 
 import itertools
+from typing import Any
 
 import msgspec
 
 from mastery_engine.domain.evidence.moves import Moved, MovedBy
+from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.results import (
     EVENTS_TOPIC,
     RESULTS_TOPIC,
@@ -36,6 +38,7 @@ def test_an_update_says_all_that_the_contract_lists() -> None:
         "timestamp": "2026-01-14T10:30:00Z",
         "student_id": "ada",
         "tenant": "school-1",
+        "course_id": "default",
         "caused_by": ["e-1", "e-2"],
         "mastery_score": 0.862,
         "previous_score": 0.1235,
@@ -73,6 +76,7 @@ def test_a_threshold_is_flat() -> None:
         "timestamp": "2026-01-14T10:30:00.000001Z",
         "student_id": "ada",
         "tenant": "school-1",
+        "course_id": "default",
         "caused_by": ["e-1", "e-2"],
         "mastery_score": 0.862,
         "previous_score": 0.1235,
@@ -88,7 +92,7 @@ def test_updates_and_events_have_a_topic_each() -> None:
     assert (event_type(UPDATED), event_type(REACHED)) == ("mastery.updated", "mastery.threshold.reached")
 
 
-def test_the_id_is_the_kinds_the_students_and_the_last_events_alone() -> None:
+def test_the_id_is_the_kinds_the_students_the_courses_and_the_last_events_alone() -> None:
     change = msgspec.structs.replace
     assert result_id(change(UPDATED, score=0.1, at=NOW + 9, level="expert")) == result_id(UPDATED)
     assert result_id(change(UPDATED, caused_by=("e-2",))) == result_id(UPDATED)
@@ -98,9 +102,22 @@ def test_the_id_is_the_kinds_the_students_and_the_last_events_alone() -> None:
         change(UPDATED, tenant="school-2"),
         change(UPDATED, student_id="bob"),
         change(UPDATED, caused_by=("e-2", "e-1")),
+        change(UPDATED, course_id="rust"),
+        change(REACHED, course_id="rust"),
     ]
     for one, other in itertools.combinations(others, 2):
         assert result_id(one) != result_id(other)
+
+
+def test_the_ids_of_the_default_course_are_those_of_an_engine_that_knew_no_courses() -> None:
+    assert result_id(UPDATED) == derived_id("mastery.updated", "school-1", "ada", "e-2")
+
+
+def test_a_result_of_an_engine_that_knew_no_courses_is_of_the_default_one() -> None:
+    for result in (UPDATED, REACHED):
+        without: list[Any] = msgspec.to_builtins(result)[:-1]
+        assert msgspec.convert(without, type(result)) == result
+        assert sent(msgspec.structs.replace(result, course_id="rust"))["course_id"] == "rust"
 
 
 def test_a_result_that_waits_is_kept_as_it_is() -> None:

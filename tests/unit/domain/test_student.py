@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import FORMAT, NOBODY, Student, pack, pack_ids, unpack, unpack_ids
+from mastery_engine.domain.student import (
+    FORMAT,
+    NOBODY,
+    DocumentKey,
+    Student,
+    document_key_of,
+    key_of,
+    pack,
+    pack_ids,
+    unpack,
+    unpack_ids,
+)
 from mastery_engine.domain.transition import apply
 from mastery_engine.errors import StartRefused
 from tests.support.samples import ADVICE, NOW, TODAY, by_id, done, envelopes, event, helped, logged, quiz
@@ -20,6 +31,15 @@ RULES = Rules()
 
 def folded(*events: Any, student: Student = NOBODY) -> Student:
     return apply(student, logged(events), NOW, RULES).student
+
+
+def test_a_document_is_a_students_in_a_course() -> None:
+    for course_id in ("default", "rust"):
+        one = event("help", {"topic": "loops"}, course_id=course_id)
+        key = document_key_of(one)
+        assert key == DocumentKey("default", "ada", course_id)
+        assert (key.student, key.course) == (key_of(one), ("default", course_id))
+    assert DocumentKey("school-1", "ada") == DocumentKey("school-1", "ada", "default")
 
 
 @given(by_id(envelopes(), max_size=10))

@@ -16,9 +16,24 @@ from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, moment_of
 from mastery_engine.domain.results import Pending, ThresholdReached, Updated, message
 from mastery_engine.domain.rules import COMPONENTS, Level, Rules
+from mastery_engine.domain.skills.next_answer.levels import ItemLevel
+from mastery_engine.domain.skills.next_answer.parameters import AnswerModels, AnswerParameters, LevelRevision
 from mastery_engine.domain.student import NOBODY, Student
 from mastery_engine.domain.transition import Transition, aged, apply, needs_cold
-from tests.support.samples import HOUR, NOW, TODAY, by_id, done, envelopes, event, helped, logged, quiz
+from tests.support.samples import (
+    ANSWER,
+    CURRICULUM,
+    HOUR,
+    NOW,
+    TODAY,
+    by_id,
+    done,
+    envelopes,
+    event,
+    helped,
+    logged,
+    quiz,
+)
 from tests.support.samples import given as set_to
 
 RULES = Rules()
@@ -436,3 +451,36 @@ def test_only_due_or_suspected_ids_ask_for_the_cold_value() -> None:
     assert needs_cold(fold.student, logged([helped("1")]))
     asked = [needs_cold(fold.student, logged([helped(f"other-{n}")])) for n in range(100)]
     assert sum(asked) < 20
+
+
+# ---- in a course
+
+
+def test_results_name_the_course_of_their_events() -> None:
+    fold = Fold()
+    wrong = {"outcome": "error", "error_type": "NameError", "topic": "loops"}
+    errors = [event("execution", wrong, f"x-{number}", course_id="rust") for number in range(3)]
+    arrived = logged([quiz(9, 10, "q", course_id="rust"), *errors])
+    done_there = apply(fold.student, arrived, NOW, RULES, curriculum=CURRICULUM)
+    results = [pending.result for pending in done_there.student.outbox]
+    assert {type(result).__name__ for result in results} == {
+        "Updated",
+        "StruggleDetected",
+        "PathRecommended",
+    }
+    assert {result.course_id for result in results} == {"rust"}
+    fold(quiz(9, 10, "q"))
+    assert {pending.result.course_id for pending in fold.student.outbox} == {"default"}
+
+
+def test_an_answer_goes_by_what_its_course_has_learned() -> None:
+    hard = AnswerParameters(revisions=(LevelRevision(items={"i-1": ItemLevel(3.0, 0.1)}),))
+    models = AnswerModels({"default/rust": hard})
+    told = [
+        apply(
+            NOBODY, logged([event("answer", ANSWER, course_id=course_id)]), NOW, RULES, answers=models
+        ).student.answers
+        for course_id in ("default", "rust")
+    ]
+    unlearned = apply(NOBODY, logged([event("answer", ANSWER)]), NOW, RULES).student.answers
+    assert told[0] == unlearned != told[1]

@@ -10,7 +10,7 @@ from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration, cal
 from mastery_engine.domain.forecast.misses import misses_of
 from mastery_engine.domain.moments import MINUTE, SECOND, Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Forbidden, Unavailable
 from mastery_engine.lab.simulate.classes import past, pupils
@@ -109,7 +109,7 @@ async def test_a_forecast_heeds_a_new_calibration_although_the_old_one_is_cached
     assert (after.days[-1].lower, after.days[-1].upper) != (before.days[-1].lower, before.days[-1].upper)
     ahead = await engine.forecasts.trajectory(ADMIN, "ada")
     assert (ahead.forecast, ahead.calibration) == (after.days, after.calibration)
-    (document,) = await engine.reader.load([StudentKey("default", "ada")])
+    (document,) = await engine.reader.load([DocumentKey("default", "ada")])
     assert document is not None
     found = await engine.forecasts.of_documents("default", {"ada": document}, clock())
     assert round(found["ada"].predicted, 4) == after.predicted_score

@@ -8,14 +8,14 @@ from mastery_engine.domain.moments import DAY, day_of
 from mastery_engine.domain.rules import Level, Rules
 from mastery_engine.domain.skills.estimates import outlook_of
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
-from mastery_engine.domain.student import NOBODY, Student, StudentKey
+from mastery_engine.domain.student import NOBODY, DocumentKey, Student
 from mastery_engine.domain.transition import apply
 from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.models import Models
 from tests.support.samples import CURRICULUM, NOW, answered, event, helped, logged, quiz
 
 RULES = Rules()
-ADA, BOB = StudentKey("default", "ada"), StudentKey("default", "bob")
+ADA, BOB = DocumentKey("default", "ada"), DocumentKey("default", "bob")
 
 
 def folded(*events: object, after: Student = NOBODY, at: int = NOW) -> Student:
@@ -23,7 +23,7 @@ def folded(*events: object, after: Student = NOBODY, at: int = NOW) -> Student:
     return apply(after, arrived, at, RULES, cold={}, curriculum=CURRICULUM).student
 
 
-def at(advice: CurrentAdvice, student: Student, now: int, key: StudentKey = ADA) -> Guidance:
+def at(advice: CurrentAdvice, student: Student, now: int, key: DocumentKey = ADA) -> Guidance:
     return advice.guidance(key, student, mastery_score(student.evidence, now, RULES), now)
 
 
@@ -92,6 +92,6 @@ def test_words_are_cached_as_long_as_the_advice_stays() -> None:
     assert words.in_words(ADA, student.guidance, NOW) is first
     assert words.in_words(BOB, student.guidance, NOW)[0].recommendation_id != first[0].recommendation_id
     assert words.in_words(ADA, student.guidance, NOW) == first
-    data = {"recommendation_id": recommendation_id("default", "ada", student.guidance.advice.items[0])}
+    data = {"recommendation_id": recommendation_id(*ADA, student.guidance.advice.items[0])}
     dismissed = folded(event("recommendation.dismissed", data, "d"), after=student)
     assert words.in_words(ADA, dismissed.guidance, NOW) == first[1:]

@@ -9,7 +9,7 @@ from mastery_engine.backends.memory import logs as memory_logs
 from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.domain.events.event import Logged
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.engine import Engine
 from mastery_engine.ports.documents import DirectReader, DocumentChange, StoredDocument
 from mastery_engine.services.folding import Folded
@@ -32,7 +32,7 @@ class BusyDocuments(MemoryDocuments):
             self.moment = ""
             await self.happens()
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         await self._at("before the load")
         stored = await super().load(keys)
         await self._at("after the load")

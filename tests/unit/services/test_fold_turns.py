@@ -10,7 +10,7 @@ import pytest
 from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.domain.events.event import Logged
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.engine import Engine
 from mastery_engine.ports.documents import DirectReader, StoredDocument
 from mastery_engine.services.folding import Folded
@@ -27,7 +27,7 @@ class SlowDocuments(MemoryDocuments):
         self.held_up = ""
         self.may_go_on = asyncio.Event()
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         self.loads += 1
         stored = await super().load(keys)
         await asyncio.sleep(0.01)
@@ -67,10 +67,10 @@ async def test_a_call_and_the_worker_do_not_fold_the_same_event_twice(engine: En
     folded = await asyncio.gather(*folds, fold(engine, quiz("ada", "later")))
     assert conflicts(engine) == 0
     assert store.loads == 5
-    (held,) = await store.load([StudentKey("default", "ada")])
+    (held,) = await store.load([DocumentKey("default", "ada")])
     assert held is not None
     assert held.version == 2
-    assert [one.students[StudentKey("default", "ada")] for one in folded][-1] == held.student
+    assert [one.students[DocumentKey("default", "ada")] for one in folded][-1] == held.student
 
 
 async def test_nobody_waits_for_other_students(engine: Engine, store: SlowDocuments) -> None:
@@ -95,7 +95,7 @@ async def test_a_fold_that_hangs_is_not_waited_for(
     assert monotonic() - started < 1
     store.may_go_on.set()
     await hanging
-    (held,) = await store.load([StudentKey("default", "ada")])
+    (held,) = await store.load([DocumentKey("default", "ada")])
     assert held is not None
     assert held.version == 2
     assert conflicts(engine) == 1, "who hung read before the other wrote: the version told"
@@ -108,7 +108,7 @@ async def test_who_gives_up_waiting_lets_the_next_one_through(engine: Engine, st
     second.cancel()
     store.may_go_on.set()
     await asyncio.wait_for(asyncio.gather(first, third), 5)
-    (held,) = await store.load([StudentKey("default", "ada")])
+    (held,) = await store.load([DocumentKey("default", "ada")])
     assert held is not None
     assert held.version == 2
 
@@ -122,9 +122,9 @@ async def test_many_students_are_folded_some_at_a_time(
     folded = await fold(engine, events)
     assert store.loads == 3
     assert {key.student_id for key in folded.students} == set(names)
-    held = await store.load([StudentKey("default", name) for name in names])
+    held = await store.load([DocumentKey("default", name) for name in names])
     assert [one and one.version for one in held] == [1] * 5
-    assert [one and one.student for one in held] == [folded.students[StudentKey("default", name)] for name in names]
+    assert [one and one.student for one in held] == [folded.students[DocumentKey("default", name)] for name in names]
     assert engine.metrics.registry.get_sample_value(
         "mastery_events_total", {"event_type": "quiz", "outcome": "folded"}
     ) == len(events)

@@ -15,7 +15,7 @@ from mastery_engine.domain.cohorts.cohort import Due
 from mastery_engine.domain.forecast.calibration import UNKNOWN
 from mastery_engine.domain.moments import DAY, SECOND, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.engine import Engine
 from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.ports.documents import DocumentStore, StoredDocument
@@ -38,7 +38,7 @@ class CountedDocuments:
         self._inner = inner
         self.loaded = 0
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         self.loaded += len(keys)
         return await self._inner.load(keys)
 
@@ -105,7 +105,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def fresh(engine: Engine, student_id: str, updated: int) -> None:
     """Until the replica's reader has the document of a moment: it may be a second behind."""
     deadline = monotonic() + 5
-    key = StudentKey("default", student_id)
+    key = DocumentKey("default", student_id)
     while [stored and stored.student.updated for stored in await engine.reader.load([key])] != [updated]:
         assert monotonic() < deadline
 
@@ -131,7 +131,7 @@ async def test_forecasts_of_a_class_are_those_of_each_student_and_made_once(
     today = day_of(replicas.clock())
     await ours.cohorts.put(ADMIN, CLASS, "Python", names, [Due(today + 2, "loops")])
     one_alone = await theirs.forecasts.next_days(ADMIN, "s5")
-    stored = await ours.reader.load([StudentKey("default", name) for name in names])
+    stored = await ours.reader.load([DocumentKey("default", name) for name in names])
     documents = {name: document for name, document in zip(names, stored, strict=True) if document is not None}
     found = await ours.forecasts.of_documents("default", documents, replicas.clock())
     assert list(found) == names

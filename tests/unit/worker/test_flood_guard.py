@@ -43,7 +43,7 @@ class Restarted:
         await self.stores.cohorts.clear_joins()
 
     async def students(self) -> int:
-        return len([key async for key in self.stores.documents.students()])
+        return len([key async for key in self.stores.documents.all_keys()])
 
 
 def memory(home: Path) -> Restarted:

@@ -6,7 +6,9 @@ What is to be found again stands in an index, so a key must live as long as anyt
 |---|---|---|
 | ``d:TENANT:STUDENT`` | a document | retention + 1 days after its last write; the purge writes those that still count |
 | ``c:TENANT:STUDENT:WRITE`` | cold ids | as long, from their own write: all of them are older than the retention then |
-| ``index:students:N`` | who has a document | without end; ``students`` takes out whose document expired |
+| ``d:TENANT:STUDENT:HASH``, ``c:TENANT:STUDENT:HASH:WRITE`` | the same in a course that is not default | the same |
+| ``index:courses:TENANT:STUDENT:0`` | those courses | without end; ``all_keys`` takes out whose document expired |
+| ``index:students:N`` | all documents' keys | without end; ``all_keys`` takes out those that expired |
 | ``cohort:TENANT:ID`` | an admin's word | without end: nobody says it again |
 | ``calendar:TENANT:ID`` | its calendar | as the word; where there is no word, a day |
 | ``said:TENANT:STUDENT`` | what the words say of a student | without end: as the words; a day once none names them |
@@ -34,5 +36,5 @@ What is to be found again stands in an index, so a key must live as long as anyt
 A set without names is a tombstone for a day, then gone. Until then its ETag moves on, so that a late writer loses.
 
 An older engine gave an expiry to all of these. A value loses it whenever this engine writes it; each process writes an
-index once although it changes nothing, and the daily purge and ``students`` write those that they go through.
+index once although it changes nothing, and the daily purge and ``all_keys`` write those that they go through.
 """

@@ -8,19 +8,21 @@ its ETag moving: no late writer can bring it back.
 
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from cachetools import LRUCache
 
 from mastery_engine.backends.dapr import keys as names
-from mastery_engine.backends.dapr.client import DaprState, Replacement, Value, Write
-from mastery_engine.backends.dapr.index import SHARDS, TOMBSTONE_S, DaprIndex, listed, pair_from
+from mastery_engine.backends.dapr.client import DaprState, Fold, Replacement, Value, Write
+from mastery_engine.backends.dapr.index import SHARDS, TOMBSTONE_S, DaprIndex, changed, listed, words_from
 from mastery_engine.backends.dapr.witness import Witness
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.ports.documents import DocumentChange, StoredDocument
+from mastery_engine.domain.student import DocumentKey, StudentKey, pack, pack_ids, unpack, unpack_ids
+from mastery_engine.ports.documents import Courses, DocumentChange, StoredDocument
 
 WRITES_KEPT = 8
 MOST_KNOWN = 50_000
@@ -50,21 +52,18 @@ class DaprDocuments:
         self._state = state
         self._witness = witness
         self._life_s = life_s
-        self._students = DaprIndex(state, "students", shards=SHARDS)
-        self._known: LRUCache[StudentKey, tuple[DocumentRecord, str]] = LRUCache(MOST_KNOWN)
+        self._listed = DaprIndex(state, "students", shards=SHARDS)
+        self._known: LRUCache[DocumentKey, tuple[DocumentRecord, str]] = LRUCache(MOST_KNOWN)
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
-        return [
-            StoredDocument(record.version, unpack(_bytes(record.body))) if record is not None and record.body else None
-            for record in await self._read(keys)
-        ]
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
+        return [_stored(record) if record is not None and record.body else None for record in await self._read(keys)]
 
-    async def _read(self, keys: Sequence[StudentKey]) -> list[DocumentRecord | None]:
+    async def _read(self, keys: Sequence[DocumentKey]) -> list[DocumentRecord | None]:
         """The records; what a next write is guarded by is noted."""
         values = await self._state.read([names.document(key) for key in keys])
         return [self._note(key, value) for key, value in zip(keys, values, strict=True)]
 
-    def _note(self, key: StudentKey, value: Value | None) -> DocumentRecord | None:
+    def _note(self, key: DocumentKey, value: Value | None) -> DocumentRecord | None:
         if value is None:
             self._known.pop(key, None)
             return None
@@ -72,7 +71,7 @@ class DaprDocuments:
         self._known[key] = (record, value.etag)
         return record
 
-    async def load_cold(self, keys: Sequence[StudentKey]) -> list[IdsByDay]:
+    async def load_cold(self, keys: Sequence[DocumentKey]) -> list[IdsByDay]:
         records = await self._read(keys)
         cold_keys = [record.cold for record in records if record is not None and record.cold]
         values = dict(zip(cold_keys, await self._state.read(cold_keys), strict=True))
@@ -87,15 +86,13 @@ class DaprDocuments:
         return won
 
     async def _commit(self, changes: Sequence[DocumentChange]) -> list[bool]:
-        """Students who are new are in the index before their documents are written."""
+        """What is new is in the indexes before it is written."""
         unknown = [change.key for change in changes if not self._is_current(change)]
         if unknown:
             await self._read(unknown)
         sound = [change for change in changes if self._version(change.key) == change.version]
         guards = {change.key: self._known.get(change.key) for change in sound}  # others read on while this one waits
-        await self._students.add(
-            [listed(*change.key) for change in sound if change.version == 0 and change.student is not None]
-        )
+        await self._list([change.key for change in sound if change.version == 0 and change.student is not None])
         write_id = secrets.token_hex(4)
         cold = [
             Write(names.cold(change.key, write_id), _text(pack_ids(change.cold)), None, self._life_s)
@@ -119,19 +116,34 @@ class DaprDocuments:
         await self._sweep(sound, before, won, write_id)
         return [won.get(change.key, False) for change in changes]
 
+    async def _list(self, keys: Sequence[DocumentKey]) -> None:
+        await self._listed.add(map(_name, keys))
+        await self._fold_courses(keys, lambda course_ids: changed(add=course_ids))
+
+    async def _fold_courses(self, keys: Sequence[DocumentKey], change: Callable[[frozenset[str]], Fold]) -> None:
+        """Change what lists the courses that are not the default one, of the students of these keys."""
+        others: dict[StudentKey, set[str]] = defaultdict(set)
+        for key in keys:
+            if key.course_id != DEFAULT_COURSE:
+                others[key.student].add(key.course_id)
+        if others:
+            await self._state.fold(
+                {names.courses(student): change(frozenset(course_ids)) for student, course_ids in others.items()}
+            )
+
     def _is_current(self, change: DocumentChange) -> bool:
         known = self._known.get(change.key)
         return known is not None and bool(known[0].body) and known[0].version == change.version
 
-    def _version(self, key: StudentKey) -> int:
+    def _version(self, key: DocumentKey) -> int:
         known = self._known.get(key)
         return known[0].version if known is not None and known[0].body else 0
 
     async def _sweep(
         self,
         changes: Sequence[DocumentChange],
-        before: Mapping[StudentKey, str],
-        won: Mapping[StudentKey, bool],
+        before: Mapping[DocumentKey, str],
+        won: Mapping[DocumentKey, bool],
         write_id: str,
     ) -> None:
         """Remove cold ids that no document names: the ones before, or the ones of a write that lost."""
@@ -143,47 +155,73 @@ class DaprDocuments:
                 unnamed.append(names.cold(change.key, write_id))
         await self._state.change([], unnamed)
 
-    async def versions(self, keys: Sequence[StudentKey]) -> list[int]:
+    async def versions(self, keys: Sequence[DocumentKey]) -> list[int]:
         return [0 if record is None else record.version for record in await self._read(keys)]
 
-    async def students(self) -> AsyncIterator[StudentKey]:
-        """By the index, which is written anew; students that are in it and have no document any more leave it here."""
+    async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
+        """In one call, and a second one for the documents in courses that are not the default one."""
+        defaults = [DocumentKey(*student) for student in students]
+        values = await self._state.read(
+            [name for key in defaults for name in (names.document(key), names.courses(key.student))]
+        )
+        others = [
+            DocumentKey(*student, course_id)
+            for student, listing in zip(students, values[1::2], strict=True)
+            for course_id in _course_ids(listing)
+        ]
+        records = [self._note(key, value) for key, value in zip(defaults, values[::2], strict=True)]
+        records += await self._read(others)
+        found: dict[StudentKey, dict[str, StoredDocument]] = {student: {} for student in students}
+        for key, record in zip([*defaults, *others], records, strict=True):
+            if record is not None and record.body:
+                found[key.student][key.course_id] = _stored(record)
+        return [found[student] for student in students]
+
+    async def all_keys(self) -> AsyncIterator[DocumentKey]:
+        """By the index, which is written anew; keys that are in it and have no document any more leave it here."""
         async for page in self._pages():
             values = await self._state.read([names.document(key) for key in page])
             for key, value in zip(page, values, strict=True):
                 if value is not None and _record(value).body:
                     yield key
             await self._unlist([key for key, value in zip(page, values, strict=True) if value is None])
-        await self._students.renew()
+        await self._listed.renew()
 
-    async def _pages(self) -> AsyncIterator[list[StudentKey]]:
-        async for page in self._students.pages():
-            keys = [StudentKey(*pair_from(name)) for name in page]
+    async def _pages(self) -> AsyncIterator[list[DocumentKey]]:
+        async for page in self._listed.pages():
+            keys = [DocumentKey(*words_from(name)) for name in page]
             for start in range(0, len(keys), PAGE):
                 yield keys[start : start + PAGE]
 
-    async def _unlist(self, keys: Sequence[StudentKey]) -> None:
-        """Take students without a document out of the index, unless one is just being written.
+    async def _unlist(self, keys: Sequence[DocumentKey]) -> None:
+        """Take keys without a document out of the indexes, unless one is just being written.
 
-        Who writes a first document adds the student before. So they leave, and then a tombstone goes where the document
+        Who writes a first document adds its key before. So they leave, and then a tombstone goes where the document
         would be: it loses against one that is there, and whoever was about to write loses against it, and begins anew.
         """
         if not keys:
             return
-        names_listed = [listed(*key) for key in keys]
-        await self._students.discard(names_listed)
+        await self._unname(keys)
         tombstones = [Write(names.document(key), TOMBSTONE, None, TOMBSTONE_S) for key in keys]
         if not await self._state.write(tombstones):
-            await self._students.add(await self._present(names_listed))
+            values = await self._state.read([names.document(key) for key in keys])
+            await self._list([key for key, value in zip(keys, values, strict=True) if value is not None])
 
-    async def erase(self, key: StudentKey) -> int:
+    async def _unname(self, keys: Sequence[DocumentKey]) -> None:
+        await self._listed.discard(map(_name, keys))
+        await self._fold_courses(keys, lambda course_ids: changed(discard=course_ids))
+
+    async def erase(self, student: StudentKey) -> int:
         """No tombstone is left, which would have the student's id: who writes after an erasure removes that again."""
-        (record,) = await self._read([key])
-        cold = [record.cold] if record is not None and record.cold else []
-        await self._state.change([], [names.document(key), *cold])
-        await self._students.discard([listed(*key)])
-        self._known.pop(key, None)
-        return int(record is not None and bool(record.body)) + len(cold)
+        (listing,) = await self._state.read([names.courses(student)])
+        keys = [DocumentKey(*student, course_id) for course_id in (DEFAULT_COURSE, *_course_ids(listing))]
+        records = [record for record in await self._read(keys) if record is not None]
+        cold = [record.cold for record in records if record.cold]
+        await self._state.change([], [*map(names.document, keys), names.courses(student), *cold])
+        await self._listed.discard(map(_name, keys))
+        for key in keys:
+            self._known.pop(key, None)
+        return sum(bool(record.body) for record in records) + len(cold)
 
     async def clear(self) -> None:
         """Tombstones stay for a day, and so do their students in the index: late writers lose, and begin anew."""
@@ -199,14 +237,22 @@ class DaprDocuments:
             await self._state.change([], sorted(cold))
         self._known.clear()
 
-    async def _present(self, page: Sequence[str]) -> list[str]:
-        """Which of these names in the index have a document, or a tombstone."""
-        values = await self._state.read([names.document(StudentKey(*pair_from(name))) for name in page])
-        return [name for name, value in zip(page, values, strict=True) if value is not None]
+
+def _name(key: DocumentKey) -> str:
+    """The key in the index; in the default course as an engine that knew no courses wrote it."""
+    return listed(*key.student) if key.course_id == DEFAULT_COURSE else listed(*key)
+
+
+def _course_ids(listing: Value | None) -> Sequence[str]:
+    return () if listing is None else listing.data
 
 
 def _record(value: Value) -> DocumentRecord:
     return msgspec.convert(value.data, DocumentRecord)
+
+
+def _stored(record: DocumentRecord) -> StoredDocument:
+    return StoredDocument(record.version, unpack(_bytes(record.body)))
 
 
 def _write(

@@ -100,3 +100,8 @@ def listed(*parts: str) -> str:
 def pair_from(name: str) -> tuple[str, str]:
     """The two words that ``listed`` made a name of."""
     return msgspec.json.decode(name, type=tuple[str, str])
+
+
+def words_from(name: str) -> list[str]:
+    """The words that ``listed`` made a name of."""
+    return msgspec.json.decode(name, type=list[str])

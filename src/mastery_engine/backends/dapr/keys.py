@@ -1,19 +1,33 @@
 """The names of keys in the state; ``__init__`` says how long each lives."""
 
 import zlib
+from hashlib import blake2b
 
-from mastery_engine.domain.courses.course_key import CourseKey
-from mastery_engine.domain.student import StudentKey
-
-
-def document(key: StudentKey) -> str:
-    """A student's document."""
-    return f"d:{key.tenant}:{key.student_id}"
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 
 
-def cold(key: StudentKey, write_id: str) -> str:
+def document(key: DocumentKey) -> str:
+    """A student's document in a course; in the default one as an engine that knew no courses named it."""
+    return f"d:{_in_course(key)}"
+
+
+def cold(key: DocumentKey, write_id: str) -> str:
     """The cold ids that one write of a document gave."""
-    return f"c:{key.tenant}:{key.student_id}:{write_id}"
+    return f"c:{_in_course(key)}:{write_id}"
+
+
+def _in_course(key: DocumentKey) -> str:
+    """The course stands for itself as a hash, since it may be any text, and no two may ever be one."""
+    student = f"{key.tenant}:{key.student_id}"
+    if key.course_id == DEFAULT_COURSE:
+        return student
+    return f"{student}:{blake2b(key.course_id.encode(), digest_size=16).hexdigest()}"
+
+
+def courses(student: StudentKey) -> str:
+    """The courses, but for the default one, in which a student has a document."""
+    return index(f"courses:{student.tenant}:{student.student_id}")
 
 
 def cohort(tenant: str, cohort_id: str) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.ports.documents import DocumentChange, StoredDocument
+from mastery_engine.domain.student import DocumentKey, StudentKey, pack, pack_ids, unpack, unpack_ids
+from mastery_engine.ports.documents import Courses, DocumentChange, StoredDocument
 
 ABSENT = (0, b"")
 
@@ -13,14 +13,18 @@ class MemoryDocuments:
     """See ``DocumentStore``."""
 
     def __init__(self) -> None:
-        self._documents: dict[StudentKey, tuple[int, bytes]] = {}
-        self._cold: dict[StudentKey, bytes] = {}
+        self._documents: dict[DocumentKey, tuple[int, bytes]] = {}
+        self._cold: dict[DocumentKey, bytes] = {}
+        self._courses: dict[StudentKey, dict[str, DocumentKey]] = {}
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
-        stored = [self._documents.get(key) for key in keys]
-        return [None if row is None else StoredDocument(row[0], unpack(row[1])) for row in stored]
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
+        return [self._stored(key) if key in self._documents else None for key in keys]
 
-    async def load_cold(self, keys: Sequence[StudentKey]) -> list[IdsByDay]:
+    def _stored(self, key: DocumentKey) -> StoredDocument:
+        version, packed = self._documents[key]
+        return StoredDocument(version, unpack(packed))
+
+    async def load_cold(self, keys: Sequence[DocumentKey]) -> list[IdsByDay]:
         return [unpack_ids(self._cold[key]) if key in self._cold else {} for key in keys]
 
     async def commit(self, changes: Sequence[DocumentChange]) -> list[bool]:
@@ -31,24 +35,36 @@ class MemoryDocuments:
         if version != change.version:
             return False
         if change.student is None:
-            self._documents.pop(change.key, None)
-            self._cold.pop(change.key, None)
+            self._remove(change.key)
             return True
         self._documents[change.key] = (version + 1, pack(change.student))
         if change.cold is not None:
             self._cold[change.key] = pack_ids(change.cold)
+        if version == 0:
+            self._courses.setdefault(change.key.student, {})[change.key.course_id] = change.key
         return True
 
-    async def versions(self, keys: Sequence[StudentKey]) -> list[int]:
+    def _remove(self, key: DocumentKey) -> int:
+        courses = self._courses.get(key.student, {})
+        if courses.pop(key.course_id, None) is not None and not courses:
+            del self._courses[key.student]
+        return sum(values.pop(key, None) is not None for values in (self._documents, self._cold))
+
+    async def versions(self, keys: Sequence[DocumentKey]) -> list[int]:
         return [self._documents.get(key, ABSENT)[0] for key in keys]
 
-    async def students(self) -> AsyncIterator[StudentKey]:
+    async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
+        courses = [self._courses.get(student, {}) for student in students]
+        return [{course_id: self._stored(key) for course_id, key in own.items()} for own in courses]
+
+    async def all_keys(self) -> AsyncIterator[DocumentKey]:
         for key in list(self._documents):
             yield key
 
-    async def erase(self, key: StudentKey) -> int:
-        return sum(values.pop(key, None) is not None for values in (self._documents, self._cold))
+    async def erase(self, student: StudentKey) -> int:
+        return sum(self._remove(key) for key in list(self._courses.get(student, {}).values()))
 
     async def clear(self) -> None:
         self._documents.clear()
         self._cold.clear()
+        self._courses.clear()

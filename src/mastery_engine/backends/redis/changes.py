@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from mastery_engine.backends.redis.document_cache import Invalidation
 from mastery_engine.backends.redis.errors import AWAY, away
-from mastery_engine.backends.redis.keys import STUDENT_KEYS, student_of
+from mastery_engine.backends.redis.keys import STUDENT_KEYS, document_of
 from mastery_engine.errors import Unavailable
 
 CHANNEL = "__redis__:invalidate"
@@ -58,4 +58,4 @@ async def _invalidations(connection: Any, now: Callable[[], float]) -> AsyncIter
         elif answer[2] is None:
             yield Invalidation(None)
         else:
-            yield Invalidation(tuple(student_of(name) for name in answer[2] if name.endswith(b"}:d")))
+            yield Invalidation(tuple(key for name in answer[2] if (key := document_of(name)) is not None))

@@ -13,9 +13,9 @@ import msgspec
 from cachetools import FIFOCache
 
 from mastery_engine.backends.redis.batch_loader import DocumentLoader
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.documents import StoredDocument
+from mastery_engine.ports.documents import Courses, StoredDocument
 from mastery_engine.tasks import ended
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Invalidation(msgspec.Struct, frozen=True):
     ``up_to`` is in seconds, as is all time here, on the same clock as the cache's.
     """
 
-    changed: tuple[StudentKey, ...] | None = ()
+    changed: tuple[DocumentKey, ...] | None = ()
     up_to: float = NEVER
 
 
@@ -43,6 +43,13 @@ Watch: TypeAlias = Callable[[], AsyncIterator[Invalidation]]
 
 class _CachedDocument(msgspec.Struct, frozen=True, gc=False):
     document: StoredDocument
+    at: float
+
+
+class _CachedCourses(msgspec.Struct, frozen=True, gc=False):
+    """The courses in which a student has a document, one at least."""
+
+    keys: tuple[DocumentKey, ...]
     at: float
 
 
@@ -60,28 +67,55 @@ class DocumentCache:
         self._documents = documents
         self._now = now
         self._watch = watch
-        self._cached: FIFOCache[StudentKey, _CachedDocument] = FIFOCache(most)
-        self._loading: dict[StudentKey, object] = {}
+        self._cached: FIFOCache[DocumentKey, _CachedDocument] = FIFOCache(most)
+        self._courses: FIFOCache[StudentKey, _CachedCourses] = FIFOCache(most)
+        self._loading: dict[DocumentKey | StudentKey, object] = {}
         self._vouched = NEVER
         self._listener: asyncio.Task[None] | None = None
 
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
-        if self._listener is None and self._watch is not None:
-            self._listener = asyncio.create_task(self._listen(self._watch))
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
+        self._hear()
         now = self._now()
-        documents: dict[StudentKey, StoredDocument | None] = {key: self._fresh(key, now) for key in keys}
+        documents: dict[DocumentKey, StoredDocument | None] = {key: self._fresh(key, now) for key in keys}
         missing = [key for key, document in documents.items() if document is None]
         if missing:
             documents |= zip(missing, await self._load(missing, now), strict=True)
         return [documents[key] for key in keys]
 
-    def _fresh(self, key: StudentKey, now: float) -> StoredDocument | None:
-        cached = self._cached.get(key)
-        if cached is None or now >= cached.at + LIFE_S or now >= max(cached.at, self._vouched) + FRESH_S:
-            return None
-        return cached.document
+    async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
+        self._hear()
+        now = self._now()
+        found: dict[StudentKey, Courses | None] = {student: self._fresh_courses(student, now) for student in students}
+        missing = [student for student, courses in found.items() if courses is None]
+        if missing:
+            found |= zip(missing, await self._load_courses(missing, now), strict=True)
+        return [found[student] or {} for student in students]
 
-    async def _load(self, keys: Sequence[StudentKey], now: float) -> list[StoredDocument | None]:
+    def _hear(self) -> None:
+        if self._listener is None and self._watch is not None:
+            self._listener = asyncio.create_task(self._listen(self._watch))
+
+    def _is_fresh(self, at: float, now: float) -> bool:
+        return now < at + LIFE_S and now < max(at, self._vouched) + FRESH_S
+
+    def _fresh(self, key: DocumentKey, now: float) -> StoredDocument | None:
+        cached = self._cached.get(key)
+        return None if cached is None or not self._is_fresh(cached.at, now) else cached.document
+
+    def _fresh_courses(self, student: StudentKey, now: float) -> Courses | None:
+        """The student's documents if all are known."""
+        cached = self._courses.get(student)
+        if cached is None or not self._is_fresh(cached.at, now):
+            return None
+        documents: dict[str, StoredDocument] = {}
+        for key in cached.keys:
+            document = self._fresh(key, now)
+            if document is None:
+                return None
+            documents[key.course_id] = document
+        return documents
+
+    async def _load(self, keys: Sequence[DocumentKey], now: float) -> list[StoredDocument | None]:
         """From the store; what changes while it is on its way is not cached."""
         token = object()
         self._loading |= dict.fromkeys(keys, token)
@@ -96,10 +130,37 @@ class DocumentCache:
                 if self._loading.get(key) is token:
                     del self._loading[key]
 
-    def forget(self, keys: Iterable[StudentKey]) -> None:
+    async def _load_courses(self, students: Sequence[StudentKey], now: float) -> list[Courses]:
+        """From the store, as ``_load``."""
+        token = object()
+        self._loading |= dict.fromkeys(students, token)
+        try:
+            loaded = await self._documents.of_students(students)
+            for student, courses in zip(students, loaded, strict=True):
+                if courses and self._loading.get(student) is token:
+                    keys = [DocumentKey(*student, course_id) for course_id in courses]
+                    self._cached.update({key: _CachedDocument(courses[key.course_id], now) for key in keys})
+                    self._courses[student] = _CachedCourses(tuple(keys), now)
+            return loaded
+        finally:
+            for student in students:
+                if self._loading.get(student) is token:
+                    del self._loading[student]
+
+    def forget(self, keys: Iterable[DocumentKey]) -> None:
         for key in keys:
             self._cached.pop(key, None)
+            self._courses.pop(key.student, None)
             self._loading.pop(key, None)
+            self._loading.pop(key.student, None)
+
+    def forget_students(self, students: Iterable[StudentKey]) -> None:
+        gone = frozenset(students)
+        self.forget([key for key in self._cached if key.student in gone])
+        for student in gone:
+            self._courses.pop(student, None)
+        for key in [key for key in self._loading if StudentKey(*key[:2]) in gone]:
+            del self._loading[key]
 
     async def _listen(self, watch: Watch) -> None:
         was_told = False
@@ -117,6 +178,7 @@ class DocumentCache:
     def _apply(self, invalidation: Invalidation) -> None:
         if invalidation.changed is None:
             self._cached.clear()
+            self._courses.clear()
             self._loading.clear()
         else:
             self.forget(invalidation.changed)

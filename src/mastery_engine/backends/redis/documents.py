@@ -1,6 +1,7 @@
 """Documents in Redis, and their cold ids beside them.
 
-A document's value begins with its version, and one script compares and sets; every write renews the expiry.
+A document's value begins with its version, and a script compares and sets; every write renews the expiry. Where a
+student has documents in other courses than the default one, a value beside them lists those: the same script writes it.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -12,9 +13,10 @@ from mastery_engine.backends.redis import keys as names
 from mastery_engine.backends.redis.client import PAGE, Client, remove_matching, values_of
 from mastery_engine.backends.redis.errors import AWAY, away, or_unavailable
 from mastery_engine.backends.redis.keys import VERSION_BYTES
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.ports.documents import DocumentChange, StoredDocument
+from mastery_engine.domain.student import DocumentKey, StudentKey, pack, pack_ids, unpack, unpack_ids
+from mastery_engine.ports.documents import Courses, DocumentChange, StoredDocument
 
 COMMIT = """
 local won = {}
@@ -39,6 +41,41 @@ for i = 1, #KEYS / 2 do
 end
 return won
 """
+# The same in courses that are not the default one. What lists them begins and ends with a line break, and has one
+# between two ids, which hold none.
+COMMIT_IN_COURSES = """
+local won = {}
+for i = 1, #KEYS / 3 do
+  local document, cold, others = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
+  local expected, body, ids = ARGV[4 * i - 2], ARGV[4 * i - 1], ARGV[4 * i]
+  local course = '\\n' .. ARGV[4 * i + 1] .. '\\n'
+  if redis.call('GETRANGE', document, 0, 7) == expected then
+    local listed = redis.call('GET', others) or '\\n'
+    local from, to = string.find(listed, course, 1, true)
+    if body == '' then
+      redis.call('DEL', document, cold)
+      if from then listed = string.sub(listed, 1, from) .. string.sub(listed, to + 1) end
+    else
+      redis.call('SET', document, body, 'PX', ARGV[1])
+      if ids == '' then
+        redis.call('PEXPIRE', cold, ARGV[1])
+      else
+        redis.call('SET', cold, ids, 'PX', ARGV[1])
+      end
+      if not from then listed = listed .. string.sub(course, 2) end
+    end
+    if listed == '\\n' then
+      redis.call('DEL', others)
+    else
+      redis.call('SET', others, listed, 'PX', ARGV[1])
+    end
+    won[i] = 1
+  else
+    won[i] = 0
+  end
+end
+return won
+"""
 READ_VERSIONS = """
 local versions = {}
 for i = 1, #KEYS do versions[i] = redis.call('GETRANGE', KEYS[i], 0, 7) end
@@ -55,19 +92,12 @@ class RedisDocuments:
         self._is_one_server = isinstance(client, Redis)
 
     @or_unavailable
-    async def load(self, keys: Sequence[StudentKey]) -> list[StoredDocument | None]:
+    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         values = await values_of(self._client, [names.document(key) for key in keys])
-        return [
-            (
-                None
-                if value is None
-                else StoredDocument(int.from_bytes(value[:VERSION_BYTES], "big"), unpack(value[VERSION_BYTES:]))
-            )
-            for value in values
-        ]
+        return [None if value is None else _stored(value) for value in values]
 
     @or_unavailable
-    async def load_cold(self, keys: Sequence[StudentKey]) -> list[IdsByDay]:
+    async def load_cold(self, keys: Sequence[DocumentKey]) -> list[IdsByDay]:
         values = await values_of(self._client, [names.cold_ids(key) for key in keys])
         return [{} if value is None else unpack_ids(value) for value in values]
 
@@ -76,16 +106,23 @@ class RedisDocuments:
         if not changes:
             return []
         size = PAGE if self._is_one_server else 1  # a Cluster runs a script over the keys of one student only
+        in_default = [change for change in changes if change.key.course_id == DEFAULT_COURSE]
+        in_others = [change for change in changes if change.key.course_id != DEFAULT_COURSE]
         pipeline = self._client.pipeline(transaction=False)
-        for start in range(0, len(changes), size):
-            page = changes[start : start + size]
-            keys = [name for change in page for name in (names.document(change.key), names.cold_ids(change.key))]
-            values = [value for change in page for value in _written(change)]
-            pipeline.execute_command("EVAL", COMMIT, len(keys), *keys, self._life_ms, *values)
-        return [bool(won) for page in await pipeline.execute() for won in page]
+        for script, written in ((COMMIT, in_default), (COMMIT_IN_COURSES, in_others)):
+            for start in range(0, len(written), size):
+                page = written[start : start + size]
+                keys = [name for change in page for name in _names(change)]
+                values = [value for change in page for value in _written(change)]
+                pipeline.execute_command("EVAL", script, len(keys), *keys, self._life_ms, *values)
+        won = [bool(won) for page in await pipeline.execute() for won in page]
+        if in_default and in_others:
+            by_key = {change.key: took for change, took in zip([*in_default, *in_others], won, strict=True)}
+            return [by_key[change.key] for change in changes]
+        return won
 
     @or_unavailable
-    async def versions(self, keys: Sequence[StudentKey]) -> list[int]:
+    async def versions(self, keys: Sequence[DocumentKey]) -> list[int]:
         documents = [names.document(key) for key in keys]
         if not documents:
             return []
@@ -98,26 +135,74 @@ class RedisDocuments:
             versions = await pipeline.execute()
         return [int.from_bytes(version, "big") for version in versions]
 
-    async def students(self) -> AsyncIterator[StudentKey]:
+    @or_unavailable
+    async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
+        """In one round trip, and a second one for the documents in courses that are not the default one."""
+        defaults = [DocumentKey(*student) for student in students]
+        asked = [name for key in defaults for name in (names.document(key), names.other_courses(key.student))]
+        values = await values_of(self._client, asked)
+        listed = [_course_ids(value) for value in values[1::2]]
+        others = [
+            DocumentKey(*student, course_id)
+            for student, course_ids in zip(students, listed, strict=True)
+            for course_id in course_ids
+        ]
+        documents = dict(zip(others, await self.load(others), strict=True))
+        found: list[Courses] = []
+        for key, value, course_ids in zip(defaults, values[::2], listed, strict=True):
+            own = {} if value is None else {DEFAULT_COURSE: _stored(value)}
+            for course_id in course_ids:
+                document = documents[DocumentKey(*key.student, course_id)]
+                if document is not None:
+                    own[course_id] = document
+            found.append(own)
+        return found
+
+    async def all_keys(self) -> AsyncIterator[DocumentKey]:
         try:
-            async for name in self._client.scan_iter(match=names.DOCUMENTS, count=PAGE):
-                yield names.student_of(name)
+            for pattern in names.DOCUMENTS:
+                async for name in self._client.scan_iter(match=pattern, count=PAGE):
+                    if (key := names.document_of(name)) is not None:
+                        yield key
         except AWAY as error:
             raise away(error) from error
 
     @or_unavailable
-    async def erase(self, key: StudentKey) -> int:
-        return int(await self._client.delete(names.document(key), names.cold_ids(key)))
+    async def erase(self, student: StudentKey) -> int:
+        listed = await self._client.get(names.other_courses(student))
+        keys = [DocumentKey(*student, course_id) for course_id in (DEFAULT_COURSE, *_course_ids(listed))]
+        own = [name for key in keys for name in (names.document(key), names.cold_ids(key))]
+        removed = await self._client.delete(*own)
+        await self._client.delete(names.other_courses(student))
+        return int(removed)
 
     @or_unavailable
     async def clear(self) -> None:
-        await remove_matching(self._client, names.DOCUMENTS, names.COLD_IDS)
+        await remove_matching(self._client, *names.DOCUMENTS, *names.BESIDE_DOCUMENTS)
 
 
-def _written(change: DocumentChange) -> tuple[bytes, bytes, bytes]:
-    """What the script is given for a change: the expected version, the value, the cold ids."""
+def _stored(value: bytes) -> StoredDocument:
+    return StoredDocument(int.from_bytes(value[:VERSION_BYTES], "big"), unpack(value[VERSION_BYTES:]))
+
+
+def _course_ids(listed: bytes | None) -> list[str]:
+    """The courses in what lists those that are not the default one."""
+    return [] if listed is None else listed.decode().strip("\n").split("\n")
+
+
+def _names(change: DocumentChange) -> tuple[str, ...]:
+    """The keys that the script of a change is given."""
+    key = change.key
+    names_given = (names.document(key), names.cold_ids(key))
+    return names_given if key.course_id == DEFAULT_COURSE else (*names_given, names.other_courses(key.student))
+
+
+def _written(change: DocumentChange) -> tuple[bytes | str, ...]:
+    """What the script is given for a change: the expected version, the value, the cold ids, and another course's id."""
     expected = change.version.to_bytes(VERSION_BYTES, "big") if change.version else b""
-    if change.student is None:
-        return expected, b"", b""
-    value = (change.version + 1).to_bytes(VERSION_BYTES, "big") + pack(change.student)
-    return expected, value, b"" if change.cold is None else pack_ids(change.cold)
+    value, ids = b"", b""
+    if change.student is not None:
+        value = (change.version + 1).to_bytes(VERSION_BYTES, "big") + pack(change.student)
+        ids = b"" if change.cold is None else pack_ids(change.cold)
+    course_id = change.key.course_id
+    return (expected, value, ids) if course_id == DEFAULT_COURSE else (expected, value, ids, course_id)

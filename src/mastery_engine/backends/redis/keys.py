@@ -6,6 +6,9 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
 
     mastery:{TENANT:STUDENT}:d       document, led by its version               the retention after its last write
     mastery:{TENANT:STUDENT}:c       cold ids                                   as the document, which renews them
+    mastery:{TENANT:STUDENT}:d:ID    document in a course but the default one   as the default one's document
+    mastery:{TENANT:STUDENT}:c:ID    cold ids in such a course                  as the document, which renews them
+    mastery:{TENANT:STUDENT}:x       the ids of such courses                    as the document last written in one
     mastery:{TENANT:STUDENT}:r       refusals by event                          the retention after the last; purged
     mastery:{TENANT:STUDENT}:g       cohorts that an admin put them in          until no admin's word has them
     mastery:{TENANT:SUBJECT}:k       kinds of cached results                    as the last of them
@@ -25,13 +28,16 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:ready:{N}                nothing: readiness tries a write           a minute
 """
 
+import re
+
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.moments import DAY
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 
 VERSION_BYTES = 8
 STUDENT_KEYS = "mastery:{"
-DOCUMENTS = "mastery:{*}:d"
-COLD_IDS = "mastery:{*}:c"
+DOCUMENTS = ("mastery:{*}:d", "mastery:{*}:d:*")
+BESIDE_DOCUMENTS = ("mastery:{*}:c", "mastery:{*}:c:*", "mastery:{*}:x")
 REFUSALS = "mastery:{*}:r"
 JOINED = "mastery:cohort:*}:in"
 CHECKPOINTS = "mastery:marks:*"
@@ -39,6 +45,7 @@ TENANTS = "mastery:tenants"
 BATCHES = "mastery:batches"
 OPEN_BATCHES = "mastery:open-batches"
 PROBE_MS = 60_000
+_DOCUMENT = re.compile(rb"mastery:\{([^:{}]+):([^:{}]+)\}:d(?::(.+))?").fullmatch
 
 
 def life_ms(retention_days: int) -> int:
@@ -46,12 +53,17 @@ def life_ms(retention_days: int) -> int:
     return (retention_days + 1) * DAY // 1_000
 
 
-def document(key: StudentKey) -> str:
-    return _beside(key, "d")
+def document(key: DocumentKey) -> str:
+    return _in_course(key, "d")
 
 
-def cold_ids(key: StudentKey) -> str:
-    return _beside(key, "c")
+def cold_ids(key: DocumentKey) -> str:
+    return _in_course(key, "c")
+
+
+def other_courses(student: StudentKey) -> str:
+    """What lists the courses, but for the default one, in which a student has a document."""
+    return _beside(student, "x")
 
 
 def refusals(key: StudentKey) -> str:
@@ -66,15 +78,26 @@ def _beside(key: StudentKey, what: str) -> str:
     return f"{STUDENT_KEYS}{key.tenant}:{key.student_id}}}:{what}"
 
 
-def student_of(name: bytes) -> StudentKey:
-    """Whose key this is: a document's, or one beside it."""
-    tenant, _, student_id = name.decode()[len(STUDENT_KEYS) : -len("}:d")].partition(":")
-    return StudentKey(tenant, student_id)
+def _in_course(key: DocumentKey, what: str) -> str:
+    """As an engine that knew no courses named it, in the default course."""
+    if key.course_id == DEFAULT_COURSE:
+        return f"{STUDENT_KEYS}{key.tenant}:{key.student_id}}}:{what}"
+    return f"{STUDENT_KEYS}{key.tenant}:{key.student_id}}}:{what}:{key.course_id}"
+
+
+def document_of(name: bytes) -> DocumentKey | None:
+    """The document that is kept under a name; None if something else is."""
+    found = _DOCUMENT(name)
+    return None if found is None else DocumentKey(*[part.decode() for part in found.groups(DEFAULT_COURSE.encode())])
 
 
 def cohort(tenant: str, cohort_id: str) -> str:
-    """The name holds no brace of the id's, which would end the hash tag early."""
-    return f"mastery:cohort:{{{tenant}:{cohort_id.replace('%', '%25').replace('}', '%7D')}}}"
+    return f"mastery:cohort:{{{tenant}:{_braceless(cohort_id)}}}"
+
+
+def _braceless(given: str) -> str:
+    """An id without a closing brace, which would end the hash tag early, and could make the name another one."""
+    return given.replace("%", "%25").replace("}", "%7D")
 
 
 def cohort_by_student(tenant: str, cohort_id: str) -> str:
@@ -86,7 +109,7 @@ def joined(tenant: str, cohort_id: str) -> str:
 
 
 def result_kinds(tenant: str, subject: str) -> str:
-    return f"mastery:{{{tenant}:{subject}}}:k"
+    return f"mastery:{{{tenant}:{_braceless(subject)}}}:k"
 
 
 def checkpoint(log_id: str, copy: int) -> str:

@@ -117,6 +117,23 @@ MIGRATIONS: tuple[Migration, ...] = (
         tenant TEXT NOT NULL, course_id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (tenant, course_id)
     ) STRICT;
     """,
+    # What there was before courses is of the course that is meant where none is named.
+    """
+    CREATE TABLE course_documents (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, course_id TEXT NOT NULL, version INTEGER NOT NULL,
+        body BLOB NOT NULL, PRIMARY KEY (tenant, student_id, course_id)
+    ) STRICT;
+    INSERT INTO course_documents SELECT tenant, student_id, 'default', version, body FROM documents;
+    DROP TABLE documents;
+    ALTER TABLE course_documents RENAME TO documents;
+    CREATE TABLE course_cold_ids (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, course_id TEXT NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (tenant, student_id, course_id)
+    ) STRICT;
+    INSERT INTO course_cold_ids SELECT tenant, student_id, 'default', body FROM cold_ids;
+    DROP TABLE cold_ids;
+    ALTER TABLE course_cold_ids RENAME TO cold_ids;
+    """,
 )
 
 

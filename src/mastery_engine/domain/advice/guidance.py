@@ -66,12 +66,13 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
             self.made_by if self.advice.day >= floor else 0,
         )
 
-    def advised(self, tenant: str, student_id: str, at: Micros) -> tuple[Recommendation, ...]:
+    def advised(self, tenant: str, student_id: str, course_id: str, at: Micros) -> tuple[Recommendation, ...]:
         """The last advice, without what was dismissed within the last week."""
         if not self.dismissed:
             return self.advice.items
         gone = recently_dismissed(self.dismissed, at)
-        return tuple([item for item in self.advice.items if recommendation_id(tenant, student_id, item) not in gone])
+        own = (tenant, student_id, course_id)
+        return tuple([item for item in self.advice.items if recommendation_id(*own, item) not in gone])
 
     def named(self) -> dict[str, bool]:
         """The skills that advice and path name, each with whether for a review."""

@@ -4,6 +4,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.evidence.score import FourValues, MasteryScore
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import DAY, Day, Micros
@@ -68,9 +69,10 @@ class Advice(msgspec.Struct, frozen=True, array_like=True, gc=False):
 NO_ADVICE = Advice()
 
 
-def recommendation_id(tenant: str, student_id: str, recommendation: Recommendation) -> str:
-    """The id of a recommendation to a student: the same for the same action in the same area."""
-    return derived_id("recommendation", tenant, student_id, recommendation.action, recommendation.area)
+def recommendation_id(tenant: str, student_id: str, course_id: str, recommendation: Recommendation) -> str:
+    """The id of a recommendation to a student in a course: the same for the same action in the same area."""
+    course = () if course_id == DEFAULT_COURSE else (course_id,)
+    return derived_id("recommendation", tenant, student_id, recommendation.action, recommendation.area, *course)
 
 
 def with_dismissed(dismissed: dict[str, Micros], recommendation: str, at: Micros) -> dict[str, Micros]:

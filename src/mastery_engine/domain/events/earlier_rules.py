@@ -1,8 +1,8 @@
 """What an earlier engine took and today's rules refuse: events in the log, which are read in today's terms.
 
-Until ``STRICT_SINCE``, seconds had no upper limit, and an id was any text of 1 to 100 characters. Those events were
-acknowledged, so they count whenever the log is read. Doors never come here. What came to be allowed since (a score of
-an answer, one without skills) is taken whenever it is read.
+Until ``STRICT_SINCE``, seconds had no upper limit, an id was any text of 1 to 100 characters, and ``course_id`` was a
+field that nobody knew. Those events were acknowledged, so they count whenever the log is read. Doors never come here.
+What came to be allowed since (a score of an answer, one without skills) is taken whenever it is read.
 """
 
 import unicodedata
@@ -70,6 +70,8 @@ def _in_todays_terms(value: bytes) -> bytes:
     kind = ALIASES.get(name, name)
     known, required = _KNOWN.get(kind, frozenset()), _REQUIRED.get(kind, frozenset())
     envelope["data"] = _raw(dict(_data(_fields(envelope.get("data", NULL)), known, required)))
+    if "course_id" in envelope and not _names_course(envelope["course_id"]):
+        del envelope["course_id"]  # there were no courses, so it was an unknown field
     metadata = _metadata(envelope.get("metadata", NULL)) or {}
     if "cohort_id" in metadata:
         cohort_id = _respelled(metadata.pop("cohort_id"), LONGEST_NAME)
@@ -128,6 +130,13 @@ def _spelling(text: str, longest: int) -> str:
         return normal_id(bare, "id", longest)
     except InvalidInput:
         return ""
+
+
+def _names_course(content: msgspec.Raw) -> bool:
+    try:
+        return content == NULL or bool(normal_id(_text(content), "course_id"))
+    except (msgspec.ValidationError, InvalidInput):
+        return False
 
 
 def _raw(content: object) -> msgspec.Raw:

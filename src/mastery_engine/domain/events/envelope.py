@@ -13,7 +13,9 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import force_setattr
 
+from mastery_engine.domain.courses.course_key import KNOWN_COURSES
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.kinds import ALIASES, KINDS, Data
 from mastery_engine.domain.faults import malformed
@@ -34,6 +36,8 @@ EventId: TypeAlias = Annotated[str, Meta(pattern=EVENT_ID + _END)]
 Scalar: TypeAlias = str | int | float | bool | None
 Stated: TypeAlias = Annotated[datetime, Meta(tz=True)] | int | None
 Source: TypeAlias = Annotated[str, Meta(max_length=1_000)] | None
+# The length is that of the normal form, so the decoder does not check it; see ``given_ids``.
+CourseId: TypeAlias = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_NAME})]
 
 _Short: TypeAlias = Annotated[str, Meta(max_length=MAX_METADATA_LENGTH)]
 _Metadata: TypeAlias = Annotated[dict[_Short, _Short | int | float | bool | None], Meta(max_length=MAX_METADATA_KEYS)]
@@ -49,6 +53,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     timestamp: Stated = None
     source: Source = None
     metadata: dict[str, Scalar] | None = None
+    course_id: CourseId | None = None
 
 
 class SentEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="event_type"):
@@ -60,6 +65,7 @@ class SentEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="
     timestamp: Stated = None
     source: Source = None
     metadata: _Metadata | None = None
+    course_id: str | None = None
 
 
 FIELDS = frozenset(field.name for field in msgspec.structs.fields(Envelope))
@@ -118,6 +124,8 @@ def _read_quickly(value: bytes, decode: Callable[[bytes], SentEvent] = _quick) -
         if not value.isascii():
             value.decode()  # the decoder does not check the encoding of what it skips
         sent = decode(value)
+        if sent.course_id not in KNOWN_COURSES:
+            _spell_course(sent)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidInput):
         return None
     event_id, metadata = sent.event_id, sent.metadata
@@ -155,8 +163,16 @@ def read_strictly(value: bytes) -> SentEvent:
         timestamp=envelope.timestamp,
         source=envelope.source,
         metadata=envelope.metadata,
+        course_id=envelope.course_id,
     )
+    if sent.course_id not in KNOWN_COURSES:
+        _spell_course(sent)
     return sent
+
+
+def _spell_course(sent: SentEvent) -> None:
+    """Puts the course of a new envelope into its normal form. Raises InvalidInput."""
+    force_setattr(sent, "course_id", KNOWN_COURSES.spelled(sent.course_id or "", "course_id"))
 
 
 def _data(decoder: Callable[[msgspec.Raw], Data], data: msgspec.Raw, kind: type[Data]) -> Data:

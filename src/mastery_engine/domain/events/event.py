@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.events.envelope import Scalar, SentEvent, moment_from, read, read_naming_unknown
 from mastery_engine.domain.events.kinds import KINDS, Consistency, Data
 from mastery_engine.domain.given_ids import FORMS, TENANT
@@ -38,6 +39,7 @@ class LearningEvent(msgspec.Struct, frozen=True, gc=False):
     tenant: str = DEFAULT_TENANT
     source: str | None = None
     metadata: dict[str, Scalar] = {}
+    course_id: str = DEFAULT_COURSE
 
     @property
     def event_type(self) -> str:
@@ -91,7 +93,15 @@ def event_from(sent: SentEvent, event_id: str, received: Micros, tenant: str) ->
     """The event in a decoded envelope. Raises InvalidInput if its timestamp is out of range."""
     at = received if sent.timestamp is None else moment_from(sent.timestamp)
     return LearningEvent(
-        event_id, sent.student_id, at, received, sent.data, tenant, sent.source, sent.metadata or NO_METADATA
+        event_id,
+        sent.student_id,
+        at,
+        received,
+        sent.data,
+        tenant,
+        sent.source,
+        sent.metadata or NO_METADATA,
+        sent.course_id or DEFAULT_COURSE,
     )
 
 
@@ -135,6 +145,8 @@ def encode(event: LearningEvent) -> bytes:
         envelope["source"] = event.source
     if event.metadata:
         envelope["metadata"] = event.metadata
+    if event.course_id != DEFAULT_COURSE:
+        envelope["course_id"] = event.course_id
     return _encode(envelope)
 
 

@@ -21,7 +21,7 @@ from confluent_kafka import Consumer
 from mastery_engine.domain.events.event import DEFAULT_TENANT, NAME_OF
 from mastery_engine.domain.ids import ID_BYTES
 from mastery_engine.domain.moments import Micros
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.lab.bench.load import Load, LoadAnswer, command, point, serving
 from mastery_engine.lab.bench.measures import Line, at_least, at_most
 from mastery_engine.lab.bench.servers import (
@@ -173,7 +173,7 @@ async def _counted(host: str) -> int:
     async with documents_in(host) as store:
         for start in range(0, STUDENTS, PAGE):
             numbers = range(start, min(start + PAGE, STUDENTS))
-            keys = [StudentKey(DEFAULT_TENANT, f"student_{number}") for number in numbers]
+            keys = [DocumentKey(DEFAULT_TENANT, f"student_{number}") for number in numbers]
             for document, cold in zip(await store.load(keys), await store.load_cold(keys), strict=True):
                 assert document is not None  # nosec B101
                 counted += sum(map(len, (*document.student.seen.recent.values(), *cold.values()))) // ID_BYTES

@@ -15,7 +15,7 @@ from mastery_engine.domain.events.kinds import Data
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.moments import DAY, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, Student, StudentKey
+from mastery_engine.domain.student import NOBODY, DocumentKey, Student
 from mastery_engine.domain.transition import apply, needs_cold
 from mastery_engine.lab.simulate.classes import Pupil, past, pupils
 from mastery_engine.ports.documents import DocumentChange
@@ -68,7 +68,7 @@ async def fill(host: str, many: int, documents: Sequence[tuple[Student, IdsByDay
             changes = []
             for number in range(start, min(start + PAGE, many)):
                 student, cold = documents[number % len(documents)]
-                changes.append(DocumentChange(StudentKey(DEFAULT_TENANT, f"student_{number}"), 0, student, cold))
+                changes.append(DocumentChange(DocumentKey(DEFAULT_TENANT, f"student_{number}"), 0, student, cold))
             await store.commit(changes)
 
 

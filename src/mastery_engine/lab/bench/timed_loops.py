@@ -26,7 +26,7 @@ from mastery_engine.backends.redis import keys as names
 from mastery_engine.collector import tune_gc
 from mastery_engine.domain.events.event import DEFAULT_TENANT
 from mastery_engine.domain.results import RESULTS_TOPIC
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.ports.event_log import REQUESTS_TOPIC
 from mastery_engine.settings import settings_from
 from mastery_engine.wiring import WORKER_BATCH, open_engine
@@ -106,7 +106,7 @@ def _written() -> dict[str, WrittenBytes]:
     published = messages_of(KafkaSettings(os.environ["KAFKA_BROKER"]), RESULTS_TOPIC)
     last = {(message.key() or b"").decode(): message for message in published}
     with Redis.from_url(f"redis://{os.environ['REDIS_HOST']}") as store:
-        documents = store.mget([names.document(StudentKey(DEFAULT_TENANT, student)) for student in last])
+        documents = store.mget([names.document(DocumentKey(DEFAULT_TENANT, student)) for student in last])
     return {
         student: WrittenBytes(document, message.value() or b"", headers_of(message))
         for (student, message), document in zip(last.items(), documents, strict=True)

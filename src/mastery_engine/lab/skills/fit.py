@@ -9,7 +9,7 @@ from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.moments import NEVER, SECOND, Micros
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState, level_of, with_answer
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, Revision, SkillModel
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.lab.skills.answer_files import AnswerRow
 from mastery_engine.worker.logged_answers import LoggedAnswer
 
@@ -80,8 +80,8 @@ def learn_items(answers: Sequence[LoggedAnswer], model: SkillModel, since: Micro
     items = model.items | {name: difficulty for name, (difficulty, _) in known.items()}
     unsure = dict.fromkeys(model.items, FITTED_VARIANCE) | {name: variance for name, (_, variance) in known.items()}
     learning = msgspec.structs.replace(model, items=items, revisions=())
-    levels: dict[StudentKey, KnowledgeState] = {}
-    met: set[tuple[StudentKey, str]] = set()
+    levels: dict[DocumentKey, KnowledgeState] = {}
+    met: set[tuple[DocumentKey, str]] = set()
     taught: dict[str, None] = {}
     newest = last
     for key, received, at, answer in sorted(answers, key=_by_time):
@@ -99,5 +99,5 @@ def learn_items(answers: Sequence[LoggedAnswer], model: SkillModel, since: Micro
     return Revision(since, newest, {name: (items[name], unsure[name]) for name in taught})
 
 
-def _by_time(logged: LoggedAnswer) -> tuple[Micros, StudentKey, str]:
+def _by_time(logged: LoggedAnswer) -> tuple[Micros, DocumentKey, str]:
     return logged.at, logged.key, logged.answer.item_id

@@ -11,12 +11,13 @@ from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.results import PathRecommended, Updated, message, topic_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import skill_estimate
-from mastery_engine.domain.student import NOBODY, Student, pack, unpack
+from mastery_engine.domain.student import NOBODY, DocumentKey, Student, pack, unpack
 from mastery_engine.domain.transition import aged, apply
 from tests.support.samples import CURRICULUM, HOUR, NOW, TODAY, done, event, helped, logged, quiz
 from tests.support.samples import given as set_to
 
 RULES = Rules()
+ADA = DocumentKey("default", "ada")
 
 
 class Fold:
@@ -53,9 +54,7 @@ def test_an_update_carries_the_advice_that_the_document_holds() -> None:
     assert 1 <= len(update.advice) <= HELD
     sent = message(update).recommendations
     assert sent is not None
-    assert [one.recommendation_id for one in sent] == [
-        recommendation_id("default", "ada", one) for one in update.advice
-    ]
+    assert [one.recommendation_id for one in sent] == [recommendation_id(*ADA, one) for one in update.advice]
     assert (sent[0].action, sent[0].area) == (update.advice[0].action, update.advice[0].area)
     assert (sent[0].estimated_time, sent[0].reason) == (update.advice[0].minutes, update.advice[0].reason)
     assert unpack(pack(fold.student)) == fold.student
@@ -120,7 +119,7 @@ def test_the_path_goes_out_when_it_changes() -> None:
 
 
 def dismissal(advised: Any, event_id: str, at: int = NOW) -> LearningEvent:
-    data = {"recommendation_id": recommendation_id("default", "ada", advised)}
+    data = {"recommendation_id": recommendation_id(*ADA, advised)}
     return event("recommendation.dismissed", data, event_id, at=at, received=at)
 
 
@@ -128,10 +127,10 @@ def test_dismissed_advice_stays_away_for_a_week() -> None:
     fold = Fold()
     fold(quiz(1, 2, "1"), done("loops", 2, 9, "2"))
     first = fold.made.items[0]
-    gone = recommendation_id("default", "ada", first)
+    gone = recommendation_id(*ADA, first)
 
     def told(results: list[Any]) -> list[str]:
-        return [recommendation_id("default", "ada", one) for one in results[0].advice]
+        return [recommendation_id(*ADA, one) for one in results[0].advice]
 
     assert gone not in told(fold(dismissal(first, "d")))
     for day in (1, 6):
@@ -140,7 +139,7 @@ def test_dismissed_advice_stays_away_for_a_week() -> None:
         )
     week = NOW + 7 * DAY
     fold(done("loops", 2, 9, "again", at=week, received=week), at=week)
-    held = [recommendation_id("default", "ada", one) for one in fold.student.guidance.advised("default", "ada", week)]
+    held = [recommendation_id(*ADA, one) for one in fold.student.guidance.advised(*ADA, week)]
     assert gone in held
 
 

@@ -260,12 +260,17 @@ def test_priority_goes_by_the_gain(gain: float, priority: str) -> None:
     assert Recommendation("practice", "loops", 10, gain, 0, 0.3, 0.4).priority == priority
 
 
-def test_an_id_is_the_students_the_actions_and_the_areas() -> None:
+def test_an_id_is_the_students_the_courses_the_actions_and_the_areas() -> None:
     one = Recommendation("practice", "loops", 10, 0.1, 0, 0.3, 0.4)
     same = Recommendation("practice", "loops", 12, 0.2, 3, 0.3, 0.5)
-    assert recommendation_id("t", "ada", one) == recommendation_id("t", "ada", same)
-    others = [("t", "bob", one), ("u", "ada", one), ("t", "ada", Recommendation("review", "loops", 10, 0.1, 0, 0, 0))]
-    assert recommendation_id("t", "ada", one) not in {recommendation_id(*other) for other in others}
+    assert recommendation_id("t", "ada", "default", one) == recommendation_id("t", "ada", "default", same)
+    others = [
+        ("t", "bob", "default", one),
+        ("u", "ada", "default", one),
+        ("t", "ada", "rust", one),
+        ("t", "ada", "default", Recommendation("review", "loops", 10, 0.1, 0, 0, 0)),
+    ]
+    assert recommendation_id("t", "ada", "default", one) not in {recommendation_id(*other) for other in others}
 
 
 def test_what_is_dismissed_stays_away_for_a_week() -> None:

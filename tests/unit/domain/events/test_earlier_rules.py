@@ -72,6 +72,20 @@ def test_a_cohort_is_brought_to_its_spelling_or_left_out() -> None:
     assert read_logged(value, NOW)[0].metadata == {"cohort_id": None}
 
 
+@pytest.mark.parametrize("course_id", ["", "a\x00", "c" * 101, 7, ["a"], {}])
+def test_what_could_be_no_course_was_a_field_that_nobody_knew(course_id: Any) -> None:
+    value = raw(envelope("quiz", QUIZ, course_id=course_id))
+    assert read_logged(value, NOW)[0].course_id is None
+    with pytest.raises(InvalidInput) as refused:
+        read_logged(value, STRICT_SINCE)
+    assert refused.value.field == "course_id"
+
+
+@pytest.mark.parametrize(("course_id", "expected"), [("rust ", "rust"), (None, None)])
+def test_a_course_is_one_whenever_it_was_named(course_id: str | None, expected: str | None) -> None:
+    assert read_logged(raw(envelope("help", {"topic": " "}, course_id=course_id)), NOW)[0].course_id == expected
+
+
 def test_an_event_inside_a_cloudevent_is_read_so_too() -> None:
     inside = raw(envelope("help", {"topic": "a\nb"}))
     value = b'\xef\xbb\xbf{"specversion": "1.0", "id": "c-1", "source": "s", "type": "t", "data": %b}' % inside

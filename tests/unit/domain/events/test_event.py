@@ -64,6 +64,12 @@ def test_the_contracts_envelope() -> None:
     assert taken.event_type == "completion"
 
 
+def test_a_course_is_named_in_one_spelling_and_default_where_none_is() -> None:
+    for course_id, expected in (("cafe\u0301 ", "café"), ("default", "default"), (None, "default")):
+        assert decode(raw({**CONTRACT, "course_id": course_id}), received=NOW).course_id == expected
+    assert decode(raw(CONTRACT), received=NOW).course_id == "default"
+
+
 def test_what_may_be_left_out_has_defaults() -> None:
     least = {"event_type": "help", "student_id": "ada", "data": HELP}
     taken = decode(raw(least), received=NOW, event_id="minted")
@@ -164,6 +170,9 @@ def test_other_times_are_refused(timestamp: Any) -> None:
         ("source", "ß" * 100),
         ("metadata", {}),
         ("metadata", {f"k{n}": "v" * 200 for n in range(20)} | {"cohort_id": "c" * 100}),
+        ("course_id", "c" * 100),
+        ("course_id", "course-v1:edX+DemoX+2026"),
+        ("course_id", "größe/ループ 🎓"),
         ("metadata", {"k" * 200: None, "n": 1.5, "b": True, "größe": "ü" * 200}),
     ],
     ids=lambda value: str(value)[:12] + str(len(value)),
@@ -197,6 +206,13 @@ def test_the_longest_that_is_taken(field: str, value: Any) -> None:
         ({"event_type": None}, "event_type"),
         ({"source": "s" * 1_001}, "source"),
         ({"source": 1}, "source"),
+        ({"course_id": ""}, "course_id"),
+        ({"course_id": " "}, "course_id"),
+        ({"course_id": "c" * 101}, "course_id"),
+        ({"course_id": "a\x00"}, "course_id"),
+        ({"course_id": ".."}, "course_id"),
+        ({"course_id": 7}, "course_id"),
+        ({"course_id": ["a"]}, "course_id"),
         ({"metadata": []}, "metadata"),
         ({"metadata": {f"k{n}": "" for n in range(21)}}, "metadata"),
         ({"metadata": {"key": "v" * 201}}, "metadata.key"),
@@ -389,9 +405,17 @@ def test_a_refusal_for_a_named_day_names_its_field() -> None:
 # ---- what the log keeps
 
 
-@given(envelopes(), st.integers(0, 2**62), st.sampled_from(["default", "school-1"]))
-def test_what_is_encoded_decodes_to_the_same_event(sent: dict[str, Any], received: int, tenant: str) -> None:
-    sent |= {"source": "agent", "metadata": {"cohort_id": "c", "größe": "ü", "n": 1.5, "none": None}}
+@given(
+    envelopes(), st.integers(0, 2**62), st.sampled_from(["default", "school-1"]), st.sampled_from(["default", "größe"])
+)
+def test_what_is_encoded_decodes_to_the_same_event(
+    sent: dict[str, Any], received: int, tenant: str, course_id: str
+) -> None:
+    sent |= {
+        "course_id": course_id,
+        "source": "agent",
+        "metadata": {"cohort_id": "c", "größe": "ü", "n": 1.5, "none": None},
+    }
     taken = decode(raw(sent), received=received, tenant=tenant)
     kept = encode(taken)
     assert decode(kept, received=received, tenant=tenant) == taken
@@ -401,6 +425,11 @@ def test_what_is_encoded_decodes_to_the_same_event(sent: dict[str, Any], receive
 def test_the_log_keeps_the_name_of_the_kind_and_no_defaults() -> None:
     sent = envelope("quiz.performance.submitted", QUIZ)
     assert json.loads(encode(decode(raw(sent), received=NOW))) == envelope("quiz", QUIZ)
+    rust = envelope("quiz", QUIZ, course_id="rust")
+    assert json.loads(encode(decode(raw(rust), received=NOW))) == rust
+    assert encode(decode(raw({**sent, "course_id": "default"}), received=NOW)) == encode(
+        decode(raw(sent), received=NOW)
+    )
     assert json.loads(encode(event("consistency", {"activity_dates": ["2026-01-14"]})))["data"] == {
         "activity_dates": ["2026-01-14"]
     }
@@ -466,7 +495,9 @@ def test_verdicts_are_those_of_a_plain_reading(sent: dict[str, Any], data: st.Da
     elif change == "drop":
         target.pop(name, None)
     elif change == "add":
-        target[data.draw(st.sampled_from(["topic", "reason", "extra", "metadata", "event_id"]))] = data.draw(OTHERS)
+        target[data.draw(st.sampled_from(["topic", "reason", "extra", "metadata", "event_id", "course_id"]))] = (
+            data.draw(OTHERS)
+        )
     where = {**sent, **sent["data"]} if isinstance(sent.get("data"), dict) else sent
     assume("error_type" not in where)
     expected = plain.accepts(sent, when(NOW))

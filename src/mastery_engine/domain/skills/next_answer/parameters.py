@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.moments import NEVER, Micros
 from mastery_engine.domain.skills.next_answer.effects import Effects, EffectTable
 from mastery_engine.domain.skills.next_answer.head import Head, HeadWeights, shipped_head
@@ -19,7 +20,6 @@ from mastery_engine.domain.skills.next_answer.levels import USUAL, USUAL_VARIANC
 FORMAT = 1
 MAX_REVISIONS = 100
 MOST = 30.0  # log-odds that a level may say; beyond, a state could not hold what follows
-DEFAULT_COURSE = "default"
 EVERYWHERE = "*"  # the part that counts for tenants and courses that have none of their own
 ALWAYS: Micros = -(2**62)
 

@@ -11,7 +11,7 @@ from mastery_engine.domain.skills.next_answer.effects import EffectTable
 from mastery_engine.domain.skills.next_answer.head import Floats, Head, HeadWeights, shipped_head
 from mastery_engine.domain.skills.next_answer.model import Known, seen, with_effects
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModel, AnswerParameters, LevelRevision
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.lab.skills.answer_files import AnswerGiven
 from mastery_engine.lab.skills.next_answer.fit import Unexplained, fit, followed, keys_and_sums, table_of
 from mastery_engine.lab.skills.next_answer.levels import LearningLevels
@@ -44,7 +44,7 @@ def learn_answers(
     new = sum(one.received > heard for one in answers)
     if not new:
         return Learned(known, 0)
-    histories: dict[StudentKey, list[LoggedAnswer]] = defaultdict(list)
+    histories: dict[DocumentKey, list[LoggedAnswer]] = defaultdict(list)
     for one in answers:
         histories[one.key].append(one)
     newest = max(one.received for one in answers)
@@ -63,7 +63,7 @@ def _given(one: LoggedAnswer) -> AnswerGiven:
 
 
 def _learned(
-    histories: Mapping[StudentKey, Sequence[LoggedAnswer]],
+    histories: Mapping[DocumentKey, Sequence[LoggedAnswer]],
     known: AnswerParameters,
     revision: LevelRevision,
     heard: Micros,
