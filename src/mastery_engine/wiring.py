@@ -212,6 +212,7 @@ def compose(
         pages=Pages(students, scores, forecasts, advice, skills, reports, cohorts, consents, access, clock),
         privacy=Privacy(
             documents=stores.documents,
+            jobs=stores.jobs,
             events=logs.events,
             result_log=logs.results,
             result_cache=stores.results,

@@ -103,6 +103,30 @@ async def test_a_cohort_s_member_who_left_is_withheld(api: Api) -> None:
     check_withheld(await shown(api, batch_id, token=token), student_id=ZOE)
 
 
+async def test_the_export_has_the_student_s_row_while_the_batch_waits_and_once_it_is_worked(asleep: Api) -> None:
+    async def exported() -> dict[str, Any]:
+        answer = await asleep.get(f"/compliance/students/{ZOE}/export")
+        assert answer.status_code == 200, answer.text
+        assert not any(f'"{name}"' in answer.text for name in OTHERS)
+        (batch,) = answer.json()["data"]["batches"]
+        assert (batch["batch_id"], batch["is_sent_by_student"]) == (batch_id, False)
+        held: dict[str, Any] = batch
+        return held
+
+    batch_id = await sent(asleep, body={"record": False})
+    waits = await exported()
+    assert [(row["index"], row["components"]["quiz"], row["problem"]) for row in waits["rows"]] == [(50, 0.25, None)]
+    assert (waits["results"], waits["failures"]) == ([], [])
+    working = asyncio.ensure_future(KEEP_WORKING(asleep.engine.batches))
+    answered = await shown(asleep, batch_id)
+    working.cancel()
+    worked = await exported()
+    assert worked["rows"] == [], "an answered batch has its answer alone"
+    assert worked["results"] == [row for row in answered["results"] if row["student_id"] == ZOE]
+    await erase(asleep)
+    assert (await asleep.get(f"/compliance/students/{ZOE}/export")).status_code == 404
+
+
 @pytest.mark.parametrize("record", [True, False])
 async def test_an_erasure_takes_a_student_out_of_a_batch_that_waits(tmp_path: Path, asleep: Api, record: bool) -> None:
     batch_id = await sent(asleep, body={"record": record})

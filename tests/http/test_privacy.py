@@ -280,6 +280,28 @@ async def test_the_export_has_all_that_is_held(api: Api) -> None:
     assert (await api.get("/compliance/students/nobody/export")).status_code == 404
 
 
+async def test_the_export_has_the_cohorts_that_know_of_the_student(api: Api) -> None:
+    """By events and by an admin, in and out; and names nobody else."""
+    joined = [{**quiz(name), "metadata": {"cohort_id": name}} for name in ("by-events", "and-out")]
+    await api.learn(*joined)
+    for cohort_id, members in (("and-out", []), ("by-admin", [ZOE, "bob"]), ("others", ["bob"])):
+        await api.call("PUT", f"/cohorts/{cohort_id}", {"name": f"Class {cohort_id}", "members": members})
+    answer = await api.get(f"{PATH}/export", token=OWN)
+    known = {one["cohort_id"]: one for one in answer.json()["data"]["cohorts"]}
+    assert known["by-events"] == membership("by-events", "by-events", is_member=True, joined_by_events=True)
+    assert known["and-out"] == membership("and-out", "Class and-out", joined_by_events=True, taken_out_by_admin=True)
+    assert known["by-admin"] == membership("by-admin", "Class by-admin", is_member=True, put_in_by_admin=True)
+    assert known.keys() == {"by-events", "and-out", "by-admin"}
+    assert "bob" not in answer.text
+    await api.call("DELETE", PATH)
+    assert (await api.get(f"{PATH}/export")).status_code == 404
+
+
+def membership(cohort_id: str, name: str, **said: bool) -> dict[str, Any]:
+    no = dict.fromkeys(("is_member", "joined_by_events", "put_in_by_admin", "taken_out_by_admin"), False)
+    return {"cohort_id": cohort_id, "name": name, **no, **said}
+
+
 @pytest.mark.parametrize("role", ["student", "teacher", "service"])
 async def test_only_the_student_and_admins_have_to_do_with_privacy(api: Api, role: str) -> None:
     token = make_token(role, subject="somebody-else", students=[ZOE])

@@ -80,8 +80,12 @@ async def test_an_erasure_takes_a_student_out_of_the_batches_that_name_them(stor
     for batch in written:
         await jobs.put(batch)
     await jobs.answer(written[3], b'{"results":[{"student_id":"ada"}]}')
+    named = {batch.batch_id: batch.answer for batch in await jobs.of(ADA)}
+    answer = b'{"results":[{"student_id":"ada"}]}'
+    assert named == {"of-ada": None, "by-ada": None, "by-adas-teacher": None, "answered": answer}
     assert await jobs.erase(ADA, nothing_of) == 4
     assert await jobs.erase(ADA, nothing_of) == 0
+    assert await jobs.of(ADA) == []
     assert await jobs.find("default", "by-ada") is None
     done = await jobs.find("default", "answered")
     assert done is not None

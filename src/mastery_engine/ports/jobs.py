@@ -59,6 +59,10 @@ class JobStore(Protocol):
         """Those without an answer, oldest first."""
         ...
 
+    async def of(self, key: StudentKey) -> list[BatchJob]:
+        """The batches that ``names_student`` finds, oldest first."""
+        ...
+
     async def erase(self, key: StudentKey, without: WithoutStudent) -> int:
         """Change the batches that ``names_student`` finds to what ``without`` makes of them; how many it changed."""
         ...

@@ -6,12 +6,15 @@ import msgspec
 
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.envelope import peek
+from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.moments import rfc3339
 from mastery_engine.domain.skills.next_answer.state import unpacked
 from mastery_engine.domain.student import Student
 from mastery_engine.ports.audit_log import AuditRecord
 from mastery_engine.ports.dead_letters import DeadLetter
 from mastery_engine.ports.event_log import Record
+from mastery_engine.responses.batches import BatchFailure, BatchResult
+from mastery_engine.responses.ingest import Problem
 
 
 class ConsentPoint(msgspec.Struct, frozen=True):
@@ -113,6 +116,37 @@ class HeldCourse(msgspec.Struct, frozen=True):
     history: list[HeldDay]
 
 
+class HeldMembership(msgspec.Struct, frozen=True):
+    """A cohort that knows of the student: whether they are in it, and by whom: events, an admin who put them in or
+    took them out."""
+
+    cohort_id: str
+    name: str
+    is_member: bool
+    joined_by_events: bool
+    put_in_by_admin: bool
+    taken_out_by_admin: bool
+
+
+class HeldRow(msgspec.Struct, frozen=True):
+    """A row about the student in a batch that waits; ``index`` is its place, from 0."""
+
+    index: int
+    components: ComponentValues
+    problem: Problem | None
+
+
+class HeldBatch(msgspec.Struct, frozen=True):
+    """What a batch of calculations holds about the student; without any row their sender's token names them."""
+
+    batch_id: str
+    created: str
+    is_sent_by_student: bool
+    rows: list[HeldRow]
+    results: list[BatchResult]
+    failures: list[BatchFailure]
+
+
 class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything that is held about a student. ``events`` is null if only a scan of the log would find them.
 
@@ -129,6 +163,8 @@ class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     audit: list[AuditEntry]
     dead_letters: list[HeldLetter]
     events: list[HeldEvent] | None
+    cohorts: list[HeldMembership]
+    batches: list[HeldBatch]
     elsewhere: list[StaysUntil]
     courses: list[HeldCourse] = []
 

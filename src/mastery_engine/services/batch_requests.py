@@ -4,10 +4,12 @@ import msgspec
 
 from mastery_engine.auth.access import Caller, not_your_student
 from mastery_engine.domain.events.kinds import ComponentValues
+from mastery_engine.domain.moments import rfc3339
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.jobs import BatchJob
 from mastery_engine.responses.batches import BatchFailure, BatchResponse, BatchSummary
 from mastery_engine.responses.ingest import Problem
+from mastery_engine.responses.privacy import HeldBatch, HeldRow
 
 
 class BatchRow(msgspec.Struct, frozen=True):
@@ -52,6 +54,20 @@ def without_student(job: BatchJob, key: StudentKey) -> BatchJob | None:
         caller=_caller_without(job.caller, key.student_id) if job.caller else b"",
         request=_request_without(job.request, key.student_id) if job.request else b"",
         answer=_answer_without(job.answer, key.student_id) if job.answer else job.answer,
+    )
+
+
+def rows_of(job: BatchJob, student_id: str) -> HeldBatch:
+    """What a batch holds about a student: their rows until it is worked, and then what was answered to them."""
+    rows = msgspec.json.decode(job.request, type=BatchRequest).rows if job.request else []
+    answer = msgspec.json.decode(job.answer, type=BatchResponse) if job.answer else None
+    return HeldBatch(
+        job.batch_id,
+        rfc3339(job.created),
+        job.subject == student_id,
+        [HeldRow(index, row.components, row.problem) for index, row in enumerate(rows) if row.student_id == student_id],
+        [] if answer is None else [row for row in answer.results if row.student_id == student_id],
+        [] if answer is None else [row for row in answer.failures if row.student_id == student_id],
     )
 
 

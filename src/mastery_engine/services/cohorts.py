@@ -17,6 +17,7 @@ from mastery_engine.ports.cohorts import CohortStore, Roster
 from mastery_engine.ports.documents import DocumentStore
 from mastery_engine.responses.cohorts import CohortRecord, DueDay
 from mastery_engine.responses.cursors import make_cursor, read_cursor
+from mastery_engine.responses.privacy import HeldMembership
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
@@ -148,6 +149,24 @@ class Cohorts:
         (courses,) = await self._documents.of_students([key])
         named = [document.student.cohorts for document in courses.values()]
         return (await self._store.put_into(key)).union(*named)
+
+    async def memberships(self, key: StudentKey, now: Micros) -> list[HeldMembership]:
+        """What each cohort that a student may be in holds about them, by id."""
+        found = []
+        for cohort_id in sorted(await self.of(key)):
+            roster = await self.roster(key.tenant, cohort_id, now)
+            name, cohort = key.student_id, roster.cohort
+            found.append(
+                HeldMembership(
+                    cohort_id,
+                    cohort.name or cohort_id,
+                    name in roster.members,
+                    name in roster.joined,
+                    name in cohort.put,
+                    name in cohort.out,
+                )
+            )
+        return found
 
     def _first_day(self, now: Micros) -> Day:
         return day_of(now) - self._rules.retention_days + 1

@@ -10,6 +10,7 @@ from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import NotFound
 from mastery_engine.ports.documents import DocumentStore
 from mastery_engine.ports.event_log import EventLog
+from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.result_cache import ResultCache
 from mastery_engine.ports.result_log import ResultLog
 from mastery_engine.responses.privacy import (
@@ -26,6 +27,7 @@ from mastery_engine.responses.privacy import (
 )
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit, AuditQuery
+from mastery_engine.services.batch_requests import rows_of
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.dead_letters import DeadLetters
@@ -43,6 +45,7 @@ class Privacy:
         self,
         *,
         documents: DocumentStore,
+        jobs: JobStore,
         events: EventLog,
         result_log: ResultLog,
         result_cache: ResultCache,
@@ -58,6 +61,7 @@ class Privacy:
         clock: Clock,
     ) -> None:
         self._documents = documents
+        self._jobs = jobs
         self._events = events
         self._result_log = result_log
         self._result_cache = result_cache
@@ -151,7 +155,9 @@ class Privacy:
         document = courses.get(DEFAULT_COURSE)
         records = None if is_erased else await self._events.events_of(key, scan=scan)
         consent = self._consent(key)
-        if is_erased or (not courses and not records and not consent.history):
+        cohorts = [] if is_erased else await self._cohorts.memberships(key, now)
+        jobs = [] if is_erased else await self._jobs.of(key)
+        if is_erased or not (courses or records or consent.history or cohorts or jobs):
             raise NotFound("Nothing is held about this student.", field="student_id")
         return Export(
             student_id,
@@ -163,6 +169,8 @@ class Privacy:
             await self._audit.entries_of(key),
             await self._dead_letters.of(key),
             None if records is None else [held_event(record) for record in records],
+            cohorts,
+            [rows_of(job, student_id) for job in jobs],
             await self._elsewhere(now),
             [
                 HeldCourse(course_id, held_document(other.student), self._days(other.student, now))

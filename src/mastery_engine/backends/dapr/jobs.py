@@ -57,6 +57,14 @@ class DaprJobs:
         jobs = [job async for page in self._read(await self._open.members()) for job in page.values()]
         return sorted((job for job in jobs if job is not None and job.answer is None), key=lambda job: job.created)
 
+    async def of(self, key: StudentKey) -> list[BatchJob]:
+        pages = self._read(await self._of_tenant(key.tenant))
+        jobs = [job async for page in pages for job in page.values() if job is not None and names_student(job, key)]
+        return sorted(jobs, key=lambda job: job.created)
+
+    async def _of_tenant(self, tenant: str) -> list[str]:
+        return [name for name in await self._all.members() if pair_from(name)[0] == tenant]
+
     async def erase(self, key: StudentKey, without: WithoutStudent) -> int:
         changed: set[str] = set()
 
@@ -68,8 +76,7 @@ class DaprJobs:
             changed.add(_name(job))
             return Replacement(TOMBSTONE, TOMBSTONE_S) if left is None else self._kept(left)
 
-        own = [name for name in await self._all.members() if pair_from(name)[0] == key.tenant]
-        async for page in self._read(own):
+        async for page in self._read(await self._of_tenant(key.tenant)):
             named = [name for name, job in page.items() if job is not None and names_student(job, key)]
             await self._state.fold({keys.job(*pair_from(name)): fold for name in named})
         await self._unlist([name for name in changed if await self.find(*pair_from(name)) is None])

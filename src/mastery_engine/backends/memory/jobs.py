@@ -28,6 +28,9 @@ class MemoryJobs:
     async def open(self) -> list[BatchJob]:
         return sorted((job for job in self._jobs.values() if job.answer is None), key=lambda job: job.created)
 
+    async def of(self, key: StudentKey) -> list[BatchJob]:
+        return sorted((job for job in self._jobs.values() if names_student(job, key)), key=lambda job: job.created)
+
     async def erase(self, key: StudentKey, without: WithoutStudent) -> int:
         changed = 0
         for name, job in list(self._jobs.items()):

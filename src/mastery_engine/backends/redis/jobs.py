@@ -64,6 +64,15 @@ class RedisJobs:
         return [job for job in jobs if job.answer is None]
 
     @or_unavailable
+    async def of(self, key: StudentKey) -> list[BatchJob]:
+        found: dict[str, BatchJob] = {}
+        async for name in self._client.scan_iter(match=names.batch(key.tenant, "*"), count=PAGE):
+            packed = await self._client.get(name)
+            if packed is not None and names_student(job := _decode(packed), key):
+                found[job.batch_id] = job  # a scan may come by a key twice
+        return sorted(found.values(), key=lambda job: job.created)
+
+    @or_unavailable
     async def erase(self, key: StudentKey, without: WithoutStudent) -> int:
         changed: set[bytes] = set()
         async for name in self._client.scan_iter(match=names.batch(key.tenant, "*"), count=PAGE):

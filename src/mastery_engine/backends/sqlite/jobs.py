@@ -27,7 +27,8 @@ _OPEN = (
     "WHERE answer IS NULL ORDER BY created"
 )
 _OF_TENANT = (
-    "SELECT tenant, batch_id, subject, priority, created, caller, request, answer FROM batches WHERE tenant = ?"
+    "SELECT tenant, batch_id, subject, priority, created, caller, request, answer FROM batches WHERE tenant = ? "
+    "ORDER BY created"
 )
 _REMOVE = "DELETE FROM batches WHERE tenant = ? AND batch_id = ?"
 _PURGE = "DELETE FROM batches WHERE created < ?"
@@ -53,6 +54,10 @@ class SqliteJobs:
 
     async def open(self) -> list[BatchJob]:
         return [BatchJob(*row) for row in await self._database.fetch(_OPEN)]
+
+    async def of(self, key: StudentKey) -> list[BatchJob]:
+        jobs = [BatchJob(*row) for row in await self._database.fetch(_OF_TENANT, (key.tenant,))]
+        return [job for job in jobs if names_student(job, key)]
 
     async def erase(self, key: StudentKey, without: WithoutStudent) -> int:
         def write(connection: sqlite3.Connection) -> int:
