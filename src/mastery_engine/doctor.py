@@ -22,7 +22,7 @@ from mastery_engine.auth.jwks import fetch, keys_in, system_trust
 from mastery_engine.data_folder import PSEUDONYM_FILE, SECRET_FILE
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.errors import StartRefused, Unavailable
-from mastery_engine.model_files import forecast_model, skill_model
+from mastery_engine.model_files import NOT_THERE_YET, answer_models, forecast_model, lacks_model_file, skill_model
 from mastery_engine.ports.backend import Connection
 from mastery_engine.responses.readiness import ReadinessReport
 from mastery_engine.settings import Settings, settings_from, warnings_for
@@ -82,14 +82,17 @@ async def look_at_files(installation: Installation) -> AsyncIterator[Finding]:
     """The files that settings name, and what traces need."""
     settings = installation.settings
     told: dict[str, None] = {}
-    for read in (wiring.rules, wiring.curriculum, skill_model, forecast_model, _read_tracing, _read_secret):
+    models = (skill_model, answer_models, forecast_model)
+    for read in (wiring.rules, wiring.curriculum, *models, _read_tracing, _read_secret):
         try:
             read(settings)
         except StartRefused as refused:
-            told[refused.message] = None  # two models may be in one file
+            told[refused.message] = None  # one file has all models
     for message in told:
         yield Finding("files", "problem", message)
-    if not told:
+    if lacks_model_file(settings):
+        yield Finding("files", "warning", f"{NOT_THERE_YET} It is {settings.model_file}.")
+    elif not told:
         yield Finding("files", "ok", "Rules, course and models can be read.")
 
 

@@ -13,6 +13,17 @@ _WHY = {
 }
 
 
+def is_missing(path: Path) -> bool:
+    """Whether there is no such file. What may not be looked at is not missing: reading it says why."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def read_setting_file(name: str, path: Path) -> bytes:
     """The content of the file that the setting ``name`` names. Raises StartRefused, which says what to do."""
     try:

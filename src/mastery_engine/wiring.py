@@ -189,7 +189,10 @@ def compose(
     decoder = RecordDecoder(rules, clock)
     guard = FloodGuard(stores.checkpoints, logs.events)
     lag = Lag(logs.events, metrics)
-    dangers = Dangers({"store": stores.connection, "log": logs.connection})
+    asked: dict[str, Connection] = {"store": stores.connection, "log": logs.connection}
+    if model_file.is_named:
+        asked["models"] = model_file
+    dangers = Dangers(asked)
     return Engine(
         clock=clock,
         new_id=new_id,
@@ -232,7 +235,7 @@ def compose(
         audit=audit,
         dead_letters=dead_letters,
         admission=Admission(tokens, cohorts, limits, clock),
-        readiness=Readiness({"store": stores.connection.ping, "log": logs.connection.ping}, dangers, addresses),
+        readiness=Readiness({name: one.ping for name, one in asked.items()}, dangers, addresses),
         dangers=dangers,
         metrics=metrics,
         tracing=tracing,

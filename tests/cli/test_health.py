@@ -156,6 +156,9 @@ async def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"{")
     (finding,) = await findings(tmp_path / "data", MODEL_FILE=str(tmp_path))
     assert "it is a folder" in finding.message
+    (finding,) = await findings(tmp_path / "data", MODEL_FILE=str(tmp_path / "later"))
+    assert (finding.status, str(tmp_path / "later") in finding.message) == ("warning", True)
+    assert "the shipped models are used until it is" in finding.message
     (finding,) = await findings(tmp_path / "data", RULES_FILE=str(tmp_path / "model"))
     assert "line 1: The file is not YAML from about this line on" in finding.message
 

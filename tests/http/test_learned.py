@@ -16,7 +16,7 @@ from mastery_engine.errors import StartRefused
 from mastery_engine.model_files import ModelFileWatch, skill_model
 from mastery_engine.settings import Settings
 from mastery_engine.wiring import open_engine
-from tests.support.calls import Api
+from tests.support.calls import Api, serving
 from tests.support.live import SECRET
 
 PATIENCE_S = 10
@@ -92,7 +92,47 @@ async def test_without_a_file_there_is_nothing_to_look_for(tmp_path: Path) -> No
     await engine.close()
 
 
-def test_a_file_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
-    settings = Settings(environment="test", data_dir=tmp_path, jwt_secret=SECRET, model_file=tmp_path / "none")
-    with pytest.raises(StartRefused, match="MODEL_FILE"):
-        open_engine(settings)
+async def test_the_first_model_file_is_taken_up_while_the_service_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is ready without the file, and says so."""
+    monkeypatch.setattr("mastery_engine.model_files.LOOK_EVERY_S", 0.01)
+    path = tmp_path / "none-yet" / "model.msgpack"
+    async with serving(tmp_path / "data", model_file=path) as api:
+
+        async def warnings() -> list[str]:
+            await api.engine.dangers.look()
+            answer = (await api.get("/ready", token="")).json()["data"]
+            assert answer["status"] == "ready"
+            (models,) = (one for one in answer["dependencies"] if one["name"] == "models")
+            assert models["status"] == "up"
+            said: list[str] = models["warnings"]
+            return said
+
+        assert ["not there: the shipped models are used" in said for said in await warnings()] == [True]
+        assert api.engine.models.skills == DEFAULT_SKILLS
+        path.parent.mkdir()
+        path.write_bytes(with_skills(None, SkillModel(version="first")))
+        await until(lambda: api.engine.models.skills.version == "first")
+        assert await warnings() == []
+        path.write_bytes(b"{")
+        async with asyncio.timeout(PATIENCE_S):
+            while await warnings() == []:
+                await asyncio.sleep(0.01)
+        assert ["has changed and is not used" in said for said in await warnings()] == [True]
+        path.unlink()
+        assert ["is gone" in said for said in await warnings()] == [True]
+        assert api.engine.models.skills.version == "first"
+
+
+async def test_a_file_that_is_there_and_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
+    for named in (tmp_path, tmp_path / "part" / "model"):
+        (tmp_path / "part").touch()
+        settings = Settings(environment="test", data_dir=tmp_path, jwt_secret=SECRET, model_file=named)
+        with pytest.raises(StartRefused, match="MODEL_FILE .* (it is a folder|is no folder)"):
+            open_engine(settings)
+
+
+async def test_without_a_setting_readiness_tells_of_no_models(api: Api) -> None:
+    names = [one["name"] for one in (await api.get("/ready", token="")).json()["data"]["dependencies"]]
+    assert "models" not in names

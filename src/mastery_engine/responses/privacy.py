@@ -117,8 +117,7 @@ class HeldCourse(msgspec.Struct, frozen=True):
 
 
 class HeldMembership(msgspec.Struct, frozen=True):
-    """A cohort that knows of the student: whether they are in it, and by whom: events, an admin who put them in or
-    took them out."""
+    """A cohort that knows of the student: whether they are in it, and by whom, events or an admin."""
 
     cohort_id: str
     name: str
