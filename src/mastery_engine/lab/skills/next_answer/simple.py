@@ -1,7 +1,9 @@
 """A simple head: a logistic regression on the levels' estimate and a few counts, shrunk towards the shipped one.
 
 With few answers nothing predicts better, and a new school has few. The answers of one student are alike, so that few
-students say little of others however much they answer: the ridge grows by the design effect (Kish 1965).
+students say little of others however much they answer: the ridge grows by the design effect (Kish 1965). They say least
+of how much others know. So features are taken from their means, and the level, which then is the mean prediction, is
+held more firmly than the weights.
 """
 
 from typing import Any, TypeAlias
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from mastery_engine.domain.skills.next_answer.features import FEATURES, SIGNS
 from mastery_engine.domain.skills.next_answer.head import SHIPPED, WIDTH, Floats, HeadWeights
 
-RIDGE = 100.0
+RIDGE, LEVEL_RIDGE = 4.0, 100.0
 ALIKE = 0.5  # the correlation between the residuals of one student's answers
 TURNS = 25
 STEPS = np.linspace(0.0, 1.0, 21)
@@ -31,10 +33,11 @@ def fit_line(rows: Floats, right: Numbers, students: int) -> Numbers:
     It starts where predictions are on the mean what levels say, and no weight goes against its feature's sign.
     """
     known = rows[:, PLACES].astype(np.float64)
+    middle = known.mean(0)
     start = np.array([*(SHIPPED.get(FEATURES[place].name, 0.0) for place in PLACES), 0.0])
-    inputs = np.column_stack([known, np.ones(len(known))])
+    inputs = np.column_stack([known - middle, np.ones(len(known))])
     start[-1] = _level(inputs @ start, _chances(rows[:, _FIRST].astype(np.float64)).mean())
-    ridge = RIDGE * (1.0 + ALIKE * max(0.0, len(rows) / students - 1.0))
+    ridge = np.append(np.full(len(PLACES), RIDGE), LEVEL_RIDGE) * (1.0 + ALIKE * max(0.0, len(rows) / students - 1.0))
     signs = np.append(SIGNS[PLACES], 0.0)
     free = np.ones(len(start), bool)
     weights = _regressed(inputs, right, start, ridge, free)
@@ -43,6 +46,7 @@ def fit_line(rows: Floats, right: Numbers, students: int) -> Numbers:
         weights = _regressed(inputs, right, np.where(free, start, 0.0), ridge, free)
     line = np.zeros(WIDTH + 1)
     line[[*PLACES, WIDTH]] = weights
+    line[-1] -= middle @ weights[:-1]
     return line
 
 
@@ -62,13 +66,13 @@ def mixed(line: Numbers, network: HeadWeights, share: float) -> HeadWeights:
     return HeadWeights(weights.astype("<f4").tobytes(), out.astype("<f4").tobytes())
 
 
-def _regressed(inputs: Numbers, right: Numbers, start: Numbers, ridge: float, free: NDArray[np.bool_]) -> Numbers:
+def _regressed(inputs: Numbers, right: Numbers, start: Numbers, ridge: Numbers, free: NDArray[np.bool_]) -> Numbers:
     """Weights of the greatest likelihood under a ridge around ``start``, by Newton's method; some are held there."""
     weights, chosen = start.copy(), inputs[:, free]
     for _ in range(TURNS):
         chances = _chances(inputs @ weights)
-        slope = chosen.T @ (chances - right) + ridge * (weights - start)[free]
-        bend = (chosen * (chances * (1.0 - chances))[:, None]).T @ chosen + ridge * np.eye(int(free.sum()))
+        slope = chosen.T @ (chances - right) + (ridge * (weights - start))[free]
+        bend = (chosen * (chances * (1.0 - chances))[:, None]).T @ chosen + np.diag(ridge[free])
         weights[free] -= np.linalg.solve(bend, slope)
     return weights
 

@@ -10,19 +10,27 @@ from mastery_engine.domain.skills.next_answer.head import WIDTH, Floats, HeadWei
 HIDDEN, EPOCHS, BATCH = 64, 16, 1_024
 RATE, LAST_RATE, DECAY = 3e-3, 0.05, 16.0
 AGAIN_EPOCHS, AGAIN_RATE = 4, 5e-4  # from weights that were fitted before
+LEAST = 0.02  # the standard deviation of a feature, below which the answers at hand say nothing of its weight
 
 Weights: TypeAlias = tuple[Floats, Floats, Floats, Floats, Floats]  # of units, their biases, what they count; the line
 
 
 def train(rows: Floats, right: Floats, *, seed: int = 0, before: HeadWeights | None = None) -> HeadWeights:
     """Fit by Adam with a falling rate and weights that decay, the less in a step the more steps there are (Loshchilov
-    and Hutter 2019); ``rows`` are logged already. It goes on from the weights ``before``, if there are any."""
+    and Hutter 2019); ``rows`` are logged already. It goes on from the weights ``before``, if there are any.
+
+    A feature that hardly varies among these answers, and may among others, has no weight, or that of ``before``."""
     chance = np.random.default_rng(seed)
-    middle, spread = rows.mean(0), rows.std(0) + np.float32(1e-3)
+    middle, spread = rows.mean(0), rows.std(0)
+    idle = spread < LEAST
+    spread = np.where(idle, np.float32(1.0), spread)
     epochs, highest = (EPOCHS, RATE) if before is None else (AGAIN_EPOCHS, AGAIN_RATE)
     parameters = _begun(right, chance) if before is None else _scaled(before, middle, spread)
     first, bias, out, line, usual = parameters
     rows = (rows - middle) / spread
+    rows[:, idle] = 0.0
+    if before is None:
+        first[idle] = 0.0
     number = len(rows)
     sign = SIGNS[:, None]
     signed = np.broadcast_to(sign != 0, first.shape)
