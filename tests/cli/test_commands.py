@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from statistics import correlation
 from typing import Any
 
 import httpx
@@ -510,6 +511,7 @@ def test_demo_is_a_living_class_that_goes_on(shell: Shell) -> None:
             assert ("Your students" in page.text, "/students/student_12345" in page.text) == (True, True)
             page = httpx.get(f"{url}/dashboard/students/student_12345", cookies={"mastery_session": teacher})
             assert "Calibrated for this course" in page.text, "when the page first shows a forecast"
+            assert knows_here_what_the_map_knows(url, token), "what was learned of the class serves"
             student = unpack(shell.documents()["default", "student_12345"])
             completions.append(sum(progress.completed for progress in student.evidence.completion.values()))
             (before,) = shell.rows("SELECT max(seq) FROM requests")
@@ -518,6 +520,18 @@ def test_demo_is_a_living_class_that_goes_on(shell: Shell) -> None:
             assert demo.wait(PATIENCE_S) == 0
     assert completions[1] >= completions[0] > 0
     assert len(shell.documents()) == STUDENTS
+
+
+def knows_here_what_the_map_knows(url: str, token: str) -> bool:
+    """The next answers on skills with evidence have a basis, and stand in about the order of the map."""
+    with httpx.Client(base_url=url, headers=bearer(token)) as client:
+        asked: Json = {"student_id": "student_12345"}
+        shown = client.post("/analytics/skills", json=asked).json()["data"]["skills"]
+        on_map = {one["skill"]: one["probability"] for one in shown if one["basis"] == "answers"}
+        items = [{"item_id": f"never-{name}", "skills": [name]} for name in on_map]
+        found = client.post("/predictions/next-answer", json=asked | {"items": items}).json()["data"]
+    chances = [one["probability"] for one in found]
+    return {one["basis"] for one in found} == {"skills"} and correlation(list(on_map.values()), chances) > 0.5
 
 
 def test_the_best_known_student_does_something_every_30_seconds() -> None:

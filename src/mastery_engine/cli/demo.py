@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -54,6 +55,7 @@ def demo(host: Host = None, port: Port = None) -> None:
     """Serve a simulated class that works live.
 
     An empty data folder first gets the last 12 weeks of the class; then a student does something every few seconds.
+    Without MODEL_FILE the model of the next answer is learned from the class's answers, into the data folder.
 
     \b
     Example:
@@ -88,7 +90,32 @@ async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
                 await _seed(engine, lock, events)
                 warn(f"The class starts with {counted(len(events), 'event')} from its last {days} days.")
             await engine.calibrator.learn(await engine.calibrator.sample())
+            if chosen.model_file is None:
+                learned = await _answers_learned(engine, chosen.data_dir / "model.msgpack")
+                chosen = chosen.model_copy(update={"model_file": learned})
     return chosen, class_
+
+
+async def _answers_learned(engine: "Engine", path: Path) -> Path:
+    """The file of parameters with what the class's answers in the log say, as ``fit answers --from-log`` learns it.
+
+    A demo that goes on learns from what is new, as long as the file takes revisions.
+    """
+    from mastery_engine.cli.model_out import model_out
+    from mastery_engine.domain.model_file import answers_from, with_answers
+    from mastery_engine.domain.moments import DAY, rfc3339
+    from mastery_engine.domain.skills.next_answer.parameters import EVERYWHERE, NO_ANSWER_MODELS, PRIOR
+    from mastery_engine.lab.skills.next_answer.learning import learn_answers
+
+    with model_out(path) as out:
+        source, now = out.source(), engine.clock()
+        known = (answers_from(source) if source else NO_ANSWER_MODELS).parts.get(EVERYWHERE, PRIOR.parameters)
+        answers = await engine.logged_answers.read()
+        floor = now - engine.rules.retention_days * DAY
+        learned = learn_answers(answers, known, now, floor=floor, version=rfc3339(now))
+        if source is None or learned.answers:
+            out.write(with_answers(source, EVERYWHERE, learned.parameters))
+    return path
 
 
 async def _seed(engine: "Engine", lock: "WorkerLock", events: list["LearningEvent"]) -> None:
