@@ -8,6 +8,7 @@ from tests.support.calls import STUDENT, Api, Json, event
 from tests.support.live import make_token
 
 PREDICT, CHOOSE = "/predictions/next-answer", "/recommendations/items"
+SKILLS = "/analytics/skills"
 ITEMS: list[Json] = [
     {"item_id": "loops-1", "skills": ["for-loops"]},
     {"item_id": "files-1", "skills": ["reading-files"]},
@@ -29,6 +30,24 @@ async def test_what_was_answered_right_is_likelier_than_what_was_not(known: Api)
     assert loops["probability"] > files["probability"]
     assert [one["basis"] for one in (loops, files, other)] == ["item", "item", "prior"]
     assert all(0 < one["uncertainty"] <= 0.5 and 0 < one["probability"] < 1 for one in (loops, files, other))
+
+
+async def test_a_skill_practised_long_ago_is_known_here_as_on_the_map(api: Api) -> None:
+    """After it came more skills than the section of the model holds."""
+    old = [event("answer", days_ago=9 - number / 10, item_id=f"old-{number}", skills=["loops"]) for number in range(9)]
+    since = [
+        event("answer", days_ago=5 - n / 10, item_id=f"new-{n}", skills=[f"skill-{n}"], correct=n % 2 > 0)
+        for n in range(12)
+    ]
+    await api.learn(*old, *since)
+    asked: list[Json] = [{"item_id": f"other-{name}", "skills": [name]} for name in ("loops", "skill-0", "never")]
+    known, failed, never = await api.data(PREDICT, {"student_id": STUDENT, "items": asked})
+    assert [one["basis"] for one in (known, failed, never)] == ["skills", "skills", "prior"]
+    assert known["probability"] > never["probability"] + 0.1
+    on_the_map = {
+        one["skill"]: one["probability"] for one in (await api.data(SKILLS, {"student_id": STUDENT}))["skills"]
+    }
+    assert known["probability"] == pytest.approx(on_the_map["loops"], abs=0.1)
 
 
 async def test_a_fraction_moves_it_by_the_fraction(api: Api) -> None:

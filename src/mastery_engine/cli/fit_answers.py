@@ -10,6 +10,7 @@ from mastery_engine.cli.fit_skills import SOONEST, WEEK_MINUTES, logged_answers
 from mastery_engine.cli.model_out import ModelOut, model_out
 
 if TYPE_CHECKING:
+    from mastery_engine.domain.skills.model import SkillModel
     from mastery_engine.domain.skills.next_answer.parameters import AnswerParameters
     from mastery_engine.settings import Settings
 
@@ -79,10 +80,11 @@ def _fit(file: Path, out: ModelOut, part: str, as_json: bool) -> None:
     from mastery_engine.lab.skills.answer_files import given, read_answers
     from mastery_engine.lab.skills.next_answer.fit import fit
 
+    source = out.source()
     with progress("Fitting", None):
         version = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-        fitted = fit([given(rows) for rows in read_answers(file).values()], version=version)
-    written = with_answers(out.source(), part, fitted)
+        fitted = fit([given(rows) for rows in read_answers(file).values()], skills=_tracing(source), version=version)
+    written = with_answers(source, part, fitted)
     out.write(written)
     done = {"file": str(out.path), "part": part, "bytes": len(written), "version": version, **_sizes(fitted)}
     say(as_json, done, f"Wrote {out.path} ({len(written):,} bytes): {_said(fitted)}, version {version}.")
@@ -108,7 +110,7 @@ def _learn(
         since = now + ahead * MINUTE
         floor = now - settings.gdpr_retention_days * DAY
         try:
-            learned = learn_answers(answers, known, since, floor=floor, version=rfc3339(now))
+            learned = learn_answers(answers, known, since, floor=floor, version=rfc3339(now), skills=_tracing(source))
         except ValueError as error:
             raise StartRefused(
                 f"{out.path} accepts no revision from {rfc3339(since)} on: {error}. "
@@ -123,6 +125,14 @@ def _learn(
     words = f"Learned from {counted(learned.answers, 'new answer')}; {out.path} now rests on "
     words += f"{_said(learned.parameters)}, and counts from {rfc3339(since)} on."
     say(as_json, done | {"since": rfc3339(since), **_sizes(learned.parameters)}, words)
+
+
+def _tracing(source: bytes | None) -> "SkillModel":
+    """The model that traces knowledge where this file of parameters is in use."""
+    from mastery_engine.domain.model_file import skills_from
+    from mastery_engine.domain.skills.model import DEFAULT_SKILLS
+
+    return (source and skills_from(source)) or DEFAULT_SKILLS
 
 
 def _sizes(fitted: "AnswerParameters") -> dict[str, int]:

@@ -35,6 +35,7 @@ from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState,
 from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.domain.skills.next_answer.model import with_answer as answered
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModels
+from mastery_engine.domain.skills.next_answer.recall import Memory
 from mastery_engine.domain.skills.next_answer.state import since
 from mastery_engine.domain.student import NOBODY, Student
 
@@ -56,6 +57,7 @@ class Stages(msgspec.Struct, gc=False):
     floor: Day = 0
     latest: Micros = NEVER
     received: Micros = NEVER
+    known_before: Sequence[KnowledgeState] = ()
     knowledge: KnowledgeState = NO_KNOWLEDGE
     answers: bytes = b""
     cohorts: tuple[str, ...] = ()
@@ -133,11 +135,12 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
 
 
 def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
-    """Sets the knowledge after the answers among the new events, in the order of their arrival.
+    """Sets the knowledge before each answer among the new events, in the order of their arrival, and that after them.
 
     As in ``add_evidence``, what is too old at an answer's receipt is dropped before the answer is added.
     """
     knowledge, floor = turn.student.knowledge, turn.student.floor
+    before: list[KnowledgeState] = []
     for logged in turn.fresh:
         event = logged.event
         data = event.data
@@ -146,13 +149,18 @@ def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
             if rising > floor:
                 floor = rising
                 knowledge = knowledge.since(rules.start_of(floor))
+            before.append(knowledge)
             knowledge = with_answer(knowledge, data, event.at, model)
+    turn.known_before = before
     turn.knowledge = knowledge if turn.floor == turn.student.floor else knowledge.since(rules.start_of(turn.floor))
 
 
-def trace_answers(turn: Stages, shared: AnswerModels, rules: Rules) -> None:
-    """Sets what the model of the next answer knows, as ``trace_skills`` does: by itself it is a quarter cheaper."""
-    answers, floor = turn.student.answers, turn.student.floor
+def trace_answers(turn: Stages, model: SkillModel, shared: AnswerModels, rules: Rules) -> None:
+    """Sets what the model of the next answer knows, as ``trace_skills`` does: by itself it is a quarter cheaper.
+
+    It recalls skills by the knowledge before each answer, which that stage sets.
+    """
+    answers, floor, place = turn.student.answers, turn.student.floor, 0
     for logged in turn.fresh:
         event = logged.event
         data = event.data
@@ -161,7 +169,9 @@ def trace_answers(turn: Stages, shared: AnswerModels, rules: Rules) -> None:
             if rising > floor:
                 floor = rising
                 answers = since(answers, rules.start_of(floor))
-            answers = answered(answers, data, event.at, shared.of(event.tenant, event.course_id))
+            memory = Memory(turn.known_before[place], model)
+            answers = answered(answers, data, event.at, shared.of(event.tenant, event.course_id), memory)
+            place += 1
     turn.answers = answers if turn.floor == turn.student.floor else since(answers, rules.start_of(turn.floor))
 
 

@@ -122,7 +122,7 @@ def apply_all(
     for turn in known:
         trace_skills(turn, skills, rules)
     for turn in known:
-        trace_answers(turn, answers, rules)
+        trace_answers(turn, skills, answers, rules)
     for turn in live:
         set_score(turn, at, rules)
     for turn in live:

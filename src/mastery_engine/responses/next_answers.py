@@ -15,7 +15,7 @@ class NextAnswer(msgspec.Struct, frozen=True):
 
     ``uncertainty`` is the standard error of the probability. ``basis`` says what is known best: the ``item`` itself,
     its ``skills``, or neither (``prior``), so that the student's general level and last answers alone speak. Known are
-    the 20 items and the 8 skills answered last, and what the parameters say of others.
+    the 20 items answered last, all skills within the retention, and what the parameters say of others.
     """
 
     item_id: str

@@ -114,7 +114,8 @@ class NextAnswers:
 
     def _chances(self, caller: Caller, student: Student, items: Sequence[CourseItem], at: Micros) -> list[AnswerChance]:
         asked = [ItemAsked(item.item_id, item.skills) for item in items]
-        return next_answers(student, asked, at, self._models.answers.of(caller.tenant), self._rules)
+        models = self._models
+        return next_answers(student, asked, at, models.answers.of(caller.tenant), models.skills, self._rules)
 
     def _offered(self, items: Sequence[CourseItem] | None, skill: str | None) -> list[CourseItem]:
         """The items to choose from, each once; a skill of the course stands for its exercises where none are given."""

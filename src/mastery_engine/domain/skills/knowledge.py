@@ -145,6 +145,21 @@ def level_of(knowledge: KnowledgeState, skill: str, at: Micros, model: SkillMode
     return _level(now, _general(knowledge.general, at, model), now.left, model)
 
 
+def own_level(skill: SkillLevel, name: str, model: SkillModel) -> float:
+    """How far a skill's own answers put it above its usual level, in log-odds, as at the last of them."""
+    own = skill.mean - model.offset(name)
+    if skill.successes is None:  # an older document, in which the level held its part of the general one too
+        own -= model.carry_over * (skill.general or 0.0)
+    return own
+
+
+def level_when_practised(knowledge: KnowledgeState, name: str, model: SkillModel) -> float:
+    """The level on a practised skill in log-odds, before any of it is forgotten."""
+    skill, general = knowledge.skills[name], knowledge.general
+    level = model.offset(name) + own_level(skill, name, model) + model.practice(skill.successes or 0.0)
+    return level if general is None else level + model.carry_over * general.mean
+
+
 class _SkillNow(msgspec.Struct, frozen=True, gc=False):
     """A skill alone at a moment, and how surely it is known.
 
@@ -167,11 +182,8 @@ def _now(skill: SkillLevel | None, name: str, at: Micros, model: SkillModel) -> 
         return _SkillNow(usual, 0.0, 0.0, 1.0, model.skill_variance, 0)
     away = (at - skill.at) / DAY
     left: float = 2.0 ** (-away / model.half_life_days)
-    own, successes = skill.mean - usual, skill.successes
-    if successes is None:  # an older document, in which the level held its part of the general one too
-        own, successes = own - model.carry_over * (skill.general or 0.0), 0.0
     variance = _unsure(skill.variance, model.skill_variance, away, model)
-    return _SkillNow(usual, own, successes, left, variance, skill.answers)
+    return _SkillNow(usual, own_level(skill, name, model), skill.successes or 0.0, left, variance, skill.answers)
 
 
 def _level(skill: _SkillNow, general: General, left: float, model: SkillModel) -> float:

@@ -26,6 +26,7 @@ from mastery_engine.domain.skills.knowledge import with_answer as traced
 from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.domain.skills.next_answer.model import ItemAsked, answers_since_right, chances, with_answer
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModel
+from mastery_engine.domain.skills.next_answer.recall import Memory
 from mastery_engine.lab.simulate.policies import FIRST_DAY, GOAL, SimulatedLearner
 from mastery_engine.lab.skills.answer_files import AnswerGiven, AnswerRow
 from mastery_engine.lab.skills.fit import fit_skills
@@ -88,8 +89,9 @@ class AnsweringStudent:
 
     def see(self, item: SimulatedItem, at: Micros, *, is_right: bool) -> None:
         answer = Answer(item.item_id, (item.skill,), is_right)
+        memory = Memory(self._knowledge, self._models.skills)
+        self._answers = with_answer(self._answers, answer, at, self._models.answers, memory)
         self._knowledge = traced(self._knowledge, answer, at, self._models.skills)
-        self._answers = with_answer(self._answers, answer, at, self._models.answers)
 
     def outlook(self, day: Day) -> Outlook:
         return outlook_of(NO_EVIDENCE, self._knowledge, self.curriculum, day, RULES, self._models.skills)
@@ -98,7 +100,8 @@ class AnsweringStudent:
         """All items as the service would rank them."""
         view = self.outlook(at // DAY)
         asked = [ItemAsked(item.item_id, (item.skill,)) for item in self.items]
-        expected = chances(self._answers, asked, at, self._models.answers)
+        memory = Memory(self._knowledge, self._models.skills)
+        expected = chances(self._answers, asked, at, self._models.answers, memory)
         ago = answers_since_right(self._answers, [item.item_id for item in self.items])
         found = []
         for item, one, since_right in zip(self.items, expected, ago, strict=True):
@@ -136,7 +139,8 @@ def fitted_on_others(
         [AnswerRow(0, one.item_id, one.skills, int(one.right), one.at / SECOND) for one in history]
         for history in histories
     ]
-    return FittedModels(fit_skills(rows), AnswerModel(fit(histories, seed=seed)))
+    skills = fit_skills(rows)
+    return FittedModels(skills, AnswerModel(fit(histories, skills=skills, seed=seed)))
 
 
 ItemPolicy: TypeAlias = Callable[[AnsweringStudent, ItemLearner, Micros, Random], SimulatedItem]

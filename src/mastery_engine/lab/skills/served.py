@@ -8,6 +8,7 @@ from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.moments import DAY, SECOND, Day
 from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.skills.model import DEFAULT_SKILLS
 from mastery_engine.domain.skills.next_answer.model import ItemAsked
 from mastery_engine.domain.skills.next_answer.parameters import EVERYWHERE, AnswerModels, AnswerParameters
 from mastery_engine.domain.skills.next_answer.predictions import next_answers
@@ -42,7 +43,7 @@ class ServedModel:
             event = LearningEvent(str(place), "student", at, at, Answer(row.item_id, row.skills, bool(row.right)))
             asked = [ItemAsked(row.item_id, row.skills)]
             model = self._models.of(event.tenant)
-            predicted += [one.probability for one in next_answers(student, asked, at, model, rules)]
+            predicted += [one.probability for one in next_answers(student, asked, at, model, DEFAULT_SKILLS, rules)]
             arrived = [Logged(event, 0, place)]
             done = apply(student, arrived, at, rules, answers=self._models, cold=cold, settled={0: place})
             student, cold = done.student, cold if done.cold is None else done.cold

@@ -175,7 +175,7 @@ def _mean_counts(practised: Sequence[Practised]) -> Numbers:
 
 def _since_skills(practised: Sequence[Practised], answers: int, now: Elapsed) -> tuple[int, float]:
     """How many answers, and how many seconds, ago any of the skills was practised; long ago where none was."""
-    known = [one.record for one in practised if one.place >= 0]
+    known = [one.record for one in practised if one.record is not NEW_SKILL]
     if not known:
         return LONG_AGO, NEVER_S
     return answers - max([record[3] for record in known]), second_of(now.at) - max([record[2] for record in known])

@@ -6,12 +6,13 @@ two traits each, of which every item asks more or less: item response theory in 
 """
 
 from math import exp, log1p, sqrt
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol
 
 from msgspec import Struct
 
 from mastery_engine.domain.events.kinds import Difficulty
 from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.domain.skills.next_answer.recall import Memory, recalled
 from mastery_engine.domain.skills.next_answer.state import (
     DAY_S,
     GENERAL_VARIANCE,
@@ -22,6 +23,7 @@ from mastery_engine.domain.skills.next_answer.state import (
     Hash,
     Numbers,
     Pair,
+    SkillRecord,
     name_hash,
 )
 
@@ -33,7 +35,6 @@ QUICK = -1.0  # a pace below this, in log1p(seconds): less than two fifths of th
 SHORT = 0.5 ** (1 / 3)  # what is left of a count after an answer more, at a half-life of 3 answers
 _HOUR, _DAY, _MONTH = (-0.6931471805599453 / seconds for seconds in (3_600.0, 86_400.0, 30 * 86_400.0))
 
-SkillRecord: TypeAlias = tuple[Any, ...]  # as ``SKILL`` unpacks it
 NEW_SKILL: SkillRecord = (0.0, SKILL_VARIANCE, 0, 0, 1, *(0.0,) * 8)
 
 
@@ -82,10 +83,9 @@ class Elapsed(Struct, frozen=True, gc=False):
 
 
 class Practised(Struct, frozen=True, gc=False):
-    """A skill of the item: its place in the state (-1: not there), and its variance by now."""
+    """A skill of the item: its variance by now, and its record: ``NEW_SKILL`` where it was never tried."""
 
     name: Hash
-    place: int
     variance: float
     record: SkillRecord
 
@@ -148,10 +148,15 @@ def elapsed(state: AnswerState, at: Micros) -> Elapsed:
 
 
 def standing(
-    state: AnswerState, now: Elapsed, item: ItemLevel, skills: tuple[str, ...], shared: SharedLevels
+    state: AnswerState,
+    now: Elapsed,
+    item: ItemLevel,
+    skills: tuple[str, ...],
+    shared: SharedLevels,
+    memory: Memory,
 ) -> AnswerStanding:
     """What levels say of an answer to an item of these skills, each named once; there may be none."""
-    at, known = now.at, state.skills
+    at, known, older = now.at, state.skills, memory.knowledge.skills
     second = second_of(at)
     practised: list[Practised] = []
     usual = level = spread = 0.0
@@ -159,15 +164,18 @@ def standing(
         hashed = name_hash(name)
         often, its_variance = shared.skill(name, at)
         if hashed in known:
-            place = known.index(hashed)
-            record = SKILL.unpack_from(state.skill_records, place * SKILL.size)
+            record = SKILL.unpack_from(state.skill_records, known.index(hashed) * SKILL.size)
+        elif name in older:
+            record = recalled(name, memory, SKILL.unpack_from(state.skill_records)[3] if known else 0)
+        else:
+            record = NEW_SKILL
+        own = SKILL_VARIANCE
+        if record is not NEW_SKILL:
             own = record[1] + DRIFT * (second - record[2]) / DAY_S
             if own > SKILL_VARIANCE:
                 own = SKILL_VARIANCE
             level += record[0]
-        else:
-            place, record, own = -1, NEW_SKILL, SKILL_VARIANCE
-        practised.append(Practised(hashed, place, own, record))
+        practised.append(Practised(hashed, own, record))
         usual, spread = usual + often, spread + its_variance + own
     number = len(practised)
     if number > 1:

@@ -13,6 +13,7 @@ from mastery_engine.domain.skills.next_answer.effects import Keys, keys_of
 from mastery_engine.domain.skills.next_answer.features import PLACES, attempts_of, features_of
 from mastery_engine.domain.skills.next_answer.head import Floats, logged
 from mastery_engine.domain.skills.next_answer.levels import (
+    NEW_SKILL,
     AnswerStanding,
     Elapsed,
     SharedLevels,
@@ -22,6 +23,7 @@ from mastery_engine.domain.skills.next_answer.levels import (
     standing,
 )
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModel
+from mastery_engine.domain.skills.next_answer.recall import FAST, MIDDLE, NO_MEMORY, Memory, state_of
 from mastery_engine.domain.skills.next_answer.state import (
     GENERAL_VARIANCE,
     ITEM,
@@ -43,8 +45,7 @@ from mastery_engine.domain.skills.next_answer.state import (
 
 GENERAL_NOISE, SKILL_NOISE = 0.004, 0.01  # what learning adds with each answer, a share of what was learned
 MOST_RUN, MOST_ATTEMPTS = 255, 127
-# How much is left of a count after an answer more: half-lives of 1, 2 and 8 answers.
-FAST, BRIEF, MIDDLE = 0.5, 0.5 ** (1 / 2), 0.5 ** (1 / 8)
+BRIEF = 0.5 ** (1 / 2)  # what is left of a count after an answer more, at a half-life of 2 answers
 
 Basis: TypeAlias = Literal["item", "skills", "prior"]
 
@@ -78,21 +79,23 @@ class Known(msgspec.Struct, frozen=True, gc=False):
     combined: Hash
 
 
-def with_answer(source: bytes, answer: Answer, at: Micros, shared: SharedLevels) -> bytes:
+def with_answer(source: bytes, answer: Answer, at: Micros, shared: SharedLevels, memory: Memory = NO_MEMORY) -> bytes:
     """The student's packed state after an answer, in the order of arrival; an answer from before the last one gets its
-    time. It takes the same time whatever was answered before."""
-    state = unpacked(source)
+    time. ``memory`` is the knowledge state before the answer. It takes the same time whatever was answered before."""
+    state = state_of(source, memory)
     now = elapsed(state, at)
-    known = known_before(state, now, ItemAsked(answer.item_id, answer.skills, answer.difficulty), shared)
+    known = known_before(state, now, ItemAsked(answer.item_id, answer.skills, answer.difficulty), shared, memory)
     return after(known, answer.fraction)
 
 
-def chances(source: bytes, asked: Sequence[ItemAsked], at: Micros, model: AnswerModel) -> list[AnswerChance]:
+def chances(
+    source: bytes, asked: Sequence[ItemAsked], at: Micros, model: AnswerModel, memory: Memory = NO_MEMORY
+) -> list[AnswerChance]:
     """How likely right answers to items are at a moment, in their order; a moment before the last answer counts as that
     one's."""
-    state = unpacked(source)
+    state = state_of(source, memory)
     now = elapsed(state, at)
-    known = [known_before(state, now, one, model) for one in asked]
+    known = [known_before(state, now, one, model, memory) for one in asked]
     found = probabilities(known, model)
     return [
         AnswerChance(probability, _error(probability, one.standing), _basis(one, item, now.at, model))
@@ -113,11 +116,13 @@ def answers_since_right(source: bytes, item_ids: Sequence[str]) -> list[int | No
     return [ago if attempts and is_right else None for attempts, is_right, ago in found]
 
 
-def known_before(state: AnswerState, now: Elapsed, asked: ItemAsked, shared: SharedLevels) -> Known:
+def known_before(
+    state: AnswerState, now: Elapsed, asked: ItemAsked, shared: SharedLevels, memory: Memory = NO_MEMORY
+) -> Known:
     """What is known before an answer at the moment of ``now``."""
     skills = asked.skills if len(asked.skills) < 2 else tuple(dict.fromkeys(asked.skills))
     item = item_level(shared, asked.item_id, asked.difficulty, now.at)
-    stands = standing(state, now, item, skills, shared)
+    stands = standing(state, now, item, skills, shared, memory)
     return Known(state, now, stands, name_hash(asked.item_id), combined_hash(skills) if skills else 0)
 
 
@@ -312,5 +317,5 @@ def _error(probability: float, stands: AnswerStanding) -> float:
 def _basis(known: Known, asked: ItemAsked, at: Micros, model: AnswerModel) -> Basis:
     if known.item in known.state.items or model.item(asked.item_id, at) is not None:
         return "item"
-    practised = any(one.place >= 0 for one in known.standing.practised)
+    practised = any(one.record is not NEW_SKILL for one in known.standing.practised)
     return "skills" if practised or any(model.knows_skill(name, at) for name in asked.skills) else "prior"

@@ -21,6 +21,7 @@ LATEST_SECOND, LAST_DAY = 2**32 - 1, 2**16 - 1
 Hash: TypeAlias = int
 Numbers: TypeAlias = tuple[float, ...]
 Pair: TypeAlias = tuple[float, float]
+SkillRecord: TypeAlias = tuple[Any, ...]  # as ``SKILL`` unpacks it
 
 
 class AnswerState(msgspec.Struct, frozen=True, gc=False):

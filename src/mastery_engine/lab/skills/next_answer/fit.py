@@ -6,8 +6,12 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
+from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE
+from mastery_engine.domain.skills.knowledge import with_answer as traced
+from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.skills.next_answer.effects import (
     MOST_EFFECTS,
     MOST_INFORMATION,
@@ -20,7 +24,8 @@ from mastery_engine.domain.skills.next_answer.features import features_of
 from mastery_engine.domain.skills.next_answer.levels import SharedLevels, elapsed
 from mastery_engine.domain.skills.next_answer.model import ItemAsked, Known, after, known_before, seen, with_effects
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModel, AnswerParameters, LevelRevision
-from mastery_engine.domain.skills.next_answer.state import since, unpacked
+from mastery_engine.domain.skills.next_answer.recall import Memory, state_of
+from mastery_engine.domain.skills.next_answer.state import since
 from mastery_engine.lab.skills.answer_files import AnswerGiven
 from mastery_engine.lab.skills.next_answer.head import Fold, fitted_head
 from mastery_engine.lab.skills.next_answer.levels import LearningLevels
@@ -39,8 +44,10 @@ class Unexplained(msgspec.Struct):
     information: Doubles
 
 
-def fit(students: Histories, *, seed: int = 0, version: str = "fitted") -> AnswerParameters:
-    """Learn from students, each with answers in order.
+def fit(
+    students: Histories, *, skills: SkillModel = DEFAULT_SKILLS, seed: int = 0, version: str = "fitted"
+) -> AnswerParameters:
+    """Learn from students, each with answers in order; ``skills`` is the model that traces their knowledge.
 
     The head is trained on what was known before each answer, never with what that answer taught: of each student by
     parameters that the other parts of the students taught.
@@ -52,25 +59,27 @@ def fit(students: Histories, *, seed: int = 0, version: str = "fitted") -> Answe
     rotations = min(ROTATIONS, len(students))
     for turn in range(rotations):
         first, last = turn * len(students) // rotations, (turn + 1) * len(students) // rotations
-        model = AnswerModel(taught((*students[:first], *students[last:]), version))
+        model = AnswerModel(taught((*students[:first], *students[last:]), skills, version))
         held = students[first:last]
-        rows = [with_effects(*seen([known for _, known in followed(model, history)]), model) for history in held]
+        rows = [
+            with_effects(*seen([known for _, known in followed(model, history, skills)]), model) for history in held
+        ]
         right = np.array([answer.right for history in held for answer in history], np.float32)
         folds.append(Fold(np.concatenate(rows), right, len(held)))
-    return msgspec.structs.replace(taught(students, version), head=fitted_head(folds, seed=seed))
+    return msgspec.structs.replace(taught(students, skills, version), head=fitted_head(folds, seed=seed))
 
 
-def taught(students: Histories, version: str) -> AnswerParameters:
+def taught(students: Histories, skills: SkillModel, version: str) -> AnswerParameters:
     """All parameters but the head: the levels in one pass, then in another what these leave unexplained."""
     if not students:
         return AnswerParameters(version=version)
     levels = LearningLevels()
     for history in students:
         last: AnswerGiven | None = None
-        for answer, known in followed(levels, history):
+        for answer, known in followed(levels, history, skills):
             levels.learn(known, answer, last)
             last = answer
-    unexplained = [unexplained_of(levels, history) for history in students]
+    unexplained = [unexplained_of(levels, history, skills) for history in students]
     named = [
         list(zip([answer.item_id for answer in history], own.residuals.tolist(), own.information.tolist(), strict=True))
         for history, own in zip(students, unexplained, strict=True)
@@ -83,26 +92,31 @@ def taught(students: Histories, version: str) -> AnswerParameters:
     return AnswerParameters(version=version, revisions=(revision,), effects=table_of(*keys_and_sums(unexplained)))
 
 
-def followed(shared: SharedLevels, history: Sequence[AnswerGiven]) -> Iterator[tuple[AnswerGiven, Known]]:
+def followed(
+    shared: SharedLevels, history: Sequence[AnswerGiven], skills: SkillModel = DEFAULT_SKILLS
+) -> Iterator[tuple[AnswerGiven, Known]]:
     """Each answer of a student with what is known before it, as the service knows it: what is older than the retention
-    is forgotten first."""
-    source, floor = b"", 0
+    is forgotten first. ``skills`` is the model that traces knowledge."""
+    source, knowledge, floor = b"", NO_KNOWLEDGE, 0
     retention = Rules().retention_days
     for answer in history:
         rising = answer.at // DAY - retention + 1
         if rising > floor:
-            source, floor = since(source, rising * DAY), rising
-        state = unpacked(source)
+            source, knowledge, floor = since(source, rising * DAY), knowledge.since(rising * DAY), rising
+        memory = Memory(knowledge, skills)
+        state = state_of(source, memory)
         asked = ItemAsked(answer.item_id, answer.skills, answer.said)
-        known = known_before(state, elapsed(state, answer.at), asked, shared)
+        known = known_before(state, elapsed(state, answer.at), asked, shared, memory)
         yield answer, known
         source = after(known, answer.right)
+        told = Answer(answer.item_id, answer.skills, score=answer.right, difficulty=answer.said)
+        knowledge = traced(knowledge, told, answer.at, skills)
 
 
-def unexplained_of(shared: SharedLevels, history: Sequence[AnswerGiven]) -> Unexplained:
+def unexplained_of(shared: SharedLevels, history: Sequence[AnswerGiven], skills: SkillModel) -> Unexplained:
     """What levels leave unexplained of a student's answers."""
     parts, pairs = [], []
-    for answer, known in followed(shared, history):
+    for answer, known in followed(shared, history, skills):
         first = known.standing.first
         parts.append(features_of(known.state, known.now, known.standing, known.item, known.combined)[1])
         pairs.append((answer.right - first, first * (1.0 - first)))

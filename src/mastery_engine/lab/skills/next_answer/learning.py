@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from mastery_engine.domain.moments import NEVER, Micros
+from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.skills.next_answer.effects import EffectTable
 from mastery_engine.domain.skills.next_answer.head import Floats, Head, HeadWeights, shipped_head
 from mastery_engine.domain.skills.next_answer.model import Known, seen, with_effects
@@ -32,13 +33,19 @@ class Learned(msgspec.Struct, frozen=True):
 
 
 def learn_answers(
-    answers: Sequence[LoggedAnswer], known: AnswerParameters, since: Micros, *, floor: Micros, version: str
+    answers: Sequence[LoggedAnswer],
+    known: AnswerParameters,
+    since: Micros,
+    *,
+    floor: Micros,
+    version: str,
+    skills: SkillModel = DEFAULT_SKILLS,
 ) -> Learned:
     """What the answers at hand say that no revision has heard of yet; levels count for answers from ``since`` on.
 
     ``answers`` are a student's in the order of arrival, and hold those heard of before, as far as the log still does:
-    they tell where students stood. Revisions that no answer from ``floor`` on needs are merged. Raises ValueError if a
-    revision of the same or a later moment is there.
+    they tell where students stood. Revisions that no answer from ``floor`` on needs are merged; ``skills`` is the model
+    that traces knowledge. Raises ValueError if a revision of the same or a later moment is there.
     """
     heard, learned = (known.revisions[-1].heard, known.revisions[-1].answers) if known.revisions else (NEVER, 0)
     new = sum(one.received > heard for one in answers)
@@ -49,12 +56,12 @@ def learn_answers(
         histories[one.key].append(one)
     newest = max(one.received for one in answers)
     if learned <= len(answers) <= FITTED_ANEW:
-        fitted = fit([[_given(one) for one in own] for own in histories.values()], version=version)
+        fitted = fit([[_given(one) for one in own] for own in histories.values()], skills=skills, version=version)
         (levels,) = fitted.revisions
         revision = msgspec.structs.replace(levels, since=since, heard=newest)
         anew = msgspec.structs.replace(fitted, revisions=known.revisions)
         return Learned(anew.revised(revision, floor=floor), new)
-    return Learned(_learned(histories, known, LevelRevision(since, newest), heard, floor, version), new)
+    return Learned(_learned(histories, known, LevelRevision(since, newest), heard, floor, version, skills), new)
 
 
 def _given(one: LoggedAnswer) -> AnswerGiven:
@@ -69,6 +76,7 @@ def _learned(
     heard: Micros,
     floor: Micros,
     version: str,
+    skills: SkillModel,
 ) -> AnswerParameters:
     """The parameters moved by new answers, each by what was known before it: so nothing leaks into the head."""
     model = AnswerModel(known)
@@ -81,7 +89,7 @@ def _learned(
         before: list[Known] = []
         right: list[float] = []
         last: AnswerGiven | None = None
-        for one, (answer, knows) in zip(own, followed(levels, [_given(one) for one in own]), strict=True):
+        for one, (answer, knows) in zip(own, followed(levels, [_given(one) for one in own], skills), strict=True):
             if one.received > heard:
                 levels.learn(knows, answer, last)
                 before.append(knows)
