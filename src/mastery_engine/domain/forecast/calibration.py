@@ -31,11 +31,12 @@ HALF_LIFE = 6.0  # weeks after which a past week counts half
 BROAD = 5.0  # student-weeks that the shipped moves count as, among those of a course
 ELSEWHERE = 20.0  # student-weeks that all other states together count as, in the moves of one
 STEADY, STEADY_KNOWN = 15.0, 150.0  # what holds the weights to their prior: for strange students, and for usual ones
-USUAL, STRANGE = 1.1, 1.5  # the median strangeness up to which students are usual, and from which they are strange
-USUAL_WEIGHTS, STRANGE_WEIGHTS = (0.94, 0.03, 0.03), (0.34, 0.33, 0.33)
+ALIKE = 0.05  # the correlation of what students of a course meet in the same week: one quiet week is no proof
+USUAL, STRANGE = 1.1, 1.4  # the median strangeness up to which students are usual, and from which they are strange
+USUAL_WEIGHTS, STRANGE_WEIGHTS = (1.0, 0.0, 0.0), (0.34, 0.33, 0.33)
 STRETCH_COUNTS = 20.0  # student-weeks that the prior of the stretch counts as
-WIDER, WIDER_KNOWN = 1.6, 1.2  # the stretch where little is known of the course: for strange students, and usual ones
-KNOWN_FROM = 50.0  # student-weeks that tell whether a course's students are usual
+WIDER, WIDER_KNOWN = 1.6, 1.1  # the stretch where little is known of the course: for strange students, and usual ones
+KNOWN_FROM = 30.0  # student-weeks that tell whether a course's students are usual
 LEAST, LEAST_KNOWN, MOST = 0.3, 0.9, 5.0  # of the stretch; that of usual students is never much below 1
 SLOWLY = 2.0  # the power of the share of ENOUGH by which a course with fewer weeks is trusted
 OUTSIDE = 0.10  # the share of weeks that is to lie below the interval, and above it
@@ -48,6 +49,7 @@ STEPS = 10
 
 Numbers: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.intp]
+Days: TypeAlias = NDArray[np.int64]
 
 _LEVELS = np.array(LEVELS)
 _STATED = np.array([0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0])
@@ -253,12 +255,13 @@ class _PastWeeks:
         weeks_ago = (self._origins[past - 1] - self._origins[:past]) / WEEK
         counts = 0.5 ** (weeks_ago / HALF_LIFE)
         now, aged, came = self._cases.now[:past], self._cases.aged[:past], self._came[:past]
+        evidence = counts * _apart(self._origins[:past])
         known = self._known(past)
         gone = self._cases.states[:past] % STATES == GONE
         weights, stretch = [], []
         for group in (~gone, gone):
             rows = np.flatnonzero(group)
-            weights.append(self._weights(rows, counts[rows], known))
+            weights.append(self._weights(rows, evidence[rows], known))
             stretch.append(self._stretch(rows, counts[rows], weights[-1], known))
         return Calibration(
             as_of,
@@ -296,7 +299,7 @@ class _PastWeeks:
         return familiarity(float(np.median(self._strangeness[:past]))) * min(1.0, past / KNOWN_FROM)
 
     def _weights(self, rows: Places, counts: Numbers, known: float) -> Numbers:
-        """The weights with the least loss so far, in units of a usual week's move, and of distance from the prior."""
+        """The weights with the least loss so far, in units of the course's move, and of distance from the prior."""
         prior = _prior(known)
         if not len(rows):
             return prior
@@ -407,6 +410,16 @@ def _crps(rows: Numbers, came: Numbers) -> Numbers:
     levels = _LEVELS[_SCORED]
     loss: Numbers = 2.0 * np.maximum(levels * missed, (levels - 1.0) * missed).mean(axis=-1)
     return loss
+
+
+def _apart(origins: Days) -> Numbers:
+    """How much each of some student-weeks, whose origins rise, tells beside the others of its week.
+
+    So many that are correlated tell no more than fewer that are not: the design effect (Kish 1965).
+    """
+    week = (origins[-1] - origins) // WEEK
+    found: Numbers = 1.0 / (1.0 + ALIKE * (np.bincount(week)[week] - 1.0))
+    return found
 
 
 def _by_state(moves: Numbers, counts: Numbers, states: Places) -> dict[int, tuple[float, ...]]:

@@ -24,7 +24,7 @@ from mastery_engine.errors import InvalidInput
 VERSION = 1
 LEVELS = (0.01, 0.025, *(step / 20 for step in range(1, 20)), 0.975, 0.99)
 MEDIAN, LOWER, UPPER = LEVELS.index(0.5), LEVELS.index(0.1), LEVELS.index(0.9)
-SEEN = (14, 21)  # days since the first event, up to which students differ from those seen for longer
+SEEN = (1, 7, 14, 21, 28, 42, 63)  # days since the first event: students are compared with those of about the same age
 SOON, LATER = 3, 10  # days: up to the first, up to the second, and beyond, each with a calibration of its own
 
 Row: TypeAlias = tuple[float, ...]
@@ -47,7 +47,7 @@ class UsualCases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the inputs of the cases of a fit, without a calendar, were like.
 
     ``means`` are those of the scaled inputs, ``precision`` the inverse of their covariance (half precision, row by
-    row). ``distances`` holds the mean square of the distance from the means, by that (Mahalanobis 1936), of
+    row). ``distances`` holds the median square of the distance from the means, by that (Mahalanobis 1936), of
     students seen for less than each of ``SEEN`` days, and of all others.
     """
 

@@ -182,7 +182,7 @@ def usual_cases(cases: Sequence[Case], ensemble: Ensemble) -> UsualCases:
     distances = np.einsum("ni,ij,nj->n", away, precision, away)
     seen = np.array([case.known_for for case in cases])
     spans = [(seen >= low) & (seen < high) for low, high in pairwise((0, *SEEN, np.inf))]
-    usual = [float(distances[span].mean()) if span.any() else float(distances.mean()) for span in spans]
+    usual = [float(np.median(distances[span] if span.any() else distances)) for span in spans]
     return UsualCases(_packed(means.astype(np.float32)), precision.astype("<f2").tobytes(), tuple(usual))
 
 

@@ -129,15 +129,28 @@ def test_the_order_of_the_misses_does_not_matter() -> None:
 
 def test_networks_that_are_right_keep_their_weight_and_others_lose_it() -> None:
     chance = Random(5)
-    right, wrong = [], []
+    right, wrong, familiar = [], [], []
     for place in range(800):
         came = 0.3 + 0.4 * chance.random()
         origin = FIRST + 7 * (place // 40)
-        for misses, middle in ((right, came), (wrong, 0.9)):
+        for misses, middle, strangeness in ((right, came, 9.0), (wrong, 0.9, 9.0), (familiar, 0.9, 1.0)):
             row = tuple(middle + (level - 0.5) * 0.02 for level in LEVELS)
-            misses.append(Miss(origin, 0.5, 0.5, came, row, 0, 30))
+            misses.append(Miss(origin, 0.5, 0.5, came, row, 0, 30, strangeness=strangeness))
     assert calibration_from(right, AS_OF, UTC).weights[0][0] > 0.9
     assert calibration_from(wrong, AS_OF, UTC).weights[0][0] < 0.2
+    assert calibration_from(familiar, AS_OF, UTC).weights[0][0] < 0.5
+
+
+def test_one_quiet_week_of_many_students_is_no_proof_against_the_networks() -> None:
+    """Networks expect some work in the week; nothing came to anyone. The same from week to week is another matter."""
+
+    def weight(students: int, weeks: int) -> float:
+        row = tuple(0.5 + 0.004 * level for level in LEVELS)
+        quiet = [Miss(FIRST + 7 * week, 0.5, 0.5, 0.5, row, 0, 30) for week in range(weeks) for _ in range(students)]
+        return calibration_from(quiet, AS_OF, UTC).weights[0][0]
+
+    assert weight(400, 1) > 0.9
+    assert weight(20, 20) < 0.5
 
 
 def test_who_was_away_is_told_apart() -> None:

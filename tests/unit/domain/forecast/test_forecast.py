@@ -285,7 +285,7 @@ def test_a_student_of_another_kind_is_strange_and_a_file_that_does_not_tell_make
     assert ForecastModel(older).strangeness(row(usual), 60) == float("inf")
 
 
-@pytest.mark.parametrize("changes", [{"precision": b""}, {"distances": (1.0,)}, {"distances": (0.0, 1.0, 1.0)}])
+@pytest.mark.parametrize("changes", [{"precision": b""}, {"distances": (1.0,)}, {"distances": (0.0, *[1.0] * 7)}])
 def test_usual_cases_that_do_not_fit_are_refused(changes: dict[str, object]) -> None:
     shipped = shipped_parameters()
     assert shipped.usual is not None
