@@ -1,5 +1,6 @@
 """The rules of a course: the weights of the components, the levels, the half-life, its days, and the retention."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import pairwise
@@ -21,6 +22,7 @@ PASS_MARK = 0.50  # below it a student needs help, whatever the levels
 SHORTEST_HALF_LIFE, LONGEST_HALF_LIFE = 1.0, 3_650.0  # days
 MOST_HALVINGS = 500  # of the weight of evidence until it no longer counts
 STEPS = 10_000  # scores are shown, and stored by day, in steps of 0.0001
+NINTH_DECIMAL = 1e-9  # more than what rounding to 9 decimals moves a score
 
 
 class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,7 +122,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         """The half-life of quiz and quality evidence."""
         return round(self.half_life_days * DAY)
 
-    @property
+    @cached_property
     def component_weights(self) -> tuple[float, float, float, float]:
         """In the order of ``COMPONENTS``."""
         weights = self.weights
@@ -149,13 +151,22 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         """The numbers with 4 decimals within a step of ``beside_bounds``: rounding may have moved them by one."""
         return frozenset((round(one * STEPS) + step) / STEPS for one in self.beside_bounds for step in (-1, 0, 1))
 
+    @cached_property
+    def _bounds(self) -> tuple[float, ...]:
+        """Where each level but the lowest begins."""
+        return tuple([level.from_score for level in self.levels[1:]])
+
+    @cached_property
+    def _just_below_bounds(self) -> tuple[float, ...]:
+        """From where on rounding may lift a score to a bound."""
+        return tuple([bound - NINTH_DECIMAL for bound in self._bounds])
+
     def level_index(self, score: float) -> int:
         """The place of a score's level, from 0. Scores are rounded to 9 decimals first: float errors decide nothing."""
-        rounded = round(score, 9)
-        place = len(self.levels) - 1
-        while self.levels[place].from_score > rounded:
-            place -= 1
-        return place
+        place = bisect_right(self._just_below_bounds, score)
+        if not place or score > self._bounds[place - 1] + NINTH_DECIMAL:
+            return place  # far from bounds nothing needs to be rounded, which takes longer than all else here
+        return bisect_right(self._bounds, round(score, 9))
 
 
 def rules_from(source: bytes, *, overrides: Mapping[str, object]) -> Rules:

@@ -12,7 +12,7 @@ from mastery_engine.domain.cohorts.cohort import enrolled
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import Logged
 from mastery_engine.domain.events.kinds import Answer
-from mastery_engine.domain.events.seen import IdsByDay, Seen, held_among, with_ids
+from mastery_engine.domain.events.seen import MANY, IdsByDay, Seen, held_among, holds, with_ids
 from mastery_engine.domain.evidence.causes import (
     CONSISTENCY,
     NO_CAUSES,
@@ -71,6 +71,24 @@ class Stages(msgspec.Struct, gc=False):
 
 def admit(turn: Stages) -> None:
     """Sets the events that are new to the document, and the ids seen, with theirs."""
+    if len(turn.events) >= MANY:
+        _admit_many(turn)
+        return
+    seen, cold = turn.student.seen, turn.cold
+    recent = {**seen.recent}
+    fresh: list[Logged] = []
+    for logged in turn.events:
+        event = logged.event
+        hashed = id_hash(event.event_id)
+        if not holds(recent, hashed) and not (cold and holds(cold, hashed)):
+            day = day_of(event.received)
+            recent[day] = recent.get(day, b"") + hashed
+            fresh.append(logged)
+    if fresh:
+        turn.fresh, turn.seen = fresh, Seen(recent, seen.cold_filter)
+
+
+def _admit_many(turn: Stages) -> None:
     seen = turn.student.seen
     hashes = [id_hash(logged.event.event_id) for logged in turn.events]
     held = held_among(seen.recent, hashes)
@@ -198,7 +216,7 @@ def add_causes(turn: Stages, rules: Rules) -> None:
     """Sets the causes after the events, and those of these events."""
     student = turn.student
     history, causes = student.history, student.causes
-    if turn.is_plain and causes.is_plain and (history.is_fine or not history.packed):
+    if turn.is_plain and causes.is_plain and history.is_fine:
         told = causes_of_run(causes, turn.fresh, history, turn.history, student.evidence, rules)
         if told is not None:
             turn.causes, turn.found = told

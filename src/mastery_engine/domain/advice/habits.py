@@ -74,7 +74,7 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day, rules: Rules)
     after: Habits | None = None
     changed = -1  # the number of the block whose counts are unpacked
     counts = bytearray()
-    quizzes, seconds, asked = 0, 0, [0] * 6
+    quizzes, seconds, asked = 0, 0, NOT_ASKED
     for logged in fresh:
         event = logged.event
         data: Any = event.data
@@ -89,10 +89,10 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day, rules: Rules)
             if after is None:
                 after = {**habits}
             else:
-                after[changed] = Block(bytes(counts), quizzes, seconds, Asked(*asked))
+                after[changed] = Block(bytes(counts), quizzes, seconds, asked)
             block = after.get(number, _NO_BLOCK)
             changed, counts = number, bytearray(block.counts)
-            quizzes, seconds, asked = block.quizzes, block.seconds, list(msgspec.structs.astuple(block.asked))
+            quizzes, seconds, asked = block.quizzes, block.seconds, block.asked
         hour = within // HOUR
         if counts[hour] < _FULL:
             counts[hour] += 1
@@ -100,18 +100,18 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day, rules: Rules)
             counts[_HOURS + place] += 1
         if kind is Answer:
             spent = data.duration
-            _count(asked, 1, int(not data.is_right), spent, data.hints)
+            asked = _with_questions(asked, 1, int(not data.is_right), spent, data.hints)
         elif kind is Quiz:
             spent, questions = data.time_spent, data.total_questions
             quizzes |= 1 << place
-            _count(asked, questions, round(questions - data.correct_answers), spent, None)
+            asked = _with_questions(asked, questions, round(questions - data.correct_answers), spent, None)
         else:  # the time of a completion is not counted: it was that of its runs and answers
             spent = data.duration if kind is Execution else None
         if spent is not None:
             seconds += int(min(LONGEST_S, spent))
     if after is None:
         return habits
-    after[changed] = Block(bytes(counts), quizzes, seconds, Asked(*asked))
+    after[changed] = Block(bytes(counts), quizzes, seconds, asked)
     return after
 
 
@@ -122,17 +122,20 @@ def since(habits: Habits, floor: Day) -> Habits:
     return {number: block for number, block in habits.items() if number * BLOCK_DAYS >= floor}
 
 
-def _count(asked: list[int], questions: int, wrong: int, spent: float | None, hints: int | None) -> None:
-    """Count one answer, or all questions of one quiz, which share its time; ``asked`` is in the order of ``Asked``."""
+def _with_questions(asked: Asked, questions: int, wrong: int, spent: float | None, hints: int | None) -> Asked:
+    """The counts with one answer, or with all questions of one quiz, which share its time."""
+    if spent is None and hints is None:
+        return asked
+    told, helped = asked.told, asked.helped
     if hints is not None:
-        asked[4] += 1
-        asked[5] += hints > 0
-    if spent is not None:
-        asked[0] += questions
-        asked[1] += wrong
-        if spent / questions < HURRY_S:
-            asked[2] += questions
-            asked[3] += wrong
+        told, helped = told + 1, helped + (hints > 0)
+    if spent is None:
+        return Asked(asked.timed, asked.wrong, asked.fast, asked.fast_wrong, told, helped)
+    if spent / questions < HURRY_S:
+        fast, fast_wrong = asked.fast + questions, asked.fast_wrong + wrong
+    else:
+        fast, fast_wrong = asked.fast, asked.fast_wrong
+    return Asked(asked.timed + questions, asked.wrong + wrong, fast, fast_wrong, told, helped)
 
 
 class Work(msgspec.Struct, frozen=True, gc=False):

@@ -133,7 +133,8 @@ class Causes(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def is_plain(self) -> bool:
         """Whether nothing was dropped since the last fold, and the newest point shows all that came."""
-        return not self.is_aged and not self.has_pending
+        rows = self.rows
+        return not self.is_aged and not (rows and rows[_CODE - _SIZE] & PENDING)
 
     @property
     def has_pending(self) -> bool:
@@ -275,7 +276,7 @@ def merged_causes(causes: Iterable[Cause]) -> list[Cause]:
 
 def known_causes(history: History, causes: Causes) -> Causes:
     """The causes of a document, whose newest point may be from an engine that recorded none."""
-    if history.packed and not history.is_fine:
+    if not history.is_fine:
         return Causes(complete_after=history.newest or 0, is_aged=True)
     return causes
 

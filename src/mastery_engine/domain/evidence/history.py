@@ -28,6 +28,7 @@ SIXTHS = _SIXTHS * STEPS
 _NO_SIXTHS = 3  # of a component of 0, or without evidence
 _SPREAD = 5.99  # so that a value half a step above the nearest step is still in the last of its sixths
 _IS_FINE = 1 << 15  # set in the score; without it the components are in whole steps, as older engines wrote them
+_FINE_BYTE = _IS_FINE >> 8
 
 
 def sixths(value: float | None) -> int:
@@ -88,7 +89,7 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
         whole = round((score.score if shown is None else shown) * STEPS)
         row = _ROW.pack(day, flags, whole | _IS_FINE, done, answered, judged, regular)
         older = self.packed
-        if older and int.from_bytes(older[-POINT_SIZE : 2 - POINT_SIZE], "little") == day:
+        if older[-POINT_SIZE : 2 - POINT_SIZE] == row[:2]:
             older = older[:-POINT_SIZE]
         return History(older + row)
 
@@ -108,8 +109,9 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def is_fine(self) -> bool:
-        """Whether the newest point has its components in sixths; an older engine wrote it otherwise."""
-        return bool(self.packed) and bool(self.packed[_SCORE - POINT_SIZE] & 0x80)
+        """Whether no older engine wrote the newest point: it has its components in sixths, or there is none."""
+        packed = self.packed
+        return not packed or packed[_SCORE - POINT_SIZE] >= _FINE_BYTE
 
     def values(self) -> FourSixths:
         """The components of the newest point in sixths, as ``sixths`` has them."""

@@ -37,12 +37,12 @@ def moves(sent: FourValues, values: FourValues, found: Sequence[Cause], fell: fl
     ``found`` are the causes of the new events. ``fell`` is by how much consistency fell on days away since.
     """
     moved = []
-    touched = {cause.code & 3 for cause in found}
-    weights = rules.component_weights
-    for place, value in enumerate(values):
-        weight, left = weights[place], (value or 0.0) - (sent[place] or 0.0)
+    touched = [cause.code & 3 for cause in found]
+    for place, (before, value) in enumerate(zip(sent, values)):  # noqa: B905
+        left = (value or 0.0) - (before or 0.0)
         if not left and place not in touched:
             continue
+        weight = rules.component_weights[place]
         change, causes = weight * left, []
         for cause in found:
             if cause.code & 3 == place:

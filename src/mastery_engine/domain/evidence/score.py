@@ -47,20 +47,20 @@ def mastery_score(evidence: Evidence, at: Micros, rules: Rules) -> MasteryScore:
 def score_of(components: FourValues, rules: Rules) -> MasteryScore:
     """The score of four components; one without evidence counts as 0, and its weight is not in the coverage."""
     completion, quiz, quality, consistency = components
-    weights = rules.weights
+    of_completion, of_quiz, of_quality, of_consistency = rules.component_weights
     score = coverage = 0.0
     if completion is not None:
-        coverage = weights.completion
-        score = coverage * completion
+        coverage = of_completion
+        score = of_completion * completion
     if quiz is not None:
-        coverage += weights.quiz
-        score += weights.quiz * quiz
+        coverage += of_quiz
+        score += of_quiz * quiz
     if quality is not None:
-        coverage += weights.quality
-        score += weights.quality * quality
+        coverage += of_quality
+        score += of_quality * quality
     if consistency is not None:
-        coverage += weights.consistency
-        score += weights.consistency * consistency
+        coverage += of_consistency
+        score += of_consistency * consistency
     rank = rules.level_index(score)
     return MasteryScore(score, rules.levels[rank].name, rank, components, coverage)
 

@@ -12,13 +12,18 @@ from mastery_engine.domain.evidence.history import History, Point
 from mastery_engine.domain.moments import Day
 from mastery_engine.domain.rules import PASS_MARK, STEPS, Rules
 
+SURELY = 0.4999  # of a step: nearer to a step than this, no rounding of floats makes another step the nearest
+
 
 def shown_score(score: float, rules: Rules) -> float:
     """The number with 4 decimals nearest to a score in [0, 1], of those in its level and on its side of the pass mark.
 
     It never falls where the score rises. Where levels leave no such number beside the pass mark, the level alone rules.
     """
-    shown = round(score, 4)
+    scaled = score * STEPS
+    steps = round(scaled)
+    # Where it is not near the middle of two steps this is round(score, 4), in a third of the time.
+    shown = steps / STEPS if -SURELY < scaled - steps < SURELY else round(score, 4)
     return _on_its_side(score, shown, rules) if shown in rules.beside_bounds else shown
 
 

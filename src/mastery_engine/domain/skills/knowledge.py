@@ -93,20 +93,22 @@ def with_answer(knowledge: KnowledgeState, answer: Answer, at: Micros, model: Sk
     right = answer.fraction
     before = _general(known, at, model)
     skills = {**knowledge.skills}
-    tried = [(name, _now(skills.pop(name, None), name, at, model)) for name in dict.fromkeys(answer.skills)]
-    likely = [skill.left * model.weight(skill.answers) for _, skill in tried]
-    levels = [
-        _expected(skill.usual + before.mean, weight, difficulty, model)
-        for (_, skill), weight in zip(tried, likely, strict=True)
-    ] or [_expected(model.usual + before.mean, 0.0, difficulty, model)]
-    gain, variance = _gain(before.variance, model.general_noise, model)
-    mean = before.mean + gain * (right - model.chance(sum(levels) / len(levels)))
-    for (name, skill), weight in zip(tried, likely, strict=True):
+    names, expected = dict.fromkeys(answer.skills), 0.0
+    for name in names:
+        skill = _now(skills.pop(name, None), name, at, model)
+        weight = skill.left * model.weight(skill.answers)
+        expected += _expected(skill.usual + before.mean, weight, difficulty, model)
         level = skill.usual + _faded(skill.own, skill.left)
         gain, spread = _gain(skill.variance, model.skill_noise, model)
         level += model.own_gain * gain * (right - model.chance(_expected(level, weight, difficulty, model)))
         successes = model.success_kept * skill.left * skill.successes + right
         skills[name] = SkillLevel(level, spread, at, None, skill.answers + 1, successes)
+    if names:
+        expected /= len(names)
+    else:
+        expected = _expected(model.usual + before.mean, 0.0, difficulty, model)
+    gain, variance = _gain(before.variance, model.general_noise, model)
+    mean = before.mean + gain * (right - model.chance(expected))
     while len(skills) > MAX_SKILLS:
         del skills[next(iter(skills))]
     return KnowledgeState(General(mean, variance, at), skills)

@@ -131,9 +131,11 @@ class SkillModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
 
     def chance(self, level: float) -> float:
         """The probability of a right answer at a level."""
-        odds = exp(-abs(level))
-        upper = 1.0 / (1.0 + odds) if level >= 0 else odds / (1.0 + odds)
-        return self.guess + (1.0 - self.guess - self.slip) * upper
+        guess = self.guess
+        if level >= 0.0:
+            return guess + (1.0 - guess - self.slip) * (1.0 / (1.0 + exp(-level)))
+        odds = exp(level)
+        return guess + (1.0 - guess - self.slip) * (odds / (1.0 + odds))
 
 
 def of_this_format(model: SkillModel) -> SkillModel:

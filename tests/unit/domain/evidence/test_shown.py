@@ -1,5 +1,6 @@
 """A score as it is shown lies in the level that is shown beside it, whatever levels a school has."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -46,6 +47,21 @@ def test_what_is_shown_is_in_the_level_of_the_score(case: tuple[float, Rules]) -
     assert shown == round(shown, 4)
     assert abs(shown - score) <= 1.00001e-4
     assert rules.level_index(shown) == rules.level_index(score)
+
+
+@given(scored(), st.integers(-3, 3), st.sampled_from([0.0, 5e-10, -5e-10, 1e-9, -1e-9, 5e-5]), st.integers(0, STEPS))
+@example((0.5, RULES), 0, 5e-5, 0)
+def test_levels_and_figures_go_by_decimals_to_the_last_bit(
+    case: tuple[float, Rules], away: int, above: float, steps: int
+) -> None:
+    """Scores beside a bound, beside a step and in the middle of two, each some floats away."""
+    score, rules = case
+    for bound in [score, steps / STEPS, *[level.from_score for level in rules.levels]]:
+        near = min(1.0, max(0.0, bound + above + away * 2.0**-54))
+        assert rules.level_index(near) == sum(level.from_score <= round(near, 9) for level in rules.levels[1:])
+        assert abs(shown_score(near, rules) - round(near, 4)) in (0.0, pytest.approx(1 / STEPS))
+        if rules.beside_bounds.isdisjoint([round(near, 4)]):
+            assert shown_score(near, rules) == round(near, 4)
 
 
 @given(shares | near_pass_mark)
