@@ -21,6 +21,7 @@ DIFFICULTY = {"beginner": Fraction(8, 10), "intermediate": Fraction(1), "advance
 HALF_LIFE = timedelta(days=14)
 TOPICS_HELD = 256
 DEFAULT = "default"
+ATTEMPTS_HELD = 256
 DIRECT = "mastery.calculation.requested"
 ACTIVE = {"completion", "quiz", "quality", "answer", "execution", "help"}
 ALIASES = {
@@ -166,8 +167,9 @@ def scores(
 
 def _result(kept: list[Fact], named: set[int], today: int) -> Result:
     completions = [fact for fact in kept if fact.kind == "completion"]
-    quizzes = [fact for fact in kept if fact.kind in ("quiz", "answer")]
-    reviews = [fact for fact in kept if fact.kind == "quality"]
+    words = _last_words(kept)
+    quizzes = [fact for fact in words if fact.kind in ("quiz", "answer")]
+    reviews = [fact for fact in words if fact.kind == "quality"]
     # What is timed after `at` counts at once, for consistency from its day on (read as: a direct one too).
     active = {day for day in named if day <= today}
     due = [fact for fact in kept if fact.day <= today]
@@ -189,6 +191,20 @@ def _result(kept: list[Fact], named: set[int], today: int) -> Result:
     total = math.fsum(WEIGHTS[name] * value for name, value in evident.items())
     level = next(name for name, bound in LEVELS.items() if round(total, 9) >= bound)
     return Result(components, math.fsum(WEIGHTS[name] for name in evident), total, level)
+
+
+def _last_words(kept: list[Fact]) -> list[Fact]:
+    """The quizzes, answers and reviews that count: of those on one attempt the latest, of attempts the latest 256."""
+    measured = [fact for fact in kept if fact.kind in ("quiz", "answer", "quality")]
+    of_attempt: dict[tuple[str, str], Fact] = {}
+    for fact in sorted(measured, key=lambda fact: fact.recency):
+        if "attempt_id" in fact.data:
+            of_attempt[fact.kind, _spelled(fact.data["attempt_id"])] = fact
+    held = sorted(of_attempt.values(), key=lambda fact: fact.recency)[-ATTEMPTS_HELD:]
+    words = [fact for fact in measured if "attempt_id" not in fact.data] + held
+    # Read as: an answer that is part of a quiz brings no evidence of its own, and yet is a word on its own attempt: it
+    # counts in the place of earlier ones that brought some.
+    return [fact for fact in words if "part_of" not in fact.data]
 
 
 def _component(name: str, facts: list[Fact], outdated: Callable[[Fact], bool], native: float | None) -> float | None:

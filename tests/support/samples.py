@@ -137,6 +137,7 @@ def logged(events: Iterable[LearningEvent], *, first: int = 0) -> list[Logged]:
 _shares = st.one_of(st.sampled_from([0, 1, 0.0, 1.0, 0.5]), st.floats(0, 1, allow_subnormal=False))
 _topics = st.sampled_from(["loops", "Loops", "functions", "größe", "ループ", "a b", "edX/Demo", "x" * 100])
 _ids = st.sampled_from(["1", "i-1", "größe", "block-v1:edX+Demo/1", "x" * 300])
+_attempts = st.sampled_from(["a", "b", "b ", "größe", "gro\u0308\u00dfe"])
 _difficulties = st.sampled_from(["beginner", "intermediate", "advanced"])
 _seconds = st.one_of(st.integers(0, 10_000), st.floats(0, 86_400))
 _counts = st.one_of(st.integers(0, 40), st.sampled_from([99_999, 100_000]))
@@ -180,12 +181,21 @@ def data_of(kind: str, today: int = TODAY) -> st.SearchStrategy[dict[str, Any]]:
         "quiz": _part_of(
             "total_questions",
             "correct_answers",
-            _some({}, {"topic": _topics, "quiz_id": _ids, "time_spent": _seconds, "confidence_score": _shares}),
+            _some(
+                {},
+                {
+                    "topic": _topics,
+                    "quiz_id": _ids,
+                    "time_spent": _seconds,
+                    "confidence_score": _shares,
+                    "attempt_id": _attempts,
+                },
+            ),
             fractions=True,
         ),
         "quality": _some(
             dict.fromkeys(QUALITY, _shares),
-            {"peer_review_score": _shares, "submission_id": _ids, "topic": _topics},
+            {"peer_review_score": _shares, "submission_id": _ids, "topic": _topics, "attempt_id": _attempts},
         ),
         "consistency": named,
         "answer": _some(
@@ -198,6 +208,8 @@ def data_of(kind: str, today: int = TODAY) -> st.SearchStrategy[dict[str, Any]]:
                 "hints": _counts,
                 "duration": _seconds,
                 "difficulty": _difficulties,
+                "attempt_id": _attempts,
+                "part_of": _attempts,
             },
         ).filter(lambda data: "correct" in data or "score" in data),
         "execution": _some(

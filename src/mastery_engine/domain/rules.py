@@ -18,6 +18,7 @@ from mastery_engine.errors import InvalidInput
 
 Component: TypeAlias = Literal["completion", "quiz", "quality", "consistency"]
 COMPONENTS: tuple[Component, ...] = get_args(Component)
+COMPLETION, QUIZ, QUALITY, CONSISTENCY = range(len(COMPONENTS))  # their places
 PASS_MARK = 0.50  # below it a student needs help, whatever the levels
 SHORTEST_HALF_LIFE, LONGEST_HALF_LIFE = 1.0, 3_650.0  # days
 MOST_HALVINGS = 500  # of the weight of evidence until it no longer counts

@@ -14,7 +14,6 @@ from mastery_engine.domain.events.event import Logged
 from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.events.seen import MANY, IdsByDay, Seen, held_among, holds, with_ids
 from mastery_engine.domain.evidence.causes import (
-    CONSISTENCY,
     NO_CAUSES,
     Cause,
     CauseRecorder,
@@ -30,7 +29,7 @@ from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.moments import NEVER, Day, Micros, day_of
 from mastery_engine.domain.results import PathRecommended, Pending, StruggleDetected, ThresholdReached, Updated
-from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.rules import CONSISTENCY, Rules
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState, with_answer
 from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.domain.skills.next_answer.model import with_answer as answered

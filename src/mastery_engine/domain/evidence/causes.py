@@ -16,22 +16,31 @@ import msgspec
 
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.kinds import Answer, CalculationRequested, Completion, Data, Quality, Quiz
+from mastery_engine.domain.evidence.attempts import MAX_ATTEMPTS
 from mastery_engine.domain.evidence.evidence import Evidence, TopicProgress, mean_quality, with_event
 from mastery_engine.domain.evidence.history import NOTHING_YET, POINT_SIZE, History, sixths
 from mastery_engine.domain.evidence.score import component
 from mastery_engine.domain.moments import Day
-from mastery_engine.domain.rules import COMPONENTS, Rules
+from mastery_engine.domain.rules import COMPLETION, COMPONENTS, CONSISTENCY, QUALITY, QUIZ, Rules
 
-CauseKind: TypeAlias = Literal["started", "completion", "quiz", "answer", "quality", "calculation", "several"]
+CauseKind: TypeAlias = Literal[
+    "started", "completion", "quiz", "answer", "quality", "calculation", "several", "regrade"
+]
 ChangeKind: TypeAlias = CauseKind | Literal["active", "away", "aged", "earlier"]
 
 CAUSE_DAYS = 14
 MOST_ROWS, COARSE_ROWS = 48, 42
 MOST_NAMED = 240  # bytes of topics; those beyond have no name here
-COMPLETION, QUIZ, QUALITY, CONSISTENCY = range(len(COMPONENTS))
-STARTED_CODE, COMPLETION_CODE, QUIZ_CODE, ANSWER_CODE, QUALITY_CODE, CALCULATION_CODE, SEVERAL_CODE = (
-    16 * place for place in range(len(get_args(CauseKind)))
-)
+(
+    STARTED_CODE,
+    COMPLETION_CODE,
+    QUIZ_CODE,
+    ANSWER_CODE,
+    QUALITY_CODE,
+    CALCULATION_CODE,
+    SEVERAL_CODE,
+    REGRADE_CODE,
+) = (16 * place for place in range(len(get_args(CauseKind))))
 # A code is that of the kind, the place of the component, and these bits.
 LATE, PENDING = 4, 8
 
@@ -55,7 +64,7 @@ _CODE_OF: dict[type[Data], int] = {
 }
 _COMPLETIONS, _QUIZZES, _ANSWERS = _CODE_OF[Completion], _CODE_OF[Quiz], _CODE_OF[Answer]
 _STARTS = STARTED_CODE | COMPLETION
-_REPLACING = frozenset((STARTED_CODE, COMPLETION_CODE, CALCULATION_CODE))
+_REPLACING = frozenset((STARTED_CODE, COMPLETION_CODE, CALCULATION_CODE, REGRADE_CODE))
 
 
 class Cause(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -293,6 +302,10 @@ def _described(data: Any, code: int, completed: Mapping[str, TopicProgress]) -> 
     return code, data.topic, round(mean_quality(data) * _SHARES)
 
 
+def _names_attempt(data: Any) -> bool:
+    return data.attempt_id is not None or (type(data) is Answer and data.part_of is not None)
+
+
 class _Moves(msgspec.Struct, gc=False):
     """Events of a run that moved one component on one topic; ``last`` is the place of the last of them in the run."""
 
@@ -308,7 +321,8 @@ def causes_of_run(
 ) -> tuple[Causes, list[Cause]] | None:
     """The causes after events that set one day's point, by what they changed in it: quicker than one by one.
 
-    ``before`` and ``evidence`` are what was known before them. None if an event sets a component directly.
+    ``before`` and ``evidence`` are what was known before them. None if an event sets a component directly or names an
+    attempt.
     """
     moves: list[_Moves] = []
     is_mixed = False
@@ -319,6 +333,8 @@ def causes_of_run(
             if type(data) is CalculationRequested:
                 return None
             continue
+        if known != _COMPLETIONS and _names_attempt(data):
+            return None
         code, topic, share = _described(data, known, evidence.completion)
         if moves:
             if code == _STARTS and any(one.topic == topic and one.code == code for one in moves):
@@ -386,10 +402,10 @@ class CauseRecorder:
     What components move by without an event, because evidence was dropped, is recorded nowhere.
     """
 
-    __slots__ = ("_is_stale", "_rules", "_values", "causes", "found")
+    __slots__ = ("_causes", "_is_stale", "_rules", "_values", "found")
 
     def __init__(self, history: History, causes: Causes, rules: Rules) -> None:
-        self.causes = Causes(causes.rows, causes.topics, causes.complete_after)
+        self._causes = Causes(causes.rows, causes.topics, causes.complete_after)
         self.found: list[Cause] = []
         self._rules = rules
         self._values = [*history.values()]
@@ -399,13 +415,19 @@ class CauseRecorder:
                     self._values[cause.place] += cause.moved
         self._is_stale = causes.is_aged
 
+    @property
+    def causes(self) -> Causes:
+        """The causes recorded; if no event came since evidence was dropped, they say so to whoever records next."""
+        causes = self._causes
+        return Causes(causes.rows, causes.topics, causes.complete_after, self._is_stale and causes.has_pending)
+
     def drop(self) -> None:
         """Heed that evidence was dropped."""
         self._is_stale = True
 
     def settle(self, day: Day) -> None:
         """Heed that an event sets the point of ``day``, which shows what came late before it."""
-        self.causes = self.causes.settled(day)
+        self._causes = self._causes.settled(day)
 
     def record(self, event: LearningEvent, before: Evidence, after: Evidence, day: Day, *, is_late: bool) -> None:
         """Record an event; ``day`` is the newest day of the history with it."""
@@ -421,14 +443,36 @@ class CauseRecorder:
                     self._add(CALCULATION_CODE | place, None, round(value * _SHARES), after, day, is_late)
         elif type(data) in _CODE_OF:
             described = _described(data, _CODE_OF[type(data)], before.completion)
-            self._add(*described, after, day, is_late)
+            if described[0] & 3 != COMPLETION and _names_attempt(data):
+                self._record_word(data, described, before, after, day, is_late)
+            else:
+                self._add(*described, after, day, is_late)
+
+    def _record_word(
+        self,
+        data: Any,
+        described: tuple[int, str | None, int],
+        before: Evidence,
+        after: Evidence,
+        day: Day,
+        is_late: bool,
+    ) -> None:
+        """Record a word on an attempt. It moves nothing where a later word, or the quiz it is a part of, counts."""
+        known, word = before.word_on(data), after.word_on(data)
+        if word is None or word == known:
+            return
+        code, topic, share = described
+        if word.weight or (known is not None and known.weight):
+            self._add(code if known is None else REGRADE_CODE | code & 3, topic, share, after, day, is_late)
+        if known is None and len(before.told_apart()) == MAX_ATTEMPTS:
+            self.drop()
 
     def _add(self, code: int, topic: str | None, share: int, after: Evidence, day: Day, is_late: bool) -> None:
         place = code & 3
         value = self._sixths(after, place, day)
         cause = Cause(code | LATE | PENDING if is_late else code, topic, 1, value - self._values[place], share)
         self._values[place] = value
-        self.causes = self.causes.plus(day, cause)
+        self._causes = self._causes.plus(day, cause)
         self.found.append(cause)
 
     def _sixths(self, evidence: Evidence, place: int, day: Day) -> int:

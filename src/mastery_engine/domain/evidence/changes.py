@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from mastery_engine.domain.evidence.causes import CAUSE_DAYS, CONSISTENCY, Cause, ChangeKind, merged_causes
+from mastery_engine.domain.evidence.attempts import MAX_ATTEMPTS
+from mastery_engine.domain.evidence.causes import CAUSE_DAYS, Cause, ChangeKind, merged_causes
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, TopicProgress
 from mastery_engine.domain.evidence.history import NOTHING_YET, SIXTHS, FourSixths, sixths
 from mastery_engine.domain.evidence.score import component, mastery_score
 from mastery_engine.domain.evidence.shown import shown_points
 from mastery_engine.domain.moments import Day, Micros, iso_date
-from mastery_engine.domain.rules import COMPONENTS, Component, Rules
+from mastery_engine.domain.rules import COMPONENTS, CONSISTENCY, Component, Rules
 from mastery_engine.domain.student import Student
 
 WHOLE = 10_000
@@ -81,7 +82,7 @@ def score_change(student: Student, first: Day, last: Day, now: Micros, rules: Ru
         if place == CONSISTENCY:
             told += _days(path, bound, last, here, rules)
         elif left:
-            told.append(ChangeCause("aged", None, 0, _points(left, weight), _aged_words(rules)))
+            told.append(ChangeCause("aged", None, 0, _points(left, weight), _dropped_words(student, rules)))
         earlier = middle[place] - begin[place]
         if earlier:
             message = f"What happened up to {iso_date(bound)}; causes are known for {CAUSE_DAYS} days"
@@ -215,6 +216,9 @@ def words(cause: Cause, completed: Mapping[str, TopicProgress]) -> str:
             text = f"{cause.events} answers{on}, {share} right" if many else f"An answer{on}, {share} right"
         case "quality":
             text = f"{cause.events} reviews{on} with {share} on average" if many else f"A review{on} with {share}"
+        case "regrade":
+            marks = f"{cause.events} marks{on} corrected, the last" if many else f"A mark{on} corrected"
+            text = f"{marks} to {share}"
         case "calculation":
             text = f"Set to {share} by a calculation"
         case _:
@@ -235,6 +239,15 @@ def _percent(cause: Cause) -> str:
     """The result of a cause in whole per cent, rounded down as pages show shares; a mean without its error."""
     error = MEAN_ERROR if cause.events > 1 else 0
     return f"{min(cause.share + error, WHOLE) * 100 // WHOLE}%"
+
+
+def _dropped_words(student: Student, rules: Rules) -> str:
+    if len(student.evidence.told_apart()) < MAX_ATTEMPTS:
+        return _aged_words(rules)
+    return (
+        f"Work from before the last {rules.retention_days} days, or from before the last {MAX_ATTEMPTS} attempts, no "
+        "longer counts"
+    )
 
 
 def _aged_words(rules: Rules) -> str:

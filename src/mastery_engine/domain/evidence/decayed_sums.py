@@ -94,6 +94,11 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
         )
 
     @property
+    def decays_in(self) -> Micros:
+        """The half-life, also where it is not stated."""
+        return self.half_life or HALF_LIFE
+
+    @property
     def newest(self) -> Day:
         """The newest day with evidence."""
         return int.from_bytes(self.days[-2:], "big")

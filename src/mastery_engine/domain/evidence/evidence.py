@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.events.event import LearningEvent
+from mastery_engine.domain.events.event import NAME_OF, LearningEvent
 from mastery_engine.domain.events.kinds import (
     Answer,
     CalculationRequested,
@@ -23,9 +23,10 @@ from mastery_engine.domain.events.kinds import (
     RecommendationFollowed,
 )
 from mastery_engine.domain.evidence.active_days import NO_DAYS, ActiveDays, packed
+from mastery_engine.domain.evidence.attempts import Attempts, Word, attempt_hash
 from mastery_engine.domain.evidence.decayed_sums import NO_SUMS, DecayedSums
 from mastery_engine.domain.moments import Day, Micros, day_of_date
-from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.rules import QUALITY, QUIZ, Rules
 
 MAX_TOPICS = 256
 BEGINNER, INTERMEDIATE, ADVANCED = range(3)
@@ -61,27 +62,47 @@ NONE_SET: FourDirect = (None, None, None, None)
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """All evidence about one student. ``direct`` is in the order of ``COMPONENTS``."""
+    """All evidence about one student. ``direct`` is in the order of ``COMPONENTS``.
+
+    ``quiz`` and ``quality`` are the sums of all evidence. ``attempts`` has what of it may be regraded; it is None where
+    no event named an attempt.
+    """
 
     completion: dict[str, TopicProgress] = {}
     quiz: DecayedSums = NO_SUMS
     quality: DecayedSums = NO_SUMS
     activity: ActiveDays = NO_DAYS
     direct: FourDirect = NONE_SET
+    attempts: Attempts | None = None
 
     def merge(self, other: "Evidence") -> "Evidence":
         """This evidence and that of other events. An event in both counts twice, so the caller must exclude repeats."""
         completion, quiz, quality = self.completion, self.quiz, self.quality
-        activity, direct = self.activity.merge(other.activity), self.direct
+        activity, direct, attempts = self.activity.merge(other.activity), self.direct, self.attempts
         if other.completion:
             completion = _latest_of_each(completion, other.completion)
-        if other.quiz.days:
-            quiz = quiz.merge(other.quiz)
-        if other.quality.days:
-            quality = quality.merge(other.quality)
+        if attempts is None and other.attempts is None:
+            if other.quiz.days:
+                quiz = quiz.merge(other.quiz)
+            if other.quality.days:
+                quality = quality.merge(other.quality)
+        elif other.quiz.days or other.quality.days or other.attempts is not None:
+            attempts = self.told_apart().merge(other.told_apart())
+            quiz = attempts.all_evidence(QUIZ, quiz.merge(other.quiz).decays_in)
+            quality = attempts.all_evidence(QUALITY, quality.merge(other.quality).decays_in)
         if other.direct is not NONE_SET:
             direct = _later_of_each(direct, other.direct)
-        return Evidence(completion, quiz, quality, activity, direct)
+        return Evidence(completion, quiz, quality, activity, direct, attempts)
+
+    def told_apart(self) -> Attempts:
+        """The words on attempts, and beside them the sums of the evidence that names none."""
+        return Attempts(quiz=self.quiz, quality=self.quality) if self.attempts is None else self.attempts
+
+    def word_on(self, data: Answer | Quiz | Quality) -> Word | None:
+        """The word that is held on the attempt that an event names; None if there is none."""
+        if self.attempts is None or data.attempt_id is None:
+            return None
+        return self.attempts.word_on(_attempt_of(data))
 
     def since(self, floor: Day, rules: Rules) -> "Evidence":
         """Without anything from days before ``floor``."""
@@ -95,6 +116,7 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
             self.quality.since(floor),
             self.activity.since(floor),
             (completion, quiz, quality, consistency),
+            None if self.attempts is None else self.attempts.since(floor) or None,
         )
 
     def before(self, day: Day, rules: Rules) -> "Evidence":
@@ -109,6 +131,7 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
             self.quality.before(day, rules.start_of),
             self.activity.before(day),
             (completion, quiz, quality, consistency),
+            None if self.attempts is None else self.attempts.before(day, rules.start_of) or None,
         )
 
     def has_more(self, left: "Evidence") -> bool:
@@ -126,6 +149,7 @@ NO_EVIDENCE = Evidence()
 # Every other kind has its own branch below; a kind without one raises, so that no kind counts for nothing by mistake.
 _DAY_ALONE = frozenset({Execution, Help})
 _NO_EVIDENCE = frozenset({RecommendationFollowed, RecommendationDismissed})
+_MEASURED = frozenset({Answer, Quiz, Quality})
 
 
 def with_event(known: Evidence, event: LearningEvent, rules: Rules) -> Evidence:
@@ -141,28 +165,64 @@ def with_event(known: Evidence, event: LearningEvent, rules: Rules) -> Evidence:
     if kind is Consistency:
         first = rules.first_day(rules.day_of(event.received))
         activity = activity.merge(_named_days(data, rules.day_of(at), first))
-        return known if activity is known.activity else Evidence(completion, quiz, quality, activity, known.direct)
+        if activity is known.activity:
+            return known
+        return Evidence(completion, quiz, quality, activity, known.direct, known.attempts)
     day = rules.day_of(at)
     activity = activity.with_day(day)
     if kind is Completion:
         difficulty = _DIFFICULTIES[data.difficulty]
         progress = TopicProgress(at, event.event_id, data.completed_exercises, data.total_exercises, difficulty)
         completion = _latest_of_each(completion, {data.topic or "": progress})
-    elif kind is Answer:
-        quiz = quiz.plus(at, day, 1.0, data.fraction, rules.half_life)
-    elif kind is Quiz:
-        trust = 1.0 if data.confidence_score is None else 0.5 + 0.5 * data.confidence_score
-        share = data.correct_answers / data.total_questions
-        quiz = quiz.plus(at, day, data.total_questions * trust, share, rules.half_life)
-    elif kind is Quality:
-        quality = quality.plus(at, day, 1.0, mean_quality(data), rules.half_life)
+    elif kind in _MEASURED:
+        place, weight, score = _measured(data)
+        if data.attempt_id is not None or known.attempts is not None:
+            word = Word(event.event_id, _attempt_of(data), at, day, place, weight, score)
+            return _beside_attempts(known, word, activity, rules.half_life)
+        if place == QUALITY:
+            quality = quality.plus(at, day, weight, score, rules.half_life)
+        elif weight:
+            quiz = quiz.plus(at, day, weight, score, rules.half_life)
     elif kind in _NO_EVIDENCE:
         return known
     elif kind not in _DAY_ALONE:
         raise TypeError(f"{kind.__name__} is evidence of nothing: add a branch for it in domain/evidence/evidence.py.")
     elif activity is known.activity:
         return known
-    return Evidence(completion, quiz, quality, activity, known.direct)
+    return Evidence(completion, quiz, quality, activity, known.direct, known.attempts)
+
+
+def _measured(data: Any) -> tuple[int, float, float]:
+    """The place of the component that an answer, a quiz or a review is evidence of, its weight and its score in [0, 1].
+
+    An answer that is part of a quiz weighs nothing: the quiz's own event is the evidence.
+    """
+    kind = type(data)
+    if kind is Answer:
+        return QUIZ, 1.0 if data.part_of is None else 0.0, data.fraction
+    if kind is Quiz:
+        trust = 1.0 if data.confidence_score is None else 0.5 + 0.5 * data.confidence_score
+        return QUIZ, data.total_questions * trust, data.correct_answers / data.total_questions
+    return QUALITY, 1.0, mean_quality(data)
+
+
+def _beside_attempts(known: Evidence, word: Word, activity: ActiveDays, half_life: Micros) -> Evidence:
+    """The evidence with that of an event that names an attempt, or that names none where others did."""
+    quiz, quality = known.quiz, known.quality
+    before = known.told_apart()
+    after = before.with_word(word, half_life)
+    if after is not before:
+        if word.attempt and len(after) == len(before):  # another word has gone
+            quiz, quality = after.all_evidence(QUIZ, half_life), after.all_evidence(QUALITY, half_life)
+        elif word.place == QUALITY:
+            quality = quality.plus(word.at, word.day, word.weight, word.score, half_life)
+        elif word.weight:
+            quiz = quiz.plus(word.at, word.day, word.weight, word.score, half_life)
+    return Evidence(known.completion, quiz, quality, activity, known.direct, after or None)
+
+
+def _attempt_of(data: Any) -> bytes:
+    return b"" if data.attempt_id is None else attempt_hash(NAME_OF[type(data)], data.attempt_id)
 
 
 def mean_quality(data: Quality) -> float:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mastery_engine.domain.evidence.causes import CONSISTENCY, Cause, ChangeKind
+from mastery_engine.domain.evidence.causes import Cause, ChangeKind
 from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.history import SIXTHS
 from mastery_engine.domain.evidence.score import FourValues, component
 from mastery_engine.domain.moments import Day
-from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.rules import CONSISTENCY, Rules
 
 ROUNDING = 2.0 / SIXTHS  # what rounding to sixths may leave of a component
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.kinds import Answer, Completion
+from mastery_engine.domain.evidence.attempts import MAX_ATTEMPTS
 from mastery_engine.domain.evidence.causes import SEVERAL_CODE, STARTED_CODE, Cause
 from mastery_engine.domain.evidence.changes import ScoreChange, score_change, words
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
@@ -24,6 +25,7 @@ from mastery_engine.domain.transition import aged, apply
 from tests.support.samples import (
     HOUR,
     NOW,
+    QUALITY,
     TODAY,
     answered,
     by_id,
@@ -62,6 +64,15 @@ def changed(student: Student, first: Day, last: Day = TODAY, *, now: Micros = NO
 
 def points(change: ScoreChange) -> dict[str, float]:
     return {cause.message: cause.change for one in change.contributions for cause in one.causes}
+
+
+REGRADED = "A mark on loops corrected to 50%"
+
+
+def tried(correct: float, event_id: str, *, at: Micros = NOW, attempt: str = "try") -> LearningEvent:
+    """A quiz on loops, of an attempt."""
+    data = {"total_questions": 10, "correct_answers": correct, "topic": "loops", "attempt_id": attempt}
+    return event("quiz", data, event_id, at=at, received=NOW)
 
 
 def on(day: Day, hour: int = 10) -> Micros:
@@ -121,7 +132,7 @@ def test_ends_components_and_causes_are_those_of_folding_each_event_anew(
         change.contributions, begin.components, end.components, RULES.component_weights, strict=True
     ):
         assert one.change == pytest.approx(weight * ((after or 0.0) - (before or 0.0)), abs=1e-5)
-    expected: dict[tuple[str, str | None], list[float]] = defaultdict(lambda: [0, 0.0])
+    expected: dict[tuple[str, str, str | None], list[float]] = defaultdict(lambda: [0, 0.0])
     evidence = NO_EVIDENCE
     for one_event in events:
         before, evidence = evidence, with_event(evidence, one_event, Rules())
@@ -129,13 +140,20 @@ def test_ends_components_and_causes_are_those_of_folding_each_event_anew(
         if max(first, TODAY - 14) < day_of(one_event.at) <= last and one_event.event_type in EVIDENCE:
             place = {"completion": 0, "quality": 2}.get(one_event.event_type, 1)
             old, new = (components(known, one_event.at, RULES)[place] or 0.0 for known in (before, evidence))
-            starts = type(data) is Completion and (data.topic or "") not in before.completion
             topic = (data.skills or (None,))[0] if type(data) is Answer else data.topic
-            cause = expected["started" if starts else one_event.event_type, topic]
+            kind = one_event.event_type
+            if type(data) is Completion:
+                kind = "completion" if (data.topic or "") in before.completion else "started"
+            elif data.attempt_id is not None or (type(data) is Answer and data.part_of is not None):
+                known, word = before.word_on(data), evidence.word_on(data)
+                if word == known or not any(one is not None and one.weight for one in (known, word)):
+                    continue
+                kind = kind if known is None else "regrade"
+            cause = expected[COMPONENTS[place], kind, topic]
             cause[0] += 1
             cause[1] += RULES.component_weights[place] * (new - old)
     found = {
-        (cause.kind, cause.topic): [cause.events, cause.change]
+        (one.component, cause.kind, cause.topic): [cause.events, cause.change]
         for one in change.contributions
         for cause in one.causes
         if cause.kind not in ("active", "away", "earlier")
@@ -282,6 +300,9 @@ def test_a_week_is_told_in_plain_words() -> None:
             ],
             "2 reviews with 50% on average",
         ),
+        ([tried(2, "a"), tried(8, "b")], "A mark on loops corrected to 80%"),
+        ([tried(2, "a"), tried(8, "b"), tried(4.5, "c")], "2 marks on loops corrected, the last to 45%"),
+        ([answered("a", attempt_id="x", correct=False), answered("b", attempt_id="x", score=0.5)], REGRADED),
     ],
 )
 def test_each_kind_has_its_words_for_one_and_for_several(events: list[LearningEvent], message: str) -> None:
@@ -406,6 +427,40 @@ def test_late_work_counts_when_the_next_point_shows_it_and_says_so() -> None:
     student = folded([helped("c", at=on(TODAY - 1))], start=student)
     assert late not in points(changed(student, TODAY - 3, TODAY - 2))
     assert points(changed(student, TODAY - 2, TODAY - 1))[late] < -0.1
+
+
+def test_a_regrade_is_told_beside_the_work_that_it_corrects() -> None:
+    events = [tried(2, "a", at=NOW - 3 * HOUR), quiz(9, 10, "b", at=NOW - 2 * HOUR), tried(7, "c", at=NOW - HOUR)]
+    for student in (folded(events), folded(*[[one] for one in events])):
+        change = changed(student, TODAY - 1)
+        found = points(change)
+        assert found["A quiz on loops with 20%"] == pytest.approx(0.3 * 0.2, abs=1e-5)
+        assert found["A quiz with 90%"] == pytest.approx(0.3 * (0.55 - 0.2), abs=1e-3)
+        assert found["A mark on loops corrected to 70%"] == pytest.approx(0.3 * (0.8 - 0.55), abs=1e-3)
+        assert {cause.kind for cause in change.contributions[1].causes} == {"quiz", "regrade"}
+
+
+def test_a_word_that_a_later_one_had_overtaken_moves_nothing_and_is_no_cause() -> None:
+    late = [tried(7, "c", at=NOW - HOUR), tried(2, "a", at=NOW - 3 * HOUR)]
+    assert points(changed(folded(late), TODAY - 1)).keys() == {"A quiz on loops with 70%", "Active on 1 day"}
+    part = [answered("a", part_of="try"), tried(7, "c")]
+    assert points(changed(folded(part), TODAY - 1)).keys() == {"A quiz on loops with 70%", "Active on 1 day"}
+    taken = [answered("a", at=NOW - 1, attempt_id="x"), answered("b", attempt_id="x", part_of="try")]
+    assert points(changed(folded(taken), TODAY - 1))["A mark on loops corrected to 100%"] == pytest.approx(-0.3)
+
+
+@pytest.mark.parametrize("split", [1, 10, 1_000])
+def test_attempts_that_drop_out_are_told_as_work_that_no_longer_counts(split: int) -> None:
+    tries = [tried(10, f"a{n}", at=on(TODAY - 1) + n, attempt=f"{n}") for n in range(3)]
+    plain = quiz(0, 10, "plain", at=on(TODAY - 1))
+    reviews = [
+        event("quality", {**QUALITY, "attempt_id": f"{n}"}, f"r{n:03}", at=NOW - 1_000 + n, received=NOW)
+        for n in range(MAX_ATTEMPTS - 2)
+    ]
+    events = [plain, *tries, *reviews]
+    student = folded(*[events[start : start + split] for start in range(0, len(events), split)])
+    gone = "Work from before the last 90 days, or from before the last 256 attempts, no longer counts"
+    assert quizzes(changed(student, TODAY - 1)) == {gone: pytest.approx(0.3 * (2 / 3 - 3 / 4), abs=1e-5)}
 
 
 def test_causes_from_more_than_14_days_ago_are_one() -> None:
