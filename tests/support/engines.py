@@ -5,11 +5,12 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import deepcopy
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -108,8 +109,9 @@ class TestedEngine:
 
     __test__ = False
 
-    def __init__(self, stores: Stores, logs: Logs, clock: Clock) -> None:
+    def __init__(self, stores: Stores, logs: Logs, clock: Clock, rules: Rules | None = None) -> None:
         self.clock = clock
+        self.rules = rules or Rules()
         self.faults = Faults()
         self.inner_stores, self.inner_logs = stores, logs
         self.stores, self.logs = watched(stores, self.faults), watched(logs, self.faults)
@@ -120,7 +122,7 @@ class TestedEngine:
 
     def start(self) -> None:
         """A process begins: nothing is left in memory of the one before."""
-        self.engine = composed(self.stores, self.logs, self.clock, new_id=self._new_id)
+        self.engine = composed(self.stores, self.logs, self.clock, new_id=self._new_id, rules=self.rules)
 
     @property
     def published(self) -> list[Result]:
@@ -168,7 +170,7 @@ class TestedEngine:
 
     def _accepted(self, one: Sent) -> LearningEvent | None:
         try:
-            return check_times(decode(raw(one), received=self.clock()), Rules())
+            return check_times(decode(raw(one), received=self.clock()), self.rules)
         except InvalidInput:
             return None
 
@@ -194,13 +196,18 @@ class TestedEngine:
 
     # ---- what must be true
 
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of the rules, as the plain reading takes it."""
+        return ZoneInfo(self.rules.zone.name)
+
     async def scores(self, at: int) -> dict[str, tuple[Any, ...]]:
         """Each known student's components, coverage, level and score at a time."""
         found = {}
         async for key in self.inner_stores.documents.all_keys():
             (held,) = await self.inner_stores.documents.load([key])
-            if held is not None and held.student.is_known(at, Rules()):
-                score = mastery_score(held.student.evidence, at, Rules())
+            if held is not None and held.student.is_known(at, self.rules):
+                score = mastery_score(held.student.evidence, at, self.rules)
                 found[key.student_id] = (*score.components, score.coverage, score.level, score.score)
         return found
 
@@ -208,7 +215,9 @@ class TestedEngine:
         """Every student's score, now and later, is the one that a plain reading of what was sent comes to."""
         for ahead in (0, *later):
             at = self.clock() + ahead
-            expected = plain.score(self.sent, when(at))
+            expected = plain.score(
+                self.sent, when(at), zone=self.zone, half_life=timedelta(days=self.rules.half_life_days)
+            )
             found = await self.scores(at)
             assert found.keys() == expected.keys()
             for student_id, result in expected.items():
@@ -219,7 +228,9 @@ class TestedEngine:
     def accepted(self) -> set[tuple[str, str]]:
         """The student and the id of every event that was ever accepted."""
         return {
-            (one["student_id"], one["event_id"]) for one, received in self.sent if plain.accepts(one, received) is None
+            (one["student_id"], one["event_id"])
+            for one, received in self.sent
+            if plain.accepts(one, received, zone=self.zone) is None
         }
 
     async def check_results(self) -> None:
@@ -258,17 +269,19 @@ async def consumed(logs: Logs) -> list[str]:
 
 
 @asynccontextmanager
-async def engine(kind: str, clock: Clock | None = None, *, batch_size: int = 3) -> AsyncIterator[TestedEngine]:
+async def engine(
+    kind: str, clock: Clock | None = None, *, batch_size: int = 3, rules: Rules | None = None
+) -> AsyncIterator[TestedEngine]:
     """The engine in memory, or on a file."""
     clock = clock or Clock()
     if kind == "memory":
-        yield TestedEngine(memory_stores.open_stores(clock), memory_logs.open_logs(batch_size=batch_size), clock)
+        yield TestedEngine(memory_stores.open_stores(clock), memory_logs.open_logs(batch_size=batch_size), clock, rules)
         return
     with TemporaryDirectory(dir=FAST) as folder:
         database = Database(Path(folder) / "mastery.db")
         try:
             stores = sqlite_stores.open_stores(database, clock)
-            yield TestedEngine(stores, sqlite_logs.open_logs(database, batch_size=batch_size), clock)
+            yield TestedEngine(stores, sqlite_logs.open_logs(database, batch_size=batch_size), clock, rules)
         finally:
             await database.close()
 

@@ -1,7 +1,8 @@
 """The contract's sections 1 and 2 computed as plainly as can be, for tests to compare the engine with.
 
 Written from the contract alone. Nothing is kept between calls: every number is worked out from the whole list
-of events. Days are ordinals (`date.toordinal`), in UTC. Where the contract leaves a choice: "Read as".
+of events. Days are ordinals (`date.toordinal`) in the course's time zone. Where the contract leaves a choice:
+"Read as".
 """
 
 import json
@@ -11,7 +12,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from fractions import Fraction
 from typing import Any
 
@@ -76,10 +77,11 @@ class Fact:
     kind: str
     time: datetime
     data: dict[str, Any]
+    zone: tzinfo
 
     @property
     def day(self) -> int:
-        return _day(self.time)
+        return _day(self.time, self.zone)
 
     @property
     def recency(self) -> tuple[datetime, str]:
@@ -87,7 +89,7 @@ class Fact:
         return self.time, self.event_id
 
 
-def accepts(event: Event, received: datetime, retention_days: int = 90) -> str | None:
+def accepts(event: Event, received: datetime, retention_days: int = 90, zone: tzinfo = UTC) -> str | None:
     """Why this envelope, received at this time, is refused; None where it is accepted."""
     try:
         # Read as: half of a surrogate pair has no UTF-8 bytes, so it is refused as they would be.
@@ -117,23 +119,32 @@ def accepts(event: Event, received: datetime, retention_days: int = 90) -> str |
         return "timestamp"
     if time > received + timedelta(minutes=5):
         return "more than 5 minutes after the receipt"
-    if _day(time) <= _day(received) - retention_days:
+    if _day(time, zone) <= _day(received, zone) - retention_days:
         return "of a day before the retention"
-    if any(_ordinal(named) > _day(received) + 1 for named in event["data"].get("activity_dates", [])):
+    if any(_ordinal(named) > _day(received, zone) + 1 for named in event["data"].get("activity_dates", [])):
         return "names a day later than the day after the receipt"
     return None
 
 
 def score(
-    events: Iterable[tuple[Event, datetime]], at: datetime, retention_days: int = 90, course_id: str = DEFAULT
+    events: Iterable[tuple[Event, datetime]],
+    at: datetime,
+    retention_days: int = 90,
+    course_id: str = DEFAULT,
+    zone: tzinfo = UTC,
+    half_life: timedelta = HALF_LIFE,
 ) -> dict[str, Result]:
     """As ``scores``, the students of one course."""
-    results = scores(events, at, retention_days)
+    results = scores(events, at, retention_days, zone, half_life)
     return {student_id: result for (student_id, course), result in results.items() if course == course_id}
 
 
 def scores(
-    events: Iterable[tuple[Event, datetime]], at: datetime, retention_days: int = 90
+    events: Iterable[tuple[Event, datetime]],
+    at: datetime,
+    retention_days: int = 90,
+    zone: tzinfo = UTC,
+    half_life: timedelta = HALF_LIFE,
 ) -> dict[tuple[str, str], Result]:
     """Every student of one tenant in each course, by student and course, at a time not before the receipts.
 
@@ -142,18 +153,18 @@ def scores(
     facts: dict[tuple[str, str, str], Fact] = {}
     for place, (event, received) in enumerate(events):
         kind = _kind(event)
-        if kind is not None and accepts(event, received, retention_days) is None:
+        if kind is not None and accepts(event, received, retention_days, zone) is None:
             # Read as: an id that was left out is minted, so it is like no other ("(" is in no stated id).
             event_id = event.get("event_id", f"({place})")
             course_id = _spelled(event.get("course_id", DEFAULT))
-            fact = Fact(event["student_id"], course_id, event_id, kind, _time(event, received), event["data"])
+            fact = Fact(event["student_id"], course_id, event_id, kind, _time(event, received), event["data"], zone)
             # Read as: a repeat is a repeat for ever, also when the retention from its first receipt is over.
             facts.setdefault((fact.student_id, course_id, fact.event_id), fact)
     of_student: defaultdict[tuple[str, str], list[Fact]] = defaultdict(list)
     for fact in facts.values():
         of_student[fact.student_id, fact.course_id].append(fact)
 
-    today, oldest = _day(at), _day(at) - retention_days + 1
+    today, oldest = _day(at, zone), _day(at, zone) - retention_days + 1
     results = {}
     for place, theirs in of_student.items():
         # The days that an event names have an age of their own, so these come from all events.
@@ -161,11 +172,11 @@ def scores(
         kept = [fact for fact in theirs if fact.day >= oldest]
         # Read as: an event that is evidence of nothing (advice dismissed) makes a student known, at score 0.
         if kept or named:
-            results[place] = _result(kept, named, today)
+            results[place] = _result(kept, named, today, half_life)
     return results
 
 
-def _result(kept: list[Fact], named: set[int], today: int) -> Result:
+def _result(kept: list[Fact], named: set[int], today: int, half_life: timedelta) -> Result:
     completions = [fact for fact in kept if fact.kind == "completion"]
     words = _last_words(kept)
     quizzes = [fact for fact in words if fact.kind in ("quiz", "answer")]
@@ -180,7 +191,7 @@ def _result(kept: list[Fact], named: set[int], today: int) -> Result:
     def later_day(direct: Fact) -> bool:
         return any(day > direct.day for day in active)
 
-    quiz, quality = _decayed_mean(map(_of_quiz, quizzes)), _decayed_mean(map(_of_review, reviews))
+    quiz, quality = _decayed_mean(map(_of_quiz, quizzes), half_life), _decayed_mean(map(_of_review, reviews), half_life)
     components = {
         "completion": _component("completion", kept, later(completions), _completion(completions)),
         "quiz": _component("quiz", kept, later(quizzes), quiz),
@@ -240,13 +251,13 @@ def _of_review(fact: Fact) -> tuple[datetime, float, float]:
     return fact.time, 1.0, math.fsum(scores) / len(scores)
 
 
-def _decayed_mean(of_events: Iterable[tuple[datetime, float, float]]) -> float | None:
-    """Σ w·2^(t/14 d)·x / Σ w·2^(t/14 d), with t from the newest on so that no power over- or underflows."""
+def _decayed_mean(of_events: Iterable[tuple[datetime, float, float]], half_life: timedelta) -> float | None:
+    """Σ w·2^(t/h)·x / Σ w·2^(t/h), with t from the newest on so that no power over- or underflows."""
     evidence = list(of_events)
     if not evidence:
         return None
     newest = max(time for time, _, _ in evidence)
-    decayed = [(weight * 2.0 ** ((time - newest) / HALF_LIFE), x) for time, weight, x in evidence]
+    decayed = [(weight * 2.0 ** ((time - newest) / half_life), x) for time, weight, x in evidence]
     return math.fsum(weight * x for weight, x in decayed) / math.fsum(weight for weight, _ in decayed)
 
 
@@ -295,8 +306,9 @@ def _time(event: Event, received: datetime) -> datetime:
     return datetime.fromisoformat(f"{parts[1]}T{parts[2]}.{micros}{parts[4].upper()}").astimezone(UTC)
 
 
-def _day(time: datetime) -> int:
-    return time.astimezone(UTC).toordinal()
+def _day(time: datetime, zone: tzinfo) -> int:
+    # Read as: the date that a clock on the wall shows there.
+    return time.astimezone(zone).toordinal()
 
 
 def _ordinal(named: str) -> int:

@@ -56,12 +56,16 @@ def with_ids(seen: Seen, new: IdsByDay) -> Seen:
 
 
 def cooled(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple[Seen, IdsByDay]:
-    """Moves ids received more than 7 days ago to the cold value, and drops those older than the retention."""
+    """Moves ids received more than 7 days ago to the cold value, and drops those that can no longer come again.
+
+    An id lives for a day more than its event counts: a course's days begin at another time than those of receipts, and
+    may have 25 hours.
+    """
     moved = dict(cold)
     for day, ids in seen.recent.items():
         if day <= today - HOT_DAYS:
             moved[day] = moved.get(day, b"") + ids
-    moved = {day: ids for day, ids in sorted(moved.items()) if day >= today - retention_days}
+    moved = {day: ids for day, ids in sorted(moved.items()) if day >= today - retention_days - 1}
     recent = {day: ids for day, ids in seen.recent.items() if day > today - HOT_DAYS}
     return Seen(recent, _filter_of(moved)), moved
 

@@ -53,17 +53,17 @@ def test_ids_stay_in_the_document_for_the_day_of_their_receipt_and_six_more() ->
 
 def test_ids_are_cold_for_the_whole_retention_from_their_receipt() -> None:
     seen, cold = cooled(with_ids(Seen(), {TODAY: packed("a")}), {}, TODAY + 7, 90)
-    for later in (8, 30, 89, 90):
+    for later in (8, 30, 89, 91):
         seen, cold = cooled(seen, cold, TODAY + later, 90)
         assert holds(cold, id_hash("a"))
         assert seen.may_be_cold(id_hash("a"))
-    seen, cold = cooled(seen, cold, TODAY + 91, 90)
+    seen, cold = cooled(seen, cold, TODAY + 92, 90)
     assert (seen, cold) == (Seen(), {})
 
 
 def test_ids_move_to_those_that_are_cold_already() -> None:
     seen = with_ids(Seen(), {TODAY - 9: packed("late"), TODAY: packed("new")})
-    moved, cold = cooled(seen, {TODAY - 9: packed("old"), TODAY - 91: packed("gone")}, TODAY, 90)
+    moved, cold = cooled(seen, {TODAY - 9: packed("old"), TODAY - 92: packed("gone")}, TODAY, 90)
     assert moved.recent == {TODAY: packed("new")}
     assert cold == {TODAY - 9: packed("old", "late")}
 
@@ -77,8 +77,8 @@ def test_no_id_of_the_retention_is_ever_missed(ids: dict[int, list[str]], today:
     for day, some in ids.items():
         for name in some:
             known = moved.holds(id_hash(name)) or (moved.may_be_cold(id_hash(name)) and holds(cold, id_hash(name)))
-            elsewhere = any(name in others for other, others in ids.items() if other >= today - 90)
-            assert known == (day >= today - 90 or elsewhere)
+            elsewhere = any(name in others for other, others in ids.items() if other >= today - 91)
+            assert known == (day >= today - 91 or elsewhere)
 
 
 @pytest.mark.parametrize("count", [1, 3, 50, 1_000])
