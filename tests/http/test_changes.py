@@ -38,9 +38,15 @@ async def test_the_last_seven_days_in_plain_words_that_sum_to_the_change(api: Ap
     assert found["A quiz on loops with 40%"] < -0.05
     assert found["5 days away"] < 0
     assert found["Active on 2 days"] > 0
-    assert "message" not in data or data["message"] is None
+    then = (await api.data("/mastery/query", {**ASKED, "date": day(7)}))["current_mastery"]["mastery_score"]
+    assert then > data["previous_score"], "the query tells the older point, without what days away have taken since"
+    assert data["message"] == (
+        f"{day(7)} has no daily point: its score is that of {day(9)}, {then:.4f}, "
+        "less what days away have taken from consistency since."
+    )
     # Between two days with a point, the ends are what the queries show.
     ends = await api.data(CHANGES, {**ASKED, "from": day(9), "to": day(2)})
+    assert ends.get("message") is None
     after = await api.data("/mastery/query", {**ASKED, "date": day(2)})
     assert ends["previous_score"] == before["current_mastery"]["mastery_score"]
     assert ends["mastery_score"] == after["current_mastery"]["mastery_score"]

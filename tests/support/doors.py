@@ -18,6 +18,7 @@ import pytest
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.results import PathStep
 from mastery_engine.engine import Engine
+from mastery_engine.errors import NotFound
 from mastery_engine.http.dashboard.skill_map import SIGNS
 from mastery_engine.http.dashboard.templates import percent, signed_points
 from mastery_engine.mcp.context import ToolContext
@@ -27,6 +28,7 @@ from mastery_engine.mcp.tools.cohorts import CohortTools
 from mastery_engine.mcp.tools.student import StudentTools
 from mastery_engine.mcp.tools.students import StudentsTools
 from mastery_engine.responses.advice import Recommended
+from mastery_engine.responses.changes import Changes
 from mastery_engine.responses.forecasts import ForecastCalibration
 from mastery_engine.responses.help import Reason
 from mastery_engine.responses.skills import SkillState
@@ -172,11 +174,24 @@ async def changes(visitor: Visitor, student_id: str) -> Facts:
     assert week.change == pytest.approx(week.mastery_score - week.previous_score, abs=2e-4)
     points = (await visitor.engine.scores.history(visitor.caller, student_id)).history
     first, last = (date.fromisoformat(point.date) for point in (points[0], points[-1]))
+    await _between_points(visitor, student_id, week)
     between = await visitor.engine.scores.changes(visitor.caller, student_id, first, last)
     facts |= number(between.previous_score, "day", between.from_, "score")
     if between.to < week.to:  # today is told as it is now, not as it was at the last event
         facts |= number(between.mastery_score, "day", between.to, "score")
     return facts
+
+
+async def _between_points(visitor: Visitor, student_id: str, week: Changes) -> None:
+    """The score at the first end is that of a query with its date, or the message says of which day the query's is."""
+    try:
+        then = await visitor.engine.scores.query(visitor.caller, student_id, on=date.fromisoformat(week.from_))
+    except NotFound:
+        assert week.previous_score == 0.0
+        return
+    score = then.current_mastery.mastery_score
+    said = f"{week.from_} has no daily point: its score is that of {then.last_updated}, {score:.4f}, less"
+    assert (said in (week.message or "")) == (week.previous_score != score)
 
 
 def _moved(change: float, what: str) -> Facts:

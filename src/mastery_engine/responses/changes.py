@@ -7,8 +7,9 @@ from msgspec import Meta
 
 from mastery_engine.domain.evidence.causes import ChangeKind
 from mastery_engine.domain.evidence.changes import ScoreChange
+from mastery_engine.domain.evidence.history import Point
 from mastery_engine.domain.evidence.shown import shown_score
-from mastery_engine.domain.moments import iso_date
+from mastery_engine.domain.moments import Day, iso_date
 from mastery_engine.domain.rules import Component, Rules
 from mastery_engine.responses.scores import Score
 
@@ -40,7 +41,8 @@ class ComponentContribution(msgspec.Struct, frozen=True):
 class Changes(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """The change of a score from the end of one day to the end of another; the end of today is now.
 
-    The four contributions sum to ``change``. ``message`` says so where nothing was known at the first end.
+    The four contributions sum to ``change``. ``message`` says so where nothing was known at the first end, and where
+    the score at an end is that of an older point, less what days away have taken since.
     """
 
     student_id: str
@@ -74,11 +76,20 @@ def changes_response(student_id: str, found: ScoreChange, rules: Rules) -> Chang
         shown_score(found.score, rules),
         round(found.change, 6),
         contributions,
-        None if found.known_since is None else _beginning(found),
+        " ".join([*_beginning(found), *(_between(*one, rules) for one in found.between)]) or None,
     )
 
 
-def _beginning(found: ScoreChange) -> str:
-    if found.known_since is not None and found.known_since <= found.last:
-        return f"Nothing is known from before {iso_date(found.known_since)}, so the change is from 0."
-    return "Nothing is known of these days, so there is no change."
+def _beginning(found: ScoreChange) -> list[str]:
+    if found.known_since is None:
+        return []
+    if found.known_since <= found.last:
+        return [f"Nothing is known from before {iso_date(found.known_since)}, so the change is from 0."]
+    return ["Nothing is known of these days, so there is no change."]
+
+
+def _between(day: Day, point: Point, rules: Rules) -> str:
+    return (
+        f"{iso_date(day)} has no daily point: its score is that of {iso_date(point.day)}, "
+        f"{shown_score(point.score, rules):.4f}, less what days away have taken from consistency since."
+    )

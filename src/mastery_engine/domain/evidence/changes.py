@@ -12,7 +12,7 @@ import msgspec
 from mastery_engine.domain.evidence.attempts import MAX_ATTEMPTS
 from mastery_engine.domain.evidence.causes import CAUSE_DAYS, Cause, ChangeKind, merged_causes
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, TopicProgress
-from mastery_engine.domain.evidence.history import NOTHING_YET, SIXTHS, FourSixths, sixths
+from mastery_engine.domain.evidence.history import NOTHING_YET, SIXTHS, FourSixths, Point, sixths
 from mastery_engine.domain.evidence.score import component, mastery_score
 from mastery_engine.domain.evidence.shown import shown_points
 from mastery_engine.domain.moments import Day, Micros, iso_date
@@ -49,7 +49,8 @@ class ComponentChange(msgspec.Struct, frozen=True, gc=False):
 class ScoreChange(msgspec.Struct, frozen=True, gc=False):
     """What changed from the end of the day ``first`` to that of ``last``; ``change`` is the sum of the contributions.
 
-    ``known_since`` is the day of the first point, if nothing was known at the end of ``first``.
+    ``known_since`` is the day of the first point, if nothing was known at the end of ``first``. ``between`` has the
+    ends that have no point of their own and another score than the newest point before, each with that point.
     """
 
     first: Day
@@ -59,6 +60,7 @@ class ScoreChange(msgspec.Struct, frozen=True, gc=False):
     change: float
     contributions: tuple[ComponentChange, ...]
     known_since: Day | None
+    between: tuple[tuple[Day, Point], ...] = ()
 
 
 def score_change(student: Student, first: Day, last: Day, now: Micros, rules: Rules) -> ScoreChange:
@@ -97,6 +99,7 @@ def score_change(student: Student, first: Day, last: Day, now: Micros, rules: Ru
         sum(one.change for one in contributions),
         tuple(contributions),
         path.known_since(first),
+        tuple([(day, point) for day in sorted({first, last}) if (point := path.older_point(day)) is not None]),
     )
 
 
@@ -143,6 +146,13 @@ class ScorePath:
             return 0.0
         faded = self.values(day)[CONSISTENCY] - self._history.before(day + 1).values()[CONSISTENCY]
         return points[-1].score + _points(faded, self._rules.weights.consistency)
+
+    def older_point(self, day: Day) -> Point | None:
+        """The newest point before a past day without one, where days away have lowered the score since."""
+        points = shown_points(self._history.before(day + 1), self._rules)
+        if day >= self.today or not points or points[-1].day == day or self.score(day) == points[-1].score:
+            return None
+        return points[-1]
 
     def known_since(self, day: Day) -> Day | None:
         """The day of the first point, if it is after ``day``."""

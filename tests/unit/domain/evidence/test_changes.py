@@ -372,6 +372,18 @@ def test_a_day_away_lowers_consistency_alone_and_is_named() -> None:
         assert cause.change < 0
 
 
+def test_a_day_without_a_point_names_the_point_that_its_score_is_of() -> None:
+    student = folded([quiz(1, 2, "a", at=on(TODAY - 6))], [quiz(1, 2, "b", at=on(TODAY - 2))])
+    (first, of_first), (last, of_last) = changed(student, TODAY - 4, TODAY - 1).between
+    assert (first, of_first.day, last, of_last.day) == (TODAY - 4, TODAY - 6, TODAY - 1, TODAY - 2)
+    assert of_first.score > changed(student, TODAY - 4, TODAY - 1).previous_score
+    assert changed(student, TODAY - 6, TODAY - 2).between == (), "days with points"
+    assert changed(student, TODAY - 9, TODAY).between == (), "nothing before, and now"
+    assert [day for day, _ in changed(student, TODAY - 3, TODAY - 3).between] == [TODAY - 3]
+    still = folded([given("c", at=on(TODAY - 5), consistency=0.5)])
+    assert changed(still, TODAY - 3).between == (), "the same score"
+
+
 def test_a_consistency_that_was_set_stays_until_somebody_works() -> None:
     student = folded([helped("a", at=on(TODAY - 6))], [given("b", at=on(TODAY - 5), consistency=0.9)])
     assert points(changed(student, TODAY - 5, TODAY - 2)) == {}
