@@ -26,6 +26,7 @@ from mastery_engine.domain.forecast.misses import documents, misses_of
 from mastery_engine.domain.moments import DAY, Day, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import outlook_of
+from mastery_engine.domain.skills.model import DEFAULT_SKILLS
 from mastery_engine.domain.skills.next_answer.model import ItemAsked
 from mastery_engine.domain.skills.next_answer.parameters import NO_ANSWER_MODELS
 from mastery_engine.domain.skills.next_answer.predictions import next_answers
@@ -168,7 +169,9 @@ def test_what_is_advised_is_the_same(both: tuple[Student, Student], rules: Rules
         advice = advice_for(student.guidance, student.evidence, score, view, TODAY, by)
         advised.append([(one.action, one.area, one.minutes) for one in advice])
         model = NO_ANSWER_MODELS.of("default")
-        chances.append(next_answers(student, [ItemAsked("i-1", ("loops",))], at, model, by)[0].probability)
+        chances.append(
+            next_answers(student, [ItemAsked("i-1", ("loops",))], at, model, DEFAULT_SKILLS, by)[0].probability
+        )
     assert plans[0] == plans[1]
     assert advised[0] == advised[1]
     assert chances[0] == pytest.approx(chances[1], abs=1e-6)
