@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mastery_engine.cli.console import AsJson, counted, progress, say, settings, tenant_if_named
-from mastery_engine.cli.fit_skills import SOONEST, WEEK_MINUTES, logged_answers
+from mastery_engine.cli.fit_source import MODEL, SOON, Ahead, AnswersFile, Out, check_source, logged_answers, version_of
 from mastery_engine.cli.model_out import ModelOut, model_out
 
 if TYPE_CHECKING:
@@ -18,21 +18,11 @@ COURSE = "default"
 
 
 def answers(
-    file: Annotated[
-        Path | None,
-        typer.Argument(help="The answers, as for `backtest skills`.", exists=True, dir_okay=False, show_default=False),
-    ] = None,
+    file: AnswersFile = None,
     from_log: Annotated[
         bool, typer.Option("--from-log", help="Learn from the answers in the engine's own log, on from the file.")
     ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="The file of parameters to write; its other parts stay. Default: MODEL_FILE, or model.msgpack.",
-            dir_okay=False,
-            show_default=False,
-        ),
-    ] = None,
+    out: Out = None,
     tenant: Annotated[
         str | None,
         typer.Option(
@@ -42,9 +32,7 @@ def answers(
         ),
     ] = None,
     course: Annotated[str, typer.Option(help="With --tenant: the course that they are for.")] = COURSE,
-    ahead: Annotated[
-        int, typer.Option(help="With --from-log: the minutes until levels count.", min=SOONEST, max=WEEK_MINUTES)
-    ] = 15,
+    ahead: Ahead = SOON,
     as_json: AsJson = False,
 ) -> None:
     """Fit the model of the next answer to a file of answers, or learn it from the engine's own log.
@@ -60,13 +48,12 @@ def answers(
     """
     from mastery_engine.domain.skills.next_answer.parameters import EVERYWHERE, part_name
 
-    if from_log == (file is not None):
-        raise typer.BadParameter("give a file of answers, or --from-log.")
+    check_source(file, from_log=from_log)
     if course != COURSE and tenant is None:
         raise typer.BadParameter("--course needs --tenant: courses belong to tenants.")
     part = part_name(tenant, course) if tenant else EVERYWHERE
     chosen = settings() if from_log or out is None else None
-    with model_out(out or (chosen and chosen.model_file) or Path("model.msgpack")) as target:
+    with model_out(out or (chosen and chosen.model_file) or MODEL) as target:
         if file is not None:
             _fit(file, target, part, as_json)
         elif chosen is not None:
@@ -74,15 +61,13 @@ def answers(
 
 
 def _fit(file: Path, out: ModelOut, part: str, as_json: bool) -> None:
-    import hashlib
-
     from mastery_engine.domain.model_file import with_answers
     from mastery_engine.lab.skills.answer_files import given, read_answers
     from mastery_engine.lab.skills.next_answer.fit import fit
 
     source = out.source()
     with progress("Fitting", None):
-        version = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+        version = version_of(file)
         fitted = fit([given(rows) for rows in read_answers(file).values()], skills=_tracing(source), version=version)
     written = with_answers(source, part, fitted)
     out.write(written)

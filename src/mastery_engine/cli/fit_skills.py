@@ -6,37 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, opened, progress, say, settings
+from mastery_engine.cli.console import AsJson, counted, progress, say, settings
+from mastery_engine.cli.fit_source import MODEL, SOON, Ahead, AnswersFile, Out, check_source, logged_answers, version_of
 from mastery_engine.cli.model_out import ModelOut, model_out
 
 if TYPE_CHECKING:
-    from mastery_engine.domain.moments import Micros
     from mastery_engine.settings import Settings
-    from mastery_engine.worker.logged_answers import LoggedAnswer
-
-SOONEST, WEEK_MINUTES = 10, 10_080  # an event may be five minutes ahead, and a service reads the file twice a minute
 
 
 def skills(
-    file: Annotated[
-        Path | None,
-        typer.Argument(help="The answers, as for `backtest skills`.", exists=True, dir_okay=False, show_default=False),
-    ] = None,
+    file: AnswersFile = None,
     from_log: Annotated[
         bool,
         typer.Option("--from-log", help="Learn the difficulties of items from the answers in the engine's own log."),
     ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="The file of parameters to write; its other parts stay. Default: MODEL_FILE, or model.msgpack.",
-            dir_okay=False,
-            show_default=False,
-        ),
-    ] = None,
-    ahead: Annotated[
-        int, typer.Option(help="With --from-log: the minutes until it counts.", min=SOONEST, max=WEEK_MINUTES)
-    ] = 15,
+    out: Out = None,
+    ahead: Ahead = SOON,
     as_json: AsJson = False,
 ) -> None:
     """Fit skills and items to a file of answers, or learn the difficulties of items from the engine's own log.
@@ -50,10 +35,9 @@ def skills(
       mastery-engine fit skills answers.csv.gz --out model.msgpack
       mastery-engine fit skills --from-log --out model.msgpack
     """
-    if from_log == (file is not None):
-        raise typer.BadParameter("give a file of answers, or --from-log.")
+    check_source(file, from_log=from_log)
     chosen = None if file else settings()
-    with model_out(out or (chosen and chosen.model_file) or Path("model.msgpack")) as target:
+    with model_out(out or (chosen and chosen.model_file) or MODEL) as target:
         if file is not None:
             _fit(file, target, as_json)
         elif chosen is not None:
@@ -61,8 +45,6 @@ def skills(
 
 
 def _fit(file: Path, out: ModelOut, as_json: bool) -> None:
-    import hashlib
-
     import msgspec
 
     from mastery_engine.domain.model_file import skills_from, with_skills
@@ -74,7 +56,7 @@ def _fit(file: Path, out: ModelOut, as_json: bool) -> None:
     with suppress(InvalidInput):  # a file of an older engine is written anew
         before = source and skills_from(source)
     with progress("Fitting", None):
-        version = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+        version = version_of(file)
         model = msgspec.structs.replace(fit_skills(list(read_answers(file).values())), version=version)
     written = with_skills(source, model)
     out.write(written)
@@ -118,9 +100,3 @@ def _learn(settings: "Settings", out: ModelOut, ahead: int, as_json: bool) -> No
     words = f"Learned the difficulty of {counted(len(revision.items), 'item')} from {counted(len(answers), 'answer')} "
     words += f"in the log; in {out.path} it counts for answers from {since} on."
     say(as_json, done | {"since": since, "revisions": len(model.revisions)}, words)
-
-
-async def logged_answers(settings: "Settings") -> tuple[list["LoggedAnswer"], "Micros"]:
-    """The answers in the log, and the present moment. MODEL_FILE need not exist yet."""
-    async with opened(settings.model_copy(update={"model_file": None}), apart=True) as engine:
-        return await engine.logged_answers.read(), engine.clock()
