@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from math import ceil, floor, inf, isclose
 from typing import Literal, TypeAlias, get_args
@@ -12,7 +12,7 @@ import msgspec
 
 from mastery_engine.domain.courses.zone import UTC, Zone
 from mastery_engine.domain.faults import malformed
-from mastery_engine.domain.moments import DAY, Day, Micros
+from mastery_engine.domain.moments import DAY, Day, Micros, day_of
 from mastery_engine.domain.yaml_faults import not_yaml
 from mastery_engine.errors import InvalidInput
 
@@ -22,6 +22,7 @@ COMPLETION, QUIZ, QUALITY, CONSISTENCY = range(len(COMPONENTS))  # their places
 PASS_MARK = 0.50  # below it a student needs help, whatever the levels
 SHORTEST_HALF_LIFE, LONGEST_HALF_LIFE = 1.0, 3_650.0  # days
 MOST_HALVINGS = 500  # of the weight of evidence until it no longer counts
+MOST_DAYS = 1_024  # whose first moments are remembered
 STEPS = 10_000  # scores are shown, and stored by day, in steps of 0.0001
 NINTH_DECIMAL = 1e-9  # more than what rounding to 9 decimals moves a score
 
@@ -102,12 +103,12 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     @cached_property
     def day_of(self) -> Callable[[Micros], Day]:
         """The day of a moment."""
-        return self.zone.day_of
+        return self.zone.day_of if self.zone.differs_from_utc else day_of
 
     @cached_property
     def start_of(self) -> Callable[[Day], Micros]:
         """The first moment of a day."""
-        return self.zone.start_of
+        return lru_cache(maxsize=MOST_DAYS)(self.zone.start_of)  # mostly asked for the first day that counts
 
     @cached_property
     def end_of(self) -> Callable[[Day], Micros]:

@@ -417,9 +417,10 @@ def test_a_document_goes_when_neither_evidence_nor_ids_are_left() -> None:
     fold = Fold()
     fold(quiz(1, 2))
     kept = aged(fold.student, fold.cold, NOW + 90 * DAY, RULES)
-    assert kept is not None  # the id is kept for a day more
+    assert kept is not None  # the id is kept for two days more: those of a course begin at another time
     assert not kept.student.is_known(NOW + 90 * DAY, RULES)
-    assert aged(kept.student, kept.cold or {}, NOW + 91 * DAY, RULES) is None
+    assert aged(kept.student, kept.cold or {}, NOW + 91 * DAY, RULES) is not None
+    assert aged(kept.student, kept.cold or {}, NOW + 92 * DAY, RULES) is None
     assert aged(NOBODY, {}, NOW, RULES) is None
 
 

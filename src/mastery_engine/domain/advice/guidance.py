@@ -31,7 +31,7 @@ from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.score import MasteryScore
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.estimates import Outlook, outlook_of, skill_estimate
+from mastery_engine.domain.skills.estimates import Outlook, outlook_of, skill_estimates
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 
@@ -197,13 +197,13 @@ def is_outdated(
     if not touched and not is_answered:
         return False
     named = guidance.named()
-    if is_answered:
-        touched = [*named]
-    for skill in touched:
-        if skill in named:
-            now = skill_estimate(skill, evidence, knowledge, curriculum, today, rules, model)
-            if (named[skill] and not now.needs_review) or (not named[skill] and now.is_settled):
-                return True
+    if not is_answered:
+        named = {skill: named[skill] for skill in touched if skill in named}
+    estimates = skill_estimates([*named], evidence, knowledge, curriculum, today, rules, model)
+    for skill, for_review in named.items():
+        now = estimates.get(skill)  # a skill without evidence is neither mastered nor due
+        if (now is None or not now.needs_review) if for_review else (now is not None and now.is_settled):
+            return True
     return False
 
 

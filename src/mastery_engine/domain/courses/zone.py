@@ -37,6 +37,11 @@ class Zone(msgspec.Struct, frozen=True, gc=False):
     def __repr__(self) -> str:
         return f"Zone({self.name!r})"
 
+    @property
+    def differs_from_utc(self) -> bool:
+        """Whether its clocks were ever ahead of UTC or behind it."""
+        return any(self.offsets)
+
     def offset_at(self, at: Micros) -> Micros:
         """What the clocks are ahead of UTC at a moment."""
         return self.offsets[bisect_right(self.changes, at)]

@@ -172,16 +172,13 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
         ``half_life`` is h if that is another now.
         """
-        if not self.days:
+        days, first = self.days, _DAY.pack(floor)
+        if days[-2:] < first:  # as where there are none
             return None
-        first = _DAY.pack(floor)
-        if self.days[-2:] < first:
-            return None
-        sums = self if self.days[:2] >= first else self.since(floor)
+        sums = self if days[:2] >= first else self.since(floor)
         if half_life is not None and (sums.half_life or HALF_LIFE) != half_life:
             sums = sums.with_half_life(half_life)
-        mean = sums.score / sums.weight
-        return min(1.0, mean)
+        return min(1.0, sums.score / sums.weight)
 
     def daily(self, floor: Day) -> Iterator[tuple[Day, float, float]]:
         """Each day with evidence from ``floor`` on: its weight as if it were of the day's beginning, and its mean."""

@@ -6,7 +6,7 @@ day: its first moment, or the last answer where that is later. So an estimate mo
 and two doors never say different things between two events of one day.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import exp, sqrt
 from typing import Literal, TypeAlias
 
@@ -185,21 +185,28 @@ def outlook_of(
     return _outlook(found, curriculum, _shown(usual.probability), kept, at, model)
 
 
-def skill_estimate(
-    skill: str,
+def skill_estimates(
+    names: Sequence[str],
     evidence: Evidence,
     knowledge: KnowledgeState,
     curriculum: Curriculum,
     today: Day,
     rules: Rules,
     model: SkillModel = DEFAULT_SKILLS,
-) -> SkillEstimate:
-    """The estimate of one skill with evidence, as ``outlook_of`` has it."""
+) -> dict[str, SkillEstimate]:
+    """The estimates of those of these skills that have evidence, as ``outlook_of`` has them: quicker for a few."""
     kept = _within(knowledge, today, rules)
-    topics = {skill, curriculum.module_of.get(skill, skill)}
-    done = _exercises_done(topics, evidence.completion, curriculum, today, rules).get(skill, NOTHING_DONE)
-    level = traced.estimate(kept, skill, rules.start_of(today), model)
-    return _joined(level, kept.skills.get(skill), done, _shared_variance(kept, model), _rested(today, rules), model)
+    topics = {*names, *[curriculum.module_of.get(name, name) for name in names]}
+    done = _exercises_done(topics, evidence.completion, curriculum, today, rules)
+    names = [name for name in names if name in kept.skills or name in done]
+    if not names:
+        return {}
+    levels = traced.estimates(kept, names, rules.start_of(today), model)
+    shared, rested = _shared_variance(kept, model), _rested(today, rules)
+    return {
+        name: _joined(level, kept.skills.get(name), done.get(name, NOTHING_DONE), shared, rested, model)
+        for name, level in zip(names, levels, strict=True)
+    }
 
 
 def _within(knowledge: KnowledgeState, today: Day, rules: Rules) -> KnowledgeState:

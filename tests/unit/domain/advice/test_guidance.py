@@ -10,7 +10,7 @@ from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.results import PathRecommended, Updated, message, topic_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.estimates import skill_estimate
+from mastery_engine.domain.skills.estimates import skill_estimates
 from mastery_engine.domain.student import NOBODY, DocumentKey, Student, pack, unpack
 from mastery_engine.domain.transition import aged, apply
 from tests.support.samples import CURRICULUM, HOUR, NOW, TODAY, done, event, helped, logged, quiz
@@ -178,7 +178,9 @@ def test_advice_on_a_skill_is_made_anew_when_answers_show_it_mastered() -> None:
     assert "variables" in [step.skill for step in fold.student.guidance.path]
     for place in range(20):
         fold(*answers("variables", True, 1, first=2 + place), *answers("knitting", True, 1, first=place))
-        known = skill_estimate("variables", fold.student.evidence, fold.student.knowledge, CURRICULUM, TODAY, RULES)
+        student = fold.student
+        found = skill_estimates(["variables"], student.evidence, student.knowledge, CURRICULUM, TODAY, RULES)
+        known = found["variables"]
         named = fold.student.guidance.named()
         assert known.is_settled == ("variables" not in named)
         if not known.is_settled:

@@ -21,7 +21,7 @@ from mastery_engine.domain.skills.estimates import (
     SkillEstimate,
     _after_exercises,
     outlook_of,
-    skill_estimate,
+    skill_estimates,
 )
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState, estimate, with_answer
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
@@ -272,7 +272,9 @@ def test_every_estimate_is_a_probability_with_its_error_and_the_same_for_whoever
 ) -> None:
     found = view(answers, *work, model=model)
     state, evidence = knowledge(answers, model), exercises(*work)
-    for skill in {*found.estimates, *CURRICULUM.skills}:
+    names = [*{*found.estimates, *CURRICULUM.skills}]
+    assert skill_estimates(names, evidence, state, CURRICULUM, TODAY, RULES, model) == found.estimates
+    for skill in names:
         one = of(skill, found)
         assert 0.0 <= one.probability <= 1.0
         assert 0.0 <= one.uncertainty <= 0.5
@@ -280,7 +282,7 @@ def test_every_estimate_is_a_probability_with_its_error_and_the_same_for_whoever
         assert one.probability == round(one.probability, 4)
         assert one.is_mastered <= one.is_settled <= one.is_known or one.basis == "prior"
         if skill in found.estimates:
-            assert one == skill_estimate(skill, evidence, state, CURRICULUM, TODAY, RULES, model)
+            assert {skill: one} == skill_estimates([skill], evidence, state, CURRICULUM, TODAY, RULES, model)
         if one.is_known:
             assert one.probability >= KNOWN
     assert EXERCISE == EXERCISE
