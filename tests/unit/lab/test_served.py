@@ -8,12 +8,15 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.lab.forecast.courses import learners_of
 from mastery_engine.lab.forecast.report import served_plots, served_table
 from mastery_engine.lab.forecast.served import (
+    CONFIDENCE_BINS,
     FEWEST,
+    FEWEST_IN_BIN,
     FIRST_DAY,
     ServedForecast,
     accuracy_of,
     by_course,
     by_week,
+    confidence_bins,
     course_of,
     past_courses,
     served_to_class,
@@ -66,6 +69,20 @@ def test_tables_and_plots_show_each_class_and_each_week(made: list[ServedForecas
     assert accuracy_of(made[: FEWEST - 1]) is None
     assert served_table({}, {}) == []
     assert served_plots({}, {}) == {}
+
+
+def test_confidence_is_held_against_what_came_true(made: list[ServedForecast]) -> None:
+    """Who states 0.9 and is right in half of the cases is off by 0.4, however right on average."""
+    forecasts = 2 * FEWEST_IN_BIN
+    sure = [msgspec.structs.replace(made[0], made=msgspec.structs.replace(made[0].made, confidence=0.9))] * forecasts
+    near, far = sure[0].made.predicted + 0.04, sure[0].made.predicted + 0.06
+    mixed = [msgspec.structs.replace(one, came=near if place % 2 else far) for place, one in enumerate(sure)]
+    off = accuracy_of(mixed)
+    assert off is not None
+    assert off.confidence_off == pytest.approx(0.4)
+    assert [one.forecasts for one in confidence_bins(mixed)] == [FEWEST_IN_BIN] * 2
+    assert len(confidence_bins(sure * CONFIDENCE_BINS)) == CONFIDENCE_BINS
+    assert len(confidence_bins(sure[:FEWEST])) == 1
 
 
 def test_classes_are_unlike_one_another_and_the_same_for_the_same_seed() -> None:

@@ -21,12 +21,13 @@ from mastery_engine.lab.forecast.courses import RecordedLearner, calendar_from, 
 from mastery_engine.lab.forecast.fit import FOLDS, cases_of, fitted, fold_of, without_fold
 from mastery_engine.lab.forecast.origins import Origin, origins_of
 from mastery_engine.lab.forecast.served import (
+    ConfidenceBin,
     CourseForecasts,
     ServedAccuracy,
     ServedForecast,
     by_course,
     by_week,
-    confidence_of,
+    confidence_bins,
     course_of,
     past_courses,
     served,
@@ -34,7 +35,6 @@ from mastery_engine.lab.forecast.served import (
 
 ENGINE, BLIND = "engine", "engine_without_calendar"
 MIDDLE, LOW, HIGH = LEVELS.index(0.5), LEVELS.index(0.1), LEVELS.index(0.9)
-CONFIDENCE_BINS = 10
 CALIBRATED_BY = 150  # students of each course, of those that the model was fitted on
 
 Progress: TypeAlias = Callable[[str, float | None], AbstractContextManager[Callable[[float], None]]]
@@ -48,14 +48,6 @@ class ForecastAccuracy(msgspec.Struct, frozen=True):
     crps: float
     coverage80: float
     width80: float
-
-
-class ConfidenceBin(msgspec.Struct, frozen=True):
-    """Forecasts that stated about the same confidence, and the share of them that came within 0.05."""
-
-    stated: float
-    true: float
-    forecasts: int
 
 
 class ForecastBacktestResult(msgspec.Struct, frozen=True):
@@ -190,7 +182,7 @@ def _engine(
         if name == ENGINE:
             done.us_per_forecast = cost
             done.served = made
-            done.confidence = _bins(*confidence_of(made))
+            done.confidence = confidence_bins(made)
     return done
 
 
@@ -245,16 +237,6 @@ def accuracy(later: Numbers, forecasts: Numbers) -> ForecastAccuracy:
         (forecasts[:, HIGH] - forecasts[:, LOW]).mean(),
     )
     return ForecastAccuracy(*[round(float(figure), 6) for figure in figures])
-
-
-def _bins(stated: Sequence[float], true: Sequence[bool]) -> list[ConfidenceBin]:
-    """Ten bins of as many forecasts each, by what they stated."""
-    came, confidence = np.array(true), np.array(stated)
-    order = np.argsort(confidence, kind="stable")
-    return [
-        ConfidenceBin(round(float(confidence[places].mean()), 4), round(float(came[places].mean()), 4), len(places))
-        for places in np.array_split(order, min(CONFIDENCE_BINS, len(order)))
-    ]
 
 
 def write_predictions(path: Path, measured: ForecastBacktest) -> None:

@@ -31,6 +31,7 @@ SERVED_HEAD = (
     "coverage",
     "CRPS",
     "said to fall / fell",
+    "confidence off by",
 )
 PARTS = (("all weeks", "mean"), ("work due", "work_due"), ("nothing due", "nothing_due"))
 
@@ -66,7 +67,8 @@ def served_table(courses: Mapping[str, CourseForecasts], weeks: Mapping[int, Ser
     ]
     lines += [f"| {' | '.join(SERVED_HEAD)} |", f"|{'---|' * len(SERVED_HEAD)}"]
     for course, found in courses.items():
-        lines.append(f"| {course} | {' | '.join([*_served(found.before), *_served(found.calibrated)])} |")
+        off = "" if found.calibrated is None else f"{found.calibrated.confidence_off:.2f}"
+        lines.append(f"| {course} | {' | '.join([*_served(found.before), *_served(found.calibrated), off])} |")
     lines += ["", "| week | forecasts | coverage | CRPS |", "|---|---|---|---|"]
     lines += [f"| {week} | {' | '.join(_served(found)[:3])} |" for week, found in weeks.items()]
     return lines

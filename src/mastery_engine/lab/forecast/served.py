@@ -23,6 +23,7 @@ from mastery_engine.lab.forecast.origins import WEEK, Origin, origins_of
 from mastery_engine.lab.simulate.varied import ClassPlan, class_events
 
 FEWEST = 30  # forecasts of which a share can be told
+CONFIDENCE_BINS, FEWEST_IN_BIN = 10, 50
 PICKED = [ALL_LEVELS.index(level) for level in LEVELS]
 LOW, MIDDLE, HIGH = LEVELS.index(0.1), LEVELS.index(0.5), LEVELS.index(0.9)
 FIRST_DAY = 20_000  # of simulated classes
@@ -50,8 +51,20 @@ class ServedForecast(msgspec.Struct, frozen=True):
         return [self.made.days[-1].quantiles[place] for place in PICKED]
 
 
+class ConfidenceBin(msgspec.Struct, frozen=True):
+    """Forecasts that stated about the same confidence, and the share of them that came within 0.05."""
+
+    stated: float
+    true: float
+    forecasts: int
+
+
 class ServedAccuracy(msgspec.Struct, frozen=True):
-    """How forecasts as served did; ``of_persistence`` is the CRPS beside that by the course's own past changes."""
+    """How forecasts as served did; ``of_persistence`` is the CRPS beside that by the course's own past changes.
+
+    ``confidence_off`` is the largest distance between what was stated and the share that came true, over bins of at
+    least ``FEWEST_IN_BIN`` forecasts each.
+    """
 
     forecasts: int
     coverage80: float
@@ -59,6 +72,7 @@ class ServedAccuracy(msgspec.Struct, frozen=True):
     of_persistence: float
     said_to_need_help: int
     fell: int
+    confidence_off: float
 
 
 class CourseForecasts(msgspec.Struct, frozen=True):
@@ -168,13 +182,20 @@ def accuracy_of(made: Sequence[ServedForecast]) -> ServedAccuracy | None:
     said = sum(one.made.intervention_needed for one in made)
     fell = sum(one.came < 0.5 or rules.level_index(one.came) < rules.level_index(one.made.now) for one in made)
     ratio = crps / max(float(_crps(base, came).mean()), 1e-9)
-    return ServedAccuracy(len(made), round(float(inside.mean()), 4), round(crps, 6), round(ratio, 4), said, fell)
+    off = max(abs(one.stated - one.true) for one in confidence_bins(made))
+    share = float(inside.mean())
+    return ServedAccuracy(len(made), round(share, 4), round(crps, 6), round(ratio, 4), said, fell, round(off, 4))
 
 
-def confidence_of(made: Sequence[ServedForecast]) -> tuple[list[float], list[bool]]:
-    """What each forecast stated, and whether it came true."""
-    stated = [one.made.confidence for one in made]
-    return stated, [abs(one.came - one.made.predicted) <= CLOSE for one in made]
+def confidence_bins(made: Sequence[ServedForecast]) -> list[ConfidenceBin]:
+    """Up to ten bins of as many forecasts each, by what they stated."""
+    stated = np.array([one.made.confidence for one in made])
+    close = np.array([abs(one.came - one.made.predicted) <= CLOSE for one in made])
+    many = min(CONFIDENCE_BINS, max(1, len(made) // FEWEST_IN_BIN))
+    return [
+        ConfidenceBin(round(float(stated[places].mean()), 4), round(float(close[places].mean()), 4), len(places))
+        for places in np.array_split(np.argsort(stated, kind="stable"), many)
+    ]
 
 
 def _crps(rows: Numbers, came: Numbers) -> Numbers:
