@@ -34,6 +34,9 @@ def simulate(
     items: Annotated[
         bool, typer.Option("--items", help="With --policy: choose single items instead of skills.")
     ] = False,
+    learners: Annotated[
+        str, typer.Option(help="With --policy, without --items: how they learn: smooth, binary or logistic.")
+    ] = "smooth",
     plot: Annotated[
         Path | None, typer.Option(help="With --policy: write the curves to this SVG file.", show_default=False)
     ] = None,
@@ -45,6 +48,7 @@ def simulate(
     Example:
       mastery-engine simulate --students 100 --days 60 --seed 7 --out class.jsonl
       mastery-engine simulate --policy all --students 20 --plot policies.svg
+      mastery-engine simulate --policy all --students 12 --learners logistic
       mastery-engine simulate --policy engine --policy random --items --students 5
     """
     if policy and items:
@@ -53,7 +57,7 @@ def simulate(
         _compare_items(policy, students, seed, as_json=as_json)
         return
     if policy:
-        _compare(policy, students, seed, plot, as_json=as_json)
+        _compare(policy, students, seed, learners, plot, as_json=as_json)
         return
     for name, given in (("--plot", plot is not None), ("--items", items)):
         if given:
@@ -79,20 +83,23 @@ def simulate(
         say(as_json, done, words)
 
 
-def _compare(policies: list[str], students: int, seed: int, plot: Path | None, *, as_json: bool) -> None:
+def _compare(policies: list[str], students: int, seed: int, learners: str, plot: Path | None, *, as_json: bool) -> None:
     """Compare the same class under each policy."""
     import msgspec
 
     from mastery_engine.lab.plots import curves
+    from mastery_engine.lab.simulate.learners import LEARNERS
     from mastery_engine.lab.simulate.policies import GOAL, POLICIES, course
     from mastery_engine.wiring import curriculum
 
     names = _chosen(policies, POLICIES)
+    if learners not in LEARNERS:
+        raise typer.BadParameter(f"there are no learners {learners!r}: they are {', '.join(LEARNERS)}.")
     chosen = curriculum(settings())
     courses = []
     with progress("Practising", len(names)) as on_progress:
         for place, name in enumerate(names, 1):
-            courses.append(course(name, chosen, students=students, seed=seed))
+            courses.append(course(name, chosen, students=students, seed=seed, learners=learners))
             on_progress(place)
     across = "sessions of practice (5 answers each)"
     if plot is not None:
@@ -104,7 +111,7 @@ def _compare(policies: list[str], students: int, seed: int, plot: Path | None, *
         f"  {practised.policy:10} {practised.sessions:8,.1f}  {practised.sessions / most:5.2f} of the most"
         for practised in courses
     ]
-    say(as_json, {"goal": GOAL, "seed": seed, "courses": msgspec.to_builtins(courses)}, *words)
+    say(as_json, {"goal": GOAL, "seed": seed, "learners": learners, "courses": msgspec.to_builtins(courses)}, *words)
 
 
 def _compare_items(policies: list[str], students: int, seed: int, *, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.advice.guidance import advice_for
+from mastery_engine.domain.advice.guidance import advice_for, in_order
 from mastery_engine.domain.advice.habits import work
 from mastery_engine.domain.advice.learning_path import Goal, rhythm, timetable
 from mastery_engine.domain.advice.learning_path import learning_path as steps_to
@@ -69,12 +69,10 @@ class Advising:
         fresh = advice_for(student.guidance, student.evidence, score, view, today, self._rules)
         key = DocumentKey(caller.tenant, student_id)
         held = self._advice.guidance(key, student, score, now).advice.items
-        shown = {(piece.action, piece.area): piece for piece in [*fresh, *held]}
-        ranked = [shown[place] for place in dict.fromkeys((piece.action, piece.area) for piece in [*held, *fresh])]
         dismissed = recently_dismissed(student.guidance.dismissed, now)
         wanted = [
             piece
-            for piece in ranked
+            for piece in in_order(held, fresh)
             if RANKS[piece.priority] >= RANKS[priority] and recommendation_id(*key, piece) not in dismissed
         ]
         return recommended(wanted[:limit], key, self._curriculum)

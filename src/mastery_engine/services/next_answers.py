@@ -6,15 +6,14 @@ import msgspec
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.advice.item_choice import Prospect, best_items, reason_for
+from mastery_engine.domain.advice.item_choice import best_items, reason_for
+from mastery_engine.domain.advice.next_items import prospects
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.moments import DAY, Micros, rfc3339
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.estimates import Outlook
 from mastery_engine.domain.skills.next_answer.model import (
     AnswerChance,
     ItemAsked,
-    answers_since_right,
     last_answer,
 )
 from mastery_engine.domain.skills.next_answer.predictions import next_answers
@@ -94,12 +93,8 @@ class NextAnswers:
         offered = self._offered(items, skill)
         view = self._skills.outlook(student, now)
         by_id = {item.item_id: item for item in offered}
-        expected = self._chances(caller, student, offered, now)
-        right_ago = answers_since_right(student.answers, list(by_id))
-        prospects = [
-            _prospect(item, chance.probability, ago, view)
-            for item, chance, ago in zip(offered, expected, right_ago, strict=True)
-        ]
+        model = self._models.answers.of(caller.tenant)
+        possible = prospects(student, _asked(offered), now, view, model, self._rules)
         return [
             ItemToAnswer(
                 one.item_id,
@@ -109,13 +104,12 @@ class NextAnswers:
                 round(one.probability, 4),
                 reason_for(one, target=target),
             )
-            for one in best_items(prospects, target=target, limit=limit)
+            for one in best_items(possible, target=target, limit=limit)
         ]
 
     def _chances(self, caller: Caller, student: Student, items: Sequence[CourseItem], at: Micros) -> list[AnswerChance]:
-        asked = [ItemAsked(item.item_id, item.skills) for item in items]
         models = self._models
-        return next_answers(student, asked, at, models.answers.of(caller.tenant), models.skills, self._rules)
+        return next_answers(student, _asked(items), at, models.answers.of(caller.tenant), models.skills, self._rules)
 
     def _offered(self, items: Sequence[CourseItem] | None, skill: str | None) -> list[CourseItem]:
         """The items to choose from, each once; a skill of the course stands for its exercises where none are given."""
@@ -131,33 +125,12 @@ class NextAnswers:
         return list(offered.values())
 
 
+def _asked(items: Sequence[CourseItem]) -> list[ItemAsked]:
+    return [ItemAsked(item.item_id, item.skills) for item in items]
+
+
 def _of_skill(name: str, curriculum: Curriculum) -> CourseItem:
     return CourseItem(name, (name,), curriculum.skills[name].title, next(iter(curriculum.resources(name)), None))
-
-
-def _prospect(item: CourseItem, probability: float, right_ago: int | None, view: Outlook) -> Prospect:
-    skills = [name for name in item.skills if name in view.curriculum.skills]
-    due = next((name for name in skills if name in view.estimates and view.estimates[name].needs_review), None)
-    missing = next(
-        (
-            needed
-            for name in skills
-            for needed in view.curriculum.skills[name].prerequisites
-            if not view.knows(needed) and needed not in skills
-        ),
-        None,
-    )
-    known = [view.estimate(name) for name in skills]
-    return Prospect(
-        item.item_id,
-        next(iter(item.skills), None),
-        probability,
-        due,
-        missing,
-        is_mastered=due is None and bool(known) and all(one.is_mastered for one in known),
-        known=min((one.probability for one in known), default=0.0),
-        right_ago=right_ago,
-    )
 
 
 def _checked(at: Micros, student: Student, now: Micros) -> Micros:

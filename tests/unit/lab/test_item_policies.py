@@ -7,13 +7,13 @@ import pytest
 from mastery_engine.domain.courses.curriculum import Curriculum, curriculum_from
 from mastery_engine.lab.simulate.item_policies import (
     ITEM_POLICIES,
-    FittedModels,
     ItemPolicyOutcome,
     SimulatedItem,
     fitted_on_others,
     item_course,
     items_of,
 )
+from mastery_engine.lab.simulate.served_student import ServedModels
 
 SEED = 4
 SKILL = """
@@ -32,12 +32,12 @@ def items(course: Curriculum) -> list[SimulatedItem]:
 
 
 @pytest.fixture(scope="module")
-def models(course: Curriculum, items: list[SimulatedItem]) -> FittedModels:
+def models(course: Curriculum, items: list[SimulatedItem]) -> ServedModels:
     return fitted_on_others(course, items, SEED, students=10, answers=120)
 
 
 @pytest.fixture(scope="module")
-def outcomes(course: Curriculum, items: list[SimulatedItem], models: FittedModels) -> dict[str, ItemPolicyOutcome]:
+def outcomes(course: Curriculum, items: list[SimulatedItem], models: ServedModels) -> dict[str, ItemPolicyOutcome]:
     return {name: item_course(name, course, items, models, students=3, seed=SEED) for name in ITEM_POLICIES}
 
 
@@ -49,6 +49,6 @@ def test_the_engine_takes_fewer_answers_than_chance_or_a_rule(outcomes: dict[str
 
 
 def test_the_same_seed_gives_the_same_class(
-    course: Curriculum, items: list[SimulatedItem], models: FittedModels, outcomes: dict[str, ItemPolicyOutcome]
+    course: Curriculum, items: list[SimulatedItem], models: ServedModels, outcomes: dict[str, ItemPolicyOutcome]
 ) -> None:
     assert item_course("random", course, items, models, students=3, seed=SEED) == outcomes["random"]

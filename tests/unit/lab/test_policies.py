@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mastery_engine import cli
-from mastery_engine.lab.simulate.policies import FIRST_DAY, GOAL, POLICIES, PolicyOutcome, SimulatedLearner, course
+from mastery_engine.lab.simulate.learners import FIRST_DAY, SmoothLearner
+from mastery_engine.lab.simulate.policies import GOAL, POLICIES, PolicyOutcome, course
 from tests.support.samples import CURRICULUM
 
 
@@ -40,7 +41,7 @@ def test_practice_without_what_it_rests_on_teaches_little() -> None:
     skill = "http-clients"
     learner = next(
         beginner
-        for beginner in (SimulatedLearner(CURRICULUM, Random(seed)) for seed in range(100))
+        for beginner in (SmoothLearner(CURRICULUM, Random(seed)) for seed in range(100))
         if all(beginner.masters(needed, FIRST_DAY) < 0.3 for needed in CURRICULUM.skills[skill].prerequisites)
     )
     before = learner.masters(skill, FIRST_DAY)

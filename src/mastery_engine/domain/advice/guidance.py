@@ -4,7 +4,7 @@
 ``current`` is what is shown of it between two events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from zlib import crc32
 
 import msgspec
@@ -124,6 +124,13 @@ def advice_for(
     if guidance.spells:
         urgent = frozenset([topic for topic, _ in open_spells(guidance.spells, rules.start_of(rules.first_day(today)))])
     return recommend(evidence, score.components, view, today, rules, limit=limit, urgent=urgent)
+
+
+def in_order(held: Iterable[Recommendation], fresh: Iterable[Recommendation]) -> list[Recommendation]:
+    """All advice of a day: first what is held, as every query shows it, then what else there is, each once."""
+    first = [*held]
+    shown = {(piece.action, piece.area) for piece in first}
+    return first + [piece for piece in fresh if (piece.action, piece.area) not in shown]
 
 
 def advise(

@@ -22,11 +22,12 @@ QUESTIONS = 10
 EXERCISES = 4
 EXERCISE_MINUTES = (6, 8, 12)
 QUIZ_MINUTES, REFACTOR_MINUTES, DAILY_MINUTES = 20, 30, 15
-REVIEW_MINUTES = 10
+PRACTICE_MINUTES, REVIEW_MINUTES = 15, 10  # of a session, whatever the skill: by a skill's own, long ones came last
 WEEK = 7
 FIRST_QUALITY = 0.60
 GOOD_QUALITY = 0.90
-LEARNED = 0.25  # of what is missing, in one session: the exponential law of practice (Heathcote, Brown, Mewhort 2000)
+LEARNED = 0.25  # of what is missing, in the first session
+SLOWS = 15.0  # answers on a skill, after which a session brings half as much
 Candidate: TypeAlias = tuple[float, Action, str, int, float, int, float, float]
 
 
@@ -41,9 +42,14 @@ class WithinReach(msgspec.Struct, frozen=True, gc=False):
         return sum([skill[1] for skill in self.skills]) / len(self.skills) if self.skills else 0.5
 
 
-def after_practice(probability: float) -> float:
-    """The probability of a right answer after one session of practice."""
-    return probability + LEARNED * (1.0 - probability)
+def after_practice(probability: float, practised: float = 0.0) -> float:
+    """The probability of a right answer after one session of practice, on a skill ``practised`` by so many answers.
+
+    What is missing falls by the power law of practice, as (1 + practised / ``SLOWS``)⁻ᵇ (Newell and Rosenbloom 1981):
+    so a session brings a share of it that falls with what came before. Nobody is kept on a skill that practice moves no
+    more, be it that it is mastered and its estimate follows slowly, or that something else is missing.
+    """
+    return probability + LEARNED / (1.0 + practised / SLOWS) * (1.0 - probability)
 
 
 def within_reach(view: Outlook) -> WithinReach:
@@ -53,20 +59,20 @@ def within_reach(view: Outlook) -> WithinReach:
     """
     known, seen, estimates = view.known, view.seen, view.estimates
     skills: list[tuple[str, float, float, int, bool]] = []
-    for name, bit, needed, minutes in view.curriculum.rows:
+    for name, bit, needed, _ in view.curriculum.rows:
         if not seen & bit:
             if known & needed == needed and not known & bit:
                 now = view.chance(name)
-                skills.append((name, now, after_practice(now), max(10, minutes // 2), False))
+                skills.append((name, now, after_practice(now), PRACTICE_MINUTES, False))
             continue
         estimate = estimates[name]
         if estimate.needs_review:
             now = estimate.probability
             then = min(1.0, max(now + estimate.forgotten, after_practice(now)))
-            skills.append((name, now, then, max(REVIEW_MINUTES, minutes // 3), True))
+            skills.append((name, now, then, REVIEW_MINUTES, True))
         elif not estimate.is_settled and known & needed == needed:
             now = estimate.probability
-            skills.append((name, now, after_practice(now), max(10, minutes // 2), False))
+            skills.append((name, now, after_practice(now, estimate.practised), PRACTICE_MINUTES, False))
     return WithinReach(tuple(skills))
 
 

@@ -25,6 +25,7 @@ MASTERED = 0.80
 FORGOTTEN = 0.12
 RESTED_DAYS = 21  # about the gap after which a review keeps most for months (Cepeda et al. 2008)
 ENOUGH_ANSWERS, ENOUGH_DONE = 3, 0.5  # answers, or the share of the exercises, from which on a skill may count as known
+LATELY_RIGHT = 1.0  # recent successes: the last answer was right, or it was a slip after three that were
 EXERCISE = 0.75  # of a right answer: an exercise may be tried until it works
 FADES_DAYS = 60.0
 NOT_NAMED = ""  # a skill that no model names
@@ -39,7 +40,9 @@ class SkillEstimate(msgspec.Struct, frozen=True, gc=False):
     ``probability`` is that of a right next answer, in [0, 1] and rounded to 4 decimals; ``variance`` is that of its
     log-odds; ``forgotten`` is how much of it was lost since ``last_practised``. ``basis`` is what weighs most of the
     student's own evidence on the skill, or ``prior`` without any; then ``last_practised`` is None. ``is_enough`` is
-    whether there is so much evidence that the skill may count as known from ``KNOWN`` on.
+    whether there is so much evidence that the skill may count as known from ``KNOWN`` on, ``is_lately_right`` whether
+    the last of it does not speak against that. ``practised`` is how much the skill was practised: its answers, and the
+    exercises done in right answers.
     """
 
     probability: float
@@ -50,6 +53,8 @@ class SkillEstimate(msgspec.Struct, frozen=True, gc=False):
     answers: int = 0
     is_enough: bool = True
     is_rested: bool = False
+    is_lately_right: bool = True
+    practised: float = 0.0
 
     @property
     def uncertainty(self) -> float:
@@ -58,8 +63,9 @@ class SkillEstimate(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_known(self) -> bool:
-        """Whether the evidence shows that the skill is known."""
-        return self.probability >= (KNOWN if self.is_enough else MASTERED) and self.basis != "prior"
+        """Whether the evidence shows that the skill is known: not its prior alone, which may be above ``KNOWN``."""
+        least = KNOWN if self.is_enough and self.is_lately_right else MASTERED
+        return self.probability >= least and self.basis != "prior"
 
     @property
     def is_mastered(self) -> bool:
@@ -290,11 +296,13 @@ def _joined(
     chance, variance, left = level.probability, level.uncertainty, exercises.left
     variance *= variance
     before = chance + level.forgotten
-    answers, last = 0, exercises.at
+    answers, last, is_lately_right = 0, exercises.at, True
     if own is not None:
         answers = own.answers
         if own.at > last:
             last = own.at
+        if left <= answers and own.successes is not None:
+            is_lately_right = own.successes >= LATELY_RIGHT
     if left:
         # As of the last answer: a variance that grows with time would let exercises weigh more by time alone.
         settled = shared + (model.skill_variance if own is None else own.variance)
@@ -311,7 +319,9 @@ def _joined(
         "exercises" if left > answers else "answers" if answers else "prior",
         answers,
         is_enough,
-        is_enough and last < rested and before >= KNOWN,
+        is_enough and last < rested and before >= (KNOWN if is_lately_right else MASTERED),
+        is_lately_right,
+        answers + exercises.whole,
     )
 
 

@@ -191,7 +191,7 @@ def test_advice_on_a_skill_is_made_anew_when_answers_show_it_mastered() -> None:
 def test_a_review_is_advised_until_it_is_done() -> None:
     fold = Fold()
     later = NOW + 30 * DAY
-    fold(quiz(10_000, 10_000, "q"), *answers("variables", True, 6), *answers("variables", False, 2, first=6))
+    fold(quiz(10_000, 10_000, "q"), *answers("variables", True, 3), *answers("variables", False, 1, first=3))
     fold(helped("h", at=later, received=later), at=later)
     assert fold.student.guidance.named()["variables"], "a review"
     fold(*answers("variables", True, 1, at=later, first=8), at=later)

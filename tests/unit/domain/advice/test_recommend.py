@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.advice.recommend import QUESTIONS, WEEK, WithinReach, recommend, within_reach
+from mastery_engine.domain.advice.recommend import (
+    LEARNED,
+    PRACTICE_MINUTES,
+    QUESTIONS,
+    SLOWS,
+    WEEK,
+    WithinReach,
+    after_practice,
+    recommend,
+    within_reach,
+)
 from mastery_engine.domain.advice.recommendation import (
     Recommendation,
     recently_dismissed,
@@ -290,6 +300,23 @@ def test_a_reason_names_no_figure_that_moves_on_while_the_advice_is_held() -> No
     begun = advice(evidence(event("help", {"topic": "loops"}, at=START, received=START)))
     for one in (*advice(found), *advice(NO_EVIDENCE, fading), *begun, *advice(perfect(), knows_all())):
         assert re.findall(r"\d\.\d+", one.reason) == ([f"{one.gain:.4f}"] if one.gain else [])
+
+
+def test_what_practice_moves_no_more_gives_way_to_what_it_may_move() -> None:
+    """A skill that 60 answers left at .70 waits for one that was hardly begun, though that stands at .75."""
+    long = msgspec.structs.replace(estimate(0.70), practised=60.0)
+    short = msgspec.structs.replace(estimate(0.75), practised=5.0)
+    advised = [one for one in advice(NO_EVIDENCE, knows_all() | {"loops": long, "lists": short}) if one.after > one.before]
+    assert [one.area for one in advised if one.action == "practice"] == ["lists", "loops"]
+    assert after_practice(0.7) - 0.7 == pytest.approx(LEARNED * 0.3)
+    assert after_practice(0.7, SLOWS) - 0.7 == pytest.approx(LEARNED * 0.15)
+
+
+def test_skills_that_take_long_do_not_come_last() -> None:
+    """Of skills known as little any may come first: a session is as long, whatever the skill takes in all."""
+    minutes = {one.area: one.minutes for one in advice(NO_EVIDENCE, {"loops": estimate(0.75)}) if one.action == "practice"}
+    assert len({CURRICULUM.skills[name].minutes for name in minutes if name in CURRICULUM.skills}) > 1
+    assert set(minutes.values()) == {PRACTICE_MINUTES}
 
 
 def test_a_skill_is_not_advised_as_a_weak_one_when_it_is_not() -> None:

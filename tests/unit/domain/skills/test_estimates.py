@@ -119,6 +119,35 @@ def test_a_skill_is_known_once_there_is_enough_evidence_or_it_says_mastered() ->
     assert (one.is_settled, one.is_known, one.is_mastered) == (True, True, False)
 
 
+def test_a_skill_is_known_by_what_was_shown_lately_and_not_by_what_is_expected_of_anybody() -> None:
+    """A newcomer is expected to answer 62 in a hundred right: so the prior alone must open no later skill."""
+    expected = view().usual
+    assert expected >= KNOWN
+    shown = [view([(SKILL, right, 0) for right in answers]) for answers in ((True, True, False), (False, True, True))]
+    assert min(found.estimates[SKILL].probability for found in shown) >= KNOWN
+    assert [found.knows(SKILL) for found in shown] == [False, True]
+    assert view([(SKILL, True, 0)] * 5 + [(SKILL, False, 0)]).knows(SKILL), "a slip"
+    done = (SKILL, 9, 10, 0)
+    assert view([(SKILL, True, 0), (SKILL, False, 0)], done).knows(SKILL), "the exercises show it"
+
+
+def test_what_was_practised_is_answers_and_exercises_done() -> None:
+    assert view().estimate(SKILL).practised == 0.0
+    assert view([(SKILL, False, 0)] * 3, (SKILL, 4, 10, 0)).estimates[SKILL].practised == 3 + 4 * EXERCISE
+
+
+@given(answered, worked, models, st.integers(0, 80))
+def test_one_more_right_answer_makes_no_known_skill_unknown(
+    answers: list[Answered], work: list[Worked], model: SkillModel, later: int
+) -> None:
+    """However long the pause before it was."""
+    today = TODAY + later
+    before = view(answers, *work, today=today, model=model)
+    state = with_answer(knowledge(answers, model), Answer("i", (SKILL,), True), today * DAY, model)
+    after = outlook_of(exercises(*work), state, CURRICULUM, today, RULES, model)
+    assert after.knows(SKILL) >= before.knows(SKILL)
+
+
 def test_a_skill_once_known_is_to_be_reviewed_after_three_weeks_without_practice() -> None:
     """Whatever else was practised, and whether by answers or exercises; what was never known is to be practised."""
     for right, done, fades in ((True, 0, True), (False, 0, False), (False, 90, True)):
