@@ -30,6 +30,21 @@ def test_who_follows_the_engine_needs_less_than_by_the_weakest_or_in_order(cours
     assert courses["engine"].sessions < courses["curriculum"].sessions
 
 
+@pytest.mark.parametrize("learners", [kind for kind in LEARNERS if kind != "smooth"])
+def test_advice_helps_learners_of_other_kinds_too(learners: str) -> None:
+    engine, random = (
+        course(policy, CURRICULUM, students=3, seed=1, learners=learners) for policy in ("engine", "random")
+    )
+    assert engine.reached == 3
+    assert engine.sessions <= 0.8 * random.sessions
+
+
+def test_learners_that_are_not_known_are_refused_by_name() -> None:
+    done = CliRunner().invoke(cli.app, ["simulate", "--policy", "random", "--learners", "magic"])
+    assert done.exit_code == 2
+    assert "smooth, binary, logistic" in " ".join(done.output.split())
+
+
 def test_everybody_gets_there_and_the_curves_show_it(courses: dict[str, PolicyOutcome]) -> None:
     for outcome in courses.values():
         assert outcome.reached == outcome.students == 6
