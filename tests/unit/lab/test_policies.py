@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mastery_engine import cli
-from mastery_engine.lab.simulate.learners import FIRST_DAY, SmoothLearner
+from mastery_engine.lab.simulate.learners import FIRST_DAY, LEARNERS, SmoothLearner
 from mastery_engine.lab.simulate.policies import GOAL, POLICIES, PolicyOutcome, course
 from tests.support.samples import CURRICULUM
 

@@ -32,7 +32,7 @@ def found(right: int, days: int = 0) -> dict[str, Prospect]:
     view = outlook_of(student.evidence, student.knowledge, CURRICULUM, at // DAY, RULES)
     made = prospects(student, ITEMS, at, view, PRIOR, RULES)
     assert [one.item_id for one in made] == [item.item_id for item in ITEMS]
-    chances = next_answers(student, ITEMS, at, PRIOR, RULES)
+    chances = next_answers(student, ITEMS, at, PRIOR, view.model, RULES)
     assert [one.probability for one in made] == [one.probability for one in chances]
     for one, item in zip(made, ITEMS, strict=True):
         known = [view.estimate(name).probability for name in item.skills if name in CURRICULUM.skills]
