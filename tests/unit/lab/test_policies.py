@@ -16,7 +16,7 @@ from tests.support.samples import CURRICULUM
 
 @pytest.fixture(scope="module")
 def courses() -> dict[str, PolicyOutcome]:
-    return {policy: course(policy, CURRICULUM, students=6, seed=1) for policy in POLICIES}
+    return {policy: course(policy, CURRICULUM, students=4, seed=1) for policy in POLICIES}
 
 
 def test_who_follows_the_engine_needs_at_most_0_7_of_the_practice_of_random_order(
@@ -47,7 +47,7 @@ def test_learners_that_are_not_known_are_refused_by_name() -> None:
 
 def test_everybody_gets_there_and_the_curves_show_it(courses: dict[str, PolicyOutcome]) -> None:
     for outcome in courses.values():
-        assert outcome.reached == outcome.students == 6
+        assert outcome.reached == outcome.students == 4
         assert outcome.curve[-1] >= GOAL - 0.02
         assert outcome.curve[0] == courses["engine"].curve[0]
 
