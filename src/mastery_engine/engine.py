@@ -22,6 +22,7 @@ from mastery_engine.services.batches import Batches
 from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.courses import Courses
 from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.forecasts import Forecasts
@@ -66,6 +67,7 @@ class Engine:
     next_answers: NextAnswers
     skills: Skills
     cohorts: Cohorts
+    courses: Courses
     standings: Standings
     reports: Reports
     watching: Watching

@@ -31,6 +31,7 @@ from mastery_engine.services.batches import Batches
 from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.courses import Courses
 from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
@@ -157,6 +158,7 @@ def compose(
     students = Students(stores.reader, rules)
     idempotency = Idempotency(stores.idempotency, clock, pseudonym_key)
     cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, rules, clock)
+    courses = Courses(stores.courses, access, audit, idempotency, rules, curriculum, clock)
     erasing = Erasing(stores.documents, stores.reader, stores.refusals, stores.jobs)
     folding = Folding(
         stores.documents, stores.reader, stores.cohorts, consents, erasing, models, rules, curriculum, metrics
@@ -209,6 +211,7 @@ def compose(
         next_answers=NextAnswers(profiling, skills, models, rules, curriculum, clock),
         skills=skills,
         cohorts=cohorts,
+        courses=courses,
         standings=Standings(members, cohorts, consents, access, audit, rules, clock),
         reports=reports,
         watching=Watching(students, scores, access, clock, metrics),

@@ -16,6 +16,7 @@ from mastery_engine.backends.redis.jobs import RedisJobs
 from mastery_engine.backends.redis.refusals import RedisRefusals
 from mastery_engine.backends.redis.stores import open_stores
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
+from mastery_engine.domain.courses.course import Course
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.moments import DAY, SECOND
 from mastery_engine.domain.student import DocumentKey
@@ -67,6 +68,7 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
     await stores.audit_log.append([record()])
     await stores.jobs.put(job())
     await stores.calibrations.put(CourseKey("default"), learned(NOW, 310))
+    await stores.courses.put(CourseKey("default", "b-1"), 0, Course("Physics"))
     await stores.idempotency.claim("key", "body", NOW)
     await stores.connection.ping()
     await stores.connection.close()

@@ -19,6 +19,7 @@ from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.backends.sqlite.migrations import MIGRATIONS
 from mastery_engine.backends.sqlite.stores import open_stores
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
+from mastery_engine.domain.courses.course import Course
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, DocumentKey, StudentKey, pack, pack_ids
@@ -27,6 +28,7 @@ from mastery_engine.errors import StartRefused, Unavailable
 from mastery_engine.ports.audit_log import AuditFilter
 from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.cohorts import Join
+from mastery_engine.ports.courses import StoredCourse
 from mastery_engine.ports.documents import DocumentChange
 from tests.support.calibrated import learned
 from tests.support.samples import NOW, TODAY, Clock, helped, logged
@@ -84,6 +86,7 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     await stores.refusals.put([refusal()])
     await stores.jobs.put(job())
     await stores.calibrations.put(COURSE, learned(NOW, 310))
+    await stores.courses.put(COURSE, 0, Course("Python"))
     await stores.connection.close()
 
     stores = open_stores(Database(path), Clock())
@@ -98,6 +101,7 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     assert await stores.refusals.of(ADA) == [refusal()]
     assert await stores.jobs.open() == [job()]
     assert await stores.calibrations.get(COURSE) == learned(NOW, 310)
+    assert await stores.courses.load([COURSE]) == [StoredCourse(1, Course("Python"))]
     await stores.connection.close()
 
 

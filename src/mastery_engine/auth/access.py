@@ -26,6 +26,7 @@ class Act(Enum):
     COHORT = "see the figures of a cohort"
     ROSTER = "see who is in a cohort"
     SET_ROSTER = "say who is in a cohort"
+    SET_COURSE = "set a course"
     OWN_DATA = "see or change a student's consent, or export their data"
     GOVERN = "erase students or read the audit trail"
 
@@ -48,6 +49,7 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
     Act.COHORT: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.ROSTER: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.SET_ROSTER: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.SET_COURSE: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.OWN_DATA: {"student": Reach.SELF, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.GOVERN: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
 }

@@ -16,6 +16,7 @@ from mastery_engine.cli import (
     backtest,
     bench,
     calibrate,
+    course,
     curriculum,
     demo,
     dlq,
@@ -87,6 +88,7 @@ app.add_typer(dlq.app, name="dlq")
 app.add_typer(topics.app, name="topics")
 app.command()(purge.purge)
 app.command()(calibrate.calibrate)
+app.add_typer(course.app, name="course")
 app.add_typer(curriculum.app, name="curriculum")
 app.command()(privacy.export)
 app.command()(privacy.erase)

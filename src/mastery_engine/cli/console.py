@@ -44,6 +44,18 @@ def cohort_named(name: str) -> str:
     return _checked(lambda given: normal_id(given, "a cohort's id"), name)
 
 
+def course_named(name: str) -> str:
+    """A course's id from an option or argument, in its normal form."""
+    from mastery_engine.domain.given_ids import normal_id
+
+    return _checked(lambda given: normal_id(given, "a course's id"), name)
+
+
+def course_if_named(name: str | None) -> str | None:
+    """A course's id from an option that may be left out, in its normal form."""
+    return None if name is None else course_named(name)
+
+
 def _checked(check: Callable[[str], str], name: str) -> str:
     from mastery_engine.errors import InvalidInput
 

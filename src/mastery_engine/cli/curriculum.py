@@ -1,11 +1,13 @@
 """``curriculum``: checks a school's own course, and shows the course in use."""
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, say, settings, warn
+from mastery_engine.cli.console import AsJson, Tenant, counted, course_if_named, say, settings, warn
+from mastery_engine.cli.course import put_course
 
 if TYPE_CHECKING:
     from mastery_engine.domain.courses.curriculum import Curriculum
@@ -58,19 +60,28 @@ def import_framework(
     framework: Annotated[
         Path, typer.Argument(help="The framework: a CFPackage, as JSON.", exists=True, dir_okay=False, readable=True)
     ],
-    out: Annotated[Path | None, typer.Option(help="The file to write; else it is printed.", dir_okay=False)] = None,
+    course_id: Annotated[
+        str | None,
+        typer.Option(
+            "--course", help="The course that gets it.", callback=course_if_named, metavar="ID", show_default=False
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write.", dir_okay=False, show_default=False)] = None,
+    tenant: Tenant = "default",
     as_json: AsJson = False,
 ) -> None:
     """Make a course of a framework of standards in CASE 1.0 or 1.1.
 
     isChildOf makes modules, precedes prerequisites, exactMatchOf other names of the same skill. What a course cannot
-    hold is listed. CASE says nothing of minutes and difficulty: each skill gets 30 minutes and "intermediate".
+    hold is listed. It is printed where neither --course nor --out is given. CASE says nothing of minutes and difficulty: each skill gets 30 minutes and "intermediate".
 
     \b
     Example:
       mastery-engine curriculum import standards.json --out our-course.yaml
+      mastery-engine curriculum import standards.json --course physics-7b
     """
     from mastery_engine.domain.courses.curriculum import yaml_of
+    from mastery_engine.domain.courses.course import CourseChange, Outline
     from mastery_engine.doors.case.curricula import curriculum_from_case
 
     imported = curriculum_from_case(framework.read_bytes())
@@ -78,6 +89,9 @@ def import_framework(
     text = yaml_of(course)
     if out is not None:
         out.write_text(text, encoding="utf-8")
+    if course_id is not None:
+        change = CourseChange(curriculum=Outline(course.modules))
+        asyncio.run(put_course(settings(), tenant, course_id, change))
     for one in imported.unused:
         warn(f"not used: {one.what} {one.identifier}: {one.reason}")
     parts = f"{counted(len(course.modules), 'module')}, {counted(len(course.skills), 'skill')}"
@@ -86,5 +100,8 @@ def import_framework(
         "modules": course.modules,
         "unused": imported.unused,
         **({} if out is None else {"file": str(out)}),
+        **({} if course_id is None else {"course_id": course_id}),
     }
-    say(as_json, done, text.rstrip() if out is None else f"Wrote {out}: {parts}, {len(imported.unused)} not used.")
+    places = [f"the file {out}" if out is not None else "", f"the course {course_id}" if course_id is not None else ""]
+    where = " and ".join([place for place in places if place])
+    say(as_json, done, f"Put into {where}: {parts}, {len(imported.unused)} not used." if where else text.rstrip())

@@ -25,7 +25,7 @@ ItemId = Annotated[
 ]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
-Many = TypeVar("Many", "Rows", "BatchCalculate")
+Whole = TypeVar("Whole", bound=msgspec.Struct)
 
 
 class Body(BaseModel):
@@ -54,8 +54,8 @@ class BatchCalculate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     priority: BatchPriority = "normal"
 
 
-def read_rows(kind: type[Many], body: bytes) -> Many:
-    """A body with many rows, each left undecoded. Raises InvalidInput."""
+def read_struct(kind: type[Whole], body: bytes) -> Whole:
+    """A body that is no Pydantic model: one with many rows, or with a type of the domain. Raises InvalidInput."""
     try:
         body.decode()
         return msgspec.json.decode(body, type=kind)

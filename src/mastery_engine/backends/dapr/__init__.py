@@ -25,6 +25,8 @@ What is to be found again stands in an index, so a key must live as long as anyt
 | ``index:batches:0``, ``index:open-batches:0`` | all batches; those without an answer | without end; as for refusals |
 | ``calibration:TENANT:COURSE`` | what a course learned of its forecasts | without end: for as long as the course |
 | ``index:calibrations:TENANT:0`` | a tenant's courses that have one | without end |
+| ``course:TENANT:COURSE`` | what admins set of a course | without end: nobody says it again |
+| ``index:courses:TENANT:0`` | a tenant's courses | without end |
 | ``i:HASH`` | what an Idempotency-Key stands for | 24 hours from the first call |
 | ``audit:TENANT:N`` | a page of audit records | retention + 1 days after its last write |
 | ``audit:TENANT`` | which pages there are | without end; a day once there are no records |

@@ -77,6 +77,11 @@ def calibration(course: CourseKey) -> str:
     return f"calibration:{course.tenant}:{spelled(course.course_id)}"
 
 
+def course(key: CourseKey) -> str:
+    """What admins set of a course."""
+    return f"course:{key.tenant}:{spelled(key.course_id)}"
+
+
 def idempotency(name: str) -> str:
     """What an Idempotency-Key stands for."""
     return f"i:{name}"

@@ -5,6 +5,7 @@ from mastery_engine.backends.dapr.calibrations import DaprCalibrations
 from mastery_engine.backends.dapr.checkpoints import DaprCheckpoints
 from mastery_engine.backends.dapr.client import DaprState
 from mastery_engine.backends.dapr.cohorts import DaprCohorts
+from mastery_engine.backends.dapr.courses import DaprCourses
 from mastery_engine.backends.dapr.documents import DaprDocuments
 from mastery_engine.backends.dapr.expiry import ExpiryProbe
 from mastery_engine.backends.dapr.idempotency import DaprIdempotency
@@ -54,6 +55,7 @@ def stores_on(state: DaprState, *, retention_days: int) -> Stores:
         idempotency=DaprIdempotency(state),
         audit_log=DaprAuditLog(state, life_s=life_s),
         calibrations=DaprCalibrations(state),
+        courses=DaprCourses(state),
         results=DaprResultCache(state),
         connection=DaprStoreConnection(state),
     )

@@ -4,6 +4,7 @@ from mastery_engine.backends.memory.audit_log import MemoryAuditLog
 from mastery_engine.backends.memory.calibrations import MemoryCalibrations
 from mastery_engine.backends.memory.checkpoints import MemoryCheckpoints
 from mastery_engine.backends.memory.cohorts import MemoryCohorts
+from mastery_engine.backends.memory.courses import MemoryCourses
 from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.backends.memory.idempotency import MemoryIdempotency
 from mastery_engine.backends.memory.jobs import MemoryJobs
@@ -40,6 +41,7 @@ def open_stores(clock: Clock) -> Stores:
         idempotency=MemoryIdempotency(),
         audit_log=MemoryAuditLog(),
         calibrations=MemoryCalibrations(),
+        courses=MemoryCourses(),
         results=MemoryResultCache(clock),
         connection=MemoryStoreConnection(),
     )

@@ -20,6 +20,8 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:floods:LOG               a log's flooded partitions                 until somebody has looked
     mastery:audit:{TENANT}           a tenant's audit records                   purged by their age
     mastery:calibrations:{TENANT}    what each course learned of its forecasts   for good
+    mastery:course:{TENANT}:ID       what admins set of a course, with version   for good
+    mastery:courses:{TENANT}         ids of a tenant's courses                   for good
     mastery:tenants                  tenants that have audit records            for good
     mastery:batch:{TENANT}:ID        a batch                                    the retention after its last write
     mastery:idempotency:HASH         what an Idempotency-Key stands for         24 hours from the first call
@@ -30,7 +32,7 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
 
 import re
 
-from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.student import DocumentKey, StudentKey
 
@@ -126,6 +128,14 @@ def audit(tenant: str) -> str:
 
 def calibrations(tenant: str) -> str:
     return f"mastery:calibrations:{{{tenant}}}"
+
+
+def course(key: CourseKey) -> str:
+    return f"mastery:course:{{{key.tenant}}}:{key.course_id}"
+
+
+def courses(tenant: str) -> str:
+    return f"mastery:courses:{{{tenant}}}"
 
 
 def idempotency(name: str) -> str:

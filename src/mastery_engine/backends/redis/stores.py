@@ -12,6 +12,7 @@ from mastery_engine.backends.redis.changes import changes
 from mastery_engine.backends.redis.checkpoints import RedisCheckpoints
 from mastery_engine.backends.redis.client import Client, connect, disconnect
 from mastery_engine.backends.redis.cohorts import RedisCohorts
+from mastery_engine.backends.redis.courses import RedisCourses
 from mastery_engine.backends.redis.document_cache import DocumentCache
 from mastery_engine.backends.redis.documents import RedisDocuments
 from mastery_engine.backends.redis.errors import or_unavailable
@@ -64,6 +65,7 @@ def open_stores(host: str, *, retention_days: int, now: Callable[[], float]) -> 
         idempotency=RedisIdempotency(client),
         audit_log=RedisAuditLog(client),
         calibrations=RedisCalibrations(client),
+        courses=RedisCourses(client),
         results=RedisResultCache(client),
         connection=RedisStoreConnection(client, reader),
     )

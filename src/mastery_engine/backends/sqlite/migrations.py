@@ -134,6 +134,12 @@ MIGRATIONS: tuple[Migration, ...] = (
     DROP TABLE cold_ids;
     ALTER TABLE course_cold_ids RENAME TO cold_ids;
     """,
+    """
+    CREATE TABLE courses (
+        tenant TEXT NOT NULL, course_id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB,
+        PRIMARY KEY (tenant, course_id)
+    ) STRICT;
+    """,
 )
 
 

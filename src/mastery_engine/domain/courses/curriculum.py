@@ -23,7 +23,7 @@ LONGEST_MINUTES = 10_000
 Node: TypeAlias = yaml.Node
 
 
-class Skill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Skill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """One skill to learn; ``minutes`` is the time it takes from nothing, ``prerequisites`` are ids of skills.
 
     ``aliases`` are other names of it, such as those of a standard: events may name it by any of them.
@@ -38,7 +38,7 @@ class Skill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     aliases: tuple[str, ...] = ()
 
 
-class Module(msgspec.Struct, frozen=True, gc=False):
+class Module(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A part of the course."""
 
     id: str
@@ -167,20 +167,39 @@ def curriculum_from(source: bytes | str) -> Curriculum:
         raise InvalidInput(not_yaml(error, source)) from error
     if root is None:
         raise InvalidInput("line 1: The course is empty: list its modules.")
-    lines: dict[str, int] = {}
+    return curriculum_at(root)
+
+
+def curriculum_in(value: object) -> Curriculum:
+    """The course in what JSON holds: the same rules, and errors that name no line. Raises InvalidInput."""
+    return curriculum_at(_node(value))
+
+
+def curriculum_at(root: Node) -> Curriculum:
+    """The course in a part of a YAML document. Raises InvalidInput, which names the line."""
+    lines: dict[str, Node] = {}
     modules = [_module(node, lines) for node in _items(_fields(root, {"modules"})["modules"], "modules")]
     if not any(module.skills for module in modules):
-        raise InvalidInput("line 1: The course has no skills: list at least one.")
+        raise _fault(root, "The course has no skills: list at least one.")
     if len(lines) > MAX_SKILLS:
-        raise InvalidInput(f"line 1: The course may have at most {MAX_SKILLS} modules and skills together.")
+        raise _fault(root, f"The course may have at most {MAX_SKILLS} modules and skills together.")
     try:
         return curriculum_of(modules)
     except InvalidInput as error:
-        line = lines.get(error.field or "", 1)
-        raise InvalidInput(f"line {line}: {error.message}", field=error.field) from error
+        raise _fault(lines.get(error.field or "", root), error.message, error.field) from error
 
 
-def _module(node: Node, lines: dict[str, int]) -> Module:
+def _node(value: object) -> Node:
+    """What JSON holds as YAML's nodes, which no line belongs to."""
+    if isinstance(value, dict):
+        pairs = [(yaml.ScalarNode("", str(key)), _node(one)) for key, one in value.items()]
+        return yaml.MappingNode("", pairs)
+    if isinstance(value, list | tuple):
+        return yaml.SequenceNode("", [_node(one) for one in value])
+    return yaml.ScalarNode("", str(value))
+
+
+def _module(node: Node, lines: dict[str, Node]) -> Module:
     fields = _fields(node, {"id", "title", "skills"})
     name = _new_id(fields["id"], lines)
     return Module(
@@ -190,7 +209,7 @@ def _module(node: Node, lines: dict[str, int]) -> Module:
     )
 
 
-def _skill(node: Node, lines: dict[str, int]) -> Skill:
+def _skill(node: Node, lines: dict[str, Node]) -> Skill:
     fields = _fields(node, {"id", "title", "prerequisites", "minutes", "difficulty", "resources"}, {"aliases"})
     name = _new_id(fields["id"], lines)
     return Skill(
@@ -208,8 +227,12 @@ def _aliases(node: Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_id(one, "an alias") for one in _items(node, "aliases")))
 
 
-def _fault(node: Node, words: str) -> InvalidInput:
-    return InvalidInput(f"line {node.start_mark.line + 1}: {words}")
+def _fault(node: Node, words: str, field: str | None = None) -> InvalidInput:
+    return InvalidInput(words if node.start_mark is None else f"line {_line(node)}: {words}", field=field)
+
+
+def _line(node: Node) -> int:
+    return int(node.start_mark.line) + 1
 
 
 def _fields(node: Node, names: set[str], optional: Set[str] = frozenset()) -> dict[str, Node]:
@@ -252,11 +275,12 @@ def _id(node: Node, what: str) -> str:
         raise _fault(node, f"{what} {error}.") from error
 
 
-def _new_id(node: Node, lines: dict[str, int]) -> str:
+def _new_id(node: Node, lines: dict[str, Node]) -> str:
     name = _id(node, "id")
     if name in lines:
-        raise _fault(node, f"The id {name!r} is already used in line {lines[name]}.")
-    lines[name] = node.start_mark.line + 1
+        where = "" if node.start_mark is None else f" in line {_line(lines[name])}"
+        raise _fault(node, f"The id {name!r} is already used{where}.")
+    lines[name] = node
     return name
 
 

@@ -1,6 +1,7 @@
 """Bodies as they come in: bounded in size and time, and unpacked. A call has no place among others while it waits."""
 
 import asyncio
+import re
 import zlib
 from typing import Any
 
@@ -11,6 +12,8 @@ from mastery_engine.http.problems import BodyLate, UnsupportedMediaType
 
 MAX_BODY = 1024 * 1024
 MAX_FORM = 16 * 1024  # of senders whom nobody knows yet
+MAX_COURSE = 8 * 1024 * 1024  # a course may have 20,000 items
+PAGES, COURSE = "/dashboard", re.compile("/courses/[^/]+")
 MOST_HELD = 64 * 1024 * 1024  # of all bodies that are coming in or being worked on
 MOST_MEMBERS = 100
 FIRST_S = 5.0
@@ -20,6 +23,13 @@ LONGEST_S = 600.0
 GZIP = frozenset({"gzip", "x-gzip"})
 AS_SENT = frozenset({"", "identity"})
 PACKING = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+
+
+def largest_body(method: str, path: str) -> int:
+    """How many bytes the body of a call may have, packed and unpacked."""
+    if path.startswith(PAGES):
+        return MAX_FORM
+    return MAX_COURSE if method == "PUT" and COURSE.fullmatch(path) else MAX_BODY
 
 
 class Places:

@@ -16,14 +16,13 @@ from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.errors import MasteryError
 from mastery_engine.http.addresses import for_routing
 from mastery_engine.http.envelope import Meta
-from mastery_engine.http.middleware.body import MAX_BODY, MAX_FORM, Place, Places, receive_body
+from mastery_engine.http.middleware.body import Place, Places, largest_body, receive_body
 from mastery_engine.http.problems import problem
 from mastery_engine.telemetry.metrics import Metrics
 
 logger = logging.getLogger("mastery_engine.requests")
 
 ALIAS = "/api/v1"
-PAGES = "/dashboard"
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 STREAM = re.compile(r"/students/[^/]+/stream|/dashboard/[^/]+/[^/]+/live")
 # A route's own headers win over these. Answers have personal data, so no proxy or browser may store them.
@@ -67,7 +66,7 @@ class RequestMiddleware:
         exchange = Exchange(scope, headers, send, self._meta(headers, at), at, place, is_stream=is_stream)
         try:
             place.take()
-            most = MAX_FORM if scope["path"].startswith(PAGES) else MAX_BODY
+            most = largest_body(scope["method"], scope["path"])
             await self._app(scope, receive_body(scope, receive, place, most), exchange.send)
         except ClientDisconnect:
             exchange.status = 499

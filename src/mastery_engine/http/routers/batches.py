@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from mastery_engine.http.body import BatchCalculate, read_rows
+from mastery_engine.http.body import BatchCalculate, read_struct
 from mastery_engine.http.envelope import success
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body
@@ -23,7 +23,7 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["mastery"])
 async def calculate_batch(engine: TheEngine, caller: Authenticated, request: Request) -> Response:
     """Calculate many: up to 100 rows are answered at once, up to 1,000 later, under a batch_id."""
     sent = await json_body(request)
-    body = read_rows(BatchCalculate, sent)
+    body = read_struct(BatchCalculate, sent)
     rows = [row_from(bytes(row)) for row in body.requests]
     response = await engine.batches.calculate(
         caller, rows, record=body.record, priority=body.priority, key=idempotency_key(request, sent)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Request
 
 from mastery_engine.domain.events.envelope import Envelope
 from mastery_engine.domain.given_ids import EVENT_ID
-from mastery_engine.http.body import Rows, StudentId, read_rows
+from mastery_engine.http.body import Rows, StudentId, read_struct
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body, note_student
 from mastery_engine.http.openapi import KEYED, responds, takes
@@ -34,7 +34,7 @@ async def ingest(engine: TheEngine, caller: Authenticated, request: Request) -> 
 async def ingest_batch(engine: TheEngine, caller: Authenticated, request: Request) -> IngestResponse:
     """Take up to 1,000 events, each accepted or refused on its own; accepted ones are durable once this answers."""
     body = await json_body(request)
-    events = [bytes(event) for event in read_rows(Rows, body).events]
+    events = [bytes(event) for event in read_struct(Rows, body).events]
     return await engine.ingest.take(caller, events, idempotency_key(request, body), call="ingest-batch")
 
 
