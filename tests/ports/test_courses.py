@@ -2,7 +2,6 @@
 
 import asyncio
 
-
 from mastery_engine.domain.courses.course import Course, CourseItem, CourseRules
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.rules import Weights
@@ -10,7 +9,7 @@ from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.courses import StoredCourse
 from tests.support.samples import CURRICULUM, NOW
-from tests.support.stores import ADA, clear, erase, put, purge, stores_fixture
+from tests.support.stores import ADA, clear, erase, purge, put, stores_fixture
 
 stores = stores_fixture()
 
@@ -60,7 +59,9 @@ async def test_a_tenants_courses_are_listed_whether_or_not_they_were_set(stores:
     assert await courses.of_tenant("default", after="", limit=10) == ["a", "b", SPANISH.course_id, "default"]
     assert await courses.of_tenant("default", after="a", limit=2) == ["b", SPANISH.course_id]
     assert await courses.of_tenant("school-1", after="", limit=10) == ["default"]
-    assert [await courses.has(key) for key in (SPANISH, PYTHON, OTHERS, CourseKey("school-1", "a"))] == [True] * 3 + [False]
+    assert [await courses.has(key) for key in (SPANISH, PYTHON, OTHERS, CourseKey("school-1", "a"))] == [True] * 3 + [
+        False
+    ]
     assert await courses.of_tenant("nobody", after="", limit=10) == []
     assert await courses.load([SPANISH, CourseKey("default", "a")]) == [StoredCourse(), StoredCourse(1, FULL)]
     assert await courses.put(SPANISH, 0, FULL)
@@ -84,6 +85,8 @@ async def test_no_erasure_clearing_or_purge_takes_it(stores: Stores) -> None:
 
 
 async def test_a_course_of_twenty_thousand_items(stores: Stores) -> None:
-    large = Course(items=tuple([CourseItem(f"item-{number:05}", ("loops", "lists"), "T" * 60) for number in range(20_000)]))
+    large = Course(
+        items=tuple([CourseItem(f"item-{number:05}", ("loops", "lists"), "T" * 60) for number in range(20_000)])
+    )
     assert await stores.courses.put(PYTHON, 0, large)
     assert (await stores.courses.load([PYTHON]))[0].course == large

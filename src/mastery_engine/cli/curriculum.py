@@ -73,15 +73,16 @@ def import_framework(
     """Make a course of a framework of standards in CASE 1.0 or 1.1.
 
     isChildOf makes modules, precedes prerequisites, exactMatchOf other names of the same skill. What a course cannot
-    hold is listed. It is printed where neither --course nor --out is given. CASE says nothing of minutes and difficulty: each skill gets 30 minutes and "intermediate".
+    hold is listed. It is printed where neither --course nor --out is given. CASE says nothing of minutes and
+    difficulty: each skill gets 30 minutes and "intermediate".
 
     \b
     Example:
       mastery-engine curriculum import standards.json --out our-course.yaml
       mastery-engine curriculum import standards.json --course physics-7b
     """
-    from mastery_engine.domain.courses.curriculum import yaml_of
     from mastery_engine.domain.courses.course import CourseChange, Outline
+    from mastery_engine.domain.courses.curriculum import yaml_of
     from mastery_engine.doors.case.curricula import curriculum_from_case
 
     imported = curriculum_from_case(framework.read_bytes())

@@ -15,9 +15,9 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.errors import Conflict, NotFound, Unavailable
 from mastery_engine.ports.courses import CourseStore, StoredCourse
 from mastery_engine.responses.courses import CourseList, CourseRecord, course_entry, course_record
+from mastery_engine.responses.cursors import make_cursor, read_cursor
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
-from mastery_engine.responses.cursors import make_cursor, read_cursor
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 
 CACHED_FOR: Micros = 2 * SECOND
@@ -140,7 +140,7 @@ class Courses:
         self._audit.note(caller, "courses", None, allowed=True)
         after = read_cursor(cursor, str) or ""
         found = await self._store.of_tenant(caller.tenant, after=after, limit=limit + 1)
-        if DEFAULT_COURSE > after:
+        if after < DEFAULT_COURSE:
             found = sorted({*found, DEFAULT_COURSE})
         page = found[:limit]
         setups = await self.of_many([CourseKey(caller.tenant, one) for one in page], caller.moment(self._clock))

@@ -10,9 +10,16 @@ from mastery_engine.domain.courses.course import Course
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.ports.courses import StoredCourse, pack_course, unpack_course
 
-_NAMED = "FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS course_id FROM json_each(?)) JOIN courses USING (tenant, course_id)"
-_LOAD = f"SELECT tenant, course_id, version, body {_NAMED} WHERE body IS NOT NULL"  # noqa: S608
-_VERSIONS = f"SELECT tenant, course_id, version {_NAMED}"  # noqa: S608
+_LOAD = (
+    "SELECT tenant, course_id, version, body "
+    "FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS course_id FROM json_each(?)) "
+    "JOIN courses USING (tenant, course_id) WHERE body IS NOT NULL"
+)
+_VERSIONS = (
+    "SELECT tenant, course_id, version "
+    "FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS course_id FROM json_each(?)) "
+    "JOIN courses USING (tenant, course_id)"
+)
 _HAS = "SELECT 1 FROM courses WHERE tenant = ? AND course_id = ?"
 _INSERT = "INSERT OR IGNORE INTO courses VALUES (?, ?, 0, NULL)"
 _UPDATE = "UPDATE courses SET version = version + 1, body = ? WHERE tenant = ? AND course_id = ? AND version = ?"

@@ -100,7 +100,11 @@ class Course(msgspec.Struct, frozen=True, omit_defaults=True):
             self.time_zone if change.time_zone is UNSET else zone_named(change.time_zone).name,
             self.language if change.language is UNSET else _language(change.language),
             self.rules if change.rules is UNSET else _with(self.rules, change.rules),
-            self.modules if change.curriculum is UNSET else curriculum_in(msgspec.to_builtins(change.curriculum)).modules,
+            (
+                self.modules
+                if change.curriculum is UNSET
+                else curriculum_in(msgspec.to_builtins(change.curriculum)).modules
+            ),
             self.items if change.items is UNSET else _items(change.items),
             self.badges if change.badges is UNSET else change.badges,
         )

@@ -27,9 +27,7 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["courses"])
 
 
 @router.put("/courses/{course_id}", openapi_extra=responds(CourseRecord, limit=None) | KEYED | takes(CourseChange))
-async def put_course(
-    engine: TheEngine, caller: Authenticated, request: Request, course_id: CoursePath
-) -> CourseRecord:
+async def put_course(engine: TheEngine, caller: Authenticated, request: Request, course_id: CoursePath) -> CourseRecord:
     """Set parts of a course: its title, time zone, language, rules, curriculum, items and badges.
 
     What is left out stays. It counts for what is folded and asked from then on, everywhere within 5 seconds.
