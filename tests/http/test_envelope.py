@@ -93,7 +93,7 @@ async def test_every_request_gets_an_id_of_its_own(api: Api) -> None:
 @pytest.mark.parametrize(("method", "path"), sorted(CALLS))
 async def test_a_call_without_a_token_is_401(api: Api, method: str, path: str) -> None:
     answer = await api.call(
-        method, path.format(student_id="s", event_id="e", batch_id="b", cohort_id="c"), {}, token=""
+        method, path.format(student_id="s", event_id="e", batch_id="b", cohort_id="c", course_id="k"), {}, token=""
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AUTH_ERROR")
     assert answer.headers["www-authenticate"] == "Bearer"

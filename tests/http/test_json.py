@@ -35,6 +35,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/analytics/patterns"): OF_STUDENT,
     ("POST", "/analytics/skills"): OF_STUDENT,
     ("PUT", "/cohorts/py-101"): {"name": "Python", "members": [STUDENT]},
+    ("PUT", "/courses/physics"): {"title": "Physics"},
     ("PUT", f"/compliance/students/{STUDENT}/consent"): {"processing": True},
     ("POST", "/process"): {"intent": "query", "payload": OF_STUDENT},
     ("POST", "/dapr/events"): event("quiz"),
@@ -43,7 +44,10 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
 
 def test_every_call_with_a_body_is_in_the_table() -> None:
     with_body = {
-        (method.upper(), path.replace("{cohort_id}", "py-101").replace("{student_id}", STUDENT))
+        (
+            method.upper(),
+            path.replace("{cohort_id}", "py-101").replace("{student_id}", STUDENT).replace("{course_id}", "physics"),
+        )
         for path, operations in document()["paths"].items()
         for method in operations
         if method in ("post", "put")
