@@ -160,9 +160,7 @@ def compose(
     cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, rules, clock)
     courses = Courses(stores.courses, access, audit, idempotency, rules, curriculum, clock)
     erasing = Erasing(stores.documents, stores.reader, stores.refusals, stores.jobs)
-    folding = Folding(
-        stores.documents, stores.reader, stores.cohorts, consents, erasing, models, rules, curriculum, metrics
-    )
+    folding = Folding(stores.documents, stores.reader, stores.cohorts, consents, erasing, courses, models, metrics)
     ingest = Ingest(
         logs.events,
         stores.documents,
@@ -171,7 +169,7 @@ def compose(
         audit,
         access,
         idempotency,
-        rules,
+        courses,
         clock,
         new_id,
         metrics,
@@ -188,7 +186,7 @@ def compose(
     members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results, rules)
     reports = Reports(students, members, consents, access, rules, clock)
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
-    decoder = RecordDecoder(rules, clock)
+    decoder = RecordDecoder(courses.at_hand, clock)
     guard = FloodGuard(stores.checkpoints, logs.events)
     lag = Lag(logs.events, metrics)
     asked: dict[str, Connection] = {"store": stores.connection, "log": logs.connection}
@@ -245,16 +243,27 @@ def compose(
         models=models,
         model_file=model_file,
         worker=Worker(
-            logs, stores.checkpoints, stores.refusals, folding, consents, decoder, guard, lag, clock, metrics, tracing
+            logs,
+            stores.checkpoints,
+            stores.refusals,
+            folding,
+            consents,
+            courses,
+            decoder,
+            guard,
+            lag,
+            clock,
+            metrics,
+            tracing,
         ),
         lag=lag,
-        purge=Purge(stores, logs, rules, clock),
+        purge=Purge(stores, logs, courses, rules, clock),
         calibrator=Calibrator(
-            stores, logs, cohorts, consents, calibrations, decoder, forecast_model, rules, clock, new_id
+            stores, logs, cohorts, consents, courses, calibrations, decoder, forecast_model, clock, new_id
         ),
         progress=LogProgress(logs.events, stores.checkpoints),
         replay=Replay(stores, logs.events, guard),
-        logged_answers=LoggedAnswers(logs.events, consents, decoder),
+        logged_answers=LoggedAnswers(logs.events, consents, courses, decoder, clock),
         reader=stores.reader,
         connections=(logs.connection, *connections, stores.connection),
     )

@@ -26,7 +26,7 @@ def file_of(*lines: bytes | dict[str, Any]) -> EventFile:
 
 def event(line: bytes | dict[str, Any], *, number: int = 1, days: int = 0) -> LearningEvent:
     raw = line if isinstance(line, bytes) else json.dumps(line).encode()
-    return event_in(number, raw, received=NOW, tenant="default", days=days, rules=Rules())[0]
+    return event_in(number, raw, received=NOW, tenant="default", days=days, rules_of=lambda _: Rules())[0]
 
 
 def help_at(at: int) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def mutated(chance: Random) -> bytes:
 def taken(value: bytes) -> LearningEvent | InvalidInput:
     """The event by the worker's own reader, or why it is refused."""
     record = Record(0, 0, NOW, "default", None, value, "beside")
-    read = RecordDecoder(Rules(), Clock()).decode(Batch((record,), {0: 0}, {0: 1}))
+    read = RecordDecoder(lambda _: Rules(), Clock()).decode(Batch((record,), {0: 0}, {0: 1}))
     return read.events[0].event if read.events else InvalidInput(read.letters[0].message)
 
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import IO, BinaryIO, cast
 
 import msgspec
 
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.envelope import moment_from
 from mastery_engine.domain.events.event import DEFAULT_TENANT, LearningEvent, check_times, decode_naming_unknown
 from mastery_engine.domain.events.kinds import Consistency
@@ -21,6 +22,7 @@ from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.json_text import check_not_wide, without_mark
 from mastery_engine.domain.moments import DAY, EARLIEST, Micros
 from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import course_of
 from mastery_engine.errors import InvalidInput, TooLarge
 
 LONGEST_LINE = 1 << 20  # bytes, as for a body over HTTP
@@ -85,14 +87,14 @@ def open_events(path: Path) -> Iterator[EventFile]:
 
 
 def event_in(
-    number: int, line: bytes, *, received: Micros, tenant: str, days: int, rules: Rules
+    number: int, line: bytes, *, received: Micros, tenant: str, days: int, rules_of: Callable[[CourseKey], Rules]
 ) -> tuple[LearningEvent, list[str]]:
     """The event in a line, moved by whole days, and the names of its unknown fields.
 
     Without an id it gets one derived from the line and its number. Raises InvalidInput and TooLarge.
     """
     event, unknown = _decoded(number, line, received=received, tenant=tenant)
-    return check_times(shifted(event, days) if days else event, rules), unknown
+    return check_times(shifted(event, days) if days else event, rules_of(course_of(event))), unknown
 
 
 def days_to_now(source: EventFile, now: Micros) -> int:

@@ -88,7 +88,7 @@ class EventFileReader:
             received=self._engine.clock(),
             tenant=self._tenant,
             days=self.days,
-            rules=self._engine.rules,
+            rules_of=self._engine.courses.at_hand,
         )
         self._engine.consents.check_processing(key_of(event))
         self.ignored.update(unknown)
@@ -150,6 +150,7 @@ async def _ingest(path: Path, tenant: str, *, shift_to_now: bool) -> Ingested:
             if ours:
                 await catch_up(engine)
             await engine.consents.refresh()
+            await engine.courses.learn_all(tenant, engine.clock())
             before = folded(engine)
             async with working(engine, lock if chosen.is_on_one_machine else None) as work:
                 with progress("Reading", source.size) as on_progress:

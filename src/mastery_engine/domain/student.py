@@ -54,6 +54,11 @@ def document_key_of(event: LearningEvent) -> DocumentKey:
     return DocumentKey(event.tenant, event.student_id, event.course_id)
 
 
+def course_of(event: LearningEvent) -> CourseKey:
+    """The course that an event belongs to."""
+    return CourseKey(event.tenant, event.course_id)
+
+
 class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The score, level and components in the last result; 0 and the lowest level before the first one.
 

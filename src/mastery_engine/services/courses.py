@@ -1,6 +1,6 @@
 """Courses: what holds in each, for who folds and who asks; and setting it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from cachetools import LRUCache
@@ -93,6 +93,23 @@ class Courses:
         for key, setup in fresh.items():
             self._cached[key] = CachedCourse(setup, now)
         return fresh
+
+    async def learn(self, keys: Collection[CourseKey], now: Micros) -> bool:
+        """Read those of these courses that were never read here; whether there were any. Raises Unavailable."""
+        unread = [key for key in keys if key not in self._cached]
+        if unread:
+            await self.of_many(unread, now)
+        return bool(unread)
+
+    async def learn_all(self, tenant: str, now: Micros) -> None:
+        """Read all courses of a tenant. Raises Unavailable."""
+        found = await self._store.of_tenant(tenant, after="", limit=MOST_CACHED)
+        await self.of_many([CourseKey(tenant, course_id) for course_id in found], now)
+
+    def at_hand(self, key: CourseKey) -> Rules:
+        """The rules of a course as they were last read here, however long ago; by default if they never were."""
+        cached = self._cached.get(key)
+        return self._setup(key, StoredCourse()).rules if cached is None else cached.setup.rules
 
     def _setup(self, key: CourseKey, stored: StoredCourse) -> CourseSetup:
         return setup_of(key, stored.version, stored.course, self._rules, self._curriculum)

@@ -11,17 +11,19 @@ from typing import Any
 
 import msgspec
 
-from mastery_engine.domain.courses.curriculum import Curriculum
+from mastery_engine.domain.courses.course import CourseSetup
+from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.courses.naming import as_in_course
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.moments import Micros, day_of
-from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, DocumentKey, Student, StudentKey, document_key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.cohorts import CohortStore, Join
 from mastery_engine.ports.documents import DocumentChange, DocumentReader, DocumentStore, StoredDocument
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.courses import Courses
 from mastery_engine.services.erasing import Erasing
 from mastery_engine.services.models import Models
 from mastery_engine.telemetry.metrics import Metrics
@@ -54,9 +56,8 @@ class Folding:
         cohorts: CohortStore,
         consents: Consents,
         erasing: Erasing,
+        courses: Courses,
         models: Models,
-        rules: Rules,
-        curriculum: Curriculum,
         metrics: Metrics,
     ) -> None:
         self._documents = documents
@@ -64,9 +65,8 @@ class Folding:
         self._cohorts = cohorts
         self._consents = consents
         self._erasing = erasing
+        self._courses = courses
         self._models = models
-        self._rules = rules
-        self._curriculum = curriculum
         self._metrics = metrics
         self._last_turn: dict[DocumentKey, asyncio.Future[None]] = {}
 
@@ -145,10 +145,13 @@ class Folding:
         )
         held = {key: document for key, document in stored.items() if allowed[key]}
         cold = await self._cold_ids(held, allowed)
+        courses = list({key.course for key in held})
+        setups = await self._courses.of_many(courses, at)
+        await self._courses.note(courses)
         started = perf_counter()
         batch = [(before.student if before else NOBODY, allowed[key], cold.get(key)) for key, before in held.items()]
         done, failed = self._apply_by_course(
-            list(held), batch, at, settled, [self._consents.state(key.student).profiling for key in held]
+            list(held), batch, at, settled, [self._consents.state(key.student).profiling for key in held], setups
         )
         changes = [
             DocumentChange(key, before.version if before else 0, after.student, after.cold)
@@ -241,6 +244,7 @@ class Folding:
         at: Micros,
         settled: Mapping[int, int],
         profiled: Sequence[bool],
+        setups: Mapping[CourseKey, CourseSetup],
     ) -> tuple[list[Transition], list[tuple[Logged, Exception]]]:
         """As ``_apply``, once for each course: the turns of one lie side by side."""
         done: list[Transition] = []
@@ -248,23 +252,32 @@ class Folding:
         for _, own in groupby(range(len(keys)), key=lambda place: keys[place].course):
             places = list(own)
             part = slice(places[0], places[-1] + 1)
-            of_course, failed_there = self._apply(batch[part], at, settled, profiled[part])
+            setup = setups[keys[places[0]].course]
+            of_course, failed_there = self._apply(batch[part], at, settled, profiled[part], setup)
             done += of_course
             failed += failed_there
         return done, failed
 
     def _apply(
-        self, batch: Sequence[Turn], at: Micros, settled: Mapping[int, int], profiled: Sequence[bool]
+        self,
+        batch: Sequence[Turn],
+        at: Micros,
+        settled: Mapping[int, int],
+        profiled: Sequence[bool],
+        setup: CourseSetup,
     ) -> tuple[list[Transition], list[tuple[Logged, Exception]]]:
-        """Fold a batch. If an event raises an error, only that event is left out, to become a dead letter."""
+        """Fold a batch of one course. An event that raises an error is left out alone, to become a dead letter."""
         given: dict[str, Any] = {
             "at": at,
-            "rules": self._rules,
+            "rules": setup.rules,
             "skills": self._models.skills,
             "answers": self._models.answers,
             "settled": settled,
-            "curriculum": self._curriculum,
+            "curriculum": setup.curriculum,
         }
+        items, named = setup.skills_of_items, setup.curriculum.named
+        if items or named:
+            batch = [(student, as_in_course(events, items, named), cold) for student, events, cold in batch]
         try:
             return apply_all(batch, **given, profiled=profiled), []
         except Exception:

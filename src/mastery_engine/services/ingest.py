@@ -14,8 +14,7 @@ from mastery_engine.domain.events.event import LearningEvent, Logged, check_time
 from mastery_engine.domain.events.seen import holds
 from mastery_engine.domain.ids import derived_id, id_hash
 from mastery_engine.domain.moments import Micros
-from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import DocumentKey, StudentKey, key_of
+from mastery_engine.domain.student import DocumentKey, StudentKey, course_of, key_of
 from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, Unavailable
 from mastery_engine.ports.documents import LOAD_S, DocumentStore
 from mastery_engine.ports.event_log import REQUESTS_TOPIC, EventLog
@@ -24,6 +23,7 @@ from mastery_engine.responses.ingest import EventStatus, IngestResponse, Problem
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.courses import Courses
 from mastery_engine.services.idempotency import Claim, Idempotency, IdempotencyKey
 from mastery_engine.tasks import promptly
 from mastery_engine.telemetry.metrics import Metrics
@@ -63,7 +63,7 @@ class Ingest:
         audit: Audit,
         access: AccessControl,
         idempotency: Idempotency,
-        rules: Rules,
+        courses: Courses,
         clock: Clock,
         new_id: Callable[[], str],
         metrics: Metrics,
@@ -76,7 +76,7 @@ class Ingest:
         self._audit = audit
         self._access = access
         self._idempotency = idempotency
-        self._rules = rules
+        self._courses = courses
         self._clock = clock
         self._new_id = new_id
         self._metrics = metrics
@@ -142,11 +142,17 @@ class Ingest:
         self._access.check_act(caller, Act.RECORD, "ingest")
         now = caller.moment(self._clock)
         await self.refresh_consent()
+        read = [self._read(value, caller.tenant, now, new_id) for value, new_id in zip(values, ids, strict=True)]
+        named = {course_of(one[0]) for one in read if not isinstance(one, MasteryError)}
+        setups = await self._courses.of_many(list(named), now)
         taken: list[TakenEvent] = []
         events: list[LearningEvent] = []
-        for value, new_id in zip(values, ids, strict=True):
+        for value, one in zip(values, read, strict=True):
             try:
-                event, unknown = self.event_in(value, caller.tenant, now, new_id)
+                if isinstance(one, MasteryError):
+                    raise one
+                event, unknown = one
+                check_times(event, setups[course_of(event)].rules)
             except MasteryError as error:
                 self._metrics.events.labels("unknown", "refused").inc()
                 student_id, event_id = peek(value)
@@ -160,16 +166,19 @@ class Ingest:
         await self.submit(caller, events, "ingest", partial(self._idempotency.claim, caller, call, key))
         return taken
 
-    def event_in(
+    def _read(
         self, value: bytes, tenant: str, received: Micros, new_id: Callable[[], str]
-    ) -> tuple[LearningEvent, list[str]]:
+    ) -> tuple[LearningEvent, list[str]] | MasteryError:
         """The event in a JSON document, and the names of its unknown fields.
 
-        Raises InvalidInput, RefusedEvent, or Forbidden without consent as of the last ``refresh_consent``.
+        The error where it is none, or where there is no consent as of the last ``refresh_consent``.
         """
-        event, unknown = decode_naming_unknown(value, received=received, tenant=tenant, event_id=new_id)
-        self._consents.check_processing(key_of(event))
-        return check_times(event, self._rules), unknown
+        try:
+            event, unknown = decode_naming_unknown(value, received=received, tenant=tenant, event_id=new_id)
+            self._consents.check_processing(key_of(event))
+        except MasteryError as error:
+            return error
+        return event, unknown
 
     async def refresh_consent(self) -> None:
         """Read the latest changes of consent. Raises Unavailable."""

@@ -27,6 +27,7 @@ from mastery_engine.responses.forecasts import CourseCalibration, course_calibra
 from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.courses import Courses
 from mastery_engine.worker.decoding import RecordDecoder
 from mastery_engine.worker.sampled_students import SampledStudents
 
@@ -50,20 +51,20 @@ class Calibrator:
         logs: Logs,
         cohorts: Cohorts,
         consents: Consents,
+        courses: Courses,
         calibrations: Calibrations,
         decoder: RecordDecoder,
         model: ForecastModel,
-        rules: Rules,
         clock: Clock,
         new_id: NewId,
     ) -> None:
         self._documents, self._claims, self._events = stores.documents, stores.idempotency, logs.events
         self._cohorts = cohorts
         self._consents = consents
+        self._courses = courses
         self._calibrations = calibrations
         self._decoder = decoder
         self._model = model
-        self._rules = rules
         self._clock = clock
         self._new_id = new_id
 
@@ -101,20 +102,27 @@ class Calibrator:
             if course_id not in (None, course.course_id):
                 continue
             now, misses = self._clock(), list[Miss]()
+            rules = (await self._courses.of(course, now)).rules
             students = sampled.students(course)
             for start in range(0, len(students), STUDENTS_AT_ONCE):
                 page = students[start : start + STUDENTS_AT_ONCE]
-                misses += await self._misses(course.tenant, page, now, gently=gently)
+                misses += await self._misses(course.tenant, page, rules, now, gently=gently)
                 done += len(page)
                 if on_progress is not None:
                     on_progress(done)
-            calibration = await _apart(partial(calibration_from, misses, now, self._rules.zone), gently=gently)
+            calibration = await _apart(partial(calibration_from, misses, now, rules.zone), gently=gently)
             await self._calibrations.put(course, calibration, now)
             learned.append(course_calibration(course, calibration))
         return learned
 
     async def _misses(
-        self, tenant: str, students: Sequence[tuple[DocumentKey, list[Record]]], now: Micros, *, gently: bool
+        self,
+        tenant: str,
+        students: Sequence[tuple[DocumentKey, list[Record]]],
+        rules: Rules,
+        now: Micros,
+        *,
+        gently: bool,
     ) -> list[Miss]:
         """The misses of these students in the weeks that were over by now; without those who allow no profiling."""
         await self._consents.refresh()
@@ -132,15 +140,15 @@ class Calibrator:
                 continue
             student, due = documents[key.student_id], due_days[key.student_id]
             try:
-                misses += await _apart(partial(self._of_student, student, events, due, now), gently=gently)
+                misses += await _apart(partial(self._of_student, student, events, due, rules, now), gently=gently)
             except Exception:
                 logger.exception("a student's past weeks cannot be forecast, and are left out")
         return misses
 
     def _of_student(
-        self, student: Student, events: Sequence[LearningEvent], due_days: Sequence[Day], now: Micros
+        self, student: Student, events: Sequence[LearningEvent], due_days: Sequence[Day], rules: Rules, now: Micros
     ) -> list[Miss]:
-        return misses_of(events, self._model, self._rules, until=now, due_known=lambda _: due_days, document=student)
+        return misses_of(events, self._model, rules, until=now, due_known=lambda _: due_days, document=student)
 
     async def _allowed(self, key: DocumentKey, records: Sequence[Record]) -> list[LearningEvent]:
         """The student's events, each once, that were allowed at their receipt; none of who allows no profiling now."""

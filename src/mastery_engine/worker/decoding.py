@@ -1,36 +1,42 @@
 """Decoding: the records of a batch as events, or as dead letters with the reason."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from mastery_engine.clock import Clock
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.earlier_rules import read_logged
 from mastery_engine.domain.events.envelope import check_event_id, peek
 from mastery_engine.domain.events.event import Logged, check_tenant, check_times, event_from
 from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import course_of
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, RefusedEvent
 from mastery_engine.ports.dead_letters import DeadLetter
 from mastery_engine.ports.event_log import REQUESTS_TOPIC, Batch, Position, Record
 
 
 class DecodedBatch(msgspec.Struct):
-    """A batch's events and dead letters, and the positions of the records that could not be read at all."""
+    """A batch's events and dead letters, the positions of records that could not be read at all, and all courses."""
 
     events: list[Logged]
     letters: list[DeadLetter]
     unreadable: set[Position]
+    courses: set[CourseKey]
 
 
 class RecordDecoder:
     """Decodes records, and makes dead letters of those without a valid event."""
 
-    def __init__(self, rules: Rules, clock: Clock) -> None:
-        self._rules = rules
+    def __init__(self, rules_of: Callable[[CourseKey], Rules], clock: Clock) -> None:
+        """``rules_of`` gives the rules of a course: they say which days count."""
+        self._rules_of = rules_of
         self._clock = clock
 
     def decode(self, batch: Batch) -> DecodedBatch:
         """The events and dead letters of a batch."""
-        decoded = DecodedBatch([], [], set())
+        decoded = DecodedBatch([], [], set(), set())
         for record in batch.records:
             try:
                 if record.value is None:
@@ -38,7 +44,9 @@ class RecordDecoder:
                 sent, outside = read_logged(record.value, record.received)
                 event_id = sent.event_id or check_event_id(record.id_beside(outside))
                 event = event_from(sent, event_id, record.received, check_tenant(record.tenant))
-                check_times(event, self._rules)
+                course = course_of(event)
+                decoded.courses.add(course)
+                check_times(event, self._rules_of(course))
             except InvalidInput as error:
                 decoded.letters.append(self.letter(record, error))
                 if not isinstance(error, RefusedEvent):

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import DAY, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import DocumentKey, StudentKey
+from mastery_engine.domain.student import DocumentKey, Student, StudentKey
 from mastery_engine.domain.transition import aged
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.ports.documents import DocumentChange
 from mastery_engine.ports.idempotency import KEY_LIFE
+from mastery_engine.services.courses import Courses
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +24,10 @@ LOOK_EVERY_S = 60.0
 class Purge:
     """Removes what is older than the retention from every part of the stores and logs."""
 
-    def __init__(self, stores: Stores, logs: Logs, rules: Rules, clock: Clock) -> None:
+    def __init__(self, stores: Stores, logs: Logs, courses: Courses, rules: Rules, clock: Clock) -> None:
         self._stores = stores
         self._logs = logs
+        self._courses = courses
         self._rules = rules
         self._clock = clock
 
@@ -59,11 +61,11 @@ class Purge:
             for key, document in zip(keys, await documents.load(keys), strict=True)
             if document is not None
         }
-        oldest = self._rules.day_of(now) - self._rules.retention_days
-        due = [key for key, document in stored.items() if document.student.floor <= oldest]
+        setups = await self._courses.of_many(list({key.course for key in stored}), now)
+        due = [key for key, document in stored.items() if _is_due(document.student, now, setups[key.course].rules)]
         changes: list[DocumentChange] = []
         for key, cold in zip(due, await documents.load_cold(due), strict=True):
-            left = aged(stored[key].student, cold, now, self._rules)
+            left = aged(stored[key].student, cold, now, setups[key.course].rules)
             changes.append(
                 DocumentChange(key, stored[key].version, left.student if left else None, left.cold if left else None)
             )
@@ -92,3 +94,8 @@ class Purge:
                 except Unavailable as error:
                     logger.warning("the purge cannot run yet: %s", error)
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _is_due(student: Student, now: Micros, rules: Rules) -> bool:
+    """Whether a document may hold what is older than the retention."""
+    return student.floor < rules.first_day(rules.day_of(now))

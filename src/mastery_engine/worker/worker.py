@@ -23,6 +23,7 @@ from mastery_engine.ports.dead_letters import DeadLetter
 from mastery_engine.ports.event_log import Batch, Position
 from mastery_engine.ports.refusals import Refusal, RefusalStore
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.courses import Courses
 from mastery_engine.services.folding import Folded, Folding
 from mastery_engine.tasks import beside
 from mastery_engine.telemetry.metrics import Metrics
@@ -58,6 +59,7 @@ class Worker:
         refusals: RefusalStore,
         folding: Folding,
         consents: Consents,
+        courses: Courses,
         decoder: RecordDecoder,
         guard: FloodGuard,
         lag: Lag,
@@ -70,6 +72,7 @@ class Worker:
         self._refusals = refusals
         self._folding = folding
         self._consents = consents
+        self._courses = courses
         self._decoder = decoder
         self._guard = guard
         self._lag = lag
@@ -181,6 +184,8 @@ class Worker:
         checkpoint = await self._checkpoints.read(log_id)
         check_not_behind(checkpoint.offsets, batch.starts)
         decoded = self._decoder.decode(batch)
+        if await self._courses.learn(decoded.courses, self._clock()):
+            decoded = self._decoder.decode(batch)  # its days are those of courses that were not known before
         latest = await self._guard.counted(log_id, batch, decoded.unreadable, self._published_before)
         causes = self._tracing.causes(batch.records)
         settled = {partition: self._unpublished_from.get(partition, start) for partition, start in batch.starts.items()}

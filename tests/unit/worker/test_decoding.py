@@ -20,7 +20,7 @@ CLOUD = b'{"specversion": "1.0", "id": "c-1", "source": "s", "type": "t", "data"
 
 def decoded(value: bytes) -> DecodedBatch:
     record = Record(0, 0, NOW, "default", b"ada", value, "")
-    return RecordDecoder(Rules(), Clock()).decode(Batch((record,), {0: 0}, {0: 1}))
+    return RecordDecoder(lambda _: Rules(), Clock()).decode(Batch((record,), {0: 0}, {0: 1}))
 
 
 def event_in(value: bytes) -> LearningEvent:
@@ -68,7 +68,7 @@ def test_a_backlog_of_what_an_earlier_engine_took_is_no_flood() -> None:
             for place, value in enumerate(values)
         ]
         batch = Batch(tuple(records), {0: 0}, {0: len(records)})
-        read = RecordDecoder(Rules(), Clock()).decode(batch)
+        read = RecordDecoder(lambda _: Rules(), Clock()).decode(batch)
         assert (len(read.events), len(read.unreadable)) == (len(values) - unreadable, unreadable)
         if unreadable:
             with pytest.raises(Flooded):
