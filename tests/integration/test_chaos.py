@@ -14,7 +14,7 @@ import pytest
 
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.support.fleet import Fleet, Load, Worker, event, pause, seed
+from tests.support.fleet import COURSES, Fleet, Load, Place, Worker, event, pause, place_of, seed
 from tests.support.live import Live
 from tests.support.real_servers import RealServers
 
@@ -42,7 +42,7 @@ class Chaos:
         self.fleet, self.chance = fleet, chance
         self.workers: list[Worker] = [fleet.worker(), fleet.worker()]
         self.api: Live = fleet.api()
-        self.acknowledged: set[tuple[str, str, str]] = set()
+        self.acknowledged: set[Place] = set()
         self.sent = 0
 
     def round(self) -> str:
@@ -59,10 +59,10 @@ class Chaos:
         with self.api.client() as client:
             for _ in range(self.chance.randint(1, 5)):
                 self.sent += 1
-                one = event(f"http-{self.sent}", self.chance, f"http_{self.chance.randrange(9)}")
+                one = event(f"http-{self.sent}", self.chance, f"http_{self.chance.randrange(9)}", COURSES)
                 with suppress(httpx.TransportError):
                     if client.post("/mastery/ingest", json=one).status_code == 202:
-                        self.acknowledged.add(("default", one["student_id"], one["event_id"]))
+                        self.acknowledged.add(place_of(one))
 
     def _one(self) -> Worker:
         return self.workers.pop(self.chance.randrange(len(self.workers)))

@@ -17,6 +17,7 @@ from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, MINUTE
 from mastery_engine.domain.results import Updated, result_id
 from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.documents import DocumentChange
 from tests.support import oracle as plain
@@ -40,6 +41,7 @@ from tests.support.samples import (
 
 BOTH = pytest.mark.parametrize("kind", ["memory", "sqlite"])
 STUDENTS = ("ada", "bob")
+COURSES = (None, "default", "rust", "edX/DemoX {2026}")
 LATER = (DAY, 14 * DAY, 45 * DAY, 88 * DAY, 91 * DAY)
 
 doors: st.SearchStrategy[Door] = st.sampled_from(["ingest", "append", "fold"])
@@ -54,7 +56,7 @@ def _quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # ---- order does not matter
 
-arrived = by_id(envelopes(students=STUDENTS, first=NOW - 80 * DAY, last=NOW), min_size=1, max_size=12)
+arrived = by_id(envelopes(students=STUDENTS, courses=COURSES, first=NOW - 80 * DAY, last=NOW), min_size=1, max_size=12)
 
 
 @st.composite
@@ -80,12 +82,12 @@ async def test_the_same_events_in_any_order_through_any_doors_give_the_same_scor
             await ours.check_scores(*LATER)
             await ours.check_results()
             await ours.check_status()
-            found.append(await ours.scores(NOW))
+            found.append(await ours.all_scores(NOW))
     one, other = found
     assert one.keys() == other.keys()
-    for student_id, values in one.items():
+    for place, values in one.items():
         *numbers, level, score = values
-        *others, other_level, other_score = other[student_id]
+        *others, other_level, other_score = other[place]
         assert [*numbers, score] == pytest.approx([*others, other_score], abs=1e-9)
         assert level == other_level
 
@@ -95,7 +97,9 @@ def test_partial_evidence_merged_in_any_order_is_the_whole(
     events: list[Sent], parts: list[int], order: list[int]
 ) -> None:
     """As where shards each fold a part of a student's events."""
-    events = [{**one, "student_id": "ada", "event_id": f"e-{n}"} for n, one in enumerate(events)]
+    events = [
+        {**one, "course_id": "default", "student_id": "ada", "event_id": f"e-{n}"} for n, one in enumerate(events)
+    ]
     partial: list[Evidence] = [NO_EVIDENCE] * 4
     for one, part in zip(events, parts, strict=False):
         taken = event(one["event_type"], one["data"], one["event_id"], timestamp=one["timestamp"], received=NOW)
@@ -136,7 +140,11 @@ advances = st.one_of(
 def stories(draw: st.DrawFn) -> tuple[list[Sent], list[tuple[Any, ...]]]:
     """Events of weeks, and what happens in which order: deliveries, repeated ones too, work, purges, restarts."""
     events = draw(
-        by_id(envelopes(students=STUDENTS, first=NOW - 60 * DAY, last=NOW + 60 * DAY), min_size=1, max_size=8)
+        by_id(
+            envelopes(students=STUDENTS, courses=COURSES, first=NOW - 60 * DAY, last=NOW + 60 * DAY),
+            min_size=1,
+            max_size=8,
+        )
     )
     some = st.lists(st.integers(0, len(events) - 1), min_size=1, max_size=6)
     steps = st.one_of(
@@ -203,6 +211,7 @@ async def test_a_repeat_after_8_to_89_days_still_counts_once(kind: str, *, purge
     """Ids move to the cold value after 7 days; from then on the document only suspects them."""
     async with engine(kind, batch_size=50) as ours:
         events = [envelope("quiz", {"total_questions": 10, "correct_answers": n}, f"e-{n}") for n in range(10)]
+        events += [envelope("quiz", QUIZ, "e-0", course_id="rust")]
         events += [envelope("consistency", {"current_streak": 3}, "days")]
         await ours.send("ingest", events)
         await ours.work()
@@ -210,7 +219,8 @@ async def test_a_repeat_after_8_to_89_days_still_counts_once(kind: str, *, purge
             ours.clock.now = NOW + days * DAY
             if purged:
                 await ours.purge()
-            await ours.send("ingest", [envelope("help", HELP, f"at-{days}", at=ours.clock())])
+            helps = envelope("help", HELP, f"at-{days}", at=ours.clock())
+            await ours.send("ingest", [helps, {**helps, "course_id": "rust"}])
             await ours.work()
             before = await documents(ours)
             for door in ("ingest", "append", "fold"):
@@ -218,13 +228,13 @@ async def test_a_repeat_after_8_to_89_days_still_counts_once(kind: str, *, purge
                 await ours.work()
             assert await documents(ours) == before
             await ours.check_scores()
-        assert len([result for result in ours.published if isinstance(result, Updated)]) == 1 + 5
+        assert len([result for result in ours.published if isinstance(result, Updated)]) == 2 * (1 + 5)
 
 
-async def documents(ours: TestedEngine) -> dict[str, Any]:
+async def documents(ours: TestedEngine) -> dict[DocumentKey, Any]:
     found = {}
     async for one in ours.inner_stores.documents.all_keys():
-        found[one.student_id] = (
+        found[one] = (
             (await ours.inner_stores.documents.load([one]))[0],
             (await ours.inner_stores.documents.load_cold([one]))[0],
         )
@@ -239,10 +249,12 @@ async def test_the_first_content_of_an_id_wins(kind: str) -> None:
         await ours.send("ingest", [first, other])
         await ours.send("append", [other])
         await ours.send("ingest", [{**other, "student_id": "bob"}])
+        await ours.send("ingest", [{**other, "course_id": "rust"}, {**first, "course_id": "rust"}])
         await ours.work()
         await ours.check_scores()
         found = await ours.scores(NOW)
         assert (found["ada"][1], found["bob"][1]) == (0.1, 0.9)
+        assert (await ours.scores(NOW, "rust"))["ada"][1] == 0.9
 
 
 # ---- nothing is lost
@@ -258,6 +270,8 @@ SCENE: list[Sent] = [
     envelope(CALCULATION, DATA[CALCULATION], "e-5", student_id="bob"),
     envelope("help", HELP, "e-6"),
     envelope("answer", DATA["answer"], "e-7", student_id="eve"),
+    envelope("answer", DATA["answer"], "e-1", course_id="rust"),
+    envelope("quiz", QUIZ, "e-8", course_id="rust", student_id="dan"),
 ]
 
 
@@ -466,6 +480,7 @@ async def test_a_replay_comes_to_the_same_documents_and_sends_nothing(kind: str)
                 envelope("quiz", {"total_questions": 10, "correct_answers": day % 10}, f"q-{day}", at=ours.clock()),
                 envelope("quiz", QUIZ, f"late-{day}", at=ours.clock() - 30 * DAY),
                 envelope("help", HELP, f"h-{day}", at=ours.clock(), student_id="bob"),
+                envelope("quiz", QUIZ, f"q-{day}", at=ours.clock(), course_id="rust"),
             ]
             await ours.send("ingest" if day % 8 else "fold", sent)
             await ours.send("ingest", sent[:1])
@@ -478,9 +493,9 @@ async def test_a_replay_comes_to_the_same_documents_and_sends_nothing(kind: str)
         ours.inner_logs.events._batch_size = 100
         await ours.work()
         after = await documents(ours)
-        assert after.keys() == before.keys() == {"ada", "bob"}
-        for student_id, (held, cold) in after.items():
-            was, was_cold = before[student_id]
+        assert after.keys() == before.keys() == {key("ada"), key("bob"), key("ada", "rust")}
+        for place, (held, cold) in after.items():
+            was, was_cold = before[place]
             assert held.student.history == was.student.history
             assert known(held, cold) == known(was, was_cold)
             assert (held.student.latest, held.student.received) == (was.student.latest, was.student.received)

@@ -7,10 +7,10 @@ import pytest
 
 from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.backends.redis.batch_loader import BatchLoader
-from mastery_engine.domain.student import DocumentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import StartRefused, Unavailable
-from mastery_engine.ports.documents import DocumentChange, PromptReader, StoredDocument
-from tests.support.stores import ADAS, BOBS, EVES, student
+from mastery_engine.ports.documents import Courses, DocumentChange, PromptReader, StoredDocument
+from tests.support.stores import ADA, ADAS, BOB, BOBS, EVE, EVES, student
 
 BROKEN = DocumentKey("default", "broken")
 
@@ -124,3 +124,20 @@ async def test_a_load_that_hangs_holds_up_nobody_who_asks_later(
     assert documents.loads == [[ADAS], [BOBS]], "who gave up is not loaded"
     with pytest.raises(Unavailable, match="has not answered"):
         await hanging
+
+
+async def test_whole_students_who_are_asked_for_at_once_are_one_load(
+    loader: BatchLoader, documents: SlowDocuments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[list[StudentKey]] = []
+    of_students = documents.of_students
+
+    async def counting(students: Sequence[StudentKey]) -> list[Courses]:
+        loads.append(list(students))
+        return await of_students(students)
+
+    monkeypatch.setattr(documents, "of_students", counting)
+    one, two = await asyncio.gather(loader.of_students([ADA]), loader.of_students([EVE, BOB, ADA]))
+    assert loads == [[ADA, EVE, BOB]]
+    assert two == await of_students([EVE, BOB, ADA])
+    assert one == [two[2]]

@@ -11,13 +11,13 @@ from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.backends.redis.document_cache import FRESH_S, LIFE_S, DocumentCache, Invalidation
 from mastery_engine.domain.events.kinds import ComponentValues
-from mastery_engine.domain.student import DocumentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.documents import DocumentChange, StoredDocument
+from mastery_engine.ports.documents import Courses, DocumentChange, StoredDocument
 from mastery_engine.responses.scores import Components
 from tests.support.composed import composed
 from tests.support.samples import Clock
-from tests.support.stores import ADAS, BOBS, EVES, student
+from tests.support.stores import ADA, ADAS, BOB, BOBS, EVES, student
 
 
 class CountingDocuments(MemoryDocuments):
@@ -26,6 +26,7 @@ class CountingDocuments(MemoryDocuments):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[DocumentKey] = []
+        self.asked_whole: list[StudentKey] = []
         self.read = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -33,6 +34,13 @@ class CountingDocuments(MemoryDocuments):
     async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         self.asked += keys
         loaded = await super().load(keys)
+        self.read.set()
+        await self.may_answer.wait()
+        return loaded
+
+    async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
+        self.asked_whole += students
+        loaded = await super().of_students(students)
         self.read.set()
         await self.may_answer.wait()
         return loaded
@@ -181,6 +189,133 @@ async def test_a_server_that_went_and_came_back_vouches_for_nothing_from_before(
     await documents.commit([DocumentChange(ADAS, 1, student(2))])
     await server.tell(Invalidation(up_to=time.now))
     assert await version(cache) == 2
+
+
+# ---- all courses of a student
+
+
+async def versions(cache: DocumentCache, student_key: StudentKey = ADA) -> dict[str, int]:
+    (courses,) = await cache.of_students([student_key])
+    return {course_id: stored.version for course_id, stored in courses.items()}
+
+
+@pytest.fixture
+async def rust(documents: CountingDocuments) -> DocumentKey:
+    """Ada's document in a second course."""
+    key = DocumentKey(*ADA, "rust")
+    await documents.commit([DocumentChange(key, 0, student(3))])
+    return key
+
+
+async def test_a_second_query_about_all_courses_or_one_of_them_asks_no_store(
+    cache: DocumentCache, documents: CountingDocuments, rust: DocumentKey
+) -> None:
+    for _ in range(2):
+        assert await versions(cache) == {"default": 1, "rust": 1}
+        assert [await version(cache), await version(cache, rust)] == [1, 1]
+    assert (documents.asked, documents.asked_whole) == ([], [ADA])
+
+
+async def test_who_has_no_document_is_asked_for_again(cache: DocumentCache, documents: CountingDocuments) -> None:
+    new = StudentKey("default", "new")
+    assert await versions(cache, new) == {}
+    await documents.commit([DocumentChange(DocumentKey(*new, "rust"), 0, student(1))])
+    assert await versions(cache, new) == {"rust": 1}
+
+
+@pytest.mark.parametrize("how", ["forgotten", "told"])
+async def test_a_course_that_is_new_or_has_changed_is_seen(
+    cache: DocumentCache, documents: CountingDocuments, server: Server, rust: DocumentKey, how: str
+) -> None:
+    assert await versions(cache) == {"default": 1, "rust": 1}
+    new = DocumentKey(*ADA, "go")
+    for change, expected in (
+        (DocumentChange(new, 0, student(1)), {"default": 1, "rust": 1, "go": 1}),
+        (DocumentChange(rust, 1, student(1)), {"default": 1, "rust": 2, "go": 1}),
+        (DocumentChange(ADAS, 1, None), {"rust": 2, "go": 1}),
+    ):
+        await documents.commit([change])
+        if how == "told":
+            await server.tell(Invalidation((change.key,)))
+        else:
+            cache.forget([change.key])
+        assert await versions(cache) == expected
+
+
+async def test_a_students_courses_serve_for_no_longer_than_a_document(
+    cache: DocumentCache, documents: CountingDocuments, time: Time, rust: DocumentKey
+) -> None:
+    assert await versions(cache) == {"default": 1, "rust": 1}
+    time.now += FRESH_S / 2
+    cache.forget([BOBS])
+    await documents.commit([DocumentChange(DocumentKey(*ADA, "go"), 0, student(1))])
+    assert await version(cache, rust) == 1
+    assert await versions(cache) == {"default": 1, "rust": 1}
+    time.now += FRESH_S / 2 + 0.01
+    assert await version(cache, rust) == 1, "read again by itself"
+    assert await versions(cache) == {"default": 1, "rust": 1, "go": 1}
+
+
+async def test_where_one_document_has_gone_all_are_read_again(
+    cache: DocumentCache, documents: CountingDocuments, rust: DocumentKey
+) -> None:
+    await versions(cache)
+    await version(cache, BOBS)  # there is room for two: ada's oldest makes it
+    assert await versions(cache) == {"default": 1, "rust": 1}
+    assert documents.asked_whole == [ADA, ADA]
+
+
+@pytest.mark.parametrize("whose", ["default", "rust", "new"])
+async def test_a_change_that_overtakes_the_answer_about_all_courses_is_not_missed(
+    cache: DocumentCache, documents: CountingDocuments, rust: DocumentKey, whose: str
+) -> None:
+    documents.read.clear()
+    documents.may_answer.clear()
+    query = asyncio.create_task(versions(cache))
+    await documents.read.wait()
+    key = DocumentKey(*ADA, whose)
+    await documents.commit([DocumentChange(key, 0 if whose == "new" else 1, student(2))])
+    cache.forget([key])
+    documents.may_answer.set()
+    assert await query == {"default": 1, "rust": 1}
+    assert await versions(cache) == {"default": 1, "rust": 1} | {whose: 1 if whose == "new" else 2}
+
+
+async def test_what_was_asked_for_later_stays_whichever_answer_comes_first(
+    cache: DocumentCache, documents: CountingDocuments, time: Time
+) -> None:
+    documents.read.clear()
+    documents.may_answer.clear()
+    early = asyncio.create_task(versions(cache))
+    await documents.read.wait()
+    await documents.commit([DocumentChange(ADAS, 1, student(2))])
+    documents.read.clear()
+    time.now += 0.1
+    later = asyncio.create_task(version(cache))
+    await documents.read.wait()
+    documents.may_answer.set()
+    assert (await later, await early) == (2, {"default": 1})
+    assert await version(cache) == 2
+
+
+async def test_an_erased_student_is_forgotten_in_all_courses(
+    cache: DocumentCache, documents: CountingDocuments, rust: DocumentKey
+) -> None:
+    for load in (versions(cache), version(cache, rust), versions(cache, BOB)):
+        await load
+    await documents.erase(ADA)
+    documents.read.clear()
+    documents.may_answer.clear()
+    query = asyncio.create_task(version(cache, DocumentKey(*ADA, "go")))
+    await documents.read.wait()
+    cache.forget_students([ADA])
+    documents.may_answer.set()
+    assert await query is None
+    assert await versions(cache) == {}
+    assert [await version(cache, key) for key in (ADAS, rust)] == [None, None]
+    before = list(documents.asked_whole)
+    assert await versions(cache, BOB) == {"default": 1}
+    assert documents.asked_whole == before
 
 
 async def test_the_oldest_document_makes_room(cache: DocumentCache, documents: CountingDocuments) -> None:

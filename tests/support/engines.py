@@ -201,34 +201,38 @@ class TestedEngine:
         """The time zone of the rules, as the plain reading takes it."""
         return ZoneInfo(self.rules.zone.name)
 
-    async def scores(self, at: int) -> dict[str, tuple[Any, ...]]:
-        """Each known student's components, coverage, level and score at a time."""
+    async def scores(self, at: int, course_id: str = "default") -> dict[str, tuple[Any, ...]]:
+        """Each known student's components, coverage, level and score in a course at a time."""
+        found = await self.all_scores(at)
+        return {student_id: values for (student_id, course), values in found.items() if course == course_id}
+
+    async def all_scores(self, at: int) -> dict[tuple[str, str], tuple[Any, ...]]:
+        """The same in all courses, by student and course."""
         found = {}
         async for key in self.inner_stores.documents.all_keys():
             (held,) = await self.inner_stores.documents.load([key])
             if held is not None and held.student.is_known(at, self.rules):
                 score = mastery_score(held.student.evidence, at, self.rules)
-                found[key.student_id] = (*score.components, score.coverage, score.level, score.score)
+                found[key.student_id, key.course_id] = (*score.components, score.coverage, score.level, score.score)
         return found
 
     async def check_scores(self, *later: int) -> None:
         """Every student's score, now and later, is the one that a plain reading of what was sent comes to."""
         for ahead in (0, *later):
             at = self.clock() + ahead
-            expected = plain.score(
-                self.sent, when(at), zone=self.zone, half_life=timedelta(days=self.rules.half_life_days)
-            )
-            found = await self.scores(at)
+            half_life = timedelta(days=self.rules.half_life_days)
+            expected = plain.scores(self.sent, when(at), zone=self.zone, half_life=half_life)
+            found = await self.all_scores(at)
             assert found.keys() == expected.keys()
-            for student_id, result in expected.items():
-                *numbers, level, score = found[student_id]
+            for place, result in expected.items():
+                *numbers, level, score = found[place]
                 assert numbers == pytest.approx([*result.components.values(), result.coverage], abs=1e-9)
                 assert (level, score) == (result.level, pytest.approx(result.score, abs=1e-9))
 
-    def accepted(self) -> set[tuple[str, str]]:
-        """The student and the id of every event that was ever accepted."""
+    def accepted(self) -> set[tuple[str, str, str]]:
+        """The student, the course and the id of every event that was ever accepted."""
         return {
-            (one["student_id"], one["event_id"])
+            (one["student_id"], one.get("course_id", "default"), one["event_id"])
             for one, received in self.sent
             if plain.accepts(one, received, zone=self.zone) is None
         }
@@ -240,7 +244,7 @@ class TestedEngine:
             assert content.setdefault(result_id(result), message(result)) == message(result)
         by_id = {result_id(result): result for result in self.published}
         causes = [
-            (result.student_id, event_id)
+            (result.student_id, result.course_id, event_id)
             for result in by_id.values()
             if isinstance(result, Updated)
             for event_id in result.caused_by
@@ -249,11 +253,12 @@ class TestedEngine:
         assert await consumed(self.inner_logs) == sorted(content)
 
     async def check_status(self) -> None:
-        """Every event that was accepted says so, every other says why not."""
+        """Every event that was accepted says so, in whichever course; every other says why not."""
+        accepted = {(student_id, event_id) for student_id, _, event_id in self.accepted()}
         for one, _ in self.sent:
             place = (one["student_id"], one["event_id"])
             status = await self.engine.ingest.status(CALLER, *place)
-            if place in self.accepted():
+            if place in accepted:
                 assert status.status == "processed"
             else:
                 assert status.status in ("dead_lettered", "not_processed")
@@ -303,5 +308,5 @@ class Forgetful:
         return [self.stores.documents, self.stores.checkpoints]
 
 
-def key(student_id: str) -> DocumentKey:
-    return DocumentKey("default", student_id)
+def key(student_id: str, course_id: str = "default") -> DocumentKey:
+    return DocumentKey("default", student_id, course_id)

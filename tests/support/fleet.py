@@ -39,8 +39,10 @@ from tests.support.live import COMMAND, Live, environment
 REQUESTS, RESULTS, EVENTS, DEAD = "mastery.requests", "mastery.results", "mastery.events", "mastery.dlq"
 GROUP = "mastery-engine-v1"
 SESSION_MS = "2000"
+COURSES = (None, "default", "rust", "edX/DemoX {2026}")
 
 Json = dict[str, Any]
+Place = tuple[str, str, str, str]  # tenant, student, course and event
 
 
 class Worker(Server):
@@ -154,9 +156,9 @@ class Fleet:
             await stores.connection.close()
         now = datetime.now(UTC)
         expected = {
-            DocumentKey(tenant, student): result
+            DocumentKey(tenant, *place): result
             for tenant, events in truth.accepted.items()
-            for student, result in plain.score(events, now).items()
+            for place, result in plain.scores(events, now).items()
         }
         assert set(keys) == expected.keys(), sorted(set(keys) ^ expected.keys())[:5]
         for key, one in zip(keys, held, strict=True):
@@ -174,7 +176,7 @@ class Fleet:
         After a store fell back, the batch that ends with the same event may be another one, told at another time.
         """
         contents: dict[str, bytes | None] = {}
-        causes: Counter[tuple[str, str, str]] = Counter()
+        causes: Counter[Place] = Counter()
         for one in [*self.records(RESULTS), *self.records(EVENTS)]:
             said = json.loads(one.value() or b"")
             first = contents.setdefault(said["event_id"], one.value())
@@ -186,7 +188,8 @@ class Fleet:
         for value in contents.values():
             said = json.loads(value or b"")
             if said["event_type"] == "mastery.updated":
-                causes.update((said["tenant"], said["student_id"], cause) for cause in said["caused_by"])
+                whose = (said["tenant"], said["student_id"], said["course_id"])
+                causes.update((*whose, cause) for cause in said["caused_by"])
         assert {cause: times for cause, times in causes.items() if times > 1 and not truth.fell_back} == {}
         missing = truth.ids - causes.keys()
         assert not missing, sorted(missing)[:5]
@@ -247,7 +250,7 @@ class Truth:
 
     accepted: dict[str, list[tuple[Json, datetime]]]
     refused: dict[tuple[int, int], str]
-    ids: set[tuple[str, str, str]]
+    ids: set[Place]
     derived: int = 0
     fell_back: bool = False
 
@@ -268,11 +271,15 @@ def truth_of(records: Iterable[Message]) -> Truth:
             truth.refused[place] = why or ""
             continue
         if "event_id" in event:
-            truth.ids.add((tenant, event["student_id"], event["event_id"]))
+            truth.ids.add(place_of(event, tenant))
         else:
             truth.derived += 1
         truth.accepted[tenant].append((event, received))
     return truth
+
+
+def place_of(event: Json, tenant: str = "default") -> Place:
+    return tenant, event["student_id"], event.get("course_id", "default"), event["event_id"]
 
 
 def opened(value: bytes | None) -> tuple[Json | None, str | None]:
@@ -325,7 +332,7 @@ class Load:
         if self.sent and self.chance.random() < 0.2:
             return self.chance.choice(self.sent)
         student = f"{self.name}_{self.chance.randrange(self.students)}"
-        self.sent.append(event(f"{self.name}-{len(self.sent)}", self.chance, student))
+        self.sent.append(event(f"{self.name}-{len(self.sent)}", self.chance, student, COURSES))
         return self.sent[-1]
 
     def __enter__(self) -> "Load":
@@ -338,8 +345,8 @@ class Load:
         self.foreign.flush()
 
     @property
-    def ids(self) -> set[tuple[str, str, str]]:
-        return {("default", one["student_id"], one["event_id"]) for one in self.sent}
+    def ids(self) -> set[Place]:
+        return {place_of(one) for one in self.sent}
 
 
 class Foreign:
@@ -381,8 +388,8 @@ class Foreign:
         assert self.failed == []
 
 
-def event(event_id: str, chance: random.Random, student_id: str) -> Json:
-    """A random event of the last 60 days."""
+def event(event_id: str, chance: random.Random, student_id: str, courses: Sequence[str | None] = (None,)) -> Json:
+    """A random event of the last 60 days, in one of the courses; None is none named."""
     kind = chance.choice(["completion", "quiz", "quality", "consistency", "answer", "mastery.calculation.requested"])
     total, share = chance.randint(1, 30), chance.randint(0, 100) / 100
     data: Json = {
@@ -399,12 +406,14 @@ def event(event_id: str, chance: random.Random, student_id: str) -> Json:
         "mastery.calculation.requested": {"components": {chance.choice(list(plain.WEIGHTS)): share}},
     }[kind]
     at = datetime.now(UTC) - timedelta(days=1 + 59 * chance.random())
+    course_id = chance.choice(courses)
     return {
         "event_id": event_id,
         "event_type": kind,
         "student_id": student_id,
         "timestamp": at.isoformat(),
         "data": data,
+        **({} if course_id is None else {"course_id": course_id}),
     }
 
 

@@ -242,15 +242,22 @@ def envelopes(
     last: Micros = NOW + 5 * MINUTE,
     students: tuple[str, ...] = ("ada",),
     kinds: tuple[str, ...] = tuple(NAMES),
+    courses: tuple[str | None, ...] = (None,),
 ) -> dict[str, Any]:
-    """An event of any kind, under any of its names, that is accepted where it is received at its time or ``NOW``."""
+    """An event of any kind, under any of its names, that is accepted where it is received at its time or ``NOW``.
+
+    It names one of the courses; None is none.
+    """
     name = draw(st.sampled_from(kinds))
     at = draw(times(first, last))
     data = draw(data_of(ALIASES.get(name, name), min(day_of(at), TODAY)))
-    student_id = draw(st.sampled_from(students))
-    return envelope(name, data, draw(event_ids), at=at, student_id=student_id)
+    student_id, course_id = draw(st.sampled_from(students)), draw(st.sampled_from(courses))
+    named = {} if course_id is None else {"course_id": course_id}
+    return envelope(name, data, draw(event_ids), at=at, student_id=student_id, **named)
 
 
 def by_id(events: st.SearchStrategy[dict[str, Any]], **sizes: Any) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Lists of events of which no two of a student share an id."""
-    return st.lists(events, unique_by=lambda one: (one["student_id"], one["event_id"]), **sizes)
+    """Lists of events of which no two of a student in a course share an id."""
+    return st.lists(
+        events, unique_by=lambda one: (one["student_id"], one.get("course_id", "default"), one["event_id"]), **sizes
+    )

@@ -123,7 +123,7 @@ class DocumentCache:
             loaded = await self._documents.load(keys)
             for key, document in zip(keys, loaded, strict=True):
                 if document is not None and self._loading.get(key) is token:
-                    self._cached[key] = _CachedDocument(document, now)
+                    self._keep(key, document, now)
             return loaded
         finally:
             for key in keys:
@@ -139,13 +139,20 @@ class DocumentCache:
             for student, courses in zip(students, loaded, strict=True):
                 if courses and self._loading.get(student) is token:
                     keys = [DocumentKey(*student, course_id) for course_id in courses]
-                    self._cached.update({key: _CachedDocument(courses[key.course_id], now) for key in keys})
+                    for key in keys:
+                        self._keep(key, courses[key.course_id], now)
                     self._courses[student] = _CachedCourses(tuple(keys), now)
             return loaded
         finally:
             for student in students:
                 if self._loading.get(student) is token:
                     del self._loading[student]
+
+    def _keep(self, key: DocumentKey, document: StoredDocument, now: float) -> None:
+        """Unless what was asked for later is here: one document and all of a student may be under way at once."""
+        cached = self._cached.get(key)
+        if cached is None or cached.at <= now:
+            self._cached[key] = _CachedDocument(document, now)
 
     def forget(self, keys: Iterable[DocumentKey]) -> None:
         for key in keys:
