@@ -399,12 +399,16 @@ def event(event_id: str, chance: random.Random, student_id: str, courses: Sequen
             "difficulty": chance.choice(["beginner", "intermediate", "advanced"]),
             "topic": chance.choice("abcd"),
         },
-        "quiz": {"total_questions": total, "correct_answers": chance.randint(0, total)},
+        "quiz": {"total_questions": total, "correct_answers": total * share},
         "quality": {"code_quality_score": share, "correctness_score": 0.5, "efficiency_score": 1 - share},
         "consistency": {"current_streak": chance.randint(0, 5), "days_since_last_activity": chance.randint(0, 3)},
         "answer": {"item_id": "i", "skills": ["loops"], "correct": chance.random() < 0.5},
         "mastery.calculation.requested": {"components": {chance.choice(list(plain.WEIGHTS)): share}},
     }[kind]
+    if kind in ("quiz", "quality", "answer") and chance.random() < 0.6:  # of few attempts, so that many are corrected
+        data["attempt_id"] = chance.choice("abc")
+    if kind == "answer" and chance.random() < 0.3:
+        data["part_of"] = chance.choice("abc")
     at = datetime.now(UTC) - timedelta(days=1 + 59 * chance.random())
     course_id = chance.choice(courses)
     return {

@@ -25,7 +25,7 @@ from mastery_engine.ports.jobs import BatchJob
 from mastery_engine.ports.refusals import Refusal
 from scripts.servers.redis import Redis, RedisCluster, RedisSentinel
 from tests.support.dapr_stores import dapr, daprd
-from tests.support.samples import NOW, Clock, done, given, helped, logged, quiz
+from tests.support.samples import NOW, Clock, done, event, given, helped, logged, quiz
 
 RETENTION_DAYS = 90
 ADA, BOB, EVE = (StudentKey("default", name) for name in ("ada", "bob", "eve"))
@@ -115,7 +115,9 @@ def stores_fixture() -> Any:
 
 def student(number: int = 0) -> Student:
     """A document that differs by the number."""
+    tried = {"total_questions": 4, "correct_answers": 2.5, "attempt_id": "größe"}
     events = [quiz(number % 10, 10, f"quiz-{number}"), done("größe", 1, 2, "done"), given("set", quality=0.5)]
+    events.append(event("quiz", tried, "tried"))
     return apply(NOBODY, logged([*events, *[helped(f"help-{n}") for n in range(number % 3)]]), NOW, Rules()).student
 
 

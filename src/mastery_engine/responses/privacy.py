@@ -210,6 +210,13 @@ def readable(value: Any) -> Any:
 def held_document(student: Student) -> dict[str, Any]:
     """A student's document as plain data, with what is packed in it unpacked."""
     document: dict[str, Any] = readable(student)
+    attempts = student.evidence.attempts
+    if attempts is not None:
+        document["evidence"]["attempts"] = {
+            "words": [readable(word._asdict()) for word in attempts.words()],
+            "quiz": readable(attempts.quiz),
+            "quality": readable(attempts.quality),
+        }
     return document | {"answers": readable(unpacked(student.answers))}
 
 

@@ -7,7 +7,7 @@ counts in the place of the earlier ones, whichever came first: so attempts are r
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -19,7 +19,9 @@ from mastery_engine.domain.rules import QUIZ
 MAX_ATTEMPTS = 256
 _ROW = Struct(f">{ID_BYTES}sqHBdd")
 _SIZE = _ROW.size
-_MARK = "\n"  # ends each event id; no event id has it
+_MARK = "\n"  # between two event ids; no event id has it
+
+_Row: TypeAlias = tuple[Any, ...]  # the fields of a word, without its event id
 
 
 class Word(NamedTuple):
@@ -60,46 +62,45 @@ class Attempts(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def words(self) -> list[Word]:
         """The words in their order."""
-        ids = self.ids.split(_MARK)
-        return [Word(ids[number], *row) for number, row in enumerate(_ROW.iter_unpack(self.rows))]
+        return [Word(name, *row) for name, row in zip(self._names(), _ROW.iter_unpack(self.rows), strict=True)]
 
     def word_on(self, attempt: bytes) -> Word | None:
         """The word that is held on an attempt."""
-        start = self._start(attempt)
-        if start is None:
-            return None
-        return Word(self.ids.split(_MARK)[start // _SIZE], *_ROW.unpack_from(self.rows, start))
+        number = self._number_of(attempt)
+        return None if number is None else self._word(number, self._names())
 
-    def _start(self, attempt: bytes) -> int | None:
-        """Where the row of an attempt begins; None if no word on it is held."""
-        start = self.rows.find(attempt)
-        while start >= 0 and start % _SIZE:  # found across the columns of a row
-            start = self.rows.find(attempt, start + 1)
-        return start if start >= 0 else None
+    def with_word(self, word: Word) -> tuple["Attempts", Word | None]:
+        """With one more word, and the word that has gone for it: the one before on its attempt, or the oldest.
 
-    def with_word(self, word: Word, half_life: Micros) -> "Attempts":
-        """With one more word; the same object if a later one on its attempt, or on enough others, is held.
-
-        A word that names no attempt is added to the sums, if it weighs anything.
+        The same object if a later word on its attempt, or on as many others as are held, leaves it no place.
         """
-        if not word.attempt:
-            return self._with_sum(word, half_life) if word.weight else self
-        rows, number = self.rows, len(self)
-        if self._start(word.attempt) is None and (not number or self._newest() < word.order):
-            rows, ids = rows + _ROW.pack(*word[1:]), f"{self.ids}{word.event_id}{_MARK}"
-            if number == MAX_ATTEMPTS:
-                rows, ids = rows[_SIZE:], ids[ids.index(_MARK) + 1 :]
-            return Attempts(rows, ids, self.quiz, self.quality)
-        words = self.words()
-        held = _latest([*words, word])
-        return self if held == words else _packed(held, self.quiz, self.quality)
+        rows, names, gone = self.rows, self._names(), None
+        number = self._number_of(word.attempt)
+        if number is not None:
+            gone = self._word(number, names)
+            if gone.order >= word.order:
+                return self, None
+            rows = rows[: number * _SIZE] + rows[(number + 1) * _SIZE :]
+            del names[number]
+        number = len(names)
+        while number and _order(rows, names, number - 1) > word.order:
+            number -= 1
+        if len(names) == MAX_ATTEMPTS:
+            if not number:
+                return self, None
+            gone = self._word(0, names)
+        rows = rows[: number * _SIZE] + _ROW.pack(*word[1:]) + rows[number * _SIZE :]
+        names.insert(number, word.event_id)
+        held = Attempts(rows[-MAX_ATTEMPTS * _SIZE :], _MARK.join(names[-MAX_ATTEMPTS:]), self.quiz, self.quality)
+        return held, gone
 
     def merge(self, other: "Attempts") -> "Attempts":
         """The words and the sums of both."""
         words = _latest([*self.words(), *other.words()])
         return _packed(words, self.quiz.merge(other.quiz), self.quality.merge(other.quality))
 
-    def _with_sum(self, word: Word, half_life: Micros) -> "Attempts":
+    def with_sum(self, word: Word, half_life: Micros) -> "Attempts":
+        """With what a word that names no attempt is evidence of."""
         _, _, at, day, place, weight, score = word
         quiz, quality = self.quiz, self.quality
         if place == QUIZ:
@@ -120,15 +121,47 @@ class Attempts(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def all_evidence(self, place: int, half_life: Micros) -> DecayedSums:
         """The sums of all evidence of a component, with attempts and without, by a half-life."""
-        sums = NO_SUMS
-        for word in self.words():
-            if word.place == place and word.weight:
-                sums = sums.plus(word.at, word.day, word.weight, word.score, half_life)
-        return sums.merge((self.quiz if place == QUIZ else self.quality).with_half_life(half_life))
+        return _plus(NO_SUMS, self._rows_of(place), half_life).merge(self._plain(place, half_life))
 
-    def _newest(self) -> tuple[Micros, str]:
-        at: Micros = _ROW.unpack_from(self.rows, len(self.rows) - _SIZE)[1]
-        return (at, self.ids[self.ids.rfind(_MARK, 0, -1) + 1 : -1])
+    def without(self, gone: Word, sums: DecayedSums, half_life: Micros) -> DecayedSums:
+        """The sums of all evidence of a component, of which one word has gone: its day is summed anew."""
+        place, day = gone.place, gone.day
+        if sums.decays_in != half_life:
+            return self.all_evidence(place, half_life)
+        rows, plain = self._rows_of(place), self._plain(place, half_life)
+        latest = max(plain.latest, rows[-1][1]) if rows else plain.latest
+        return sums.with_day(_plus(plain.on(day), [row for row in rows if row[2] == day], half_life), day, latest)
+
+    def _rows_of(self, place: int) -> list[_Row]:
+        """The words that are evidence of a component, without their event ids."""
+        return [row for row in _ROW.iter_unpack(self.rows) if row[3] == place and row[4]]
+
+    def _plain(self, place: int, half_life: Micros) -> DecayedSums:
+        return (self.quiz if place == QUIZ else self.quality).with_half_life(half_life)
+
+    def _names(self) -> list[str]:
+        """The event ids of the words."""
+        return self.ids.split(_MARK) if self.rows else []
+
+    def _number_of(self, attempt: bytes) -> int | None:
+        """The place of the word on an attempt; None if none is held."""
+        start = self.rows.find(attempt)
+        while start >= 0 and start % _SIZE:  # found across the columns of a row
+            start = self.rows.find(attempt, start + 1)
+        return start // _SIZE if start >= 0 else None
+
+    def _word(self, number: int, names: Sequence[str]) -> Word:
+        return Word(names[number], *_ROW.unpack_from(self.rows, number * _SIZE))
+
+
+def _order(rows: bytes, names: Sequence[str], number: int) -> tuple[Micros, str]:
+    return (_ROW.unpack_from(rows, number * _SIZE)[1], names[number])
+
+
+def _plus(sums: DecayedSums, rows: Iterable[_Row], half_life: Micros) -> DecayedSums:
+    for _, at, day, _, weight, score in rows:
+        sums = sums.plus(at, day, weight, score, half_life)
+    return sums
 
 
 def attempt_hash(kind: str, attempt_id: str) -> bytes:
@@ -148,4 +181,4 @@ def _latest(words: Iterable[Word]) -> list[Word]:
 
 def _packed(words: Sequence[Word], quiz: DecayedSums, quality: DecayedSums) -> Attempts:
     rows = b"".join([_ROW.pack(*word[1:]) for word in words])
-    return Attempts(rows, "".join([f"{word.event_id}{_MARK}" for word in words]), quiz, quality)
+    return Attempts(rows, _MARK.join([word.event_id for word in words]), quiz, quality)

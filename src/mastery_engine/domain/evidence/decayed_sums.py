@@ -161,6 +161,35 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
         latest = start_of(last + 1) - 1
         return DecayedSums(known.days[: 2 * left], weights, scores, *totals, latest, known.half_life)
 
+    def on(self, day: Day) -> "DecayedSums":
+        """The sums of one day alone."""
+        packed = _DAY.pack(day)
+        place = _place(self.days, packed)
+        if self.days[2 * place : 2 * place + 2] != packed:
+            return NO_SUMS
+        known = self.counted_until(day)
+        weight, score = known.weights[8 * place : 8 * place + 8], known.scores[8 * place : 8 * place + 8]
+        totals = _SUM.unpack(weight)[0], _SUM.unpack(score)[0]
+        return DecayedSums(packed, weight, score, *totals, self.latest, self.half_life)
+
+    def with_day(self, sums: "DecayedSums", day: Day, latest: Micros) -> "DecayedSums":
+        """With other sums of a day, all of the same half-life. ``latest`` is the time of the newest evidence then.
+
+        So evidence can be taken out without a trace, which a difference of sums would leave.
+        """
+        place = _place(self.days, _DAY.pack(day))
+        days = self.days[: 2 * place] + self.days[2 * place + 2 :]
+        left = NO_SUMS
+        if days:
+            known = self.counted_until(int.from_bytes(days[-2:], "big"))
+            weights, scores = (
+                column[: 8 * place] + column[8 * place + 8 :] for column in (known.weights, known.scores)
+            )
+            totals = sum(array("d", weights)), sum(array("d", scores))
+            left = DecayedSums(days, weights, scores, *totals, latest, self.half_life)
+        found = left.merge(sums)
+        return msgspec.structs.replace(found, latest=latest) if found.days else NO_SUMS
+
     def standing(self, at: Micros, floor: Day, half_life: Micros) -> tuple[float, float]:
         """Weight and weighted score of the days from ``floor`` on, scaled so that evidence at ``at`` counts in full."""
         sums = self.since(floor).with_half_life(half_life)

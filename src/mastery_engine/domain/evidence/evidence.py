@@ -208,17 +208,22 @@ def _measured(data: Any) -> tuple[int, float, float]:
 
 def _beside_attempts(known: Evidence, word: Word, activity: ActiveDays, half_life: Micros) -> Evidence:
     """The evidence with that of an event that names an attempt, or that names none where others did."""
-    quiz, quality = known.quiz, known.quality
-    before = known.told_apart()
-    after = before.with_word(word, half_life)
-    if after is not before:
-        if word.attempt and len(after) == len(before):  # another word has gone
-            quiz, quality = after.all_evidence(QUIZ, half_life), after.all_evidence(QUALITY, half_life)
-        elif word.place == QUALITY:
+    quiz, quality, apart, gone = known.quiz, known.quality, known.told_apart(), None
+    if word.attempt:
+        attempts, gone = apart.with_word(word)
+    else:
+        attempts = apart.with_sum(word, half_life) if word.weight else apart
+    if attempts is not apart:
+        if word.place == QUALITY:
             quality = quality.plus(word.at, word.day, word.weight, word.score, half_life)
         elif word.weight:
             quiz = quiz.plus(word.at, word.day, word.weight, word.score, half_life)
-    return Evidence(known.completion, quiz, quality, activity, known.direct, after or None)
+    if gone is not None and gone.weight:
+        if gone.place == QUALITY:
+            quality = attempts.without(gone, quality, half_life)
+        else:
+            quiz = attempts.without(gone, quiz, half_life)
+    return Evidence(known.completion, quiz, quality, activity, known.direct, attempts)
 
 
 def _attempt_of(data: Any) -> bytes:

@@ -178,7 +178,7 @@ def test_a_document_has_its_words_back_and_one_of_an_engine_that_held_none_is_re
 
 def test_a_hash_across_two_columns_is_no_attempt() -> None:
     attempt = attempt_hash("quiz", "a")
-    held = Attempts().with_word(Word("e", attempt, NOW, TODAY, QUIZ, 1.0, 0.5), RULES.half_life)
+    held = Attempts().with_word(Word("e", attempt, NOW, TODAY, QUIZ, 1.0, 0.5))[0]
     for start in range(1, len(held.rows) - ID_BYTES):
         assert held.word_on(held.rows[start : start + ID_BYTES]) is None
     assert held.word_on(attempt) == Word("e", attempt, NOW, TODAY, QUIZ, 1.0, 0.5)
@@ -201,7 +201,7 @@ sets_of_words = st.lists(words, max_size=8, unique_by=lambda word: (word.event_i
 def held_of(some: list[Word]) -> Attempts:
     found = Attempts()
     for word in some:
-        found = found.with_word(word, RULES.half_life)
+        found, _ = found.with_word(word)
     return found
 
 
