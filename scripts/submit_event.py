@@ -1,6 +1,9 @@
 """Submit one learning event: to Kafka where KAFKA_BROKER is set, else over HTTP with a development token.
 
 Example: python scripts/submit_event.py --type completion --student student_12345
+A mark, and its correction, which counts in its place:
+  --type quiz --student student_12345 --data '{"total_questions": 10, "correct_answers": 6.5, "attempt_id": "quiz-7"}'
+  --type quiz --student student_12345 --data '{"total_questions": 10, "correct_answers": 8, "attempt_id": "quiz-7"}'
 """
 
 import argparse

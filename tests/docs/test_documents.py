@@ -4,13 +4,20 @@ import os
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import FieldInfo, fields
 from prometheus_client import Counter
 
 from mastery_engine.backends.sqlite.database import FILE_NAME
+from mastery_engine.domain.events.event import decode
+from mastery_engine.domain.events.kinds import ALIASES, KINDS, Data
+from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, with_event
+from mastery_engine.domain.moments import moment_of
+from mastery_engine.domain.rules import Rules
 from mastery_engine.settings import FIELD_OF, Settings
 from mastery_engine.telemetry.metrics import Metrics
 from tests.support.live import ROOT, Live
@@ -60,6 +67,38 @@ def test_every_metric_is_documented_with_its_labels_and_every_documented_one_is_
         for metric in registered
     }
     assert documented == real
+
+
+def test_every_kind_of_event_is_documented_with_its_names_and_fields() -> None:
+    text = (ROOT / "docs" / "events.md").read_text()
+    documented = {}
+    for line in text.partition("## Kinds\n")[2].partition("\n## ")[0].splitlines():
+        if line.startswith("| `"):
+            names, fields, _ = line.strip("|").split("|")
+            kind, *others = re.findall(r"`([a-z._]+)`", names)
+            documented[kind] = (others, re.findall(r"`([a-z_]+)`(\??)", fields))
+    assert documented == {
+        kind: (
+            [alias for alias, of in ALIASES.items() if of == kind],
+            [(field.name, "" if field.required else "?") for field in sorted_as(documented[kind][1], data)],
+        )
+        for kind, data in KINDS.items()
+    }
+    received = moment_of(datetime(2026, 1, 17, tzinfo=UTC))
+    marked, corrected = (
+        decode(sent.encode(), received=received) for sent in re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    )
+    for order in ((marked, corrected), (corrected, marked)):
+        evidence = NO_EVIDENCE
+        for one in order:
+            evidence = with_event(evidence, one, Rules())
+        assert evidence.quiz.mean(0) == pytest.approx(0.9)
+
+
+def sorted_as(said: list[tuple[str, str]], data: type[Data]) -> list[FieldInfo]:
+    """The fields of a kind in the order in which they are documented; those that are not, after them."""
+    places = {name: place for place, (name, _) in enumerate(said)}
+    return sorted(fields(data), key=lambda field: places.get(field.name, len(places)))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

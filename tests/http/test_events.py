@@ -44,6 +44,22 @@ async def test_an_event_is_queued_and_then_processed(api: Api) -> None:
     assert (await api.query())["components"]["completion"] == 0.8
 
 
+async def test_a_corrected_mark_counts_in_the_place_of_the_mark_and_is_told_as_such(api: Api) -> None:
+    """Platforms' own ids, in either spelling; the mark itself comes again at last, and changes nothing."""
+    mark = event("quiz", days_ago=1, correct_answers=2.5, topic="loops", attempt_id="block-v1:edX+DemoX+2026/größe")
+    correction = event("quiz", correct_answers=8, topic="loops", attempt_id=" block-v1:edX+DemoX+2026/gro\u0308\u00dfe")
+    questions = [event("answer", item_id=f"i{n}", correct=False, part_of="block-v1:edX+DemoX+2026/größe") for n in "ab"]
+    await api.learn(mark, *questions)
+    assert (await api.query())["components"]["quiz"] == 0.25
+    await api.learn(correction)
+    await api.learn(mark)
+    assert (await api.query())["components"]["quiz"] == 0.8
+    changed = await api.data("/analytics/changes", {"student_id": STUDENT})
+    told = {one["message"]: one["kind"] for part in changed["contributions"] for one in part["causes"]}
+    assert told.pop("A mark on loops corrected to 80%") == "regrade"
+    assert told.keys() == {"A quiz on loops with 25%", "Active on 2 days"}
+
+
 async def test_an_acknowledged_event_is_in_the_log(api: Api) -> None:
     before = await api.logs.events.ends()
     await api.post("/mastery/ingest", event())

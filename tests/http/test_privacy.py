@@ -280,6 +280,13 @@ async def test_the_export_has_all_that_is_held(api: Api) -> None:
     assert (await api.get("/compliance/students/nobody/export")).status_code == 404
 
 
+async def test_the_export_has_the_words_on_attempts_in_the_open(api: Api) -> None:
+    marked = quiz("one")
+    await api.learn({**marked, "data": {**marked["data"], "attempt_id": "try"}})
+    (word,) = (await api.get(f"{PATH}/export", token=OWN)).json()["data"]["document"]["evidence"]["attempts"]["words"]
+    assert (word["event_id"], word["weight"], word["score"]) == ("one", 10.0, 0.5)
+
+
 async def test_the_export_has_the_cohorts_that_know_of_the_student(api: Api) -> None:
     """By events and by an admin, in and out; and names nobody else."""
     joined = [{**quiz(name), "metadata": {"cohort_id": name}} for name in ("by-events", "and-out")]
