@@ -38,6 +38,7 @@ from mastery_engine.lab.forecast.fit_network import fit_network
 
 FOLDS = 4
 FIRST_ORIGIN, WEEK, LONGEST = 14, 7, 30
+BETWEEN = 1 / 3  # the chance of a day between weekly origins to be one too
 QUIET = 1.45  # without a calendar a case in which no work came counts so much: the median leans to what stays
 CORRECTED = 0.65  # the mean of the networks misses less than each alone, on which the calibration is measured
 FEWEST_CASES, FEWEST_IN_GROUP = 40, 200
@@ -49,7 +50,7 @@ class Case(msgspec.Struct, frozen=True):
     """What was known at one moment of one student, and how far the score moved from where it would have aged to."""
 
     fold: int
-    row: Row
+    row: Numbers
     coming: Row
     days: int
     due: bool
@@ -74,12 +75,18 @@ def fit_forecast(
 
 
 def cases_of(learner: RecordedLearner, rules: Rules) -> list[Case]:
-    """A learner's cases: each week one for 7 days ahead and one for any number, and some from the first days."""
+    """A learner's cases: each week one for 7 days ahead and one for any number, and some from other days.
+
+    A third of the days between are origins too, for 7 days ahead: a deadline is then seen from each distance.
+    """
     chance = Random(f"cases/{learner.student_id}")  # nosec B311
     last = day_of(learner.last)
-    asked: dict[Day, list[int]] = {
-        day: [WEEK, chance.randint(1, LONGEST)] for day in range(learner.first + FIRST_ORIGIN, last + 1, WEEK)
-    }
+    asked: dict[Day, list[int]] = {}
+    for day in range(learner.first + FIRST_ORIGIN, last + 1):
+        if (day - learner.first) % WEEK == 0:
+            asked[day] = [WEEK, chance.randint(1, LONGEST)]
+        elif chance.random() < BETWEEN:
+            asked[day] = [WEEK]
     for early in (chance.randrange(WEEK), chance.randrange(WEEK, FIRST_ORIGIN)):
         asked[learner.first + early] = [chance.randint(1, LONGEST)]
     wanted = {day + days for day, spans in asked.items() for days in spans}
@@ -102,7 +109,7 @@ def cases_of(learner: RecordedLearner, rules: Rules) -> list[Case]:
             cases.append(
                 Case(
                     fold,
-                    here.numbers + ahead(here, days, left),
+                    np.array(here.numbers + ahead(here, days, left), dtype=np.float32),
                     coming,
                     days,
                     bool(coming) and coming[0] > 0,
@@ -149,7 +156,9 @@ def _part(cases: Sequence[Case], *, calendar: bool) -> Part:
             f"The file has {len(cases)} cases to fit a forecast on, too few: it takes {FEWEST_CASES}, from at least a "
             "dozen students who were seen for three weeks or more."
         )
-    rows = np.array([case.row + case.coming if calendar else case.row for case in cases], dtype=np.float32)
+    rows = np.array([case.row for case in cases], dtype=np.float32)
+    if calendar:
+        rows = np.hstack([rows, np.array([case.coming for case in cases], dtype=np.float32)])
     moves = np.array([case.moved for case in cases], dtype=np.float32)
     weights = np.array([1.0 if calendar or not case.quiet else QUIET for case in cases], dtype=np.float32)
     means, deviations = rows.mean(axis=0), rows.std(axis=0)

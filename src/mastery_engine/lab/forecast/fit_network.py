@@ -9,7 +9,7 @@ import numpy as np
 from mastery_engine.domain.forecast.network import Layer, Numbers
 
 HIDDEN = (96, 64)
-EPOCHS = 16
+EPOCHS = 12
 SMALLEST_BATCH, LARGEST_BATCH = 32, 512
 RATE = 3e-3
 SHRINKAGE = 1e-3  # decoupled weight decay (Loshchilov and Hutter 2019)
