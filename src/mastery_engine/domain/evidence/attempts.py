@@ -126,11 +126,10 @@ class Attempts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def without(self, gone: Word, sums: DecayedSums, half_life: Micros) -> DecayedSums:
         """The sums of all evidence of a component, of which one word has gone: its day is summed anew."""
         place, day = gone.place, gone.day
-        if sums.decays_in != half_life:
-            return self.all_evidence(place, half_life)
         rows, plain = self._rows_of(place), self._plain(place, half_life)
         latest = max(plain.latest, rows[-1][1]) if rows else plain.latest
-        return sums.with_day(_plus(plain.on(day), [row for row in rows if row[2] == day], half_life), day, latest)
+        anew = _plus(plain.on(day), [row for row in rows if row[2] == day], half_life)
+        return sums.with_half_life(half_life).with_day(anew, day, latest)
 
     def _rows_of(self, place: int) -> list[_Row]:
         """The words that are evidence of a component, without their event ids."""

@@ -16,7 +16,7 @@ from mastery_engine.domain.moments import DAY, MINUTE
 from mastery_engine.domain.rules import QUALITY, QUIZ, Rules
 from mastery_engine.domain.student import NOBODY, pack, unpack
 from mastery_engine.domain.transition import aged, apply
-from tests.support.samples import HOUR, NOW, TODAY, answered, event, helped, logged, quiz
+from tests.support.samples import HOUR, NOW, TODAY, answered, by_id, envelopes, event, helped, logged, quiz
 from tests.support.samples import QUALITY as REVIEW
 from tests.support.samples import given as set_to
 
@@ -211,3 +211,40 @@ def test_words_merge_in_any_order_and_more_than_once(some: list[Word], cut: int,
     chance.shuffle(some)
     assert held_of(some) == held_of(some + some) == whole == ours.merge(theirs) == theirs.merge(ours)
     assert [word.order for word in whole.words()] == sorted(word.order for word in whole.words())
+
+
+measured = by_id(envelopes(kinds=("quiz", "quality", "answer"), first=NOW - 5 * DAY), max_size=14)
+
+
+@given(measured)
+def test_what_has_gone_leaves_nothing_behind(sent: list[dict[str, Any]]) -> None:
+    """The sums that are mended with each word are those that the words held make anew."""
+    found = NO_EVIDENCE
+    for one in sent:
+        taken = event(one["event_type"], one["data"], one["event_id"], timestamp=one["timestamp"], received=NOW)
+        found = with_event(found, taken, RULES)
+    for place, kept in ((QUIZ, found.quiz), (QUALITY, found.quality)):
+        anew = found.told_apart().all_evidence(place, RULES.half_life)
+        assert (kept.days, kept.latest) == (anew.days, anew.latest)
+        for floor in range(TODAY - 5, TODAY + 1):
+            assert kept.mean(floor) == pytest.approx(anew.mean(floor), abs=1e-12)
+
+
+def test_a_correction_after_a_change_of_the_half_life_counts_by_the_new_one() -> None:
+    rules = Rules(half_life_days=7.0)
+    found = known_of(tried(4, "1", at=NOW - 7 * DAY), tried(0, "2", "b", at=NOW - 7 * DAY))
+    found = with_event(found, tried(10, "3", "b"), rules)
+    assert found.quiz.decays_in == rules.half_life
+    assert components(found, NOW, rules)[1] == pytest.approx((0.4 / 2 + 1.0) / 1.5)
+
+
+def test_what_is_taken_back_after_a_change_of_the_half_life_leaves_the_rest_by_the_new_one() -> None:
+    rules = Rules(half_life_days=7.0)
+    events = [answer("1", at=NOW - 7 * DAY), answer("2", correct=False), answer("3", attempt_id="x", at=NOW - 1)]
+    found = with_event(known_of(*events), answer("4", attempt_id="x", part_of="a"), rules)
+    assert components(found, NOW, rules)[1] == pytest.approx(0.5 / 1.5)
+
+
+def test_the_last_evidence_of_a_component_can_be_taken_back() -> None:
+    found = known_of(answer("1", attempt_id="x", at=NOW - DAY), answer("2", attempt_id="x", part_of="a"))
+    assert found.quiz == NO_EVIDENCE.quiz
