@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from cachetools import LRUCache
 
+from mastery_engine.domain.cohorts.cohort import Cohort, Teacher
 from mastery_engine.domain.moments import DAY, MINUTE, SECOND, Day, day_of
 from mastery_engine.domain.student import NOBODY, DocumentKey, StudentKey
 from mastery_engine.domain.transition import apply
@@ -443,9 +444,9 @@ async def test_a_teacher_sees_who_is_in_their_cohorts(api: Api) -> None:
 
 
 async def test_what_is_seen_of_cohorts_is_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert api.engine.cohorts._members.maxsize == MOST_COHORTS
+    assert api.engine.cohorts._seen.maxsize == MOST_COHORTS
     cached: LRUCache[tuple[str, str], object] = LRUCache(2)
-    monkeypatch.setattr(api.engine.cohorts, "_members", cached)
+    monkeypatch.setattr(api.engine.cohorts, "_seen", cached)
     for number in range(4):
         await put(api, ["s1"], cohort=f"c{number}")
         teacher = make_token("teacher", cohorts=[f"c{number}"])
@@ -486,3 +487,48 @@ async def test_a_cohort_costs_what_it_holds_however_many_there_are(tmp_path: Pat
             return
         await asyncio.sleep(1)
     pytest.fail(f"{among * 1_000:.1f} ms among 400 cohorts, {alone * 1_000:.1f} ms alone")
+
+
+async def test_whom_a_roster_names_as_teacher_needs_no_claims(api: Api) -> None:
+    lovelace, kay = Teacher("x-1", ("ada@school", "x-1")), Teacher("x-2", ("kay",))
+    store = api.stores.cohorts
+    assert await store.put("default", "py", 0, Cohort("Python", ("s1", "s2"), (), (), (lovelace, kay)))
+    assert await store.put("default", "go", 0, Cohort("Go", ("s3",), (), (), (kay,)))
+    assert await store.put("school-1", "go", 0, Cohort("Go", ("s4",), (), (), (lovelace,)))
+
+    async def statuses(token: str) -> list[int]:
+        asked = [await api.get(f"/cohorts/{one}", token=token) for one in ("py", "go")]
+        asked += [await api.post("/mastery/query", {"student_id": one}, token=token) for one in ("s1", "s3")]
+        return [answer.status_code for answer in asked]
+
+    assert await statuses(make_token("teacher", subject="ada@school")) == [200, 403, 404, 403]
+    assert await statuses(make_token("teacher", subject="kay")) == [200, 200, 404, 404]
+    assert await statuses(make_token("teacher", subject="ada@school", cohorts=["go"])) == [200, 200, 404, 404]
+    assert await statuses(make_token("teacher", subject="ada@schoo")) == [403, 403, 403, 403]
+    assert await statuses(make_token("teacher", subject="ada@school", tenant="school-1")) == [403, 200, 403, 403]
+    for role in ("student", "service"):  # a name says who, not what they may do
+        assert (await statuses(make_token(role, subject="kay")))[:2] == [403, 403]
+    assert (await api.call("PUT", "/cohorts/py", {"name": "Python 2", "members": ["s1"]})).status_code == 200
+    assert await statuses(make_token("teacher", subject="kay")) == [200, 200, 404, 404]
+    assert await store.put("default", "py", 2, Cohort("Python", ("s1",)))
+    api.clock.ahead += 2 * SECOND
+    assert await statuses(make_token("teacher", subject="kay")) == [403, 200, 403, 404]
+
+
+async def test_a_name_that_still_stands_beside_a_class_gives_no_rights(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stale(_tenant: str, _name: str) -> frozenset[str]:
+        return frozenset(["py"])
+
+    assert await api.stores.cohorts.put("default", "py", 0, Cohort("Python", ("s1",)))
+    monkeypatch.setattr(api.stores.cohorts, "taught_by", stale)
+    assert (await api.get("/cohorts/py", token=make_token("teacher", subject="kay"))).status_code == 403
+
+
+async def test_an_erased_teacher_teaches_no_more(api: Api) -> None:
+    kay = Teacher("x-2", ("kay", "x-2"))
+    assert await api.stores.cohorts.put("default", "py", 0, Cohort("Python", ("s1",), (), (), (kay,)))
+    assert (await api.get("/cohorts/py", token=make_token("teacher", subject="kay"))).status_code == 200
+    assert await api.engine.cohorts.forget(StudentKey("default", "x-2"), api.clock()) == {"py"}
+    assert (await api.get("/cohorts/py", token=make_token("teacher", subject="kay"))).status_code == 403

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due
+from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due, Teacher
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.cohorts import Join, Roster
@@ -92,6 +92,41 @@ async def test_a_students_cohorts_by_an_admins_word(stores: Stores) -> None:
     await cohorts.put("default", "py", 1, Cohort("One", ("eve",)))
     assert await cohorts.put_into(ADA) == {"go/ß}"}
     assert await cohorts.put_into(EVE) == {"py"}
+
+
+async def test_a_teachers_cohorts_by_what_a_token_calls_them(stores: Stores) -> None:
+    cohorts = stores.cohorts
+    lovelace, kay = Teacher("x-1", ("LTI|1}", "ada@school", "x-1")), Teacher("x-2", ("kay",))
+    taught = Cohort("Class", ("bob",), (), (EXAM,), (lovelace, kay), "crs-1")
+    assert await cohorts.put("default", "py", 0, taught)
+    assert await cohorts.put("default", "go/ß}", 0, Cohort("Go", teachers=(lovelace,)))
+    assert await cohorts.put("school-1", "py", 0, Cohort("Other", teachers=(kay,)))
+    assert (await roster(cohorts)).cohort == taught
+    for name in lovelace.known_as:
+        assert await cohorts.taught_by("default", name) == {"py", "go/ß}"}
+    assert await cohorts.taught_by("default", "kay") == {"py"}
+    assert await cohorts.taught_by("school-1", "kay") == {"py"}
+    for name in ("bob", "x-2", "", "ada@school2", "*"):
+        assert await cohorts.taught_by("default", name) == frozenset()
+    assert await cohorts.put("default", "py", 1, Cohort("Class", teachers=(Teacher("x-1", ("new name",)),)))
+    assert await cohorts.taught_by("default", "ada@school") == {"go/ß}"}
+    assert await cohorts.taught_by("default", "new name") == {"py"}
+    assert await cohorts.taught_by("default", "kay") == frozenset()
+
+
+async def test_no_teacher_of_many_words_at_once_is_missing(stores: Stores) -> None:
+    async def add(name: str) -> None:
+        while True:
+            before = await roster(stores.cohorts)
+            after = Cohort("class", teachers=tuple(sorted({*before.cohort.teachers, Teacher(name, (name, "all"))})))
+            if await stores.cohorts.put("default", "py", before.version, after):
+                return
+            await asyncio.sleep(0)
+
+    names = [f"t{number}" for number in range(8)]
+    await asyncio.gather(*map(add, names))
+    for name in (*names, "all"):
+        assert await stores.cohorts.taught_by("default", name) == {"py"}
 
 
 async def test_who_joined_is_in_until_nothing_of_theirs_counts(stores: Stores) -> None:

@@ -15,7 +15,7 @@ from mastery_engine.backends.redis.documents import RedisDocuments
 from mastery_engine.backends.redis.jobs import RedisJobs
 from mastery_engine.backends.redis.refusals import RedisRefusals
 from mastery_engine.backends.redis.stores import open_stores
-from mastery_engine.domain.cohorts.cohort import Cohort, Due
+from mastery_engine.domain.cohorts.cohort import Cohort, Due, Teacher
 from mastery_engine.domain.courses.course import Course
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.moments import DAY, SECOND
@@ -42,7 +42,7 @@ from tests.support.stores import (
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
-CLASS = Cohort("Class", ("ada",), ("eve",), (Due(TODAY),))
+CLASS = Cohort("Class", ("ada",), ("eve",), (Due(TODAY),), (Teacher("x-1", ("kay",)),))
 SHORT_MS = 300  # a life that a test sees the end of
 
 
@@ -75,7 +75,13 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
 
     table = re.findall(r"^    (mastery:\S+)  +\S.+?  +(\S.+)$", keys.__doc__ or "", flags=re.MULTILINE)
     places = {"{TENANT:STUDENT}": "{default:ada}", "{TENANT:SUBJECT}": "{default:ada}", "{TENANT:ID}": "{default:py}"}
-    places |= {"KIND": "forecast", "{COPY}:LOG": "{0}:log", "LOG": "log", "{TENANT}:ID": "{default}:b-1"}
+    places |= {
+        "{TENANT:NAME}": "{default:kay}",
+        "KIND": "forecast",
+        "{COPY}:LOG": "{0}:log",
+        "LOG": "log",
+        "{TENANT}:ID": "{default}:b-1",
+    }
     places |= {"{TENANT}": "{default}", "HASH": "key", "{N}": "{0}", ":d:ID": ":d:rust", ":c:ID": ":c:rust"}
     lives: dict[str, str] = {}
     for name, life in table:
@@ -116,7 +122,8 @@ async def test_what_lists_others_outlives_them(client: Any) -> None:
     assert await calendars_of(cohorts, ADA, [], since=TODAY) == {"py": CLASS.calendar}
     assert await jobs.purge(NOW + 1) == 0
     left = sorted([name.decode() async for name in client.scan_iter()])
-    assert left == ["mastery:cohort:{default:py}", "mastery:cohort:{default:py}:by", "mastery:{default:ada}:g"]
+    cohort = ["mastery:cohort:{default:py}", "mastery:cohort:{default:py}:by", "mastery:teaches:{default:kay}"]
+    assert left == [*cohort, "mastery:{default:ada}:g"]
 
 
 async def test_a_student_who_goes_on_loses_nothing_that_is_written_once(client: Any) -> None:

@@ -50,6 +50,10 @@ class CohortStore(Protocol):
         """The cohorts that admins put a student in."""
         ...
 
+    async def taught_by(self, tenant: str, name: str) -> frozenset[str]:
+        """The cohorts of which a teacher may be known by this name: none is missing, and each one's word decides."""
+        ...
+
     async def calendars(
         self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
     ) -> list[Mapping[str, Sequence[Due]]]:

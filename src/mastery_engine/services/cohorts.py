@@ -24,8 +24,17 @@ from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 
 MEMBERS_LIFE: Micros = SECOND
 MOST_COHORTS = 1_000
+MOST_TEACHERS = 1_000
 MAX_ROUNDS = 20
 PAGE = 1_000
+
+
+class SeenCohort(msgspec.Struct, frozen=True):
+    """Who was in a cohort, and whom a token's ``sub`` may call its teachers, at a moment."""
+
+    at: Micros
+    members: frozenset[str]
+    taught_by: frozenset[str]
 
 
 class Cohorts:
@@ -50,25 +59,50 @@ class Cohorts:
         self._idempotency = idempotency
         self._rules = rules
         self._clock = clock
-        self._members: LRUCache[tuple[str, str], tuple[Micros, frozenset[str]]] = LRUCache(most)
+        self._seen: LRUCache[tuple[str, str], SeenCohort] = LRUCache(most)
+        self._hinted: LRUCache[tuple[str, str], tuple[Micros, frozenset[str]]] = LRUCache(MOST_TEACHERS)
 
     async def with_members(self, caller: Caller) -> Caller:
-        """The caller, with the members of a teacher's cohorts added to the students; membership may be a second old."""
-        if caller.role != "teacher" or not caller.cohorts:
+        """A teacher with the cohorts that a roster says they teach, and the members of all their cohorts as students.
+
+        What it goes by may be a second old.
+        """
+        if caller.role != "teacher":
             return caller
         now = caller.moment(self._clock)
-        members = await asyncio.gather(
-            *(self._members_of(caller.tenant, cohort_id, now) for cohort_id in caller.cohorts)
+        hinted, named = await asyncio.gather(
+            self._may_teach(caller, now), self._members_of(caller.tenant, sorted(caller.cohorts), now)
         )
-        return msgspec.structs.replace(caller, students=caller.students.union(*members))
+        others = sorted(hinted - caller.cohorts)
+        found = await asyncio.gather(*(self._seen_now(caller.tenant, cohort_id, now) for cohort_id in others))
+        taught = {
+            one: seen.members for one, seen in zip(others, found, strict=True) if caller.subject in seen.taught_by
+        }
+        students = caller.students.union(*named, *taught.values())
+        return msgspec.structs.replace(caller, students=students, cohorts=caller.cohorts.union(taught))
 
-    async def _members_of(self, tenant: str, cohort_id: str, now: Micros) -> frozenset[str]:
-        cached = self._members.get((tenant, cohort_id))
+    async def _may_teach(self, caller: Caller, now: Micros) -> frozenset[str]:
+        """The cohorts that a teacher may teach; each one's word decides."""
+        name = (caller.tenant, caller.subject)
+        cached = self._hinted.get(name)
         if cached is not None and cached[0] <= now < cached[0] + MEMBERS_LIFE:
             return cached[1]
-        members = (await self.roster(tenant, cohort_id, now)).members
-        self._members[tenant, cohort_id] = (now, members)
-        return members
+        hinted = await self._store.taught_by(*name)
+        self._hinted[name] = (now, hinted)
+        return hinted
+
+    async def _members_of(self, tenant: str, cohort_ids: Iterable[str], now: Micros) -> list[frozenset[str]]:
+        seen = await asyncio.gather(*(self._seen_now(tenant, cohort_id, now) for cohort_id in cohort_ids))
+        return [one.members for one in seen]
+
+    async def _seen_now(self, tenant: str, cohort_id: str, now: Micros) -> SeenCohort:
+        cached = self._seen.get((tenant, cohort_id))
+        if cached is not None and cached.at <= now < cached.at + MEMBERS_LIFE:
+            return cached
+        roster = await self.roster(tenant, cohort_id, now)
+        seen = SeenCohort(now, roster.members, roster.cohort.taught_by)
+        self._seen[tenant, cohort_id] = seen
+        return seen
 
     async def roster(self, tenant: str, cohort_id: str, now: Micros) -> Roster:
         """The members of a cohort now: those whom events named within the retention, as corrected by admins."""
@@ -104,7 +138,7 @@ class Cohorts:
             cohort = roster.cohort.with_members(name, wanted, due, roster.joined)
             await self._audit.write(caller, "put-cohort", sorted(roster.members ^ wanted) or [None])
             if await self._store.put(caller.tenant, cohort_id, roster.version, cohort):
-                self._members.pop((caller.tenant, cohort_id), None)
+                self._seen.pop((caller.tenant, cohort_id), None)
                 return _record(cohort_id, Roster(roster.version + 1, cohort, roster.joined), PAGE, None)
         raise Conflict("Others changed this cohort at the same time: try again.", field="cohort_id")
 
@@ -132,8 +166,8 @@ class Cohorts:
         }
 
     async def forget(self, key: StudentKey, now: Micros) -> frozenset[str]:
-        """Remove a student from every cohort and from what admins set, for an erasure; returns those cohorts."""
-        cohort_ids = await self.of(key)
+        """Remove a person from every cohort and from what admins set, for an erasure; returns those cohorts."""
+        cohort_ids = await self.of(key) | await self._store.taught_by(*key)
         await self._store.leave(key, cohort_ids)
         for cohort_id in cohort_ids:
             for _ in range(MAX_ROUNDS):
@@ -141,7 +175,7 @@ class Cohorts:
                 without = roster.cohort.without(key.student_id)
                 if without == roster.cohort or await self._store.put(key.tenant, cohort_id, roster.version, without):
                     break
-            self._members.pop((key.tenant, cohort_id), None)
+            self._seen.pop((key.tenant, cohort_id), None)
         return cohort_ids
 
     async def of(self, key: StudentKey) -> frozenset[str]:

@@ -13,6 +13,7 @@ What is to be found again stands in an index, so a key must live as long as anyt
 | ``calendar:TENANT:ID`` | its calendar | as the word; where there is no word, a day |
 | ``said:TENANT:STUDENT`` | what the words say of a student | without end: as the words; a day once none names them |
 | ``index:put:TENANT:STUDENT:0`` | hints: words that may put a student in | without end: as the words |
+| ``index:teaches:TENANT:NAME:0`` | hints: words of which a teacher may be so named | without end: as the words |
 | ``index:joined-cohorts:0`` | cohorts that events name | without end; ``purge`` takes out those that nobody is in |
 | ``index:joined:TENANT:ID:0`` | who joined a cohort, and when | retention + 1 days: each join writes it |
 | ``joins:TENANT:STUDENT`` | the same by student | the same |

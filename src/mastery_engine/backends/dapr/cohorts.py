@@ -93,14 +93,31 @@ class DaprCohorts:
         await self._mark(tenant, cohort_id, version + 1, touched)
         hint = changed(add=frozenset([cohort_id]), rewrite=True)
         put_in = (StudentKey(tenant, student_id) for student_id in touched.intersection(cohort.put))
-        await self._state.fold(dict.fromkeys(map(names.put_into, put_in), hint))
+        had, has = before.taught_by, cohort.taught_by
+        await self._state.fold(
+            dict.fromkeys((*map(names.put_into, put_in), *_beside_teachers(tenant, has - had)), hint)
+        )
         written = _Word(version + 1, b64encode(_encode(cohort)).decode())
         won = await self._state.write([Write(name, written, word.etag if word is not None else None, None)])
         if not won:
             (word,) = await self._state.read([name])
             await self._say(tenant, cohort_id, _read_word(word), touched)
         await self._settle(tenant, cohort_id)
+        await self._take_back_teachers(tenant, cohort_id, had ^ has)
         return won
+
+    async def _take_back_teachers(self, tenant: str, cohort_id: str, touched: frozenset[str]) -> None:
+        """Hints of teachers whom no word has; they come back where one does that was written meanwhile."""
+        if touched:
+            this = frozenset([cohort_id])
+            stale = touched - await self._taught_now(tenant, cohort_id)
+            await self._state.fold(dict.fromkeys(_beside_teachers(tenant, stale), changed(discard=this, rewrite=True)))
+            teaching = touched & await self._taught_now(tenant, cohort_id)
+            await self._state.fold(dict.fromkeys(_beside_teachers(tenant, teaching), changed(add=this, rewrite=True)))
+
+    async def _taught_now(self, tenant: str, cohort_id: str) -> frozenset[str]:
+        (word,) = await self._state.read([names.cohort(tenant, cohort_id)])
+        return _read_word(word)[1].taught_by
 
     async def _mark(self, tenant: str, cohort_id: str, version: int, touched: frozenset[str]) -> None:
         """A mark that is there stays, whoever left it: those whom it names are not settled yet."""
@@ -162,6 +179,10 @@ class DaprCohorts:
     async def put_into(self, key: StudentKey) -> frozenset[str]:
         hints, said = await self._state.read([names.put_into(key), names.said(key)])
         return _put_into(hints, said)
+
+    async def taught_by(self, tenant: str, name: str) -> frozenset[str]:
+        (value,) = await self._state.read([names.taught_by(tenant, name)])
+        return _names(value)
 
     async def calendars(
         self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
@@ -418,6 +439,10 @@ def _put_into(hints: Value | None, said: Value | None) -> frozenset[str]:
     """The cohorts that words put a student in, or that words which are just being put do."""
     put = [cohort_id for cohort_id, place in _places(said).items() if place == PUT]
     return _names(hints).union(put)
+
+
+def _beside_teachers(tenant: str, teachers: Iterable[str]) -> list[str]:
+    return [names.taught_by(tenant, name) for name in teachers]
 
 
 def _calendar_keys(key: StudentKey, cohort_ids: Iterable[str]) -> list[str]:

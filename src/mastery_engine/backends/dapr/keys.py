@@ -55,6 +55,11 @@ def put_into(key: StudentKey) -> str:
     return index(f"put:{key.tenant}:{key.student_id}")
 
 
+def taught_by(tenant: str, name: str) -> str:
+    """The cohorts of a teacher, by what a token calls them."""
+    return index(f"teaches:{tenant}:{spelled(name)}")
+
+
 def said(key: StudentKey) -> str:
     """What admins' words say of a student, by cohort."""
     return f"said:{key.tenant}:{key.student_id}"

@@ -34,6 +34,13 @@ class MemoryCohorts:
             if tenant == key.tenant and key.student_id in cohort.put
         )
 
+    async def taught_by(self, tenant: str, name: str) -> frozenset[str]:
+        return frozenset(
+            cohort_id
+            for (other, cohort_id), (_, cohort) in self._cohorts.items()
+            if other == tenant and name in cohort.taught_by
+        )
+
     async def calendars(
         self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
     ) -> list[Mapping[str, Sequence[Due]]]:

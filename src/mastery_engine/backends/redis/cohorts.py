@@ -2,7 +2,8 @@
 
 A cohort's three keys share one hash tag: the admin's word, led by its version; the same by student, with the calendar,
 so that a question about one student reads no roster; and who joined by events, each with the day of the last.
-Beside a student stand the cohorts that an admin put them in: a hint of where to look, for the cohort's own keys decide.
+Beside a student stand the cohorts that an admin put them in, and beside a teacher's name those that they teach: hints
+of where to look, for the cohort's own keys decide.
 An older engine writes the word alone: where the versions differ, the word is read wholly.
 """
 
@@ -111,7 +112,7 @@ class RedisCohorts:
 
     @or_unavailable
     async def put(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
-        """Hints of those put in come before the word, those of the others go after it: none is ever missing.
+        """Hints of whom the word has come before it, those of the others go after it: none is ever missing.
 
         They come once more after it, for the word before may just have been taking the same ones back.
         """
@@ -123,8 +124,9 @@ class RedisCohorts:
         stored, before = _unpack(word)
         if stored != version:
             return False
-        added, gone = frozenset(cohort.put).difference(before.put), frozenset(before.put).difference(cohort.put)
-        await self._hint("sadd", tenant, cohort_id, added)
+        had, has = _hinted(tenant, before), _hinted(tenant, cohort)
+        added, gone = has - had, had - has
+        await self._hint("sadd", cohort_id, added)
         expected = version.to_bytes(VERSION_BYTES, "big") if version else b""
         lead = (version + 1).to_bytes(VERSION_BYTES, "big")
         is_told = told is not None and told == expected
@@ -142,30 +144,35 @@ class RedisCohorts:
             await self._take_back(tenant, cohort_id, added)
             return False
         if version:
-            await self._hint("sadd", tenant, cohort_id, added)
+            await self._hint("sadd", cohort_id, added)
         await self._take_back(tenant, cohort_id, gone)
         return True
 
-    async def _take_back(self, tenant: str, cohort_id: str, student_ids: frozenset[str]) -> None:
-        """The hints of those whom no word puts in; they come back where one does that was written meanwhile."""
-        if student_ids:
-            stale = student_ids.difference(await self._put_in(tenant, cohort_id))
-            await self._hint("srem", tenant, cohort_id, stale)
-            await self._hint("sadd", tenant, cohort_id, stale.intersection(await self._put_in(tenant, cohort_id)))
+    async def _take_back(self, tenant: str, cohort_id: str, hints: frozenset[str]) -> None:
+        """The hints of those whom no word has; they come back where one does that was written meanwhile."""
+        if hints:
+            stale = hints - await self._hinted_now(tenant, cohort_id)
+            await self._hint("srem", cohort_id, stale)
+            await self._hint("sadd", cohort_id, stale & await self._hinted_now(tenant, cohort_id))
 
-    async def _put_in(self, tenant: str, cohort_id: str) -> tuple[str, ...]:
+    async def _hinted_now(self, tenant: str, cohort_id: str) -> frozenset[str]:
         _, cohort = _unpack(await self._client.get(names.cohort(tenant, cohort_id)))
-        return cohort.put
+        return _hinted(tenant, cohort)
 
-    async def _hint(self, change: str, tenant: str, cohort_id: str, student_ids: Iterable[str]) -> None:
+    async def _hint(self, change: str, cohort_id: str, hints: Iterable[str]) -> None:
         pipeline = self._client.pipeline()
-        for student_id in student_ids:
-            getattr(pipeline, change)(names.put_into(StudentKey(tenant, student_id)), cohort_id)
+        for hint in hints:
+            getattr(pipeline, change)(hint, cohort_id)
         await pipeline.execute()
 
     @or_unavailable
     async def put_into(self, key: StudentKey) -> frozenset[str]:
         return frozenset(cohort_id.decode() for cohort_id in await self._client.smembers(names.put_into(key)))
+
+    @or_unavailable
+    async def taught_by(self, tenant: str, name: str) -> frozenset[str]:
+        found = await self._client.smembers(names.taught_by(tenant, name))
+        return frozenset(cohort_id.decode() for cohort_id in found)
 
     @or_unavailable
     async def calendars(
@@ -262,6 +269,12 @@ def _unpack(word: bytes | None) -> tuple[int, Cohort]:
     if word is None:
         return 0, NO_COHORT
     return int.from_bytes(word[:VERSION_BYTES], "big"), _decode(word[VERSION_BYTES:])
+
+
+def _hinted(tenant: str, cohort: Cohort) -> frozenset[str]:
+    """The keys beside those whom a word puts in, and beside the names of teachers."""
+    put = (names.put_into(StudentKey(tenant, student_id)) for student_id in cohort.put)
+    return frozenset((*put, *(names.taught_by(tenant, name) for name in cohort.taught_by)))
 
 
 def _changes(before: Cohort, after: Cohort) -> dict[str, bytes]:

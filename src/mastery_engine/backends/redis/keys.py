@@ -11,6 +11,7 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:{TENANT:STUDENT}:x       the ids of such courses                    as the document last written in one
     mastery:{TENANT:STUDENT}:r       refusals by event                          the retention after the last; purged
     mastery:{TENANT:STUDENT}:g       cohorts that an admin put them in          until no admin's word has them
+    mastery:teaches:{TENANT:NAME}    cohorts of which a teacher may be so named  until no admin's word has them
     mastery:{TENANT:SUBJECT}:k       kinds of cached results                    as the last of them
     mastery:{TENANT:SUBJECT}:k:KIND  a cached result                            5 minutes
     mastery:cohort:{TENANT:ID}       an admin's word, led by its version        for good
@@ -100,6 +101,11 @@ def cohort(tenant: str, cohort_id: str) -> str:
 def _braceless(given: str) -> str:
     """An id without a closing brace, which would end the hash tag early, and could make the name another one."""
     return given.replace("%", "%25").replace("}", "%7D")
+
+
+def taught_by(tenant: str, name: str) -> str:
+    """What lists the cohorts of a teacher, by what a token calls them."""
+    return f"mastery:teaches:{{{tenant}:{_braceless(name)}}}"
 
 
 def cohort_by_student(tenant: str, cohort_id: str) -> str:

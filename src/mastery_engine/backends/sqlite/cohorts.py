@@ -24,8 +24,10 @@ _FORGET = (
     "DELETE FROM cohort_put WHERE tenant = ? AND cohort_id = ?",
     "DELETE FROM cohort_out WHERE tenant = ? AND cohort_id = ?",
     "DELETE FROM cohort_calendars WHERE tenant = ? AND cohort_id = ?",
+    "DELETE FROM cohort_teachers WHERE tenant = ? AND cohort_id = ?",
 )
 _PUT_INTO = "SELECT cohort_id FROM cohort_put WHERE tenant = ? AND student_id = ?"
+_TAUGHT_BY = "SELECT cohort_id FROM cohort_teachers WHERE tenant = ? AND name = ?"
 _HAS_CALENDARS = "SELECT 1 FROM cohort_calendars WHERE tenant = ? LIMIT 1"
 _CALENDARS = """
     WITH entered AS (
@@ -66,6 +68,7 @@ class SqliteCohorts:
         body, calendar = _encode(cohort), _encode(cohort.calendar)
         put = [(tenant, student_id, cohort_id) for student_id in cohort.put]
         out = [(tenant, student_id, cohort_id) for student_id in cohort.out]
+        teachers = [(tenant, name, cohort_id) for name in cohort.taught_by]
 
         def write(connection: sqlite3.Connection) -> bool:
             if version:
@@ -78,6 +81,7 @@ class SqliteCohorts:
                 connection.execute(statement, (tenant, cohort_id))
             connection.executemany("INSERT INTO cohort_put VALUES (?, ?, ?)", put)
             connection.executemany("INSERT INTO cohort_out VALUES (?, ?, ?)", out)
+            connection.executemany("INSERT INTO cohort_teachers VALUES (?, ?, ?)", teachers)
             if cohort.calendar:
                 connection.execute("INSERT INTO cohort_calendars VALUES (?, ?, ?)", (tenant, cohort_id, calendar))
             return True
@@ -86,6 +90,9 @@ class SqliteCohorts:
 
     async def put_into(self, key: StudentKey) -> frozenset[str]:
         return frozenset(cohort_id for (cohort_id,) in self._database.read(_PUT_INTO, key))
+
+    async def taught_by(self, tenant: str, name: str) -> frozenset[str]:
+        return frozenset(cohort_id for (cohort_id,) in self._database.read(_TAUGHT_BY, (tenant, name)))
 
     async def calendars(
         self, named: Mapping[StudentKey, Sequence[str]], *, since: Day

@@ -140,6 +140,12 @@ MIGRATIONS: tuple[Migration, ...] = (
         PRIMARY KEY (tenant, course_id)
     ) STRICT;
     """,
+    """
+    CREATE TABLE cohort_teachers (
+        tenant TEXT NOT NULL, name TEXT NOT NULL, cohort_id TEXT NOT NULL, PRIMARY KEY (tenant, name, cohort_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX cohort_teachers_by_cohort ON cohort_teachers (tenant, cohort_id);
+    """,
 )
 
 

@@ -25,13 +25,30 @@ class Due(msgspec.Struct, frozen=True, array_like=True, order=True):
     minutes: int | None = None
 
 
+class Teacher(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """A teacher, by the id of their profile; ``known_as`` (sorted) is what the ``sub`` of a token may call them."""
+
+    student_id: str
+    known_as: tuple[str, ...]
+
+
 class Cohort(msgspec.Struct, frozen=True, array_like=True):
-    """What admins set of a cohort: the students put in and taken out (both sorted), and its calendar by day."""
+    """What admins set of a cohort: the students put in and taken out (both sorted), and its calendar by day.
+
+    ``teachers`` (sorted) are those of a roster. ``course_id`` is None where nobody has said it.
+    """
 
     name: str = ""
     put: tuple[str, ...] = ()
     out: tuple[str, ...] = ()
     calendar: tuple[Due, ...] = ()
+    teachers: tuple[Teacher, ...] = ()
+    course_id: str | None = None
+
+    @property
+    def taught_by(self) -> frozenset[str]:
+        """What the ``sub`` of a token may say for its bearer to teach this cohort."""
+        return frozenset(name for teacher in self.teachers for name in teacher.known_as)
 
     def members(self, joined: Iterable[str]) -> frozenset[str]:
         """The members, given the students ``joined`` by events: ``MOST_MEMBERS`` at most, first those put in."""
@@ -48,14 +65,16 @@ class Cohort(msgspec.Struct, frozen=True, array_like=True):
         wanted = frozenset(members)
         out = self.members(joined).union(self.out).difference(wanted)
         dues = self.calendar if calendar is None else tuple(sorted(calendar, key=_by_day))
-        return Cohort(name, tuple(sorted(wanted)), tuple(sorted(out)), dues)
+        put = tuple(sorted(wanted))
+        return msgspec.structs.replace(self, name=name, put=put, out=tuple(sorted(out)), calendar=dues)
 
     def without(self, student_id: str) -> "Cohort":
-        """The cohort with this student neither put in nor taken out."""
+        """The cohort with this person neither put in nor taken out, nor a teacher of it."""
         return msgspec.structs.replace(
             self,
             put=tuple(name for name in self.put if name != student_id),
             out=tuple(name for name in self.out if name != student_id),
+            teachers=tuple(teacher for teacher in self.teachers if teacher.student_id != student_id),
         )
 
 

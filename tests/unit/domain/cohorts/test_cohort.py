@@ -13,6 +13,7 @@ from mastery_engine.domain.cohorts.cohort import (
     NO_COHORT,
     Cohort,
     Due,
+    Teacher,
     enrolled,
     ranking,
     size_range,
@@ -73,6 +74,15 @@ def test_a_calendar_stays_where_none_is_given_and_goes_by_day() -> None:
 def test_nothing_is_left_of_who_is_forgotten() -> None:
     cohort = Cohort("class", ("ada", "bob"), ("eve",)).without("bob").without("eve")
     assert (cohort.put, cohort.out) == (("ada",), ())
+    taught = Cohort("class", teachers=(Teacher("ada", ("a@b", "ada")), Teacher("bob", ("bob", "c"))))
+    assert taught.taught_by == {"a@b", "ada", "bob", "c"}
+    assert taught.without("ada").taught_by == {"bob", "c"}
+
+
+def test_who_teaches_and_the_course_stay_whoever_is_put_in() -> None:
+    cohort = Cohort("class", (), (), (), (Teacher("ada", ("ada",)),), "physics")
+    after = cohort.with_members("Class", ["bob"], None, [])
+    assert (after.teachers, after.course_id, after.put) == (cohort.teachers, "physics", ("bob",))
 
 
 def test_a_document_names_the_last_cohorts_of_its_events() -> None:
