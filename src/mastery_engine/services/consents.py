@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 import msgspec
 from cachetools import FIFOCache
@@ -29,6 +30,10 @@ from mastery_engine.ports.consent_ledger import ConsentLedger
 
 logger = logging.getLogger(__name__)
 
+# Consent is a student's, in all courses: the key of a document says whose it is as well.
+Whose: TypeAlias = "StudentKey | DocumentKey"
+K = TypeVar("K", StudentKey, DocumentKey)
+
 REFRESH = SECOND
 PATIENCE_S = 0.5
 MOST_PSEUDONYMS = 20_000  # cached, since computing one costs more
@@ -50,18 +55,19 @@ class Consents:
         self._clock = clock
         self._secret = secret
         self._known: dict[str, History] = {}
-        self._pseudonyms: FIFOCache[StudentKey, str] = FIFOCache(MOST_PSEUDONYMS)
+        self._pseudonyms: FIFOCache[tuple[str, str], str] = FIFOCache(MOST_PSEUDONYMS)
         self._next = 0
         self._lock = asyncio.Lock()
         self._asked_at = -REFRESH
         self._was_read = False
         self.default = default
 
-    def pseudonym(self, key: StudentKey) -> str:
+    def pseudonym(self, key: Whose) -> str:
         """The student's keyed hash."""
-        known = self._pseudonyms.get(key)
+        student = key[:2]
+        known = self._pseudonyms.get(student)
         if known is None:
-            known = self._pseudonyms[key] = pseudonym(self._secret, key)
+            known = self._pseudonyms[student] = pseudonym(self._secret, StudentKey(*student))
         return known
 
     def proof(self, key: StudentKey, at: Micros) -> str:
@@ -98,16 +104,16 @@ class Consents:
             else:
                 self._known[note.name] = merged(self._known.get(note.name, ()), history)
 
-    def history(self, key: StudentKey) -> History:
+    def history(self, key: Whose) -> History:
         """A student's changes of consent, as of the last ``refresh``."""
         return self._known.get(self.pseudonym(key), ()) if self._known else ()
 
-    def state(self, key: StudentKey) -> ConsentChange:
+    def state(self, key: Whose) -> ConsentChange:
         """What a student allows now, as of the last ``refresh``."""
         return now_allowed(self.history(key), default=self.default)
 
-    def erased(self, keys: Iterable[StudentKey]) -> dict[StudentKey, Micros]:
-        """When each of these students was last erased; without those never erased."""
+    def erased(self, keys: Iterable[K]) -> dict[K, Micros]:
+        """By key, when the student was last erased; without those never erased."""
         moments = {key: erased_at(self.history(key)) for key in keys} if self._known else {}
         return {key: at for key, at in moments.items() if at is not None}
 
@@ -120,8 +126,12 @@ class Consents:
         return {
             key: [logged for logged in own if counts(logged.event, history, default=self.default)]
             for key, own in events.items()
-            for history in [self.history(key.student)]
+            for history in [self.history(key)]
         }
+
+    def profiling(self, keys: Sequence[Whose]) -> list[bool]:
+        """Whether each of these students allows profiling, in their order, as of the last ``refresh``."""
+        return [self.state(key).profiling for key in keys] if self._known else [self.default] * len(keys)
 
     def allowed(self, key: StudentKey, received: Micros) -> bool:
         """Whether a student allowed processing at a moment of receipt, as of the last ``refresh``."""
@@ -168,7 +178,7 @@ class Consents:
         if not self.state(key).processing:
             raise Forbidden(REFUSED, field="student_id")
 
-    async def allows_profile(self, key: StudentKey, now: Micros) -> bool:
+    async def allows_profile(self, key: Whose, now: Micros) -> bool:
         """Whether this student allows profiling; False also if that is not known."""
         return await self.refresh_lately(now) and self.state(key).profiling
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
+from operator import itemgetter
 from time import perf_counter
 from typing import Any
 
@@ -17,7 +18,7 @@ from mastery_engine.domain.courses.naming import as_in_course
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.moments import Micros, day_of
-from mastery_engine.domain.student import NOBODY, DocumentKey, Student, StudentKey, document_key_of
+from mastery_engine.domain.student import NOBODY, DocumentKey, Student, document_key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.cohorts import CohortStore, Join
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 MAX_ROUNDS = 100
 STUDENTS_AT_ONCE = 2_000  # in memory a document takes some 20 KB, before the fold and after it
 PATIENCE_S = 0.5
+COURSE = itemgetter(0, 2)  # tenant and course of a document's key
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -134,24 +136,20 @@ class Folding:
         """
         stored = dict(zip(pending, await self._documents.load(list(pending)), strict=True))
         await self._consents.refresh()
-        erased = self._consents.erased({key.student for key in pending})
+        erased = self._consents.erased(pending)
         allowed = self._consents.filter_by_consent(pending)
         await self._erasing.remove(
-            {
-                key.student
-                for key, document in stored.items()
-                if document is not None and key.student in erased and self._consents.state(key.student).erased
-            }
+            {key.student for key in erased if stored[key] is not None and self._consents.state(key).erased}
         )
         held = {key: document for key, document in stored.items() if allowed[key]}
         cold = await self._cold_ids(held, allowed)
-        courses = list({key.course for key in held})
+        courses = [CourseKey(*course) for course in set(map(COURSE, held))]
         setups = await self._courses.of_many(courses, at)
         await self._courses.note(courses)
         started = perf_counter()
         batch = [(before.student if before else NOBODY, allowed[key], cold.get(key)) for key, before in held.items()]
         done, failed = self._apply_by_course(
-            list(held), batch, at, settled, [self._consents.state(key.student).profiling for key in held], setups
+            list(held), batch, at, settled, self._consents.profiling(list(held)), setups
         )
         changes = [
             DocumentChange(key, before.version if before else 0, after.student, after.cold)
@@ -175,7 +173,7 @@ class Folding:
                 positions = {(logged.partition, logged.offset) for logged in allowed[key]}
                 folded.refused.extend(event for event in events if (event.partition, event.offset) not in positions)
         folded.failed.extend((logged, error) for logged, error in failed if document_key_of(logged.event) not in lost)
-        return {key: pending[key] for key in lost}
+        return {key: own for key, own in pending.items() if key in lost}
 
     async def _join(self, turns: Iterable[tuple[DocumentKey, Turn, Transition]]) -> bool:
         """Record the cohorts that events name, before the documents are committed: so a crash loses no membership.
@@ -206,22 +204,18 @@ class Folding:
         return bool(joins)
 
     async def _erased_meanwhile(
-        self, cohorts: Mapping[DocumentKey, Sequence[str]], erased: Mapping[StudentKey, Micros]
+        self, cohorts: Mapping[DocumentKey, Sequence[str]], erased: Mapping[DocumentKey, Micros]
     ) -> set[DocumentKey]:
         """The students erased during the fold: their documents are removed, and what still counts is folded again.
 
         They also leave the cohorts, which this fold may have joined after the erasure had removed them.
         """
         await self._consents.refresh()
-        now_erased = self._consents.erased({key.student for key in cohorts})
-        late = {student for student, at in now_erased.items() if erased.get(student) != at}
-        if not late:
-            return set()
-        await self._erasing.remove(late)
-        keys = {key for key in cohorts if key.student in late}
-        for key in keys:
+        late = {key for key, at in self._consents.erased(cohorts).items() if erased.get(key) != at}
+        await self._erasing.remove({key.student for key in late})
+        for key in late:
             await self._cohorts.leave(key.student, cohorts[key])
-        return keys
+        return late
 
     async def _commit(self, changes: Sequence[DocumentChange]) -> set[DocumentKey]:
         """Write the documents; returns the students for whom another writer was first."""
@@ -249,11 +243,9 @@ class Folding:
         """As ``_apply``, once for each course: the turns of one lie side by side."""
         done: list[Transition] = []
         failed: list[tuple[Logged, Exception]] = []
-        for _, own in groupby(range(len(keys)), key=lambda place: keys[place].course):
-            places = list(own)
-            part = slice(places[0], places[-1] + 1)
-            setup = setups[keys[places[0]].course]
-            of_course, failed_there = self._apply(batch[part], at, settled, profiled[part], setup)
+        for course, own in groupby(keys, key=COURSE):
+            part = slice(len(done), len(done) + len(list(own)))
+            of_course, failed_there = self._apply(batch[part], at, settled, profiled[part], setups[CourseKey(*course)])
             done += of_course
             failed += failed_there
         return done, failed

@@ -215,7 +215,7 @@ class Scores:
 
     async def _shows_guidance(self, key: DocumentKey, student: Student, now: Micros) -> bool:
         """Whether the student is shown advice: something is known about them, and they allow profiling."""
-        return student is not NOBODY and await self._consents.allows_profile(key.student, now)
+        return student is not NOBODY and await self._consents.allows_profile(key, now)
 
     def _score_of(self, point: Point) -> MasteryScore:
         """A daily point as a score, with the level that it had then."""

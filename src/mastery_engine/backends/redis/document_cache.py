@@ -68,8 +68,8 @@ class DocumentCache:
         self._now = now
         self._watch = watch
         self._cached: FIFOCache[DocumentKey, _CachedDocument] = FIFOCache(most)
-        self._courses: FIFOCache[StudentKey, _CachedCourses] = FIFOCache(most)
-        self._loading: dict[DocumentKey | StudentKey, object] = {}
+        self._courses: FIFOCache[tuple[str, str], _CachedCourses] = FIFOCache(most)
+        self._loading: dict[tuple[str, ...], object] = {}
         self._vouched = NEVER
         self._listener: asyncio.Task[None] | None = None
 
@@ -155,18 +155,21 @@ class DocumentCache:
             self._cached[key] = _CachedDocument(document, now)
 
     def forget(self, keys: Iterable[DocumentKey]) -> None:
+        if not self._cached and not self._courses and not self._loading:  # as in a worker, which answers no queries
+            return
         for key in keys:
+            student = key[:2]
             self._cached.pop(key, None)
-            self._courses.pop(key.student, None)
+            self._courses.pop(student, None)
             self._loading.pop(key, None)
-            self._loading.pop(key.student, None)
+            self._loading.pop(student, None)
 
     def forget_students(self, students: Iterable[StudentKey]) -> None:
         gone = frozenset(students)
-        self.forget([key for key in self._cached if key.student in gone])
+        self.forget([key for key in self._cached if key[:2] in gone])
         for student in gone:
             self._courses.pop(student, None)
-        for key in [key for key in self._loading if StudentKey(*key[:2]) in gone]:
+        for key in [key for key in self._loading if key[:2] in gone]:
             del self._loading[key]
 
     async def _listen(self, watch: Watch) -> None:

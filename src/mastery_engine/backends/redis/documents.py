@@ -106,20 +106,24 @@ class RedisDocuments:
         if not changes:
             return []
         size = PAGE if self._is_one_server else 1  # a Cluster runs a script over the keys of one student only
-        in_default = [change for change in changes if change.key.course_id == DEFAULT_COURSE]
         in_others = [change for change in changes if change.key.course_id != DEFAULT_COURSE]
+        in_default = [change for change in changes if change.key.course_id == DEFAULT_COURSE] if in_others else changes
         pipeline = self._client.pipeline(transaction=False)
-        for script, written in ((COMMIT, in_default), (COMMIT_IN_COURSES, in_others)):
-            for start in range(0, len(written), size):
-                page = written[start : start + size]
-                keys = [name for change in page for name in _names(change)]
-                values = [value for change in page for value in _written(change)]
-                pipeline.execute_command("EVAL", script, len(keys), *keys, self._life_ms, *values)
+        for start in range(0, len(in_default), size):
+            page = in_default[start : start + size]
+            keys = [name for change in page for name in (names.document(change.key), names.cold_ids(change.key))]
+            values = [value for change in page for value in _written(change)]
+            pipeline.execute_command("EVAL", COMMIT, len(keys), *keys, self._life_ms, *values)
+        for start in range(0, len(in_others), size):
+            page = in_others[start : start + size]
+            keys = [name for change in page for name in _names(change.key)]
+            values = [value for change in page for value in (*_written(change), change.key.course_id.encode())]
+            pipeline.execute_command("EVAL", COMMIT_IN_COURSES, len(keys), *keys, self._life_ms, *values)
         won = [bool(won) for page in await pipeline.execute() for won in page]
-        if in_default and in_others:
-            by_key = {change.key: took for change, took in zip([*in_default, *in_others], won, strict=True)}
-            return [by_key[change.key] for change in changes]
-        return won
+        if not in_others:
+            return won
+        by_key = {change.key: took for change, took in zip([*in_default, *in_others], won, strict=True)}
+        return [by_key[change.key] for change in changes]
 
     @or_unavailable
     async def versions(self, keys: Sequence[DocumentKey]) -> list[int]:
@@ -190,19 +194,15 @@ def _course_ids(listed: bytes | None) -> list[str]:
     return [] if listed is None else listed.decode().strip("\n").split("\n")
 
 
-def _names(change: DocumentChange) -> tuple[str, ...]:
-    """The keys that the script of a change is given."""
-    key = change.key
-    names_given = (names.document(key), names.cold_ids(key))
-    return names_given if key.course_id == DEFAULT_COURSE else (*names_given, names.other_courses(key.student))
+def _names(key: DocumentKey) -> tuple[str, ...]:
+    """The keys that the script of a change in another course than the default one is given."""
+    return names.document(key), names.cold_ids(key), names.other_courses(key.student)
 
 
-def _written(change: DocumentChange) -> tuple[bytes | str, ...]:
-    """What the script is given for a change: the expected version, the value, the cold ids, and another course's id."""
+def _written(change: DocumentChange) -> tuple[bytes, bytes, bytes]:
+    """What the script is given for a change: the expected version, the value, the cold ids."""
     expected = change.version.to_bytes(VERSION_BYTES, "big") if change.version else b""
-    value, ids = b"", b""
-    if change.student is not None:
-        value = (change.version + 1).to_bytes(VERSION_BYTES, "big") + pack(change.student)
-        ids = b"" if change.cold is None else pack_ids(change.cold)
-    course_id = change.key.course_id
-    return (expected, value, ids) if course_id == DEFAULT_COURSE else (expected, value, ids, course_id)
+    if change.student is None:
+        return expected, b"", b""
+    value = (change.version + 1).to_bytes(VERSION_BYTES, "big") + pack(change.student)
+    return expected, value, b"" if change.cold is None else pack_ids(change.cold)

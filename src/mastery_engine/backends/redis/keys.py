@@ -90,6 +90,10 @@ def _in_course(key: DocumentKey, what: str) -> str:
 
 def document_of(name: bytes) -> DocumentKey | None:
     """The document that is kept under a name; None if something else is."""
+    bare = name[len(STUDENT_KEYS) : -len("}:d")]
+    if name.endswith(b"}:d") and b"}" not in bare:  # nearly all, at a third of the cost
+        tenant, _, student_id = bare.decode().partition(":")
+        return DocumentKey(tenant, student_id)
     found = _DOCUMENT(name)
     return None if found is None else DocumentKey(*[part.decode() for part in found.groups(DEFAULT_COURSE.encode())])
 
