@@ -141,13 +141,14 @@ def _cheapest(view: Outlook, rules: Rules) -> int:
 
 
 def _chances(view: Outlook) -> dict[int, float]:
-    """By place how much is learned of the skills with evidence, and of those that count as known without any."""
+    """By place how much is learned of skills with evidence, and of those that count as known: ``KNOWN`` at least."""
     bits, known, seen = view.curriculum.bits, view.known, view.seen
     found = {}
     for name, one in view.estimates.items():
         bit = bits.get(name)
         if bit is not None:
-            found[bit.bit_length() - 1] = _learned(one)
+            learned = _learned(one)
+            found[bit.bit_length() - 1] = KNOWN if learned < KNOWN and known & bit else learned
     unseen = known & ~seen
     while unseen:
         bit = unseen & -unseen

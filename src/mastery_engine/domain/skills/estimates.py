@@ -104,7 +104,7 @@ class Outlook(msgspec.Struct, frozen=True, gc=False):
     model: SkillModel = DEFAULT_SKILLS
 
     def knows(self, skill: str) -> bool:
-        """Whether a skill of the course counts as known: by its evidence, or without any as others rest on it."""
+        """Whether a skill of the course counts as known: by its evidence, or as a known one rests on it."""
         return bool(self.known & self.curriculum.bits[skill])
 
     def chance(self, skill: str) -> float:
@@ -133,7 +133,8 @@ def outlook(
     at: Micros = 0,
     model: SkillModel = DEFAULT_SKILLS,
 ) -> Outlook:
-    """The estimates within a course: skills shown to be known count as known, and so do their unseen prerequisites."""
+    """The estimates within a course: skills shown to be known count as known, and so do their prerequisites whose own
+    evidence does not speak against it. So a right answer on one of these takes nothing away."""
     usual = _shown(traced.estimate(knowledge, NOT_NAMED, at, model).probability)
     return _outlook(estimates, curriculum, usual, knowledge, at, model)
 
@@ -141,7 +142,7 @@ def outlook(
 def _outlook(
     estimates: Estimates, curriculum: Curriculum, usual: float, knowledge: KnowledgeState, at: Micros, model: SkillModel
 ) -> Outlook:
-    seen = shown = below = 0
+    seen = shown = below = against = 0
     bits = curriculum.bits
     for name, one in estimates.items():
         bit = bits.get(name)
@@ -150,7 +151,9 @@ def _outlook(
             if one.probability >= KNOWN and one.is_known:
                 shown |= bit
                 below |= curriculum.below[name]
-    return Outlook(estimates, below & ~seen | shown, seen, curriculum, usual, knowledge, at, model)
+            elif not one.is_lately_right:
+                against |= bit
+    return Outlook(estimates, below & ~against | shown, seen, curriculum, usual, knowledge, at, model)
 
 
 def outlook_of(

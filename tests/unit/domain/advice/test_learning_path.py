@@ -69,6 +69,12 @@ def test_improving_goes_as_far_as_the_next_level_for_the_least_minutes() -> None
     assert path(estimates=knows_all()) == []
 
 
+def test_a_first_right_answer_on_what_a_known_skill_rests_on_puts_no_step_before_others() -> None:
+    known = {"loops": estimate(0.85)}
+    first = {"variables": msgspec.structs.replace(estimate(0.65), answers=1, is_enough=False)}
+    assert path(estimates=known | first) == path(estimates=known)
+
+
 def test_an_assessment_is_about_what_was_begun() -> None:
     begun = {"variables": estimate(0.5), "types": estimate(0.9)}
     assert path("prepare_assessment", None, begun) == ["variables"]

@@ -254,9 +254,11 @@ def test_one_more_exercise_done_lowers_nothing(
     ):
         for skill, one in before.estimates.items():
             assert after.estimates[skill].probability >= one.probability
+        assert before.known & after.known == before.known
     first = view(answers, *others, model=model)
     for skill in CURRICULUM.skills:
         assert of(skill, before).probability >= of(skill, first).probability, "against none at all"
+        assert before.knows(skill) >= first.knows(skill)
 
 
 @given(answered, worked, models)
@@ -270,17 +272,25 @@ def test_a_skill_with_some_work_and_no_wrong_answer_is_not_below_one_never_tried
             assert one.probability >= found.usual
 
 
-@given(answered, worked, models, st.integers(0, 80))
+@given(answered, worked, models, st.integers(0, 80), names)
 def test_one_more_right_answer_makes_no_known_skill_unknown(
-    answers: list[Answered], work: list[Worked], model: SkillModel, later: int
+    answers: list[Answered], work: list[Worked], model: SkillModel, later: int, skill: str
 ) -> None:
-    """However long the pause before it was, as long as it was known by evidence of its own."""
+    """However long the pause before it was, and be it known by evidence of its own or as a known one rests on it."""
     today = TODAY + later
     before = view(answers, *work, today=today, model=model)
-    state = with_answer(knowledge(answers, model), Answer("i", (SKILL,), True), today * DAY, model)
+    state = with_answer(knowledge(answers, model), Answer("i", (skill,), True), today * DAY, model)
     after = outlook_of(exercises(*work), state, CURRICULUM, today, RULES, model)
-    if SKILL in before.estimates:
-        assert after.knows(SKILL) >= before.knows(SKILL)
+    assert before.known & after.known == before.known
+
+
+def test_a_skill_that_a_known_one_rests_on_stays_known_until_an_answer_denies_it() -> None:
+    assert SKILL in CURRICULUM.before[OTHER]
+    shown = [(OTHER, True, 1)] * 20
+    known = [view([*shown, *more]).knows(SKILL) for more in ([], [(SKILL, True, 0)], [(SKILL, False, 0)])]
+    assert known == [True, True, False]
+    assert view(shown, (SKILL, 1, 10, 0)).knows(SKILL)
+    assert view(shown, (MODULE, 1, 100, 0)).knows(SKILL)
 
 
 @given(answered, worked, models, st.integers(1, 60))
