@@ -30,7 +30,6 @@ from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.models import Models
 from mastery_engine.services.next_answers import NextAnswers
 from mastery_engine.services.pages import Pages
-from mastery_engine.services.people import People
 from mastery_engine.services.privacy import Privacy
 from mastery_engine.services.readiness import Readiness
 from mastery_engine.services.reports import Reports
@@ -69,7 +68,6 @@ class Engine:
     skills: Skills
     cohorts: Cohorts
     courses: Courses
-    people: People
     standings: Standings
     reports: Reports
     watching: Watching

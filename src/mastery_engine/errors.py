@@ -2,7 +2,8 @@
 
     MasteryError
     ├── InvalidInput        the caller's input is wrong; the error names the field
-    │   └── RefusedEvent    the event is well-formed, but too old or in the future
+    │   ├── RefusedEvent    the event is well-formed, but too old or in the future
+    │   └── CourseRequired  the student is in several courses, and the call names none
     ├── Unauthenticated     the token is missing or not valid
     ├── Forbidden           the token is valid, but does not allow this
     ├── NotFound            there is no such student, batch or dead letter (for callers who may know)
@@ -17,6 +18,8 @@
 
 A message says what is wrong and what to do. ``code`` is sent to callers; ``http/problems.py`` has the HTTP statuses.
 """
+
+from collections.abc import Sequence
 
 
 class MasteryError(Exception):
@@ -43,6 +46,16 @@ class InvalidInput(MasteryError):
 
 class RefusedEvent(InvalidInput):
     """The event is well-formed, but its times do not allow it to count."""
+
+
+class CourseRequired(InvalidInput):
+    """The student is in several courses; ``courses`` are their ids, of which the caller must name one."""
+
+    code = "COURSE_REQUIRED"
+
+    def __init__(self, message: str, courses: Sequence[str]) -> None:
+        super().__init__(message, field="course_id")
+        self.courses = tuple(courses)
 
 
 class Unauthenticated(MasteryError):

@@ -44,9 +44,7 @@ from mastery_engine.services.member_standings import MemberStandings
 from mastery_engine.services.models import Models
 from mastery_engine.services.next_answers import NextAnswers
 from mastery_engine.services.pages import Pages
-from mastery_engine.services.people import People
 from mastery_engine.services.privacy import Privacy
-from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.profiling import Profiling
 from mastery_engine.services.readiness import Readiness
 from mastery_engine.services.recording import Recording
@@ -157,12 +155,11 @@ def compose(
     consents = Consents(logs.consents, clock, pseudonym_key, default=consent_default)
     audit = Audit(stores.audit_log, clock, consents.pseudonym)
     access = AccessControl(audit)
-    students = Students(stores.reader, rules)
     idempotency = Idempotency(stores.idempotency, clock, pseudonym_key)
     cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, rules, clock)
     courses = Courses(stores.courses, access, audit, idempotency, rules, curriculum, clock)
-    profiles = Profiles(stores.people, stores.documents, consents, pseudonym_key)
-    erasing = Erasing(stores.documents, stores.reader, profiles, stores.refusals, stores.jobs)
+    students = Students(stores.reader, courses)
+    erasing = Erasing(stores.documents, stores.reader, stores.refusals, stores.jobs)
     folding = Folding(stores.documents, stores.reader, stores.cohorts, consents, erasing, courses, models, metrics)
     ingest = Ingest(
         logs.events,
@@ -179,15 +176,15 @@ def compose(
         tracing,
     )
     recording = Recording(ingest, folding, consents, tracing)
-    current = CurrentAdvice(models, rules, curriculum)
-    scores = Scores(students, ingest, recording, consents, access, idempotency, current, rules, clock)
-    profiling = Profiling(students, access, consents, rules)
+    current = CurrentAdvice(models)
+    scores = Scores(students, ingest, recording, consents, access, idempotency, current, courses, clock)
+    profiling = Profiling(students, access, consents)
     calibrations = Calibrations(stores.calibrations, access, clock)
-    forecasts = Forecasts(forecast_model, students, cohorts, profiling, calibrations, stores.results, rules, clock)
-    skills = Skills(profiling, models, rules, curriculum, clock)
-    advice = Advising(students, profiling, skills, current, rules, curriculum, clock)
-    members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results, rules)
-    reports = Reports(students, members, consents, access, rules, clock)
+    forecasts = Forecasts(forecast_model, cohorts, profiling, calibrations, stores.results, clock)
+    skills = Skills(profiling, models, clock)
+    advice = Advising(profiling, skills, current, clock)
+    members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results)
+    reports = Reports(students, members, consents, access, courses, clock)
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
     decoder = RecordDecoder(courses.at_hand, clock)
     guard = FloodGuard(stores.checkpoints, logs.events)
@@ -203,18 +200,15 @@ def compose(
         curriculum=curriculum,
         ingest=ingest,
         scores=scores,
-        batches=Batches(
-            stores.jobs, students, scores, ingest, recording, consents, access, idempotency, audit, rules, clock
-        ),
+        batches=Batches(stores.jobs, students, scores, ingest, recording, consents, access, idempotency, audit, clock),
         forecasts=forecasts,
         calibrations=calibrations,
         advice=advice,
-        next_answers=NextAnswers(profiling, skills, models, rules, curriculum, clock),
+        next_answers=NextAnswers(profiling, skills, models, clock),
         skills=skills,
         cohorts=cohorts,
         courses=courses,
-        people=People(stores.people, stores.documents, profiles, cohorts, access, audit, idempotency, clock),
-        standings=Standings(members, cohorts, consents, access, audit, rules, clock),
+        standings=Standings(members, cohorts, consents, access, audit, courses, clock),
         reports=reports,
         watching=Watching(students, scores, access, clock, metrics),
         pages=Pages(students, scores, forecasts, advice, skills, reports, cohorts, consents, access, clock),
@@ -224,16 +218,14 @@ def compose(
             events=logs.events,
             result_log=logs.results,
             result_cache=stores.results,
-            students=students,
             cohorts=cohorts,
             consents=consents,
             erasing=erasing,
-            profiles=profiles,
             dead_letters=dead_letters,
             access=access,
             audit=audit,
             idempotency=idempotency,
-            rules=rules,
+            courses=courses,
             clock=clock,
         ),
         consents=consents,

@@ -15,6 +15,7 @@ import pytest
 from cachetools import LRUCache
 
 from mastery_engine.domain.cohorts.cohort import Cohort, Teacher
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.moments import DAY, MINUTE, SECOND, Day, day_of
 from mastery_engine.domain.student import NOBODY, DocumentKey, StudentKey
 from mastery_engine.domain.transition import apply
@@ -57,7 +58,7 @@ async def due_days(api: Api, student_id: str, tenant: str = "default") -> tuple[
     key = DocumentKey(tenant, student_id)
     (document,) = await api.stores.documents.load([key])
     named = () if document is None else document.student.cohorts
-    found = await api.engine.cohorts.due_days(tenant, {student_id: named}, api.clock())
+    found = await api.engine.cohorts.due_days(CourseKey(tenant), {student_id: named}, api.clock())
     return found[student_id]
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Annotated, TypeVar
 
 import msgspec
+from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from mastery_engine.domain.faults import malformed, sentence
@@ -25,6 +26,15 @@ ItemId = Annotated[
 ]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
+# Of a GET, in the address.
+AskedCourse = Annotated[
+    Annotated[str, AfterValidator(normal_name)] | None,
+    Query(
+        description="which course: else the student's only one, else `default`",
+        json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME},
+    ),
+]
+
 Whole = TypeVar("Whole", bound=msgspec.Struct)
 
 
@@ -35,9 +45,10 @@ class Body(BaseModel):
 
 
 class OfStudent(Body):
-    """Which student."""
+    """Which student, in which course: else their only one, else ``default``."""
 
     student_id: StudentId
+    course_id: Name | None = None
 
 
 class Rows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +58,7 @@ class Rows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BatchCalculate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Many calculations. Each row, {student_id, components}, is checked on its own: a bad one fails alone."""
+    """Many calculations. A row, {student_id, components, course_id}, is checked on its own: a bad one fails alone."""
 
     requests: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=1_000)]
     record: bool | None = None

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from mastery_engine.errors import (
     Busy,
     Conflict,
+    CourseRequired,
     Forbidden,
     InvalidInput,
     MasteryError,
@@ -74,7 +75,10 @@ def problem(error: Exception, meta: Meta, *, accept: str, details: Mapping[str, 
     status = status_of(error)
     headers = headers_of(error) | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
     details = {**({"field": error.field} if error.field else {}), **(details or {})}
-    return respond(status, error.message, meta, accept=accept, headers=headers, details=details)
+    code = None
+    if isinstance(error, CourseRequired):
+        code, details = error.code, {**details, "courses": error.courses}
+    return respond(status, error.message, meta, accept=accept, headers=headers, details=details, code=code)
 
 
 def headers_of(error: MasteryError) -> dict[str, str]:
@@ -100,8 +104,10 @@ def respond(
     accept: str,
     headers: Mapping[str, str] | None = None,
     details: Mapping[str, Any] | None = None,
+    code: str | None = None,
 ) -> Response:
-    code = CODE.get(status, "INTERNAL_ERROR" if status >= 500 else "VALIDATION_ERROR")
+    """An error's answer; its ``code`` is that of the status where it has none of its own."""
+    code = code or CODE.get(status, "INTERNAL_ERROR" if status >= 500 else "VALIDATION_ERROR")
     if PROBLEM_JSON in accept:
         document = {
             "type": "about:blank",

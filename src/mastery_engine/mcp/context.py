@@ -12,9 +12,10 @@ from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConstraints
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.domain.courses.choice import MOST_NAMED
 from mastery_engine.domain.given_ids import EVENT_ID, LONGEST_NAME, STUDENT_ID, normal_name
 from mastery_engine.engine import Engine
-from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
+from mastery_engine.errors import Busy, CourseRequired, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.mcp.quoted import GivenBack, quoted
 from mastery_engine.mcp.results import ToolResult
 from mastery_engine.mcp.tokens import count
@@ -39,6 +40,8 @@ Name = Annotated[
     AfterValidator(normal_name),
     Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME}),
 ]
+# In most tools, so its schema says no more than what it is.
+Course = Annotated[Annotated[str, GivenBack, AfterValidator(normal_name)] | None, Field()]
 # Strict, as over HTTP: a text or a boolean is no number.
 Share = Annotated[float, Field(ge=0.0, le=1.0, strict=True, allow_inf_nan=False)]
 Whole = Annotated[int, Strict()]
@@ -81,6 +84,10 @@ def plainly(given: str | None = None) -> Iterator[None]:
         yield
     except MasteryError as error:
         advice = next((words for kind, words in WHAT_TO_DO if isinstance(error, kind)), "")
+        if isinstance(error, CourseRequired):  # what a school calls its courses is data
+            courses = ", ".join(quoted(one) for one in error.courses[:MOST_NAMED])
+            message = f"The student is in several courses: give course_id, one of {courses}."
+            raise ToolError(f"{error.code}: {message} {advice}") from error
         where = f" (argument {error.field})" if error.field and error.field not in error.message else ""
         message = error.message if given is None else error.message.replace(repr(given), quoted(given))
         raise ToolError(f"{error.code}: {message}{where} {advice}".strip()) from error

@@ -24,6 +24,14 @@ class Parts(ToolResult):
     consistency: float
 
 
+class CourseResult(ToolResult):
+    """One of a student's courses."""
+
+    course_id: Quoted
+    score: float
+    level: str
+
+
 class MasteryResult(ToolResult):
     """A student's mastery."""
 
@@ -36,6 +44,7 @@ class MasteryResult(ToolResult):
     historical_average: float | None = None
     last_updated: str | None = None
     recommendations: list[dict[str, Any]] | None = Field(None, description="area and reason are quoted data")
+    courses: list[CourseResult] | None = None
 
 
 class CostResult(ToolResult):

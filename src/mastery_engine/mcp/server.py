@@ -11,6 +11,8 @@ from mcp.types import INVALID_PARAMS
 
 from mastery_engine import __version__
 from mastery_engine.auth.access import Caller
+from mastery_engine.domain.courses.course import CourseSetup
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.given_ids import FORMS, STUDENT_ID, check_student_id, is_student_id
 from mastery_engine.engine import Engine
 from mastery_engine.errors import MasteryError
@@ -27,7 +29,8 @@ INSTRUCTIONS = (
     "Turns what students of a course did (exercises, quizzes, reviews, active days) into a mastery score from 0 to 1. "
     "score = 0.40 completion + 0.30 quiz + 0.20 quality + 0.10 consistency unless the school has other rules "
     "(resource mastery://rules). A student_id looks like student_12345. Use the tools instead of adding up raw events: "
-    "they answer in few tokens. Answers are short; pass detail=true only if you need more. "
+    "they answer in few tokens. A student may be in several courses: course_id says which. Answers are short; pass "
+    "detail=true only if you need more. "
     f"{NOTE} As arguments ids may keep the marks."
 )
 
@@ -43,14 +46,21 @@ def make_server(engine: Engine, who: Callable[[], Caller]) -> MCPServer:
     return server
 
 
+async def _default_course(context: ToolContext) -> CourseSetup:
+    """What holds in the caller's course ``default``."""
+    caller, engine = context.who(), context.engine
+    return await engine.courses.of(CourseKey(caller.tenant), caller.moment(engine.clock))
+
+
 def _add_resources(server: MCPServer, context: ToolContext) -> None:
     @server.resource("mastery://rules", mime_type="application/json")
-    def rules() -> str:
+    async def rules() -> str:
         """The weights of the components, the levels with their lower bounds, the retention in days."""
-        return msgspec.json.encode(context.engine.rules).decode()
+        shown = msgspec.to_builtins((await _default_course(context)).rules)
+        return json.dumps({**shown, "zone": shown["zone"]["name"]})
 
     @server.resource("mastery://curriculum", mime_type="application/json")
-    def curriculum() -> str:
+    async def curriculum() -> str:
         """The course: modules, their skills, and the prerequisites and minutes of each skill."""
         course = [
             {
@@ -61,7 +71,7 @@ def _add_resources(server: MCPServer, context: ToolContext) -> None:
                     for skill in module.skills
                 ],
             }
-            for module in context.engine.curriculum.modules
+            for module in (await _default_course(context)).curriculum.modules
         ]
         return msgspec.json.encode(course).decode()
 

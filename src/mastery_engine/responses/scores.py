@@ -45,8 +45,21 @@ class CurrentMastery(msgspec.Struct, frozen=True):
     breakdown: list[Contribution] | UnsetType = UNSET
 
 
+class CourseMastery(msgspec.Struct, frozen=True):
+    """One of a student's courses, with the score there."""
+
+    course_id: str
+    title: str
+    mastery_score: Score
+    level: str
+    last_updated: str
+
+
 class StudentMastery(msgspec.Struct, frozen=True):
-    """The answer to a query. ``historical_average`` is the mean of the daily points within the retention."""
+    """The answer to a query. ``historical_average`` is the mean of the daily points within the retention.
+
+    ``courses`` are all of the student's, by id, if there are several.
+    """
 
     student_id: str
     current_mastery: CurrentMastery
@@ -54,6 +67,7 @@ class StudentMastery(msgspec.Struct, frozen=True):
     trend: Trend
     last_updated: str
     learning_path: PathAhead | None = None
+    courses: list[CourseMastery] | UnsetType = UNSET
 
 
 class Calculated(msgspec.Struct, frozen=True):

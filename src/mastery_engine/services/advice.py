@@ -14,10 +14,7 @@ from mastery_engine.domain.advice.recommendation import (
     recommendation_id,
 )
 from mastery_engine.domain.advice.struggle import open_spells
-from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.evidence.score import mastery_score
-from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import DocumentKey
 from mastery_engine.errors import InvalidInput
 from mastery_engine.responses.advice import (
     LearningPath,
@@ -30,75 +27,74 @@ from mastery_engine.responses.advice import (
 from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.profiling import Profiling
 from mastery_engine.services.skills import Skills
-from mastery_engine.services.students import Students
 
 
 class Advising:
     """Advises students. An unknown student is advised where to start."""
 
-    def __init__(
-        self,
-        students: Students,
-        profiling: Profiling,
-        skills: Skills,
-        advice: CurrentAdvice,
-        rules: Rules,
-        curriculum: Curriculum,
-        clock: Clock,
-    ) -> None:
-        self._students = students
+    def __init__(self, profiling: Profiling, skills: Skills, advice: CurrentAdvice, clock: Clock) -> None:
         self._profiling = profiling
         self._skills = skills
         self._advice = advice
-        self._rules = rules
-        self._curriculum = curriculum
         self._clock = clock
 
     async def recommendations(
-        self, caller: Caller, student_id: str, *, limit: int = 5, priority: Priority = "low"
+        self,
+        caller: Caller,
+        student_id: str,
+        *,
+        course_id: str | None = None,
+        limit: int = 5,
+        priority: Priority = "low",
     ) -> list[Recommended]:
         """What to do next, best first, with at least this priority.
 
         First the advice that a query shows too, then further advice of this day.
         """
         now = caller.moment(self._clock)
-        today = self._rules.day_of(now)
-        student = await self._profiling.student_or_nobody(caller, student_id, "recommendations", now)
-        score = mastery_score(student.evidence, now, self._rules)
-        view = self._skills.outlook(student, now)
-        fresh = advice_for(student.guidance, student.evidence, score, view, today, self._rules)
-        key = DocumentKey(caller.tenant, student_id)
-        held = self._advice.guidance(key, student, score, now).advice.items
+        found = await self._profiling.known_or_nobody(caller, student_id, course_id, "recommendations", now)
+        student, key, rules = found.student, found.key, found.rules
+        score = mastery_score(student.evidence, now, rules)
+        view = self._skills.outlook(found)
+        fresh = advice_for(student.guidance, student.evidence, score, view, found.today, rules)
+        held = self._advice.guidance(found, score).advice.items
         dismissed = recently_dismissed(student.guidance.dismissed, now)
         wanted = [
             piece
             for piece in in_order(held, fresh)
             if RANKS[piece.priority] >= RANKS[priority] and recommendation_id(*key, piece) not in dismissed
         ]
-        return recommended(wanted[:limit], key, self._curriculum)
+        return recommended(wanted[:limit], key, found.curriculum)
 
     async def path(
-        self, caller: Caller, student_id: str, goal: Goal = "improve_mastery", topic: str | None = None
+        self,
+        caller: Caller,
+        student_id: str,
+        goal: Goal = "improve_mastery",
+        topic: str | None = None,
+        *,
+        course_id: str | None = None,
     ) -> LearningPath:
         """The path to a goal. Raises InvalidInput if ``master_topic`` has no topic, or the course lacks the topic."""
         now = caller.moment(self._clock)
-        today = self._rules.day_of(now)
-        student = await self._profiling.student_or_nobody(caller, student_id, "learning-path", now)
+        found = await self._profiling.known_or_nobody(caller, student_id, course_id, "learning-path", now)
+        student, today = found.student, found.today
         if goal == "master_topic" and topic is None:
             raise InvalidInput("The goal master_topic needs a topic: a skill or module of the course.", field="topic")
-        if topic is not None and not self._curriculum.skills_of(topic):
+        if topic is not None and not found.curriculum.skills_of(topic):
             raise InvalidInput(
                 f"The course has no skill or module {topic!r}: `mastery-engine curriculum show` lists them.",
                 field="topic",
             )
-        steps = steps_to(self._skills.outlook(student, now), self._rules, goal, topic)
-        minutes = work(student.guidance.habits, self._students.first_day(now)).minutes_a_day
+        steps = steps_to(self._skills.outlook(found), found.rules, goal, topic)
+        minutes = work(student.guidance.habits, found.first_day).minutes_a_day
         days = timetable(steps, rhythm(student.evidence.activity, minutes, today), today)
         return learning_path(student_id, goal, topic, steps, days)
 
-    async def patterns(self, caller: Caller, student_id: str) -> StudentPatterns:
+    async def patterns(self, caller: Caller, student_id: str, *, course_id: str | None = None) -> StudentPatterns:
         """The patterns of a student, and the open struggles. Raises NotFound."""
         now = caller.moment(self._clock)
-        student = await self._profiling.student(caller, student_id, "patterns", now)
-        struggles = list(open_spells(student.guidance.spells, self._rules.start_of(self._students.first_day(now))))
-        return student_patterns(student_id, patterns(student, self._rules.day_of(now), self._rules), struggles)
+        found = await self._profiling.known(caller, student_id, course_id, "patterns", now)
+        student, rules = found.student, found.rules
+        struggles = list(open_spells(student.guidance.spells, rules.start_of(found.first_day)))
+        return student_patterns(student_id, patterns(student, found.today, rules), struggles)

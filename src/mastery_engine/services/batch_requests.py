@@ -18,6 +18,7 @@ class BatchRow(msgspec.Struct, frozen=True):
     student_id: str | None = None
     components: ComponentValues = ComponentValues()
     problem: Problem | None = None
+    course_id: str | None = None
 
 
 class BatchRequest(msgspec.Struct, frozen=True):

@@ -2,22 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from mastery_engine.auth.access import Act, Caller, may_record
 from mastery_engine.clock import Clock
+from mastery_engine.domain.courses.course_key import course_named
 from mastery_engine.domain.events.envelope import StudentId, peek
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.faults import malformed
 from mastery_engine.domain.moments import Micros
-from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import Student, StudentKey
-from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
+from mastery_engine.domain.student import DocumentKey, Student, StudentKey
+from mastery_engine.errors import CourseRequired, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
 from mastery_engine.ports.jobs import BatchJob, JobPriority, JobStore
 from mastery_engine.responses.batches import BatchFailure, BatchResponse, BatchResult, BatchState, BatchSummary
 from mastery_engine.responses.ingest import Problem
@@ -29,12 +29,11 @@ from mastery_engine.services.idempotency import Claim, Idempotency, IdempotencyK
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.recording import Recording
 from mastery_engine.services.scores import NOTHING_GIVEN, Scores
-from mastery_engine.services.students import Students, unknown_student
+from mastery_engine.services.students import StudentInCourse, Students, unknown_student
 
 logger = logging.getLogger(__name__)
 
 BatchPriority: TypeAlias = JobPriority
-GoodRow: TypeAlias = tuple[int, str, ComponentValues]  # the row's index, the student, and what is given
 
 AT_ONCE = 100
 RETRY_S = 1.0
@@ -47,6 +46,16 @@ class RowBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     student_id: StudentId
     components: ComponentValues | None = None
+    course_id: str | None = None
+
+
+class GoodRow(NamedTuple):
+    """A row that may be calculated: its place, the student and what is given, for the course named, if any."""
+
+    place: int
+    student_id: str
+    course_id: str | None
+    given: ComponentValues
 
 
 _read_row = msgspec.json.Decoder(RowBody).decode
@@ -59,7 +68,11 @@ def row_from(value: bytes) -> BatchRow:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = malformed(error)
         return BatchRow(peek(value)[0], problem=Problem(problem.code, problem.message, problem.field))
-    return BatchRow(body.student_id, body.components or NOTHING_GIVEN)
+    try:
+        course_id = None if body.course_id is None else course_named(body.course_id)
+    except InvalidInput as error:
+        return BatchRow(body.student_id, problem=Problem(error.code, error.message, error.field))
+    return BatchRow(body.student_id, body.components or NOTHING_GIVEN, course_id=course_id)
 
 
 class Batches:
@@ -76,7 +89,6 @@ class Batches:
         access: AccessControl,
         idempotency: Idempotency,
         audit: Audit,
-        rules: Rules,
         clock: Clock,
     ) -> None:
         self._jobs = jobs
@@ -88,7 +100,6 @@ class Batches:
         self._access = access
         self._idempotency = idempotency
         self._audit = audit
-        self._rules = rules
         self._clock = clock
         self._queue: asyncio.PriorityQueue[tuple[int, int, BatchJob]] = asyncio.PriorityQueue()
         self._arrival = count()
@@ -209,20 +220,26 @@ class Batches:
         results: list[BatchResult] = []
         await self._consents.refresh()
         good, failures = self._checked(caller, request)
-        students, refused = await self._record(caller, request, good, now, claim)
-        has_recorded = bool(students)
-        others = [student_id for _, student_id, _ in good if student_id not in students]
-        students.update(zip(others, await self._students.load(caller, others), strict=True))
-        for index, student_id, given in good:
-            student = students[student_id]
+        asked = [(row.student_id, row.course_id) for row in good]
+        chosen = dict(zip(good, await self._students.in_courses(caller.tenant, asked, now), strict=True))
+        places = {row: found for row, found in chosen.items() if isinstance(found, StudentInCourse)}
+        students, refused = await self._record(caller, request, places, now, claim)
+        for row, found in chosen.items():
+            index, student_id, _, given = row
             if self._consents.state(StudentKey(caller.tenant, student_id)).erased:  # while the rows were recorded
                 failures.append(withheld(index))
             elif index in refused:
                 failures.append(_failure(index, student_id, refused[index]))
-            elif given == NOTHING_GIVEN and not student.is_known(now, self._rules):
+            elif isinstance(found, CourseRequired):
+                failures.append(_failure(index, student_id, found))
+            elif given == NOTHING_GIVEN and not found.is_known and found.key not in students:
                 failures.append(_failure(index, student_id, unknown_student()))
             else:
-                results.append(BatchResult(index, student_id, self._scores.with_given(student, given, now)))
+                after = students.get(found.key, found.student)
+                results.append(
+                    BatchResult(index, student_id, self._scores.with_given(found.with_student(after), given))
+                )
+        has_recorded = bool(students)
         if claim is not None and results and not has_recorded:
             await claim()
         failures.sort(key=lambda failure: failure.index)
@@ -246,7 +263,7 @@ class Batches:
                 self._access.check_student(caller, act, row.student_id, "batch", changes=records)
                 if records:
                     self._consents.check_processing(key)
-                good.append((index, row.student_id, row.components))
+                good.append(GoodRow(index, row.student_id, row.course_id, row.components))
             except MasteryError as error:
                 failures.append(_failure(index, row.student_id, error))
         return good, failures
@@ -255,23 +272,21 @@ class Batches:
         self,
         caller: Caller,
         request: BatchRequest,
-        good: Sequence[GoodRow],
+        places: Mapping[GoodRow, StudentInCourse],
         now: Micros,
         claim: Claim | None,
-    ) -> tuple[dict[str, Student], dict[int, MasteryError]]:
+    ) -> tuple[dict[DocumentKey, Student], dict[int, MasteryError]]:
         """Record the rows that are to be; the students after it, and by index what refused a row."""
-        rows = [row for row in good if request.record and row[2] != NOTHING_GIVEN]
-        students: dict[str, Student] = {}
+        rows = [row for row in places if request.record and row.given != NOTHING_GIVEN]
+        students: dict[DocumentKey, Student] = {}
         refused: dict[int, MasteryError] = {}
         if rows:
-            given = [(request.event_ids[index], student_id, values) for index, student_id, values in rows]
-            for (index, student_id, _), recorded in zip(
-                rows, await self._recording.record(caller, given, now, claim), strict=True
-            ):
+            given = [(request.event_ids[row.place], places[row].key, row.given) for row in rows]
+            for row, recorded in zip(rows, await self._recording.record(caller, given, now, claim), strict=True):
                 if isinstance(recorded, MasteryError):
-                    refused[index] = recorded
+                    refused[row.place] = recorded
                 else:
-                    students[student_id] = recorded
+                    students[places[row].key] = recorded
         return students, refused
 
 

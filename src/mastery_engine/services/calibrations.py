@@ -5,7 +5,7 @@ from cachetools import LRUCache
 
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
 from mastery_engine.domain.forecast.calibration import UNKNOWN, Calibration
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.errors import Unavailable
@@ -57,9 +57,9 @@ class Calibrations:
         await self._store.put(course, calibration)
         self._cached[course] = CachedCalibration(calibration, now)
 
-    async def of_course(self, caller: Caller) -> ForecastCalibration:
-        """Whether the forecasts of the caller's course are calibrated, which is no secret. Raises Unavailable."""
-        return forecast_calibration(await self.of(CourseKey(caller.tenant), caller.moment(self._clock)))
+    async def of_course(self, caller: Caller, course_id: str = DEFAULT_COURSE) -> ForecastCalibration:
+        """Whether the forecasts of a course are calibrated, which is no secret. Raises Unavailable."""
+        return forecast_calibration(await self.of(CourseKey(caller.tenant, course_id), caller.moment(self._clock)))
 
     async def of_tenant(self, caller: Caller) -> list[CourseCalibration]:
         """The calibrations of the caller's tenant, by course, for operators. Raises Forbidden."""

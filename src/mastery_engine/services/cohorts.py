@@ -1,7 +1,7 @@
 """Cohorts: their members, by events and by admins, and the days on which work is due."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from cachetools import LRUCache
@@ -9,6 +9,7 @@ from cachetools import LRUCache
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.cohort import Due
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.moments import SECOND, Day, Micros, day_of, iso_date
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
@@ -152,13 +153,13 @@ class Cohorts:
         return _record(cohort_id, await self.known_roster(caller.tenant, cohort_id, now), limit, cursor)
 
     async def due_days(
-        self, tenant: str, named: Mapping[str, Iterable[str]], now: Micros
+        self, course: CourseKey, named: Mapping[str, Iterable[str]], now: Micros
     ) -> dict[str, tuple[Day, ...]]:
-        """By student the days on which work is due, rising; a day is repeated for each piece of work due on it.
+        """By student the days on which work is due in a course, rising, each once for every piece of work due on it.
 
         ``named`` has the cohorts in each student's document. No roster is read.
         """
-        asked = {StudentKey(tenant, student_id): sorted(cohort_ids) for student_id, cohort_ids in named.items()}
+        asked = {StudentKey(course.tenant, student_id): sorted(cohort_ids) for student_id, cohort_ids in named.items()}
         calendars = await self._store.calendars(asked, since=self._first_day(now)) if asked else []
         return {
             student_id: tuple(sorted(due.day for calendar in own.values() for due in calendar))
@@ -183,21 +184,6 @@ class Cohorts:
         (courses,) = await self._documents.of_students([key])
         named = [document.student.cohorts for document in courses.values()]
         return (await self._store.put_into(key)).union(*named)
-
-    async def of_many(self, students: Sequence[StudentKey], now: Micros) -> dict[str, list[str]]:
-        """By student the cohorts that they are in now, by id; the students are of one tenant. Raises Unavailable."""
-        courses = await self._documents.of_students(students)
-        put_into = await asyncio.gather(*[self._store.put_into(key) for key in students])
-        named = {
-            key: put.union(*[document.student.cohorts for document in own.values()])
-            for key, put, own in zip(students, put_into, courses, strict=True)
-        }
-        asked = sorted({(key.tenant, cohort_id) for key, cohort_ids in named.items() for cohort_id in cohort_ids})
-        seen = {one: await self._seen_now(*one, now) for one in asked}
-        return {
-            key.student_id: sorted(one for one in cohort_ids if key.student_id in seen[key.tenant, one].members)
-            for key, cohort_ids in named.items()
-        }
 
     async def memberships(self, key: StudentKey, now: Micros) -> list[HeldMembership]:
         """What each cohort that a student may be in holds about them, by id."""

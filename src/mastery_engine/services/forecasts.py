@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import msgspec
+from cachetools import LRUCache
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.courses.course import CourseSetup
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
 from mastery_engine.domain.evidence.history import trend
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.forecast.calibration import Calibration
@@ -31,9 +33,10 @@ from mastery_engine.responses.forecasts import (
 from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.profiling import Profiling
-from mastery_engine.services.students import Students
+from mastery_engine.services.students import StudentInCourse
 
 WEEK = 7
+MOST_COURSES = 1_000
 AT_ONCE = 100  # students whose calendars and cached forecasts are asked for at the same time
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -50,57 +53,62 @@ class Forecasts:
     def __init__(
         self,
         model: ForecastModel,
-        students: Students,
         cohorts: Cohorts,
         profiling: Profiling,
         calibrations: Calibrations,
         results: ResultCache,
-        rules: Rules,
         clock: Clock,
     ) -> None:
         self._model = model
-        self._students = students
         self._cohorts = cohorts
         self._profiling = profiling
         self._calibrations = calibrations
         self._results = results
-        self._rules = rules
         self._clock = clock
-        self._basis = derived_id(model.version, repr(rules))
+        self._bases: LRUCache[CourseKey, tuple[Rules, str]] = LRUCache(MOST_COURSES)
 
-    async def next_days(self, caller: Caller, student_id: str, days: int = WEEK) -> Prediction:
-        """The forecast for the next 1 to 30 days. Raises Forbidden, NotFound, and Conflict without profiling."""
+    async def next_days(
+        self, caller: Caller, student_id: str, days: int = WEEK, *, course_id: str | None = None
+    ) -> Prediction:
+        """The forecast for the next 1 to 30 days.
+
+        Raises Forbidden, NotFound, CourseRequired, and Conflict without profiling.
+        """
         now = caller.moment(self._clock)
-        document = await self._profiling.document(caller, student_id, "next-week", now)
-        known = await self.calibration(caller.tenant, now)
-        found = await self.of_documents(caller.tenant, {student_id: document}, now, days, known)
-        return prediction(student_id, found[student_id], known, self._rules)
+        found = await self._profiling.known(caller, student_id, course_id, "next-week", now)
+        known = await self.calibration(found.key.course, now)
+        return prediction(student_id, await self._of(found, days, known), known, found.rules)
 
-    async def trajectory(self, caller: Caller, student_id: str, days: int = 30) -> Trajectory:
+    async def trajectory(
+        self, caller: Caller, student_id: str, days: int = 30, *, course_id: str | None = None
+    ) -> Trajectory:
         """The scores of the last 7 to 90 days, with today, and the forecast of the next 7. Raises as ``next_days``."""
         now = caller.moment(self._clock)
-        document = await self._profiling.document(caller, student_id, "trajectory", now)
-        student, today = document.student, self._rules.day_of(now)
-        points = self._students.points(student, now, first=today - days + 1, last=today)
-        levels = self._rules.levels
-        known = await self.calibration(caller.tenant, now)
-        ahead = (await self.of_documents(caller.tenant, {student_id: document}, now, WEEK, known))[student_id]
+        found = await self._profiling.known(caller, student_id, course_id, "trajectory", now)
+        today, levels = found.today, found.rules.levels
+        points = found.points(first=today - days + 1, last=today)
+        known = await self.calibration(found.key.course, now)
+        ahead = await self._of(found, WEEK, known)
         return Trajectory(
             student_id=student_id,
             days=days,
-            trend=trend(self._students.scores(student, now, last=today), today),
+            trend=trend(found.scores(last=today), today),
             points=[TrajectoryPoint(iso_date(point.day), point.score, levels[point.rank].name) for point in points],
-            forecast=forecast_days(ahead.days, self._rules),
-            predicted_score=shown_score(ahead.predicted, self._rules),
+            forecast=forecast_days(ahead.days, found.rules),
+            predicted_score=shown_score(ahead.predicted, found.rules),
             confidence=round(ahead.confidence, 4),
             intervention_needed=ahead.intervention_needed,
             timeframe_days=len(ahead.days),
             calibration=forecast_calibration(known),
         )
 
+    async def _of(self, of: StudentInCourse, days: int, known: Calibration) -> Forecast:
+        student_id = of.key.student_id
+        return (await self.of_documents(of.setup, {student_id: of.document}, of.now, days, known))[student_id]
+
     async def of_documents(
         self,
-        tenant: str,
+        course: CourseSetup,
         documents: Mapping[str, StoredDocument],
         now: Micros,
         days: int = WEEK,
@@ -108,26 +116,34 @@ class Forecasts:
     ) -> dict[str, Forecast]:
         """The forecasts from documents by student: those that every call, page and tool shows, cached alike.
 
-        ``known`` is the course's calibration where that is at hand. Who may see the forecasts, and whether the students
-        consent to profiling, the caller has looked at. Raises Unavailable.
+        The documents are those of one ``course``; ``known`` is its calibration where that is at hand. Who may see the
+        forecasts, and whether the students consent to profiling, the caller has looked at. Raises Unavailable.
         """
-        known = known or await self.calibration(tenant, now)
+        known = known or await self.calibration(course.key, now)
         found: dict[str, Forecast] = {}
         for start in range(0, len(documents), AT_ONCE):
             page = list(islice(documents.items(), start, start + AT_ONCE))
-            found |= await self._page(tenant, page, now, days, known)
+            found |= await self._page(course, page, now, days, known)
         return found
 
     async def _page(
-        self, tenant: str, page: Sequence[tuple[str, StoredDocument]], now: Micros, days: int, known: Calibration
+        self,
+        course: CourseSetup,
+        page: Sequence[tuple[str, StoredDocument]],
+        now: Micros,
+        days: int,
+        known: Calibration,
     ) -> dict[str, Forecast]:
+        tenant, course_id = course.key
         calendars = await self._cohorts.due_days(
-            tenant, {student_id: document.student.cohorts for student_id, document in page}, now
+            course.key, {student_id: document.student.cohorts for student_id, document in page}, now
         )
+        made_from = {name: self.made_from(course, due_days, now, known) for name, due_days in calendars.items()}
+        kind = f"forecast-{days}" if course_id == DEFAULT_COURSE else f"forecast-{days}:{course_id}"
         places = [
             (
-                ResultKey(tenant, student_id, f"forecast-{days}"),
-                f"{document.version}:{document.student.updated}:{self.made_from(calendars[student_id], now, known)}",
+                ResultKey(tenant, student_id, kind),
+                f"{document.version}:{document.student.updated}:{made_from[student_id]}",
             )
             for student_id, document in page
         ]
@@ -140,22 +156,36 @@ class Forecasts:
                 continue
             if made:
                 await asyncio.sleep(0)  # let other calls run between the forecasts of a class
-            found[student_id] = self.make(document.student, now, calendars[student_id], known, days)
+            due_days = calendars[student_id]
+            found[student_id] = self.make(document.student, now, course.rules, due_days, known, days)
             made.append((*place, _encode(found[student_id])))
         await asyncio.gather(*(self._results.put(*result) for result in made))
         return found
 
-    async def calibration(self, tenant: str, now: Micros) -> Calibration:
-        """The calibration by which forecasts of a tenant's students are made. Raises Unavailable if it is not known."""
-        return await self._calibrations.of(CourseKey(tenant), now)
+    async def calibration(self, course: CourseKey, now: Micros) -> Calibration:
+        """The calibration by which forecasts in a course are made. Raises Unavailable if it is not known."""
+        return await self._calibrations.of(course, now)
 
     def make(
-        self, student: Student, now: Micros, due_days: Sequence[Day], known: Calibration, days: int = WEEK
+        self,
+        student: Student,
+        now: Micros,
+        rules: Rules,
+        due_days: Sequence[Day],
+        known: Calibration,
+        days: int = WEEK,
     ) -> Forecast:
-        """A forecast, made anew: nothing is read, and it is not cached."""
-        return forecast(student, now, days, self._model, self._rules, due_days, known)
+        """A forecast by the ``rules`` of a course, made anew: nothing is read, and it is not cached."""
+        return forecast(student, now, days, self._model, rules, due_days, known)
 
-    def made_from(self, due_days: Sequence[Day], now: Micros, known: Calibration) -> str:
+    def made_from(self, course: CourseSetup, due_days: Sequence[Day], now: Micros, known: Calibration) -> str:
         """What a forecast is made from beside the document: model, rules, day, calendar and calibration."""
         calendar = derived_id("calendar", *map(str, due_days)) if due_days else ""
-        return f"{self._rules.day_of(now)}:{self._basis}:{calendar}:{known.as_of}"
+        return f"{course.rules.day_of(now)}:{self._basis(course)}:{calendar}:{known.as_of}"
+
+    def _basis(self, course: CourseSetup) -> str:
+        """An id of the model and a course's rules."""
+        cached = self._bases.get(course.key)
+        if cached is None or cached[0] is not course.rules:
+            cached = self._bases[course.key] = course.rules, derived_id(self._model.version, repr(course.rules))
+        return cached[1]

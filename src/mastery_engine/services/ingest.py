@@ -214,22 +214,28 @@ class Ingest:
             for event, position in zip(events, positions, strict=True)
         ]
 
-    async def status(self, caller: Caller, student_id: str, event_id: str) -> EventStatus:
-        """Whether an event was processed, dead-lettered, or neither so far. Raises Forbidden and InvalidInput."""
+    async def status(
+        self, caller: Caller, student_id: str, event_id: str, *, course_id: str | None = None
+    ) -> EventStatus:
+        """Whether an event was processed, dead-lettered, or neither so far; of all courses, if none is given.
+
+        Raises Forbidden and InvalidInput.
+        """
         self._access.check_student(caller, Act.READ, student_id, "event-status")
         check_event_id(event_id)
         key = StudentKey(caller.tenant, student_id)
         async with promptly("store", LOAD_S):
-            if await self._has_seen(key, id_hash(event_id)):
+            if await self._has_seen(key, course_id, id_hash(event_id)):
                 return EventStatus(event_id, "processed")
             refusal = await self._refusals.find(key, event_id)
         if refusal is not None:
             return EventStatus(event_id, "dead_lettered", Problem(refusal.code, refusal.message))
         return EventStatus(event_id, "not_processed")
 
-    async def _has_seen(self, key: StudentKey, known_by: bytes) -> bool:
-        """Whether a document of the student, in any course, has the event."""
-        (courses,) = await self._documents.of_students([key])
+    async def _has_seen(self, key: StudentKey, course_id: str | None, known_by: bytes) -> bool:
+        """Whether a document of the student, in this course or in any, has the event."""
+        (stored,) = await self._documents.of_students([key])
+        courses = {one: document for one, document in stored.items() if course_id in (None, one)}
         if any(document.student.seen.holds(known_by) for document in courses.values()):
             return True
         unsure = [

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from mastery_engine.domain.cohorts.standing import Standing, standing
+from mastery_engine.domain.courses.course import CourseSetup
 from mastery_engine.domain.forecast.calibration import Calibration
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import MINUTE, Day, Micros
@@ -55,10 +56,17 @@ _decode = msgspec.msgpack.Decoder(ByStudent).decode
 class _Question(NamedTuple):
     """What a call asks; without a ``calibration`` it asks for no forecasts."""
 
-    tenant: str
+    course: CourseSetup
     now: Micros
     profiled: frozenset[str]
     calibration: Calibration | None
+
+
+class _Held(NamedTuple):
+    """A standing in this process, and the rules that it was computed by."""
+
+    entry: CachedStanding
+    rules: Rules
 
 
 class MemberStandings:
@@ -71,7 +79,6 @@ class MemberStandings:
         consents: Consents,
         forecasts: Forecasts,
         results: ResultCache,
-        rules: Rules,
         *,
         most: int = MOST_STANDINGS,
     ) -> None:
@@ -80,68 +87,69 @@ class MemberStandings:
         self._consents = consents
         self._forecasts = forecasts
         self._results = results
-        self._rules = rules
-        self._basis = derived_id(repr(rules))
         self._most = most
-        self._cached: OrderedDict[DocumentKey, CachedStanding] = OrderedDict()
+        self._cached: OrderedDict[DocumentKey, _Held] = OrderedDict()
 
     async def of(
         self,
-        tenant: str,
+        course: CourseSetup,
         student_ids: Iterable[str],
         now: Micros,
         *,
         cohort_id: str | None = None,
         with_signs: bool = True,
     ) -> list[Standing]:
-        """The standings of the students about whom something is known, by id.
+        """The standings in a course of the students about whom something is known there, by id.
 
         They say who needs help, and why, only ``with_signs``, and never of who does not consent to profiling. Those of
         the members of a ``cohort_id`` are shared with other replicas. Raises Unavailable.
         """
         names = sorted(student_ids)
         self._forget(now - CACHED_FOR)
-        asked = await self._question(tenant, names, now, with_signs=with_signs)
-        versions = await self._versions(tenant, names)
-        found = await self._still_true(asked, self._of_this_process(tenant, names), versions)
+        asked = await self._question(course, names, now, with_signs=with_signs)
+        versions = await self._versions(course, names)
+        found = await self._still_true(asked, self._of_this_process(asked, names), versions)
         if cohort_id is not None and len(found) < len(versions):
-            shared = await self._still_true(asked, await self._of_all_replicas(tenant, cohort_id, now), versions)
-            found |= self._taken_up(tenant, {name: entry for name, entry in shared.items() if name not in found})
+            shared = await self._still_true(asked, await self._of_all_replicas(asked, cohort_id), versions)
+            found |= self._taken_up(course, {name: entry for name, entry in shared.items() if name not in found})
         missing = [name for name in versions if name not in found]
         for start in range(0, len(missing), PAGE):
-            found |= self._taken_up(tenant, await self._computed(asked, missing[start : start + PAGE]))
+            found |= self._taken_up(course, await self._computed(asked, missing[start : start + PAGE]))
         self._forget(now - CACHED_FOR)
         if cohort_id is not None and missing and SHARED_FROM * len(missing) >= len(versions):
-            await self._results.put(ResultKey(tenant, cohort_id, KIND), self._version(now), _encode(found))
+            key = ResultKey(course.key.tenant, cohort_id, KIND)
+            await self._results.put(key, _version(course, now), _encode(found))
         standings = (found[name].standing for name in names if name in found)
         return [known for known in standings if known is not None]
 
-    async def _question(self, tenant: str, names: Sequence[str], now: Micros, *, with_signs: bool) -> _Question:
+    async def _question(self, course: CourseSetup, names: Sequence[str], now: Micros, *, with_signs: bool) -> _Question:
+        tenant = course.key.tenant
         profiled: list[str] = []
         if await self._consents.refresh_lately(now):
             profiled = [name for name in names if self._consents.state(StudentKey(tenant, name)).profiling]
-        calibration = await self._forecasts.calibration(tenant, now) if with_signs else None
-        return _Question(tenant, now, frozenset(profiled), calibration)
+        calibration = await self._forecasts.calibration(course.key, now) if with_signs else None
+        return _Question(course, now, frozenset(profiled), calibration)
 
-    async def _versions(self, tenant: str, names: Sequence[str]) -> dict[str, int]:
+    async def _versions(self, course: CourseSetup, names: Sequence[str]) -> dict[str, int]:
         """The versions of the students' documents, without students who have none."""
         versions: dict[str, int] = {}
         for start in range(0, len(names), PAGE):
             page = names[start : start + PAGE]
-            known = await self._documents.versions([DocumentKey(tenant, name) for name in page])
+            known = await self._documents.versions(_keys(course, page))
             versions |= {name: version for name, version in zip(page, known, strict=True) if version}
         return versions
 
     async def _still_true(self, asked: _Question, entries: ByStudent, versions: Mapping[str, int]) -> ByStudent:
         """The entries of the same documents, of today, whose forecasts would be made from the same again."""
-        today, oldest = self._rules.day_of(asked.now), asked.now - CACHED_FOR
+        day_of = asked.course.rules.day_of
+        today, oldest = day_of(asked.now), asked.now - CACHED_FOR
         alive = {
             name: entry
             for name, version in versions.items()
             if (entry := entries.get(name)) is not None
             and entry.version == version
             and oldest < entry.at <= asked.now
-            and self._rules.day_of(entry.at) == today
+            and day_of(entry.at) == today
         }
         if asked.calibration is None:
             return alive
@@ -158,55 +166,66 @@ class MemberStandings:
         due_days: dict[str, tuple[Day, ...]] = {}
         for start in range(0, len(names), PAGE):
             page = {name: named[name] for name in names[start : start + PAGE]}
-            due_days |= await self._cohorts.due_days(asked.tenant, page, asked.now)
+            due_days |= await self._cohorts.due_days(asked.course.key, page, asked.now)
             await asyncio.sleep(0)  # let other calls run between the pages of a large cohort
         return due_days
 
     def _made_from(self, asked: _Question, due_days: tuple[Day, ...] | None) -> str:
         if asked.calibration is None:
             return NO_FORECAST
-        return UNPROFILED if due_days is None else self._forecasts.made_from(due_days, asked.now, asked.calibration)
+        if due_days is None:
+            return UNPROFILED
+        return self._forecasts.made_from(asked.course, due_days, asked.now, asked.calibration)
 
     async def _computed(self, asked: _Question, names: Sequence[str]) -> ByStudent:
-        stored = await self._documents.load([DocumentKey(asked.tenant, name) for name in names])
+        stored = await self._documents.load(_keys(asked.course, names))
         documents = {name: document for name, document in zip(names, stored, strict=True) if document is not None}
         due_days: dict[str, tuple[Day, ...]] = {}
         if asked.calibration is not None:
             named = {name: document.student.cohorts for name, document in documents.items()}
             due_days = await self._due_days(asked, named)
         computed: ByStudent = {}
+        rules = asked.course.rules
         for name, document in documents.items():
             student, due = document.student, due_days.get(name)
             ahead = None
-            if asked.calibration is not None and due is not None and student.is_known(asked.now, self._rules):
-                ahead = self._forecasts.make(student, asked.now, due, asked.calibration)
+            if asked.calibration is not None and due is not None and student.is_known(asked.now, rules):
+                ahead = self._forecasts.make(student, asked.now, rules, due, asked.calibration)
                 await asyncio.sleep(0)  # let other calls run between the forecasts of a class
-            found = standing(name, student, asked.now, self._rules, ahead, profiled=due is not None)
+            found = standing(name, student, asked.now, rules, ahead, profiled=due is not None)
             computed[name] = CachedStanding(
                 document.version, asked.now, self._made_from(asked, due), student.cohorts, found
             )
         return computed
 
-    def _of_this_process(self, tenant: str, names: Sequence[str]) -> ByStudent:
-        keys = (DocumentKey(tenant, name) for name in names)
-        return {key.student_id: entry for key in keys if (entry := self._cached.get(key)) is not None}
+    def _of_this_process(self, asked: _Question, names: Sequence[str]) -> ByStudent:
+        found = zip(names, map(self._cached.get, _keys(asked.course, names)), strict=True)
+        rules = asked.course.rules
+        return {name: held.entry for name, held in found if held is not None and held.rules is rules}
 
-    def _taken_up(self, tenant: str, entries: ByStudent) -> ByStudent:
-        for name, entry in entries.items():
-            key = DocumentKey(tenant, name)
-            self._cached[key] = entry
+    def _taken_up(self, course: CourseSetup, entries: ByStudent) -> ByStudent:
+        for key, entry in zip(_keys(course, list(entries)), entries.values(), strict=True):
+            self._cached[key] = _Held(entry, course.rules)
             self._cached.move_to_end(key)
         return entries
 
     def _forget(self, before: Micros) -> None:
         """Drop what is too old to be true, of erased students too, and the oldest where there are too many."""
-        while self._cached and (len(self._cached) > self._most or next(iter(self._cached.values())).at <= before):
+        while self._cached and (len(self._cached) > self._most or next(iter(self._cached.values())).entry.at <= before):
             self._cached.popitem(last=False)
 
-    async def _of_all_replicas(self, tenant: str, cohort_id: str, now: Micros) -> ByStudent:
-        cached = await self._results.get(ResultKey(tenant, cohort_id, KIND), self._version(now))
+    async def _of_all_replicas(self, asked: _Question, cohort_id: str) -> ByStudent:
+        cached = await self._results.get(
+            ResultKey(asked.course.key.tenant, cohort_id, KIND), _version(asked.course, asked.now)
+        )
         return {} if cached is None else _decode(cached)
 
-    def _version(self, now: Micros) -> str:
-        """The version of what replicas share: the day and the rules. Each standing has its own beside it."""
-        return f"{self._rules.day_of(now)}:{self._basis}"
+
+def _keys(course: CourseSetup, names: Sequence[str]) -> list[DocumentKey]:
+    tenant, course_id = course.key
+    return [DocumentKey(tenant, name, course_id) for name in names]
+
+
+def _version(course: CourseSetup, now: Micros) -> str:
+    """The version of what replicas share: course, day and rules. Each standing has its own beside it."""
+    return f"{course.rules.day_of(now)}:{derived_id(course.key.course_id, repr(course.rules))}"

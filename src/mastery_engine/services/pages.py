@@ -5,7 +5,8 @@ import msgspec
 from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Day, Micros
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.rules import Level
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.responses.advice import Recommended
 from mastery_engine.responses.changes import Changes
 from mastery_engine.responses.forecasts import Prediction
@@ -29,14 +30,16 @@ ADVICE_SHOWN = 3
 class PageOutline(msgspec.Struct, frozen=True):
     """The student of a page, the moment of the last change, and the day; ``profiled`` is whether they allow profiling.
 
-    ``cohorts`` are the student's classes whose figures the caller may see.
+    ``cohorts`` are the student's classes whose figures the caller may see; ``courses`` are all of the student's, if
+    there are several.
     """
 
-    student: StudentKey
+    student: DocumentKey
     updated: Micros
     day: Day
     profiled: bool
     cohorts: list[str]
+    courses: list[str]
 
 
 class PageBody(msgspec.Struct, frozen=True):
@@ -47,6 +50,7 @@ class PageBody(msgspec.Struct, frozen=True):
     history: MasteryHistory
     changes: Changes
     active_days: list[bool]
+    levels: tuple[Level, ...]
     forecast: Prediction | None
     advice: list[Recommended]
     skills: SkillMap | None
@@ -79,33 +83,39 @@ class Pages:
         self._access = access
         self._clock = clock
 
-    async def outline(self, caller: Caller, student_id: str) -> PageOutline:
-        """The outline of a student's page. Raises NotFound and Forbidden."""
+    async def outline(self, caller: Caller, student_id: str, *, course_id: str | None = None) -> PageOutline:
+        """The outline of a student's page in a course. Raises NotFound, Forbidden and CourseRequired."""
         self._access.check_student(caller, Act.READ, student_id, "student-page")
         now = caller.moment(self._clock)
-        student = await self._students.known(caller, student_id, now)
-        key = StudentKey(caller.tenant, student_id)
-        profiled = await self._consents.allows_profile(key, now)
-        cohorts = await self._comparable(caller, key) if profiled else []
-        return PageOutline(key, student.updated, self._students.day_of(now), profiled, cohorts)
+        found = await self._students.known(caller, student_id, course_id, now)
+        person = found.key.student
+        profiled = await self._consents.allows_profile(person, now)
+        cohorts = await self._comparable(caller, person) if profiled else []
+        others = sorted(found.courses) if len(found.courses) > 1 else []
+        return PageOutline(found.key, found.student.updated, found.today, profiled, cohorts, others)
 
     async def body(self, caller: Caller, outline: PageOutline) -> PageBody:
         """The content of the page. Raises NotFound and Forbidden."""
-        student_id = outline.student.student_id
+        _, student_id, course_id = outline.student
         now = caller.moment(self._clock)
-        student = await self._students.known(caller, student_id, now)
-        active = student.evidence.activity.up_to(self._students.day_of(now))
+        found = await self._students.known(caller, student_id, course_id, now)
+        active = found.student.evidence.activity.up_to(found.today)
         return PageBody(
-            now=await self._scores.query(caller, student_id),
-            why=await self._reports.explain(caller, student_id),
-            history=await self._scores.history(caller, student_id),
-            changes=await self._scores.changes(caller, student_id),
+            now=await self._scores.query(caller, student_id, course_id=course_id),
+            why=await self._reports.explain(caller, student_id, course_id=course_id),
+            history=await self._scores.history(caller, student_id, course_id=course_id),
+            changes=await self._scores.changes(caller, student_id, course_id=course_id),
             active_days=[bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)],
-            forecast=await self._forecasts.next_days(caller, student_id) if outline.profiled else None,
-            advice=(
-                await self._advice.recommendations(caller, student_id, limit=ADVICE_SHOWN) if outline.profiled else []
+            levels=found.rules.levels,
+            forecast=(
+                await self._forecasts.next_days(caller, student_id, course_id=course_id) if outline.profiled else None
             ),
-            skills=await self._skills.map(caller, student_id) if outline.profiled else None,
+            advice=(
+                await self._advice.recommendations(caller, student_id, course_id=course_id, limit=ADVICE_SHOWN)
+                if outline.profiled
+                else []
+            ),
+            skills=await self._skills.map(caller, student_id, course_id=course_id) if outline.profiled else None,
         )
 
     async def _comparable(self, caller: Caller, student: StudentKey) -> list[str]:

@@ -3,7 +3,8 @@
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.consent import without_repeats
-from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
+from mastery_engine.domain.evidence.shown import shown_points
 from mastery_engine.domain.moments import Micros, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
@@ -13,7 +14,6 @@ from mastery_engine.ports.event_log import EventLog
 from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.result_cache import ResultCache
 from mastery_engine.ports.result_log import ResultLog
-from mastery_engine.responses.people import profile_record
 from mastery_engine.responses.privacy import (
     AuditTrail,
     Consent,
@@ -31,11 +31,10 @@ from mastery_engine.services.audit import Audit, AuditQuery
 from mastery_engine.services.batch_requests import rows_of
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.courses import Courses
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.erasing import Erasing
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
-from mastery_engine.services.profiles import Profiles
-from mastery_engine.services.students import Students
 
 ELSEWHERE = ("process logs, which have student ids", "backups, until they are overwritten")
 
@@ -51,16 +50,14 @@ class Privacy:
         events: EventLog,
         result_log: ResultLog,
         result_cache: ResultCache,
-        students: Students,
         cohorts: Cohorts,
         consents: Consents,
         erasing: Erasing,
-        profiles: Profiles,
         dead_letters: DeadLetters,
         access: AccessControl,
         audit: Audit,
         idempotency: Idempotency,
-        rules: Rules,
+        courses: Courses,
         clock: Clock,
     ) -> None:
         self._documents = documents
@@ -68,16 +65,14 @@ class Privacy:
         self._events = events
         self._result_log = result_log
         self._result_cache = result_cache
-        self._students = students
         self._cohorts = cohorts
         self._consents = consents
         self._erasing = erasing
-        self._profiles = profiles
         self._dead_letters = dead_letters
         self._access = access
         self._audit = audit
         self._idempotency = idempotency
-        self._rules = rules
+        self._courses = courses
         self._clock = clock
 
     async def consent(self, caller: Caller, student_id: str) -> Consent:
@@ -161,15 +156,20 @@ class Privacy:
         consent = self._consent(key)
         cohorts = [] if is_erased else await self._cohorts.memberships(key, now)
         jobs = [] if is_erased else await self._jobs.of(key)
-        (stored,) = await self._profiles.load([key])
-        if is_erased or not (courses or records or consent.history or cohorts or jobs or stored.version):
+        if is_erased or not (courses or records or consent.history or cohorts or jobs):
             raise NotFound("Nothing is held about this student.", field="student_id")
+        rules = {
+            course.course_id: setup.rules
+            for course, setup in (
+                await self._courses.of_many([CourseKey(key.tenant, course_id) for course_id in courses], now)
+            ).items()
+        }
         return Export(
             student_id,
             caller.tenant,
             rfc3339(now),
             None if document is None else held_document(document.student),
-            [] if document is None else self._days(document.student, now),
+            [] if document is None else _days(document.student, rules[DEFAULT_COURSE], now),
             consent,
             await self._audit.entries_of(key),
             await self._dead_letters.of(key),
@@ -178,22 +178,22 @@ class Privacy:
             [rows_of(job, student_id) for job in jobs],
             await self._elsewhere(now),
             [
-                HeldCourse(course_id, held_document(other.student), self._days(other.student, now))
+                HeldCourse(course_id, held_document(other.student), _days(other.student, rules[course_id], now))
                 for course_id, other in sorted(courses.items())
                 if course_id != DEFAULT_COURSE
             ],
-            profile_record(student_id, stored.profile) if stored.version else None,
         )
-
-    def _days(self, student: Student, now: Micros) -> list[HeldDay]:
-        levels = self._rules.levels
-        return [
-            HeldDay(iso_date(point.day), point.score, levels[point.rank].name, *point.components)
-            for point in self._students.points(student, now, last=self._rules.day_of(now))
-        ]
 
     async def audit(self, caller: Caller, query: AuditQuery) -> AuditTrail:
         """A page of the tenant's audit trail, newest first. Raises Forbidden, InvalidInput."""
         self._access.check_act(caller, Act.GOVERN, "audit")
         self._audit.note(caller, "audit", query.student_id, allowed=True)
         return await self._audit.page(caller.tenant, query)
+
+
+def _days(student: Student, rules: Rules, now: Micros) -> list[HeldDay]:
+    today = rules.day_of(now)
+    return [
+        HeldDay(iso_date(point.day), point.score, rules.levels[point.rank].name, *point.components)
+        for point in shown_points(student.history, rules, first=rules.first_day(today), last=today)
+    ]

@@ -29,22 +29,30 @@ class Recording:
     async def record(
         self,
         caller: Caller,
-        rows: Sequence[tuple[str, str, ComponentValues]],
+        rows: Sequence[tuple[str, DocumentKey, ComponentValues]],
         now: Micros,
         claim: Claim | None = None,
     ) -> list[Student | MasteryError]:
-        """Log calculation requests (event id, student, components) and fold them; the students, in order.
+        """Log calculation requests (event id, student in a course, components) and fold them; the students, in order.
 
-        Of two rows for one student the later one holds. In place of a student stands Forbidden where the student does
+        Of two rows for one document the later one holds. In place of a student stands Forbidden where the student does
         not consent, though it be withdrawn meanwhile, and what made the fold fail. ``claim`` is called unless all rows
         are refused before they are logged. Raises Unavailable, and what ``claim`` raises.
         """
         await self._ingest.refresh_consent()
-        keys = [DocumentKey(caller.tenant, student_id) for _, student_id, _ in rows]
         events = [
-            LearningEvent(event_id, student_id, now + place, now, CalculationRequested(given), caller.tenant, SOURCE)
-            for place, (event_id, student_id, given) in enumerate(rows)
-            if self._consents.state(keys[place].student).processing
+            LearningEvent(
+                event_id,
+                key.student_id,
+                now + place,
+                now,
+                CalculationRequested(given),
+                key.tenant,
+                SOURCE,
+                course_id=key.course_id,
+            )
+            for place, (event_id, key, given) in enumerate(rows)
+            if self._consents.state(key.student).processing
         ]
         logged = await self._ingest.submit(caller, events, "calculate", claim)
         with self._tracing.step("fold"):
@@ -54,7 +62,7 @@ class Recording:
         done = {event.event_id for event in events}.difference(errors)
         return [
             folded.students[key] if event_id in done else errors.get(event_id, Forbidden(REFUSED, field="student_id"))
-            for key, (event_id, _, _) in zip(keys, rows, strict=True)
+            for event_id, key, _ in rows
         ]
 
 

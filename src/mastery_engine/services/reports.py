@@ -7,17 +7,21 @@ from typing import Final
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.standing import Standing, those_who_need_help_first
+from mastery_engine.domain.courses.course import CourseSetup
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
 from mastery_engine.domain.evidence.explanation import costs
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.evidence.shown import at_least, shown_score
+from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Component, Rules
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.errors import InvalidInput
+from mastery_engine.errors import CourseRequired, InvalidInput
 from mastery_engine.responses.cohorts import mean_score
 from mastery_engine.responses.help import reasons
 from mastery_engine.responses.reports import ClassGlance, Cost, Explanation, Glance
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.courses import Courses
 from mastery_engine.services.member_standings import MemberStandings
 from mastery_engine.services.students import Students
 
@@ -41,24 +45,25 @@ class Reports:
         members: MemberStandings,
         consents: Consents,
         access: AccessControl,
-        rules: Rules,
+        courses: Courses,
         clock: Clock,
     ) -> None:
         self._students = students
         self._members = members
         self._consents = consents
         self._access = access
-        self._rules = rules
+        self._courses = courses
         self._clock = clock
 
-    async def explain(self, caller: Caller, student_id: str) -> Explanation:
-        """Why a student's score is what it is. Raises NotFound and Forbidden."""
+    async def explain(self, caller: Caller, student_id: str, *, course_id: str | None = None) -> Explanation:
+        """Why a student's score is what it is. Raises NotFound, Forbidden and CourseRequired."""
         self._access.check_student(caller, Act.READ, student_id, "explain")
         now = caller.moment(self._clock)
-        student = await self._students.known(caller, student_id, now)
-        score = mastery_score(student.evidence, now, self._rules)
-        shown = shown_score(score.score, self._rules)
-        above = next(iter(self._rules.levels[score.rank + 1 :]), None)
+        found = await self._students.known(caller, student_id, course_id, now)
+        rules = found.rules
+        score = mastery_score(found.student.evidence, now, rules)
+        shown = shown_score(score.score, rules)
+        above = next(iter(rules.levels[score.rank + 1 :]), None)
         return Explanation(
             student_id,
             shown,
@@ -76,43 +81,78 @@ class Reports:
                     None if one.needed is None else at_least(one.needed),
                     WHAT_MOVES[one.component],
                 )
-                for one in costs(score, self._rules)
+                for one in costs(score, rules)
             ],
         )
 
-    async def own(self, caller: Caller) -> ClassGlance:
+    async def own(self, caller: Caller, *, course_id: str | None = None) -> ClassGlance:
         """All students of a teacher at a glance; of more than 1,000 only the first by id."""
-        return await self._glance(caller, sorted(caller.students)[:MOST_OWN])
+        return await self._glance(caller, sorted(caller.students)[:MOST_OWN], course_id)
 
-    async def glance(self, caller: Caller, student_ids: Sequence[str]) -> ClassGlance:
-        """At most 200 students at a glance. Raises InvalidInput, and Forbidden if the caller may not read one."""
+    async def glance(self, caller: Caller, student_ids: Sequence[str], *, course_id: str | None = None) -> ClassGlance:
+        """At most 200 students at a glance, each in the course that a question about them alone would be of.
+
+        Raises InvalidInput, Forbidden if the caller may not read one, and CourseRequired.
+        """
         chosen = list(dict.fromkeys(student_ids))
         if not 1 <= len(chosen) <= MOST_STUDENTS:
             raise InvalidInput(f"student_ids must have 1 to {MOST_STUDENTS} ids.", field="student_ids")
-        return await self._glance(caller, chosen)
+        return await self._glance(caller, chosen, course_id)
 
-    async def _glance(self, caller: Caller, chosen: Sequence[str]) -> ClassGlance:
+    async def _glance(self, caller: Caller, chosen: Sequence[str], course_id: str | None) -> ClassGlance:
         for student_id in chosen:
             self._access.check_student(caller, Act.READ, student_id, "glance")
         now = caller.moment(self._clock)
-        standings = await self._members.of(caller.tenant, chosen, now)
-        known = {one.student_id for one in standings}
+        found = [
+            (setup.rules, one)
+            for setup, standings in await self._standings(caller, chosen, course_id, now)
+            for one in standings
+        ]
+        known = {one.student_id for _, one in found}
         profiled = [
-            one for one in standings if self._consents.state(StudentKey(caller.tenant, one.student_id)).profiling
+            (rules, one)
+            for rules, one in found
+            if self._consents.state(StudentKey(caller.tenant, one.student_id)).profiling
         ]
         return ClassGlance(
-            [self._at_a_glance(one) for one in sorted(standings, key=those_who_need_help_first)],
+            [_at_a_glance(one, rules) for rules, one in sorted(found, key=_those_who_need_help_first)],
             [student_id for student_id in chosen if student_id not in known],
-            mean_score(profiled),
-            dict(Counter(self._rules.levels[one.rank].name for one in profiled)),
+            mean_score([one for _, one in profiled]),
+            dict(Counter(rules.levels[one.rank].name for rules, one in profiled)),
         )
 
-    def _at_a_glance(self, one: Standing) -> Glance:
-        return Glance(
-            one.student_id,
-            shown_score(one.score, self._rules),
-            self._rules.levels[one.rank].name,
-            one.trend,
-            one.severity,
-            reasons(one.signs),
-        )
+    async def _standings(
+        self, caller: Caller, chosen: Sequence[str], course_id: str | None, now: Micros
+    ) -> list[tuple[CourseSetup, list[Standing]]]:
+        """The students' standings by course; most are known in the first that is looked at."""
+        course = await self._courses.of(CourseKey(caller.tenant, course_id or DEFAULT_COURSE), now)
+        first = await self._members.of(course, chosen, now)
+        known = {one.student_id for one in first}
+        others = [name for name in chosen if name not in known]
+        if course_id is not None or not others:
+            return [(course, first)]
+        by_course: dict[CourseKey, tuple[CourseSetup, list[str]]] = {}
+        for found in await self._students.in_courses(caller.tenant, [(name, None) for name in others], now):
+            if isinstance(found, CourseRequired):
+                raise found
+            if found.is_known:
+                by_course.setdefault(found.setup.key, (found.setup, []))[1].append(found.key.student_id)
+        return [
+            (course, first),
+            *[(setup, await self._members.of(setup, names, now)) for setup, names in by_course.values()],
+        ]
+
+
+def _those_who_need_help_first(found: tuple[Rules, Standing]) -> tuple[float, float, str]:
+    return those_who_need_help_first(found[1])
+
+
+def _at_a_glance(one: Standing, rules: Rules) -> Glance:
+    return Glance(
+        one.student_id,
+        shown_score(one.score, rules),
+        rules.levels[one.rank].name,
+        one.trend,
+        one.severity,
+        reasons(one.signs),
+    )

@@ -9,27 +9,29 @@ import msgspec
 from mastery_engine.auth.access import Act, Caller, may_record
 from mastery_engine.clock import Clock
 from mastery_engine.domain.advice.guidance import NO_GUIDANCE
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.evidence.changes import score_change
 from mastery_engine.domain.evidence.history import Point, average, trend
 from mastery_engine.domain.evidence.periods import Aggregation, periods
 from mastery_engine.domain.evidence.score import MasteryScore, components, mastery_score, score_of
 from mastery_engine.domain.evidence.shown import shown_score
-from mastery_engine.domain.moments import Micros, day_of_date, iso_date, rfc3339
+from mastery_engine.domain.moments import day_of_date, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, DocumentKey, Student
+from mastery_engine.domain.student import NOBODY, DocumentKey
 from mastery_engine.errors import InvalidInput, MasteryError, NotFound
 from mastery_engine.responses.advice import path_ahead
 from mastery_engine.responses.changes import Changes, changes_response
 from mastery_engine.responses.history import HistoryPoint, MasteryHistory, history_summary
-from mastery_engine.responses.scores import Calculated, CurrentMastery, StudentMastery, current_mastery
+from mastery_engine.responses.scores import Calculated, CourseMastery, CurrentMastery, StudentMastery, current_mastery
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.courses import Courses
 from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.recording import Recording
-from mastery_engine.services.students import Students
+from mastery_engine.services.students import StudentInCourse, Students, unknown_student
 
 NOTHING_GIVEN = ComponentValues()
 DAYS_OF_CHANGE = 7
@@ -47,7 +49,7 @@ class Scores:
         access: AccessControl,
         idempotency: Idempotency,
         advice: CurrentAdvice,
-        rules: Rules,
+        courses: Courses,
         clock: Clock,
     ) -> None:
         self._students = students
@@ -57,45 +59,66 @@ class Scores:
         self._access = access
         self._idempotency = idempotency
         self._advice = advice
-        self._rules = rules
+        self._courses = courses
         self._clock = clock
 
     async def query(
-        self, caller: Caller, student_id: str, *, on: date | None = None, with_components: bool = True
+        self,
+        caller: Caller,
+        student_id: str,
+        *,
+        course_id: str | None = None,
+        on: date | None = None,
+        with_components: bool = True,
     ) -> StudentMastery:
         """A student's mastery now, or as it was known on a day: the newest daily point on or before it.
 
-        Raises NotFound if the student is not known, or has no point so early.
+        Raises NotFound if the student is not known, or has no point so early, and CourseRequired.
         """
         self._access.check_student(caller, Act.READ, student_id, "query")
         now = caller.moment(self._clock)
-        student = await self._students.known(caller, student_id, now)
-        today = self._rules.day_of(now) if on is None else day_of_date(on)
-        scores = self._students.scores(student, now, last=today)
+        found = await self._students.known(caller, student_id, course_id, now)
+        student, rules = found.student, found.rules
+        today = found.today if on is None else day_of_date(on)
+        scores = found.scores(last=today)
         if on is None:
-            score = mastery_score(student.evidence, now, self._rules)
-            key = DocumentKey(caller.tenant, student_id)
+            score = mastery_score(student.evidence, now, rules)
             guidance = NO_GUIDANCE
-            if await self._shows_guidance(key, student, now):
-                guidance = self._advice.with_path(key, student, score, now)
+            if await self._consents.allows_profile(found.key, now):
+                guidance = self._advice.with_path(found, score)
             shown = current_mastery(
                 score,
                 rfc3339(now),
-                self._rules,
+                rules,
                 with_components=with_components,
-                advice=self._advice.in_words(key, guidance, now),
+                advice=self._advice.in_words(found, guidance),
             )
             updated, ahead = rfc3339(student.updated), path_ahead(guidance.path)
         else:
-            points = self._students.points(student, now, last=today)
+            points = found.points(last=today)
             if not points:
                 raise NotFound(f"Nothing is known about this student on or before {on}.", field="date")
             updated, ahead = iso_date(points[-1].day), None
-            shown = current_mastery(self._score_of(points[-1]), updated, self._rules, with_components=with_components)
+            shown = current_mastery(_score_of(points[-1], rules), updated, rules, with_components=with_components)
         mean = average(scores)
-        return StudentMastery(
+        answer = StudentMastery(
             student_id, shown, None if mean is None else round(mean, 4), trend(scores, today), updated, ahead
         )
+        if len(found.courses) > 1:
+            return msgspec.structs.replace(answer, courses=await self._in_each_course(found))
+        return answer
+
+    async def _in_each_course(self, of: StudentInCourse) -> list[CourseMastery]:
+        """The student's score in each of their courses now."""
+        keys = [CourseKey(of.key.tenant, course_id) for course_id in sorted(of.courses)]
+        setups = await self._courses.of_many(keys, of.now)
+        shown = []
+        for key in keys:
+            student, setup = of.courses[key.course_id].student, setups[key]
+            score = mastery_score(student.evidence, of.now, setup.rules)
+            at = shown_score(score.score, setup.rules)
+            shown.append(CourseMastery(key.course_id, setup.title, at, score.level, rfc3339(student.updated)))
+        return shown
 
     async def calculate(
         self,
@@ -103,47 +126,46 @@ class Scores:
         student_id: str,
         given: ComponentValues = NOTHING_GIVEN,
         *,
+        course_id: str | None = None,
         record: bool | None = None,
         key: IdempotencyKey | None = None,
     ) -> Calculated:
         """The score with the given components, the others from the evidence; recorded by default if the role may.
 
-        Raises NotFound if no component is given and the student is unknown, and Conflict if ``key`` was used with
-        another body.
+        Raises NotFound if no component is given and the student is unknown, CourseRequired, and Conflict if ``key`` was
+        used with another body.
         """
         record = may_record(caller) if record is None else record
         records = record and given != NOTHING_GIVEN
         self._access.check_student(caller, Act.RECORD if record else Act.TRY, student_id, "calculate", changes=records)
         now = caller.moment(self._clock)
+        found = await self._students.in_course(caller, student_id, course_id, now)
+        if given == NOTHING_GIVEN and not found.is_known:
+            raise unknown_student()
         claim = partial(self._idempotency.claim, caller, "calculate", key)
-        if given == NOTHING_GIVEN:
-            student = await self._students.known(caller, student_id, now)
-            await claim()
-        elif record:
+        if records:
             event_id = self._ingest.derived_id(caller, "calculate", key, 0)
-            (recorded,) = await self._recording.record(caller, [(event_id, student_id, given)], now, claim)
+            (recorded,) = await self._recording.record(caller, [(event_id, found.key, given)], now, claim)
             if isinstance(recorded, MasteryError):
                 raise recorded
-            student = recorded
+            found = found.with_student(recorded)
         else:
-            (student,) = await self._students.load(caller, [student_id])
             await claim()
-        shown = self.with_given(student, given, now)
-        document_key = DocumentKey(caller.tenant, student_id)
-        if await self._shows_guidance(document_key, student, now):
-            score = mastery_score(student.evidence, now, self._rules)
-            guidance = self._advice.guidance(document_key, student, score, now)
-            shown = msgspec.structs.replace(shown, recommendations=self._advice.in_words(document_key, guidance, now))
+        shown = self.with_given(found, given)
+        if found.student is not NOBODY and await self._consents.allows_profile(found.key, now):
+            score = mastery_score(found.student.evidence, now, found.rules)
+            guidance = self._advice.guidance(found, score)
+            shown = msgspec.structs.replace(shown, recommendations=self._advice.in_words(found, guidance))
         return Calculated(student_id, shown)
 
-    def with_given(self, student: Student, given: ComponentValues, now: Micros) -> CurrentMastery:
+    def with_given(self, of: StudentInCourse, given: ComponentValues) -> CurrentMastery:
         """The score of a student with the given components in place of those from the evidence."""
-        known = components(student.evidence, now, self._rules)
+        known = components(of.student.evidence, of.now, of.rules)
         completion, quiz, quality, consistency = (
             by_evidence if value is None else value for value, by_evidence in zip(given.values(), known, strict=True)
         )
-        score = score_of((completion, quiz, quality, consistency), self._rules)
-        return current_mastery(score, rfc3339(now), self._rules)
+        score = score_of((completion, quiz, quality, consistency), of.rules)
+        return current_mastery(score, rfc3339(of.now), of.rules)
 
     async def history(
         self,
@@ -153,26 +175,27 @@ class Scores:
         end: date | None = None,
         aggregation: Aggregation = "daily",
         *,
+        course_id: str | None = None,
         days: int | None = None,
     ) -> MasteryHistory:
         """The scores of a range of days, both ends included; by default the last ``days``, or the whole retention.
 
-        Raises NotFound, and InvalidInput if the end lies before the start.
+        Raises NotFound, CourseRequired, and InvalidInput if the end lies before the start.
         """
         self._access.check_student(caller, Act.READ, student_id, "mastery-history")
         now = caller.moment(self._clock)
-        last = self._rules.day_of(now) if end is None else day_of_date(end)
-        if start is not None:
-            first = day_of_date(start)
-        else:
-            first = self._students.first_day(now) if days is None else last - days + 1
+        found = await self._students.in_course(caller, student_id, course_id, now)
+        last = found.today if end is None else day_of_date(end)
+        earliest = found.first_day if days is None else last - days + 1
+        first = earliest if start is None else day_of_date(start)
         if last < first:
             raise InvalidInput("end_date must not lie before start_date.", field="end_date")
-        student = await self._students.known(caller, student_id, now)
-        points = self._students.points(student, now, first=first, last=last)
+        if not found.is_known:
+            raise unknown_student()
+        points = found.points(first=first, last=last)
         shown = [
-            HistoryPoint(iso_date(period.start), shown_score(period.score, self._rules), period.level)
-            for period in periods(points, aggregation, self._rules)
+            HistoryPoint(iso_date(period.start), shown_score(period.score, found.rules), period.level)
+            for period in periods(points, aggregation, found.rules)
         ]
         return MasteryHistory(student_id, iso_date(first), iso_date(last), aggregation, shown, history_summary(points))
 
@@ -183,15 +206,17 @@ class Scores:
         first: date | None = None,
         last: date | None = None,
         *,
+        course_id: str | None = None,
         days: int = DAYS_OF_CHANGE,
     ) -> Changes:
         """What changed from the end of one day to that of another, and why; by default in the last ``days``.
 
-        Raises NotFound, and InvalidInput for a day in the future or a ``first`` after ``last``.
+        Raises NotFound, CourseRequired, and InvalidInput for a day in the future or a ``first`` after ``last``.
         """
         self._access.check_student(caller, Act.READ, student_id, "changes")
         now = caller.moment(self._clock)
-        today = self._rules.day_of(now)
+        found = await self._students.in_course(caller, student_id, course_id, now)
+        today = found.today
         end = today if last is None else day_of_date(last)
         begin = max(0, end - days) if first is None else day_of_date(first)
         if end > today:
@@ -201,23 +226,25 @@ class Scores:
             )
         if begin > end:
             raise InvalidInput(f"from must not lie after to, which is {iso_date(end)}.", field="from")
-        student = await self._students.known(caller, student_id, now)
-        return changes_response(student_id, score_change(student, begin, end, now, self._rules), self._rules)
+        if not found.is_known:
+            raise unknown_student()
+        change = score_change(found.student, begin, end, now, found.rules)
+        return changes_response(student_id, change, found.rules)
 
     async def completions(self, caller: Caller, student_ids: Sequence[str]) -> list[dict[str, tuple[int, int]]]:
-        """For each student the exercises (done, all) by topic; empty without a document. Raises Forbidden."""
+        """For each student the exercises (done, all) by topic in ``default``; empty without a document.
+
+        Raises Forbidden.
+        """
         for student_id in student_ids:
             self._access.check_student(caller, Act.READ, student_id, "completions")
         return [
             {topic: (progress.completed, progress.total) for topic, progress in student.evidence.completion.items()}
-            for student in await self._students.load(caller, student_ids)
+            for student in await self._students.load([DocumentKey(caller.tenant, one) for one in student_ids])
         ]
 
-    async def _shows_guidance(self, key: DocumentKey, student: Student, now: Micros) -> bool:
-        """Whether the student is shown advice: something is known about them, and they allow profiling."""
-        return student is not NOBODY and await self._consents.allows_profile(key, now)
 
-    def _score_of(self, point: Point) -> MasteryScore:
-        """A daily point as a score, with the level that it had then."""
-        coverage = score_of(point.components, self._rules).coverage
-        return MasteryScore(point.score, self._rules.levels[point.rank].name, point.rank, point.components, coverage)
+def _score_of(point: Point, rules: Rules) -> MasteryScore:
+    """A daily point as a score, with the level that it had then."""
+    coverage = score_of(point.components, rules).coverage
+    return MasteryScore(point.score, rules.levels[point.rank].name, point.rank, point.components, coverage)

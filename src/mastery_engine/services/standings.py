@@ -11,6 +11,7 @@ from mastery_engine.auth.access import TABLE, Act, Caller, Reach, not_your_cohor
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.cohort import ranking
 from mastery_engine.domain.cohorts.standing import Standing, worst_first
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.moments import iso_date
 from mastery_engine.domain.rules import Rules
@@ -34,6 +35,7 @@ from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.courses import Courses
 from mastery_engine.services.member_standings import MemberStandings
 
 Metric: TypeAlias = Literal["overall", "by_component"]
@@ -51,7 +53,7 @@ class Standings:
         consents: Consents,
         access: AccessControl,
         audit: Audit,
-        rules: Rules,
+        courses: Courses,
         clock: Clock,
     ) -> None:
         self._members = members
@@ -59,7 +61,7 @@ class Standings:
         self._consents = consents
         self._access = access
         self._audit = audit
-        self._rules = rules
+        self._courses = courses
         self._clock = clock
 
     async def compare(self, caller: Caller, student_id: str, cohort_id: str, metric: Metric = "overall") -> Comparison:
@@ -73,7 +75,8 @@ class Standings:
         roster = await self._cohorts.roster(caller.tenant, cohort_id, now)
         await self._consents.refresh_lately(now)
         profiled = self._profiled(caller.tenant, roster)
-        standings = await self._members.of(caller.tenant, profiled, now, cohort_id=cohort_id, with_signs=False)
+        course = await self._courses.of(CourseKey(caller.tenant, roster.course_id), now)
+        standings = await self._members.of(course, profiled, now, cohort_id=cohort_id, with_signs=False)
         is_for_self = TABLE[Act.COMPARE][caller.role] is Reach.SELF
         if is_for_self and (student_id not in roster.members or len(standings) < LEAST_TO_COMPARE):
             self._audit.note(caller, "compare", student_id, allowed=False)
@@ -88,9 +91,9 @@ class Standings:
             student_id,
             cohort_id,
             metric,
-            iso_date(self._rules.day_of(now)),
-            shown_score(own.score, self._rules),
-            self._level(own),
+            iso_date(course.rules.day_of(now)),
+            shown_score(own.score, course.rules),
+            course.rules.levels[own.rank].name,
             round(overall.average, 4),
             shown_percentile(overall),
             overall.rank,
@@ -108,9 +111,9 @@ class Standings:
         now = caller.moment(self._clock)
         roster = await self._cohorts.known_roster(caller.tenant, cohort_id, now)
         await self._consents.refresh_lately(now)
-        standings = await self._members.of(
-            caller.tenant, self._profiled(caller.tenant, roster), now, cohort_id=cohort_id
-        )
+        course = await self._courses.of(CourseKey(caller.tenant, roster.course_id), now)
+        rules = course.rules
+        standings = await self._members.of(course, self._profiled(caller.tenant, roster), now, cohort_id=cohort_id)
         after = read_cursor(cursor, tuple[float, str])
         need_help = sorted((standing for standing in standings if standing.signs), key=worst_first)
         page = [student for student in need_help if after is None or worst_first(student) > after][: limit + 1]
@@ -120,14 +123,14 @@ class Standings:
         return CohortFigures(
             cohort_id,
             roster.cohort.name or cohort_id,
-            iso_date(self._rules.day_of(now)),
+            iso_date(rules.day_of(now)),
             len(roster.members),
             len(standings),
             mean_score(standings),
-            {level.name: counted[rank] for rank, level in enumerate(self._rules.levels)},
+            {level.name: counted[rank] for rank, level in enumerate(rules.levels)},
             Components(*(_mean(column) for column in _columns(standings))) if standings else None,
             len(need_help),
-            [self._shown(student) for student in page[:limit]],
+            [_shown(student, rules) for student in page[:limit]],
             make_cursor(worst_first(page[limit - 1])) if len(page) > limit else None,
         )
 
@@ -135,13 +138,10 @@ class Standings:
         """The members who consent to profiling, as of the last second."""
         return [name for name in roster.members if self._consents.state(StudentKey(tenant, name)).profiling]
 
-    def _level(self, of: Standing) -> str:
-        return self._rules.levels[of.rank].name
 
-    def _shown(self, one: Standing) -> AtRisk:
-        return AtRisk(
-            one.student_id, shown_score(one.score, self._rules), self._level(one), one.severity, reasons(one.signs)
-        )
+def _shown(one: Standing, rules: Rules) -> AtRisk:
+    level = rules.levels[one.rank].name
+    return AtRisk(one.student_id, shown_score(one.score, rules), level, one.severity, reasons(one.signs))
 
 
 def _by_component(own: Standing, standings: Sequence[Standing]) -> ComponentPlaces:

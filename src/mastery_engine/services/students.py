@@ -1,61 +1,141 @@
-"""Students: reads their documents for queries."""
+"""Students: reads their documents for queries, each with the course that the question is about."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.domain.courses.choice import course_asked
+from mastery_engine.domain.courses.course import CourseSetup
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
+from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.evidence.history import Point
 from mastery_engine.domain.evidence.shown import shown_points, shown_scores
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, DocumentKey, Student
-from mastery_engine.errors import NotFound
+from mastery_engine.domain.student import NOBODY, DocumentKey, Student, StudentKey
+from mastery_engine.errors import CourseRequired, NotFound
 from mastery_engine.ports.documents import DocumentReader, StoredDocument
+from mastery_engine.services.courses import Courses
 
 NO_DOCUMENT = StoredDocument(0, NOBODY)
+
+
+class StudentInCourse(msgspec.Struct, frozen=True):
+    """A student in one course at a moment: the document, and what holds in the course.
+
+    ``document`` is empty, with version 0, where there is none. ``courses`` are those in which something is known.
+    """
+
+    key: DocumentKey
+    document: StoredDocument
+    setup: CourseSetup
+    now: Micros
+    courses: Mapping[str, StoredDocument]
+
+    @property
+    def student(self) -> Student:
+        return self.document.student
+
+    @property
+    def rules(self) -> Rules:
+        return self.setup.rules
+
+    @property
+    def curriculum(self) -> Curriculum:
+        return self.setup.curriculum
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known about the student in this course."""
+        return self.key.course_id in self.courses
+
+    @property
+    def today(self) -> Day:
+        """The day of the moment, in the course's time zone."""
+        return self.rules.day_of(self.now)
+
+    @property
+    def first_day(self) -> Day:
+        """The first day whose evidence counts."""
+        return self.rules.first_day(self.today)
+
+    def points(self, *, first: Day = 0, last: Day) -> list[Point]:
+        """The daily points from ``first`` to ``last``, within the retention."""
+        return shown_points(self.student.history, self.rules, first=max(first, self.first_day), last=last)
+
+    def scores(self, *, last: Day) -> list[tuple[Day, float]]:
+        """The days up to ``last``, within the retention, with their scores: quicker than ``points``."""
+        return shown_scores(self.student.history, self.rules, first=self.first_day, last=last)
+
+    def with_student(self, student: Student) -> "StudentInCourse":
+        """The same with another state of the student."""
+        return msgspec.structs.replace(self, document=StoredDocument(self.document.version, student))
 
 
 class Students:
     """Reads documents, which may be up to a second old."""
 
-    def __init__(self, reader: DocumentReader, rules: Rules) -> None:
+    def __init__(self, reader: DocumentReader, courses: Courses) -> None:
         self._reader = reader
-        self._rules = rules
+        self._courses = courses
 
-    async def documents(self, tenant: str, student_ids: Sequence[str]) -> list[StoredDocument]:
-        """The documents in the order of the ids; an empty one with version 0 if there is none. Raises Unavailable."""
-        stored = await self._reader.load([DocumentKey(tenant, student_id) for student_id in student_ids])
-        return [NO_DOCUMENT if document is None else document for document in stored]
+    async def load(self, keys: Sequence[DocumentKey]) -> list[Student]:
+        """The students in the order of the keys; ``NOBODY`` if there is no document. Raises Unavailable."""
+        return [NOBODY if one is None else one.student for one in await self._reader.load(keys)]
 
-    async def load(self, caller: Caller, student_ids: Sequence[str]) -> list[Student]:
-        """The students in the order of the ids; ``NOBODY`` if there is no document. Raises Unavailable."""
-        return [document.student for document in await self.documents(caller.tenant, student_ids)]
+    async def in_course(self, caller: Caller, student_id: str, course_id: str | None, now: Micros) -> StudentInCourse:
+        """The student in a course: the given one, else their only one, else ``default`` if they are known there.
 
-    async def known_document(self, caller: Caller, student_id: str, now: Micros) -> StoredDocument:
-        """The student's document. Raises NotFound if nothing is known about the student."""
-        (document,) = await self.documents(caller.tenant, [student_id])
-        if not document.student.is_known(now, self._rules):
+        Raises CourseRequired where none of these is to be had, and Unavailable.
+        """
+        (found,) = await self.in_courses(caller.tenant, [(student_id, course_id)], now)
+        if isinstance(found, CourseRequired):
+            raise found
+        return found
+
+    async def in_courses(
+        self, tenant: str, asked: Sequence[tuple[str, str | None]], now: Micros
+    ) -> list[StudentInCourse | CourseRequired]:
+        """The students (ids) in courses (or None), each as in ``in_course``, in order. Raises Unavailable."""
+        stored = await self._reader.of_students([StudentKey(tenant, student_id) for student_id, _ in asked])
+        setups = await self._setups(
+            tenant, (*(course_id for _, course_id in asked), *(one for of in stored for one in of)), now
+        )
+        return [
+            _chosen(tenant, student_id, course_id, documents, setups, now)
+            for (student_id, course_id), documents in zip(asked, stored, strict=True)
+        ]
+
+    async def _setups(self, tenant: str, course_ids: Iterable[str | None], now: Micros) -> dict[str, CourseSetup]:
+        """What holds in these courses, and in ``default``."""
+        wanted = {DEFAULT_COURSE, *course_ids} - {None}
+        found = await self._courses.of_many([CourseKey(tenant, one) for one in wanted if one is not None], now)
+        return {key.course_id: setup for key, setup in found.items()}
+
+    async def known(self, caller: Caller, student_id: str, course_id: str | None, now: Micros) -> StudentInCourse:
+        """As ``in_course``. Raises NotFound if nothing is known about the student there."""
+        found = await self.in_course(caller, student_id, course_id, now)
+        if not found.is_known:
             raise unknown_student()
-        return document
+        return found
 
-    async def known(self, caller: Caller, student_id: str, now: Micros) -> Student:
-        """As ``known_document``, without the document's version."""
-        return (await self.known_document(caller, student_id, now)).student
 
-    def points(self, student: Student, now: Micros, *, first: Day = 0, last: Day) -> list[Point]:
-        """The daily points from ``first`` to ``last``, within the retention."""
-        return shown_points(student.history, self._rules, first=max(first, self.first_day(now)), last=last)
-
-    def scores(self, student: Student, now: Micros, *, last: Day) -> list[tuple[Day, float]]:
-        """The days up to ``last``, within the retention, with their scores: quicker than ``points``."""
-        return shown_scores(student.history, self._rules, first=self.first_day(now), last=last)
-
-    def day_of(self, now: Micros) -> Day:
-        """The day of a moment."""
-        return self._rules.day_of(now)
-
-    def first_day(self, now: Micros) -> Day:
-        """The first day whose evidence counts."""
-        return self._rules.first_day(self._rules.day_of(now))
+def _chosen(
+    tenant: str,
+    student_id: str,
+    course_id: str | None,
+    documents: Mapping[str, StoredDocument],
+    setups: Mapping[str, CourseSetup],
+    now: Micros,
+) -> StudentInCourse | CourseRequired:
+    known = {one: stored for one, stored in documents.items() if stored.student.is_known(now, setups[one].rules)}
+    try:
+        chosen = course_asked(known) if course_id is None else course_id
+    except CourseRequired as error:
+        return error
+    key = DocumentKey(tenant, student_id, chosen)
+    return StudentInCourse(key, documents.get(chosen, NO_DOCUMENT), setups[chosen], now, known)
 
 
 def unknown_student() -> NotFound:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from mastery_engine.auth.access import Act, Caller, check_student
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Micros
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.errors import Busy, Forbidden, MasteryError, NotFound, RateLimited, Unauthenticated, Unavailable
 from mastery_engine.responses.scores import StudentMastery
 from mastery_engine.services.access_control import AccessControl
@@ -68,28 +68,36 @@ class Watching:
         self._access = access
         self._clock = clock
         self._metrics = metrics
-        self._watched: dict[StudentKey, _Watched] = {}
+        self._watched: dict[DocumentKey, _Watched] = {}
         self._open: Counter[tuple[str, str, str]] = Counter()
         self._ended = asyncio.Event()
 
-    async def watch(self, caller: Caller, student_id: str, admitted: Callable[[], Awaitable[Caller]]) -> LiveStream:
+    async def watch(
+        self,
+        caller: Caller,
+        student_id: str,
+        admitted: Callable[[], Awaitable[Caller]],
+        *,
+        course_id: str | None = None,
+    ) -> LiveStream:
         """The mastery now and after each change; None when nothing changed for 15 seconds. Whoever opens it closes it.
 
         ``admitted`` checks the caller's token again before each item, so that nobody goes on seeing what their token or
         cohort no longer allows. The stream ends then, when the student is erased, and after 15 minutes. Raises
-        Forbidden, NotFound, RateLimited if 10 of the caller's streams are open, and Busy if 1,000 of all callers are.
+        Forbidden, NotFound, CourseRequired, RateLimited if 10 of the caller's streams are open, and Busy if 1,000 of
+        all callers are.
         """
         self._access.check_student(caller, Act.READ, student_id, "stream")
         leave = self._enter(caller)
         try:
             now = caller.moment(self._clock)
-            student = await self._students.known(caller, student_id, now)
-            shown = await self._scores.query(_reader(caller.tenant, now), student_id)
+            found = await self._students.known(caller, student_id, course_id, now)
+            shown = await self._scores.query(_reader(caller.tenant, now), student_id, course_id=found.key.course_id)
         except BaseException:
             leave()
             raise
-        watched = _Watched(student.updated, shown)
-        return LiveStream(self._changes(StudentKey(caller.tenant, student_id), watched, admitted), leave)
+        watched = _Watched(found.student.updated, shown)
+        return LiveStream(self._changes(found.key, watched, admitted), leave)
 
     def _enter(self, caller: Caller) -> Callable[[], None]:
         """Take a place among the streams; returns what gives it back. Raises RateLimited and Busy."""
@@ -113,7 +121,7 @@ class Watching:
 
         return leave
 
-    async def _changes(self, key: StudentKey, watched: _Watched, admitted: Callable[[], Awaitable[Caller]]) -> Changes:
+    async def _changes(self, key: DocumentKey, watched: _Watched, admitted: Callable[[], Awaitable[Caller]]) -> Changes:
         watched = self._watched.setdefault(key, watched)
         watched.watchers += 1
         try:
@@ -153,11 +161,11 @@ class Watching:
     async def _look(self, tenant: str) -> None:
         reader = _reader(tenant, self._clock())
         keys = [key for key in self._watched if key.tenant == tenant]
-        for key, student in zip(keys, await self._students.load(reader, [key.student_id for key in keys]), strict=True):
+        for key, student in zip(keys, await self._students.load(keys), strict=True):
             watched = self._watched.get(key)
             if watched is not None and student.updated != watched.updated:
                 try:
-                    watched.shown = await self._scores.query(reader, key.student_id)
+                    watched.shown = await self._scores.query(reader, key.student_id, course_id=key.course_id)
                 except NotFound:  # erased, or older than the retention
                     watched.is_gone = True
                     del self._watched[key]
@@ -166,7 +174,7 @@ class Watching:
                 watched.changed = asyncio.Event()
 
 
-async def _may_go_on(admitted: Callable[[], Awaitable[Caller]], key: StudentKey) -> bool:
+async def _may_go_on(admitted: Callable[[], Awaitable[Caller]], key: DocumentKey) -> bool:
     """Whether the caller may still read the student; True if this cannot be checked at the moment."""
     try:
         caller = await admitted()

@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import TypeVar
 
 from mastery_engine.clock import Clock, NewId
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.forecast.calibration import Miss, calibration_from
 from mastery_engine.domain.forecast.misses import misses_of
@@ -106,7 +107,7 @@ class Calibrator:
             students = sampled.students(course)
             for start in range(0, len(students), STUDENTS_AT_ONCE):
                 page = students[start : start + STUDENTS_AT_ONCE]
-                misses += await self._misses(course.tenant, page, rules, now, gently=gently)
+                misses += await self._misses(course, page, rules, now, gently=gently)
                 done += len(page)
                 if on_progress is not None:
                     on_progress(done)
@@ -117,7 +118,7 @@ class Calibrator:
 
     async def _misses(
         self,
-        tenant: str,
+        course: CourseKey,
         students: Sequence[tuple[DocumentKey, list[Record]]],
         rules: Rules,
         now: Micros,
@@ -132,7 +133,7 @@ class Calibrator:
             for (key, _), document in zip(students, stored, strict=True)
         }
         named = {student_id: student.cohorts for student_id, student in documents.items()}
-        due_days = await self._cohorts.due_days(tenant, named, now)
+        due_days = await self._cohorts.due_days(course, named, now)
         misses: list[Miss] = []
         for key, records in students:
             events = await self._allowed(key, records)

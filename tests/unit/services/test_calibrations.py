@@ -111,7 +111,8 @@ async def test_a_forecast_heeds_a_new_calibration_although_the_old_one_is_cached
     assert (ahead.forecast, ahead.calibration) == (after.days, after.calibration)
     (document,) = await engine.reader.load([DocumentKey("default", "ada")])
     assert document is not None
-    found = await engine.forecasts.of_documents("default", {"ada": document}, clock())
+    course = await engine.courses.of(CourseKey("default"), clock())
+    found = await engine.forecasts.of_documents(course, {"ada": document}, clock())
     assert round(found["ada"].predicted, 4) == after.predicted_score
 
 

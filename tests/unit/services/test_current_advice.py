@@ -1,8 +1,12 @@
 """The advice that holds now, and its words."""
 
+from functools import cache
+
 from mastery_engine.domain.advice.guidance import PATH_HELD, Guidance
 from mastery_engine.domain.advice.learning_path import Step, learning_path
 from mastery_engine.domain.advice.recommendation import recommendation_id
+from mastery_engine.domain.courses.course import NO_COURSE, CourseSetup, setup_of
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, day_of
 from mastery_engine.domain.rules import Level, Rules
@@ -10,8 +14,10 @@ from mastery_engine.domain.skills.estimates import outlook_of
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.student import NOBODY, DocumentKey, Student
 from mastery_engine.domain.transition import apply
+from mastery_engine.ports.documents import StoredDocument
 from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.models import Models
+from mastery_engine.services.students import StudentInCourse
 from tests.support.samples import CURRICULUM, NOW, answered, event, helped, logged, quiz
 
 RULES = Rules()
@@ -23,13 +29,22 @@ def folded(*events: object, after: Student = NOBODY, at: int = NOW) -> Student:
     return apply(after, arrived, at, RULES, cold={}, curriculum=CURRICULUM).student
 
 
-def at(advice: CurrentAdvice, student: Student, now: int, key: DocumentKey = ADA) -> Guidance:
-    return advice.guidance(key, student, mastery_score(student.evidence, now, RULES), now)
+@cache
+def course(rules: Rules = RULES) -> CourseSetup:
+    return setup_of(CourseKey("default"), 0, NO_COURSE, rules, CURRICULUM)
+
+
+def in_course(student: Student, now: int, key: DocumentKey = ADA, rules: Rules = RULES) -> StudentInCourse:
+    return StudentInCourse(key, StoredDocument(1, student), course(rules), now, {})
+
+
+def at(advice: CurrentAdvice, student: Student, now: int) -> Guidance:
+    return advice.guidance(in_course(student, now), mastery_score(student.evidence, now, RULES))
 
 
 def test_on_the_day_of_the_fold_it_is_the_documents_and_later_what_a_fold_would_leave() -> None:
     models = Models()
-    advice, student = CurrentAdvice(models, RULES, CURRICULUM), folded(quiz(1, 2, "1"))
+    advice, student = CurrentAdvice(models), folded(quiz(1, 2, "1"))
     assert at(advice, student, NOW) is student.guidance
     tomorrow = at(advice, student, NOW + DAY)
     woken = folded(helped("2", at=NOW + DAY, received=NOW + DAY), after=student, at=NOW + DAY).guidance
@@ -42,8 +57,8 @@ def test_on_the_day_of_the_fold_it_is_the_documents_and_later_what_a_fold_would_
     assert at(advice, student, NOW + DAY) is not now, "by another model"
 
 
-def shown(advice: CurrentAdvice, student: Student, now: int) -> Guidance:
-    return advice.with_path(ADA, student, mastery_score(student.evidence, now, RULES), now)
+def shown(advice: CurrentAdvice, student: Student, now: int, rules: Rules = RULES) -> Guidance:
+    return advice.with_path(in_course(student, now, rules=rules), mastery_score(student.evidence, now, RULES))
 
 
 def path_now(student: Student, now: int, model: SkillModel = DEFAULT_SKILLS) -> tuple[Step, ...]:
@@ -53,7 +68,7 @@ def path_now(student: Student, now: int, model: SkillModel = DEFAULT_SKILLS) -> 
 
 def test_the_path_is_that_of_the_moment_though_the_one_last_published_is_held() -> None:
     models = Models()
-    advice, student = CurrentAdvice(models, RULES, CURRICULUM), folded(quiz(5_000, 10_000, "1"))
+    advice, student = CurrentAdvice(models), folded(quiz(5_000, 10_000, "1"))
     assert shown(advice, student, NOW) is student.guidance, "it is held as it is now"
     three = [answered(f"a{n}", skills=("variables",), correct=n == 0) for n in range(3)]
     known = folded(*three, after=student, at=NOW + 1)
@@ -72,7 +87,7 @@ def test_the_path_is_that_of_the_moment_though_the_one_last_published_is_held() 
 
 
 def test_the_path_held_is_shown_only_as_long_as_it_is_that_of_the_moment() -> None:
-    advice, student = CurrentAdvice(Models(), RULES, CURRICULUM), folded(quiz(1, 2, "1"))
+    advice, student = CurrentAdvice(Models()), folded(quiz(1, 2, "1"))
     for number, kind in enumerate((answered, helped, answered)):
         student = folded(kind(f"a{number}", at=NOW), after=student, at=NOW + number)
         assert shown(advice, student, NOW).path == path_now(student, NOW)
@@ -80,18 +95,23 @@ def test_the_path_held_is_shown_only_as_long_as_it_is_that_of_the_moment() -> No
         now = NOW + day * DAY
         student = folded(helped(f"d{day}", at=now, received=now), after=student, at=now)
         assert shown(advice, student, now).path == path_now(student, now)
-    other = CurrentAdvice(Models(), Rules(levels=(Level("low", 0.0), Level("high", 0.5))), CURRICULUM)
     anew = folded(quiz(1, 2, "1"))
-    assert shown(other, anew, NOW) is not anew.guidance, "another school's rules"
+    other = Rules(levels=(Level("low", 0.0), Level("high", 0.5)))
+    assert shown(advice, anew, NOW, other) is not anew.guidance, "another school's rules"
+    assert shown(advice, anew, NOW) is anew.guidance, "what is cached is of the rules that it was made by"
 
 
 def test_words_are_cached_as_long_as_the_advice_stays() -> None:
-    words, student = CurrentAdvice(Models(), RULES, CURRICULUM, most=1), folded(quiz(1, 2, "1"))
-    first = words.in_words(ADA, student.guidance, NOW)
+    words, student = CurrentAdvice(Models(), most=1), folded(quiz(1, 2, "1"))
+    ada = in_course(student, NOW)
+    first = words.in_words(ada, student.guidance)
     assert first
-    assert words.in_words(ADA, student.guidance, NOW) is first
-    assert words.in_words(BOB, student.guidance, NOW)[0].recommendation_id != first[0].recommendation_id
-    assert words.in_words(ADA, student.guidance, NOW) == first
+    assert words.in_words(ada, student.guidance) is first
+    assert (
+        words.in_words(in_course(student, NOW, BOB), student.guidance)[0].recommendation_id
+        != first[0].recommendation_id
+    )
+    assert words.in_words(ada, student.guidance) == first
     data = {"recommendation_id": recommendation_id(*ADA, student.guidance.advice.items[0])}
     dismissed = folded(event("recommendation.dismissed", data, "d"), after=student)
-    assert words.in_words(ADA, dismissed.guidance, NOW) == first[1:]
+    assert words.in_words(in_course(dismissed, NOW), dismissed.guidance) == first[1:]

@@ -12,6 +12,7 @@ from mastery_engine.backends.memory import logs as memory_logs
 from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.backends.redis import stores as redis_stores
 from mastery_engine.domain.cohorts.cohort import Due
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.forecast.calibration import UNKNOWN
 from mastery_engine.domain.moments import DAY, SECOND, day_of
 from mastery_engine.domain.rules import Rules
@@ -133,14 +134,15 @@ async def test_forecasts_of_a_class_are_those_of_each_student_and_made_once(
     one_alone = await theirs.forecasts.next_days(ADMIN, "s5")
     stored = await ours.reader.load([DocumentKey("default", name) for name in names])
     documents = {name: document for name, document in zip(names, stored, strict=True) if document is not None}
-    found = await ours.forecasts.of_documents("default", documents, replicas.clock())
+    course = await ours.courses.of(CourseKey("default"), replicas.clock())
+    found = await ours.forecasts.of_documents(course, documents, replicas.clock())
     assert list(found) == names
     assert len(made) == 7
     assert prediction("s5", found["s5"], UNKNOWN, Rules()) == one_alone
     for name in names:
         assert await theirs.forecasts.next_days(ADMIN, name) == prediction(name, found[name], UNKNOWN, Rules())
     assert len(made) == 7
-    assert await ours.forecasts.of_documents("default", {}, replicas.clock()) == {}
+    assert await ours.forecasts.of_documents(course, {}, replicas.clock()) == {}
 
 
 async def test_another_document_calendar_or_day_is_another_forecast(replicas: Replicas, made: list[str]) -> None:
@@ -188,7 +190,9 @@ async def test_whoever_is_erased_is_in_no_cached_result(replicas: Replicas) -> N
     await ours.privacy.erase(ADMIN, "s1")
     assert (await theirs.standings.cohort(ADMIN, CLASS)).size == 5
     members = ours.reports._members
-    cached = await members._results.get(ResultKey("default", CLASS, KIND), members._version(replicas.clock()))
+    now = replicas.clock()
+    version = member_standings._version(await ours.courses.of(CourseKey("default"), now), now)
+    cached = await members._results.get(ResultKey("default", CLASS, KIND), version)
     assert cached is not None, "the other replica has shared what it worked out since"
     assert b"s1" not in cached
     assert b"s2" in cached

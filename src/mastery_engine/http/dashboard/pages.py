@@ -10,12 +10,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from mastery_engine.auth.access import Act, Caller
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.given_ids import check_student_id, is_student_id, normal_id
 from mastery_engine.domain.moments import day_of, iso_date
-from mastery_engine.errors import Conflict, Forbidden, MasteryError, NotFound, Unauthenticated
+from mastery_engine.errors import Conflict, CourseRequired, Forbidden, MasteryError, NotFound, Unauthenticated
 from mastery_engine.http.addresses import check_query
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, session_of, sign_in, sign_out, token_in
-from mastery_engine.http.dashboard.student import student_page
+from mastery_engine.http.dashboard.student import course_query, student_page
 from mastery_engine.http.dashboard.templates import HERE, page
 from mastery_engine.http.incoming import engine_of
 from mastery_engine.http.problems import headers_of, status_of
@@ -52,6 +53,9 @@ def with_error_pages(route: Route) -> Route:
             return await route(request, **values)
         except Unauthenticated as error:
             return page("sign_in.html", None, 401, message=error.message)
+        except CourseRequired as error:
+            links = [(one, f"{request.url.path}{course_query(one)}") for one in error.courses]
+            return page("choose_course.html", None, status_of(error), courses=links)
         except MasteryError as error:
             signed_in = bool(session_of(request))
             sorry = page("sorry.html", None, status_of(error), message=error.message, signed_in=signed_in)
@@ -100,7 +104,8 @@ async def leave(request: Request) -> Response:
 async def find(request: Request) -> Response:
     await caller_of(request)
     chosen = check_student_id(request.query_params.get("student", "").strip(), "A student's id")
-    return RedirectResponse(f"/dashboard/students/{chosen}", 303)
+    course_id = _asked_course(request)
+    return RedirectResponse(f"/dashboard/students/{chosen}{'' if course_id is None else course_query(course_id)}", 303)
 
 
 @router.get("/compare")
@@ -136,7 +141,7 @@ async def student(request: Request, student_id: str) -> Response:
         _check_own_id(caller)
     check_student_id(student_id)
     try:
-        return await student_page(request, caller, student_id)
+        return await student_page(request, caller, student_id, _asked_course(request))
     except NotFound:
         if caller.role != "student":
             raise
@@ -149,7 +154,7 @@ async def live(request: Request, student_id: str) -> Response:
     engine = engine_of(request)
     check_student_id(student_id)
     caller, admitted = await caller_of(request), partial(engine.admission.authenticate, session_of(request))
-    return EventStream(await engine.watching.watch(caller, student_id, admitted))
+    return EventStream(await engine.watching.watch(caller, student_id, admitted, course_id=_asked_course(request)))
 
 
 @router.get("/assets/{name}")
@@ -157,6 +162,12 @@ async def asset(name: str) -> Response:
     if name not in ASSETS:
         raise NotFound("There is no page at this address.")
     return Response((HERE / name).read_bytes(), media_type=ASSETS[name], headers={"Cache-Control": "max-age=300"})
+
+
+def _asked_course(request: Request) -> str | None:
+    """The course that the address names, if any. Raises InvalidInput."""
+    named = request.query_params.get("course_id", "").strip()
+    return normal_id(named, "course_id") if named else None
 
 
 def _check_own_id(caller: Caller) -> None:
@@ -186,7 +197,9 @@ def _places(found: Comparison) -> list[tuple[str, float, float, int]]:
 
 async def _first_steps(request: Request, caller: Caller) -> list[Recommended]:
     with suppress(Conflict):  # they do not allow profiling
-        return await engine_of(request).advice.recommendations(caller, caller.subject, limit=3)
+        return await engine_of(request).advice.recommendations(
+            caller, caller.subject, course_id=_asked_course(request), limit=3
+        )
     return []
 
 
@@ -194,9 +207,19 @@ async def _class(request: Request, caller: Caller) -> Response:
     if not caller.students and not caller.cohorts:
         raise Forbidden("This token names no students and no class: sign out, and ask your school for one that does.")
     engine = engine_of(request)
-    found, calibration = await engine.reports.own(caller), await engine.calibrations.of_course(caller)
+    course_id = _asked_course(request)
+    found = await engine.reports.own(caller, course_id=course_id)
+    calibration = await engine.calibrations.of_course(caller, course_id or DEFAULT_COURSE)
     shown = found.students[:MOST_STUDENTS]
-    return page("class.html", caller, found=found, shown=shown, all=len(caller.students), calibration=calibration)
+    return page(
+        "class.html",
+        caller,
+        found=found,
+        shown=shown,
+        all=len(caller.students),
+        calibration=calibration,
+        query="" if course_id is None else course_query(course_id),
+    )
 
 
 async def _operator(request: Request, caller: Caller) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, cast
+from urllib.parse import quote
 
 import msgspec
 from fastapi import Request
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.moments import Day, Micros, rfc3339
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.engine import Engine
 from mastery_engine.http.dashboard import charts, skill_map
 from mastery_engine.http.dashboard.templates import page, part
@@ -25,7 +26,7 @@ BROAD, NARROW = 6, 2  # skills in a row of the map
 class View(msgspec.Struct, frozen=True):
     """The key of a rendered body: the student, the last change, the day, and whether the student allows profiling."""
 
-    student: StudentKey
+    student: DocumentKey
     updated: Micros
     day: Day
     profiled: bool
@@ -49,10 +50,17 @@ class SharedBodies:
         return await asyncio.shield(made)
 
 
-async def student_page(request: Request, caller: Caller, student_id: str) -> Response:
-    """A student's page. Every reader is recorded in the audit trail. Raises NotFound and Forbidden."""
+def course_query(course_id: str) -> str:
+    """What names a course in the address of a page."""
+    return f"?course_id={quote(course_id, safe='')}"
+
+
+async def student_page(request: Request, caller: Caller, student_id: str, course_id: str | None) -> Response:
+    """A student's page in a course. Every reader is recorded in the audit trail. Raises NotFound, Forbidden
+    and CourseRequired.
+    """
     engine, bodies = engine_of(request), cast("SharedBodies", request.state.bodies)
-    outline = await engine.pages.outline(caller, student_id)
+    outline = await engine.pages.outline(caller, student_id, course_id=course_id)
     view = View(outline.student, outline.updated, outline.day, outline.profiled)
     body = await bodies.body(view, lambda: _body(engine, caller, outline))
     return page(
@@ -61,6 +69,9 @@ async def student_page(request: Request, caller: Caller, student_id: str) -> Res
         student_id=student_id,
         updated=rfc3339(outline.updated),
         cohorts=outline.cohorts,
+        course=outline.student.course_id,
+        query=course_query(outline.student.course_id) if outline.courses else "",
+        courses=[(one, f"/dashboard/students/{student_id}{course_query(one)}") for one in outline.courses],
         body=body,
     )
 
@@ -75,7 +86,7 @@ async def _body(engine: Engine, caller: Caller, outline: PageOutline) -> Markup:
         history=history,
         changes=body.changes,
         chart=charts.chart(history, forecast) if history else None,
-        levels=[(level.name, charts.y_of(level.from_score)) for level in engine.rules.levels if level.from_score],
+        levels=[(level.name, charts.y_of(level.from_score)) for level in body.levels if level.from_score],
         days=body.active_days,
         ahead=forecast,
         advice=body.advice,

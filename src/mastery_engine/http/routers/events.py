@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Request
 
 from mastery_engine.domain.events.envelope import Envelope
 from mastery_engine.domain.given_ids import EVENT_ID
-from mastery_engine.http.body import Rows, StudentId, read_struct
+from mastery_engine.http.body import AskedCourse, Rows, StudentId, read_struct
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body, note_student
 from mastery_engine.http.openapi import KEYED, responds, takes
@@ -44,6 +44,7 @@ async def event_status(
     caller: Authenticated,
     student_id: StudentId,
     event_id: Annotated[str, Path(pattern=EVENT_ID)],
+    course_id: AskedCourse = None,
 ) -> EventStatus:
-    """Whether an event was processed, dead-lettered, or neither so far."""
-    return await engine.ingest.status(caller, student_id, event_id)
+    """Whether an event was processed, dead-lettered, or neither so far; without a course, of any of the student's."""
+    return await engine.ingest.status(caller, student_id, event_id, course_id=course_id)

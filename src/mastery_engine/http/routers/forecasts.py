@@ -7,42 +7,41 @@ import msgspec
 from fastapi import APIRouter
 from pydantic import AwareDatetime, Field, PlainValidator
 
+from mastery_engine.domain.courses.course import CourseItem
 from mastery_engine.domain.events.envelope import moment_from
-from mastery_engine.http.body import Body, ItemId, Name, StudentId
+from mastery_engine.http.body import Body, ItemId, Name, OfStudent
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine
 from mastery_engine.http.openapi import responds
 from mastery_engine.responses.forecasts import Prediction, Trajectory
 from mastery_engine.responses.next_answers import NextAnswer
-from mastery_engine.services.next_answers import MOST_ITEMS, CourseItem
+from mastery_engine.services.next_answers import MOST_ITEMS
 
 router = APIRouter(route_class=EnvelopeRoute, tags=["predictions"], prefix="/predictions")
 
 
-class NextWeek(Body):
+class NextWeek(OfStudent):
     """Which student, and how many days ahead."""
 
-    student_id: StudentId
     timeframe_days: Annotated[int, Field(ge=1, le=30)] = 7
 
 
-class DaysBack(Body):
+class DaysBack(OfStudent):
     """Which student, and how many days back."""
 
-    student_id: StudentId
     days: Annotated[int, Field(ge=7, le=90)] = 30
 
 
 @router.post("/next-week", openapi_extra=responds(Prediction, limit="predictions"))
 async def next_week(engine: TheEngine, caller: Authenticated, body: NextWeek) -> Prediction:
     """The forecast of a student's score for each of the next days, with its confidence."""
-    return await engine.forecasts.next_days(caller, body.student_id, body.timeframe_days)
+    return await engine.forecasts.next_days(caller, body.student_id, body.timeframe_days, course_id=body.course_id)
 
 
 @router.post("/trajectory", openapi_extra=responds(Trajectory, limit="predictions"))
 async def trajectory(engine: TheEngine, caller: Authenticated, body: DaysBack) -> Trajectory:
     """A student's past scores, their trend, and the forecast for the next 7 days."""
-    return await engine.forecasts.trajectory(caller, body.student_id, body.days)
+    return await engine.forecasts.trajectory(caller, body.student_id, body.days, course_id=body.course_id)
 
 
 _Aware = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -67,10 +66,9 @@ class AskedItem(Body):
     skills: Annotated[tuple[Name, ...], Field(max_length=8)] = ()
 
 
-class ManyItems(Body):
+class ManyItems(OfStudent):
     """Which student, which items, and when they would be answered: now, or at a moment up to 30 days ahead."""
 
-    student_id: StudentId
     items: Annotated[list[AskedItem], Field(min_length=1, max_length=MOST_ITEMS)]
     at: Moment | None = None
 
@@ -80,4 +78,4 @@ async def next_answer(engine: TheEngine, caller: Authenticated, body: ManyItems)
     """How likely a student's next answer to each item is right; who has answered nothing gets what the items say."""
     items = [CourseItem(item.item_id, item.skills) for item in body.items]
     at = None if body.at is None else moment_from(body.at, field="at")
-    return await engine.next_answers.predict(caller, body.student_id, items, at)
+    return await engine.next_answers.predict(caller, body.student_id, items, at, course_id=body.course_id)

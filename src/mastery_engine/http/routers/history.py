@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from mastery_engine.domain.evidence.periods import Aggregation
-from mastery_engine.http.body import Body, StudentId
+from mastery_engine.http.body import OfStudent
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine
 from mastery_engine.http.openapi import responds
@@ -21,20 +21,18 @@ from mastery_engine.responses.history import MasteryHistory
 router = APIRouter(route_class=EnvelopeRoute, tags=["analytics"], prefix="/analytics")
 
 
-class HistoryRange(Body):
+class HistoryRange(OfStudent):
     """Which student, and a range of days, both ends included; by default the whole retention."""
 
-    student_id: StudentId
     start_date: datetime.date | None = None
     end_date: datetime.date | None = None
     aggregation: Aggregation = "daily"
     format: Literal["json", "csv"] = "json"
 
 
-class ChangeRange(Body):
+class ChangeRange(OfStudent):
     """Which student, and between the ends of which days; by default from 7 days before ``to``, and until now."""
 
-    student_id: StudentId
     from_: Annotated[datetime.date | None, Field(alias="from")] = None
     to: datetime.date | None = None
 
@@ -42,7 +40,7 @@ class ChangeRange(Body):
 @router.post("/changes", openapi_extra=responds(Changes, limit="analytics"))
 async def changes(engine: TheEngine, caller: Authenticated, body: ChangeRange) -> Changes:
     """What changed in a student's score between two days, and why: by component, and of the last 14 days by cause."""
-    return await engine.scores.changes(caller, body.student_id, body.from_, body.to)
+    return await engine.scores.changes(caller, body.student_id, body.from_, body.to, course_id=body.course_id)
 
 
 @router.post("/mastery-history", openapi_extra=responds(MasteryHistory, also="text/csv", limit="analytics"))
@@ -53,7 +51,9 @@ async def mastery_history(
     format: Annotated[Literal["json", "csv"], QueryParameter()] = "json",  # noqa: A002  the contract's name
 ) -> MasteryHistory | Response:
     """Daily, weekly or monthly scores of a range of days, as JSON or CSV."""
-    history = await engine.scores.history(caller, body.student_id, body.start_date, body.end_date, body.aggregation)
+    history = await engine.scores.history(
+        caller, body.student_id, body.start_date, body.end_date, body.aggregation, course_id=body.course_id
+    )
     return _csv(history) if "csv" in (format, body.format) else history
 
 

@@ -61,13 +61,22 @@ def _read(request: Request, model: type[Model], payload: bytes) -> Model:
 async def _calculate(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
     body = _read(request, Calculate, payload)
     key, values = idempotency_key(request, payload), body.components.values()
-    return await engine.scores.calculate(caller, body.student_id, values, record=body.record, key=key), 200
+    return (
+        await engine.scores.calculate(
+            caller, body.student_id, values, course_id=body.course_id, record=body.record, key=key
+        ),
+        200,
+    )
 
 
 async def _query(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
     body = _read(request, MasteryQuery, payload)
-    on, with_components = body.date, body.include_components
-    return await engine.scores.query(caller, body.student_id, on=on, with_components=with_components), 200
+    return (
+        await engine.scores.query(
+            caller, body.student_id, course_id=body.course_id, on=body.date, with_components=body.include_components
+        ),
+        200,
+    )
 
 
 async def _ingest(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
@@ -78,18 +87,22 @@ async def _ingest(engine: Engine, request: Request, caller: Caller, payload: byt
 
 async def _forecast(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
     body = _read(request, NextWeek, payload)
-    return await engine.forecasts.next_days(caller, body.student_id, body.timeframe_days), 200
+    return await engine.forecasts.next_days(caller, body.student_id, body.timeframe_days, course_id=body.course_id), 200
 
 
 async def _recommend(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
     body = _read(request, Advise, payload)
-    advice = await engine.advice.recommendations(caller, body.student_id, limit=body.limit, priority=body.priority)
-    return advice, 200
+    return (
+        await engine.advice.recommendations(
+            caller, body.student_id, course_id=body.course_id, limit=body.limit, priority=body.priority
+        ),
+        200,
+    )
 
 
 async def _path(engine: Engine, request: Request, caller: Caller, payload: bytes) -> Answered:
     body = _read(request, FindPath, payload)
-    return await engine.advice.path(caller, body.student_id, body.goal, body.topic), 200
+    return await engine.advice.path(caller, body.student_id, body.goal, body.topic, course_id=body.course_id), 200
 
 
 # Each intent with its call, and the kind of the rate limit for callers with a bearer token.

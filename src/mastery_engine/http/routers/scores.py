@@ -5,7 +5,7 @@ import datetime
 from fastapi import APIRouter, Request
 
 from mastery_engine.domain.events.kinds import ComponentValues
-from mastery_engine.http.body import Body, Share, StudentId
+from mastery_engine.http.body import Body, OfStudent, Share
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body
 from mastery_engine.http.openapi import KEYED, responds
@@ -14,10 +14,9 @@ from mastery_engine.responses.scores import Calculated, StudentMastery
 router = APIRouter(route_class=EnvelopeRoute, tags=["mastery"])
 
 
-class MasteryQuery(Body):
+class MasteryQuery(OfStudent):
     """Which student, and when: ``date`` asks for what was known on that day."""
 
-    student_id: StudentId
     date: datetime.date | None = None
     include_components: bool = True
 
@@ -34,10 +33,9 @@ class GivenComponents(Body):
         return ComponentValues(self.completion, self.quiz, self.quality, self.consistency)
 
 
-class Calculate(Body):
+class Calculate(OfStudent):
     """A calculation; recorded unless ``record`` is false, or the caller may not record."""
 
-    student_id: StudentId
     components: GivenComponents = GivenComponents()
     record: bool | None = None
 
@@ -45,11 +43,15 @@ class Calculate(Body):
 @router.post("/mastery/query", openapi_extra=responds(StudentMastery, limit="query"))
 async def query(engine: TheEngine, caller: Authenticated, body: MasteryQuery) -> StudentMastery:
     """A student's mastery now, or as it was known on a day."""
-    return await engine.scores.query(caller, body.student_id, on=body.date, with_components=body.include_components)
+    return await engine.scores.query(
+        caller, body.student_id, course_id=body.course_id, on=body.date, with_components=body.include_components
+    )
 
 
 @router.post("/mastery/calculate", openapi_extra=responds(Calculated, limit="calculate") | KEYED)
 async def calculate(engine: TheEngine, caller: Authenticated, request: Request, body: Calculate) -> Calculated:
     """The score with the given components, the others from the evidence; recorded unless ``record`` is false."""
     key, values = idempotency_key(request, await json_body(request)), body.components.values()
-    return await engine.scores.calculate(caller, body.student_id, values, record=body.record, key=key)
+    return await engine.scores.calculate(
+        caller, body.student_id, values, course_id=body.course_id, record=body.record, key=key
+    )

@@ -14,4 +14,4 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["analytics"], prefix="/analy
 @router.post("/skills", openapi_extra=responds(StudentSkills, limit="analytics"))
 async def skills(engine: TheEngine, caller: Authenticated, body: OfStudent) -> StudentSkills:
     """For each skill: the chance that the next answer is right, its uncertainty, what is forgotten, last practised."""
-    return await engine.skills.of(caller, body.student_id)
+    return await engine.skills.of(caller, body.student_id, course_id=body.course_id)

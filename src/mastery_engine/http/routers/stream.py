@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from mastery_engine.http.body import StudentId
+from mastery_engine.http.body import AskedCourse, StudentId
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine, token_of
 from mastery_engine.http.openapi import LIMIT
@@ -34,10 +34,16 @@ _encode = msgspec.json.Encoder().encode
         },
     },
 )
-async def stream(engine: TheEngine, caller: Authenticated, request: Request, student_id: StudentId) -> Response:
+async def stream(
+    engine: TheEngine,
+    caller: Authenticated,
+    request: Request,
+    student_id: StudentId,
+    course_id: AskedCourse = None,
+) -> Response:
     """The student's mastery now and after each change, as server-sent events, with heartbeats between."""
     admitted = partial(engine.admission.authenticate, token_of(request))
-    return EventStream(await engine.watching.watch(caller, student_id, admitted))
+    return EventStream(await engine.watching.watch(caller, student_id, admitted, course_id=course_id))
 
 
 class EventStream(StreamingResponse):

@@ -8,7 +8,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mastery_engine.domain.advice.learning_path import Goal
-from mastery_engine.mcp.context import READS, Name, StudentId, ToolContext, Whole, plainly
+from mastery_engine.mcp.context import READS, Course, Name, StudentId, ToolContext, Whole, plainly
 from mastery_engine.mcp.results import (
     AdviceResult,
     CalibrationResult,
@@ -38,11 +38,16 @@ class AdviceTools:
         self._engine = context.engine
 
     async def forecast(
-        self, student_id: StudentId, days: Annotated[Whole, Field(ge=1, le=30)] = 7
+        self,
+        student_id: StudentId,
+        days: Annotated[Whole, Field(ge=1, le=30)] = 7,
+        course_id: Course = None,
     ) -> Annotated[CallToolResult, ForecastResult]:
         """A student's score some days from now, with an 80% interval. Use it for "will he pass"."""
         with plainly():
-            prediction = await self._engine.forecasts.next_days(self._context.who(), student_id, days)
+            prediction = await self._engine.forecasts.next_days(
+                self._context.who(), student_id, days, course_id=course_id
+            )
         last = prediction.days[-1]
         result = ForecastResult(
             now=prediction.current_score,
@@ -56,11 +61,16 @@ class AdviceTools:
         return await self._context.respond("forecast", result)
 
     async def recommend(
-        self, student_id: StudentId, limit: Annotated[Whole, Field(ge=1, le=10)] = 3
+        self,
+        student_id: StudentId,
+        limit: Annotated[Whole, Field(ge=1, le=10)] = 3,
+        course_id: Course = None,
     ) -> Annotated[CallToolResult, AdviceResult]:
         """What a student should do next and why, best first. It also works for a student without events."""
         with plainly():
-            advice = await self._engine.advice.recommendations(self._context.who(), student_id, limit=limit)
+            advice = await self._engine.advice.recommendations(
+                self._context.who(), student_id, course_id=course_id, limit=limit
+            )
         steps = [f"{piece.action} {piece.area}, {piece.estimated_time} min: {piece.reason}" for piece in advice]
         return await self._context.respond("recommend", AdviceResult(steps=steps))
 
@@ -69,10 +79,13 @@ class AdviceTools:
         student_id: StudentId,
         skill: Annotated[Name | None, Field(description="a skill or module; else the whole course")] = None,
         limit: Annotated[Whole, Field(ge=1, le=20)] = 3,
+        course_id: Course = None,
     ) -> Annotated[CallToolResult, ItemsResult]:
         """The items a student should answer next, best first, each with the chance of a right answer and why."""
         with plainly(skill):
-            items = await self._engine.next_answers.items(self._context.who(), student_id, skill=skill, limit=limit)
+            items = await self._engine.next_answers.items(
+                self._context.who(), student_id, course_id=course_id, skill=skill, limit=limit
+            )
         result = ItemsResult(
             items=[
                 NextItem(item_id=item.item_id, title=item.title, chance=item.probability, why=item.reason)
@@ -86,11 +99,12 @@ class AdviceTools:
         student_id: StudentId,
         topic: Annotated[Name | None, Field(description="a skill or module to master; else the whole course")] = None,
         limit: Annotated[Whole, Field(ge=1, le=50)] = 5,
+        course_id: Course = None,
     ) -> Annotated[CallToolResult, PathResult]:
         """The skills to learn next, in order, prerequisites first, with the expected day of completion."""
         goal: Goal = "improve_mastery" if topic is None else "master_topic"
         with plainly(topic):
-            path = await self._engine.advice.path(self._context.who(), student_id, goal, topic)
+            path = await self._engine.advice.path(self._context.who(), student_id, goal, topic, course_id=course_id)
         result = PathResult(
             skills=[step.skill for step in path.steps[:limit]],
             steps=len(path.steps),
@@ -99,10 +113,14 @@ class AdviceTools:
         )
         return await self._context.respond("learning_path", result)
 
-    async def struggles(self, student_id: StudentId) -> Annotated[CallToolResult, NoticedResult]:
+    async def struggles(
+        self,
+        student_id: StudentId,
+        course_id: Course = None,
+    ) -> Annotated[CallToolResult, NoticedResult]:
         """The topics on which a student is stuck now, and habits that a tutor would notice, with the evidence."""
         with plainly():
-            noticed = await self._engine.advice.patterns(self._context.who(), student_id)
+            noticed = await self._engine.advice.patterns(self._context.who(), student_id, course_id=course_id)
         result = NoticedResult(
             stuck_on=[f"{struggle.topic} ({struggle.pattern}): {struggle.evidence}" for struggle in noticed.struggles],
             habits=[f"{habit.kind} ({habit.strength:.2f}): {habit.evidence}" for habit in noticed.patterns],

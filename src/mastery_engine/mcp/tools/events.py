@@ -7,7 +7,7 @@ from mcp.server import MCPServer
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from mastery_engine.mcp.context import READS, RECORDS, EventId, StudentId, ToolContext, plainly
+from mastery_engine.mcp.context import READS, RECORDS, Course, EventId, StudentId, ToolContext, plainly
 from mastery_engine.mcp.quoted import with_plain_ids
 from mastery_engine.mcp.results import IngestResult, StatusResult
 
@@ -63,9 +63,11 @@ class EventTools:
         )
         return await self._context.respond("ingest_events", result)
 
-    async def event_status(self, student_id: StudentId, event_id: EventId) -> Annotated[CallToolResult, StatusResult]:
+    async def event_status(
+        self, student_id: StudentId, event_id: EventId, course_id: Course = None
+    ) -> Annotated[CallToolResult, StatusResult]:
         """The status of an event: processed, dead_lettered (with the reason), or not_processed yet."""
         with plainly():
-            state = await self._engine.ingest.status(self._context.who(), student_id, event_id)
+            state = await self._engine.ingest.status(self._context.who(), student_id, event_id, course_id=course_id)
         result = StatusResult(status=state.status, reason=state.reason.message if state.reason else None)
         return await self._context.respond("event_status", result)

@@ -1,6 +1,6 @@
 """Tools about one student's score."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from mcp.server import MCPServer
@@ -10,12 +10,13 @@ from pydantic import Field
 
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.evidence.periods import Aggregation
-from mastery_engine.mcp.context import READS, Day, Flag, Share, StudentId, ToolContext, Whole, plainly
+from mastery_engine.mcp.context import READS, Course, Day, Flag, Share, StudentId, ToolContext, Whole, plainly
 from mastery_engine.mcp.quoted import quoted
 from mastery_engine.mcp.results import (
     ChangeResult,
     ContributionResult,
     CostResult,
+    CourseResult,
     ExplanationResult,
     HistoryResult,
     MasteryResult,
@@ -49,14 +50,15 @@ class StudentTools:
         student_id: StudentId,
         on: Annotated[Day | None, Field(description="as it was known on that day; today if left out")] = None,
         detail: Annotated[Flag, Field(description="also average, time and advice")] = False,
+        course_id: Course = None,
     ) -> Annotated[CallToolResult, MasteryResult]:
         """How well a student masters the course now: score 0-1, level, coverage, four components, trend.
 
         Start here for "what does she know" or "how is he doing". Low coverage means that little is known yet.
         """
         with plainly():
-            known = await self._engine.scores.query(self._context.who(), student_id, on=on)
-        more = (
+            known = await self._engine.scores.query(self._context.who(), student_id, course_id=course_id, on=on)
+        more: dict[str, Any] = (
             {
                 "historical_average": known.historical_average,
                 "last_updated": known.last_updated,
@@ -68,6 +70,11 @@ class StudentTools:
             if detail
             else {}
         )
+        courses = known.courses or None
+        if courses is not None:
+            more["courses"] = [
+                CourseResult(course_id=one.course_id, score=one.mastery_score, level=one.level) for one in courses
+            ]
         result = _mastery_result(student_id, known.current_mastery).model_copy(update={"trend": known.trend, **more})
         return await self._context.respond("get_mastery", result)
 
@@ -78,6 +85,7 @@ class StudentTools:
         quiz: Share | None = None,
         quality: Share | None = None,
         consistency: Share | None = None,
+        course_id: Course = None,
     ) -> Annotated[CallToolResult, MasteryResult]:
         """The score that a student would have with other component values; the rest stays. Nothing is recorded.
 
@@ -85,20 +93,23 @@ class StudentTools:
         """
         given = ComponentValues(completion, quiz, quality, consistency)
         with plainly():
-            calculated = await self._engine.scores.calculate(self._context.who(), student_id, given, record=False)
+            calculated = await self._engine.scores.calculate(
+                self._context.who(), student_id, given, course_id=course_id, record=False
+            )
         return await self._context.respond("what_if", _mastery_result(student_id, calculated.current_mastery))
 
     async def explain_score(
         self,
         student_id: StudentId,
         detail: Annotated[Flag, Field(description="also what moves each component")] = False,
+        course_id: Course = None,
     ) -> Annotated[CallToolResult, ExplanationResult]:
         """Why a student's score is not higher: what each component costs, and what would reach the next level.
 
         Use it for "why this score" and "what should she do next": the first component costs the most.
         """
         with plainly():
-            explanation = await self._engine.reports.explain(self._context.who(), student_id)
+            explanation = await self._engine.reports.explain(self._context.who(), student_id, course_id=course_id)
         result = ExplanationResult(
             score=explanation.mastery_score,
             level=explanation.level,
@@ -122,6 +133,7 @@ class StudentTools:
         self,
         student_id: StudentId,
         days: Annotated[Whole, Field(ge=1, le=366, description="how many days back")] = 7,
+        course_id: Course = None,
     ) -> Annotated[CallToolResult, ChangeResult]:
         """Why a student's score went up or down: by component, and for 14 days by cause.
 
@@ -129,7 +141,7 @@ class StudentTools:
         """
         caller = self._context.who()
         with plainly():
-            changes = await self._engine.scores.changes(caller, student_id, days=days)
+            changes = await self._engine.scores.changes(caller, student_id, course_id=course_id, days=days)
         result = ChangeResult(
             change=changes.change,
             contributions=[
@@ -151,6 +163,7 @@ class StudentTools:
         days: Annotated[Whole, Field(ge=1, le=366, description="how many days back")] = 30,
         detail: Annotated[Flag, Field(description="also the points")] = False,
         aggregation: Annotated[Aggregation, Field(description="of the points")] = "weekly",
+        course_id: Course = None,
     ) -> Annotated[CallToolResult, HistoryResult]:
         """A student's past scores: trend, first, last, lowest, highest, average; points on request.
 
@@ -159,9 +172,9 @@ class StudentTools:
         caller = self._context.who()
         with plainly():
             shown = await self._engine.scores.history(
-                caller, student_id, aggregation=aggregation if detail else "daily", days=days
+                caller, student_id, course_id=course_id, aggregation=aggregation if detail else "daily", days=days
             )
-            now = await self._engine.scores.query(caller, student_id, with_components=False)
+            now = await self._engine.scores.query(caller, student_id, course_id=course_id, with_components=False)
         points, summary = shown.history, shown.summary
         result = HistoryResult(
             trend=now.trend,
@@ -178,13 +191,14 @@ class StudentTools:
         self,
         student_id: StudentId,
         limit: Annotated[Whole, Field(ge=1, le=50, description="how many of each")] = 3,
+        course_id: Course = None,
     ) -> Annotated[CallToolResult, SkillsResult]:
         """A student's weakest and strongest skills (topics), with the chance of a right next answer.
 
         Use it to choose what to practise. Only skills with answers or exercises are named.
         """
         with plainly():
-            states = (await self._engine.skills.of(self._context.who(), student_id)).skills
+            states = (await self._engine.skills.of(self._context.who(), student_id, course_id=course_id)).skills
         skills = [
             SkillResult(
                 skill=state.skill,

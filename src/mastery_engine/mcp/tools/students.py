@@ -7,7 +7,7 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mastery_engine.errors import InvalidInput
-from mastery_engine.mcp.context import READS, StudentId, ToolContext, Whole, plainly
+from mastery_engine.mcp.context import READS, Course, StudentId, ToolContext, Whole, plainly
 from mastery_engine.mcp.results import ClassResult, HelpResult, help_reasons
 
 
@@ -27,13 +27,18 @@ class StudentsTools:
         self,
         student_ids: Annotated[list[StudentId] | None, Field(description="default: a teacher's own students")] = None,
         limit: Annotated[Whole, Field(ge=1, le=50, description="how many to name")] = 5,
+        course_id: Course = None,
     ) -> Annotated[CallToolResult, ClassResult]:
         """Up to 200 students, or all of a teacher's own, at a glance: average, levels, who needs help most, and why."""
         caller, reports = self._context.who(), self._engine.reports
         with plainly():
             if not student_ids and not caller.students:
                 raise InvalidInput("This token names no students: give the students to look at.", field="student_ids")
-            glance = await (reports.glance(caller, student_ids) if student_ids else reports.own(caller))
+            glance = await (
+                reports.glance(caller, student_ids, course_id=course_id)
+                if student_ids
+                else reports.own(caller, course_id=course_id)
+            )
         need_help = [student for student in glance.students if student.reasons]
         result = ClassResult(
             students=len(glance.students),
