@@ -19,7 +19,7 @@ class Prospect(msgspec.Struct, frozen=True, gc=False):
 
     ``probability`` is that of a right answer, in [0, 1]. ``due`` names a skill of the item that is due for review,
     ``missing`` a prerequisite that is not known; ``is_mastered`` says that all its skills are, and none of them is due.
-    ``known`` is how well its skill is known, as the probability of a right answer to any of its items.
+    ``gain`` is what practice of its skill brings for each minute, as advice about skills has it.
     ``right_ago`` counts the answers since this one was answered right when it was last answered; None if it was not.
     """
 
@@ -29,7 +29,7 @@ class Prospect(msgspec.Struct, frozen=True, gc=False):
     due: str | None = None
     missing: str | None = None
     is_mastered: bool = False
-    known: float = 0.0
+    gain: float = 0.0
     right_ago: int | None = None
 
     @property
@@ -43,9 +43,9 @@ def best_items(prospects: Iterable[Prospect], *, target: float, limit: int) -> l
 
     Items whose prerequisites are known, that have something left to learn and were not answered right lately come
     before the others. Of these come first those nearest to ``target``, a probability in (0, 1); all within ``NEAR`` of
-    it are near enough, and an item of a skill that is due counts as nearer by ``DUE_BONUS``. Of items as near that of
-    the skill that is known least comes first. Equals are in the order of their ids, so that the same question has the
-    same answer.
+    it are near enough, and an item of a skill that is due counts as nearer by ``DUE_BONUS``. Of items as near comes
+    first that of the skill whose practice brings most, so that items and advice about skills go together. Equals are in
+    the order of their ids, so that the same question has the same answer.
     """
 
     def rank(prospect: Prospect) -> tuple[bool, bool, bool, float, float, float, str]:
@@ -55,7 +55,7 @@ def best_items(prospects: Iterable[Prospect], *, target: float, limit: int) -> l
             prospect.is_mastered,
             prospect.is_lately_right,
             max(0.0, distance - NEAR) - (DUE_BONUS if prospect.due else 0.0),
-            prospect.known,
+            -prospect.gain,
             distance,
             prospect.item_id,
         )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mastery_engine.domain.advice.item_choice import Prospect
+from mastery_engine.domain.advice.recommend import gain_of_practice
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import Outlook
@@ -44,6 +45,6 @@ def _prospect(item: ItemAsked, probability: float, right_ago: int | None, view: 
         due,
         missing,
         is_mastered=due is None and bool(known) and all(one.is_mastered for one in known),
-        known=min((one.probability for one in known), default=0.0),
+        gain=max(map(gain_of_practice, known), default=0.0),
         right_ago=right_ago,
     )

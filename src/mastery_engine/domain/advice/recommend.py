@@ -16,7 +16,7 @@ from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.score import FourValues, consistency
 from mastery_engine.domain.moments import NEVER, Day
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.estimates import Outlook
+from mastery_engine.domain.skills.estimates import Outlook, SkillEstimate
 
 QUESTIONS = 10
 EXERCISES = 4
@@ -52,6 +52,19 @@ def after_practice(probability: float, practised: float = 0.0) -> float:
     return probability + LEARNED / (1.0 + practised / SLOWS) * (1.0 - probability)
 
 
+def after_review(probability: float, forgotten: float) -> float:
+    """The probability of a right answer after a review: what was ``forgotten`` is back, or a session's practice."""
+    return min(1.0, max(probability + forgotten, after_practice(probability)))
+
+
+def gain_of_practice(skill: SkillEstimate) -> float:
+    """What a session on a skill brings, for each minute: the rise of the probability of a right answer."""
+    now = skill.probability
+    if skill.needs_review:
+        return (after_review(now, skill.forgotten) - now) / REVIEW_MINUTES
+    return (after_practice(now, skill.practised) - now) / PRACTICE_MINUTES
+
+
 def within_reach(view: Outlook) -> WithinReach:
     """The skills to practise, and those to review.
 
@@ -68,8 +81,7 @@ def within_reach(view: Outlook) -> WithinReach:
         estimate = estimates[name]
         if estimate.needs_review:
             now = estimate.probability
-            then = min(1.0, max(now + estimate.forgotten, after_practice(now)))
-            skills.append((name, now, then, REVIEW_MINUTES, True))
+            skills.append((name, now, after_review(now, estimate.forgotten), REVIEW_MINUTES, True))
         elif not estimate.is_settled and known & needed == needed:
             now = estimate.probability
             skills.append((name, now, after_practice(now, estimate.practised), PRACTICE_MINUTES, False))

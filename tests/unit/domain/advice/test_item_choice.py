@@ -17,13 +17,13 @@ def test_the_nearest_to_the_target_comes_first() -> None:
     assert ids(easy, near, hard, limit=1) == ["b"]
 
 
-def test_of_items_near_enough_that_of_the_weakest_skill_comes_first() -> None:
-    strong, weak, far = (
-        Prospect("strong", "loops", 0.75, known=0.7),
-        Prospect("weak", "files", 0.67, known=0.5),
-        Prospect("far", "lists", 0.55, known=0.1),
+def test_of_items_near_enough_that_of_the_skill_whose_practice_brings_most_comes_first() -> None:
+    little, much, far = (
+        Prospect("little", "loops", 0.75, gain=0.01),
+        Prospect("much", "files", 0.67, gain=0.02),
+        Prospect("far", "lists", 0.55, gain=0.03),
     )
-    assert ids(strong, weak, far) == ["weak", "strong", "far"]
+    assert ids(little, much, far) == ["much", "little", "far"]
 
 
 def test_what_is_due_comes_first_but_not_at_any_price() -> None:

@@ -2,6 +2,7 @@
 
 from mastery_engine.domain.advice.item_choice import Prospect
 from mastery_engine.domain.advice.next_items import prospects
+from mastery_engine.domain.advice.recommend import gain_of_practice
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import RESTED_DAYS, outlook_of
@@ -35,8 +36,8 @@ def found(right: int, days: int = 0) -> dict[str, Prospect]:
     chances = next_answers(student, ITEMS, at, PRIOR, view.model, RULES)
     assert [one.probability for one in made] == [one.probability for one in chances]
     for one, item in zip(made, ITEMS, strict=True):
-        known = [view.estimate(name).probability for name in item.skills if name in CURRICULUM.skills]
-        assert one.known == min(known, default=0.0)
+        gains = [gain_of_practice(view.estimate(name)) for name in item.skills if name in CURRICULUM.skills]
+        assert one.gain == max(gains, default=0.0)
     return {one.item_id: one for one in made}
 
 
