@@ -234,3 +234,22 @@ async def test_a_stream_is_of_one_course(schools: Api) -> None:
     assert answer.json()["error"]["code"] == "COURSE_REQUIRED"
     answer = await schools.get(f"{place}?course_id=nowhere", token=make_token(tenant=OURS))
     assert answer.status_code == 404
+
+
+async def test_a_cohorts_figures_are_of_its_course(schools: Api) -> None:
+    """Its course is that of the events that named it, until an admin says another."""
+    token = make_token(tenant=OURS)
+    for course_id, cohort_id, right in ((ART, "art-1", 2), (PHYSICS, "physics-1", 8)):
+        one = event("quiz", student_id="bob", total_questions=10, correct_answers=right)
+        await schools.learn({**one, "course_id": course_id, "metadata": {"cohort_id": cohort_id}}, token=token)
+    means = {}
+    for cohort_id, course_id in (("art-1", ART), ("physics-1", PHYSICS)):
+        figures = await schools.data("/analytics/cohort", {"cohort_id": cohort_id}, token=token)
+        own = (await asked(schools, "/mastery/query", OURS, course_id, "bob")).json()["data"]["current_mastery"]
+        assert figures["average"] == own["mastery_score"]
+        means[cohort_id] = figures["average"]
+    assert means["art-1"] < means["physics-1"]
+    body = {"name": "Art", "members": ["bob"], "course_id": PHYSICS}
+    assert (await schools.call("PUT", "/cohorts/art-1", body, token=token)).status_code == 200
+    figures = await schools.data("/analytics/cohort", {"cohort_id": "art-1"}, token=token)
+    assert figures["average"] == means["physics-1"]

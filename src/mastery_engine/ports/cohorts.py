@@ -6,7 +6,6 @@ from typing import Protocol
 import msgspec
 
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
-from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.moments import Day
 from mastery_engine.domain.student import StudentKey
 
@@ -21,11 +20,6 @@ class Roster(msgspec.Struct, frozen=True):
     @property
     def members(self) -> frozenset[str]:
         return self.cohort.members(self.joined)
-
-    @property
-    def course_id(self) -> str:
-        """The course that the cohort belongs to."""
-        return DEFAULT_COURSE
 
     @property
     def is_known(self) -> bool:

@@ -9,8 +9,8 @@ from cachetools import LRUCache
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.cohort import Due
-from mastery_engine.domain.courses.course_key import CourseKey
-from mastery_engine.domain.moments import SECOND, Day, Micros, day_of, iso_date
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
+from mastery_engine.domain.moments import MINUTE, SECOND, Day, Micros, day_of, iso_date
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Conflict, NotFound
@@ -26,6 +26,8 @@ from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 MEMBERS_LIFE: Micros = SECOND
 MOST_COHORTS = 1_000
 MOST_TEACHERS = 1_000
+COURSE_LIFE: Micros = MINUTE
+MOST_ASKED = 5  # members whose documents tell a cohort's course
 MAX_ROUNDS = 20
 PAGE = 1_000
 
@@ -60,6 +62,7 @@ class Cohorts:
         self._idempotency = idempotency
         self._rules = rules
         self._clock = clock
+        self._courses: LRUCache[tuple[str, str], tuple[Micros, str]] = LRUCache(most)
         self._seen: LRUCache[tuple[str, str], SeenCohort] = LRUCache(most)
         self._hinted: LRUCache[tuple[str, str], tuple[Micros, frozenset[str]]] = LRUCache(MOST_TEACHERS)
 
@@ -124,9 +127,12 @@ class Cohorts:
         members: Iterable[str],
         calendar: Iterable[Due] | None,
         *,
+        course_id: str | None = None,
         key: IdempotencyKey | None = None,
     ) -> CohortRecord:
-        """Set all members of a cohort; without a ``calendar`` the old one stays. It is recorded before it counts.
+        """Set all members of a cohort; without ``calendar`` or ``course_id`` the old one stays.
+
+        It is recorded before it counts.
 
         Raises Conflict if ``key`` was used with another body, or others keep changing the cohort at the same time.
         """
@@ -137,6 +143,8 @@ class Cohorts:
         for _ in range(MAX_ROUNDS):
             roster = await self.roster(caller.tenant, cohort_id, now)
             cohort = roster.cohort.with_members(name, wanted, due, roster.joined)
+            if course_id is not None:
+                cohort = msgspec.structs.replace(cohort, course_id=course_id)
             await self._audit.write(caller, "put-cohort", sorted(roster.members ^ wanted) or [None])
             if await self._store.put(caller.tenant, cohort_id, roster.version, cohort):
                 self._seen.pop((caller.tenant, cohort_id), None)
@@ -151,6 +159,23 @@ class Cohorts:
         self._audit.note(caller, "cohort", None, allowed=True)
         now = caller.moment(self._clock)
         return _record(cohort_id, await self.known_roster(caller.tenant, cohort_id, now), limit, cursor)
+
+    async def course_of(self, tenant: str, cohort_id: str, roster: Roster, now: Micros) -> str:
+        """The course that a cohort belongs to: as an admin said, else that of the events that named it.
+
+        Of the latter some members' documents tell; it is looked up again after a minute. Raises Unavailable.
+        """
+        if roster.cohort.course_id is not None:
+            return roster.cohort.course_id
+        cached = self._courses.get((tenant, cohort_id))
+        if cached is not None and cached[0] <= now < cached[0] + COURSE_LIFE:
+            return cached[1]
+        asked = [StudentKey(tenant, student_id) for student_id in sorted(roster.joined)[:MOST_ASKED]]
+        stored = await self._documents.of_students(asked) if asked else []
+        naming = {one for of in stored for one, document in of.items() if cohort_id in document.student.cohorts}
+        course_id = DEFAULT_COURSE if DEFAULT_COURSE in naming else min(naming, default=DEFAULT_COURSE)
+        self._courses[tenant, cohort_id] = (now, course_id)
+        return course_id
 
     async def due_days(
         self, course: CourseKey, named: Mapping[str, Iterable[str]], now: Micros

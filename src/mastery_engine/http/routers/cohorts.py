@@ -47,11 +47,15 @@ class DueWork(Body):
 
 
 class PutCohort(Body):
-    """A cohort as an admin sets it: ``members`` lists all of them; without ``calendar`` the old one stays."""
+    """A cohort as an admin sets it: ``members`` lists all of them; without ``calendar`` the old one stays.
+
+    ``course_id`` is the course that the cohort belongs to: else as before, or that of the events that named it.
+    """
 
     name: Name
     members: Annotated[list[StudentId], Field(max_length=MOST_MEMBERS)]
     calendar: Annotated[list[DueWork], Field(max_length=MOST_DUE)] | None = None
+    course_id: Name | None = None
 
     def due(self) -> list[Due] | None:
         if self.calendar is None:
@@ -81,7 +85,9 @@ async def put_cohort(
 ) -> CohortRecord:
     """Set the members of a cohort; students left out stay out, whatever events say, until they are put in again."""
     key = idempotency_key(request, await json_body(request))
-    return await engine.cohorts.put(caller, cohort_id, body.name, body.members, body.due(), key=key)
+    return await engine.cohorts.put(
+        caller, cohort_id, body.name, body.members, body.due(), course_id=body.course_id, key=key
+    )
 
 
 @router.get("/cohorts/{cohort_id}", openapi_extra=responds(CohortRecord, limit="analytics"))
