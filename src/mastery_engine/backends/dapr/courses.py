@@ -14,7 +14,7 @@ from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.ports.courses import StoredCourse, pack_course, unpack_course
 
 
-class _Word(msgspec.Struct, frozen=True):
+class _CourseWord(msgspec.Struct, frozen=True):
     """What was set of a course, with the number of its changes; the text is MessagePack in Base64."""
 
     version: int
@@ -44,7 +44,7 @@ class DaprCourses:
         if (word.version if word is not None else 0) != version:
             return False
         await self.note([key])
-        written = _Word(version + 1, b64encode(pack_course(course)).decode())
+        written = _CourseWord(version + 1, b64encode(pack_course(course)).decode())
         return await self._state.write([Write(name, written, value.etag if value is not None else None, None)])
 
     async def has(self, key: CourseKey) -> bool:
@@ -64,9 +64,9 @@ class DaprCourses:
         return DaprIndex(self._state, f"courses:{tenant}")
 
 
-def _word(value: Value | None) -> _Word | None:
-    return None if value is None else msgspec.convert(value.data, _Word)
+def _word(value: Value | None) -> _CourseWord | None:
+    return None if value is None else msgspec.convert(value.data, _CourseWord)
 
 
-def _stored(word: _Word) -> StoredCourse:
+def _stored(word: _CourseWord) -> StoredCourse:
     return StoredCourse(word.version, unpack_course(b64decode(word.course)))
