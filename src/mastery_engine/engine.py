@@ -30,6 +30,7 @@ from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.models import Models
 from mastery_engine.services.next_answers import NextAnswers
 from mastery_engine.services.pages import Pages
+from mastery_engine.services.people import People
 from mastery_engine.services.privacy import Privacy
 from mastery_engine.services.readiness import Readiness
 from mastery_engine.services.reports import Reports
@@ -68,6 +69,7 @@ class Engine:
     skills: Skills
     cohorts: Cohorts
     courses: Courses
+    people: People
     standings: Standings
     reports: Reports
     watching: Watching

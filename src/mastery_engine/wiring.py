@@ -44,7 +44,9 @@ from mastery_engine.services.member_standings import MemberStandings
 from mastery_engine.services.models import Models
 from mastery_engine.services.next_answers import NextAnswers
 from mastery_engine.services.pages import Pages
+from mastery_engine.services.people import People
 from mastery_engine.services.privacy import Privacy
+from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.profiling import Profiling
 from mastery_engine.services.readiness import Readiness
 from mastery_engine.services.recording import Recording
@@ -159,7 +161,8 @@ def compose(
     cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, rules, clock)
     courses = Courses(stores.courses, access, audit, idempotency, rules, curriculum, clock)
     students = Students(stores.reader, courses)
-    erasing = Erasing(stores.documents, stores.reader, stores.refusals, stores.jobs)
+    profiles = Profiles(stores.people, stores.documents, consents, pseudonym_key)
+    erasing = Erasing(stores.documents, stores.reader, profiles, stores.refusals, stores.jobs)
     folding = Folding(stores.documents, stores.reader, stores.cohorts, consents, erasing, courses, models, metrics)
     ingest = Ingest(
         logs.events,
@@ -208,6 +211,7 @@ def compose(
         skills=skills,
         cohorts=cohorts,
         courses=courses,
+        people=People(stores.people, stores.documents, profiles, cohorts, access, audit, idempotency, clock),
         standings=Standings(members, cohorts, consents, access, audit, courses, clock),
         reports=reports,
         watching=Watching(students, scores, access, clock, metrics),
@@ -221,6 +225,7 @@ def compose(
             cohorts=cohorts,
             consents=consents,
             erasing=erasing,
+            profiles=profiles,
             dead_letters=dead_letters,
             access=access,
             audit=audit,

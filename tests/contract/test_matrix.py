@@ -163,6 +163,7 @@ BESIDE: dict[str, Json] = {
     "POST /mastery/ingest": event(),
     "POST /analytics/compare": {"cohort_id": OURS},
     "PUT /compliance/students/{student_id}/consent": {"profiling": False},
+    "PUT /students/{student_id}/profile": {"display_name": "Ada"},
     "event_status": {"event_id": "e-1"},
     "compare": {"cohort_ids": [OURS]},
     "ingest_events": {"events": [event(student_id=OTHER)]},

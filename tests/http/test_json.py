@@ -36,6 +36,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/analytics/skills"): OF_STUDENT,
     ("PUT", "/cohorts/py-101"): {"name": "Python", "members": [STUDENT]},
     ("PUT", "/courses/physics"): {"title": "Physics"},
+    ("PUT", f"/students/{STUDENT}/profile"): {"display_name": "Ada"},
     ("PUT", f"/compliance/students/{STUDENT}/consent"): {"processing": True},
     ("POST", "/process"): {"intent": "query", "payload": OF_STUDENT},
     ("POST", "/dapr/events"): event("quiz"),

@@ -19,8 +19,11 @@ from mastery_engine.domain.cohorts.cohort import Cohort, Due, Teacher
 from mastery_engine.domain.courses.course import Course
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.moments import DAY, SECOND
+from mastery_engine.domain.people.identity import Identity
+from mastery_engine.domain.people.profile import Profile
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.ports.cohorts import Join
+from mastery_engine.ports.people import NO_STORED_PROFILE, ProfileWrite
 from mastery_engine.ports.result_cache import LIFE_S, ResultKey
 from scripts.servers.redis import Redis
 from tests.support.calibrated import learned
@@ -69,6 +72,8 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
     await stores.jobs.put(job())
     await stores.calibrations.put(CourseKey("default"), learned(NOW, 310))
     await stores.courses.put(CourseKey("default", "b-1"), 0, Course("Physics"))
+    profile = Profile("Ada", external=(Identity("mailto", "ada@school.example"),))
+    await stores.people.write([ProfileWrite(ADA, NO_STORED_PROFILE, profile)])
     await stores.idempotency.claim("key", "body", NOW)
     await stores.connection.ping()
     await stores.connection.close()

@@ -21,6 +21,7 @@ from mastery_engine.backends.sqlite.stores import open_stores
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
 from mastery_engine.domain.courses.course import Course
 from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.people.profile import Profile
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, DocumentKey, StudentKey, pack, pack_ids
 from mastery_engine.domain.transition import apply
@@ -30,6 +31,7 @@ from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.cohorts import Join
 from mastery_engine.ports.courses import StoredCourse
 from mastery_engine.ports.documents import DocumentChange
+from mastery_engine.ports.people import NO_STORED_PROFILE, ProfileWrite, StoredProfile
 from tests.support.calibrated import learned
 from tests.support.samples import NOW, TODAY, Clock, helped, logged
 from tests.support.small_disk import mounted_small_disk
@@ -87,6 +89,7 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     await stores.jobs.put(job())
     await stores.calibrations.put(COURSE, learned(NOW, 310))
     await stores.courses.put(COURSE, 0, Course("Python"))
+    await stores.people.write([ProfileWrite(ADA, NO_STORED_PROFILE, Profile("Ada"))])
     await stores.connection.close()
 
     stores = open_stores(Database(path), Clock())
@@ -102,6 +105,7 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     assert await stores.jobs.open() == [job()]
     assert await stores.calibrations.get(COURSE) == learned(NOW, 310)
     assert await stores.courses.load([COURSE]) == [StoredCourse(1, Course("Python"))]
+    assert await stores.people.load([ADA]) == [StoredProfile(1, Profile("Ada"))]
     await stores.connection.close()
 
 

@@ -27,6 +27,9 @@ class Act(Enum):
     ROSTER = "see who is in a cohort"
     SET_ROSTER = "say who is in a cohort"
     SET_COURSE = "set a course"
+    FIND = "find students by name"
+    READ_PROFILE = "read a student's profile"
+    SET_PROFILE = "set a student's profile"
     OWN_DATA = "see or change a student's consent, or export their data"
     GOVERN = "erase students or read the audit trail"
 
@@ -50,6 +53,9 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
     Act.ROSTER: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.SET_ROSTER: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.SET_COURSE: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.FIND: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.READ_PROFILE: {"student": Reach.SELF, "teacher": Reach.NOBODY, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.SET_PROFILE: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.OWN_DATA: {"student": Reach.SELF, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.GOVERN: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
 }

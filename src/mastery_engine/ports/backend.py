@@ -15,6 +15,7 @@ from mastery_engine.ports.documents import DocumentReader, DocumentStore
 from mastery_engine.ports.event_log import EventLog
 from mastery_engine.ports.idempotency import IdempotencyStore
 from mastery_engine.ports.jobs import JobStore
+from mastery_engine.ports.people import PeopleStore
 from mastery_engine.ports.refusals import RefusalStore
 from mastery_engine.ports.result_cache import ResultCache
 from mastery_engine.ports.result_log import ResultLog
@@ -60,6 +61,7 @@ class Stores(msgspec.Struct, frozen=True):
     audit_log: AuditLog
     calibrations: CalibrationStore
     courses: CourseStore
+    people: PeopleStore
     results: ResultCache
     connection: Connection
 

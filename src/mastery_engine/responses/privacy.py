@@ -15,6 +15,7 @@ from mastery_engine.ports.dead_letters import DeadLetter
 from mastery_engine.ports.event_log import Record
 from mastery_engine.responses.batches import BatchFailure, BatchResult
 from mastery_engine.responses.ingest import Problem
+from mastery_engine.responses.people import ProfileRecord
 
 
 class ConsentPoint(msgspec.Struct, frozen=True):
@@ -166,6 +167,7 @@ class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     batches: list[HeldBatch]
     elsewhere: list[StaysUntil]
     courses: list[HeldCourse] = []
+    profile: ProfileRecord | None = None
 
 
 def audit_entry(record: AuditRecord) -> AuditEntry:

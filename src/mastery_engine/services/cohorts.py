@@ -1,7 +1,7 @@
 """Cohorts: their members, by events and by admins, and the days on which work is due."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from cachetools import LRUCache
@@ -209,6 +209,21 @@ class Cohorts:
         (courses,) = await self._documents.of_students([key])
         named = [document.student.cohorts for document in courses.values()]
         return (await self._store.put_into(key)).union(*named)
+
+    async def of_many(self, students: Sequence[StudentKey], now: Micros) -> dict[str, list[str]]:
+        """By student the cohorts that they are in now, by id; the students are of one tenant. Raises Unavailable."""
+        courses = await self._documents.of_students(students)
+        put_into = await asyncio.gather(*[self._store.put_into(key) for key in students])
+        named = {
+            key: put.union(*[document.student.cohorts for document in own.values()])
+            for key, put, own in zip(students, put_into, courses, strict=True)
+        }
+        asked = {(key.tenant, cohort_id) for key, cohort_ids in named.items() for cohort_id in cohort_ids}
+        members = {one: await self._members_of(*one, now) for one in sorted(asked)}
+        return {
+            key.student_id: sorted(one for one in cohort_ids if key.student_id in members[key.tenant, one])
+            for key, cohort_ids in named.items()
+        }
 
     async def memberships(self, key: StudentKey, now: Micros) -> list[HeldMembership]:
         """What each cohort that a student may be in holds about them, by id."""

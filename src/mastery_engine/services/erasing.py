@@ -11,18 +11,25 @@ from mastery_engine.ports.documents import DocumentReader, DocumentStore
 from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.refusals import RefusalStore
 from mastery_engine.services.batch_requests import without_student
+from mastery_engine.services.profiles import Profiles
 
 REMEMBERED = 1_000
 
 
 class Erasing:
-    """Removes the documents of erased students in all courses, their refusals, and their rows in batches."""
+    """Removes erased students' documents in all courses, profiles, refusals, and rows in batches."""
 
     def __init__(
-        self, documents: DocumentStore, reader: DocumentReader, refusals: RefusalStore, jobs: JobStore
+        self,
+        documents: DocumentStore,
+        reader: DocumentReader,
+        profiles: Profiles,
+        refusals: RefusalStore,
+        jobs: JobStore,
     ) -> None:
         self._documents = documents
         self._reader = reader
+        self._profiles = profiles
         self._refusals = refusals
         self._jobs = jobs
         self._lock = asyncio.Lock()
@@ -35,6 +42,7 @@ class Erasing:
         async with self._lock:
             for key in keys:
                 removed = await self._documents.erase(key)
+                removed += await self._profiles.remove(key)
                 removed += await self._refusals.erase(key)
                 removed += await self._jobs.erase(key, partial(without_student, key=key))
                 self._removed[key] = self._removed.get(key, 0) + removed

@@ -14,6 +14,7 @@ from mastery_engine.ports.event_log import EventLog
 from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.result_cache import ResultCache
 from mastery_engine.ports.result_log import ResultLog
+from mastery_engine.responses.people import profile_record
 from mastery_engine.responses.privacy import (
     AuditTrail,
     Consent,
@@ -35,6 +36,7 @@ from mastery_engine.services.courses import Courses
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.erasing import Erasing
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
+from mastery_engine.services.profiles import Profiles
 
 ELSEWHERE = ("process logs, which have student ids", "backups, until they are overwritten")
 
@@ -53,6 +55,7 @@ class Privacy:
         cohorts: Cohorts,
         consents: Consents,
         erasing: Erasing,
+        profiles: Profiles,
         dead_letters: DeadLetters,
         access: AccessControl,
         audit: Audit,
@@ -68,6 +71,7 @@ class Privacy:
         self._cohorts = cohorts
         self._consents = consents
         self._erasing = erasing
+        self._profiles = profiles
         self._dead_letters = dead_letters
         self._access = access
         self._audit = audit
@@ -156,7 +160,8 @@ class Privacy:
         consent = self._consent(key)
         cohorts = [] if is_erased else await self._cohorts.memberships(key, now)
         jobs = [] if is_erased else await self._jobs.of(key)
-        if is_erased or not (courses or records or consent.history or cohorts or jobs):
+        (stored,) = await self._profiles.load([key])
+        if is_erased or not (courses or records or consent.history or cohorts or jobs or stored.version):
             raise NotFound("Nothing is held about this student.", field="student_id")
         rules = {
             course.course_id: setup.rules
@@ -182,6 +187,7 @@ class Privacy:
                 for course_id, other in sorted(courses.items())
                 if course_id != DEFAULT_COURSE
             ],
+            profile_record(student_id, stored.profile) if stored.version else None,
         )
 
     async def audit(self, caller: Caller, query: AuditQuery) -> AuditTrail:

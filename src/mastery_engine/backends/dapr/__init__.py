@@ -28,6 +28,9 @@ What is to be found again stands in an index, so a key must live as long as anyt
 | ``index:calibrations:TENANT:0`` | a tenant's courses that have one | without end |
 | ``course:TENANT:COURSE`` | what admins set of a course | without end: nobody says it again |
 | ``index:courses:TENANT:0`` | a tenant's courses | without end |
+| ``person:TENANT:STUDENT`` | a profile | without end: until it is removed |
+| ``identity:TENANT:HASH`` | who has an identity on another platform | as the profile; a day once nobody has it |
+| ``index:people:TENANT:N`` | the ids and names of those with profiles | without end |
 | ``i:HASH`` | what an Idempotency-Key stands for | 24 hours from the first call |
 | ``audit:TENANT:N`` | a page of audit records | retention + 1 days after its last write |
 | ``audit:TENANT`` | which pages there are | without end; a day once there are no records |

@@ -3,7 +3,10 @@
 import zlib
 from hashlib import blake2b
 
+import msgspec
+
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
+from mastery_engine.domain.people.identity import Identity
 from mastery_engine.domain.student import DocumentKey, StudentKey
 
 
@@ -85,6 +88,17 @@ def calibration(course: CourseKey) -> str:
 def course(key: CourseKey) -> str:
     """What admins set of a course."""
     return f"course:{key.tenant}:{spelled(key.course_id)}"
+
+
+def person(key: StudentKey) -> str:
+    """A student's profile."""
+    return f"person:{key.tenant}:{key.student_id}"
+
+
+def identity(tenant: str, one: Identity) -> str:
+    """The claim of a student to an identity on another platform; as a hash, since that may be an address."""
+    named = blake2b(msgspec.json.encode([one.system, one.id]), digest_size=16).hexdigest()
+    return f"identity:{tenant}:{named}"
 
 
 def idempotency(name: str) -> str:

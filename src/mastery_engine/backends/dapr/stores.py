@@ -10,6 +10,7 @@ from mastery_engine.backends.dapr.documents import DaprDocuments
 from mastery_engine.backends.dapr.expiry import ExpiryProbe
 from mastery_engine.backends.dapr.idempotency import DaprIdempotency
 from mastery_engine.backends.dapr.jobs import DaprJobs
+from mastery_engine.backends.dapr.people import DaprPeople
 from mastery_engine.backends.dapr.refusals import DaprRefusals
 from mastery_engine.backends.dapr.result_cache import DaprResultCache
 from mastery_engine.backends.dapr.witness import Witness
@@ -56,6 +57,7 @@ def stores_on(state: DaprState, *, retention_days: int) -> Stores:
         audit_log=DaprAuditLog(state, life_s=life_s),
         calibrations=DaprCalibrations(state),
         courses=DaprCourses(state),
+        people=DaprPeople(state),
         results=DaprResultCache(state),
         connection=DaprStoreConnection(state),
     )

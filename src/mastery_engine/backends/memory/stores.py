@@ -8,6 +8,7 @@ from mastery_engine.backends.memory.courses import MemoryCourses
 from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.backends.memory.idempotency import MemoryIdempotency
 from mastery_engine.backends.memory.jobs import MemoryJobs
+from mastery_engine.backends.memory.people import MemoryPeople
 from mastery_engine.backends.memory.refusals import MemoryRefusals
 from mastery_engine.backends.memory.result_cache import MemoryResultCache
 from mastery_engine.clock import Clock
@@ -42,6 +43,7 @@ def open_stores(clock: Clock) -> Stores:
         audit_log=MemoryAuditLog(),
         calibrations=MemoryCalibrations(),
         courses=MemoryCourses(),
+        people=MemoryPeople(),
         results=MemoryResultCache(clock),
         connection=MemoryStoreConnection(),
     )

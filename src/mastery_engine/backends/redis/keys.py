@@ -23,6 +23,9 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:calibrations:{TENANT}    what each course learned of its forecasts   for good
     mastery:course:{TENANT}:ID       what admins set of a course, with version   for good
     mastery:courses:{TENANT}         ids of a tenant's courses                   for good
+    mastery:people:{TENANT}          profiles by student, each with its version  until each is removed
+    mastery:names:{TENANT}           their ids and names, as they are searched   as the profiles
+    mastery:identities:{TENANT}      who has which identity on other platforms   as the profiles
     mastery:tenants                  tenants that have audit records            for good
     mastery:batch:{TENANT}:ID        a batch                                    the retention after its last write
     mastery:idempotency:HASH         what an Idempotency-Key stands for         24 hours from the first call
@@ -146,6 +149,18 @@ def course(key: CourseKey) -> str:
 
 def courses(tenant: str) -> str:
     return f"mastery:courses:{{{tenant}}}"
+
+
+def people(tenant: str) -> str:
+    return f"mastery:people:{{{tenant}}}"
+
+
+def names(tenant: str) -> str:
+    return f"mastery:names:{{{tenant}}}"
+
+
+def identities(tenant: str) -> str:
+    return f"mastery:identities:{{{tenant}}}"
 
 
 def idempotency(name: str) -> str:

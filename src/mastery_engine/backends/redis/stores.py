@@ -20,6 +20,7 @@ from mastery_engine.backends.redis.health import dangers_of, try_write
 from mastery_engine.backends.redis.idempotency import RedisIdempotency
 from mastery_engine.backends.redis.jobs import RedisJobs
 from mastery_engine.backends.redis.keys import life_ms
+from mastery_engine.backends.redis.people import RedisPeople
 from mastery_engine.backends.redis.refusals import RedisRefusals
 from mastery_engine.backends.redis.result_cache import RedisResultCache
 from mastery_engine.ports.backend import Danger, Stores
@@ -66,6 +67,7 @@ def open_stores(host: str, *, retention_days: int, now: Callable[[], float]) -> 
         audit_log=RedisAuditLog(client),
         calibrations=RedisCalibrations(client),
         courses=RedisCourses(client),
+        people=RedisPeople(client),
         results=RedisResultCache(client),
         connection=RedisStoreConnection(client, reader),
     )

@@ -146,6 +146,16 @@ MIGRATIONS: tuple[Migration, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX cohort_teachers_by_cohort ON cohort_teachers (tenant, cohort_id);
     """,
+    """
+    CREATE TABLE people (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
+        searched TEXT NOT NULL, PRIMARY KEY (tenant, student_id)
+    ) STRICT;
+    CREATE TABLE identities (
+        tenant TEXT NOT NULL, system TEXT NOT NULL, id TEXT NOT NULL, student_id TEXT NOT NULL,
+        PRIMARY KEY (tenant, system, id)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 

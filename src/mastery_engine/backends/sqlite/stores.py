@@ -11,6 +11,7 @@ from mastery_engine.backends.sqlite.disk import dangers_of_disk
 from mastery_engine.backends.sqlite.documents import SqliteDocuments
 from mastery_engine.backends.sqlite.idempotency import SqliteIdempotency
 from mastery_engine.backends.sqlite.jobs import SqliteJobs
+from mastery_engine.backends.sqlite.people import SqlitePeople
 from mastery_engine.backends.sqlite.refusals import SqliteRefusals
 from mastery_engine.clock import Clock
 from mastery_engine.ports.backend import Danger, Stores
@@ -48,6 +49,7 @@ def open_stores(database: Database, clock: Clock) -> Stores:
         audit_log=SqliteAuditLog(database),
         calibrations=SqliteCalibrations(database),
         courses=SqliteCourses(database),
+        people=SqlitePeople(database),
         results=MemoryResultCache(clock),
         connection=SqliteStoreConnection(database),
     )

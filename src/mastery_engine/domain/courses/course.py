@@ -26,6 +26,7 @@ from mastery_engine.domain.courses.curriculum import (
 from mastery_engine.domain.courses.zone import UTC, zone_named
 from mastery_engine.domain.events.kinds import Difficulty
 from mastery_engine.domain.given_ids import LONGEST_ID, LONGEST_NAME, normal_id
+from mastery_engine.domain.language import check_language
 from mastery_engine.domain.rules import Level, Rules, Weights
 from mastery_engine.errors import InvalidInput
 
@@ -33,9 +34,7 @@ MOST_ITEMS = 20_000
 MOST_SKILLS = 8  # of an item, as of an answer
 LONGEST_TITLE = 200
 LONGEST_ADDRESS = 1_000
-LONGEST_LANGUAGE = 35  # RFC 5646, section 4.4.1
 
-_is_language = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*").fullmatch  # BCP 47: subtags of up to 8 characters
 _is_address = re.compile(r"https?://\S+").fullmatch
 
 Title: TypeAlias = Annotated[str, Meta(min_length=1, max_length=LONGEST_TITLE)]
@@ -98,7 +97,7 @@ class Course(msgspec.Struct, frozen=True, omit_defaults=True):
         changed = Course(
             self.title if change.title is UNSET else change.title.strip(),
             self.time_zone if change.time_zone is UNSET else zone_named(change.time_zone).name,
-            self.language if change.language is UNSET else _language(change.language),
+            self.language if change.language is UNSET else check_language(change.language),
             self.rules if change.rules is UNSET else _with(self.rules, change.rules),
             (
                 self.modules
@@ -180,12 +179,6 @@ def _with(before: CourseRules | None, change: CourseRules) -> CourseRules:
         change.levels or own.levels,
         own.half_life_days if change.half_life_days is None else change.half_life_days,
     )
-
-
-def _language(tag: str) -> str:
-    if len(tag) > LONGEST_LANGUAGE or not _is_language(tag):
-        raise InvalidInput("language must be a BCP 47 tag, as en, pt-BR or ar.", field="language")
-    return tag
 
 
 def _items(items: tuple[CourseItem, ...]) -> tuple[CourseItem, ...]:

@@ -1,0 +1,1 @@
+"""People: who a student is beside their evidence: names, languages, and ids of other platforms."""

@@ -1,0 +1,176 @@
+"""People: their profiles, and finding them by name."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from cachetools import LRUCache
+
+from mastery_engine.auth.access import TABLE, Act, Caller, Reach
+from mastery_engine.clock import Clock
+from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.domain.people.profile import NO_PROFILE, ProfileChange, Words, has_words, words_of
+from mastery_engine.domain.student import DocumentKey, StudentKey
+from mastery_engine.errors import Conflict, NotFound
+from mastery_engine.ports.documents import DocumentStore
+from mastery_engine.ports.people import PeopleStore, ProfileWrite, searched_in
+from mastery_engine.responses.cursors import make_cursor, read_cursor
+from mastery_engine.responses.people import ProfileRecord, StudentList, found_student, profile_record
+from mastery_engine.services.access_control import AccessControl
+from mastery_engine.services.audit import Audit
+from mastery_engine.services.cohorts import Cohorts
+from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
+from mastery_engine.services.profiles import CHANGED, MAX_ROUNDS, Profiles
+
+PAGE = 100
+LOOKED_AT = 500  # students who are looked at in one go
+LISTED_FOR: Micros = 10 * SECOND
+MOST_LISTED = 16  # tenants
+
+
+class People:
+    """Profiles for who may read and put them, and the search by name."""
+
+    def __init__(
+        self,
+        store: PeopleStore,
+        documents: DocumentStore,
+        profiles: Profiles,
+        cohorts: Cohorts,
+        access: AccessControl,
+        audit: Audit,
+        idempotency: Idempotency,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._documents = documents
+        self._profiles = profiles
+        self._cohorts = cohorts
+        self._access = access
+        self._audit = audit
+        self._idempotency = idempotency
+        self._clock = clock
+        self._listed: LRUCache[str, tuple[Micros, list[str]]] = LRUCache(MOST_LISTED)
+
+    async def put(
+        self, caller: Caller, student_id: str, change: ProfileChange, *, key: IdempotencyKey | None = None
+    ) -> ProfileRecord:
+        """Set parts of a student's profile, whether or not the student is known; it is recorded before it counts.
+
+        Raises Forbidden, also for a student who was erased; InvalidInput; and Conflict where another student has one of
+        the identities, where its own id has evidence, where ``key`` was used with another body, or where others keep
+        changing the profile at the same time.
+        """
+        self._access.check_student(caller, Act.SET_PROFILE, student_id, "put-profile", changes=True)
+        NO_PROFILE.changed(change)  # what is wrong in itself uses no key up
+        await self._idempotency.claim(caller, f"put-profile {student_id}", key)
+        student = StudentKey(caller.tenant, student_id)
+        for _ in range(MAX_ROUNDS):
+            (before,) = await self._profiles.load([student])
+            after = before.profile.changed(change)
+            await self._audit.write(caller, "put-profile", [student_id])
+            (written,) = await self._profiles.write([ProfileWrite(student, before, after)])
+            if written.error is None:
+                return profile_record(student_id, after)
+            if not written.is_late:
+                raise written.error
+        raise Conflict(CHANGED, field="student_id")
+
+    async def show(self, caller: Caller, student_id: str) -> ProfileRecord:
+        """A student's profile. Raises Forbidden, and NotFound where nobody has put one."""
+        self._access.check_student(caller, Act.READ_PROFILE, student_id, "profile")
+        (stored,) = await self._profiles.load([StudentKey(caller.tenant, student_id)])
+        if not stored.version:
+            raise NotFound("This student has no profile: nobody has put one.", field="student_id")
+        return profile_record(student_id, stored.profile)
+
+    async def find(
+        self,
+        caller: Caller,
+        *,
+        query: str = "",
+        cohort_id: str | None = None,
+        course_id: str | None = None,
+        limit: int = PAGE,
+        cursor: str | None = None,
+    ) -> StudentList:
+        """A page of the students whom the caller may see, by id: those whose name or id has all words of ``query``.
+
+        ``cohort_id`` and ``course_id`` leave those who are in the cohort now, or have evidence in the course. Raises
+        Forbidden, and NotFound where there is no such cohort.
+        """
+        if cohort_id is None:
+            self._access.check_act(caller, Act.FIND, "students")
+        else:
+            self._access.check_cohort(caller, Act.FIND, cohort_id, "students")
+        self._audit.note(caller, "students", None, allowed=True)
+        now, after, words = caller.moment(self._clock), read_cursor(cursor, str) or "", words_of(query)
+        found: list[str] = []
+        async for page in self._candidates(caller, cohort_id, words, after, now):
+            found += page if course_id is None else await self._in_course(caller.tenant, page, course_id)
+            if len(found) > limit:
+                break
+        shown = found[:limit]
+        for student_id in shown:
+            self._audit.note(caller, "students", student_id, allowed=True)
+        stored = await self._profiles.load([StudentKey(caller.tenant, student_id) for student_id in shown])
+        classes = await self._classes(caller, shown, now)
+        return StudentList(
+            [found_student(name, one.profile, classes[name]) for name, one in zip(shown, stored, strict=True)],
+            make_cursor(shown[-1]) if len(found) > limit else None,
+        )
+
+    async def _candidates(
+        self, caller: Caller, cohort_id: str | None, words: Words, after: str, now: Micros
+    ) -> AsyncIterator[list[str]]:
+        """Whom the caller may see, and whose name or id has all words, in pages by id."""
+        is_own = TABLE[Act.FIND][caller.role] is Reach.OWN
+        if cohort_id is not None:
+            members = (await self._cohorts.known_roster(caller.tenant, cohort_id, now)).members
+            pages = self._of_these(caller.tenant, members, words, after)
+        elif is_own:
+            pages = self._of_these(caller.tenant, caller.students, words, after)
+        else:
+            pages = self._of_tenant(caller.tenant, words, after, now)
+        async for page in pages:
+            yield page
+
+    async def _of_these(
+        self, tenant: str, student_ids: Iterable[str], words: Words, after: str
+    ) -> AsyncIterator[list[str]]:
+        """Those of these students whose name or id has all words, in pages by id."""
+        asked = sorted(student_id for student_id in student_ids if student_id > after)
+        for start in range(0, len(asked), LOOKED_AT):
+            keys = [StudentKey(tenant, student_id) for student_id in asked[start : start + LOOKED_AT]]
+            stored = await self._profiles.load(keys)
+            texts = [searched_in(key, one.profile) for key, one in zip(keys, stored, strict=True)]
+            yield [key.student_id for key, text in zip(keys, texts, strict=True) if has_words(text, words)]
+
+    async def _of_tenant(self, tenant: str, words: Words, after: str, now: Micros) -> AsyncIterator[list[str]]:
+        """Those of a tenant who have a profile or evidence, in pages by id."""
+        ids = [name for name in await self._with_evidence(tenant, now) if has_words(name.lower(), words)]
+        while True:
+            named = await self._store.search(tenant, words, after=after, limit=LOOKED_AT)
+            others = [name for name in ids if name > after][:LOOKED_AT]
+            page = sorted({*named, *others})[:LOOKED_AT]
+            if not page:
+                return
+            yield page
+            after = page[-1]
+
+    async def _with_evidence(self, tenant: str, now: Micros) -> list[str]:
+        """The students of a tenant who have a document, by id, as of the last seconds: all are gone through."""
+        listed = self._listed.get(tenant)
+        if listed is None or abs(now - listed[0]) >= LISTED_FOR:
+            found = {key.student_id async for key in self._documents.all_keys() if key.tenant == tenant}
+            listed = self._listed[tenant] = (now, sorted(found))
+        return listed[1]
+
+    async def _in_course(self, tenant: str, student_ids: Sequence[str], course_id: str) -> list[str]:
+        versions = await self._documents.versions([DocumentKey(tenant, name, course_id) for name in student_ids])
+        return [name for name, version in zip(student_ids, versions, strict=True) if version]
+
+    async def _classes(self, caller: Caller, student_ids: Sequence[str], now: Micros) -> dict[str, list[str]]:
+        """By student the cohorts that they are in now, of those that the caller may see."""
+        cohorts = await self._cohorts.of_many([StudentKey(caller.tenant, name) for name in student_ids], now)
+        if TABLE[Act.FIND][caller.role] is not Reach.OWN:
+            return cohorts
+        return {name: [one for one in own if one in caller.cohorts] for name, own in cohorts.items()}
