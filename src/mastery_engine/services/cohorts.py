@@ -218,10 +218,10 @@ class Cohorts:
             key: put.union(*[document.student.cohorts for document in own.values()])
             for key, put, own in zip(students, put_into, courses, strict=True)
         }
-        asked = {(key.tenant, cohort_id) for key, cohort_ids in named.items() for cohort_id in cohort_ids}
-        members = {one: await self._members_of(*one, now) for one in sorted(asked)}
+        asked = sorted({(key.tenant, cohort_id) for key, cohort_ids in named.items() for cohort_id in cohort_ids})
+        seen = {one: await self._seen_now(*one, now) for one in asked}
         return {
-            key.student_id: sorted(one for one in cohort_ids if key.student_id in members[key.tenant, one])
+            key.student_id: sorted(one for one in cohort_ids if key.student_id in seen[key.tenant, one].members)
             for key, cohort_ids in named.items()
         }
 
