@@ -6,7 +6,7 @@ from mastery_engine.domain.people.identity import Identity
 from mastery_engine.domain.people.profile import Profile, words_of
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.backend import Stores
-from mastery_engine.ports.people import NO_STORED_PROFILE, Outcome, PeopleStore, ProfileWrite, StoredProfile
+from mastery_engine.ports.people import NO_STORED_PROFILE, PeopleStore, ProfileOutcome, ProfileWrite, StoredProfile
 from tests.support.samples import NOW
 from tests.support.stores import ADA, BOB, EVE, clear, erase, purge, put, stores_fixture
 
@@ -18,7 +18,7 @@ ADA_THERE = StudentKey("school-1", "ada")
 FULL = Profile("Ada Lovelace", "en-GB", (LTI, MAIL))
 
 
-async def set_profile(people: PeopleStore, key: StudentKey, profile: Profile | None) -> Outcome:
+async def set_profile(people: PeopleStore, key: StudentKey, profile: Profile | None) -> ProfileOutcome:
     """Write over what is there now."""
     (before,) = await people.load([key])
     (outcome,) = await people.write([ProfileWrite(key, before, profile)])
@@ -28,8 +28,8 @@ async def set_profile(people: PeopleStore, key: StudentKey, profile: Profile | N
 async def test_a_profile_is_what_was_put(stores: Stores) -> None:
     people = stores.people
     assert await people.load([ADA, BOB]) == [NO_STORED_PROFILE] * 2
-    assert await set_profile(people, ADA, FULL) is Outcome.DONE
-    assert await set_profile(people, ADA_THERE, Profile("Ada")) is Outcome.DONE
+    assert await set_profile(people, ADA, FULL) is ProfileOutcome.DONE
+    assert await set_profile(people, ADA_THERE, Profile("Ada")) is ProfileOutcome.DONE
     found = await people.load([BOB, ADA, ADA_THERE, ADA])
     assert found == [
         NO_STORED_PROFILE,
@@ -37,27 +37,27 @@ async def test_a_profile_is_what_was_put(stores: Stores) -> None:
         StoredProfile(1, Profile("Ada")),
         StoredProfile(1, FULL),
     ]
-    assert await set_profile(people, ADA, Profile()) is Outcome.DONE
+    assert await set_profile(people, ADA, Profile()) is ProfileOutcome.DONE
     assert await people.load([ADA]) == [StoredProfile(2, Profile())]
 
 
 async def test_an_identity_is_one_students(stores: Stores) -> None:
     people = stores.people
-    assert await set_profile(people, ADA, FULL) is Outcome.DONE
-    assert await set_profile(people, BOB, Profile("Bob", external=(MAIL,))) is Outcome.TAKEN
+    assert await set_profile(people, ADA, FULL) is ProfileOutcome.DONE
+    assert await set_profile(people, BOB, Profile("Bob", external=(MAIL,))) is ProfileOutcome.TAKEN
     assert await people.load([BOB]) == [NO_STORED_PROFILE]
-    assert await set_profile(people, ADA_THERE, Profile(external=(MAIL,))) is Outcome.DONE, "of another tenant"
+    assert await set_profile(people, ADA_THERE, Profile(external=(MAIL,))) is ProfileOutcome.DONE, "of another tenant"
     assert await people.holders("default", [MAIL, Identity("mailto", "eve@school.example"), LTI]) == [
         "ada",
         None,
         "ada",
     ]
-    assert await set_profile(people, ADA, Profile("Ada", external=(LTI,))) is Outcome.DONE
+    assert await set_profile(people, ADA, Profile("Ada", external=(LTI,))) is ProfileOutcome.DONE
     assert await people.holders("default", [MAIL, LTI]) == [None, "ada"]
-    assert await set_profile(people, BOB, Profile("Bob", external=(MAIL,))) is Outcome.DONE
+    assert await set_profile(people, BOB, Profile("Bob", external=(MAIL,))) is ProfileOutcome.DONE
     assert await people.holders("default", [MAIL, LTI]) == ["bob", "ada"]
     assert await people.holders("school-1", [MAIL, LTI]) == ["ada", None]
-    assert await set_profile(people, ADA, FULL) is Outcome.TAKEN
+    assert await set_profile(people, ADA, FULL) is ProfileOutcome.TAKEN
     assert (await people.load([ADA]))[0] == StoredProfile(2, Profile("Ada", external=(LTI,)))
 
 
@@ -67,8 +67,8 @@ async def test_who_comes_second_loses(stores: Stores) -> None:
     outcomes = await asyncio.gather(*[people.write([write]) for write in writes])
     assert sorted(outcome.name for (outcome,) in outcomes) == ["DONE"] + ["LOST"] * 4
     late = StoredProfile(2, FULL)
-    assert await people.write([ProfileWrite(ADA, late, FULL)]) == [Outcome.LOST]
-    assert await people.write([ProfileWrite(ADA, NO_STORED_PROFILE, None)]) == [Outcome.LOST]
+    assert await people.write([ProfileWrite(ADA, late, FULL)]) == [ProfileOutcome.LOST]
+    assert await people.write([ProfileWrite(ADA, NO_STORED_PROFILE, None)]) == [ProfileOutcome.LOST]
 
 
 async def test_of_many_who_want_an_identity_at_once_one_has_it(stores: Stores) -> None:
@@ -76,8 +76,10 @@ async def test_of_many_who_want_an_identity_at_once_one_has_it(stores: Stores) -
     wanting = [StudentKey("default", f"s-{number}") for number in range(8)]
     tried = [people.write([ProfileWrite(key, NO_STORED_PROFILE, Profile(external=(MAIL, LTI)))]) for key in wanting]
     outcomes = [outcome for (outcome,) in await asyncio.gather(*tried)]
-    assert outcomes.count(Outcome.DONE) <= 1
-    while Outcome.LOST in outcomes:  # where nobody waits for the other, all may lose: one after the other they do not
+    assert outcomes.count(ProfileOutcome.DONE) <= 1
+    while (
+        ProfileOutcome.LOST in outcomes
+    ):  # where nobody waits for the other, all may lose: one after the other they do not
         outcomes = [await set_profile(people, key, Profile(external=(MAIL, LTI))) for key in wanting]
     (holder,) = set(await people.holders("default", [MAIL, LTI]))
     have = [stored.profile.external for stored in await people.load(wanting)]
@@ -141,12 +143,12 @@ async def test_what_is_removed_is_gone(stores: Stores) -> None:
     people = stores.people
     await set_profile(people, ADA, FULL)
     await set_profile(people, ADA_THERE, FULL)
-    assert await set_profile(people, ADA, None) is Outcome.DONE
-    assert await set_profile(people, ADA, None) is Outcome.DONE
+    assert await set_profile(people, ADA, None) is ProfileOutcome.DONE
+    assert await set_profile(people, ADA, None) is ProfileOutcome.DONE
     assert await people.load([ADA, ADA_THERE]) == [NO_STORED_PROFILE, StoredProfile(1, FULL)]
     assert await people.holders("default", [MAIL, LTI]) == [None, None]
     assert await people.search("default", (), after="", limit=10) == []
-    assert await set_profile(people, BOB, FULL) is Outcome.DONE
+    assert await set_profile(people, BOB, FULL) is ProfileOutcome.DONE
 
 
 async def test_no_clearing_or_purge_takes_a_profile(stores: Stores) -> None:
@@ -169,7 +171,7 @@ async def test_thousands_in_one_call(stores: Stores) -> None:
         )
         for number in range(2_100)
     ]
-    assert set(await people.write(writes)) == {Outcome.DONE}
+    assert set(await people.write(writes)) == {ProfileOutcome.DONE}
     loaded = await people.load([write.key for write in writes])
     assert [stored.profile for stored in loaded] == [write.after for write in writes]
     identities = [Identity("oneroster", f"u-{number}") for number in range(2_100)]

@@ -41,7 +41,7 @@ class ProfileWrite(msgspec.Struct, frozen=True):
         return [one for one in self.before.profile.external if one not in after]
 
 
-class Outcome(Enum):
+class ProfileOutcome(Enum):
     """What became of a write."""
 
     DONE = "done"
@@ -63,7 +63,7 @@ class PeopleStore(Protocol):
         """The students whose profiles have these identities, in their order; None where no profile has one."""
         ...
 
-    async def write(self, writes: Sequence[ProfileWrite]) -> list[Outcome]:
+    async def write(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
         """Write profiles, one after the other, each wholly or not at all; durable on return. Students do not repeat."""
         ...
 

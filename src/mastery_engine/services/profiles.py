@@ -8,7 +8,7 @@ from mastery_engine.domain.people.identity import Identity, external_student_id
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Conflict, Forbidden, MasteryError, Unavailable
 from mastery_engine.ports.documents import DocumentStore
-from mastery_engine.ports.people import Outcome, PeopleStore, ProfileWrite, StoredProfile
+from mastery_engine.ports.people import PeopleStore, ProfileOutcome, ProfileWrite, StoredProfile
 from mastery_engine.services.consents import Consents
 
 MAX_ROUNDS = 20
@@ -115,16 +115,16 @@ class Profiles:
             if not stored.version:
                 return 0
             (outcome,) = await self._store.write([ProfileWrite(key, stored, None)])
-            if outcome is Outcome.DONE:
+            if outcome is ProfileOutcome.DONE:
                 return 1
         raise Unavailable("Others keep changing this student's profile: try again.")
 
 
-def _written(outcome: Outcome) -> Written:
+def _written(outcome: ProfileOutcome) -> Written:
     match outcome:
-        case Outcome.DONE:
+        case ProfileOutcome.DONE:
             return DONE
-        case Outcome.LOST:
+        case ProfileOutcome.LOST:
             return Written(Conflict(CHANGED, field="student_id"), is_late=True)
-        case Outcome.TAKEN:
+        case ProfileOutcome.TAKEN:
             return Written(Conflict(TAKEN, field="external"))

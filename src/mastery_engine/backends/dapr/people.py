@@ -22,7 +22,7 @@ from mastery_engine.domain.people.profile import Words, has_words
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.people import (
     NO_STORED_PROFILE,
-    Outcome,
+    ProfileOutcome,
     ProfileWrite,
     StoredProfile,
     pack_profile,
@@ -60,10 +60,10 @@ class DaprPeople:
             for one, student_id, stored in zip(identities, claimed, profiles, strict=True)
         ]
 
-    async def write(self, writes: Sequence[ProfileWrite]) -> list[Outcome]:
+    async def write(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
         """Those that do not touch each other's identities go side by side."""
         await self._list(writes)
-        outcomes: list[Outcome] = []
+        outcomes: list[ProfileOutcome] = []
         for page in _apart(writes):
             outcomes += await asyncio.gather(*[self._write(write) for write in page])
         return outcomes
@@ -77,38 +77,38 @@ class DaprPeople:
         for tenant, texts_of_tenant in texts.items():
             await self._names(tenant).add(texts_of_tenant)
 
-    async def _write(self, write: ProfileWrite) -> Outcome:
+    async def _write(self, write: ProfileWrite) -> ProfileOutcome:
         tenant, student_id = write.key
         name = keys.person(write.key)
         (value,) = await self._state.read([name])
         if _stored(value).version != write.before.version:
-            return Outcome.LOST
+            return ProfileOutcome.LOST
         added = [keys.identity(tenant, one) for one in write.added]
         dropped = [keys.identity(tenant, one) for one in write.dropped]
         claims = dict(zip([*added, *dropped], await self._state.read([*added, *dropped]), strict=True))
         for one, claimed in zip(write.added, added, strict=True):
             outcome = await self._free(write.key, one, claims[claimed])
-            if outcome is not Outcome.DONE:
+            if outcome is not ProfileOutcome.DONE:
                 return outcome
         wanted = [Write(claimed, student_id, _etag(claims[claimed]), None) for claimed in added]
         if not await self._state.write(wanted) or not await self._put(write, value):
-            return Outcome.LOST
+            return ProfileOutcome.LOST
         for claimed in dropped:
             if _claimant(claims[claimed]) == student_id:  # where it loses, somebody has linked it again
                 await self._state.write([Write(claimed, NOBODY, _etag(claims[claimed]), TOMBSTONE_S)])
-        return Outcome.DONE
+        return ProfileOutcome.DONE
 
-    async def _free(self, key: StudentKey, one: Identity, claim: Value | None) -> Outcome:
+    async def _free(self, key: StudentKey, one: Identity, claim: Value | None) -> ProfileOutcome:
         """Make sure that nobody but this student has an identity, or is about to."""
         holder = StudentKey(key.tenant, _claimant(claim))
         if holder.student_id in (NOBODY, key.student_id):
-            return Outcome.DONE
+            return ProfileOutcome.DONE
         (value,) = await self._state.read([keys.person(holder)])
         stored = _stored(value)
         if one in stored.profile.external:
-            return Outcome.TAKEN
+            return ProfileOutcome.TAKEN
         fence = Write(keys.person(holder), _person(stored), _etag(value), None if stored.version else TOMBSTONE_S)
-        return Outcome.DONE if await self._state.write([fence]) else Outcome.LOST
+        return ProfileOutcome.DONE if await self._state.write([fence]) else ProfileOutcome.LOST
 
     async def _put(self, write: ProfileWrite, value: Value | None) -> bool:
         """Write or remove the profile at the ETag that was read; the text by which it was found goes after it."""

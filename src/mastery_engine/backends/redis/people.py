@@ -18,7 +18,7 @@ from mastery_engine.domain.people.profile import Words, has_words
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.people import (
     NO_STORED_PROFILE,
-    Outcome,
+    ProfileOutcome,
     ProfileWrite,
     StoredProfile,
     pack_profile,
@@ -60,7 +60,7 @@ while place <= #ARGV do
 end
 return outcomes
 """
-OUTCOMES = (Outcome.DONE, Outcome.LOST, Outcome.TAKEN)
+OUTCOMES = (ProfileOutcome.DONE, ProfileOutcome.LOST, ProfileOutcome.TAKEN)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -94,18 +94,18 @@ class RedisPeople:
         return [None if student_id is None else student_id.decode() for student_id in found]
 
     @or_unavailable
-    async def write(self, writes: Sequence[ProfileWrite]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    async def write(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
+        outcomes: list[ProfileOutcome] = []
         for start in range(0, len(writes), PAGE):
             outcomes += await self._write(writes[start : start + PAGE])
         return outcomes
 
-    async def _write(self, writes: Sequence[ProfileWrite]) -> list[Outcome]:
+    async def _write(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
         """In one script for each tenant, in the order in which they come."""
         by_tenant: dict[str, list[int]] = {}
         for place, write in enumerate(writes):
             by_tenant.setdefault(write.key.tenant, []).append(place)
-        outcomes = [Outcome.LOST] * len(writes)
+        outcomes = [ProfileOutcome.LOST] * len(writes)
         for tenant, places in by_tenant.items():
             written = names.people(tenant), names.names(tenant), names.identities(tenant)
             values = [value for place in places for value in _values(writes[place])]

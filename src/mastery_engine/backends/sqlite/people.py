@@ -11,7 +11,7 @@ from mastery_engine.domain.people.profile import Words
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.people import (
     NO_STORED_PROFILE,
-    Outcome,
+    ProfileOutcome,
     ProfileWrite,
     StoredProfile,
     pack_profile,
@@ -65,8 +65,8 @@ class SqlitePeople:
         by_identity = {(system, id_there): student_id for system, id_there, student_id in found}
         return [by_identity.get((one.system, one.id)) for one in identities]
 
-    async def write(self, writes: Sequence[ProfileWrite]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    async def write(self, writes: Sequence[ProfileWrite]) -> list[ProfileOutcome]:
+        outcomes: list[ProfileOutcome] = []
         for start in range(0, len(writes), PAGE):
             page = writes[start : start + PAGE]
             bodies = [None if write.after is None else pack_profile(write.after) for write in page]
@@ -75,7 +75,7 @@ class SqlitePeople:
                 connection: sqlite3.Connection,
                 page: Sequence[ProfileWrite] = page,
                 bodies: Sequence[bytes | None] = bodies,
-            ) -> list[Outcome]:
+            ) -> list[ProfileOutcome]:
                 return [_write(connection, write, body) for write, body in zip(page, bodies, strict=True)]
 
             outcomes += await self._database.write(job)
@@ -86,13 +86,13 @@ class SqlitePeople:
         return _decode_ids(found)
 
 
-def _write(connection: sqlite3.Connection, write: ProfileWrite, body: bytes | None) -> Outcome:
+def _write(connection: sqlite3.Connection, write: ProfileWrite, body: bytes | None) -> ProfileOutcome:
     tenant, student_id = write.key
     stored = connection.execute(_VERSION, write.key).fetchone()
     if (stored[0] if stored else 0) != write.before.version:
-        return Outcome.LOST
+        return ProfileOutcome.LOST
     if any(connection.execute(_IS_TAKEN, (tenant, one.system, one.id)).fetchone() for one in write.added):
-        return Outcome.TAKEN
+        return ProfileOutcome.TAKEN
     connection.executemany(_UNLINK, [(tenant, one.system, one.id) for one in write.dropped])
     connection.executemany(_LINK, [(tenant, one.system, one.id, student_id) for one in write.added])
     if write.after is None:
@@ -100,4 +100,4 @@ def _write(connection: sqlite3.Connection, write: ProfileWrite, body: bytes | No
     else:
         row = (tenant, student_id, write.before.version + 1, body, searched_in(write.key, write.after))
         connection.execute(_PUT, row)
-    return Outcome.DONE
+    return ProfileOutcome.DONE
