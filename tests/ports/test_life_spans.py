@@ -253,6 +253,35 @@ async def test_who_folds_while_all_is_cleared_begins_anew_and_is_in_the_index() 
     assert ways > 30
 
 
+@DAYS
+@PURGED
+async def test_who_goes_on_learning_in_another_course_is_found_there_by_name(
+    world: World, days: int, purged: bool
+) -> None:
+    rust, go = ADAS._replace(course_id="rust"), ADAS._replace(course_id="go")
+    await write_each(world.stores, [rust, go])
+    await world.pass_days(days, lambda: write_each(world.stores, [rust]), purged=purged)
+    documents = world.process().documents
+    (courses,) = await documents.of_students([ADA])
+    assert courses.keys() == {"rust"} if days > RETENTION_DAYS + 1 else {"rust"} <= courses.keys()
+    assert rust in await everyone(documents)
+    await support.erase(world.stores, ADA)
+    assert world.mentions("ada") == []
+    assert (await documents.of_students([ADA]), await everyone(documents)) == ([{}], [])
+    world.clock.tick(2 * DAY)
+    assert [key for key in world.sidecar.keys_from("") if "ada" in key] == []
+
+
+async def test_a_course_whose_document_expired_leaves_the_indexes_and_may_come_again(world: World) -> None:
+    rust = ADAS._replace(course_id="rust")
+    await write_each(world.stores, [rust, ADAS])
+    await world.pass_days(RETENTION_DAYS + 2, lambda: write_each(world.stores, [ADAS]), purged=True)
+    assert (world.names("students"), world.names("courses")) == (['["default","ada"]'], [])
+    assert await put(world.stores.documents, rust) or await put(world.process().documents, rust)
+    (courses,) = await world.stores.documents.of_students([ADA])
+    assert courses.keys() == {"default", "rust"}
+
+
 def first_in_the_index() -> DocumentKey:
     """A student who is in the first of the index's values."""
     keys = [DocumentKey("d", f"s{number}") for number in range(1_000)]
