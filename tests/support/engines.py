@@ -23,6 +23,8 @@ from mastery_engine.backends.sqlite import logs as sqlite_logs
 from mastery_engine.backends.sqlite import stores as sqlite_stores
 from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.backends.sqlite.result_log import SqliteResultLog
+from mastery_engine.domain.courses.course import Course, CourseRules
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.event import LearningEvent, check_times, decode
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.evidence.score import mastery_score
@@ -122,7 +124,7 @@ class TestedEngine:
 
     def start(self) -> None:
         """A process begins: nothing is left in memory of the one before."""
-        self.engine = composed(self.stores, self.logs, self.clock, new_id=self._new_id, rules=self.rules)
+        self.engine = composed(self.stores, self.logs, self.clock, new_id=self._new_id)
 
     @property
     def published(self) -> list[Result]:
@@ -277,18 +279,27 @@ async def consumed(logs: Logs) -> list[str]:
 async def engine(
     kind: str, clock: Clock | None = None, *, batch_size: int = 3, rules: Rules | None = None
 ) -> AsyncIterator[TestedEngine]:
-    """The engine in memory, or on a file."""
+    """The engine in memory, or on a file; the time zone and the half-life of the rules are those of its course."""
     clock = clock or Clock()
     if kind == "memory":
-        yield TestedEngine(memory_stores.open_stores(clock), memory_logs.open_logs(batch_size=batch_size), clock, rules)
+        memory = memory_stores.open_stores(clock)
+        await _set_course(memory, rules)
+        yield TestedEngine(memory, memory_logs.open_logs(batch_size=batch_size), clock, rules)
         return
     with TemporaryDirectory(dir=FAST) as folder:
         database = Database(Path(folder) / "mastery.db")
         try:
             stores = sqlite_stores.open_stores(database, clock)
+            await _set_course(stores, rules)
             yield TestedEngine(stores, sqlite_logs.open_logs(database, batch_size=batch_size), clock, rules)
         finally:
             await database.close()
+
+
+async def _set_course(stores: Stores, rules: Rules | None) -> None:
+    if rules is not None:
+        course = Course(time_zone=rules.zone.name, rules=CourseRules(half_life_days=rules.half_life_days))
+        assert await stores.courses.put(CourseKey("default"), 0, course)
 
 
 class Forgetful:

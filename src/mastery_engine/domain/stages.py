@@ -24,7 +24,7 @@ from mastery_engine.domain.evidence.causes import (
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.evidence.history import History
 from mastery_engine.domain.evidence.moves import Moved, fell_since, moves
-from mastery_engine.domain.evidence.score import NO_SCORE, MasteryScore, mastery_score
+from mastery_engine.domain.evidence.score import NO_SCORE, MasteryScore, score_on
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.moments import NEVER, Day, Micros, day_of
@@ -52,7 +52,7 @@ class Stages(msgspec.Struct, gc=False):
     causes: Causes = NO_CAUSES
     found: Sequence[Cause] = ()
     is_plain: bool = True
-    due: Micros | None = None
+    due: Day | None = None
     floor: Day = 0
     latest: Micros = NEVER
     received: Micros = NEVER
@@ -105,7 +105,7 @@ def _admit_many(turn: Stages) -> None:
 
 
 def add_evidence(turn: Stages, rules: Rules) -> None:
-    """Sets evidence and history after the events, the floor, and the time of the point that is still due.
+    """Sets evidence and history after the events, the floor, and the day of the point that is still due.
 
     An event on or after the newest point's day sets that day's point to the score at the event's time. Only the last
     event of a run on one day decides, so the score is computed once per run. What is too old at an event's receipt is
@@ -114,22 +114,22 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
     student = turn.student
     evidence, history, floor = student.evidence, student.history, student.floor
     latest, received = student.latest, student.received
-    newest, course_day_of = history.newest, rules.day_of
+    newest, day_on, retention_days = history.newest, rules.day_of, rules.retention_days
     cohorts = student.cohorts
-    due: Micros | None = None
+    due: Day | None = None
     is_plain = True
     for logged in turn.fresh:
         event = logged.event
         if event.metadata:
             cohorts = enrolled(cohorts, event)
         at, arrived = event.at, event.received
-        day = course_day_of(at)
-        if due is not None and day != newest:
-            known = mastery_score(evidence, due, rules)
-            history = history.with_point(course_day_of(due), known, shown_score(known.score, rules))
+        day = day_on(at)
+        if due is not None and day != due:
+            known = score_on(evidence, due, rules)
+            history = history.with_point(due, known, shown_score(known.score, rules))
             due = None
             is_plain = False
-        rising = rules.first_day(course_day_of(arrived))
+        rising = day_on(arrived) - retention_days + 1
         if rising > floor:
             floor = rising
             left, history = evidence.since(floor, rules), history.since(floor)
@@ -139,7 +139,7 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
         if day < floor:
             evidence, is_plain = evidence.since(floor, rules), False
         if newest is None or day >= newest:
-            newest, due = day, at
+            newest = due = day
         else:
             is_plain = False
         if at > latest:
@@ -162,7 +162,7 @@ def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
         event = logged.event
         data = event.data
         if type(data) is Answer:
-            rising = rules.first_day(rules.day_of(event.received))
+            rising = rules.day_of(event.received) - rules.retention_days + 1
             if rising > floor:
                 floor = rising
                 knowledge = knowledge.since(rules.start_of(floor))
@@ -182,7 +182,7 @@ def trace_answers(turn: Stages, model: SkillModel, shared: AnswerModels, rules: 
         event = logged.event
         data = event.data
         if type(data) is Answer:
-            rising = rules.first_day(rules.day_of(event.received))
+            rising = rules.day_of(event.received) - rules.retention_days + 1
             if rising > floor:
                 floor = rising
                 answers = since(answers, rules.start_of(floor))
@@ -192,20 +192,19 @@ def trace_answers(turn: Stages, model: SkillModel, shared: AnswerModels, rules: 
     turn.answers = answers if turn.floor == turn.student.floor else since(answers, rules.start_of(turn.floor))
 
 
-def set_score(turn: Stages, at: Micros, rules: Rules) -> None:
+def set_score(turn: Stages, today: Day, rules: Rules) -> None:
     """Sets the score after the events, and how it is shown."""
-    turn.score = mastery_score(turn.evidence, at, rules)
+    turn.score = score_on(turn.evidence, today, rules)
     turn.shown = shown_score(turn.score.score, rules)
 
 
-def set_point(turn: Stages, at: Micros, rules: Rules) -> None:
+def set_point(turn: Stages, today: Day, rules: Rules) -> None:
     """Adds the point that is still due to the history, if there is one."""
-    due = turn.due
-    if due is not None:
-        day = rules.day_of(due)
+    day = turn.due
+    if day is not None:
         score, shown = turn.score, turn.shown
-        if day != rules.day_of(at):
-            score = mastery_score(turn.evidence, due, rules)
+        if day != today:
+            score = score_on(turn.evidence, day, rules)
             shown = shown_score(score.score, rules)
         history = turn.history.with_point(day, score, shown)
         turn.history = history if day >= turn.floor else history.since(turn.floor)
@@ -256,9 +255,9 @@ def add_guidance(turn: Stages, rules: Rules) -> None:
     turn.guidance, turn.raised = guidance_after(before, turn.fresh, floor, rules)
 
 
-def renew_advice(turn: Stages, at: Micros, rules: Rules, curriculum: Curriculum, model: SkillModel) -> None:
+def renew_advice(turn: Stages, today: Day, rules: Rules, curriculum: Curriculum, model: SkillModel) -> None:
     """Renews advice and path if a component or the level has changed, a day has passed, or they no longer hold."""
-    before, today = turn.guidance, rules.day_of(at)
+    before = turn.guidance
     if before.advice.is_due(turn.score, today) or is_outdated(
         before, turn.fresh, turn.evidence, today, curriculum, rules, turn.knowledge, model
     ):
@@ -266,7 +265,7 @@ def renew_advice(turn: Stages, at: Micros, rules: Rules, curriculum: Curriculum,
         turn.path_changed = [step.skill for step in before.path] != [step.skill for step in turn.guidance.path]
 
 
-def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, int] | None) -> None:
+def add_results(turn: Stages, at: Micros, today: Day, rules: Rules, settled: Mapping[int, int] | None) -> None:
     """Sets the outbox: the results of the new events, and earlier ones that are not known to be published."""
     student, score, fresh = turn.student, turn.score, turn.fresh
     last, sent = fresh[-1], student.sent
@@ -277,10 +276,10 @@ def add_results(turn: Stages, at: Micros, rules: Rules, settled: Mapping[int, in
     shown, before = turn.shown, shown_score(sent.score, rules)
     moved: tuple[Moved, ...] | None = None
     if sent.components is not None or sent.level is None:
-        known, day, folded_on = sent.components or NO_SCORE.components, rules.day_of(at), rules.day_of(student.updated)
+        known, folded_on = sent.components or NO_SCORE.components, rules.day_of(student.updated)
         fell = 0.0
-        if day > folded_on and known[CONSISTENCY]:
-            until = day if turn.evidence.activity is student.evidence.activity else day - 1
+        if today > folded_on and known[CONSISTENCY]:
+            until = today if turn.evidence.activity is student.evidence.activity else today - 1
             fell = fell_since(known, student.evidence, folded_on, until=until, rules=rules)
         if turn.found or known != score.components:
             moved = moves(known, score.components, turn.found, fell, rules)

@@ -123,19 +123,20 @@ def apply_all(
         trace_skills(turn, skills, rules)
     for turn in known:
         trace_answers(turn, skills, answers, rules)
+    today = rules.day_of(at)
     for turn in live:
-        set_score(turn, at, rules)
+        set_score(turn, today, rules)
     for turn in live:
-        set_point(turn, at, rules)
+        set_point(turn, today, rules)
     for turn in live:
         add_causes(turn, rules)
     for turn in known:
         add_guidance(turn, rules)
     if curriculum is not None:
         for turn in known:
-            renew_advice(turn, at, rules, curriculum, skills)
+            renew_advice(turn, today, rules, curriculum, skills)
     for turn in live:
-        add_results(turn, at, rules, settled)
+        add_results(turn, at, today, rules, settled)
     return [_transition(turn, at, rules) if turn.fresh else Transition(turn.student, ()) for turn in turns]
 
 

@@ -41,7 +41,12 @@ NO_SCORE = MasteryScore(0.0, "", 0, (None, None, None, None), 0.0)
 
 def mastery_score(evidence: Evidence, at: Micros, rules: Rules) -> MasteryScore:
     """The score at a moment, from the evidence of the last ``retention_days`` days."""
-    return score_of(components_on(evidence, rules.day_of(at), rules), rules)
+    return score_on(evidence, rules.day_of(at), rules)
+
+
+def score_on(evidence: Evidence, today: Day, rules: Rules) -> MasteryScore:
+    """The ``mastery_score`` on a day: it is the same all day."""
+    return score_of(components_on(evidence, today, rules), rules)
 
 
 def score_of(components: FourValues, rules: Rules) -> MasteryScore:

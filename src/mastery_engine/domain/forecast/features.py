@@ -13,7 +13,7 @@ import msgspec
 
 from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.history import Point
-from mastery_engine.domain.evidence.score import MasteryScore, components_on, mastery_score, score_of
+from mastery_engine.domain.evidence.score import MasteryScore, mastery_score, score_on
 from mastery_engine.domain.moments import DAY, Day, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student
@@ -65,7 +65,7 @@ def forecast_features(student: Student, at: Micros, rules: Rules) -> ForecastFea
 
 def aged(here: ForecastFeatures, days: int, rules: Rules) -> MasteryScore:
     """The score in so many days where no new evidence comes. This is exact: the document holds all that it needs."""
-    return score_of(components_on(here.evidence, here.today + days, rules), rules)
+    return score_on(here.evidence, here.today + days, rules)
 
 
 def ahead(here: ForecastFeatures, days: int, left: MasteryScore) -> tuple[float, ...]:
