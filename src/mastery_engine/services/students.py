@@ -19,6 +19,7 @@ from mastery_engine.ports.documents import DocumentReader, StoredDocument
 from mastery_engine.services.courses import Courses
 
 NO_DOCUMENT = StoredDocument(0, NOBODY)
+_DEFAULT_ALONE = frozenset((DEFAULT_COURSE,))
 
 
 class StudentInCourse(msgspec.Struct, frozen=True):
@@ -89,7 +90,16 @@ class Students:
 
         Raises CourseRequired where none of these is to be had, and Unavailable.
         """
-        (found,) = await self.in_courses(caller.tenant, [(student_id, course_id)], now)
+        tenant = caller.tenant
+        (stored,) = await self._reader.of_students([StudentKey(tenant, student_id)])
+        if course_id is None and stored.keys() <= _DEFAULT_ALONE:  # most questions, which pay for no others
+            setup = await self._courses.of(CourseKey(tenant), now)
+            document = stored.get(DEFAULT_COURSE, NO_DOCUMENT)
+            known = stored if document.student.is_known(now, setup.rules) else {}
+            return StudentInCourse(DocumentKey(tenant, student_id), document, setup, now, known)
+        found = _chosen(
+            tenant, student_id, course_id, stored, await self._setups(tenant, (course_id, *stored), now), now
+        )
         if isinstance(found, CourseRequired):
             raise found
         return found
