@@ -158,10 +158,10 @@ def compose(
     audit = Audit(stores.audit_log, clock, consents.pseudonym)
     access = AccessControl(audit)
     idempotency = Idempotency(stores.idempotency, clock, pseudonym_key)
-    cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, rules, clock)
+    profiles = Profiles(stores.people, stores.documents, consents, pseudonym_key)
+    cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, profiles, rules, clock)
     courses = Courses(stores.courses, access, audit, idempotency, rules, curriculum, clock)
     students = Students(stores.reader, courses)
-    profiles = Profiles(stores.people, stores.documents, consents, pseudonym_key)
     erasing = Erasing(stores.documents, stores.reader, profiles, stores.refusals, stores.jobs)
     folding = Folding(stores.documents, stores.reader, stores.cohorts, consents, erasing, courses, models, metrics)
     ingest = Ingest(
@@ -187,7 +187,7 @@ def compose(
     skills = Skills(profiling, models, clock)
     advice = Advising(profiling, skills, current, clock)
     members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results)
-    reports = Reports(students, members, consents, access, courses, clock)
+    reports = Reports(students, members, consents, profiles, access, courses, clock)
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
     decoder = RecordDecoder(courses.at_hand, clock)
     guard = FloodGuard(stores.checkpoints, logs.events)
@@ -212,10 +212,10 @@ def compose(
         cohorts=cohorts,
         courses=courses,
         people=People(stores.people, stores.documents, profiles, cohorts, access, audit, idempotency, clock),
-        standings=Standings(members, cohorts, consents, access, audit, courses, clock),
+        standings=Standings(members, cohorts, consents, profiles, access, audit, courses, clock),
         reports=reports,
         watching=Watching(students, scores, access, clock, metrics),
-        pages=Pages(students, scores, forecasts, advice, skills, reports, cohorts, consents, access, clock),
+        pages=Pages(students, scores, forecasts, advice, skills, reports, cohorts, consents, profiles, access, clock),
         privacy=Privacy(
             documents=stores.documents,
             jobs=stores.jobs,

@@ -211,3 +211,30 @@ async def test_names_and_addresses_stand_in_no_log_topic_metric_or_audit(
     assert len(messages) > 5
     for secret in ("Lovelace", "ada@school", "mailto"):
         assert secret not in told
+
+
+async def test_names_stand_beside_the_ids_for_who_may_see_the_student(api: Api) -> None:
+    low = [event("quiz", student_id=student_id, correct_answers=1) for student_id in ("ada", "bob")]
+    await api.learn(*low)
+    await api.call("PUT", "/cohorts/py", {"name": "Python", "members": ["ada", "bob"]})
+    teacher = make_token("teacher", cohorts=["py"])
+
+    async def answers() -> list[Json]:
+        shown = (await api.get("/cohorts/py", token=teacher)).json()["data"]
+        figures = await api.data("/analytics/cohort", {"cohort_id": "py"}, token=teacher)
+        return [shown, *figures["at_risk"]]
+
+    assert not any("display_name" in repr(answer) for answer in await answers()), "nobody has a name yet"
+    await named(api, ada="<Ada> Lovelace")
+    shown, *at_risk = await answers()
+    assert shown["display_names"] == {"ada": "<Ada> Lovelace"}
+    assert {one["student_id"]: one.get("display_name") for one in at_risk} == {"ada": "<Ada> Lovelace", "bob": None}
+    for path in ("/dashboard", "/dashboard/students/ada"):
+        page = await api.client.get(path, headers={"Cookie": f"mastery_session={teacher}"})
+        assert "&lt;Ada&gt; Lovelace" in page.text
+        assert "<Ada>" not in page.text
+    for tool, arguments in (("who_needs_help", {}), ("cohort_overview", {"cohort_id": "py"})):
+        called = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+        accepted = {"Accept": "application/json, text/event-stream"}
+        told = (await api.post("/mcp", called, headers=accepted, token=teacher)).json()["result"]["structuredContent"]
+        assert {one["student_id"]: one.get("name") for one in told["first"]} == {"ada": "«<Ada> Lovelace»", "bob": None}

@@ -127,6 +127,7 @@ class HelpResult(ToolResult):
     """One student who needs help, and why."""
 
     student_id: str
+    name: Quoted | None = None
     score: float
     trend: str | None = None
     reasons: list[HelpReason]

@@ -26,10 +26,11 @@ class DueDay(msgspec.Struct, frozen=True):
     minutes: int | None
 
 
-class CohortRecord(msgspec.Struct, frozen=True):
+class CohortRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A cohort: its members (a page of them, by id), how many there are, and its calendar.
 
-    ``next_cursor`` leads to the next page; null on the last.
+    ``next_cursor`` leads to the next page; null on the last. ``display_names`` has the names, by id, of those on the
+    page who have one; it is there if any has.
     """
 
     cohort_id: str
@@ -38,6 +39,7 @@ class CohortRecord(msgspec.Struct, frozen=True):
     members: list[str]
     calendar: list[DueDay]
     next_cursor: str | None
+    display_names: dict[str, str] = {}
 
 
 class ComponentPlace(msgspec.Struct, frozen=True):
@@ -80,14 +82,18 @@ class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
     components: ComponentPlaces | None = None
 
 
-class AtRisk(msgspec.Struct, frozen=True):
-    """A student who needs help, and why; the higher the ``risk``, the severity of the reasons in [0, 1], the sooner."""
+class AtRisk(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A student who needs help, and why; the higher the ``risk``, the severity of the reasons in [0, 1], the sooner.
+
+    ``display_name`` is there where the student has one.
+    """
 
     student_id: str
     mastery_score: Score
     level: str
     risk: Score
     reasons: list[Reason]
+    display_name: str | None = None
 
 
 class CohortFigures(msgspec.Struct, frozen=True):

@@ -35,8 +35,8 @@ class Explanation(msgspec.Struct, frozen=True):
     costs: list[Cost]
 
 
-class Glance(msgspec.Struct, frozen=True):
-    """One of several students. ``risk`` and ``reasons`` are as in a cohort's figures; 0 and empty if all is well.
+class Glance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of several students, with their name where they have one. ``risk`` and ``reasons`` are as in a cohort's figures; 0 and empty if all is well.
 
     They are so, too, where the student does not consent to profiling.
     """
@@ -47,6 +47,7 @@ class Glance(msgspec.Struct, frozen=True):
     trend: Trend
     risk: Score
     reasons: list[Reason]
+    display_name: str | None = None
 
 
 class ClassGlance(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from mastery_engine.responses.privacy import HeldMembership
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
+from mastery_engine.services.profiles import Profiles
 
 MEMBERS_LIFE: Micros = SECOND
 MOST_COHORTS = 1_000
@@ -50,6 +51,7 @@ class Cohorts:
         access: AccessControl,
         audit: Audit,
         idempotency: Idempotency,
+        profiles: Profiles,
         rules: Rules,
         clock: Clock,
         *,
@@ -60,6 +62,7 @@ class Cohorts:
         self._access = access
         self._audit = audit
         self._idempotency = idempotency
+        self._profiles = profiles
         self._rules = rules
         self._clock = clock
         self._courses: LRUCache[tuple[str, str], tuple[Micros, str]] = LRUCache(most)
@@ -158,7 +161,9 @@ class Cohorts:
         self._access.check_cohort(caller, Act.ROSTER, cohort_id, "cohort")
         self._audit.note(caller, "cohort", None, allowed=True)
         now = caller.moment(self._clock)
-        return _record(cohort_id, await self.known_roster(caller.tenant, cohort_id, now), limit, cursor)
+        record = _record(cohort_id, await self.known_roster(caller.tenant, cohort_id, now), limit, cursor)
+        names = await self._profiles.names(caller.tenant, record.members)
+        return msgspec.structs.replace(record, display_names=names)
 
     async def course_of(self, tenant: str, cohort_id: str, roster: Roster, now: Micros) -> str:
         """The course that a cohort belongs to: as an admin said, else that of the events that named it.

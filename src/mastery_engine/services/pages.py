@@ -18,6 +18,7 @@ from mastery_engine.services.advice import Advising
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.forecasts import Forecasts
+from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.reports import Reports
 from mastery_engine.services.scores import Scores
 from mastery_engine.services.skills import SkillMap, Skills
@@ -31,7 +32,7 @@ class PageOutline(msgspec.Struct, frozen=True):
     """The student of a page, the moment of the last change, and the day; ``profiled`` is whether they allow profiling.
 
     ``cohorts`` are the student's classes whose figures the caller may see; ``courses`` are all of the student's, if
-    there are several.
+    there are several. ``name`` is None where they have none.
     """
 
     student: DocumentKey
@@ -40,6 +41,7 @@ class PageOutline(msgspec.Struct, frozen=True):
     profiled: bool
     cohorts: list[str]
     courses: list[str]
+    name: str | None
 
 
 class PageBody(msgspec.Struct, frozen=True):
@@ -69,6 +71,7 @@ class Pages:
         reports: Reports,
         cohorts: Cohorts,
         consents: Consents,
+        profiles: Profiles,
         access: AccessControl,
         clock: Clock,
     ) -> None:
@@ -80,6 +83,7 @@ class Pages:
         self._reports = reports
         self._cohorts = cohorts
         self._consents = consents
+        self._profiles = profiles
         self._access = access
         self._clock = clock
 
@@ -92,7 +96,8 @@ class Pages:
         profiled = await self._consents.allows_profile(person, now)
         cohorts = await self._comparable(caller, person) if profiled else []
         others = sorted(found.courses) if len(found.courses) > 1 else []
-        return PageOutline(found.key, found.student.updated, found.today, profiled, cohorts, others)
+        name = (await self._profiles.names(caller.tenant, [student_id])).get(student_id)
+        return PageOutline(found.key, found.student.updated, found.today, profiled, cohorts, others, name)
 
     async def body(self, caller: Caller, outline: PageOutline) -> PageBody:
         """The content of the page. Raises NotFound and Forbidden."""

@@ -23,6 +23,7 @@ from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
 from mastery_engine.services.member_standings import MemberStandings
+from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.students import Students
 
 MOST_STUDENTS = 200
@@ -44,6 +45,7 @@ class Reports:
         students: Students,
         members: MemberStandings,
         consents: Consents,
+        profiles: Profiles,
         access: AccessControl,
         courses: Courses,
         clock: Clock,
@@ -51,6 +53,7 @@ class Reports:
         self._students = students
         self._members = members
         self._consents = consents
+        self._profiles = profiles
         self._access = access
         self._courses = courses
         self._clock = clock
@@ -114,8 +117,12 @@ class Reports:
             for rules, one in found
             if self._consents.state(StudentKey(caller.tenant, one.student_id)).profiling
         ]
+        names = await self._profiles.names(caller.tenant, known)
         return ClassGlance(
-            [_at_a_glance(one, rules) for rules, one in sorted(found, key=_those_who_need_help_first)],
+            [
+                _at_a_glance(one, rules, names.get(one.student_id))
+                for rules, one in sorted(found, key=_those_who_need_help_first)
+            ],
             [student_id for student_id in chosen if student_id not in known],
             mean_score([one for _, one in profiled]),
             dict(Counter(rules.levels[one.rank].name for rules, one in profiled)),
@@ -147,7 +154,7 @@ def _those_who_need_help_first(found: tuple[Rules, Standing]) -> tuple[float, fl
     return those_who_need_help_first(found[1])
 
 
-def _at_a_glance(one: Standing, rules: Rules) -> Glance:
+def _at_a_glance(one: Standing, rules: Rules, name: str | None) -> Glance:
     return Glance(
         one.student_id,
         shown_score(one.score, rules),
@@ -155,4 +162,5 @@ def _at_a_glance(one: Standing, rules: Rules) -> Glance:
         one.trend,
         one.severity,
         reasons(one.signs),
+        name,
     )

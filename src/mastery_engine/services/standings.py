@@ -37,6 +37,7 @@ from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
 from mastery_engine.services.member_standings import MemberStandings
+from mastery_engine.services.profiles import Profiles
 
 Metric: TypeAlias = Literal["overall", "by_component"]
 
@@ -51,6 +52,7 @@ class Standings:
         members: MemberStandings,
         cohorts: Cohorts,
         consents: Consents,
+        profiles: Profiles,
         access: AccessControl,
         audit: Audit,
         courses: Courses,
@@ -59,6 +61,7 @@ class Standings:
         self._members = members
         self._cohorts = cohorts
         self._consents = consents
+        self._profiles = profiles
         self._access = access
         self._audit = audit
         self._courses = courses
@@ -121,6 +124,7 @@ class Standings:
         page = [student for student in need_help if after is None or worst_first(student) > after][: limit + 1]
         for student in page[:limit]:
             self._audit.note(caller, "cohort-analytics", student.student_id, allowed=True)
+        names = await self._profiles.names(caller.tenant, [student.student_id for student in page[:limit]])
         counted = Counter(standing.rank for standing in standings)
         return CohortFigures(
             cohort_id,
@@ -132,7 +136,7 @@ class Standings:
             {level.name: counted[rank] for rank, level in enumerate(rules.levels)},
             Components(*(_mean(column) for column in _columns(standings))) if standings else None,
             len(need_help),
-            [_shown(student, rules) for student in page[:limit]],
+            [_shown(student, rules, names.get(student.student_id)) for student in page[:limit]],
             make_cursor(worst_first(page[limit - 1])) if len(page) > limit else None,
         )
 
@@ -141,9 +145,9 @@ class Standings:
         return [name for name in roster.members if self._consents.state(StudentKey(tenant, name)).profiling]
 
 
-def _shown(one: Standing, rules: Rules) -> AtRisk:
+def _shown(one: Standing, rules: Rules, name: str | None) -> AtRisk:
     level = rules.levels[one.rank].name
-    return AtRisk(one.student_id, shown_score(one.score, rules), level, one.severity, reasons(one.signs))
+    return AtRisk(one.student_id, shown_score(one.score, rules), level, one.severity, reasons(one.signs), name)
 
 
 def _by_component(own: Standing, standings: Sequence[Standing]) -> ComponentPlaces:

@@ -67,6 +67,7 @@ async def student_page(request: Request, caller: Caller, student_id: str, course
         "student.html",
         caller,
         student_id=student_id,
+        display_name=outline.name,
         updated=rfc3339(outline.updated),
         cohorts=outline.cohorts,
         course=outline.student.course_id,

@@ -53,6 +53,7 @@ class CohortTools:
             first=[
                 HelpResult(
                     student_id=student.student_id,
+                    name=student.display_name,
                     score=student.mastery_score,
                     reasons=help_reasons(student.reasons),
                 )

@@ -48,6 +48,7 @@ class StudentsTools:
             first=[
                 HelpResult(
                     student_id=student.student_id,
+                    name=student.display_name,
                     score=student.mastery_score,
                     trend=student.trend,
                     reasons=help_reasons(student.reasons),
