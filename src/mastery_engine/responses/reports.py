@@ -36,9 +36,9 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class Glance(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One of several students, with their name where they have one. ``risk`` and ``reasons`` are as in a cohort's figures; 0 and empty if all is well.
+    """One of several students. ``risk`` and ``reasons`` are as in a cohort's figures; 0 and empty if all is well.
 
-    They are so, too, where the student does not consent to profiling.
+    They are so, too, where the student does not consent to profiling. ``display_name`` is there where they have one.
     """
 
     student_id: str
