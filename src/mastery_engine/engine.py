@@ -34,6 +34,7 @@ from mastery_engine.services.people import People
 from mastery_engine.services.privacy import Privacy
 from mastery_engine.services.readiness import Readiness
 from mastery_engine.services.reports import Reports
+from mastery_engine.services.rosters import Rosters
 from mastery_engine.services.scores import Scores
 from mastery_engine.services.skills import Skills
 from mastery_engine.services.standings import Standings
@@ -70,6 +71,7 @@ class Engine:
     cohorts: Cohorts
     courses: Courses
     people: People
+    rosters: Rosters
     standings: Standings
     reports: Reports
     watching: Watching

@@ -51,6 +51,7 @@ from mastery_engine.services.profiling import Profiling
 from mastery_engine.services.readiness import Readiness
 from mastery_engine.services.recording import Recording
 from mastery_engine.services.reports import Reports
+from mastery_engine.services.rosters import Rosters
 from mastery_engine.services.scores import Scores
 from mastery_engine.services.skills import Skills
 from mastery_engine.services.standings import Standings
@@ -212,6 +213,7 @@ def compose(
         cohorts=cohorts,
         courses=courses,
         people=People(stores.people, stores.documents, profiles, cohorts, access, audit, idempotency, clock),
+        rosters=Rosters(stores.people, profiles, cohorts, courses, access, audit, idempotency, clock),
         standings=Standings(members, cohorts, consents, profiles, access, audit, courses, clock),
         reports=reports,
         watching=Watching(students, scores, access, clock, metrics),

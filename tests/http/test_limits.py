@@ -144,6 +144,7 @@ KINDS: dict[str, LimitKind | None] = {
     "PUT /courses/{course_id}": None,
     "GET /courses/{course_id}": "query",
     "GET /courses": "query",
+    "POST /rosters/oneroster": None,
     "PUT /students/{student_id}/profile": None,
     "GET /students/{student_id}/profile": "query",
     "GET /students": "analytics",

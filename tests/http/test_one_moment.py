@@ -95,8 +95,14 @@ PAGES: dict[str, tuple[str, str]] = {
 }
 
 
-# Of which a call as above is not to be had: a stream that lasts, a batch of one's own, what Dapr asks when it starts.
-APART = {"GET /students/{student_id}/stream", "GET /batch/mastery/{batch_id}", "GET /dapr/subscribe", "GET /"}
+# Of which a call as above is not to be had: a zip, a stream that lasts, one's own batch, what Dapr asks at its start.
+APART = {
+    "POST /rosters/oneroster",
+    "GET /students/{student_id}/stream",
+    "GET /batch/mastery/{batch_id}",
+    "GET /dapr/subscribe",
+    "GET /",
+}
 APART |= {"PUT /compliance/students/{student_id}/consent", "DELETE /compliance/students/{student_id}"}  # they wait
 
 

@@ -28,6 +28,7 @@ from mastery_engine.cli import (
     privacy,
     purge,
     replay,
+    roster,
     serving,
     simulate,
     token,
@@ -90,6 +91,7 @@ app.command()(purge.purge)
 app.command()(calibrate.calibrate)
 app.add_typer(course.app, name="course")
 app.add_typer(curriculum.app, name="curriculum")
+app.add_typer(roster.app, name="roster")
 app.command()(privacy.export)
 app.command()(privacy.erase)
 app.command()(simulate.simulate)

@@ -1,14 +1,14 @@
 """Cohorts: their members, by events and by admins, and the days on which work is due."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from cachetools import LRUCache
 
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.cohorts.cohort import Due
+from mastery_engine.domain.cohorts.cohort import Cohort, Due
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
 from mastery_engine.domain.moments import MINUTE, SECOND, Day, Micros, day_of, iso_date
 from mastery_engine.domain.rules import Rules
@@ -77,8 +77,8 @@ class Cohorts:
         if caller.role != "teacher":
             return caller
         now = caller.moment(self._clock)
-        hinted, named = await asyncio.gather(
-            self._may_teach(caller, now), self._members_of(caller.tenant, sorted(caller.cohorts), now)
+        hinted, *named = await asyncio.gather(
+            self._may_teach(caller, now), *(self._members_of(caller.tenant, one, now) for one in sorted(caller.cohorts))
         )
         others = sorted(hinted - caller.cohorts)
         found = await asyncio.gather(*(self._seen_now(caller.tenant, cohort_id, now) for cohort_id in others))
@@ -98,9 +98,8 @@ class Cohorts:
         self._hinted[name] = (now, hinted)
         return hinted
 
-    async def _members_of(self, tenant: str, cohort_ids: Iterable[str], now: Micros) -> list[frozenset[str]]:
-        seen = await asyncio.gather(*(self._seen_now(tenant, cohort_id, now) for cohort_id in cohort_ids))
-        return [one.members for one in seen]
+    async def _members_of(self, tenant: str, cohort_id: str, now: Micros) -> frozenset[str]:
+        return (await self._seen_now(tenant, cohort_id, now)).members
 
     async def _seen_now(self, tenant: str, cohort_id: str, now: Micros) -> SeenCohort:
         cached = self._seen.get((tenant, cohort_id))
@@ -153,6 +152,32 @@ class Cohorts:
                 self._seen.pop((caller.tenant, cohort_id), None)
                 return _record(cohort_id, Roster(roster.version + 1, cohort, roster.joined), PAGE, None)
         raise Conflict("Others changed this cohort at the same time: try again.", field="cohort_id")
+
+    async def revise(
+        self, caller: Caller, cohort_id: str, call: str, change: Callable[[Roster], Cohort]
+    ) -> tuple[Cohort, Cohort]:
+        """A cohort before and after a change of it, which is recorded before it counts. Who may do so was checked.
+
+        Raises Conflict if others keep changing the cohort at the same time.
+        """
+        now = caller.moment(self._clock)
+        for _ in range(MAX_ROUNDS):
+            roster = await self.roster(caller.tenant, cohort_id, now)
+            after = change(roster)
+            if after == roster.cohort:
+                return after, after
+            touched = roster.members ^ after.members(roster.joined)
+            await self._audit.write(caller, call, sorted(touched) or [None])
+            if await self._store.put(caller.tenant, cohort_id, roster.version, after):
+                self._seen.pop((caller.tenant, cohort_id), None)
+                self._hinted.clear()
+                return roster.cohort, after
+        raise Conflict("Others changed this cohort at the same time: try again.", field="cohort_id")
+
+    async def named_for(self, key: StudentKey) -> frozenset[str]:
+        """The cohorts that admins and rosters put a person in, or may have them teach."""
+        put_into, taught = await asyncio.gather(self._store.put_into(key), self._store.taught_by(*key))
+        return put_into | taught
 
     async def show(
         self, caller: Caller, cohort_id: str, *, limit: int = PAGE, cursor: str | None = None

@@ -25,6 +25,7 @@ ClassRole: TypeAlias = Literal["student", "teacher"]
 class RosterUser(msgspec.Struct, frozen=True):
     """A user: who they are at their school. ``logins`` are other ids of them, by the kind of each."""
 
+    line: int
     sourced_id: str
     username: str
     name: str
@@ -36,6 +37,7 @@ class RosterUser(msgspec.Struct, frozen=True):
 class RosterClass(msgspec.Struct, frozen=True):
     """A class, under its ``sourcedId``, in the course of its ``courseSourcedId``."""
 
+    line: int
     sourced_id: str
     title: str
     course_id: str
@@ -45,6 +47,8 @@ class RosterClass(msgspec.Struct, frozen=True):
 class Enrolment(msgspec.Struct, frozen=True):
     """Who is in a class, and as what; ``is_gone`` takes them out of it."""
 
+    line: int
+    sourced_id: str
     class_id: str
     user_id: str
     role: ClassRole
@@ -107,7 +111,7 @@ def _users(
             ignored.append(Ignored("users.csv", line, name, f"{_full_name(row)} is a {min(own)}, not a learner."))
             continue
         logins = tuple(_logins(row.get("userids", "")))
-        yield name, RosterUser(name, row["username"], _full_name(row), frozenset(own), logins, _is_gone(row))
+        yield name, RosterUser(line, name, row["username"], _full_name(row), frozenset(own), logins, _is_gone(row))
 
 
 def _classes(tables: ZippedTables, faults: list[RowFault]) -> Iterator[RosterClass]:
@@ -118,7 +122,7 @@ def _classes(tables: ZippedTables, faults: list[RowFault]) -> Iterator[RosterCla
         except ValueError as error:
             faults.append(RowFault("classes.csv", line, row["sourcedid"], f"Its sourcedId or courseSourcedId {error}."))
             continue
-        yield RosterClass(ids[0], row["title"][:LONGEST_TITLE] or ids[0], ids[1], _is_gone(row))
+        yield RosterClass(line, ids[0], row["title"][:LONGEST_TITLE] or ids[0], ids[1], _is_gone(row))
 
 
 def _enrolments(
@@ -153,7 +157,7 @@ def _enrolments(
                 RowFault("enrollments.csv", line, name, f"users.csv has no sound user {user_id[:LONGEST_NAME]!r}.")
             )
         else:
-            yield Enrolment(class_id, user_id, CLASS_ROLES[role], _is_gone(row))
+            yield Enrolment(line, name, class_id, user_id, CLASS_ROLES[role], _is_gone(row))
 
 
 def _sound(

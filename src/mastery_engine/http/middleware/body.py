@@ -13,8 +13,9 @@ from mastery_engine.http.problems import BodyLate, UnsupportedMediaType
 MAX_BODY = 1024 * 1024
 MAX_FORM = 16 * 1024  # of senders whom nobody knows yet
 MAX_COURSE = 8 * 1024 * 1024  # a course may have 20,000 items
-PAGES, COURSE = "/dashboard", re.compile("/courses/[^/]+")
-MOST_HELD = 64 * 1024 * 1024  # of all bodies that are coming in or being worked on
+MAX_ROSTER = 64 * 1024 * 1024  # a school with all its classes, packed
+PAGES, COURSE, ROSTER = "/dashboard", re.compile("/courses/[^/]+"), "/rosters/oneroster"
+MOST_HELD = 2 * MAX_ROSTER  # of all bodies that are coming in or being worked on
 MOST_MEMBERS = 100
 FIRST_S = 5.0
 LEAST_BYTES_PER_S = 1024
@@ -29,6 +30,8 @@ def largest_body(method: str, path: str) -> int:
     """How many bytes the body of a call may have, packed and unpacked."""
     if path.startswith(PAGES):
         return MAX_FORM
+    if path == ROSTER:
+        return MAX_ROSTER
     return MAX_COURSE if method == "PUT" and COURSE.fullmatch(path) else MAX_BODY
 
 
@@ -91,7 +94,7 @@ def receive_body(scope: Scope, receive: Receive, place: Place, most: int = MAX_B
     """
     encodings = []
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and (len(value) > len(str(MAX_BODY)) or int(value) > most):
+        if name == b"content-length" and value.isdigit() and (len(value) > len(str(most)) or int(value) > most):
             raise too_large(most)
         if name == b"content-encoding":
             encodings.append(value.decode("latin-1"))
