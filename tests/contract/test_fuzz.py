@@ -18,7 +18,10 @@ from tests.support.samples import DATA
 
 EXAMPLES = int(os.environ.get("FUZZ_BODIES", "300"))
 # All calls that take a body at a fixed address.
-PATHS = sorted(path for path, operations in document()["paths"].items() if "post" in operations and "{" not in path)
+ZIP = "/rosters/oneroster"  # takes a zip and no JSON: see test_rosters
+PATHS = sorted(
+    path for path, operations in document()["paths"].items() if "post" in operations and "{" not in path and path != ZIP
+)
 KINDS = tuple(DATA)
 GOOD: list[Any] = [
     {"student_id": STUDENT, "date": "2026-01-14", "include_components": True},

@@ -45,8 +45,11 @@ CALLS: dict[str, list[Body]] = {
     ],
     "/process": [process("ingest", bare), process("mastery_calculation", calculation)],
     "/cohorts/{cohort_id}": [lambda number: {"name": "Python", "members": [f"s{number}"]}],
+    "/courses/{course_id}": [lambda number: {"title": f"Course {number}"}],
+    "/students/{student_id}/profile": [lambda number: {"display_name": f"Ada {number}"}],
     "/compliance/students/{student_id}/consent": [lambda number: {"profiling": number == 3}],
 }
+ZIP = "/rosters/oneroster"  # a zip and no JSON: see test_rosters
 EACH = [
     pytest.param(path, body, id=f"{path}-{place}")
     for path, bodies in CALLS.items()
@@ -62,7 +65,7 @@ def test_every_call_that_takes_a_key_is_attacked_here() -> None:
         for operation in operations.values()
         if parameter in operation.get("parameters", ())
     }
-    assert keyed == CALLS.keys()
+    assert keyed - {ZIP} == CALLS.keys()
 
 
 def test_every_call_that_changes_something_takes_a_key() -> None:
@@ -76,7 +79,7 @@ def test_every_call_that_changes_something_takes_a_key() -> None:
     reading = {path for path in changing if path.startswith(("/analytics", "/predictions", "/recommendations"))} | {
         "/mastery/query"
     }
-    assert changing - reading == CALLS.keys()
+    assert changing - reading - {ZIP} == CALLS.keys()
 
 
 def ids_in(answer: httpx.Response) -> list[str]:
@@ -90,7 +93,7 @@ def ids_in(answer: httpx.Response) -> list[str]:
 async def test_the_key_with_another_body_is_a_conflict(api: Api, path: str, body: Body) -> None:
     sent = body(3)
     method = "put" if "{" in path else "post"
-    path = path.format(cohort_id="py-101", student_id=STUDENT)
+    path = path.format(cohort_id="py-101", student_id=STUDENT, course_id="physics")
     call = partial(api.call, method.upper(), path)
     first = await call(sent, headers=KEY)
     assert first.status_code in (200, 202), first.text

@@ -49,10 +49,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield service
 
 
+ZIP = "/rosters/oneroster"  # there is no way to make a zip from a schema: see test_rosters
+
+
 @cache
 def strategies() -> list[tuple[str, st.SearchStrategy[schemathesis.Case]]]:
     """For each endpoint the calls that the document allows, and those that it does not, where it says so much."""
-    schema = schemathesis.openapi.from_dict(document())
+    schema = schemathesis.openapi.from_dict(document()).exclude(path=ZIP)
     found = [one.ok() for one in schema.get_all_operations()]
     return [(one.label, one.as_strategy(generation_mode=form)) for one in found for form in FORMS]
 

@@ -49,6 +49,7 @@ async def test_the_calls_that_name_no_course_say_what_they_said(api: Api) -> Non
     before = await api.data("/mastery/query", {"student_id": STUDENT})
     await learn(api, quiz("e-2", 9, course_id="rust"))
     after = await api.data("/mastery/query", {"student_id": STUDENT})
+    assert [one["course_id"] for one in after.pop("courses")] == ["default", "rust"]
     for answer in (before, after):
         del answer["current_mastery"]["timestamp"]
     assert after == before

@@ -106,11 +106,11 @@ class SlowToTakeBack(RedisCohorts):
         super().__init__(client, life_ms=life_ms)
         self.is_about_to, self.may = asyncio.Event(), asyncio.Event()
 
-    async def _hint(self, change: str, tenant: str, cohort_id: str, student_ids: Iterable[str]) -> None:
+    async def _hint(self, change: str, cohort_id: str, hints: Iterable[str]) -> None:
         if change == "srem":
             self.is_about_to.set()
             await self.may.wait()
-        await super()._hint(change, tenant, cohort_id, student_ids)
+        await super()._hint(change, cohort_id, hints)
 
 
 async def test_who_is_put_in_again_meanwhile_is_not_lost(stores: Stores, server: Redis | RedisCluster) -> None:

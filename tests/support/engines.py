@@ -166,7 +166,7 @@ class TestedEngine:
         self.sent.append(sent)
         given = msgspec.convert(components, ComponentValues)
         try:
-            await self.engine.scores.calculate(CALLER, student_id, given, key=named)
+            await self.engine.scores.calculate(CALLER, student_id, given, course_id="default", key=named)
         except Conflict:  # a name used before for other components: nothing is recorded
             self.sent = [one for one in self.sent if one is not sent]
 
