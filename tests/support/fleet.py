@@ -180,7 +180,7 @@ class Fleet:
         for one in [*self.records(RESULTS), *self.records(EVENTS)]:
             said = json.loads(one.value() or b"")
             first = contents.setdefault(said["event_id"], one.value())
-            assert truth.fell_back or first == one.value(), "one id, two contents"
+            assert truth.fell_back or first == one.value(), f"one id, two contents: {first!r} and {one.value()!r}"
             known = headers(one)
             assert (one.key() or b"").decode() == said["student_id"] == known["ce_subject"]
             assert (known["ce_id"], known["ce_type"]) == (said["event_id"], said["event_type"])
