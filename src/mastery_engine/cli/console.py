@@ -39,21 +39,23 @@ def student_named(name: str) -> str:
 
 def cohort_named(name: str) -> str:
     """A cohort's id from an option, in its normal form."""
-    from mastery_engine.domain.given_ids import normal_id
-
-    return _checked(lambda given: normal_id(given, "a cohort's id"), name)
+    return _id_named(name, "a cohort's id")
 
 
 def course_named(name: str) -> str:
     """A course's id from an option or argument, in its normal form."""
-    from mastery_engine.domain.given_ids import normal_id
-
-    return _checked(lambda given: normal_id(given, "a course's id"), name)
+    return _id_named(name, "a course's id")
 
 
 def course_if_named(name: str | None) -> str | None:
     """A course's id from an option that may be left out, in its normal form."""
     return None if name is None else course_named(name)
+
+
+def _id_named(name: str, what: str) -> str:
+    from mastery_engine.domain.given_ids import normal_id
+
+    return _checked(lambda given: normal_id(given, what), name)
 
 
 def _checked(check: Callable[[str], str], name: str) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, TypeVar
 
 import msgspec
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from mastery_engine.domain.faults import malformed, sentence
@@ -19,6 +19,14 @@ from mastery_engine.services.batches import BatchPriority
 StudentId = Annotated[str, StringConstraints(pattern=STUDENT_ID)]
 # The length is that of the normal form, so only the schema says it.
 Name = Annotated[str, AfterValidator(normal_name), Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME})]
+NamePath = Annotated[
+    str,
+    Path(
+        description="percent-encoded, a slash as %2F",
+        json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME},
+    ),
+    AfterValidator(normal_name),
+]
 ItemId = Annotated[
     str,
     AfterValidator(partial(normal_name, longest=LONGEST_ID)),

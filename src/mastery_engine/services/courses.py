@@ -60,22 +60,20 @@ class Courses:
 
     async def of(self, key: CourseKey, now: Micros) -> CourseSetup:
         """What holds in a course. Raises Unavailable if it was never read."""
-        cached = self._cached.get(key)
-        if cached is not None and abs(now - cached.read) < CACHED_FOR:
-            return cached.setup
-        return (await self.of_many([key], now))[key]
+        return self._fresh(key, now) or (await self.of_many([key], now))[key]
 
     async def of_many(self, keys: Sequence[CourseKey], now: Micros) -> dict[CourseKey, CourseSetup]:
         """What holds in each of these courses. Raises Unavailable if one was never read."""
-        setups: dict[CourseKey, CourseSetup] = {}
-        for key in keys:
-            cached = self._cached.get(key)
-            if cached is not None and abs(now - cached.read) < CACHED_FOR:
-                setups[key] = cached.setup
+        setups = {key: setup for key in keys if (setup := self._fresh(key, now)) is not None}
         stale = [key for key in dict.fromkeys(keys) if key not in setups]
         if stale:
             setups |= await self._refreshed(stale, now)
         return setups
+
+    def _fresh(self, key: CourseKey, now: Micros) -> CourseSetup | None:
+        """What holds in a course as it was read lately; None if it must be asked again."""
+        cached = self._cached.get(key)
+        return None if cached is None or abs(now - cached.read) >= CACHED_FOR else cached.setup
 
     async def _refreshed(self, keys: Sequence[CourseKey], now: Micros) -> dict[CourseKey, CourseSetup]:
         """Only what has changed since it was read is read again."""

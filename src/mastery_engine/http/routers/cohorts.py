@@ -3,13 +3,12 @@
 import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from fastapi import APIRouter, Query, Request
+from pydantic import Field, StringConstraints, field_validator
 
 from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, Due
-from mastery_engine.domain.given_ids import LONGEST_NAME, normal_name
 from mastery_engine.domain.moments import day_of_date
-from mastery_engine.http.body import Body, Name, StudentId
+from mastery_engine.http.body import Body, Name, NamePath, StudentId
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body
 from mastery_engine.http.openapi import KEYED, responds
@@ -17,15 +16,6 @@ from mastery_engine.responses.cohorts import CohortFigures, CohortRecord, Compar
 from mastery_engine.services.cohorts import PAGE
 
 MOST_DUE = 1_000
-
-CohortPath = Annotated[
-    str,
-    Path(
-        description="percent-encoded, a slash as %2F",
-        json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME},
-    ),
-    AfterValidator(normal_name),
-]
 
 router = APIRouter(route_class=EnvelopeRoute, tags=["cohorts"])
 
@@ -81,7 +71,7 @@ class CohortAnalytics(Body):
 
 @router.put("/cohorts/{cohort_id}", openapi_extra=responds(CohortRecord, limit=None) | KEYED)
 async def put_cohort(
-    engine: TheEngine, caller: Authenticated, request: Request, cohort_id: CohortPath, body: PutCohort
+    engine: TheEngine, caller: Authenticated, request: Request, cohort_id: NamePath, body: PutCohort
 ) -> CohortRecord:
     """Set the members of a cohort; students left out stay out, whatever events say, until they are put in again."""
     key = idempotency_key(request, await json_body(request))
@@ -94,7 +84,7 @@ async def put_cohort(
 async def show_cohort(
     engine: TheEngine,
     caller: Authenticated,
-    cohort_id: CohortPath,
+    cohort_id: NamePath,
     limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> CohortRecord:

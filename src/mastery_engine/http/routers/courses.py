@@ -2,32 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
-from pydantic import AfterValidator
+from fastapi import APIRouter, Query, Request
 
 from mastery_engine.domain.courses.course import CourseChange
-from mastery_engine.domain.given_ids import LONGEST_NAME, normal_name
-from mastery_engine.http.body import read_struct
+from mastery_engine.http.body import NamePath, read_struct
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body
 from mastery_engine.http.openapi import KEYED, responds, takes
 from mastery_engine.responses.courses import CourseList, CourseRecord
 from mastery_engine.services.courses import PAGE
 
-CoursePath = Annotated[
-    str,
-    Path(
-        description="percent-encoded, a slash as %2F",
-        json_schema_extra={"minLength": 1, "maxLength": LONGEST_NAME},
-    ),
-    AfterValidator(normal_name),
-]
-
 router = APIRouter(route_class=EnvelopeRoute, tags=["courses"])
 
 
 @router.put("/courses/{course_id}", openapi_extra=responds(CourseRecord, limit=None) | KEYED | takes(CourseChange))
-async def put_course(engine: TheEngine, caller: Authenticated, request: Request, course_id: CoursePath) -> CourseRecord:
+async def put_course(engine: TheEngine, caller: Authenticated, request: Request, course_id: NamePath) -> CourseRecord:
     """Set parts of a course: its title, time zone, language, rules, curriculum, items and badges.
 
     What is left out stays. It counts for what is folded and asked from then on, everywhere within 5 seconds.
@@ -38,7 +27,7 @@ async def put_course(engine: TheEngine, caller: Authenticated, request: Request,
 
 
 @router.get("/courses/{course_id}", openapi_extra=responds(CourseRecord, limit="query"))
-async def show_course(engine: TheEngine, caller: Authenticated, course_id: CoursePath) -> CourseRecord:
+async def show_course(engine: TheEngine, caller: Authenticated, course_id: NamePath) -> CourseRecord:
     """A course as it holds now, with what nobody set by default."""
     return await engine.courses.show(caller, course_id)
 
