@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due, Teacher
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.cohorts.cohort import BEFORE_COURSES, NO_COHORT, Cohort, Due, Naming, Teacher
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.cohorts import Join, Roster
-from tests.support.samples import TODAY
+from tests.support.samples import NOW, TODAY
 from tests.support.stores import ADA, BOB, EVE, RETENTION_DAYS, calendars_of, roster, stores_fixture
 
 stores = stores_fixture()
@@ -36,7 +36,7 @@ NAMES = [
 FLOOR = TODAY - RETENTION_DAYS + 1
 
 
-async def due(stores: Stores, key: StudentKey, *named: str, since: int = FLOOR) -> dict[str, list[Due]]:
+async def due(stores: Stores, key: StudentKey | DocumentKey, *named: str, since: int = FLOOR) -> dict[str, list[Due]]:
     """The calendars that count for a student whose document names some cohorts."""
     calendars = await calendars_of(stores.cohorts, key, named, since=since)
     return {cohort_id: list(calendar) for cohort_id, calendar in calendars.items()}
@@ -146,8 +146,8 @@ async def test_who_joined_is_in_until_nothing_of_theirs_counts(stores: Stores) -
 async def test_a_full_cohort_refuses_who_would_join_and_keeps_who_is_in(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("memory", "sqlite", "redis", "dapr"):
-        monkeypatch.setattr(f"mastery_engine.backends.{folder}.cohorts.MOST_MEMBERS", 3)
+    for module in ("memory.cohorts", "sqlite.cohorts", "redis.cohorts", "dapr.joins"):
+        monkeypatch.setattr(f"mastery_engine.backends.{module}.MOST_MEMBERS", 3)
     cohorts = stores.cohorts
     first = [Join(StudentKey("default", f"s{number}"), "py", TODAY - 2) for number in range(2)]
     assert list(await cohorts.join(first)) == []
@@ -182,7 +182,7 @@ async def test_ids_of_any_letters_are_apart(stores: Stores) -> None:
         assert await stores.cohorts.put("default", name, 0, Cohort(name, ("ada",), (), (Due(TODAY + place),)))
     for place, name in enumerate(NAMES):
         word = Cohort(name, ("ada",), (), (Due(TODAY + place),))
-        assert await roster(stores.cohorts, name) == Roster(1, word, frozenset({f"s{place}"}))
+        assert await roster(stores.cohorts, name) == Roster(1, word, frozenset({f"s{place}"}), BEFORE_COURSES)
         # Each joined one of them, whatever others they name.
         joined = await due(stores, StudentKey("default", f"s{place}"), *NAMES)
         assert joined == {name: [Due(TODAY + place)]}
@@ -196,7 +196,8 @@ async def test_clearing_takes_who_joined_and_leaves_the_admins_word(stores: Stor
     await stores.cohorts.put("default", "py", 0, CLASS)
     await stores.cohorts.clear_joins()
     await stores.cohorts.clear_joins()
-    assert await roster(stores.cohorts) == Roster(1, CLASS, frozenset())
+    found = await roster(stores.cohorts)
+    assert (found.version, found.cohort, found.joined) == (1, CLASS, frozenset())
     assert not (await roster(stores.cohorts, "go")).is_known
     assert await stores.cohorts.put_into(ADA) == {"py"}
 
@@ -208,7 +209,64 @@ async def test_a_purge_takes_old_joins(stores: Stores) -> None:
     await cohorts.put("default", "go", 0, Cohort("Go", ("bob",)))
     await cohorts.purge(TODAY - 90)
     assert (await roster(cohorts)).joined == {"bob", "eve"}
-    assert await roster(cohorts, "go") == Roster(1, Cohort("Go", ("bob",)), frozenset())
+    go = await roster(cohorts, "go")
+    assert (go.version, go.cohort, go.joined) == (1, Cohort("Go", ("bob",)), frozenset())
+
+
+# ---- courses
+
+
+def joining(key: StudentKey, cohort_id: str, received: int, course_id: str, day: int = TODAY) -> Join:
+    return Join(key, cohort_id, day, Naming(received, course_id))
+
+
+async def test_a_cohort_is_of_the_course_of_the_first_event_that_named_it_in_whatever_order_they_come(
+    stores: Stores,
+) -> None:
+    cohorts = stores.cohorts
+    assert (await roster(cohorts)).course_id == "default"
+    await cohorts.join([joining(ADA, "py", NOW, "physics/ß 1"), joining(BOB, "py", NOW + 9, "art")])
+    assert (await roster(cohorts)).course_id == "physics/ß 1"
+    await cohorts.join([joining(BOB, "py", NOW + 1, "art", TODAY + 1), joining(BOB, "go", NOW, "art")])
+    assert (await roster(cohorts)).first == Naming(NOW, "physics/ß 1")
+    await cohorts.join([joining(EVE, "py", NOW + 7, "music"), joining(EVE, "py", NOW - 1, "music", TODAY - 1)])
+    assert (await roster(cohorts)).first == Naming(NOW - 1, "music")
+    await cohorts.join([joining(EVE, "py", NOW - 1, "default")])
+    assert (await roster(cohorts)).course_id == "default", "of two at once the one with the lesser id"
+    assert (await roster(cohorts, "go")).course_id == "art"
+    assert (await roster(cohorts, "go", tenant="school-1")).course_id == "default"
+    assert await cohorts.put("default", "go", 0, Cohort("Go", course_id="drama"))
+    assert (await roster(cohorts, "go")).course_id == "drama", "an admin has the last word"
+    await cohorts.clear_joins()
+    await cohorts.join([joining(BOB, "py", NOW + 9, "art")])
+    assert (await roster(cohorts)).joined == {"bob"}
+
+
+async def test_a_calendar_counts_in_the_course_of_its_cohort_alone(stores: Stores) -> None:
+    cohorts = stores.cohorts
+    here, there = DocumentKey(*ADA), DocumentKey(*ADA, "physics/ß 1")
+    named = ("by-events", "said", "put-and-named", "unsaid")
+    for cohort_id in ("by-events", "said", "put-and-named"):
+        await cohorts.join([joining(ADA, cohort_id, NOW, there.course_id)])
+    await cohorts.put("default", "by-events", 0, Cohort("", (), (), (Due(TODAY + 1),)))
+    await cohorts.put("default", "said", 0, Cohort("", (), (), (Due(TODAY + 2),), course_id="default"))
+    await cohorts.put("default", "put-and-named", 0, Cohort("", ("ada",), (), (Due(TODAY + 3),)))
+    await cohorts.put("default", "unsaid", 0, Cohort("", ("ada",), (), (Due(TODAY + 4),)))
+    await cohorts.put("default", "put-there", 0, Cohort("", ("ada",), (), (Due(TODAY + 5),), course_id=there.course_id))
+    expected = {
+        here: {"said": [Due(TODAY + 2)], "unsaid": [Due(TODAY + 4)]},
+        there: {"by-events": [Due(TODAY + 1)], "put-and-named": [Due(TODAY + 3)], "put-there": [Due(TODAY + 5)]},
+        DocumentKey(*ADA, "elsewhere"): {},
+    }
+    for key, calendars in expected.items():
+        assert await due(stores, key, *named) == calendars
+    together = await cohorts.calendars(dict.fromkeys(expected, named), since=FLOOR)
+    assert [sorted(found) for found in together] == [sorted(calendars) for calendars in expected.values()]
+    await cohorts.put("default", "put-there", 1, Cohort("", ("ada",), (), (Due(TODAY + 6),), course_id="elsewhere"))
+    assert "put-there" not in await due(stores, there, *named)
+    assert await due(stores, DocumentKey(*ADA, "elsewhere"), *named) == {"put-there": [Due(TODAY + 6)]}
+    await cohorts.put("default", "put-there", 2, Cohort("", ("ada",), (), (Due(TODAY + 6),)))
+    assert (await due(stores, here, *named)).keys() == {"said", "unsaid", "put-there"}
 
 
 # ---- calendars
@@ -264,9 +322,9 @@ async def test_many_students_are_asked_of_at_once_in_the_order_of_the_question(s
     await stores.cohorts.put("school-1", "py", 0, Cohort("Class", ("s3",), (), (ESSAY,)))
     await stores.cohorts.join([Join(StudentKey("default", name), "go", TODAY) for name in names[::3]])
     await stores.cohorts.put("default", "go", 0, Cohort("Go", (), (), (ESSAY,)))
-    asked = {StudentKey("default", name): ["go", "nowhere"] for name in reversed(names)}
-    asked[StudentKey("school-1", "s3")] = ["go"]
-    asked[StudentKey("school-2", "s4")] = []
+    asked = {DocumentKey("default", name): ["go", "nowhere"] for name in reversed(names)}
+    asked[DocumentKey("school-1", "s3")] = ["go"]
+    asked[DocumentKey("school-2", "s4")] = []
     together = await stores.cohorts.calendars(asked, since=FLOOR)
     assert together == [await calendars_of(stores.cohorts, key, own, since=FLOOR) for key, own in asked.items()]
     assert [len(found) for found in together[-8:]] == [0, 1, 1, 1, 0, 2, 1, 0]

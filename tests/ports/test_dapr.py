@@ -175,7 +175,7 @@ async def filled(stores: Stores) -> None:
     await stores.audit_log.append([record()])
 
 
-EXPIRING = ("d:", "c:", "index:joined:", "joins:", "witness:", "r:", "b:", "audit:default:")
+EXPIRING = ("d:", "c:", "index:joined:", "first:", "joins:", "witness:", "r:", "b:", "audit:default:")
 LASTING = (
     "index:students:",
     "cohort:",

@@ -14,7 +14,7 @@ import pytest
 
 from mastery_engine.backends.dapr.index import SHARDS, listed
 from mastery_engine.backends.dapr.stores import stores_on
-from mastery_engine.domain.cohorts.cohort import Cohort, Due
+from mastery_engine.domain.cohorts.cohort import Cohort, Due, Naming
 from mastery_engine.domain.moments import DAY, SECOND, Day, day_of
 from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import FellBack, Unavailable
@@ -814,6 +814,26 @@ async def test_a_word_that_an_older_engine_put_beside_this_one_is_heard_once_the
     stores = world.process()
     await roster(stores.cohorts)
     assert [await due(stores, key) for key in (ADA, BOB, EVE)] == [{"py": [Due(TODAY + 9)]}] * 3
+
+
+async def test_who_joined_by_an_older_engine_did_so_in_the_default_course(world: World) -> None:
+    await world.stores.cohorts.join([Join(ADA, "py", TODAY)])
+    kept = {key: entry for key, entry in world.sidecar.snapshot().items() if not key.startswith("first:")}
+    world.sidecar.restore(kept)
+    stores = world.process()
+    await stores.cohorts.join([Join(BOB, name, TODAY, Naming(NOW, "art")) for name in ("py", "new")])
+    assert [(await roster(stores.cohorts, name)).course_id for name in ("py", "new")] == ["default", "art"]
+
+
+@pytest.mark.parametrize("purged", [True, False])
+async def test_the_course_of_a_cohort_is_known_for_as_long_as_events_join_it(world: World, purged: bool) -> None:
+    await world.stores.cohorts.join([Join(ADA, "py", TODAY, Naming(NOW, "art"))])
+
+    async def use() -> None:
+        await world.process().cohorts.join([Join(BOB, "py", world.today, Naming(world.clock(), "physics"))])
+
+    await world.pass_days(400, use, purged=purged)
+    assert (await roster(world.process().cohorts)).course_id == "art"
 
 
 async def test_what_an_older_engine_wrote_becomes_sound_by_use(older: World) -> None:

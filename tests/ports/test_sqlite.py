@@ -18,7 +18,7 @@ from mastery_engine.backends.sqlite import migrations
 from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.backends.sqlite.migrations import MIGRATIONS
 from mastery_engine.backends.sqlite.stores import open_stores
-from mastery_engine.domain.cohorts.cohort import Cohort, Due
+from mastery_engine.domain.cohorts.cohort import Cohort, Due, Naming
 from mastery_engine.domain.courses.course import Course
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.people.profile import Profile
@@ -407,6 +407,9 @@ async def test_calendars_of_cohorts_that_are_there_are_found_after_the_upgrade(t
     assert {cohort_id: (await roster(stores.cohorts, cohort_id)).cohort for cohort_id in written} == written
     assert await stores.cohorts.put("default", "go", 7, Cohort("Go", ("ada",), (), (EXAM,)))
     assert (await calendars_of(stores.cohorts, ADA, [], since=TODAY)).keys() == {"py", "go"}
+    await stores.cohorts.join([Join(BOB, "py", TODAY, Naming(NOW, "art")), Join(BOB, "new", TODAY, Naming(NOW, "art"))])
+    courses = [(await roster(stores.cohorts, cohort_id)).course_id for cohort_id in ("py", "new")]
+    assert courses == ["default", "art"], "what events said before courses, they said of the default one"
     await stores.connection.close()
 
 

@@ -149,10 +149,10 @@ async def roster(cohorts: CohortStore, cohort_id: str = "py", *, tenant: str = "
 
 
 async def calendars_of(
-    cohorts: CohortStore, key: StudentKey, named: Sequence[str], *, since: Day
+    cohorts: CohortStore, key: StudentKey | DocumentKey, named: Sequence[str], *, since: Day
 ) -> Mapping[str, Sequence[Due]]:
-    """The calendars that count for one student."""
-    (found,) = await cohorts.calendars({key: named}, since=since)
+    """The calendars that count for one student, in ``default`` where no course is given."""
+    (found,) = await cohorts.calendars({DocumentKey(*key): named}, since=since)
     return found
 
 

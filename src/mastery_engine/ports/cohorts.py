@@ -5,21 +5,30 @@ from typing import Protocol
 
 import msgspec
 
-from mastery_engine.domain.cohorts.cohort import Cohort, Due
+from mastery_engine.domain.cohorts.cohort import BEFORE_COURSES, Cohort, Due, Naming, course_of_cohort
 from mastery_engine.domain.moments import Day
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 
 
 class Roster(msgspec.Struct, frozen=True):
-    """A cohort as the store has it: the admin's word with the number of its writes, and who joined by events."""
+    """A cohort as the store has it: the admin's word with the number of its writes, and who joined by events.
+
+    ``first`` is the first event that named it, as far as it is known.
+    """
 
     version: int
     cohort: Cohort
     joined: frozenset[str]
+    first: Naming | None = None
 
     @property
     def members(self) -> frozenset[str]:
         return self.cohort.members(self.joined)
+
+    @property
+    def course_id(self) -> str:
+        """The course that it belongs to."""
+        return course_of_cohort(self.cohort, self.first)
 
     @property
     def is_known(self) -> bool:
@@ -28,11 +37,12 @@ class Roster(msgspec.Struct, frozen=True):
 
 
 class Join(msgspec.Struct, frozen=True, gc=False):
-    """An event of this day (UTC, of its receipt) says that a student is in a cohort."""
+    """Events, the last of this day (UTC, of its receipt), say that a student is in a cohort; ``first`` is the first."""
 
     key: StudentKey
     cohort_id: str
     day: Day
+    first: Naming = BEFORE_COURSES
 
 
 class CohortStore(Protocol):
@@ -55,19 +65,20 @@ class CohortStore(Protocol):
         ...
 
     async def calendars(
-        self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
+        self, named: Mapping[DocumentKey, Sequence[str]], *, since: Day
     ) -> list[Mapping[str, Sequence[Due]]]:
-        """For each student the calendars of the cohorts that they are in, by cohort; those without one are left out.
+        """For each student the calendars of the course's cohorts that they are in, by cohort; none that is empty.
 
-        ``named`` has the cohorts that each student's document names, ``since`` is as for ``roster``. The cost does not
-        depend on how many members a cohort has, and it is one round trip where the store is one server.
+        ``named`` has the cohorts that each document names, ``since`` is as for ``roster``. The cost does not depend on
+        how many members a cohort has, and it is one round trip where the store is one server.
         """
         ...
 
     async def join(self, joins: Sequence[Join]) -> Sequence[Join]:
         """Note who joined by events; to be called before the documents that say so are committed.
 
-        At most ``MOST_MEMBERS`` students are in a cohort by events. Returns the joins of others, which are not noted.
+        Of all events that name a cohort the first stays known for as long as somebody is in it by events. At most
+        ``MOST_MEMBERS`` students are. Returns the joins of others, which are not noted.
         """
         ...
 
@@ -76,7 +87,7 @@ class CohortStore(Protocol):
         ...
 
     async def clear_joins(self) -> None:
-        """Forget who joined by events; a replay notes them again. An admin's word stays."""
+        """Forget who joined by events; a replay notes them again. The first events and an admin's word stay."""
         ...
 
     async def purge(self, before: Day) -> None:

@@ -9,10 +9,10 @@ from cachetools import LRUCache
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
-from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
-from mastery_engine.domain.moments import MINUTE, SECOND, Day, Micros, day_of, iso_date
+from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.moments import SECOND, Day, Micros, day_of, iso_date
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import Conflict, NotFound
 from mastery_engine.ports.cohorts import CohortStore, Roster
 from mastery_engine.ports.documents import DocumentStore
@@ -27,8 +27,6 @@ from mastery_engine.services.profiles import Profiles
 MEMBERS_LIFE: Micros = SECOND
 MOST_COHORTS = 1_000
 MOST_TEACHERS = 1_000
-COURSE_LIFE: Micros = MINUTE
-MOST_ASKED = 5  # members whose documents tell a cohort's course
 MAX_ROUNDS = 20
 PAGE = 1_000
 
@@ -65,7 +63,6 @@ class Cohorts:
         self._profiles = profiles
         self._rules = rules
         self._clock = clock
-        self._courses: LRUCache[tuple[str, str], tuple[Micros, str]] = LRUCache(most)
         self._seen: LRUCache[tuple[str, str], SeenCohort] = LRUCache(most)
         self._hinted: LRUCache[tuple[str, str], tuple[Micros, frozenset[str]]] = LRUCache(MOST_TEACHERS)
 
@@ -190,31 +187,18 @@ class Cohorts:
         names = await self._profiles.names(caller.tenant, record.members)
         return msgspec.structs.replace(record, display_names=names)
 
-    async def course_of(self, tenant: str, cohort_id: str, roster: Roster, now: Micros) -> str:
-        """The course that a cohort belongs to: as an admin said, else that of the events that named it.
-
-        Of the latter some members' documents tell; it is looked up again after a minute. Raises Unavailable.
-        """
-        if roster.cohort.course_id is not None:
-            return roster.cohort.course_id
-        cached = self._courses.get((tenant, cohort_id))
-        if cached is not None and cached[0] <= now < cached[0] + COURSE_LIFE:
-            return cached[1]
-        asked = [StudentKey(tenant, student_id) for student_id in sorted(roster.joined)[:MOST_ASKED]]
-        stored = await self._documents.of_students(asked) if asked else []
-        naming = {one for of in stored for one, document in of.items() if cohort_id in document.student.cohorts}
-        course_id = DEFAULT_COURSE if DEFAULT_COURSE in naming else min(naming, default=DEFAULT_COURSE)
-        self._courses[tenant, cohort_id] = (now, course_id)
-        return course_id
-
     async def due_days(
         self, course: CourseKey, named: Mapping[str, Iterable[str]], now: Micros
     ) -> dict[str, tuple[Day, ...]]:
         """By student the days on which work is due in a course, rising, each once for every piece of work due on it.
 
-        ``named`` has the cohorts in each student's document. No roster is read.
+        Only the calendars of the course's own cohorts count. ``named`` has the cohorts in each student's document. No
+        roster is read.
         """
-        asked = {StudentKey(course.tenant, student_id): sorted(cohort_ids) for student_id, cohort_ids in named.items()}
+        asked = {
+            DocumentKey(course.tenant, student_id, course.course_id): sorted(cohort_ids)
+            for student_id, cohort_ids in named.items()
+        }
         calendars = await self._store.calendars(asked, since=self._first_day(now)) if asked else []
         return {
             student_id: tuple(sorted(due.day for calendar in own.values() for due in calendar))

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from mastery_engine.domain.cohorts.cohort import Naming
 from mastery_engine.domain.courses.course import CourseSetup
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.courses.naming import as_in_course
@@ -182,8 +183,13 @@ class Folding:
         time. Returns whether there was anything to record.
         """
         joins = [
-            Join(key.student, cohort_id, day_of(after.student.received))
-            for key, (before, _, _), after in turns
+            Join(
+                key.student,
+                cohort_id,
+                day_of(after.student.received),
+                _first_naming(cohort_id, key, events, after.student),
+            )
+            for key, (before, events, _), after in turns
             if after.student.cohorts
             and (
                 after.student is before
@@ -287,3 +293,9 @@ class Folding:
                     failed.append((logged, error))
             done.append(apply(student, sound, cold=cold, profiled=may, **given) if sound else Transition(student, ()))
         return done, failed
+
+
+def _first_naming(cohort_id: str, key: DocumentKey, events: Sequence[Logged], after: Student) -> Naming:
+    """The first of these events that names a cohort; none where an earlier event of the document did."""
+    named = (logged.event.received for logged in events if logged.event.metadata.get("cohort_id") == cohort_id)
+    return Naming(min(named, default=after.received), key.course_id)

@@ -78,8 +78,7 @@ class Standings:
         roster = await self._cohorts.roster(caller.tenant, cohort_id, now)
         await self._consents.refresh_lately(now)
         profiled = self._profiled(caller.tenant, roster)
-        course_id = await self._cohorts.course_of(caller.tenant, cohort_id, roster, now)
-        course = await self._courses.of(CourseKey(caller.tenant, course_id), now)
+        course = await self._courses.of(CourseKey(caller.tenant, roster.course_id), now)
         standings = await self._members.of(course, profiled, now, cohort_id=cohort_id, with_signs=False)
         is_for_self = TABLE[Act.COMPARE][caller.role] is Reach.SELF
         if is_for_self and (student_id not in roster.members or len(standings) < LEAST_TO_COMPARE):
@@ -115,8 +114,7 @@ class Standings:
         now = caller.moment(self._clock)
         roster = await self._cohorts.known_roster(caller.tenant, cohort_id, now)
         await self._consents.refresh_lately(now)
-        course_id = await self._cohorts.course_of(caller.tenant, cohort_id, roster, now)
-        course = await self._courses.of(CourseKey(caller.tenant, course_id), now)
+        course = await self._courses.of(CourseKey(caller.tenant, roster.course_id), now)
         rules = course.rules
         standings = await self._members.of(course, self._profiled(caller.tenant, roster), now, cohort_id=cohort_id)
         after = read_cursor(cursor, tuple[float, str])

@@ -110,6 +110,26 @@ async def test_consent_is_a_students_in_all_courses(engine: Engine) -> None:
     assert (await versions(engine), await versions(engine, BOB)) == ({}, {"rust": 1})
 
 
+async def test_a_cohort_is_of_the_course_of_the_first_event_that_named_it(engine: Engine) -> None:
+    """By receipt, however the events lie in a batch, and whichever batch comes first."""
+
+    async def course_of(cohort_id: str) -> str:
+        return (await engine.purge._stores.cohorts.roster("default", cohort_id, since=0)).course_id
+
+    def naming(event_id: str, course_id: str, received: int, **more: Any) -> LearningEvent:
+        return quiz(event_id, course_id, received=NOW + received, metadata={"cohort_id": "class"}, **more)
+
+    assert await course_of("class") == "default"
+    late = [quiz("1", "art"), naming("2", "art", 5), naming("1", "rust", 3), naming("3", "art", 4)]
+    await fold(engine, logged(late))
+    assert await course_of("class") == "rust"
+    await fold(engine, logged([naming("4", "art", 2, student=BOB), naming("5", "rust", 9, student=BOB)], first=4))
+    assert await course_of("class") == "art"
+    tomorrow = [quiz("6", "rust", received=NOW + DAY), quiz("7", "rust", received=NOW + DAY, student=BOB)]
+    await fold(engine, logged(tomorrow, first=6))
+    assert await course_of("class") == "art", "who joins anew each day does not name it anew"
+
+
 async def test_who_has_no_evidence_left_in_one_course_stays_in_the_cohorts_that_another_names(engine: Engine) -> None:
     old, stores = NOW - 80 * DAY, engine.purge._stores
     both = [

@@ -17,6 +17,7 @@ What is to be found again stands in an index, so a key must live as long as anyt
 | ``index:joined-cohorts:0`` | cohorts that events name | without end; ``purge`` takes out those that nobody is in |
 | ``index:joined:TENANT:ID:0`` | who joined a cohort, and when | retention + 1 days: each join writes it |
 | ``joins:TENANT:STUDENT`` | the same by student | the same |
+| ``first:TENANT:ID`` | the first event that named a cohort | as who joined: written once a day |
 | ``marks:LOG`` | a checkpoint | without end: a quiet log has documents too |
 | ``index:logs:0``, ``index:floods:LOG:0`` | logs with checkpoints; flooded partitions | without end |
 | ``witness:PROCESS`` | see ``witness.py`` | a day; a process writes a new one where it is gone |

@@ -1,8 +1,7 @@
-"""Cohorts in Dapr's state: the admin's word under an ETag, and sets of who joined by events.
+"""Cohorts in Dapr's state: the admin's word under an ETag, beside who joined by events (``DaprJoins``).
 
-Most questions are about one student, and read no roster. Beside the word stands its calendar. Beside a student stand
-what the words say of them, by cohort, each with the version of the word, and the day of the last event by which they
-joined each cohort.
+Most questions are about one student, and read no roster. Beside the word stands its calendar, with its course. Beside
+a student stands what the words say of them, by cohort, each with the version of the word.
 
 Several keys cannot be written at once, so a calendar says whether the others are written too. Before a word is put,
 its calendar is marked: it names the students of whom the word says something new. Then the word is written, then what
@@ -13,27 +12,24 @@ process ends, and what a slow one says late is older than what stands there.
 
 import asyncio
 from base64 import b64decode, b64encode
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from mastery_engine.backends.dapr import keys as names
 from mastery_engine.backends.dapr.client import MAX_ROUNDS, DaprState, Fold, Replacement, Value, Write
-from mastery_engine.backends.dapr.index import TOMBSTONE_S, DaprIndex, changed, listed, pair_from
-from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, NO_COHORT, Cohort, Due
-from mastery_engine.domain.moments import DAY, SECOND, Day
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.backends.dapr.index import TOMBSTONE_S, changed
+from mastery_engine.backends.dapr.joins import DaprJoins, days_of, first_of
+from mastery_engine.domain.cohorts.cohort import NO_COHORT, Cohort, Due, Naming, course_of_cohort
+from mastery_engine.domain.moments import Day
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.cohorts import Join, Roster
 
 NO_WORD_S = 24 * 3_600
 PUT, OUT, NOT_NAMED = "put", "out", ""
 PAGE = 20
-
-# From and to the days of last joining events, by student or by cohort.
-_Change: TypeAlias = Callable[[Mapping[str, Day]], dict[str, Day]]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Cohort).decode
@@ -47,7 +43,7 @@ class _Word(msgspec.Struct, frozen=True):
 
 
 class _Calendar(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The calendar of a word's ``version``; 0 where there is no word.
+    """The calendar of a word's ``version``, and its course; 0 where there is no word.
 
     With ``touched`` it is marked: that version is being put, and says something new of these students.
     """
@@ -55,28 +51,33 @@ class _Calendar(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int
     calendar: tuple[Due, ...] = ()
     touched: tuple[str, ...] | None = None
+    course_id: str | None = None
+
+
+class _Beside(NamedTuple):
+    """What stands beside a cohort's word: its calendar, and the first event that named it."""
+
+    calendar: _Calendar | None
+    first: Naming | None
 
 
 class DaprCohorts:
-    """See ``CohortStore``. Who joined is a set of ``day student_id``."""
+    """See ``CohortStore``."""
 
     def __init__(self, state: DaprState, *, life_s: int) -> None:
         """``life_s`` is the life of what events say, after the last of them."""
         self._state = state
-        self._life_s = life_s
-        self._life_days = life_s * SECOND // DAY
-        self._all = DaprIndex(state, "joined-cohorts")
+        self._joins = DaprJoins(state, life_s=life_s)
         self._mending: set[tuple[str, str]] = set()
 
     async def roster(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
-        word, beside, joined = await self._state.read(
-            [names.cohort(tenant, cohort_id), names.calendar(tenant, cohort_id), names.joined(tenant, cohort_id)]
-        )
+        beside_cohort = (names.cohort, names.calendar, names.joined, names.named_first)
+        word, beside, joined, first = await self._state.read([name(tenant, cohort_id) for name in beside_cohort])
         version, cohort = _read_word(word)
         if not _is_settled(_calendar(beside), version):
             await self._mend(tenant, cohort_id)
-        days = _days(joined.data if joined is not None else ())
-        return Roster(version, cohort, frozenset(student_id for student_id, day in days.items() if day >= since))
+        members = frozenset(student_id for student_id, day in days_of(joined).items() if day >= since)
+        return Roster(version, cohort, members, first_of(first))
 
     async def put(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
         """Hints for whom is put in come before the word, those for whom is not go after it: none is ever missing."""
@@ -171,7 +172,8 @@ class DaprCohorts:
                 return
             touched = beside.touched if beside is not None else None
             await self._say(tenant, cohort_id, (version, cohort), _named(cohort) if touched is None else touched)
-            settled, etag = _Calendar(version, cohort.calendar), value.etag if value is not None else None
+            settled = _Calendar(version, cohort.calendar, course_id=cohort.course_id)
+            etag = value.etag if value is not None else None
             if await self._state.write([Write(name, settled, etag, None if version else NO_WORD_S)]):
                 return
         raise Unavailable("Too many writers want the same cohort at once: ask again.")
@@ -185,7 +187,7 @@ class DaprCohorts:
         return _names(value)
 
     async def calendars(
-        self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
+        self, named: Mapping[DocumentKey, Sequence[str]], *, since: Day
     ) -> list[Mapping[str, Sequence[Due]]]:
         """Of some students at a time."""
         calendars: list[Mapping[str, Sequence[Due]]] = []
@@ -195,48 +197,41 @@ class DaprCohorts:
             calendars += await asyncio.gather(*(self._calendars_of(key, own, since) for key, own in page))
         return calendars
 
-    async def _calendars_of(self, key: StudentKey, named: Sequence[str], since: Day) -> Mapping[str, Sequence[Due]]:
+    async def _calendars_of(self, key: DocumentKey, named: Sequence[str], since: Day) -> Mapping[str, Sequence[Due]]:
         """In one request, or in two where admins put the student into cohorts that events do not name.
 
         A cohort that is not settled costs one more, as does, once a day, a cohort that no admin spoke of.
         """
-        beside_student = [names.put_into(key), names.said(key), names.joins(key)]
-        hints, said, joins, *first = await self._state.read([*beside_student, *_calendar_keys(key, named)])
-        calendars = dict(zip(named, map(_calendar, first), strict=True))
+        student = key.student
+        beside_student = [names.put_into(student), names.said(student), names.joins(student)]
+        hints, said, joins, *first = await self._state.read([*beside_student, *_beside_cohorts(key, named)])
+        calendars = dict(zip(named, _pairs(first), strict=True))
         put_into = _put_into(hints, said)
         others = sorted(put_into.difference(named))
         if others:
-            second = await self._state.read(_calendar_keys(key, others))
-            calendars |= zip(others, map(_calendar, second), strict=True)
-        days = await self._look_up_joins(key, named) if joins is None else joins.data
+            second = await self._state.read(_beside_cohorts(key, others))
+            calendars |= zip(others, _pairs(second), strict=True)
+        days = await self._joins.of_student(key, joins, named)
         joined = {cohort_id for cohort_id, day in days.items() if day >= since}
         places = _places(said)
         due: dict[str, Sequence[Due]] = {}
-        doubtful: dict[str, _Calendar | None] = {}
-        for cohort_id, calendar in calendars.items():
+        doubtful: dict[str, _Beside] = {}
+        for cohort_id, beside in calendars.items():
             place = places.get(cohort_id, NOT_NAMED)
             if cohort_id not in joined and cohort_id not in put_into:
                 continue
+            calendar = beside.calendar
             if calendar is None or calendar.touched is not None:
-                doubtful[cohort_id] = calendar
+                doubtful[cohort_id] = beside
             elif place == PUT or (place == NOT_NAMED and cohort_id in joined):
-                due[cohort_id] = calendar.calendar
+                word = Cohort(calendar=calendar.calendar, course_id=calendar.course_id)
+                due[cohort_id] = _due(word, beside, key)
         if doubtful:
             due |= await self._by_words(key, doubtful, joined)
         return {cohort_id: calendar for cohort_id, calendar in due.items() if calendar}
 
-    async def _look_up_joins(self, key: StudentKey, named: Sequence[str]) -> Mapping[str, Day]:
-        """The days on which a student joined cohorts, where an older engine noted them with the cohorts alone."""
-        if not named:
-            return {}
-        sets = await self._state.read([names.joined(key.tenant, cohort_id) for cohort_id in named])
-        joined = zip(named, (_days(value.data if value is not None else ()) for value in sets), strict=True)
-        days = {cohort_id: own[key.student_id] for cohort_id, own in joined if key.student_id in own}
-        await self._state.write([Write(names.joins(key), days, None, self._life_s)])  # where it loses, a join was noted
-        return days
-
     async def _by_words(
-        self, key: StudentKey, doubtful: Mapping[str, _Calendar | None], joined: Collection[str]
+        self, key: DocumentKey, doubtful: Mapping[str, _Beside], joined: Collection[str]
     ) -> dict[str, Sequence[Due]]:
         """The calendars of those of these cohorts that the student is in, by their words, which are read wholly."""
         words = await self._state.read([names.cohort(key.tenant, cohort_id) for cohort_id in doubtful])
@@ -245,101 +240,27 @@ class DaprCohorts:
         for (cohort_id, beside), value in zip(doubtful.items(), words, strict=True):
             version, cohort = _read_word(value)
             if key.student_id in cohort.members((key.student_id,) if cohort_id in joined else ()):
-                calendars[cohort_id] = cohort.calendar
-            if value is None and beside is None:
+                calendars[cohort_id] = _due(cohort, beside, key)
+            if value is None and beside.calendar is None:
                 unspoken.append(Write(names.calendar(key.tenant, cohort_id), _Calendar(0), None, NO_WORD_S))
-            elif beside is None or not _is_ahead(beside, version):
+            elif beside.calendar is None or not _is_ahead(beside.calendar, version):
                 await self._mend(key.tenant, cohort_id)
         if unspoken:
             await self._state.write(unspoken)  # where it loses, an admin speaks
         return calendars
 
     async def join(self, joins: Sequence[Join]) -> Sequence[Join]:
-        """The list of cohorts before the cohorts, and those before the students: whoever clears finds all."""
-        by_cohort: dict[tuple[str, str], dict[str, Day]] = defaultdict(dict)
-        for join in joins:
-            students = by_cohort[join.key.tenant, join.cohort_id]
-            students[join.key.student_id] = max(join.day, students.get(join.key.student_id, 0))
-        if not joins:
-            return ()
-        await self._all.add([listed(*cohort) for cohort in by_cohort])
-        full: dict[tuple[str, str], Collection[str]] = {}
-        await self._state.fold(
-            {
-                names.joined(*cohort): self._of_cohort(_while_there_is_room(self._joining(days), cohort, full))
-                for cohort, days in by_cohort.items()
-            }
-        )
-        by_student: dict[StudentKey, dict[str, Day]] = defaultdict(dict)
-        refused = []
-        for join in joins:
-            if join.key.student_id in full.get((join.key.tenant, join.cohort_id), ()):
-                refused.append(join)
-                continue
-            cohorts = by_student[join.key]
-            cohorts[join.cohort_id] = max(join.day, cohorts.get(join.cohort_id, 0))
-        await self._state.fold(
-            {names.joins(key): self._of_student(self._joining(days)) for key, days in by_student.items()}
-        )
-        return refused
+        return await self._joins.note(joins)
 
     async def leave(self, key: StudentKey, cohort_ids: Iterable[str]) -> None:
-        left = frozenset(cohort_ids)
-        if left:
-            gone = self._of_cohort(_without([key.student_id]))
-            cohorts = {names.joined(key.tenant, cohort_id): gone for cohort_id in left}
-            await self._state.fold({**cohorts, names.joins(key): self._of_student(_without(left))})
+        await self._joins.leave(key, cohort_ids)
 
     async def clear_joins(self) -> None:
-        """The students before their cohort: after a crash in between a second clearing finds the others."""
-        async for cohorts, members in self._listed_cohorts():
-            left: dict[StudentKey, set[str]] = defaultdict(set)
-            for (tenant, cohort_id), days in zip(cohorts, members, strict=True):
-                for student_id in days:
-                    left[StudentKey(tenant, student_id)].add(cohort_id)
-            await self._state.fold({names.joins(key): self._of_student(_without(own)) for key, own in left.items()})
-            await self._state.fold(
-                {
-                    names.joined(*cohort): self._of_cohort(_without(days))
-                    for cohort, days in zip(cohorts, members, strict=True)
-                }
-            )
-            await self._unlist(cohorts)
+        await self._joins.clear()
 
     async def purge(self, before: Day) -> None:
-        async for cohorts, members in self._listed_cohorts():
-            old = {
-                StudentKey(tenant, student_id)
-                for (tenant, _), days in zip(cohorts, members, strict=True)
-                for student_id, day in days.items()
-                if day < before
-            }
-            await self._state.fold(dict.fromkeys(map(names.joins, old), self._of_student(_since(before))))
-            await self._state.fold(
-                dict.fromkeys((names.joined(*cohort) for cohort in cohorts), self._of_cohort(_since(before)))
-            )
-            await self._unlist(cohorts)
+        async for cohorts in self._joins.purge(before):
             await self._mend_all(cohorts)
-        await self._all.renew()
-
-    async def _listed_cohorts(self) -> AsyncIterator[tuple[list[tuple[str, str]], list[dict[str, Day]]]]:
-        """The cohorts that events name, some at a time, and who joined each, and when."""
-        cohorts = [pair_from(name) for name in sorted(await self._all.members())]
-        for start in range(0, len(cohorts), PAGE):
-            page = cohorts[start : start + PAGE]
-            values = await self._state.read([names.joined(*cohort) for cohort in page])
-            yield page, [_days(value.data if value is not None else ()) for value in values]
-
-    async def _unlist(self, cohorts: Sequence[tuple[str, str]]) -> None:
-        """Take those of these cohorts out of the list that nobody joined any more."""
-        known = [listed(*cohort) for cohort in cohorts]
-        joined = await self._joined_by_some(known)
-        await self._all.discard_gone([name for name in known if name not in joined], self._joined_by_some)
-
-    async def _joined_by_some(self, known: Sequence[str]) -> list[str]:
-        """Which of these cohorts, by their names in the list, somebody joined."""
-        values = await self._state.read([names.joined(*pair_from(name)) for name in known])
-        return [name for name, value in zip(known, values, strict=True) if value is not None and value.data]
 
     async def _mend_all(self, cohorts: Sequence[tuple[str, str]]) -> None:
         """Settle the cohorts of which an older engine wrote the word."""
@@ -349,63 +270,6 @@ class DaprCohorts:
         for cohort, word in zip(unsettled, words, strict=True):
             if word is not None:
                 await self._mend(*cohort)
-
-    def _joining(self, days: Mapping[str, Day]) -> _Change:
-        """With these days where they are later, and without those that are past."""
-        oldest = max(days.values()) - self._life_days
-
-        def change(before: Mapping[str, Day]) -> dict[str, Day]:
-            latest = {name: max(day, before.get(name, 0)) for name, day in days.items()}
-            return {name: day for name, day in {**before, **latest}.items() if day >= oldest}
-
-        return change
-
-    def _of_cohort(self, change: _Change) -> Fold:
-        """A change of who joined a cohort."""
-
-        def fold(stored: Sequence[str] | None) -> Replacement | None:
-            before = _days(stored or ())
-            after = change(before)
-            return None if after == before else Replacement(_lines(after), self._life_of(after))
-
-        return fold
-
-    def _of_student(self, change: _Change) -> Fold:
-        """A change of the cohorts that a student joined."""
-
-        def fold(stored: Mapping[str, Day] | None) -> Replacement | None:
-            before = stored or {}
-            after = change(before)
-            return None if after == before else Replacement(after, self._life_of(after))
-
-        return fold
-
-    def _life_of(self, days: Mapping[str, Day]) -> int:
-        return self._life_s if days else TOMBSTONE_S
-
-
-def _while_there_is_room(
-    change: _Change, cohort: tuple[str, str], full: dict[tuple[str, str], Collection[str]]
-) -> _Change:
-    """The change, without the students for whom a cohort has no room; ``full`` has them by cohort after it."""
-
-    def bounded(before: Mapping[str, Day]) -> dict[str, Day]:
-        after = change(before)
-        over = [name for name in after if name not in before][
-            max(0, MOST_MEMBERS - len(before.keys() & after.keys())) :
-        ]
-        full[cohort] = frozenset(over)
-        return _without(full[cohort])(after)
-
-    return bounded
-
-
-def _without(gone: Collection[str]) -> _Change:
-    return lambda before: {name: day for name, day in before.items() if name not in gone}
-
-
-def _since(first: Day) -> _Change:
-    return lambda before: {name: day for name, day in before.items() if day >= first}
 
 
 def _read_word(value: Value | None) -> tuple[int, Cohort]:
@@ -445,8 +309,20 @@ def _beside_teachers(tenant: str, teachers: Iterable[str]) -> list[str]:
     return [names.taught_by(tenant, name) for name in teachers]
 
 
-def _calendar_keys(key: StudentKey, cohort_ids: Iterable[str]) -> list[str]:
-    return [names.calendar(key.tenant, cohort_id) for cohort_id in cohort_ids]
+def _beside_cohorts(key: DocumentKey, cohort_ids: Iterable[str]) -> list[str]:
+    beside = (names.calendar, names.named_first)
+    return [name(key.tenant, cohort_id) for cohort_id in cohort_ids for name in beside]
+
+
+def _pairs(values: Sequence[Value | None]) -> list[_Beside]:
+    """What ``_beside_cohorts`` leads to, by cohort."""
+    calendars, firsts = map(_calendar, values[::2]), map(first_of, values[1::2])
+    return [_Beside(calendar, first) for calendar, first in zip(calendars, firsts, strict=True)]
+
+
+def _due(cohort: Cohort, beside: _Beside, key: DocumentKey) -> Sequence[Due]:
+    """A cohort's calendar if it is one of the document's course."""
+    return cohort.calendar if course_of_cohort(cohort, beside.first) == key.course_id else ()
 
 
 def _calendar(value: Value | None) -> _Calendar | None:
@@ -481,16 +357,3 @@ def _changed(before: Cohort, after: Cohort) -> frozenset[str]:
 
 def _names(value: Value | None) -> frozenset[str]:
     return frozenset(value.data if value is not None else ())
-
-
-def _days(lines: Iterable[str]) -> dict[str, Day]:
-    """By student the day of their last joining event; an interrupted older engine may have left two."""
-    days: dict[str, Day] = {}
-    for line in lines:
-        day, student_id = line.split(" ", 1)
-        days[student_id] = max(int(day), days.get(student_id, 0))
-    return days
-
-
-def _lines(days: Mapping[str, Day]) -> list[str]:
-    return sorted(f"{day} {student_id}" for student_id, day in days.items())

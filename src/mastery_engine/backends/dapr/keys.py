@@ -48,6 +48,11 @@ def joined(tenant: str, cohort_id: str) -> str:
     return index(f"joined:{tenant}:{spelled(cohort_id)}")
 
 
+def named_first(tenant: str, cohort_id: str) -> str:
+    """The first event that named a cohort."""
+    return f"first:{tenant}:{spelled(cohort_id)}"
+
+
 def joins(key: StudentKey) -> str:
     """The cohorts that a student joined by events."""
     return f"joins:{key.tenant}:{key.student_id}"

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, NO_COHORT, Cohort, Due
+from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, NO_COHORT, Cohort, Due, Naming, course_of_cohort
 from mastery_engine.domain.moments import Day
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.ports.cohorts import Join, Roster
 
 
@@ -15,11 +15,13 @@ class MemoryCohorts:
     def __init__(self) -> None:
         self._cohorts: dict[tuple[str, str], tuple[int, Cohort]] = {}
         self._joined: dict[tuple[str, str], dict[str, Day]] = defaultdict(dict)
+        self._first: dict[tuple[str, str], Naming] = {}
 
     async def roster(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
         version, cohort = self._cohorts.get((tenant, cohort_id), (0, NO_COHORT))
         joined = self._joined.get((tenant, cohort_id), {})
-        return Roster(version, cohort, frozenset(student_id for student_id, day in joined.items() if day >= since))
+        members = frozenset(student_id for student_id, day in joined.items() if day >= since)
+        return Roster(version, cohort, members, self._first.get((tenant, cohort_id)))
 
     async def put(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
         if self._cohorts.get((tenant, cohort_id), (0, NO_COHORT))[0] != version:
@@ -42,24 +44,27 @@ class MemoryCohorts:
         )
 
     async def calendars(
-        self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
+        self, named: Mapping[DocumentKey, Sequence[str]], *, since: Day
     ) -> list[Mapping[str, Sequence[Due]]]:
         return [await self._calendars_of(key, own, since) for key, own in named.items()]
 
-    async def _calendars_of(self, key: StudentKey, named: Sequence[str], since: Day) -> Mapping[str, Sequence[Due]]:
+    async def _calendars_of(self, key: DocumentKey, named: Sequence[str], since: Day) -> Mapping[str, Sequence[Due]]:
         calendars: dict[str, Sequence[Due]] = {}
-        for cohort_id in (await self.put_into(key)).union(named):
+        for cohort_id in (await self.put_into(key.student)).union(named):
             _, cohort = self._cohorts.get((key.tenant, cohort_id), (0, NO_COHORT))
             day = self._joined.get((key.tenant, cohort_id), {}).get(key.student_id)
             joined = (key.student_id,) if day is not None and day >= since else ()
-            if cohort.calendar and key.student_id in cohort.members(joined):
+            course_id = course_of_cohort(cohort, self._first.get((key.tenant, cohort_id)))
+            if course_id == key.course_id and cohort.calendar and key.student_id in cohort.members(joined):
                 calendars[cohort_id] = cohort.calendar
         return calendars
 
     async def join(self, joins: Sequence[Join]) -> Sequence[Join]:
         refused = []
         for join in joins:
-            joined = self._joined[join.key.tenant, join.cohort_id]
+            name = (join.key.tenant, join.cohort_id)
+            joined = self._joined[name]
+            self._first[name] = min(join.first, self._first.get(name, join.first))
             if join.key.student_id in joined or len(joined) < MOST_MEMBERS:
                 joined[join.key.student_id] = max(joined.get(join.key.student_id, 0), join.day)
             else:
@@ -77,3 +82,4 @@ class MemoryCohorts:
         for joined in self._joined.values():
             for student_id in [student_id for student_id, day in joined.items() if day < before]:
                 del joined[student_id]
+        self._first = {name: first for name, first in self._first.items() if self._joined.get(name)}

@@ -1,7 +1,8 @@
 """Cohorts in Redis.
 
-A cohort's three keys share one hash tag: the admin's word, led by its version; the same by student, with the calendar,
-so that a question about one student reads no roster; and who joined by events, each with the day of the last.
+A cohort's four keys share one hash tag: the admin's word, led by its version; the same by student, with calendar and
+course, so that a question about one student reads no roster; who joined by events, each with the day of the last; and
+the first event that named it.
 Beside a student stand the cohorts that an admin put them in, and beside a teacher's name those that they teach: hints
 of where to look, for the cohort's own keys decide.
 An older engine writes the word alone: where the versions differ, the word is read wholly.
@@ -18,13 +19,21 @@ from mastery_engine.backends.redis import keys as names
 from mastery_engine.backends.redis.client import PAGE, Client, remove_matching
 from mastery_engine.backends.redis.errors import or_unavailable
 from mastery_engine.backends.redis.keys import VERSION_BYTES
-from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, NO_COHORT, Cohort, Due
+from mastery_engine.domain.cohorts.cohort import (
+    BEFORE_COURSES,
+    MOST_MEMBERS,
+    NO_COHORT,
+    Cohort,
+    Due,
+    Naming,
+    course_of_cohort,
+)
 from mastery_engine.domain.moments import DAY, Day
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.ports.cohorts import Join, Roster
 
 # Fields that no student's id can be.
-VERSION, CALENDAR = ":version", ":calendar"
+VERSION, CALENDAR, COURSE = ":version", ":calendar", ":course"
 PUT, OUT, NOTHING = b"put", b"out", b""
 
 # The word, and by student what has changed since the word before; all of it where that one was not told by student.
@@ -41,30 +50,41 @@ for i = 4, #ARGV, 2 do
 end
 return 1
 """
-# Students with their days: those who had joined, and others while there is room. Answers who found none.
+# Students with their days: those who had joined, and others while there is room. Answers who found none. The first of
+# the events that named the cohort stays beside them; whom an engine without courses noted, events of its course named.
 JOIN = """
+local first = redis.call('GET', KEYS[2])
+if not first and redis.call('EXISTS', KEYS[1]) == 1 then first = ARGV[4] end
+local function before(a, b)
+  local at, other = tonumber(string.match(a, '^%S+')), tonumber(string.match(b, '^%S+'))
+  return at < other or (at == other and a < b)
+end
+if not first or before(ARGV[3], first) then first = ARGV[3] end
+redis.call('SET', KEYS[2], first, 'PX', ARGV[2])
 local full = {}
-for i = 2, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   if redis.call('ZSCORE', KEYS[1], ARGV[i]) or redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then
     redis.call('ZADD', KEYS[1], 'GT', ARGV[i + 1], ARGV[i])
   else
     full[#full + 1] = ARGV[i]
   end
 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return full
 """
-# Of one cohort and one student: calendar, word on the student, day of the last joining event; or the whole word.
+# Of one cohort and one student: day of the last joining event, first event, calendar, course, word on the student; or
+# after the first two the whole word.
 _ASK = """
-local function ask(cohort, by_student, joined, student)
+local function ask(cohort, by_student, joined, first, student)
   local version = redis.call('GETRANGE', cohort, 0, 7)
   if version == '' then return false end
-  local known = redis.call('HMGET', by_student, ':version', ':calendar', student)
-  local day = redis.call('ZSCORE', joined, student)
-  if known[1] == version then return {known[2], known[3], day} end
-  return {false, false, day, redis.call('GET', cohort)}
+  local known = redis.call('HMGET', by_student, ':version', ':calendar', ':course', student)
+  local day, named = redis.call('ZSCORE', joined, student), redis.call('GET', first)
+  if known[1] == version then return {day, named, known[2], known[3], known[4]} end
+  return {day, named, redis.call('GET', cohort)}
 end
 """
-ASK_COHORT = _ASK + "return ask(KEYS[1], KEYS[2], KEYS[3], ARGV[1])"
+ASK_COHORT = _ASK + "return ask(KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1])"
 # Of students of one tenant: all cohorts that each was put in, or that are named after the student and their number. One
 # server may be asked for keys that a script makes up.
 _ASK_ALL = """
@@ -77,7 +97,7 @@ for number, put_into in ipairs(KEYS) do
     seen[id] = true
     local shown = string.gsub(string.gsub(id, '%%', '%%25'), '}', '%%7D')
     local cohort = 'mastery:cohort:{' .. ARGV[1] .. ':' .. shown .. '}'
-    answers[#answers + 1] = {id, ask(cohort, cohort .. ':by', cohort .. ':in', student)}
+    answers[#answers + 1] = {id, ask(cohort, cohort .. ':by', cohort .. ':in', cohort .. ':of', student)}
   end
   for _, id in ipairs(redis.call('SMEMBERS', put_into)) do add(id) end
   for i = place + 2, place + 1 + named do add(ARGV[i]) end
@@ -88,6 +108,7 @@ return all
 """
 ASK_ALL = _ASK + _ASK_ALL
 
+_KEYS = (names.cohort, names.cohort_by_student, names.joined, names.named_first)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Cohort).decode
 _decode_calendar = msgspec.msgpack.Decoder(tuple[Due, ...]).decode
@@ -106,9 +127,10 @@ class RedisCohorts:
         pipeline = self._client.pipeline()
         pipeline.get(names.cohort(tenant, cohort_id))
         pipeline.zrangebyscore(names.joined(tenant, cohort_id), since, "+inf")
-        word, joined = await pipeline.execute()
+        pipeline.get(names.named_first(tenant, cohort_id))
+        word, joined, first = await pipeline.execute()
         version, cohort = _unpack(word)
-        return Roster(version, cohort, frozenset(student_id.decode() for student_id in joined))
+        return Roster(version, cohort, frozenset(student_id.decode() for student_id in joined), _naming(first))
 
     @or_unavailable
     async def put(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
@@ -133,6 +155,7 @@ class RedisCohorts:
         fields = {
             VERSION: lead,
             CALENDAR: _encode(cohort.calendar),
+            COURSE: NOTHING if cohort.course_id is None else cohort.course_id.encode(),
             **_changes(before if is_told else NO_COHORT, cohort),
         }
         values = [part for field in fields.items() for part in field]
@@ -176,34 +199,34 @@ class RedisCohorts:
 
     @or_unavailable
     async def calendars(
-        self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
+        self, named: Mapping[DocumentKey, Sequence[str]], *, since: Day
     ) -> list[Mapping[str, Sequence[Due]]]:
         answers = await (self._ask_server(named) if self._is_one_server else self._ask_cluster(named))
         calendars: list[Mapping[str, Sequence[Due]]] = []
         for key, by_cohort in zip(named, answers, strict=True):
-            found = {cohort_id: _calendar(key.student_id, answer, since) for cohort_id, answer in by_cohort.items()}
+            found = {cohort_id: _calendar(key, answer, since) for cohort_id, answer in by_cohort.items()}
             calendars.append({cohort_id: calendar for cohort_id, calendar in found.items() if calendar})
         return calendars
 
-    async def _ask_server(self, named: Mapping[StudentKey, Sequence[str]]) -> list[dict[str, Any]]:
+    async def _ask_server(self, named: Mapping[DocumentKey, Sequence[str]]) -> list[dict[str, Any]]:
         """In one round trip for the students of a tenant."""
-        by_tenant: dict[str, list[StudentKey]] = defaultdict(list)
+        by_tenant: dict[str, list[DocumentKey]] = defaultdict(list)
         for key in named:
             by_tenant[key.tenant].append(key)
-        found: dict[StudentKey, dict[str, Any]] = {}
+        found: dict[DocumentKey, dict[str, Any]] = {}
         for tenant, students in by_tenant.items():
-            keys = map(names.put_into, students)
+            keys = [names.put_into(key.student) for key in students]
             asked = [part for key in students for part in (key.student_id, len(named[key]), *named[key])]
             answered = await self._client.execute_command("EVAL", ASK_ALL, len(students), *keys, tenant, *asked)
             for key, answers in zip(students, answered, strict=True):
                 found[key] = {cohort_id.decode(): answer for cohort_id, answer in answers}
         return [found[key] for key in named]
 
-    async def _ask_cluster(self, named: Mapping[StudentKey, Sequence[str]]) -> list[dict[str, Any]]:
+    async def _ask_cluster(self, named: Mapping[DocumentKey, Sequence[str]]) -> list[dict[str, Any]]:
         """In two round trips at most; in one where events name all that the students were put in."""
         pipeline = self._client.pipeline()
         for key in named:
-            pipeline.smembers(names.put_into(key))
+            pipeline.smembers(names.put_into(key.student))
         put_into, first = await self._asked(pipeline, named)
         others = {
             key: sorted({cohort_id.decode() for cohort_id in own}.difference(named[key]))
@@ -215,13 +238,13 @@ class RedisCohorts:
         return [by_cohort | more for by_cohort, more in zip(first, second, strict=True)]
 
     async def _asked(
-        self, pipeline: Any, named: Mapping[StudentKey, Sequence[str]]
+        self, pipeline: Any, named: Mapping[DocumentKey, Sequence[str]]
     ) -> tuple[list[Any], list[dict[str, Any]]]:
         """What the pipeline answers to what is in it, and each cohort's answer about each student."""
         before = len(pipeline)
         for key, cohort_ids in named.items():
             for cohort_id in cohort_ids:
-                keys = [name(key.tenant, cohort_id) for name in (names.cohort, names.cohort_by_student, names.joined)]
+                keys = [name(key.tenant, cohort_id) for name in _KEYS]
                 pipeline.execute_command("EVAL", ASK_COHORT, len(keys), *keys, key.student_id)
         answers = await pipeline.execute()
         asked = iter(answers[before:])
@@ -231,19 +254,22 @@ class RedisCohorts:
     async def join(self, joins: Sequence[Join]) -> Sequence[Join]:
         pipeline = self._client.pipeline()
         days_by_cohort: dict[tuple[str, str], dict[str, Day]] = defaultdict(dict)
+        named: dict[tuple[str, str], Naming] = {}
         for join in joins:
+            cohort = (join.key.tenant, join.cohort_id)
+            named[cohort] = min(join.first, named.get(cohort, join.first))
             days = days_by_cohort[join.key.tenant, join.cohort_id]
             days[join.key.student_id] = max(join.day, days.get(join.key.student_id, join.day))
         for cohort, days in days_by_cohort.items():
             name, oldest = names.joined(*cohort), max(days.values()) - self._life_ms * 1_000 // DAY
             pipeline.zremrangebyscore(name, "-inf", f"({oldest}")
             students = [part for student in days.items() if student[1] >= oldest for part in student]
-            pipeline.execute_command("EVAL", JOIN, 1, name, MOST_MEMBERS, *students)
-            pipeline.pexpire(name, self._life_ms)
+            keys, told = (name, names.named_first(*cohort)), (_told(named[cohort]), _told(BEFORE_COURSES))
+            pipeline.execute_command("EVAL", JOIN, 2, *keys, MOST_MEMBERS, self._life_ms, *told, *students)
         answers = await pipeline.execute()
         full = {
             (cohort, student_id.decode())
-            for cohort, student_ids in zip(days_by_cohort, answers[1::3], strict=True)
+            for cohort, student_ids in zip(days_by_cohort, answers[1::2], strict=True)
             for student_id in student_ids
         }
         return [join for join in joins if ((join.key.tenant, join.cohort_id), join.key.student_id) in full]
@@ -271,6 +297,17 @@ def _unpack(word: bytes | None) -> tuple[int, Cohort]:
     return int.from_bytes(word[:VERSION_BYTES], "big"), _decode(word[VERSION_BYTES:])
 
 
+def _told(first: Naming) -> str:
+    return f"{first.received} {first.course_id}"
+
+
+def _naming(told: bytes | None) -> Naming | None:
+    if told is None:
+        return None
+    received, course_id = told.decode().split(" ", 1)
+    return Naming(int(received), course_id)
+
+
 def _hinted(tenant: str, cohort: Cohort) -> frozenset[str]:
     """The keys beside those whom a word puts in, and beside the names of teachers."""
     put = (names.put_into(StudentKey(tenant, student_id)) for student_id in cohort.put)
@@ -289,17 +326,22 @@ def _by_student(cohort: Cohort) -> dict[str, bytes]:
     return dict.fromkeys(cohort.put, PUT) | dict.fromkeys(cohort.out, OUT)
 
 
-def _calendar(student_id: str, answer: Sequence[Any] | None, since: Day) -> Sequence[Due]:
-    """A cohort's calendar where the student is in it, by what ``_ask`` answers."""
+def _calendar(key: DocumentKey, answer: Sequence[Any] | None, since: Day) -> Sequence[Due]:
+    """A cohort's calendar where the student is in it, and it is of the document's course, by what ``_ask`` answers."""
     if answer is None:
         return ()
-    calendar, word, day, *whole = answer
-    cohort = _unpack(whole[0])[1] if whole else NO_COHORT
-    if not whole:
+    day, first, *said = answer
+    if len(said) == 1:
+        _, cohort = _unpack(said[0])
+    else:
+        calendar, course_id, word = said
         cohort = Cohort(
-            put=(student_id,) if word == PUT else (),
-            out=(student_id,) if word == OUT else (),
+            put=(key.student_id,) if word == PUT else (),
+            out=(key.student_id,) if word == OUT else (),
             calendar=_decode_calendar(calendar),
+            course_id=course_id.decode() if course_id else None,
         )
-    joined = (student_id,) if day is not None and float(day) >= since else ()
-    return cohort.calendar if student_id in cohort.members(joined) else ()
+    if course_of_cohort(cohort, _naming(first)) != key.course_id:
+        return ()
+    joined = (key.student_id,) if day is not None and float(day) >= since else ()
+    return cohort.calendar if key.student_id in cohort.members(joined) else ()

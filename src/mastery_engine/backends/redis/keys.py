@@ -17,6 +17,7 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:cohort:{TENANT:ID}       an admin's word, led by its version        for good
     mastery:cohort:{TENANT:ID}:by    the word by student, and the calendar      for good
     mastery:cohort:{TENANT:ID}:in    day of the last joining event, by student  the retention after the last; purged
+    mastery:cohort:{TENANT:ID}:of    the first event that named it, of a course  the retention after the last to name it
     mastery:marks:{COPY}:LOG         a log's checkpoint                         until the documents are cleared
     mastery:floods:LOG               a log's flooded partitions                 until somebody has looked
     mastery:audit:{TENANT}           a tenant's audit records                   purged by their age
@@ -121,6 +122,10 @@ def cohort_by_student(tenant: str, cohort_id: str) -> str:
 
 def joined(tenant: str, cohort_id: str) -> str:
     return f"{cohort(tenant, cohort_id)}:in"
+
+
+def named_first(tenant: str, cohort_id: str) -> str:
+    return f"{cohort(tenant, cohort_id)}:of"
 
 
 def result_kinds(tenant: str, subject: str) -> str:

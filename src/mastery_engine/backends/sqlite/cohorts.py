@@ -7,16 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from mastery_engine.backends.sqlite.database import Database
-from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, NO_COHORT, Cohort, Due
+from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, NO_COHORT, Cohort, Due, Naming
 from mastery_engine.domain.moments import Day
-from mastery_engine.domain.student import StudentKey
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.ports.cohorts import Join, Roster
 
 _ROSTER = """
     SELECT (SELECT version FROM cohorts WHERE tenant = :tenant AND cohort_id = :cohort_id),
         (SELECT body FROM cohorts WHERE tenant = :tenant AND cohort_id = :cohort_id),
         (SELECT json_group_array(student_id) FROM cohort_joined
-            WHERE tenant = :tenant AND cohort_id = :cohort_id AND day >= :since)
+            WHERE tenant = :tenant AND cohort_id = :cohort_id AND day >= :since),
+        (SELECT json_array(received, course_id) FROM cohort_first WHERE tenant = :tenant AND cohort_id = :cohort_id)
 """
 _ADD = "INSERT OR IGNORE INTO cohorts VALUES (?, ?, 1, ?)"
 _CHANGE = "UPDATE cohorts SET version = version + 1, body = ? WHERE tenant = ? AND cohort_id = ? AND version = ?"
@@ -37,12 +38,24 @@ _CALENDARS = """
             WHERE tenant = :tenant AND cohort_id IN (NAMED) AND student_id = :student_id AND day >= :since
     )
     SELECT cohort_id, body FROM entered JOIN cohort_calendars USING (cohort_id) WHERE tenant = :tenant
+        AND :course_id = coalesce(course_id, (
+            SELECT course_id FROM cohort_first AS first
+            WHERE first.tenant = :tenant AND first.cohort_id = cohort_calendars.cohort_id
+        ), 'default')
         AND cohort_id NOT IN (SELECT cohort_id FROM cohort_out WHERE tenant = :tenant AND student_id = :student_id)
 """
 _JOIN = (
     "INSERT INTO cohort_joined VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET day = max(day, excluded.day) "
     "WHERE excluded.day > day"
 )
+_NAME = (
+    "INSERT INTO cohort_first VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET received = excluded.received, "
+    "course_id = excluded.course_id WHERE (excluded.received, excluded.course_id) < (received, course_id)"
+)
+_UNNAME = """
+    DELETE FROM cohort_first WHERE NOT EXISTS (SELECT 1 FROM cohort_joined AS joined
+        WHERE joined.tenant = cohort_first.tenant AND joined.cohort_id = cohort_first.cohort_id)
+"""
 _JOINED = "SELECT count(*) FROM cohort_joined WHERE tenant = ? AND cohort_id = ?"
 _HAS_JOINED = "SELECT 1 FROM cohort_joined WHERE tenant = ? AND cohort_id = ? AND student_id = ?"
 _LEAVE = "DELETE FROM cohort_joined WHERE tenant = ? AND cohort_id = ? AND student_id = ?"
@@ -51,6 +64,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Cohort).decode
 _decode_calendar = msgspec.msgpack.Decoder(tuple[Due, ...]).decode
 _decode_joined = msgspec.json.Decoder(frozenset[str]).decode
+_decode_first = msgspec.json.Decoder(Naming).decode
 
 
 class SqliteCohorts:
@@ -61,8 +75,13 @@ class SqliteCohorts:
 
     async def roster(self, tenant: str, cohort_id: str, *, since: Day) -> Roster:
         values = {"tenant": tenant, "cohort_id": cohort_id, "since": since}
-        ((version, body, joined),) = await self._database.fetch(_ROSTER, values)
-        return Roster(version or 0, NO_COHORT if body is None else _decode(body), _decode_joined(joined))
+        ((version, body, joined, first),) = await self._database.fetch(_ROSTER, values)
+        return Roster(
+            version or 0,
+            NO_COHORT if body is None else _decode(body),
+            _decode_joined(joined),
+            None if first is None else _decode_first(first),
+        )
 
     async def put(self, tenant: str, cohort_id: str, version: int, cohort: Cohort) -> bool:
         body, calendar = _encode(cohort), _encode(cohort.calendar)
@@ -83,7 +102,8 @@ class SqliteCohorts:
             connection.executemany("INSERT INTO cohort_out VALUES (?, ?, ?)", out)
             connection.executemany("INSERT INTO cohort_teachers VALUES (?, ?, ?)", teachers)
             if cohort.calendar:
-                connection.execute("INSERT INTO cohort_calendars VALUES (?, ?, ?)", (tenant, cohort_id, calendar))
+                row = (tenant, cohort_id, calendar, cohort.course_id)
+                connection.execute("INSERT INTO cohort_calendars VALUES (?, ?, ?, ?)", row)
             return True
 
         return await self._database.write(write)
@@ -95,13 +115,13 @@ class SqliteCohorts:
         return frozenset(cohort_id for (cohort_id,) in self._database.read(_TAUGHT_BY, (tenant, name)))
 
     async def calendars(
-        self, named: Mapping[StudentKey, Sequence[str]], *, since: Day
+        self, named: Mapping[DocumentKey, Sequence[str]], *, since: Day
     ) -> list[Mapping[str, Sequence[Due]]]:
         tenants = {key.tenant for key in named}
         have_none = {tenant for tenant in tenants if not self._database.read(_HAS_CALENDARS, (tenant,))}
         return [{} if key.tenant in have_none else self._calendars_of(key, own, since) for key, own in named.items()]
 
-    def _calendars_of(self, key: StudentKey, named: Sequence[str], since: Day) -> Mapping[str, Sequence[Due]]:
+    def _calendars_of(self, key: DocumentKey, named: Sequence[str], since: Day) -> Mapping[str, Sequence[Due]]:
         names = {f"named_{place}": cohort_id for place, cohort_id in enumerate(named)}
         query = _CALENDARS.replace("NAMED", ", ".join(f":{name}" for name in names))
         rows = self._database.read(query, {**key._asdict(), "since": since, **names})
@@ -115,6 +135,7 @@ class SqliteCohorts:
         def write(connection: sqlite3.Connection) -> list[Join]:
             refused = []
             for cohort, others in by_cohort.items():
+                connection.execute(_NAME, (*cohort, *min(join.first for join in others)))
                 (joined,) = connection.execute(_JOINED, cohort).fetchone()
                 have_room = joined + len(others) <= MOST_MEMBERS
                 for join in others:
@@ -136,4 +157,8 @@ class SqliteCohorts:
         await self._database.put("DELETE FROM cohort_joined", [()])
 
     async def purge(self, before: Day) -> None:
-        await self._database.put("DELETE FROM cohort_joined WHERE day < ?", [(before,)])
+        def purge(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM cohort_joined WHERE day < ?", (before,))
+            connection.execute(_UNNAME)
+
+        await self._database.write(purge)

@@ -156,6 +156,14 @@ MIGRATIONS: tuple[Migration, ...] = (
         PRIMARY KEY (tenant, system, id)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE cohort_first (
+        tenant TEXT NOT NULL, cohort_id TEXT NOT NULL, received INTEGER NOT NULL, course_id TEXT NOT NULL,
+        PRIMARY KEY (tenant, cohort_id)
+    ) STRICT;
+    INSERT INTO cohort_first SELECT DISTINCT tenant, cohort_id, -1, 'default' FROM cohort_joined;
+    ALTER TABLE cohort_calendars ADD COLUMN course_id TEXT;
+    """,
 )
 
 

@@ -6,11 +6,13 @@ took out stays out, whatever events say, until an admin puts them in again.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.events.event import LearningEvent
-from mastery_engine.domain.moments import Day
+from mastery_engine.domain.moments import NEVER, Day, Micros
 
 MOST_MEMBERS = 10_000
 COHORTS_KEPT = 8
@@ -76,6 +78,23 @@ class Cohort(msgspec.Struct, frozen=True, array_like=True):
             out=tuple(name for name in self.out if name != student_id),
             teachers=tuple(teacher for teacher in self.teachers if teacher.student_id != student_id),
         )
+
+
+class Naming(NamedTuple):
+    """An event that named a cohort, by its receipt and its course; of several the least, which is the first, counts."""
+
+    received: Micros
+    course_id: str
+
+
+BEFORE_COURSES = Naming(NEVER, DEFAULT_COURSE)  # of events that an engine without courses took
+
+
+def course_of_cohort(cohort: Cohort, first: Naming | None) -> str:
+    """The course that a cohort belongs to: as an admin said, else that of the first event that named it."""
+    if cohort.course_id is not None:
+        return cohort.course_id
+    return DEFAULT_COURSE if first is None else first.course_id
 
 
 def _by_day(due: Due) -> tuple[Day, str, str, int]:
