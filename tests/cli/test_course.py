@@ -42,6 +42,9 @@ def test_a_wrong_file_names_its_line(tmp_path: Path) -> None:
     done = run("course", "put", str(file))
     assert done.exit_code == 1
     assert "line 2" in str(done.exception or done.stderr)
+    file.write_text("title: Physics\nbadges: champion\n")
+    later = run("course", "put", str(file))
+    assert "line 2: badges must be a level of the course" in str(later.exception or later.stderr)
     unknown = run("course", "show", "nowhere")
     assert unknown.exit_code == 1
 

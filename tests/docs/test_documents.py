@@ -8,11 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec import UNSET
 from msgspec.structs import FieldInfo, fields
 from prometheus_client import Counter
 
 from mastery_engine.backends.sqlite.database import FILE_NAME
+from mastery_engine.domain.courses.course import NO_COURSE, check_badges, setup_of
+from mastery_engine.domain.courses.course_file import course_change_from
+from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.courses.curriculum import NO_CURRICULUM
 from mastery_engine.domain.events.event import decode
 from mastery_engine.domain.events.kinds import ALIASES, KINDS, Data
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, with_event
@@ -55,6 +61,14 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
             assert not said.isdigit(), name
         else:
             assert said == str(real).lower() if isinstance(real, bool) else said == str(real), name
+
+
+def test_the_course_that_is_shown_can_be_put() -> None:
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "courses.md").read_text(), re.MULTILINE | re.DOTALL)
+    change = course_change_from(shown.encode())
+    assert UNSET not in msgspec.structs.astuple(change), "the example shows every field"
+    course = NO_COURSE.changed(change)
+    check_badges(setup_of(CourseKey("default", "physics-7b"), 1, course, Rules(), NO_CURRICULUM))
 
 
 def test_every_metric_is_documented_with_its_labels_and_every_documented_one_is_there() -> None:

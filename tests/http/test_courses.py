@@ -75,8 +75,8 @@ async def test_only_an_admin_sets_a_course(api: Api, role: str) -> None:
     [
         ({"titel": "Physics"}, "titel"),
         ({"time_zone": "Berlin"}, "time_zone"),
-        ({"rules": {"weights": {"completion": 0.9}}}, "weights"),
-        ({"rules": {"levels": [{"name": "a", "from_score": 0.5}]}}, "levels"),
+        ({"rules": {"weights": {"completion": 0.9}}}, "rules.weights"),
+        ({"rules": {"levels": [{"name": "a", "from_score": 0.5}]}}, "rules.levels"),
         ({"badges": "champion"}, "badges"),
         ({"items": [{"item_id": "a"}, {"item_id": "a"}]}, "items[1].item_id"),
         ({"items": [{"item_id": "a" * 301}]}, "items[0].item_id"),
@@ -96,6 +96,28 @@ async def test_twenty_thousand_items_fit_into_one_call(api: Api) -> None:
     assert answer.status_code == 200
     one_more = [*items, {"item_id": "one-more"}]
     assert (await api.call("PUT", "/courses/physics", {"items": one_more}, token=ADMIN)).status_code == 400
+
+
+async def test_what_is_already_so_is_no_change(api: Api) -> None:
+    put = {"title": "Physics", "items": [{"item_id": "a", "skills": ["motion"]}]}
+    first = await api.call("PUT", "/courses/physics", put, token=ADMIN)
+    for same in (put, {}, {"title": " Physics "}):
+        again = await api.call("PUT", "/courses/physics", same, token=ADMIN)
+        assert (again.status_code, again.json()["data"]) == (200, first.json()["data"])
+    other = await api.call("PUT", "/courses/physics", {"title": "Chemistry"}, token=ADMIN)
+    assert other.json()["data"]["version"] == 2
+
+
+async def test_a_course_that_nothing_is_set_of_is_there(api: Api) -> None:
+    assert (await api.call("PUT", "/courses/bare", {}, token=ADMIN)).status_code == 200
+    assert (await api.get("/courses/bare", token=ADMIN)).json()["data"]["version"] == 1
+
+
+async def test_a_value_that_is_not_one_of_a_few_is_told_which_they_are(api: Api) -> None:
+    put = {"items": [{"item_id": "a"}, {"item_id": "b", "difficulty": "hard"}]}
+    answer = await api.call("PUT", "/courses/physics", put, token=ADMIN)
+    said = "items[1].difficulty must be one of beginner, intermediate, advanced, not 'hard'."
+    assert answer.json()["error"]["message"] == said
 
 
 async def test_a_change_is_on_the_audit_trail(api: Api) -> None:

@@ -44,10 +44,15 @@ def put(
     Example:
       mastery-engine course put physics.yaml --course physics-7b
     """
-    from mastery_engine.domain.courses.course_file import course_change_from
+    from mastery_engine.domain.courses.course_file import at_line_of, course_change_from
+    from mastery_engine.errors import InvalidInput
 
-    change = course_change_from(file.read_bytes())
-    record = asyncio.run(put_course(settings(), tenant, course_id, change))
+    source = file.read_bytes()
+    change = course_change_from(source)
+    try:
+        record = asyncio.run(put_course(settings(), tenant, course_id, change))
+    except InvalidInput as error:
+        raise at_line_of(source, error) from error
     say(as_json, record, _in_words(record))
 
 

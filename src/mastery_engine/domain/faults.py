@@ -14,6 +14,7 @@ from mastery_engine.domain.json_text import HALF_CHARACTER, MARK, holds_half_cha
 from mastery_engine.errors import InvalidInput
 
 _AT_PATH = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
+_STEPS = re.compile(r"[.\[\]0-9]+")  # from a field to one within it, by way of lists
 _AT_BYTE = re.compile(r"\(byte (?P<byte>\d+)\)")
 _ENUM = re.compile(r"Invalid enum value (?P<given>.+)", re.DOTALL)
 _NAMED = re.compile(r"(?:required|unknown) field `(?P<name>[^`]*)`")
@@ -63,8 +64,9 @@ def malformed(error: Exception, within: str = "", source: bytes = b"", kind: Any
     if mark is not None:
         message = f"There is a byte-order mark (U+FEFF) at byte {mark}, which may only begin a file: remove it"
     enum = _ENUM.fullmatch(message)
-    if enum is not None and kind is not None:
-        message = f"must be one of {', '.join(_values_of(kind, path))}, not {enum['given']}"
+    values = [] if enum is None or kind is None else _values_of(kind, path)
+    if enum is not None and values:
+        message = f"must be one of {', '.join(values)}, not {enum['given']}"
     return InvalidInput(f"{sentence(message, field)}.", field=field)
 
 
@@ -78,9 +80,14 @@ def _mark_at(message: str, source: bytes) -> int | None:
 
 
 def _values_of(kind: Any, path: str) -> list[str]:
-    """The values that a field of a struct may have; of none if it is no field of few values."""
-    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
-    return [value for part in _parts(fields.get(path)) if get_origin(part) is Literal for value in get_args(part)]
+    """The values that a field of a struct, or of one within it, may have; none if it is no field of few values."""
+    kinds = [kind]
+    for name in _STEPS.sub(".", path).strip(".").split("."):
+        structs = [part for outer in kinds for part in _parts(outer) if msgspec.inspect.is_struct_type(part)]
+        kinds = [field.type for part in structs for field in msgspec.structs.fields(part) if field.name == name]
+    return [
+        value for outer in kinds for part in _parts(outer) if get_origin(part) is Literal for value in get_args(part)
+    ]
 
 
 def _parts(kind: Any) -> Iterator[Any]:

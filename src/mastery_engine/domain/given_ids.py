@@ -31,6 +31,7 @@ FORMS = MappingProxyType(
 _is_student_id = re.compile(STUDENT_ID).fullmatch
 # Controls, line and paragraph separators, lone surrogates, and what turns the direction of the text that follows.
 NOT_ALLOWED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+_is_address = re.compile(r"https?://\S+").fullmatch
 _DOTS = frozenset((".", ".."))
 _UNSEEN = frozenset(("Cf", "Zs"))  # categories of characters that show nothing by themselves
 
@@ -58,6 +59,11 @@ def normal_id(text: str, field: str, longest: int = LONGEST_NAME) -> str:
         return _normal(text, longest)
     except ValueError as error:
         raise InvalidInput(f"{field} {error}.", field=field) from None
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address that a page may link to: of the web, in one piece, and nothing else in it."""
+    return _is_address(text) is not None and NOT_ALLOWED.search(text) is None
 
 
 class KnownIds(set[str | None]):

@@ -124,6 +124,8 @@ class Courses:
     ) -> CourseRecord:
         """Set parts of a course; it is recorded before it counts, and counts here at once.
 
+        What is as the change says stays at its version, so that nobody reads it again.
+
         Raises Forbidden, InvalidInput, and Conflict if ``key`` was used with another body, or others keep changing the
         course at the same time.
         """
@@ -133,10 +135,11 @@ class Courses:
         for _ in range(MAX_ROUNDS):
             (stored,) = await self._store.load([course])
             changed = stored.course.changed(change)
-            setup = setup_of(course, stored.version + 1, changed, self._rules, self._curriculum)
+            is_same = bool(stored.version) and changed == stored.course
+            setup = self._setup(course, StoredCourse(stored.version + (not is_same), changed))
             check_badges(setup)
             await self._audit.write(caller, "put-course", [None])
-            if await self._store.put(course, stored.version, changed):
+            if is_same or await self._store.put(course, stored.version, changed):
                 self._cached[course] = CachedCourse(setup, caller.moment(self._clock))
                 return course_record(setup)
         raise Conflict("Others changed this course at the same time: try again.", field="course_id")

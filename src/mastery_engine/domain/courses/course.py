@@ -5,8 +5,8 @@ that nobody set has the default rules and no curriculum; ``default`` has those o
 ``CURRICULUM_FILE`` wherever it does not say otherwise itself.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from types import MappingProxyType
 from typing import Annotated, TypeAlias
@@ -25,17 +25,15 @@ from mastery_engine.domain.courses.curriculum import (
 )
 from mastery_engine.domain.courses.zone import UTC, zone_named
 from mastery_engine.domain.events.kinds import Difficulty
-from mastery_engine.domain.given_ids import LONGEST_ID, LONGEST_NAME, normal_id
+from mastery_engine.domain.given_ids import LONGEST_ID, LONGEST_NAME, is_address, normal_id
 from mastery_engine.domain.language import check_language
-from mastery_engine.domain.rules import Level, Rules, Weights
+from mastery_engine.domain.rules import DEFAULT_LEVELS, Level, Rules, Weights
 from mastery_engine.errors import InvalidInput
 
 MOST_ITEMS = 20_000
 MOST_SKILLS = 8  # of an item, as of an answer
 LONGEST_TITLE = 200
 LONGEST_ADDRESS = 1_000
-
-_is_address = re.compile(r"https?://\S+").fullmatch
 
 Title: TypeAlias = Annotated[str, Meta(min_length=1, max_length=LONGEST_TITLE)]
 
@@ -94,22 +92,15 @@ class Course(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def changed(self, change: CourseChange) -> "Course":
         """The course after a change. Raises InvalidInput, which names the field, where a part of it is wrong."""
-        changed = Course(
-            self.title if change.title is UNSET else change.title.strip(),
+        return Course(
+            self.title if change.title is UNSET else normal_id(change.title, "title", LONGEST_TITLE),
             self.time_zone if change.time_zone is UNSET else zone_named(change.time_zone).name,
             self.language if change.language is UNSET else check_language(change.language),
             self.rules if change.rules is UNSET else _with(self.rules, change.rules),
-            (
-                self.modules
-                if change.curriculum is UNSET
-                else curriculum_in(msgspec.to_builtins(change.curriculum)).modules
-            ),
+            self.modules if change.curriculum is UNSET else _modules(change.curriculum),
             self.items if change.items is UNSET else _items(change.items),
             self.badges if change.badges is UNSET else change.badges,
         )
-        if changed.title == "":
-            raise InvalidInput("title must have 1 to 200 characters besides blanks.", field="title")
-        return changed
 
 
 NO_COURSE = Course()
@@ -151,14 +142,15 @@ def setup_of(key: CourseKey, version: int, course: Course, rules: Rules, curricu
     is_default = key.course_id == DEFAULT_COURSE
     own = course.rules or CourseRules()
     base = rules if is_default else Rules(retention_days=rules.retention_days)
-    effective = Rules(
-        weights=own.weights or base.weights,
-        levels=own.levels or base.levels,
-        difficulty=base.difficulty,
-        retention_days=base.retention_days,
-        half_life_days=base.half_life_days if own.half_life_days is None else own.half_life_days,
-        zone=UTC if course.time_zone is None else zone_named(course.time_zone),
-    )
+    with within("rules"):
+        effective = Rules(
+            weights=own.weights or base.weights,
+            levels=own.levels or base.levels,
+            difficulty=base.difficulty,
+            retention_days=base.retention_days,
+            half_life_days=base.half_life_days if own.half_life_days is None else own.half_life_days,
+            zone=UTC if course.time_zone is None else zone_named(course.time_zone),
+        )
     if course.modules is None:
         return CourseSetup(key, version, course, effective, curriculum if is_default else NO_CURRICULUM)
     return CourseSetup(key, version, course, effective, curriculum_of(course.modules))
@@ -172,25 +164,48 @@ def check_badges(setup: CourseSetup) -> None:
 
 
 def _with(before: CourseRules | None, change: CourseRules) -> CourseRules:
-    """The rules after a change: what it leaves out stays."""
+    """The rules after a change: what it leaves out stays. Raises InvalidInput for what makes no sense anywhere."""
     own = before or CourseRules()
+    levels = change.levels and tuple(
+        Level(normal_id(level.name, f"rules.levels[{place}].name", LONGEST_NAME), level.from_score)
+        for place, level in enumerate(change.levels)
+    )
+    with within("rules"):
+        Rules(weights=change.weights or Weights(), levels=levels or DEFAULT_LEVELS, retention_days=1)
     return CourseRules(
         change.weights or own.weights,
-        change.levels or own.levels,
+        levels or own.levels,
         own.half_life_days if change.half_life_days is None else change.half_life_days,
     )
+
+
+@contextmanager
+def within(part: str) -> Iterator[None]:
+    """An error about a field of the part names the part too."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(error.message, field=f"{part}.{error.field}") from error
+
+
+def _modules(outline: Outline) -> tuple[Module, ...]:
+    try:
+        return curriculum_in(msgspec.to_builtins(outline)).modules
+    except InvalidInput as error:
+        raise InvalidInput(error.message, field="curriculum") from error
 
 
 def _items(items: tuple[CourseItem, ...]) -> tuple[CourseItem, ...]:
     """The items with their ids in the form that events have them in."""
     checked: dict[str, CourseItem] = {}
     for place, item in enumerate(items):
-        within = f"items[{place}]"
-        name = normal_id(item.item_id, f"{within}.item_id", LONGEST_ID)
+        entry = f"items[{place}]"
+        name = normal_id(item.item_id, f"{entry}.item_id", LONGEST_ID)
         if name in checked:
-            raise InvalidInput(f"{within}.item_id {name[:100]!r} is given twice.", field=f"{within}.item_id")
-        if item.url is not None and not _is_address(item.url):
-            raise InvalidInput(f"{within}.url must be an address that begins with https://.", field=f"{within}.url")
-        skills = [normal_id(skill, f"{within}.skills", LONGEST_NAME) for skill in item.skills]
-        checked[name] = msgspec.structs.replace(item, item_id=name, skills=tuple(dict.fromkeys(skills)))
+            raise InvalidInput(f"{entry}.item_id {name[:100]!r} is given twice.", field=f"{entry}.item_id")
+        if item.url is not None and not is_address(item.url):
+            raise InvalidInput(f"{entry}.url must be an address that begins with https://.", field=f"{entry}.url")
+        skills = [normal_id(skill, f"{entry}.skills", LONGEST_NAME) for skill in item.skills]
+        title = None if item.title is None else normal_id(item.title, f"{entry}.title", LONGEST_TITLE)
+        checked[name] = CourseItem(name, tuple(dict.fromkeys(skills)), title, item.url, item.minutes, item.difficulty)
     return tuple(checked.values())

@@ -17,17 +17,8 @@ _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 def course_change_from(source: bytes) -> CourseChange:
     """The change in a YAML document (JSON is YAML too). Raises InvalidInput, which names the line."""
-    try:
-        root = yaml.compose(source, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise InvalidInput(not_yaml(error, source)) from error
-    if not isinstance(root, yaml.MappingNode):
-        known = ", ".join(CourseChange.__struct_fields__)
-        raise InvalidInput(f"line 1: A course is expected here, with any of the fields {known}.")
-    names = [key.value for key, _ in root.value if isinstance(key, yaml.ScalarNode)]
-    for key, _ in root.value:
-        if names.count(key.value) > 1:
-            raise InvalidInput(f"line {key.start_mark.line + 1}: The field {key.value!r} is given twice.")
+    root = _root(source)
+    _check_once(root, set())
     curricula = [pair for pair in root.value if pair[0].value == "curriculum"]
     root.value = [pair for pair in root.value if pair[0].value != "curriculum"]
     outline = Outline(curriculum_at(curricula[0][1]).modules) if curricula else msgspec.UNSET
@@ -36,7 +27,7 @@ def course_change_from(source: bytes) -> CourseChange:
     except yaml.YAMLError as error:
         raise InvalidInput(not_yaml(error, source)) from error
     except (msgspec.ValidationError, ValueError) as error:
-        fault = malformed(error)
+        fault = malformed(error, kind=CourseChange)
         raise at_line(root, fault) from error
     try:
         NO_COURSE.changed(change)
@@ -45,9 +36,43 @@ def course_change_from(source: bytes) -> CourseChange:
     return msgspec.structs.replace(change, curriculum=outline)
 
 
+def _root(source: bytes) -> yaml.MappingNode:
+    try:
+        root = yaml.compose(source, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise InvalidInput(not_yaml(error, source)) from error
+    if not isinstance(root, yaml.MappingNode):
+        known = ", ".join(CourseChange.__struct_fields__)
+        raise InvalidInput(f"line 1: A course is expected here, with any of the fields {known}.")
+    return root
+
+
+def _check_once(node: Node, checked: set[int]) -> None:
+    """Raises InvalidInput where an object gives a field twice. What is ``checked`` (aliases repeat it) is passed by."""
+    if isinstance(node, yaml.ScalarNode) or id(node) in checked:
+        return
+    checked.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for entry in node.value:
+            _check_once(entry, checked)
+        return
+    given: set[str] = set()
+    for key, value in node.value:
+        name = str(key.value)
+        if name in given:
+            raise InvalidInput(f"line {key.start_mark.line + 1}: The field {name!r} is given twice.")
+        given.add(name)
+        _check_once(value, checked)
+
+
 def _plain(root: Node) -> Any:
     constructor = yaml.constructor.SafeConstructor()
     return constructor.construct_document(root)
+
+
+def at_line_of(source: bytes, fault: InvalidInput) -> InvalidInput:
+    """A fault that was found later, with the line of a document that ``course_change_from`` has read."""
+    return at_line(_root(source), fault)
 
 
 def at_line(root: Node, fault: InvalidInput) -> InvalidInput:

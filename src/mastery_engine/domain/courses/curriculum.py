@@ -5,6 +5,10 @@ order in which each comes after its prerequisites.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from functools import reduce
+from heapq import heappop, heappush
+from itertools import compress
+from operator import or_
 from typing import TypeAlias, get_args
 from zlib import crc32
 
@@ -12,13 +16,14 @@ import msgspec
 import yaml
 
 from mastery_engine.domain.events.kinds import Difficulty
-from mastery_engine.domain.given_ids import normal_name
+from mastery_engine.domain.given_ids import is_address, normal_name
 from mastery_engine.domain.yaml_faults import not_yaml
 from mastery_engine.errors import InvalidInput
 
 MAX_SKILLS = 1_000
 MAX_LENGTH = 100
 LONGEST_MINUTES = 10_000
+LONGEST_RESOURCE = 500
 
 Node: TypeAlias = yaml.Node
 
@@ -106,18 +111,8 @@ def curriculum_of(modules: Sequence[Module]) -> Curriculum:
                     field=skill.id,
                 )
     named = _named(known, names)
-    before: dict[str, frozenset[str]] = {}
-    unplaced = dict(known)
-    while unplaced:
-        ready = [skill for skill in unplaced.values() if all(needed in before for needed in skill.prerequisites)]
-        if not ready:
-            cycle = _cycle(unplaced)
-            raise InvalidInput(f"These skills are prerequisites of each other: {' → '.join(cycle)}.", field=cycle[0])
-        skill = ready[0]
-        before[skill.id] = frozenset(skill.prerequisites).union(*[before[needed] for needed in skill.prerequisites])
-        del unplaced[skill.id]
-    skills = {name: known[name] for name in before}
-    after = {name: tuple([later.id for later in skills.values() if name in later.prerequisites]) for name in skills}
+    skills = _in_order(known)
+    after = {name: tuple(later) for name, later in _dependents(skills.values()).items()}
     members = {module.id: tuple([skill.id for skill in module.skills]) for module in modules}
     module_of = {skill.id: module.id for module in modules for skill in module.skills}
     bits = {name: 1 << place for place, name in enumerate(skills)}
@@ -125,7 +120,10 @@ def curriculum_of(modules: Sequence[Module]) -> Curriculum:
     def set_of(names: Iterable[str]) -> int:
         return sum([bits[name] for name in names])
 
-    below = {name: set_of(needed) for name, needed in before.items()}
+    below: dict[str, int] = {}
+    for name, skill in skills.items():
+        below[name] = reduce(or_, [bits[needed] | below[needed] for needed in skill.prerequisites], 0)
+    before = {name: frozenset(compress(skills, map(int, f"{below[name]:b}"[::-1]))) for name in skills}
     rows = tuple([(name, bits[name], set_of({*skill.prerequisites}), skill.minutes) for name, skill in skills.items()])
     places = {name: place for place, name in enumerate(skills)}
     opens = tuple([tuple([places[later] for later in after[name]]) for name in skills])
@@ -133,6 +131,39 @@ def curriculum_of(modules: Sequence[Module]) -> Curriculum:
     return Curriculum(
         tuple(modules), skills, before, after, members, module_of, bits, below, rows, opens, checksum, named
     )
+
+
+def _dependents(skills: Iterable[Skill]) -> dict[str, list[str]]:
+    """The skills that have each skill as a prerequisite, in the order of ``skills``."""
+    dependents: dict[str, list[str]] = {skill.id: [] for skill in skills}
+    for skill in skills:
+        for needed in dict.fromkeys(skill.prerequisites):
+            dependents[needed].append(skill.id)
+    return dependents
+
+
+def _in_order(known: Mapping[str, Skill]) -> dict[str, Skill]:
+    """The skills, each after its prerequisites, and else as they were given: Kahn's algorithm, first given first out.
+
+    It takes as long as there are prerequisites. Raises InvalidInput for a cycle.
+    """
+    names = list(known)
+    places = {name: place for place, name in enumerate(names)}
+    lacking = [len({*skill.prerequisites}) for skill in known.values()]
+    dependents = _dependents(known.values())
+    ready = [place for place, number in enumerate(lacking) if not number]  # sorted, and so a heap
+    ordered: dict[str, Skill] = {}
+    while ready:
+        name = names[heappop(ready)]
+        ordered[name] = known[name]
+        for later in dependents[name]:
+            lacking[places[later]] -= 1
+            if not lacking[places[later]]:
+                heappush(ready, places[later])
+    if len(ordered) < len(known):
+        cycle = _cycle({name: skill for name, skill in known.items() if name not in ordered})
+        raise InvalidInput(f"These skills are prerequisites of each other: {' → '.join(cycle)}.", field=cycle[0])
+    return ordered
 
 
 def _named(skills: Mapping[str, Skill], modules: Set[str]) -> dict[str, str]:
@@ -151,12 +182,13 @@ def _named(skills: Mapping[str, Skill], modules: Set[str]) -> dict[str, str]:
 
 def _cycle(skills: dict[str, Skill]) -> list[str]:
     """A cycle of prerequisites among skills, each of which has another of them as a prerequisite."""
-    path: list[str] = []
+    path: dict[str, None] = {}
     name = next(iter(skills))
     while name not in path:
-        path.append(name)
+        path[name] = None
         name = next(needed for needed in skills[name].prerequisites if needed in skills)
-    return [*path[path.index(name) :], name]
+    names = list(path)
+    return [*names[names.index(name) :], name]
 
 
 def curriculum_from(source: bytes | str) -> Curriculum:
@@ -181,8 +213,6 @@ def curriculum_at(root: Node) -> Curriculum:
     modules = [_module(node, lines) for node in _items(_fields(root, {"modules"})["modules"], "modules")]
     if not any(module.skills for module in modules):
         raise _fault(root, "The course has no skills: list at least one.")
-    if len(lines) > MAX_SKILLS:
-        raise _fault(root, f"The course may have at most {MAX_SKILLS} modules and skills together.")
     try:
         return curriculum_of(modules)
     except InvalidInput as error:
@@ -204,7 +234,7 @@ def _module(node: Node, lines: dict[str, Node]) -> Module:
     name = _new_id(fields["id"], lines)
     return Module(
         name,
-        _text(fields["title"], "title"),
+        _title(fields["title"]),
         tuple([_skill(one, lines) for one in _items(fields["skills"], "skills")]),
     )
 
@@ -214,7 +244,7 @@ def _skill(node: Node, lines: dict[str, Node]) -> Skill:
     name = _new_id(fields["id"], lines)
     return Skill(
         name,
-        _text(fields["title"], "title"),
+        _title(fields["title"]),
         tuple(dict.fromkeys(_id(one, "a prerequisite") for one in _items(fields["prerequisites"], "prerequisites"))),
         _minutes(fields["minutes"]),
         _difficulty(fields["difficulty"]),
@@ -267,6 +297,13 @@ def _text(node: Node, what: str) -> str:
     return str(node.value)
 
 
+def _title(node: Node) -> str:
+    try:
+        return normal_name(_text(node, "title"))
+    except ValueError as error:
+        raise _fault(node, f"title {error}.") from error
+
+
 def _id(node: Node, what: str) -> str:
     """An id in the form that events have it in."""
     try:
@@ -280,6 +317,8 @@ def _new_id(node: Node, lines: dict[str, Node]) -> str:
     if name in lines:
         where = "" if node.start_mark is None else f" in line {_line(lines[name])}"
         raise _fault(node, f"The id {name!r} is already used{where}.")
+    if len(lines) == MAX_SKILLS:
+        raise _fault(node, f"The course may have at most {MAX_SKILLS:,} modules and skills together.")
     lines[name] = node
     return name
 
@@ -300,7 +339,7 @@ def _difficulty(node: Node) -> Difficulty:
 
 def _address(node: Node) -> str:
     address = node.value if isinstance(node, yaml.ScalarNode) else ""
-    if not address.startswith(("https://", "http://")) or len(address) > 500:
+    if not is_address(address) or len(address) > LONGEST_RESOURCE:
         raise _fault(node, "A resource must be an address that begins with https://.")
     return str(address)
 

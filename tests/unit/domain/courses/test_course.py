@@ -15,7 +15,7 @@ from mastery_engine.domain.courses.course import (
     check_badges,
     setup_of,
 )
-from mastery_engine.domain.courses.course_file import course_change_from
+from mastery_engine.domain.courses.course_file import at_line_of, course_change_from
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.courses.curriculum import NO_CURRICULUM, Module, Skill
 from mastery_engine.domain.rules import Level, Rules, Weights
@@ -75,6 +75,15 @@ def test_a_curriculum_is_checked_as_a_file_is() -> None:
         ({"items": [{"item_id": "a"}, {"item_id": "a "}]}, "items[1].item_id", "twice"),
         ({"items": [{"item_id": "a", "skills": ["\x00"]}]}, "items[0].skills", "control character"),
         ({"items": [{"item_id": "a", "url": "javascript:alert(1)"}]}, "items[0].url", "begins with https"),
+        ({"items": [{"item_id": "a", "url": "https://x/\u202egnp.exe"}]}, "items[0].url", "begins with https"),
+        ({"items": [{"item_id": "a", "url": "https://x/\x07"}]}, "items[0].url", "begins with https"),
+        ({"items": [{"item_id": "a", "title": "a\u202eb"}]}, "items[0].title", "control character"),
+        ({"title": "a\nb"}, "title", "control character"),
+        ({"rules": {"levels": [{"name": "a\tb", "from_score": 0}]}}, "rules.levels[0].name", "control character"),
+        ({"rules": {"levels": [{"name": " ", "from_score": 0}]}}, "rules.levels[0].name", "besides blanks"),
+        ({"rules": {"levels": [{"name": "a", "from_score": 0.1}]}}, "rules.levels", "must start at 0"),
+        ({"rules": {"weights": {"completion": 0.9}}}, "rules.weights", "their sum must be 1"),
+        ({"curriculum": {"modules": []}}, "curriculum", "no skills"),
     ],
 )
 def test_what_is_wrong_is_named(fields: dict[str, Any], field: str, words: str) -> None:
@@ -117,11 +126,16 @@ def test_a_badge_is_of_a_level_of_the_course() -> None:
         check_badges(setup_of(PHYSICS, 1, Course(badges="mastered"), FILES, NO_CURRICULUM))
 
 
-def test_rules_that_make_no_sense_are_refused() -> None:
-    own = NO_COURSE.changed(change(rules={"weights": {"completion": 0.9}}))
+def test_a_half_life_that_is_too_short_for_the_retention_is_refused() -> None:
+    own = NO_COURSE.changed(change(rules={"half_life_days": 1}))
     with pytest.raises(InvalidInput) as refused:
-        setup_of(PHYSICS, 1, own, FILES, NO_CURRICULUM)
-    assert refused.value.field == "weights"
+        setup_of(PHYSICS, 1, own, Rules(retention_days=900), NO_CURRICULUM)
+    assert refused.value.field == "rules.half_life_days"
+
+
+def test_levels_are_named_in_one_spelling() -> None:
+    levels = [{"name": " apprenti\u0301 ", "from_score": 0}]
+    assert NO_COURSE.changed(change(rules={"levels": levels})).rules == CourseRules(levels=(Level("apprentí", 0.0),))
 
 
 YAML = """\
@@ -171,7 +185,11 @@ def test_a_file_says_the_same_as_json() -> None:
         ("  half_life_days: 10", "  weights: {quiz: much}", "line 4: rules.weights.quiz must be a number"),
         ("minutes: 30", "minutes: soon", "line 15: minutes must be a whole number"),
         ("prerequisites: []", "prerequisites: [lost]", "line 15: The skill 'motion' has the prerequisite 'lost'"),
-        ("badges: expert", "title: Again", "line 1: The field 'title' is given twice"),
+        ("badges: expert", "title: Again", "line 16: The field 'title' is given twice"),
+        ("minutes: 5", "minutes: 5\n    minutes: 6", "line 9: The field 'minutes' is given twice"),
+        ("  half_life_days: 10", "  half_life_days: 10\n  half_life_days: 9", "line 5: The field 'half_life_days' is"),
+        ("minutes: 5", "difficulty: hard", "line 8: items[0].difficulty must be one of beginner, intermediate, adv"),
+        ("  half_life_days: 10", "  weights: {quiz: 0.9}", "line 4: The four weights must"),
         ("title: Physics", "title: [", "The file is not YAML"),
         ("title: Physics", "title: !!python/none", "The file is not YAML"),
     ],
@@ -180,6 +198,17 @@ def test_a_fault_in_a_file_names_its_line(before: str, after: str, said: str) ->
     with pytest.raises(InvalidInput) as refused:
         course_change_from(YAML.replace(before, after).encode())
     assert said in refused.value.message
+
+
+def test_what_is_given_by_an_anchor_is_given_once() -> None:
+    source = b"items:\n  - {item_id: a, skills: &skills [x, y]}\n  - {item_id: b, skills: *skills}\n"
+    items = [{"item_id": "a", "skills": ["x", "y"]}, {"item_id": "b", "skills": ["x", "y"]}]
+    assert course_change_from(source) == change(items=items)
+
+
+def test_a_fault_that_is_found_later_gets_its_line_too() -> None:
+    fault = InvalidInput("badges must be a level of the course.", field="badges")
+    assert at_line_of(YAML.encode(), fault).message == "line 16: badges must be a level of the course."
 
 
 @pytest.mark.parametrize("source", [b"", b"- a list", b"text"])

@@ -3,19 +3,32 @@
 import json
 import re
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import mastery_engine
 from mastery_engine import cli
-from mastery_engine.domain.courses.curriculum import Curriculum, curriculum_from, mermaid
+from mastery_engine.domain.courses.curriculum import (
+    Curriculum,
+    Module,
+    Skill,
+    curriculum_from,
+    curriculum_in,
+    curriculum_of,
+    mermaid,
+)
+from mastery_engine.domain.events.kinds import Difficulty
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.settings import Settings
 from mastery_engine.wiring import curriculum
 from tests.support.samples import CURRICULUM
 
+EASY: Difficulty = "beginner"
 SMALL = """
 modules:
   - id: first
@@ -48,6 +61,72 @@ def test_the_course_is_the_contracts() -> None:
         assert skill.resources
         for address in skill.resources:
             assert re.match(r"https://docs\.python\.org/3/(tutorial|library)/[\w.]+\.html(#[\w.-]+)?$", address)
+
+
+def closure(skills: dict[str, Skill], name: str) -> set[str]:
+    """All that a skill rests on, found by walking down."""
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        new = set(skills[todo.pop()].prerequisites) - found
+        found |= new
+        todo += new
+    return found
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 20))
+def test_any_course_is_ordered_as_it_was_given_where_prerequisites_allow_it(chance: Random, size: int) -> None:
+    rank = [chance.random() for _ in range(size)]
+    skills = [
+        Skill(
+            str(one),
+            "T",
+            tuple(str(n) for n in range(size) if rank[n] < rank[one] and chance.random() < 0.3),
+            5,
+            EASY,
+            (),
+        )
+        for one in range(size)
+    ]
+    course = curriculum_of([Module("m", "M", tuple(skills))])
+    left = {skill.id: skill for skill in skills}
+    for name in course.skills:  # always the first given of those that can come
+        assert name == next(one for one in left if not set(left[one].prerequisites) & left.keys())
+        del left[name]
+        below = closure(course.skills, name)
+        assert course.before[name] == below
+        assert course.below[name] == sum(course.bits[one] for one in below)
+        assert course.after[name] == tuple(one for one in course.skills if name in course.skills[one].prerequisites)
+    assert not left
+
+
+def test_a_course_where_all_rests_on_all_is_read_at_once() -> None:
+    skills = [Skill(str(one), "T", tuple(map(str, range(one))), 5, EASY, ()) for one in range(500)]
+    backwards = curriculum_of([Module("m", "M", tuple(reversed(skills)))])  # took a minute, and everybody waited
+    assert list(backwards.skills) == list(map(str, range(500)))
+    assert len(backwards.before["499"]) == 499
+
+
+def test_a_course_of_more_than_a_thousand_parts_is_refused_at_the_first_that_is_too_many() -> None:
+    skills = [msgspec.to_builtins(Skill(str(one), "T", (), 5, EASY, ())) for one in range(1_000)]
+    with pytest.raises(InvalidInput, match="at most 1,000 modules and skills"):
+        curriculum_in({"modules": [{"id": "m", "title": "M", "skills": [*skills, "not even a skill"]}]})
+
+
+@pytest.mark.parametrize("title", ["a\u202eb", "a\x07b", "a\nb", "  "])
+def test_a_title_shows_what_it_says(title: str) -> None:
+    skill = msgspec.to_builtins(Skill("a", title, (), 5, EASY, ()))
+    with pytest.raises(InvalidInput, match="title "):
+        curriculum_in({"modules": [{"id": "m", "title": "M", "skills": [skill]}]})
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "https://a b", "https://a/\u202e", "https://", "https://a/\x07"]
+)
+def test_a_resource_is_an_address_and_nothing_else(address: str) -> None:
+    skill = msgspec.to_builtins(Skill("a", "A", (), 5, EASY, (address,)))
+    with pytest.raises(InvalidInput, match="begins with https"):
+        curriculum_in({"modules": [{"id": "m", "title": "M", "skills": [skill]}]})
 
 
 def test_each_skill_stands_after_what_it_asks_for() -> None:
