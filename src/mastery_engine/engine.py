@@ -23,6 +23,7 @@ from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
+from mastery_engine.services.credentials import Credentials
 from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.forecasts import Forecasts
@@ -70,6 +71,7 @@ class Engine:
     skills: Skills
     cohorts: Cohorts
     courses: Courses
+    credentials: Credentials
     people: People
     rosters: Rosters
     standings: Standings

@@ -5,6 +5,7 @@
     │   ├── RefusedEvent    the event is well-formed, but too old or in the future
     │   └── CourseRequired  the student is in several courses, and the call names none
     ├── Unauthenticated     the token is missing or not valid
+    │   └── WrongCredential a platform's key and secret are missing or not known
     ├── Forbidden           the token is valid, but does not allow this
     ├── NotFound            there is no such student, batch or dead letter (for callers who may know)
     ├── Conflict            the present state does not allow it
@@ -62,6 +63,13 @@ class Unauthenticated(MasteryError):
     """The call has no valid token."""
 
     code = "AUTH_ERROR"
+    challenge = "Bearer"  # what the caller may answer with (RFC 9110, WWW-Authenticate)
+
+
+class WrongCredential(Unauthenticated):
+    """The call has no key and secret of a platform, or not the right ones."""
+
+    challenge = 'Basic realm="mastery-engine", charset="UTF-8"'
 
 
 class Forbidden(MasteryError):

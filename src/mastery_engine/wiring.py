@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
+from secrets import token_hex, token_urlsafe
 from time import monotonic, monotonic_ns, time_ns
 from typing import TYPE_CHECKING, assert_never
 from uuid import uuid4
@@ -32,6 +33,7 @@ from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
+from mastery_engine.services.credentials import Credentials
 from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
 SERVING_BATCH = 500
 WORKER_BATCH = 20_000
 # The settings that say where the stores and logs are.
+KEY_BYTES, SECRET_BYTES = 10, 32  # of a platform's credential: no two keys are alike, nobody guesses a secret
 ADDRESS_OF = {"sqlite": "DATA_DIR", "redis": "REDIS_HOST", "dapr": "DAPR_HTTP_PORT", "kafka": "KAFKA_BROKER"}
 
 
@@ -129,6 +132,8 @@ def open_engine(
         addresses={"store": ADDRESS_OF[settings.store], "log": ADDRESS_OF[settings.log]},
         clock=clock,
         new_id=new_id,
+        new_key=partial(token_hex, KEY_BYTES),
+        new_secret=partial(token_urlsafe, SECRET_BYTES),
         metrics=metrics,
         tracing=tracing or tracing_for(settings),
     )
@@ -149,6 +154,8 @@ def compose(
     limits: Limits,
     clock: Clock,
     new_id: NewId,
+    new_key: Callable[[], str],
+    new_secret: Callable[[], str],
     metrics: Metrics,
     tracing: Tracing,
     connections: Sequence[Connection] = (),
@@ -162,6 +169,7 @@ def compose(
     profiles = Profiles(stores.people, stores.documents, consents, pseudonym_key)
     cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, profiles, rules, clock)
     courses = Courses(stores.courses, access, audit, idempotency, rules, curriculum, clock)
+    credentials = Credentials(stores.credentials, access, audit, clock, new_key, new_secret)
     students = Students(stores.reader, courses)
     erasing = Erasing(stores.documents, stores.reader, profiles, stores.refusals, stores.jobs)
     folding = Folding(stores.documents, stores.reader, stores.cohorts, consents, erasing, courses, models, metrics)
@@ -212,6 +220,7 @@ def compose(
         skills=skills,
         cohorts=cohorts,
         courses=courses,
+        credentials=credentials,
         people=People(stores.people, stores.documents, profiles, cohorts, access, audit, idempotency, clock),
         rosters=Rosters(stores.people, profiles, cohorts, courses, access, audit, idempotency, clock),
         standings=Standings(members, cohorts, consents, profiles, access, audit, courses, clock),
@@ -239,7 +248,7 @@ def compose(
         access=access,
         audit=audit,
         dead_letters=dead_letters,
-        admission=Admission(tokens, cohorts, limits, clock),
+        admission=Admission(tokens, credentials, cohorts, limits, clock),
         readiness=Readiness({name: one.ping for name, one in asked.items()}, dangers, addresses),
         dangers=dangers,
         metrics=metrics,

@@ -50,6 +50,8 @@ def composed(
         "limits": Limits(None),
         "clock": clock,
         "new_id": lambda: f"minted-{next(numbers)}",
+        "new_key": lambda: f"{next(numbers):020x}",
+        "new_secret": lambda: f"random-{next(numbers)}",
         "metrics": Metrics(),
         "tracing": Tracing(),
     }

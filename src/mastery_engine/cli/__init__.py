@@ -17,6 +17,7 @@ from mastery_engine.cli import (
     bench,
     calibrate,
     course,
+    credentials,
     curriculum,
     demo,
     dlq,
@@ -90,6 +91,7 @@ app.add_typer(topics.app, name="topics")
 app.command()(purge.purge)
 app.command()(calibrate.calibrate)
 app.add_typer(course.app, name="course")
+app.add_typer(credentials.app, name="credentials")
 app.add_typer(curriculum.app, name="curriculum")
 app.add_typer(roster.app, name="roster")
 app.command()(privacy.export)

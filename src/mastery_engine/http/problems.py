@@ -73,7 +73,7 @@ def problem(error: Exception, meta: Meta, *, accept: str, details: Mapping[str, 
         message = "The service failed because of an internal error; its log has the error under this request_id."
         return respond(500, message, meta, accept=accept)
     status = status_of(error)
-    headers = headers_of(error) | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
+    headers = headers_of(error) | ({"WWW-Authenticate": error.challenge} if isinstance(error, Unauthenticated) else {})
     details = {**({"field": error.field} if error.field else {}), **(details or {})}
     code = None
     if isinstance(error, CourseRequired):

@@ -10,6 +10,7 @@ from mastery_engine.ports.checkpoints import Checkpoints
 from mastery_engine.ports.cohorts import CohortStore
 from mastery_engine.ports.consent_ledger import ConsentLedger
 from mastery_engine.ports.courses import CourseStore
+from mastery_engine.ports.credentials import CredentialStore
 from mastery_engine.ports.dead_letters import DeadLetterQueue
 from mastery_engine.ports.documents import DocumentReader, DocumentStore
 from mastery_engine.ports.event_log import EventLog
@@ -61,6 +62,7 @@ class Stores(msgspec.Struct, frozen=True):
     audit_log: AuditLog
     calibrations: CalibrationStore
     courses: CourseStore
+    credentials: CredentialStore
     people: PeopleStore
     results: ResultCache
     connection: Connection

@@ -6,20 +6,26 @@ from functools import cache
 import msgspec
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.auth.credentials import Sender, Shown
 from mastery_engine.auth.limits import Allowance, LimitKind, Limits
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Micros
+from mastery_engine.doors.names import Door
 from mastery_engine.errors import Unauthenticated
 from mastery_engine.services.cohorts import Cohorts
+from mastery_engine.services.credentials import Credentials
 
 
 class Admission:
     """Admits callers by their tokens."""
 
-    def __init__(self, tokens: Callable[[], Tokens], cohorts: Cohorts, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, tokens: Callable[[], Tokens], credentials: Credentials, cohorts: Cohorts, limits: Limits, clock: Clock
+    ) -> None:
         """``tokens`` makes the token checker when it is first needed; a worker without HTTP never needs it."""
         self._tokens = cache(tokens)
+        self._credentials = credentials
         self._cohorts = cohorts
         self._limits = limits
         self._clock = clock
@@ -47,6 +53,20 @@ class Admission:
             await self.blame(address, at)
             raise
         return msgspec.structs.replace(caller, address=address, request_id=request_id)
+
+    async def authenticate_platform(
+        self, shown: Shown, door: Door, *, address: str, request_id: str, at: Micros
+    ) -> Sender:
+        """The platform that shows this key and secret at a door.
+
+        Raises WrongCredential, which counts against the address, RateLimited if there were too many of these, Forbidden
+        where the credential is for other doors, and Unavailable.
+        """
+        try:
+            return await self._credentials.check(shown, door, address=address, request_id=request_id, at=at)
+        except Unauthenticated:
+            await self.blame(address, at)
+            raise
 
     async def blame(self, address: str, at: Micros) -> None:
         """Count one more bad token from an address. Raises RateLimited if there were too many."""

@@ -29,6 +29,8 @@ What is to be found again stands in an index, so a key must live as long as anyt
 | ``index:calibrations:TENANT:0`` | a tenant's courses that have one | without end |
 | ``course:TENANT:COURSE`` | what admins set of a course | without end: nobody says it again |
 | ``index:courses:TENANT:0`` | a tenant's courses | without end |
+| ``credential:KEY`` | a platform's credential | without end: until it is revoked |
+| ``index:credentials:0`` | which there are | without end |
 | ``person:TENANT:STUDENT`` | a profile | without end: until it is removed |
 | ``identity:TENANT:HASH`` | who has an identity on another platform | as the profile; a day once nobody has it |
 | ``index:people:TENANT:N`` | the ids and names of those with profiles | without end |

@@ -95,6 +95,11 @@ def course(key: CourseKey) -> str:
     return f"course:{key.tenant}:{spelled(key.course_id)}"
 
 
+def credential(key: str) -> str:
+    """The credential of a platform."""
+    return f"credential:{key}"
+
+
 def person(key: StudentKey) -> str:
     """A student's profile."""
     return f"person:{key.tenant}:{key.student_id}"

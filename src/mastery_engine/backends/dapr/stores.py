@@ -6,6 +6,7 @@ from mastery_engine.backends.dapr.checkpoints import DaprCheckpoints
 from mastery_engine.backends.dapr.client import DaprState
 from mastery_engine.backends.dapr.cohorts import DaprCohorts
 from mastery_engine.backends.dapr.courses import DaprCourses
+from mastery_engine.backends.dapr.credentials import DaprCredentials
 from mastery_engine.backends.dapr.documents import DaprDocuments
 from mastery_engine.backends.dapr.expiry import ExpiryProbe
 from mastery_engine.backends.dapr.idempotency import DaprIdempotency
@@ -57,6 +58,7 @@ def stores_on(state: DaprState, *, retention_days: int) -> Stores:
         audit_log=DaprAuditLog(state, life_s=life_s),
         calibrations=DaprCalibrations(state),
         courses=DaprCourses(state),
+        credentials=DaprCredentials(state),
         people=DaprPeople(state),
         results=DaprResultCache(state),
         connection=DaprStoreConnection(state),

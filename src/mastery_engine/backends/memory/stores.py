@@ -5,6 +5,7 @@ from mastery_engine.backends.memory.calibrations import MemoryCalibrations
 from mastery_engine.backends.memory.checkpoints import MemoryCheckpoints
 from mastery_engine.backends.memory.cohorts import MemoryCohorts
 from mastery_engine.backends.memory.courses import MemoryCourses
+from mastery_engine.backends.memory.credentials import MemoryCredentials
 from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.backends.memory.idempotency import MemoryIdempotency
 from mastery_engine.backends.memory.jobs import MemoryJobs
@@ -43,6 +44,7 @@ def open_stores(clock: Clock) -> Stores:
         audit_log=MemoryAuditLog(),
         calibrations=MemoryCalibrations(),
         courses=MemoryCourses(),
+        credentials=MemoryCredentials(),
         people=MemoryPeople(),
         results=MemoryResultCache(clock),
         connection=MemoryStoreConnection(),

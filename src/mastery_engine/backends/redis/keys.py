@@ -27,6 +27,7 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:people:{TENANT}          profiles by student, each with its version  until each is removed
     mastery:names:{TENANT}           their ids and names, as they are searched   as the profiles
     mastery:identities:{TENANT}      who has which identity on other platforms   as the profiles
+    mastery:credentials              platforms' credentials by their keys        until each is revoked
     mastery:tenants                  tenants that have audit records            for good
     mastery:batch:{TENANT}:ID        a batch                                    the retention after its last write
     mastery:idempotency:HASH         what an Idempotency-Key stands for         24 hours from the first call
@@ -48,6 +49,7 @@ BESIDE_DOCUMENTS = ("mastery:{*}:c", "mastery:{*}:c:*", "mastery:{*}:x")
 REFUSALS = "mastery:{*}:r"
 JOINED = "mastery:cohort:*}:in"
 CHECKPOINTS = "mastery:marks:*"
+CREDENTIALS = "mastery:credentials"
 TENANTS = "mastery:tenants"
 BATCHES = "mastery:batches"
 OPEN_BATCHES = "mastery:open-batches"

@@ -13,6 +13,7 @@ from mastery_engine.backends.redis.checkpoints import RedisCheckpoints
 from mastery_engine.backends.redis.client import Client, connect, disconnect
 from mastery_engine.backends.redis.cohorts import RedisCohorts
 from mastery_engine.backends.redis.courses import RedisCourses
+from mastery_engine.backends.redis.credentials import RedisCredentials
 from mastery_engine.backends.redis.document_cache import DocumentCache
 from mastery_engine.backends.redis.documents import RedisDocuments
 from mastery_engine.backends.redis.errors import or_unavailable
@@ -67,6 +68,7 @@ def open_stores(host: str, *, retention_days: int, now: Callable[[], float]) -> 
         audit_log=RedisAuditLog(client),
         calibrations=RedisCalibrations(client),
         courses=RedisCourses(client),
+        credentials=RedisCredentials(client),
         people=RedisPeople(client),
         results=RedisResultCache(client),
         connection=RedisStoreConnection(client, reader),

@@ -164,6 +164,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     INSERT INTO cohort_first SELECT DISTINCT tenant, cohort_id, -1, 'default' FROM cohort_joined;
     ALTER TABLE cohort_calendars ADD COLUMN course_id TEXT;
     """,
+    "CREATE TABLE credentials (key TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;",
 )
 
 

@@ -6,6 +6,7 @@ from mastery_engine.backends.sqlite.calibrations import SqliteCalibrations
 from mastery_engine.backends.sqlite.checkpoints import SqliteCheckpoints
 from mastery_engine.backends.sqlite.cohorts import SqliteCohorts
 from mastery_engine.backends.sqlite.courses import SqliteCourses
+from mastery_engine.backends.sqlite.credentials import SqliteCredentials
 from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.backends.sqlite.disk import dangers_of_disk
 from mastery_engine.backends.sqlite.documents import SqliteDocuments
@@ -49,6 +50,7 @@ def open_stores(database: Database, clock: Clock) -> Stores:
         audit_log=SqliteAuditLog(database),
         calibrations=SqliteCalibrations(database),
         courses=SqliteCourses(database),
+        credentials=SqliteCredentials(database),
         people=SqlitePeople(database),
         results=MemoryResultCache(clock),
         connection=SqliteStoreConnection(database),
