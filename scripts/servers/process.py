@@ -37,6 +37,7 @@ class Server:
         self.home = Path(tempfile.mkdtemp(prefix=prefix)) if home is None else home.resolve()
         self.home.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
+        self.kills: list[float] = []  # when it was killed, in seconds since 1970: it may have lost what it held last
         atexit.register(self.close)
 
     def argv(self) -> Sequence[str]:
@@ -80,6 +81,8 @@ class Server:
 
     def kill(self) -> None:
         """SIGKILL to the process and what it forked: no farewell, nothing flushed."""
+        if self.running:
+            self.kills.append(time.time())
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()

@@ -110,6 +110,6 @@ async def test_whatever_befalls_them_nothing_is_lost_or_counted_twice(fleet: Fle
         for number in range(ROUNDS):
             print(f"round {number + 1}: {chaos.round()}")
     fleet.wait_until_worked(60)
-    truth = await fleet.check(fell_back=True)
+    truth = await fleet.check()
     assert load.ids | chaos.acknowledged <= truth.ids
     print(f"{len(truth.ids)} events, {len(chaos.acknowledged)} of them over HTTP, {len(truth.refused)} refused")

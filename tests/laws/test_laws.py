@@ -4,6 +4,7 @@ What the engine comes to is held against a plain reading of what was sent, which
 """
 
 import asyncio
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from mastery_engine.backends.memory.logs import open_logs
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, MINUTE
-from mastery_engine.domain.results import Updated, result_id
+from mastery_engine.domain.results import Updated, message, result_id
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.errors import Unavailable
@@ -446,6 +447,76 @@ async def test_while_a_store_is_filled_again_a_crash_sends_nothing_again() -> No
         await ours.check_scores()
         assert await ours.inner_logs.events.committed() == {0: 8}
     assert len(ours.published) == published
+
+
+async def test_what_is_told_again_after_a_store_forgot_it_has_an_id_of_its_own() -> None:
+    """The process ends after a publication and before its commit, and the store comes back without its last writes."""
+    was_told_again = 0
+    for place in range(40):
+        clock = Clock()
+        store = Forgetful(clock)
+        ours = TestedEngine(store.stores, open_logs(batch_size=2), clock)
+        empty = store.snapshot()
+        await ours.send("ingest", [envelope("quiz", QUIZ, f"e-{n}", at=NOW - n * DAY) for n in range(2)])
+        ours.faults.fail(place, "after", Crash)
+        with suppress(Crash):
+            await ours.work()
+        is_committed = await ours.inner_logs.events.committed() == {0: 2}
+        first = {result_id(result): message(result) for result in ours.published}
+        store.fall_back(empty)
+        clock.tick(MINUTE)
+        ours.start()
+        await ours.work_through_crashes()
+        await ours.check_scores()
+        await ours.check_results(fell_back=True)
+        again = {result_id(result): message(result) for result in ours.published[len(first) :]}
+        assert again.keys().isdisjoint(first)
+        assert not again or not is_committed
+        was_told_again += bool(first and again)
+    assert was_told_again
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.integers(0, 5), max_size=4),
+            st.sampled_from(["ingest", "append", "calculate"]),
+            st.integers(0, 20),
+            st.sampled_from(["before", "after"]),
+            st.booleans(),
+            st.integers(0, 3),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.integers(1, 4),
+)
+async def test_whatever_a_store_forgets_one_id_never_has_two_contents(steps: list[tuple[Any, ...]], size: int) -> None:
+    """A crash at any moment, as one between a publication and its commit, and a store without its last writes."""
+    clock = Clock()
+    store = Forgetful(clock)
+    ours = TestedEngine(store.stores, open_logs(batch_size=size), clock)
+    snapshots = [store.snapshot()]
+    for named, door, place, moment, forgets, back in steps:
+        clock.tick(MINUTE)
+        for number in named:
+            if door == "calculate":
+                await ours.calculate("ada", f"key-{number}", {"quality": number / 10})
+            else:
+                quiz = {**QUIZ, "correct_answers": number}
+                await ours.send(door, [envelope("quiz", quiz, f"e-{number}", at=NOW - HOUR)])
+        ours.faults.fail(place, moment, Crash)
+        with suppress(Crash):
+            await ours.work()
+        if forgets:
+            store.fall_back(snapshots[-1 - back % len(snapshots)])
+        clock.tick(MINUTE)
+        ours.start()
+        await ours.work_through_crashes()
+        ours.faults.at.clear()
+        snapshots.append(store.snapshot())
+    await ours.check_scores()
+    await ours.check_results(fell_back=True)
 
 
 async def test_a_worker_under_way_notices_that_the_store_fell_back() -> None:

@@ -239,8 +239,11 @@ class TestedEngine:
             if plain.accepts(one, received, zone=self.zone) is None
         }
 
-    async def check_results(self) -> None:
-        """Each event is in one update; one that goes out again is the same as before; a consumer can tell it."""
+    async def check_results(self, *, fell_back: bool = False) -> None:
+        """Each event is in one update; one that goes out again is the same as before; a consumer can tell it.
+
+        A store that ``fell_back`` may have made the engine tell events once more, under ids of their own.
+        """
         content: dict[str, Any] = {}
         for result in self.published:
             assert content.setdefault(result_id(result), message(result)) == message(result)
@@ -251,7 +254,7 @@ class TestedEngine:
             if isinstance(result, Updated)
             for event_id in result.caused_by
         ]
-        assert sorted(causes) == sorted(self.accepted())
+        assert sorted(set(causes) if fell_back else causes) == sorted(self.accepted())
         assert await consumed(self.inner_logs) == sorted(content)
 
     async def check_status(self) -> None:

@@ -23,7 +23,9 @@ EVENTS_TOPIC = "mastery.events"
 class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What all results have. ``caused_by`` lists the ids of the batch's new events, in the order of arrival.
 
-    Each has its ``course_id`` too, at its end: results in documents of older engines have none.
+    Each has its ``course_id`` and ``named_by_fold`` too, at its end: results in documents of older engines have none.
+    ``named_by_fold`` says that the moment of the fold is part of the result's id: of a result that an older engine left
+    in a document it is not, so that it goes out again under the id that it had.
     """
 
     tenant: str
@@ -47,6 +49,7 @@ class Updated(Fact, frozen=True, array_like=True, tag="mastery.updated", gc=Fals
     advice: tuple[Recommendation, ...] = ()
     moved: tuple[Moved, ...] | None = None
     course_id: str = DEFAULT_COURSE
+    named_by_fold: bool = False
 
 
 class ThresholdReached(Fact, frozen=True, array_like=True, tag="mastery.threshold.reached", gc=False):
@@ -57,6 +60,7 @@ class ThresholdReached(Fact, frozen=True, array_like=True, tag="mastery.threshol
     score: float
     previous_score: float
     course_id: str = DEFAULT_COURSE
+    named_by_fold: bool = False
 
 
 class StruggleDetected(Fact, frozen=True, array_like=True, tag="struggle.detected", gc=False):
@@ -67,6 +71,7 @@ class StruggleDetected(Fact, frozen=True, array_like=True, tag="struggle.detecte
     evidence: str
     since: Micros
     course_id: str = DEFAULT_COURSE
+    named_by_fold: bool = False
 
 
 class PathRecommended(Fact, frozen=True, array_like=True, tag="learning.path.recommended", gc=False):
@@ -74,6 +79,7 @@ class PathRecommended(Fact, frozen=True, array_like=True, tag="learning.path.rec
 
     steps: tuple[Step, ...]
     course_id: str = DEFAULT_COURSE
+    named_by_fold: bool = False
 
 
 Result: TypeAlias = Updated | ThresholdReached | StruggleDetected | PathRecommended
@@ -92,9 +98,16 @@ def event_type(result: Result) -> str:
 
 
 def result_id(result: Result) -> str:
-    """The id by which consumers recognise a repeat."""
+    """The id by which consumers recognise a repeat: that of its kind, its student and course, its last event and fold.
+
+    A store that lost its last writes makes another fold tell the same events, in other batches and at another moment.
+    What that fold says is other than what went out before, so its id is too: one id never has two contents.
+    """
     course = () if result.course_id == DEFAULT_COURSE else (result.course_id,)
-    return derived_id(event_type(result), result.tenant, result.student_id, result.caused_by[-1], *course)
+    last = (event_type(result), result.tenant, result.student_id, result.caused_by[-1])
+    if not result.named_by_fold:
+        return derived_id(*last, *course)
+    return derived_id(*last, result.course_id, str(result.at))
 
 
 def topic_of(result: Result) -> str:

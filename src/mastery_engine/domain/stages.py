@@ -298,21 +298,31 @@ def add_results(turn: Stages, at: Micros, today: Day, rules: Rules, settled: Map
         advice,
         moved,
         course_id,
+        named_by_fold=True,
     )
     outbox = [held for held in student.outbox if settled is None or held.offset >= settled.get(held.partition, 0)]
     outbox.append(Pending(last.partition, last.offset, updated))
     previous_level = rules.levels[0].name if sent.level is None else sent.level
     if score.level != previous_level:
         reached = ThresholdReached(
-            tenant, student_id, at, caused_by, score.level, previous_level, shown, before, course_id
+            tenant, student_id, at, caused_by, score.level, previous_level, shown, before, course_id, named_by_fold=True
         )
         outbox.append(Pending(last.partition, last.offset, reached))
     for event_id, topic, spell in turn.raised:
         struggle = StruggleDetected(
-            tenant, student_id, at, (event_id,), topic, spell.trigger, spell.evidence, spell.since, course_id
+            tenant,
+            student_id,
+            at,
+            (event_id,),
+            topic,
+            spell.trigger,
+            spell.evidence,
+            spell.since,
+            course_id,
+            named_by_fold=True,
         )
         outbox.append(Pending(last.partition, last.offset, struggle))
     if turn.path_changed:
-        path = PathRecommended(tenant, student_id, at, caused_by, guidance.path, course_id)
+        path = PathRecommended(tenant, student_id, at, caused_by, guidance.path, course_id, named_by_fold=True)
         outbox.append(Pending(last.partition, last.offset, path))
     turn.outbox = tuple(outbox)

@@ -92,30 +92,35 @@ def test_updates_and_events_have_a_topic_each() -> None:
     assert (event_type(UPDATED), event_type(REACHED)) == ("mastery.updated", "mastery.threshold.reached")
 
 
-def test_the_id_is_the_kinds_the_students_the_courses_and_the_last_events_alone() -> None:
+def test_the_id_is_the_kinds_the_students_the_courses_the_last_events_and_the_folds() -> None:
     change = msgspec.structs.replace
-    assert result_id(change(UPDATED, score=0.1, at=NOW + 9, level="expert")) == result_id(UPDATED)
-    assert result_id(change(UPDATED, caused_by=("e-2",))) == result_id(UPDATED)
+    updated, reached = (change(result, named_by_fold=True) for result in (UPDATED, REACHED))
+    assert result_id(change(updated, score=0.1, level="expert", caused_by=("e-2",))) == result_id(updated)
     others: list[Result] = [
+        updated,
+        reached,
+        change(updated, tenant="school-2"),
+        change(updated, student_id="bob"),
+        change(updated, caused_by=("e-2", "e-1")),
+        change(updated, course_id="rust"),
+        change(reached, course_id="rust"),
+        change(updated, at=NOW + 9),
         UPDATED,
-        REACHED,
-        change(UPDATED, tenant="school-2"),
-        change(UPDATED, student_id="bob"),
-        change(UPDATED, caused_by=("e-2", "e-1")),
         change(UPDATED, course_id="rust"),
-        change(REACHED, course_id="rust"),
     ]
     for one, other in itertools.combinations(others, 2):
         assert result_id(one) != result_id(other)
 
 
-def test_the_ids_of_the_default_course_are_those_of_an_engine_that_knew_no_courses() -> None:
+def test_a_result_that_an_older_engine_left_keeps_the_id_that_it_had() -> None:
     assert result_id(UPDATED) == derived_id("mastery.updated", "school-1", "ada", "e-2")
+    in_rust = msgspec.structs.replace(UPDATED, course_id="rust", at=NOW + 9)
+    assert result_id(in_rust) == derived_id("mastery.updated", "school-1", "ada", "e-2", "rust")
 
 
-def test_a_result_of_an_engine_that_knew_no_courses_is_of_the_default_one() -> None:
+def test_a_result_of_an_engine_that_knew_no_courses_is_of_the_default_one_and_not_named_by_its_fold() -> None:
     for result in (UPDATED, REACHED):
-        without: list[Any] = msgspec.to_builtins(result)[:-1]
+        without: list[Any] = msgspec.to_builtins(result)[:-2]
         assert msgspec.convert(without, type(result)) == result
         assert sent(msgspec.structs.replace(result, course_id="rust"))["course_id"] == "rust"
 

@@ -303,18 +303,20 @@ def test_a_level_that_changes_is_told_up_and_down_and_only_then() -> None:
     assert sent(fold(set_to("2", at=NOW + 1, quality=0.1)), 2) == [
         Updated("default", "ada", NOW, ("2",), near(0.72), near(0.7), "competent",
                 (1.0, 1.0, 0.1, None), near(0.9), (),
-                (Moved(2, near(0.02), (MovedBy("calculation", None, 1, near(0.02)),)),))
+                (Moved(2, near(0.02), (MovedBy("calculation", None, 1, near(0.02)),)),), named_by_fold=True)
     ]  # fmt: skip
     down = sent(fold(set_to("3", at=NOW + 2, completion=0.0), at=NOW + 9), 3)
     assert down[1] == ThresholdReached(
-        "default", "ada", NOW + 9, ("3",), "beginner", "competent", near(0.32), near(0.72)
+        "default", "ada", NOW + 9, ("3",), "beginner", "competent", near(0.32), near(0.72), named_by_fold=True
     )
     assert len(down) == 2
 
 
 def test_the_first_level_is_told_where_it_is_not_the_lowest() -> None:
     first = sent(Fold()(set_to(completion=1.0)))
-    assert first[1] == ThresholdReached("default", "ada", NOW, ("e-1",), "developing", "beginner", 0.4, 0.0)
+    assert first[1] == ThresholdReached(
+        "default", "ada", NOW, ("e-1",), "developing", "beginner", 0.4, 0.0, named_by_fold=True
+    )
     assert len(sent(Fold()(helped()))) == 1
 
 
