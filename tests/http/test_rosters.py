@@ -149,7 +149,7 @@ async def test_who_leaves_the_school_leaves_all_classes(api: Api) -> None:
 
 async def test_a_class_that_is_over_has_nobody(api: Api) -> None:
     await imported(api, school())
-    over = delta(classes="c1,tobedeleted,Physics 7b,crs-1\nc7,tobedeleted,Never,crs-1\n")
+    over = delta(classes="c1,tobedeleted,,\nc7,tobedeleted,Never,crs-1\n")
     assert changes(await imported(api, over))["classes"] == (0, 0, 1, 1)
     assert await members(api, "c1") == []
     assert await status(api, "/cohorts/c7", make_token()) == 404
@@ -177,6 +177,50 @@ async def test_a_name_that_two_users_have_opens_no_class(api: Api) -> None:
     assert await status(api, "/cohorts/c1", teacher("t1")) == 200
     assert await status(api, "/cohorts/c2", teacher("t1")) == 403
     assert await status(api, "/cohorts/c2", teacher("t3")) == 200
+
+
+async def test_an_id_that_two_users_have_in_two_systems_opens_no_class(api: Api) -> None:
+    """Eve may choose her username, and chooses what another system calls Ada."""
+    users = SCHOOL["users.csv"] + "t2,,TRUE,o,teacher,sub-9,,Eve,M\nt3,,TRUE,o,teacher,bob,{LTI:t2},Bob,M\n"
+    await imported(api, school(users=users, enrollments=SCHOOL["enrollments.csv"] + "e7,,c2,t3,teacher\n"))
+    assert [await status(api, "/cohorts/c1", teacher(name)) for name in ("sub-9", "t2", "t1")] == [403, 403, 200]
+    assert [await status(api, "/cohorts/c2", teacher(name)) for name in ("t2", "bob")] == [403, 200]
+
+
+async def test_a_teacher_is_known_however_a_token_spells_them(api: Api) -> None:
+    users = SCHOOL["users.csv"] + "jose\u0301,,TRUE,o,teacher,j,,Jos\u00e9,M\n"
+    await imported(api, school(users=users, enrollments=SCHOOL["enrollments.csv"] + "e7,,c2,jose\u0301,teacher\n"))
+    assert [await status(api, "/cohorts/c2", teacher(name)) for name in ("jose\u0301", "jos\u00e9", "jose")] == [
+        200,
+        200,
+        403,
+    ]
+
+
+async def test_a_wrong_row_takes_nobody_out_of_a_class(api: Api) -> None:
+    await imported(api, school())
+    spoilt = SCHOOL["users.csv"].replace("Sam,", "S\xf6m,").replace("Ada,", "\xc4da,").encode("latin-1")
+    answer = await imported(api, zipped(SCHOOL | {"users.csv": spoilt}))
+    assert [one["sourced_id"] for one in answer["wrong"]] == ["", "", "e1", "e2"]
+    assert changes(answer)["students"] == (0, 0, 0, 3)
+    assert await members(api, "c1") == ["Kim Ono", "Sam Doe"]
+    assert await status(api, "/cohorts/c1", teacher("t1")) == 200
+    less = SCHOOL["enrollments.csv"].replace("e3,,c1,u2,student\n", "")
+    answer = await imported(api, zipped(SCHOOL | {"users.csv": spoilt, "enrollments.csv": less}))
+    assert changes(answer)["students"] == (0, 0, 1, 2)
+    assert await members(api, "c1") == ["Sam Doe"]
+
+
+async def test_a_user_who_cannot_be_told_from_another_stays_where_they_are(api: Api) -> None:
+    await imported(api, school())
+    for one in ("kim_1", "kim_2"):
+        put = {"external": [{"system": "A", "id": one}]}
+        assert (await api.call("PUT", f"/students/{one}/profile", put)).status_code == 200
+    users = SCHOOL["users.csv"].replace("u2,active,TRUE,o,student,kim,", 'u9,,TRUE,o,student,kim,"{A:kim_1},{A:kim_2}"')
+    enrolments = SCHOOL["enrollments.csv"].replace("u2,", "u9,") + "e9,,c1,u2,student\n"
+    answer = await imported(api, school(users=users, enrollments=enrolments))
+    assert {one["sourced_id"] for one in answer["wrong"]} == {"u9", "e3", "e4", "e9"}
+    assert await members(api, "c1") == ["Kim Ono", "Sam Doe"]
 
 
 async def test_whoever_was_erased_is_not_brought_back(api: Api) -> None:

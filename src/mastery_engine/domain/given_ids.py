@@ -61,6 +61,11 @@ def normal_id(text: str, field: str, longest: int = LONGEST_NAME) -> str:
         raise InvalidInput(f"{field} {error}.", field=field) from None
 
 
+def as_spelled(text: str) -> str:
+    """A text in the spelling that ids are compared in: NFC, without blanks around it."""
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
+
+
 def is_address(text: str) -> bool:
     """Whether a text is an address that a page may link to: of the web, in one piece, and nothing else in it."""
     return _is_address(text) is not None and NOT_ALLOWED.search(text) is None

@@ -10,6 +10,7 @@ from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
 from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.given_ids import as_spelled
 from mastery_engine.domain.moments import SECOND, Day, Micros, day_of, iso_date
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import DocumentKey, StudentKey
@@ -79,15 +80,14 @@ class Cohorts:
         )
         others = sorted(hinted - caller.cohorts)
         found = await asyncio.gather(*(self._seen_now(caller.tenant, cohort_id, now) for cohort_id in others))
-        taught = {
-            one: seen.members for one, seen in zip(others, found, strict=True) if caller.subject in seen.taught_by
-        }
+        subject = as_spelled(caller.subject)
+        taught = {one: seen.members for one, seen in zip(others, found, strict=True) if subject in seen.taught_by}
         students = caller.students.union(*named, *taught.values())
         return msgspec.structs.replace(caller, students=students, cohorts=caller.cohorts.union(taught))
 
     async def _may_teach(self, caller: Caller, now: Micros) -> frozenset[str]:
         """The cohorts that a teacher may teach; each one's word decides."""
-        name = (caller.tenant, caller.subject)
+        name = (caller.tenant, as_spelled(caller.subject))
         cached = self._hinted.get(name)
         if cached is not None and cached[0] <= now < cached[0] + MEMBERS_LIFE:
             return cached[1]

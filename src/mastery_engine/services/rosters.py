@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -16,7 +17,7 @@ from mastery_engine.domain.student import StudentKey
 from mastery_engine.doors.oneroster.classes import ClassChange, changes_of, nothing_of
 from mastery_engine.doors.oneroster.people import ONEROSTER, USERS, RosterPerson, holder_of, people_of, without_others
 from mastery_engine.doors.oneroster.roster import Ignored, RosterFile, roster_from
-from mastery_engine.doors.oneroster.zipped_tables import RowFault
+from mastery_engine.doors.oneroster.zipped_tables import RowFault, RowList
 from mastery_engine.errors import Conflict, Forbidden, InvalidInput
 from mastery_engine.ports.cohorts import Roster
 from mastery_engine.ports.people import PeopleStore, ProfileWrite
@@ -31,7 +32,6 @@ from mastery_engine.services.profiles import MAX_ROUNDS, Profiles
 CALL = "import-roster"
 PAGE = 1_000  # users who are looked up and written in one go
 CLASSES_AT_ONCE = 64
-MOST_ROWS = 1_000
 ADDED, CHANGED, REMOVED, UNCHANGED = "added", "changed", "removed", "unchanged"
 
 
@@ -136,10 +136,8 @@ class Rosters:
         """Who is enrolled by a file of changes alone, and so not described by it."""
         named: dict[str, Identity] = {}
         for user_id in {enrolment.user_id for enrolment in file.enrolments} - file.users.keys():
-            try:
+            with suppress(InvalidInput):  # nobody is called so
                 named[user_id] = identity(ONEROSTER, user_id)
-            except InvalidInput:
-                continue  # nobody is called so
         holders = await self._people.holders(one.caller.tenant, list(named.values()))
         found = {user_id: held for user_id, held in zip(named, holders, strict=True) if held is not None}
         stored = await self._profiles.load([StudentKey(one.caller.tenant, held) for held in found.values()])
@@ -157,14 +155,34 @@ class Rosters:
             one.known,
             one.faults,
             is_all=file.has_all_enrolments,
+            unsure=await self._unsure(one, file),
         )
         changes |= await self._elsewhere(one, changes)
         if not one.dry_run:
-            courses = {change.given.course_id for change in changes.values() if change.given is not None}
+            given = [change.given for change in changes.values() if change.given is not None]
+            courses = {described.course_id for described in given if not described.is_gone}
             await self._courses.note([CourseKey(one.caller.tenant, course_id) for course_id in sorted(courses)])
         todo = list(changes.items())
         for start in range(0, len(todo), CLASSES_AT_ONCE):
             await asyncio.gather(*(self._import_class(one, *item) for item in todo[start : start + CLASSES_AT_ONCE]))
+
+    async def _unsure(self, one: "_Import", file: RosterFile) -> dict[str, frozenset[str]]:
+        """By class the students whom a row names that could not be taken: a fault takes nobody out of a class."""
+        enrolled = {(each.class_id, each.user_id) for each in file.enrolments if each.user_id not in one.ids}
+        named: dict[str, Identity] = {}
+        for user_id in {user_id for _, user_id in enrolled | file.unsure}:
+            with suppress(InvalidInput):  # nobody is called so
+                named[user_id] = identity(ONEROSTER, user_id)
+        holders = await self._people.holders(one.caller.tenant, list(named.values()))
+        ids = {
+            user_id: held or self._profiles.derived_id(one.caller.tenant, name)
+            for (user_id, name), held in zip(named.items(), holders, strict=True)
+        }
+        unsure: dict[str, set[str]] = defaultdict(set)
+        for class_id, user_id in enrolled | file.unsure:
+            if user_id in ids:
+                unsure[class_id].add(ids[user_id])
+        return {class_id: frozenset(students) for class_id, students in unsure.items()}
 
     async def _elsewhere(self, one: "_Import", changes: Mapping[str, ClassChange]) -> dict[str, ClassChange]:
         """What changes of the classes of those who are gone, and of teachers, whether or not the file enrols them."""
@@ -207,8 +225,8 @@ class _Import:
     def __init__(self, caller: Caller, dry_run: bool) -> None:
         self.caller = caller
         self.dry_run = dry_run
-        self.ignored: list[Ignored] = []
-        self.faults: list[RowFault] = []
+        self.ignored = RowList[Ignored]()
+        self.faults = RowList[RowFault]()
         self.ids: dict[str, str] = {}  # student_id by user
         self.gone: dict[str, str] = {}  # those of them who are gone
         self.known: dict[str, Teacher] = {}  # by student_id, all who may teach
@@ -268,8 +286,8 @@ class _Import:
             RosterChanges(**self.classes),
             RosterChanges(**self.students),
             RosterChanges(**self.teaching),
-            len(self.ignored),
-            len(self.faults),
+            self.ignored.total,
+            self.faults.total,
             _rows(self.ignored),
             _rows(self.faults),
         )
@@ -277,8 +295,7 @@ class _Import:
 
 def _read(source: bytes, one: _Import) -> tuple[RosterFile, dict[str, RosterPerson]]:
     file = roster_from(source)
-    one.ignored += file.ignored
-    one.faults += file.faults
+    one.ignored, one.faults = file.ignored, file.faults
     one.enrolled_teachers = frozenset(item.user_id for item in file.enrolments if item.role == "teacher")
     return file, people_of(file.users.values(), one.ignored, one.faults)
 
@@ -293,4 +310,4 @@ def _count(counts: Counter[str], before: Iterable[str], after: Iterable[str]) ->
 
 
 def _rows(rows: Collection[Ignored | RowFault]) -> list[RosterRow]:
-    return [msgspec.convert(one, RosterRow, from_attributes=True) for one in list(rows)[:MOST_ROWS]]
+    return [msgspec.convert(one, RosterRow, from_attributes=True) for one in rows]

@@ -41,7 +41,7 @@ def read(**changed: str | bytes) -> RosterFile:
 @pytest.mark.parametrize(("name", "users"), [("Test_minimal_data_set.zip", 5), ("v1p2_full_dataset.zip", 6)])
 def test_other_peoples_rosters(name: str, users: int) -> None:
     roster = roster_from((SHARED / name).read_bytes())
-    assert (len(roster.users), len(roster.classes), len(roster.enrolments), roster.faults) == (users, 2, 6, ())
+    assert (len(roster.users), len(roster.classes), len(roster.enrolments), roster.faults) == (users, 2, 6, [])
     assert roster.users["usr-222-123456"].roles >= {"teacher"}
     assert roster.classes["cls-222-123456"].course_id == "crs-222-2023-456-12345"
 
@@ -101,6 +101,45 @@ def test_wrong_rows_are_named_and_the_rest_is_taken() -> None:
     ]
     assert set(roster.users) == {"u1"}
     assert len(roster.enrolments) == 1
+    assert roster.unsure == {("c9", "u1"), ("c1", "u9")}
+    assert roster.has_all_enrolments
+
+
+@pytest.mark.parametrize(
+    "row",
+    [b"e3,,c1,,student\n", b"e3,,,u2,student\n", b"e3,,c1,u\xf6,student\n", b"e3,,c1,%s,student\n" % (b"u" * 200_000)],
+)
+def test_where_a_row_does_not_say_who_belongs_where_nobody_leaves_for_not_being_listed(row: bytes) -> None:
+    roster = read(enrollments=ENROLMENTS.encode() + b"e1,,c1,u1,teacher\n" + row)
+    assert len(roster.enrolments) == len(roster.faults) == 1
+    assert not roster.has_all_enrolments
+
+
+def test_of_whom_or_what_is_gone_the_id_is_enough() -> None:
+    roster = read(users=USERS + "u1,tobedeleted,,,,,,,\n", classes=CLASSES + "c1,inactive,,\n", enrollments=ENROLMENTS)
+    assert roster.users["u1"].is_gone
+    assert roster.classes["c1"].is_gone
+    assert not roster.faults
+
+
+def test_files_may_spell_an_id_in_different_ways() -> None:
+    roster = read(
+        users=USERS + "jose\u0301,,TRUE,o,student,x,,Jose\u0301,Y\n",
+        classes=CLASSES + "fi\u0301sica,,F,crs\n",
+        enrollments=ENROLMENTS + "e1,,f\u00edsica,jos\u00e9,student\ne2,,fi\u0301sica ,jose\u0301,student\n",
+    )
+    assert not roster.faults
+    assert {(one.class_id, one.user_id) for one in roster.enrolments} == {("f\u00edsica", "jos\u00e9")}
+
+
+def test_a_title_is_shown_on_one_line() -> None:
+    roster = read(classes=CLASSES + 'c1,,"Physics\n7b \u202ex",crs\nc2,,"\n\x07",crs\n', enrollments=ENROLMENTS)
+    assert [one.title for one in roster.classes.values()] == ["Physics 7b x", "c2"]
+
+
+def test_of_many_wrong_rows_the_first_are_listed_and_all_are_counted() -> None:
+    roster = read(users=USERS + "u1,,TRUE,o,student,x,,X,Y\n" * 1_502, enrollments=ENROLMENTS)
+    assert (len(roster.faults), roster.faults.total) == (1_000, 1_501)
 
 
 def test_a_delta_may_name_what_it_does_not_hold() -> None:
@@ -152,6 +191,10 @@ def test_what_would_grow_without_bound_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(zipped_tables, "LARGEST_CONTENT", 1_000_000)
     with pytest.raises(InvalidInput, match="unpacks to more"):
         roster_from(zipped(SMALL | {"users.csv": USERS + "u" * 2_000_000}))
+    monkeypatch.setattr(zipped_tables, "MOST_ROWS", 100)
+    for rows in ("u\n" * 200, "\n" * 200):
+        with pytest.raises(InvalidInput, match="has more than 100 lines"):
+            roster_from(zipped(SMALL | {"users.csv": USERS + rows}))
     monkeypatch.setattr(zipped_tables, "LARGEST_ZIP", 10)
     with pytest.raises(InvalidInput, match="larger than"):
         roster_from(zipped(SMALL))

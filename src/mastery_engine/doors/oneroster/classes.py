@@ -6,11 +6,12 @@ import msgspec
 
 from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, Cohort, Teacher
 from mastery_engine.doors.oneroster.roster import Enrolment, RosterClass
-from mastery_engine.doors.oneroster.zipped_tables import RowFault
+from mastery_engine.doors.oneroster.zipped_tables import RowFault, RowList
 
 
 class ClassChange(msgspec.Struct, frozen=True):
-    """What a roster says of one class. With ``is_all`` nobody else whom a roster or an admin put in stays.
+    """What a roster says of one class. With ``is_all`` nobody else whom a roster or an admin put in stays, but for
+    ``unsure``: rows about them could not be taken.
 
     ``given`` is None where the file does not describe the class. Whoever is both in and gone is in: they came again.
     ``known`` are all teachers in the file as they are named now, by the id of their profile.
@@ -22,6 +23,7 @@ class ClassChange(msgspec.Struct, frozen=True):
     gone_students: frozenset[str]
     gone_teachers: frozenset[str]
     is_all: bool
+    unsure: frozenset[str]
     known: Mapping[str, Teacher]
 
     def of(self, before: Cohort) -> Cohort:
@@ -29,7 +31,9 @@ class ClassChange(msgspec.Struct, frozen=True):
         if self.given is not None and self.given.is_gone:
             out = frozenset(before.out).union(before.put)
             return msgspec.structs.replace(before, put=(), out=tuple(sorted(out)), teachers=())
-        kept = frozenset[str]() if self.is_all else frozenset(before.put) - self.gone_students
+        kept = frozenset(before.put) - self.gone_students
+        if self.is_all:
+            kept &= self.unsure
         put = self.students | kept
         out = frozenset(before.out).union(before.put, self.gone_students) - put
         cohort = msgspec.structs.replace(
@@ -49,12 +53,10 @@ class ClassChange(msgspec.Struct, frozen=True):
 
     def _teachers(self, before: Cohort) -> tuple[Teacher, ...]:
         listed = {name: self.known[name] for name in self.teachers}
-        if self.is_all:
-            return tuple(sorted(listed.values()))
         stay = {
             one.student_id: self.known.get(one.student_id, one)
             for one in before.teachers
-            if one.student_id not in self.gone_teachers
+            if one.student_id not in self.gone_teachers and (not self.is_all or one.student_id in self.unsure)
         }
         return tuple(sorted((stay | listed).values()))
 
@@ -65,13 +67,14 @@ def changes_of(
     people: Mapping[str, str],
     gone: frozenset[str],
     known: Mapping[str, Teacher],
-    faults: list[RowFault],
+    faults: RowList[RowFault],
     *,
     is_all: bool,
+    unsure: Mapping[str, frozenset[str]],
 ) -> dict[str, ClassChange]:
     """By cohort what changes. ``people`` has the student_id by user, ``gone`` the users who are not at school any more.
 
-    An enrolment of a user who is in neither is not taken.
+    An enrolment of a user who is in neither is not taken. ``unsure`` has by class the students of whom rows were not.
     """
     said: dict[str, tuple[set[str], set[str], set[str], set[str]]] = {
         class_id: (set(), set(), set(), set()) for class_id in classes
@@ -101,6 +104,7 @@ def changes_of(
             frozenset(gone_students) - students,
             frozenset(gone_teachers) - teachers,
             is_all and given is not None,
+            unsure.get(class_id, frozenset()),
             known,
         )
     return changes
@@ -109,4 +113,4 @@ def changes_of(
 def nothing_of(known: Mapping[str, Teacher]) -> ClassChange:
     """What a roster that does not describe a class changes of it: how its teachers are named."""
     nobody = frozenset[str]()
-    return ClassChange(None, nobody, nobody, nobody, nobody, False, known)
+    return ClassChange(None, nobody, nobody, nobody, nobody, False, nobody, known)

@@ -10,7 +10,7 @@ from mastery_engine.domain.given_ids import normal_id
 from mastery_engine.domain.people.identity import Identity, identity
 from mastery_engine.domain.people.profile import LONGEST_DISPLAY_NAME, MOST_IDENTITIES, Profile
 from mastery_engine.doors.oneroster.roster import Ignored, RosterUser
-from mastery_engine.doors.oneroster.zipped_tables import RowFault
+from mastery_engine.doors.oneroster.zipped_tables import RowFault, RowList
 from mastery_engine.errors import InvalidInput
 
 USERS = "users.csv"
@@ -19,11 +19,16 @@ USERNAME = "oneroster:username"
 
 
 class RosterPerson(msgspec.Struct, frozen=True):
-    """A user with the identities that are theirs alone; that of the ``sourcedId`` comes first."""
+    """A user with the identities that are theirs alone; that of the ``sourcedId`` comes first.
+
+    ``shared`` are the ids, but for the ``sourcedId``, that another user of the file has too, if in another system: they
+    open no class.
+    """
 
     user: RosterUser
     name: str | None
     identities: tuple[Identity, ...]
+    shared: frozenset[str] = frozenset()
 
     @property
     def lasting(self) -> tuple[Identity, ...]:
@@ -38,10 +43,13 @@ class RosterPerson(msgspec.Struct, frozen=True):
 
     def teacher(self, student_id: str, known: Iterable[Identity]) -> Teacher:
         """As a teacher: known by the id here, by what the roster calls them, and by the ids that are linked to them."""
-        return Teacher(student_id, tuple(sorted({student_id, *(one.id for one in (*self.identities, *known))})))
+        names = {one.id for one in (*self.identities, *known)} - self.shared
+        return Teacher(student_id, tuple(sorted({student_id, *names})))
 
 
-def people_of(users: Iterable[RosterUser], ignored: list[Ignored], faults: list[RowFault]) -> dict[str, RosterPerson]:
+def people_of(
+    users: Iterable[RosterUser], ignored: RowList[Ignored], faults: RowList[RowFault]
+) -> dict[str, RosterPerson]:
     """People by ``sourcedId``. An id that several users give is nobody's: whose it is cannot be told."""
     spelled: dict[str, RosterPerson] = {}
     for user in users:
@@ -65,14 +73,15 @@ def _spelled(user: RosterUser) -> RosterPerson:
 
 
 def _own(
-    person: RosterPerson, said: Mapping[Identity, int], names: Mapping[str, int], ignored: list[Ignored]
+    person: RosterPerson, said: Mapping[Identity, int], names: Mapping[str, int], ignored: RowList[Ignored]
 ) -> RosterPerson:
     first, *others = person.identities
     own = [one for one in others if said[one] == 1 and (one.system != USERNAME or names[one.id] == 1)]
     if len(own) < len(others):
         reason = "Its username, or one of its userIds, is that of another user too: it is linked to neither."
         ignored.append(Ignored(USERS, person.user.line, person.user.sourced_id, reason))
-    return msgspec.structs.replace(person, identities=(first, *own))
+    shared = frozenset(one.id for one in others if names[one.id] > 1) - {first.id}
+    return msgspec.structs.replace(person, identities=(first, *own), shared=shared)
 
 
 def holder_of(person: RosterPerson, holders: Mapping[Identity, str | None], derived: str) -> str:
@@ -91,7 +100,7 @@ def holder_of(person: RosterPerson, holders: Mapping[Identity, str | None], deri
 
 
 def without_others(
-    person: RosterPerson, student_id: str, holders: Mapping[Identity, str | None], ignored: list[Ignored]
+    person: RosterPerson, student_id: str, holders: Mapping[Identity, str | None], ignored: RowList[Ignored]
 ) -> RosterPerson:
     """The user without the ids that another student has."""
     own = tuple(one for one in person.identities if holders.get(one) in (None, student_id))

@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.given_ids import LONGEST_NAME, normal_name
-from mastery_engine.doors.oneroster.zipped_tables import Row, RowFault, ZippedTables, opened
+from mastery_engine.domain.given_ids import LONGEST_NAME, NOT_ALLOWED, normal_name
+from mastery_engine.doors.oneroster.zipped_tables import Row, RowFault, RowList, ZippedTables, opened
 
 GUARDIANS = frozenset(("guardian", "parent", "relative"))
 CLASS_ROLES: Mapping[str, "ClassRole"] = {"student": "student", "teacher": "teacher"}
@@ -65,32 +65,37 @@ class Ignored(msgspec.Struct, frozen=True):
 
 
 class RosterFile(msgspec.Struct, frozen=True):
-    """What a zip says. ``has_all_enrolments``: who is not enrolled in a class of the file is not in it."""
+    """What a zip says. ``has_all_enrolments``: who is not enrolled in a class of the file is not in it.
+
+    That does not hold of ``unsure`` (class and user): a row says that they belong together, but cannot be taken.
+    """
 
     version: str
     users: dict[str, RosterUser]
     classes: dict[str, RosterClass]
     enrolments: tuple[Enrolment, ...]
     has_all_enrolments: bool
-    ignored: tuple[Ignored, ...]
-    faults: tuple[RowFault, ...]
+    unsure: frozenset[tuple[str, str]]
+    ignored: RowList[Ignored]
+    faults: RowList[RowFault]
 
 
 def roster_from(source: bytes) -> RosterFile:
     """The people and classes in a zip. Raises InvalidInput where it is no OneRoster zip of version 1.1 or 1.2."""
     tables = opened(source)
-    faults: list[RowFault] = []
-    ignored: list[Ignored] = []
+    faults = RowList[RowFault]()
+    ignored = RowList[Ignored]()
     roles = _roles(tables, faults)
-    users = dict(_users(tables, roles, ignored, faults))
+    guardians: set[str] = set()
+    users = dict(_users(tables, roles, guardians, ignored, faults))
     classes = {one.sourced_id: one for one in _classes(tables, faults)}
-    guardians = {one.sourced_id for one in ignored if one.file == "users.csv"}
-    enrolments = tuple(_enrolments(tables, users, classes, guardians, ignored, faults))
-    is_all = tables.is_bulk("enrollments")
-    return RosterFile(tables.version, users, classes, enrolments, is_all, tuple(ignored), tuple(faults))
+    unsure: set[tuple[str, str]] = set()
+    enrolments = tuple(_enrolments(tables, users, classes, guardians, ignored, faults, unsure))
+    is_all = tables.is_bulk("enrollments") and "enrollments.csv" not in tables.unread and all(map(all, unsure))
+    return RosterFile(tables.version, users, classes, enrolments, is_all, frozenset(unsure), ignored, faults)
 
 
-def _roles(tables: ZippedTables, faults: list[RowFault]) -> dict[str, set[str]]:
+def _roles(tables: ZippedTables, faults: RowList[RowFault]) -> dict[str, set[str]]:
     """The roles of each user that ``roles.csv`` of version 1.2 gives."""
     roles: dict[str, set[str]] = defaultdict(set)
     for _, row in tables.rows("roles", ("userSourcedId", "role"), faults):
@@ -100,7 +105,11 @@ def _roles(tables: ZippedTables, faults: list[RowFault]) -> dict[str, set[str]]:
 
 
 def _users(
-    tables: ZippedTables, roles: Mapping[str, set[str]], ignored: list[Ignored], faults: list[RowFault]
+    tables: ZippedTables,
+    roles: Mapping[str, set[str]],
+    guardians: set[str],
+    ignored: RowList[Ignored],
+    faults: RowList[RowFault],
 ) -> Iterator[tuple[str, RosterUser]]:
     seen: set[str] = set()
     required = ("sourcedId", "username", "givenName", "familyName")
@@ -108,21 +117,23 @@ def _users(
         name = row["sourcedid"]
         own = roles.get(name, set()) | {one.strip().lower() for one in row.get("role", "").split(",") if one.strip()}
         if own and own <= GUARDIANS:
+            guardians.add(name)
             ignored.append(Ignored("users.csv", line, name, f"{_full_name(row)} is a {min(own)}, not a learner."))
             continue
         logins = tuple(_logins(row.get("userids", "")))
         yield name, RosterUser(line, name, row["username"], _full_name(row), frozenset(own), logins, _is_gone(row))
 
 
-def _classes(tables: ZippedTables, faults: list[RowFault]) -> Iterator[RosterClass]:
+def _classes(tables: ZippedTables, faults: RowList[RowFault]) -> Iterator[RosterClass]:
     seen: set[str] = set()
     for line, row in _sound(tables, "classes", ("sourcedId", "title", "courseSourcedId"), seen, faults):
+        is_gone = _is_gone(row)
         try:
-            ids = normal_name(row["sourcedid"]), normal_name(row["coursesourcedid"])
+            ids = normal_name(row["sourcedid"]), "" if is_gone else normal_name(row["coursesourcedid"])
         except ValueError as error:
             faults.append(RowFault("classes.csv", line, row["sourcedid"], f"Its sourcedId or courseSourcedId {error}."))
             continue
-        yield RosterClass(line, ids[0], row["title"][:LONGEST_TITLE] or ids[0], ids[1], _is_gone(row))
+        yield RosterClass(line, ids[0], _printable(row["title"])[:LONGEST_TITLE] or ids[0], ids[1], is_gone)
 
 
 def _enrolments(
@@ -130,18 +141,15 @@ def _enrolments(
     users: Mapping[str, RosterUser],
     classes: Mapping[str, RosterClass],
     guardians: set[str],
-    ignored: list[Ignored],
-    faults: list[RowFault],
+    ignored: RowList[Ignored],
+    faults: RowList[RowFault],
+    unsure: set[tuple[str, str]],
 ) -> Iterator[Enrolment]:
     seen: set[str] = set()
     required = ("sourcedId", "classSourcedId", "userSourcedId", "role")
-    for line, row in _sound(tables, "enrollments", required, seen, faults):
-        name, class_id, user_id, role = (
-            row["sourcedid"],
-            row["classsourcedid"],
-            row["usersourcedid"],
-            row["role"].lower(),
-        )
+    for line, row in _sound(tables, "enrollments", required, seen, faults, unsure):
+        name, role = row["sourcedid"], row["role"].lower()
+        class_id, user_id = _place_in(row)
         if user_id in guardians:
             ignored.append(Ignored("enrollments.csv", line, name, f"The user {user_id} is a guardian."))
         elif role not in CLASS_ROLES:
@@ -149,24 +157,33 @@ def _enrolments(
                 Ignored("enrollments.csv", line, name, f"The role {role[:40]!r} is not one of a class here.")
             )
         elif tables.is_bulk("classes") and class_id not in classes:
-            faults.append(
-                RowFault("enrollments.csv", line, name, f"classes.csv has no sound class {class_id[:LONGEST_NAME]!r}.")
-            )
+            unsure.add((class_id, user_id))
+            reason = f"classes.csv has no sound class {class_id[:LONGEST_NAME]!r}."
+            faults.append(RowFault("enrollments.csv", line, name, reason))
         elif tables.is_bulk("users") and user_id not in users:
-            faults.append(
-                RowFault("enrollments.csv", line, name, f"users.csv has no sound user {user_id[:LONGEST_NAME]!r}.")
-            )
+            unsure.add((class_id, user_id))
+            reason = f"users.csv has no sound user {user_id[:LONGEST_NAME]!r}."
+            faults.append(RowFault("enrollments.csv", line, name, reason))
         else:
             yield Enrolment(line, name, class_id, user_id, CLASS_ROLES[role], _is_gone(row))
 
 
 def _sound(
-    tables: ZippedTables, table: str, required: tuple[str, ...], seen: set[str], faults: list[RowFault]
+    tables: ZippedTables,
+    table: str,
+    required: tuple[str, ...],
+    seen: set[str],
+    faults: RowList[RowFault],
+    unsure: set[tuple[str, str]] | None = None,
 ) -> Iterator[tuple[int, Row]]:
-    """The rows of a table that have what is required, a status of OneRoster's, and an id of their own."""
+    """The rows of a table that have what is required, a status of OneRoster's, and an id of their own.
+
+    Of a user or class that is gone no more than the id is required. ``unsure`` takes up class and user of the others.
+    """
     for line, row in tables.rows(table, required, faults):
         name = row["sourcedid"]
-        lacks = [column for column in required if not row[column.lower()] and column != "username"]
+        needed = ("sourcedId",) if _is_gone(row) and table != "enrollments" else required
+        lacks = [column for column in needed if not row[column.lower()] and column != "username"]
         if lacks:
             reason = f"It lacks {lacks[0]}."
         elif name in seen:
@@ -177,11 +194,23 @@ def _sound(
             seen.add(name)
             yield line, row
             continue
+        if unsure is not None:
+            unsure.add(_place_in(row))
         faults.append(RowFault(f"{table}.csv", line, name, reason))
+
+
+def _place_in(row: Row) -> tuple[str, str]:
+    """The class and the user that an enrolment names."""
+    return row["classsourcedid"], row["usersourcedid"]
 
 
 def _is_gone(row: Row) -> bool:
     return row.get("status", "").lower() in GONE
+
+
+def _printable(title: str) -> str:
+    """A title on one line."""
+    return " ".join(NOT_ALLOWED.sub(" ", title).split())
 
 
 def _full_name(row: Row) -> str:

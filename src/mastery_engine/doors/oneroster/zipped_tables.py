@@ -8,20 +8,24 @@ import re
 from collections.abc import Iterator, Mapping
 from io import BytesIO, TextIOWrapper
 from itertools import zip_longest
-from typing import IO, TypeAlias
+from typing import IO, TypeAlias, TypeVar
 from zipfile import BadZipFile, ZipFile, ZipInfo
 from zlib import error as zlib_error
 
 import msgspec
 
+from mastery_engine.domain.given_ids import as_spelled
 from mastery_engine.errors import InvalidInput
 
 LARGEST_ZIP = 64 * 1024 * 1024
 LARGEST_CONTENT = 512 * 1024 * 1024
 MOST_FILES = 100
+MOST_ROWS = 5_000_000  # of a table
+MOST_LISTED = 1_000
 VERSIONS = ("1.1", "1.2")
 MODES = ("bulk", "delta", "absent")
 
+T = TypeVar("T")
 Row: TypeAlias = Mapping[str, str]  # the fields by their column, in lower case
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what stands for bytes that are not UTF-8
 
@@ -33,6 +37,20 @@ class RowFault(msgspec.Struct, frozen=True):
     line: int
     sourced_id: str
     reason: str
+
+
+class RowList(list[T]):
+    """The first rows of which something is to be said; ``total`` counts them all. A zip may hold millions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def append(self, row: T) -> None:
+        """Count a row, and keep it if it is one of the first 1,000."""
+        self.total += 1
+        if len(self) < MOST_LISTED:
+            super().append(row)
 
 
 class ZippedTables:
@@ -47,6 +65,7 @@ class ZippedTables:
                 "Export one school at a time."
             )
         self._archive = archive
+        self.unread: set[str] = set()  # the files with rows that cannot be read
         self._files: dict[str, ZipInfo] = {}
         for one in files:
             name = one.filename.rsplit("/", 1)[-1].lower()
@@ -61,7 +80,7 @@ class ZippedTables:
         """Whether a table is the whole truth, and not only what changed."""
         return self.modes.get(table.lower()) == "bulk"
 
-    def rows(self, table: str, required: tuple[str, ...], faults: list[RowFault]) -> Iterator[tuple[int, Row]]:
+    def rows(self, table: str, required: tuple[str, ...], faults: RowList[RowFault]) -> Iterator[tuple[int, Row]]:
         """The rows of a table with their lines; none where the manifest calls it absent or leaves it out.
 
         Rows that cannot be read are added to ``faults``. Raises InvalidInput where the manifest names a file that is
@@ -77,7 +96,7 @@ class ZippedTables:
     def _manifest(self) -> tuple[str, dict[str, str]]:
         if "manifest.csv" not in self._files:
             raise InvalidInput("The zip has no manifest.csv: export the roster as OneRoster CSV 1.1 or 1.2.")
-        faults: list[RowFault] = []
+        faults = RowList[RowFault]()
         rows = self._rows("manifest.csv", ("propertyName", "value"), faults)
         properties = {row["propertyname"].lower(): row["value"].lower() for _, row in rows}
         version = properties.get("oneroster.version", "")
@@ -95,12 +114,45 @@ class ZippedTables:
                 raise InvalidInput(f"manifest.csv says {mode[:40]!r} of {table}; it may say bulk, delta or absent.")
         return version, modes
 
-    def _rows(self, name: str, required: tuple[str, ...], faults: list[RowFault]) -> Iterator[tuple[int, Row]]:
+    def _rows(self, name: str, required: tuple[str, ...], faults: RowList[RowFault]) -> Iterator[tuple[int, Row]]:
         try:
             with self._archive.open(self._files[name.lower()]) as opened:
-                yield from _read(name, opened, required, faults)
+                yield from self._read(name, opened, required, faults)
         except (BadZipFile, zlib_error, EOFError, NotImplementedError, RuntimeError) as error:
             raise InvalidInput(f"{name} in the zip is broken: export the roster again.") from error
+
+    def _read(
+        self, name: str, file: IO[bytes], required: tuple[str, ...], faults: RowList[RowFault]
+    ) -> Iterator[tuple[int, Row]]:
+        reader = csv.reader(TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=""))
+        header: list[str] = []
+        while True:
+            try:
+                fields = next(reader, None)
+            except csv.Error as error:
+                self.unread.add(name)
+                faults.append(RowFault(name, reader.line_num, "", f"It cannot be read: {error}."))
+                continue
+            if fields is None:
+                break
+            if reader.line_num > MOST_ROWS:
+                raise InvalidInput(
+                    f"{name} has more than {MOST_ROWS:,} lines: is it a roster? Export one school at a time."
+                )
+            if not header:
+                header = [one.strip().lower() for one in fields]
+                missing = [one for one in required if one.lower() not in header]
+                if missing:
+                    raise InvalidInput(f"{name} has no column {missing[0]}: its first line must name the columns.")
+                continue
+            row = dict(zip_longest(header, [as_spelled(one) for one in fields[: len(header)]], fillvalue=""))
+            if any(_NOT_UTF8.search(one) for one in fields):
+                self.unread.add(name)
+                faults.append(RowFault(name, reader.line_num, "", "It is not UTF-8: export the roster as UTF-8."))
+            elif any(row.values()):
+                yield reader.line_num, row
+        if not header:
+            raise InvalidInput(f"{name} is empty: its first line must name the columns.")
 
 
 def opened(source: bytes) -> ZippedTables:
@@ -111,32 +163,6 @@ def opened(source: bytes) -> ZippedTables:
         return ZippedTables(ZipFile(BytesIO(source)))
     except (BadZipFile, NotImplementedError, ValueError) as error:
         raise InvalidInput("The file is not a zip: send the zip that the student information system made.") from error
-
-
-def _read(name: str, file: IO[bytes], required: tuple[str, ...], faults: list[RowFault]) -> Iterator[tuple[int, Row]]:
-    reader = csv.reader(TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=""))
-    header: list[str] = []
-    while True:
-        try:
-            fields = next(reader, None)
-        except csv.Error as error:
-            faults.append(RowFault(name, reader.line_num, "", f"It cannot be read: {error}."))
-            continue
-        if fields is None:
-            break
-        if not header:
-            header = [one.strip().lower() for one in fields]
-            missing = [one for one in required if one.lower() not in header]
-            if missing:
-                raise InvalidInput(f"{name} has no column {missing[0]}: its first line must name the columns.")
-            continue
-        row = dict(zip_longest(header, [one.strip() for one in fields[: len(header)]], fillvalue=""))
-        if any(_NOT_UTF8.search(one) for one in fields):
-            faults.append(RowFault(name, reader.line_num, "", "It is not UTF-8: export the roster as UTF-8."))
-        elif any(row.values()):
-            yield reader.line_num, row
-    if not header:
-        raise InvalidInput(f"{name} is empty: its first line must name the columns.")
 
 
 def _is_apples(path: str) -> bool:
