@@ -215,6 +215,18 @@ async def test_what_can_never_be_read_is_dropped_with_its_reason(api: Api) -> No
     assert "mastery_dead_letters_total" in (await api.get("/metrics", token="")).text
 
 
+async def test_an_event_is_dropped_in_its_course_alone(api: Api) -> None:
+    bad = {**event("quiz"), "data": {"total_questions": 0}, "course_id": "edX/DemoX/2026"}
+    assert await delivered(api, cloud_event(bad)) == "DROP"
+    for query, status in (
+        ("", "dead_lettered"),
+        ("?course_id=edX/DemoX/2026", "dead_lettered"),
+        ("?course_id=default", "not_processed"),
+    ):
+        answer = await api.get(f"/students/{STUDENT}/events/{bad['event_id']}{query}")
+        assert answer.json()["data"]["status"] == status
+
+
 async def test_what_is_away_has_the_event_delivered_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(*_: Any) -> Any:
         raise Unavailable("The log is away.")

@@ -583,6 +583,7 @@ def known(held: Any, cold: dict[int, bytes]) -> set[bytes]:
 @BOTH
 async def test_poison_is_dead_lettered_with_its_reason_and_its_neighbours_count(kind: str) -> None:
     values = [None, b"", b"{", b"\xff", b'{"event_id": "e-9", "student_id": "ada", "event_type": "exam", "data": {}}']
+    values.insert(1, values[-1].replace(b"}}", b'}, "course_id": "art"}').replace(b"exam", b"oral"))
     async with engine(kind) as ours:
         await ours.logs.dead_letters.append(
             [letter(-n, value=value, event_id=None) for n, value in enumerate(values, 1)]
@@ -599,7 +600,11 @@ async def test_poison_is_dead_lettered_with_its_reason_and_its_neighbours_count(
         assert "exam" in found[-1].message
         assert (found[-1].student_id, found[-1].event_id) == ("ada", "e-9")
         status = await ours.engine.ingest.status(CALLER, "ada", "e-9")
-        assert (status.status, status.reason and status.reason.message) == ("dead_lettered", found[-1].message)
+        assert status.status == "dead_lettered"
+        for course_id, word in (("default", "exam"), ("art", "oral"), ("music", "")):
+            there = await ours.engine.ingest.status(CALLER, "ada", "e-9", course_id=course_id)
+            assert word in (there.reason.message if there.reason else "")
+            assert there.status == ("dead_lettered" if word else "not_processed"), "an id belongs to its course"
 
 
 @BOTH

@@ -62,7 +62,7 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
     stores = open_stores(redis_server.url, retention_days=RETENTION_DAYS, now=monotonic)
     for key in (ADAS, ADAS._replace(course_id="rust")):
         await put(stores.documents, key, cold={1: b"x" * 8})
-    await stores.refusals.put([refusal()])
+    await stores.refusals.put([refusal(), refusal(course_id="rust")])
     await stores.results.put(ResultKey("default", "ada", "forecast"), "1", b"x")
     await stores.cohorts.put("default", "py", 0, CLASS)
     await stores.cohorts.join([Join(ADA, "py", TODAY)])

@@ -21,6 +21,27 @@ async def test_a_refusal_is_found_by_its_event_the_last_one_counting(stores: Sto
     assert await refusals.find(ADA, "e-3") is None
 
 
+async def test_a_refusal_is_of_a_course(stores: Stores) -> None:
+    """Since an event's id belongs to its course; where none is asked of, the newest of any is told."""
+    refusals = stores.refusals
+    art, physics = refusal(course_id="art/ß 1", at=NOW + 3), refusal(course_id="physics", at=NOW + 1)
+    await refusals.put([art, physics, refusal("e-2", course_id="physics"), refusal(key=BOB)])
+    assert await refusals.find(ADA, "e-1", course_id="default") is None
+    assert await refusals.find(ADA, "e-1", course_id="art/ß 1") == art
+    assert await refusals.find(ADA, "e-1", course_id="physics") == physics
+    assert await refusals.find(ADA, "e-1", course_id="music") is None
+    assert await refusals.find(ADA, "e-1") == art
+    assert await refusals.find(ADA, "e-2") == refusal("e-2", course_id="physics")
+    await refusals.put([refusal(at=NOW + 5)])
+    assert await refusals.find(ADA, "e-1") == await refusals.find(ADA, "e-1", course_id="default")
+    assert await refusals.find(ADA, "e-1", course_id="physics") == physics
+    assert [one.course_id for one in await refusals.of(ADA)] == ["physics", "physics", "art/ß 1", "default"]
+    assert await refusals.purge(NOW + 3) == 3
+    assert await refusals.find(ADA, "e-1", course_id="physics") is None
+    assert await refusals.erase(ADA) == 2
+    assert [await refusals.find(ADA, one) for one in ("e-1", "e-2")] == [None, None]
+
+
 async def test_a_students_refusals_come_oldest_first(stores: Stores) -> None:
     refusals = stores.refusals
     assert await refusals.of(ADA) == []

@@ -13,6 +13,7 @@ from mastery_engine.backends.redis import stores as redis_stores
 from mastery_engine.backends.sqlite import stores as sqlite_stores
 from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.domain.cohorts.cohort import Due
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.moments import Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, DocumentKey, Student, StudentKey
@@ -156,8 +157,14 @@ async def calendars_of(
     return found
 
 
-def refusal(event_id: str = "e-1", key: StudentKey = ADA, message: str = "too old", at: int = NOW) -> Refusal:
-    return Refusal(key, event_id, "VALIDATION_ERROR", message, at)
+def refusal(
+    event_id: str = "e-1",
+    key: StudentKey = ADA,
+    message: str = "too old",
+    at: int = NOW,
+    course_id: str = DEFAULT_COURSE,
+) -> Refusal:
+    return Refusal(key, event_id, "VALIDATION_ERROR", message, at, course_id)
 
 
 def record(number: int = 0, tenant: str = "default", at: int = NOW, student_id: str | None = "ada") -> AuditRecord:

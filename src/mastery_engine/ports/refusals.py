@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
 
@@ -17,17 +18,18 @@ class Refusal(msgspec.Struct, frozen=True):
     code: str
     message: str
     at: Micros
+    course_id: str = DEFAULT_COURSE
 
 
 class RefusalStore(Protocol):
-    """Refusals by student and event. All calls raise Unavailable when the store is away."""
+    """Refusals by student, course and event. All calls raise Unavailable when the store is away."""
 
     async def put(self, refusals: Sequence[Refusal]) -> None:
-        """Keep why events were dead-lettered; of two for one event the later one holds."""
+        """Keep why events were dead-lettered; of two for one event of a course the later one holds."""
         ...
 
-    async def find(self, key: StudentKey, event_id: str) -> Refusal | None:
-        """Why an event was dead-lettered, the last time."""
+    async def find(self, key: StudentKey, event_id: str, *, course_id: str | None = None) -> Refusal | None:
+        """Why an event of a course was dead-lettered, the last time; without ``course_id`` the newest of any course."""
         ...
 
     async def of(self, key: StudentKey) -> list[Refusal]:

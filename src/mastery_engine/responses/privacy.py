@@ -187,7 +187,7 @@ def audit_entry(record: AuditRecord) -> AuditEntry:
 def held_event(record: Record) -> HeldEvent:
     """An event of the log as it is sent."""
     inner, outside_id = (None, None) if record.value is None else unwrap(record.value)
-    event_id = peek(inner)[1] or record.id_beside(outside_id)
+    event_id = peek(inner).event_id or record.id_beside(outside_id)
     return HeldEvent(record.partition, record.offset, rfc3339(record.received), event_id, text_of(record.value) or "")
 
 

@@ -67,7 +67,7 @@ def row_from(value: bytes) -> BatchRow:
         body = _read_row(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = malformed(error)
-        return BatchRow(peek(value)[0], problem=Problem(problem.code, problem.message, problem.field))
+        return BatchRow(peek(value).student_id, problem=Problem(problem.code, problem.message, problem.field))
     try:
         course_id = None if body.course_id is None else course_named(body.course_id)
     except InvalidInput as error:

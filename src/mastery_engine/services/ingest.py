@@ -9,7 +9,7 @@ import msgspec
 
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.events.envelope import check_event_id, peek
+from mastery_engine.domain.events.envelope import Peeked, check_event_id, peek
 from mastery_engine.domain.events.event import LearningEvent, Logged, check_times, decode_naming_unknown
 from mastery_engine.domain.events.seen import holds
 from mastery_engine.domain.ids import derived_id, id_hash
@@ -114,21 +114,20 @@ class Ingest:
             (taken,) = await self._take(caller, [value], [lambda: beside or self._new_id()])
             if taken.receipt.error is None:
                 return "SUCCESS", taken.student_id
-            await self._note_dropped(caller, taken.student_id, taken.receipt.event_id or beside, taken.receipt.error)
+            await self._note_dropped(caller, peek(value), taken.receipt.event_id or beside, taken.receipt.error)
         except (Unavailable, Busy) as error:
             logger.warning("an event must be delivered again: %s", error.message)
-            return "RETRY", peek(value)[0]
+            return "RETRY", peek(value).student_id
         return "DROP", taken.student_id
 
-    async def _note_dropped(
-        self, caller: Caller, student_id: str | None, event_id: str | None, problem: Problem
-    ) -> None:
+    async def _note_dropped(self, caller: Caller, peeked: Peeked, event_id: str | None, problem: Problem) -> None:
         """Record why an event is dropped, in the logs and for the event's status."""
         self._metrics.dead_letters.labels(problem.code).inc()
         logger.warning("dead letter: %s", problem.message, extra={"code": problem.code, "topic": REQUESTS_TOPIC})
-        if student_id is not None and event_id is not None:
-            key, at = StudentKey(caller.tenant, student_id), caller.moment(self._clock)
-            await self._refusals.put([Refusal(key, event_id, problem.code, problem.message, at)])
+        if peeked.student_id is not None and event_id is not None:
+            key, at = StudentKey(caller.tenant, peeked.student_id), caller.moment(self._clock)
+            refusal = Refusal(key, event_id, problem.code, problem.message, at, peeked.course_id)
+            await self._refusals.put([refusal])
 
     async def _take(
         self,
@@ -155,9 +154,9 @@ class Ingest:
                 check_times(event, setups[course_of(event)].rules)
             except MasteryError as error:
                 self._metrics.events.labels("unknown", "refused").inc()
-                student_id, event_id = peek(value)
+                peeked = peek(value)
                 problem = Problem(error.code, error.message, error.field)
-                taken.append(TakenEvent(Receipt(event_id, "refused", problem), student_id))
+                taken.append(TakenEvent(Receipt(peeked.event_id, "refused", problem), peeked.student_id))
             else:
                 self._metrics.events.labels(event.event_type, "accepted").inc()
                 events.append(event)
@@ -227,7 +226,7 @@ class Ingest:
         async with promptly("store", LOAD_S):
             if await self._has_seen(key, course_id, id_hash(event_id)):
                 return EventStatus(event_id, "processed")
-            refusal = await self._refusals.find(key, event_id)
+            refusal = await self._refusals.find(key, event_id, course_id=course_id)
         if refusal is not None:
             return EventStatus(event_id, "dead_lettered", Problem(refusal.code, refusal.message))
         return EventStatus(event_id, "not_processed")

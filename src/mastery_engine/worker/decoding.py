@@ -58,7 +58,7 @@ class RecordDecoder:
     def letter(self, record: Record, error: Exception) -> DeadLetter:
         """A dead letter: the record as it came, and why it cannot be processed."""
         value, outside = (None, None) if record.value is None else unwrap(record.value)
-        student_id, event_id = peek(value)
+        peeked = peek(value)
         code, message = MasteryError.code, f"The event could not be folded: {error}"
         if isinstance(error, MasteryError):
             code, message = error.code, error.located
@@ -71,8 +71,8 @@ class RecordDecoder:
             record.value,
             record.headers,
             record.received,
-            student_id,
-            event_id or record.id_beside(outside) or None,
+            peeked.student_id,
+            peeked.event_id or record.id_beside(outside) or None,
             code,
             message,
             1,

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from mastery_engine.clock import Clock
+from mastery_engine.domain.events.cloudevents import unwrap
+from mastery_engine.domain.events.envelope import peek
 from mastery_engine.domain.events.event import is_tenant
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.results import Pending, event_type
@@ -275,6 +277,7 @@ class Worker:
                     letter.code,
                     letter.message,
                     letter.at,
+                    peek(None if letter.value is None else unwrap(letter.value)[0]).course_id,
                 )
                 for letter in letters
                 if letter.student_id is not None and letter.event_id is not None and is_tenant(letter.tenant)

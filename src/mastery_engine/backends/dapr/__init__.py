@@ -21,7 +21,8 @@ What is to be found again stands in an index, so a key must live as long as anyt
 | ``marks:LOG`` | a checkpoint | without end: a quiet log has documents too |
 | ``index:logs:0``, ``index:floods:LOG:0`` | logs with checkpoints; flooded partitions | without end |
 | ``witness:PROCESS`` | see ``witness.py`` | a day; a process writes a new one where it is gone |
-| ``r:TENANT:STUDENT:EVENT`` | a refusal | retention + 1 days |
+| ``r:TENANT:STUDENT:EVENT``, ``r:…/HASH`` | a refusal; in a course that is not default | retention + 1 days |
+| ``index:refused:TENANT:STUDENT:0`` | those courses | as the last of them |
 | ``index:refusals:0`` | all refusals | without end; ``purge`` takes out those that are gone |
 | ``b:TENANT:BATCH`` | a batch | retention + 1 days after its last write; a day once it was removed |
 | ``index:batches:0``, ``index:open-batches:0`` | all batches; those without an answer | without end; as for refusals |

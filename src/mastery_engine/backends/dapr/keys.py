@@ -25,7 +25,11 @@ def _in_course(key: DocumentKey) -> str:
     student = f"{key.tenant}:{key.student_id}"
     if key.course_id == DEFAULT_COURSE:
         return student
-    return f"{student}:{blake2b(key.course_id.encode(), digest_size=16).hexdigest()}"
+    return f"{student}:{_hashed(key.course_id)}"
+
+
+def _hashed(course_id: str) -> str:
+    return blake2b(course_id.encode(), digest_size=16).hexdigest()
 
 
 def courses(student: StudentKey) -> str:
@@ -77,8 +81,15 @@ def checkpoint(log_id: str) -> str:
     return f"marks:{log_id}"
 
 
-def refusal(key: StudentKey, event_id: str) -> str:
-    return f"r:{key.tenant}:{key.student_id}:{event_id}"
+def refusal(key: StudentKey, event_id: str, course_id: str) -> str:
+    """Why an event was refused; in the default course as an engine that knew no courses named it."""
+    of_default = f"r:{key.tenant}:{key.student_id}:{event_id}"
+    return of_default if course_id == DEFAULT_COURSE else f"{of_default}/{_hashed(course_id)}"
+
+
+def courses_of_refusals(key: StudentKey) -> str:
+    """The courses, but for the default one, in which an event of a student was refused."""
+    return index(f"refused:{key.tenant}:{key.student_id}")
 
 
 def job(tenant: str, batch_id: str) -> str:

@@ -126,7 +126,7 @@ def _by_id(letter: DeadLetter) -> int:
 def _letter(message: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter:
     value, partition, offset = message.value(), headers["dlq.partition"], headers["dlq.offset"]
     document, outside = (None, None) if value is None else unwrap(value)
-    student_id, event_id = peek(document)
+    peeked = peek(document)
     return DeadLetter(
         topic=headers["dlq.topic"],
         partition=int(partition),
@@ -136,8 +136,8 @@ def _letter(message: Message, headers: Mapping[str, str], log_id: str) -> DeadLe
         value=value,
         headers={name: header for name, header in headers.items() if not name.startswith(OURS)},
         received=_moment(headers["dlq.received"]) if "dlq.received" in headers else message.timestamp()[1] * 1_000,
-        student_id=student_id,
-        event_id=event_id or stated_id(headers) or outside or f"{origin_of(log_id)}:{partition}:{offset}",
+        student_id=peeked.student_id,
+        event_id=peeked.event_id or stated_id(headers) or outside or f"{origin_of(log_id)}:{partition}:{offset}",
         code=headers["dlq.code"],
         message=headers["dlq.message"],
         attempts=int(headers[ATTEMPTS]),

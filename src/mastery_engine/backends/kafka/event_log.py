@@ -136,7 +136,7 @@ def _is_of(record: Record, key: StudentKey) -> bool:
     if record.tenant != key.tenant:
         return False
     value = None if record.value is None else unwrap(record.value)[0]
-    return record.key == key.student_id.encode() or peek(value)[0] == key.student_id
+    return record.key == key.student_id.encode() or peek(value).student_id == key.student_id
 
 
 def _headers(event: LearningEvent) -> dict[str, str]:

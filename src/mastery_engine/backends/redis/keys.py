@@ -10,6 +10,7 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:{TENANT:STUDENT}:c:ID    cold ids in such a course                  as the document, which renews them
     mastery:{TENANT:STUDENT}:x       the ids of such courses                    as the document last written in one
     mastery:{TENANT:STUDENT}:r       refusals by event                          the retention after the last; purged
+    mastery:{TENANT:STUDENT}:rc      the courses of refusals, but for default   the retention after the last
     mastery:{TENANT:STUDENT}:g       cohorts that an admin put them in          until no admin's word has them
     mastery:teaches:{TENANT:NAME}    cohorts of which a teacher may be so named  until no admin's word has them
     mastery:{TENANT:SUBJECT}:k       kinds of cached results                    as the last of them
@@ -77,6 +78,10 @@ def other_courses(student: StudentKey) -> str:
 
 def refusals(key: StudentKey) -> str:
     return _beside(key, "r")
+
+
+def courses_of_refusals(key: StudentKey) -> str:
+    return _beside(key, "rc")
 
 
 def put_into(key: StudentKey) -> str:

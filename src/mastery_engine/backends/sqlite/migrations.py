@@ -165,6 +165,16 @@ MIGRATIONS: tuple[Migration, ...] = (
     ALTER TABLE cohort_calendars ADD COLUMN course_id TEXT;
     """,
     "CREATE TABLE credentials (key TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;",
+    """
+    CREATE TABLE course_refusals (
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, event_id TEXT NOT NULL, code TEXT NOT NULL,
+        message TEXT NOT NULL, at INTEGER NOT NULL, course_id TEXT NOT NULL,
+        PRIMARY KEY (tenant, student_id, event_id, course_id)
+    ) STRICT;
+    INSERT INTO course_refusals SELECT tenant, student_id, event_id, code, message, at, 'default' FROM refusals;
+    DROP TABLE refusals;
+    ALTER TABLE course_refusals RENAME TO refusals;
+    """,
 )
 
 

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import force_setattr
 
-from mastery_engine.domain.courses.course_key import KNOWN_COURSES
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, KNOWN_COURSES
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.kinds import ALIASES, KINDS, Data
 from mastery_engine.domain.faults import malformed
-from mastery_engine.domain.given_ids import EVENT_ID, FORMS, LONGEST_NAME, STUDENT_ID, KnownIds
+from mastery_engine.domain.given_ids import EVENT_ID, FORMS, LONGEST_NAME, STUDENT_ID, KnownIds, normal_id
 from mastery_engine.domain.json_text import without_mark
 from mastery_engine.domain.moments import EARLIEST, LATEST, Micros, moment_of
 from mastery_engine.errors import InvalidInput
@@ -247,18 +247,40 @@ def check_event_id(event_id: str) -> str:
     return event_id
 
 
-def peek(value: bytes | None) -> tuple[str | None, str | None]:
-    """The student_id and event_id in a document that may not be an event; None if they cannot be read."""
+class Peeked(NamedTuple):
+    """What can be read of a document that may not be an event; the default course where none can be."""
+
+    student_id: str | None = None
+    event_id: str | None = None
+    course_id: str = DEFAULT_COURSE
+
+
+def peek(value: bytes | None) -> Peeked:
+    """Whose event a document would be, its id, and its course."""
     try:
         fields = _keys(without_mark(value or b""))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None, None
-    return _text(fields.get("student_id"), STUDENT_ID), _text(fields.get("event_id"), EVENT_ID)
+        return Peeked()
+    return Peeked(
+        _text(fields.get("student_id"), STUDENT_ID),
+        _text(fields.get("event_id"), EVENT_ID),
+        _course(fields.get("course_id")),
+    )
 
 
-def _text(value: msgspec.Raw | None, pattern: str) -> str | None:
+def _text(value: msgspec.Raw | None, pattern: str | None = None) -> str | None:
     try:
         text = msgspec.json.decode(value or b"null", type=str)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return text if re.fullmatch(pattern, text) else None
+    return text if pattern is None or re.fullmatch(pattern, text) else None
+
+
+def _course(value: msgspec.Raw | None) -> str:
+    text = _text(value)
+    if text is None:
+        return DEFAULT_COURSE
+    try:
+        return normal_id(text, "course_id")
+    except InvalidInput:
+        return DEFAULT_COURSE

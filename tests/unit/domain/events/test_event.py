@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mastery_engine.domain.events.envelope import (
     FIELDS,
+    Peeked,
     SentEvent,
     check_event_id,
     peek,
@@ -444,6 +445,9 @@ def test_the_log_keeps_the_name_of_the_kind_and_no_defaults() -> None:
         (raw(CONTRACT), ("student_12345", CONTRACT["event_id"])),
         (b'{"student_id": "ada", "event_id": "e-1", "data": 7, "x": [{}]}', ("ada", "e-1")),
         (b'{"student_id": "ada"}', ("ada", None)),
+        (b'{"student_id": "ada", "course_id": " physics/1 "}', ("ada", None, "physics/1")),
+        (b'{"student_id": "ada", "course_id": "\\u0000"}', ("ada", None)),
+        (b'{"student_id": "ada", "course_id": 7}', ("ada", None)),
         (b'{"student_id": "a b", "event_id": "e-1"}', (None, "e-1")),
         (b'{"student_id": "ada\\n", "event_id": 7}', (None, None)),
         (b'{"student_id": null, "event_id": "\xff"}', (None, None)),
@@ -456,18 +460,18 @@ def test_the_log_keeps_the_name_of_the_kind_and_no_defaults() -> None:
         (b"", (None, None)),
         (None, (None, None)),
     ],
-    ids=range(14),
+    ids=range(17),
 )
 def test_a_dead_letter_shows_whose_it_was_where_that_can_be_read(
-    value: bytes | None, found: tuple[str | None, str | None]
+    value: bytes | None, found: tuple[str | None, ...]
 ) -> None:
-    assert peek(value) == found
+    assert peek(value) == Peeked(*found)
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_refused_and_break_nothing(value: bytes) -> None:
     refusal(value)
-    assert peek(value) == (None, None)
+    assert peek(value) == Peeked(None, None, "default")
 
 
 # ---- the same verdicts as a plain reading of the contract
