@@ -1,5 +1,6 @@
 """The next answers over HTTP: their chances, which items come first, who may ask, and what is refused."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -117,6 +118,19 @@ async def test_the_items_to_answer_next_are_explained_and_agree_with_their_chanc
     assert len(await known.data(CHOOSE, {"student_id": STUDENT, "items": offered, "limit": 1})) == 1
     only = await known.data(CHOOSE, {"student_id": STUDENT, "items": offered, "skill": "for-loops"})
     assert [one["item_id"] for one in only] == ["loops-1"]
+
+
+async def test_a_course_of_twenty_thousand_items_holds_nobody_up(api: Api) -> None:
+    items = [{"item_id": f"item-{number}", "skills": [f"skill-{number % 200}"]} for number in range(20_000)]
+    put = await api.call("PUT", "/courses/large", {"items": items}, token=make_token("admin"))
+    assert put.status_code == 200
+    asked = asyncio.create_task(api.data(CHOOSE, {"student_id": STUDENT, "course_id": "large"}))
+    turns = 0
+    while not asked.done():
+        await asyncio.sleep(0.001)
+        turns += 1
+    assert len(await asked) == 5
+    assert turns >= 10  # one or two, if all of it were worked out in one go
 
 
 async def test_without_items_the_course_has_its_skills_to_offer(api: Api) -> None:

@@ -1,10 +1,11 @@
 """Single items: how likely the next answer is right, and which item to answer next."""
 
+import asyncio
 from collections.abc import Sequence
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.advice.item_choice import best_items, reason_for
+from mastery_engine.domain.advice.item_choice import Prospect, best_items, reason_for
 from mastery_engine.domain.advice.next_items import prospects
 from mastery_engine.domain.courses.course import CourseItem, CourseSetup
 from mastery_engine.domain.courses.curriculum import Curriculum
@@ -74,8 +75,9 @@ class NextAnswers:
     ) -> list[ItemToAnswer]:
         """The items to answer next, best first: of those given, or else of the course.
 
-        ``target`` is the chance of a right answer that is wanted. Raises InvalidInput if the course has no such skill,
-        Forbidden, and Conflict without profiling.
+        ``target`` is the chance of a right answer that is wanted. Of more than a thousand items each takes its turn
+        with what else the process answers. Raises InvalidInput if the course has no such skill, Forbidden, and Conflict
+        without profiling.
         """
         now = caller.moment(self._clock)
         found = await self._profiling.known_or_nobody(caller, student_id, course_id, "next-items", now)
@@ -83,7 +85,13 @@ class NextAnswers:
         view = self._skills.outlook(found)
         by_id = {item.item_id: item for item in offered}
         model = self._models.answers.of(*found.key.course)
-        possible = prospects(found.student, _asked(offered, found.setup), now, view, model, found.rules)
+        asked = _asked(offered, found.setup)
+
+        def chosen() -> list[Prospect]:
+            possible = prospects(found.student, asked, now, view, model, found.rules)
+            return best_items(possible, target=target, limit=limit)
+
+        best = chosen() if len(asked) <= MOST_OFFERED else await asyncio.to_thread(chosen)
         return [
             ItemToAnswer(
                 one.item_id,
@@ -93,7 +101,7 @@ class NextAnswers:
                 round(one.probability, 4),
                 reason_for(one, target=target),
             )
-            for one in best_items(possible, target=target, limit=limit)
+            for one in best
         ]
 
     def _chances(self, of: StudentInCourse, items: Sequence[CourseItem], at: Micros) -> list[AnswerChance]:
