@@ -16,6 +16,7 @@ import msgspec
 from mastery_engine.domain.moments import DAY, SECOND, Day, Micros
 from mastery_engine.errors import InvalidInput
 
+NO_PLACES = frozenset(("Factory", "localtime"))  # what a machine is set to: another on another replica
 LAST_DAY = 2**16 - 1  # days are stored in two bytes: until the year 2149
 _PROBE_S = 6 * 86_400  # no two changes of any zone since 1970 are nearer to one another (they are 6.96 days apart)
 
@@ -107,7 +108,7 @@ def _offset(info: ZoneInfo, second: int) -> Micros:
 
 @lru_cache(maxsize=1)
 def _names() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return frozenset(available_timezones()) - NO_PLACES
 
 
 def _instead_of(name: str) -> str:
