@@ -187,7 +187,7 @@ def compose(
         metrics,
         tracing,
     )
-    recording = Recording(ingest, folding, consents, tracing)
+    recording = Recording(students, ingest, folding, consents, idempotency, tracing)
     current = CurrentAdvice(models)
     scores = Scores(students, ingest, recording, consents, access, idempotency, current, courses, clock)
     profiling = Profiling(students, access, consents)

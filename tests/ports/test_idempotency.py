@@ -39,6 +39,31 @@ async def test_of_many_at_once_one_is_the_first_for_all(stores: Stores) -> None:
     assert await stores.idempotency.claim("key", "late", NOW) == claimed[0]
 
 
+async def test_many_keys_are_claimed_at_once_and_others_only_looked_up(stores: Stores) -> None:
+    keys = stores.idempotency
+    await keys.claim("held", "first", NOW)
+    asked: dict[str, str | None] = {"held": "second", "new": "third", "unknown": None}
+    assert await keys.claim_all(asked, NOW) == {"held": "first", "new": "third", "unknown": None}
+    assert await keys.claim_all({"held": None, "new": None, "unknown": "fourth"}, NOW) == {
+        "held": "first",
+        "new": "third",
+        "unknown": "fourth",
+    }
+    assert await keys.claim("unknown", "fifth", NOW) == "fourth"
+    assert await keys.claim_all({}, NOW) == {}
+    many: dict[str, str | None] = {f"key-{number}": f"value-{number}" for number in range(1_000)}
+    assert await keys.claim_all(many, NOW) == many
+    assert await keys.claim_all(dict.fromkeys(many, "another"), NOW) == many
+
+
+async def test_a_key_that_was_claimed_with_others_is_new_again_after_a_day(dated: Stores) -> None:
+    keys = dated.idempotency
+    await keys.claim_all({"key": "body-1"}, NOW)
+    assert await keys.claim_all({"key": None}, NOW + DAY - 1) == {"key": "body-1"}
+    assert await keys.claim_all({"key": None}, NOW + DAY) == {"key": None}
+    assert await keys.claim_all({"key": "body-2"}, NOW + DAY) == {"key": "body-2"}
+
+
 async def test_a_key_is_new_again_after_a_day(dated: Stores) -> None:
     keys = dated.idempotency
     await keys.claim("key", "body-1", NOW)

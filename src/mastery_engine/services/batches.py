@@ -124,7 +124,7 @@ class Batches:
         event_ids = [self._ingest.derived_id(caller, "batch", key, place) for place in range(len(rows))]
         request = BatchRequest(list(rows), record, event_ids)
         if len(rows) <= AT_ONCE:
-            return await self._work(caller, request, caller.moment(self._clock), claim)
+            return await self._work(caller, request, caller.moment(self._clock), claim, may_come_again=key is not None)
         await claim()
         batch_id = self._ingest.derived_id(caller, "batch-id", key, 0)
         known = await self._jobs.find(caller.tenant, batch_id)
@@ -201,7 +201,8 @@ class Batches:
                 return
             now = self._clock()
             caller = msgspec.structs.replace(msgspec.json.decode(job.caller, type=Caller), at=now)
-            response = await self._work(caller, msgspec.json.decode(job.request, type=BatchRequest), now)
+            request = msgspec.json.decode(job.request, type=BatchRequest)
+            response = await self._work(caller, request, now, may_come_again=True)
             if await self._jobs.answer(job, msgspec.json.encode(response)):
                 return
 
@@ -211,17 +212,30 @@ class Batches:
             self._queue.put_nowait((_RANKS[job.priority], next(self._arrival), job))
 
     async def _work(
-        self, caller: Caller, request: BatchRequest, now: Micros, claim: Claim | None = None
+        self,
+        caller: Caller,
+        request: BatchRequest,
+        now: Micros,
+        claim: Claim | None = None,
+        *,
+        may_come_again: bool,
     ) -> BatchResponse:
         """Process all rows with one append and one fold; the answer has results and failures.
 
-        ``claim`` is called unless every row is refused. Raises what it raises.
+        ``claim`` is called unless every row is refused. Raises what it raises. A batch ``may_come_again`` under its ids
+        where it has a key, or where a crash may cut it.
         """
         results: list[BatchResult] = []
         await self._consents.refresh()
         good, failures = self._checked(caller, request)
         asked = [(row.student_id, row.course_id) for row in good]
         chosen = dict(zip(good, await self._students.in_courses(caller.tenant, asked, now), strict=True))
+        recorded = [row for row in good if _is_recorded(request, row)] if may_come_again else []
+        if recorded:
+            named = [(request.event_ids[row.place], row.student_id, row.course_id) for row in recorded]
+            found_now = [chosen[row] for row in recorded]
+            places_before = await self._recording.as_before(caller.tenant, named, found_now, now)
+            chosen |= zip(recorded, places_before, strict=True)
         places = {row: found for row, found in chosen.items() if isinstance(found, StudentInCourse)}
         students, refused = await self._record(caller, request, places, now, claim)
         for row, found in chosen.items():
@@ -277,7 +291,7 @@ class Batches:
         claim: Claim | None,
     ) -> tuple[dict[DocumentKey, Student], dict[int, MasteryError]]:
         """Record the rows that are to be; the students after it, and by index what refused a row."""
-        rows = [row for row in places if request.record and row.given != NOTHING_GIVEN]
+        rows = [row for row in places if _is_recorded(request, row)]
         students: dict[DocumentKey, Student] = {}
         refused: dict[int, MasteryError] = {}
         if rows:
@@ -288,6 +302,10 @@ class Batches:
                 else:
                     students[places[row].key] = recorded
         return students, refused
+
+
+def _is_recorded(request: BatchRequest, row: GoodRow) -> bool:
+    return request.record and row.given != NOTHING_GIVEN
 
 
 _NO_STUDENT = Problem(InvalidInput.code, "student_id is required.", "student_id")

@@ -1,7 +1,7 @@
 """Idempotency keys: a call that is repeated counts once, and a key that comes again with another body is refused."""
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.ids import value_hash
+from mastery_engine.domain.moments import Micros
 from mastery_engine.errors import Conflict
 from mastery_engine.ports.idempotency import IdempotencyStore
 
@@ -52,6 +53,15 @@ class Idempotency:
                 "This Idempotency-Key was used with another body: use a new key, or send the same body again.",
                 field="Idempotency-Key",
             )
+
+    async def first_courses(self, tenant: str, chosen: Mapping[str, str | None], now: Micros) -> dict[str, str | None]:
+        """The course that was first chosen for each of these events (ids): the one given, if none was before.
+
+        With None it is only looked up. Ask before the events are logged, and only for those whose ids a repeat has too.
+        """
+        names = {self._hash("course", tenant, event_id): event_id for event_id in chosen}
+        first = await self._store.claim_all({name: chosen[event_id] for name, event_id in names.items()}, now)
+        return {event_id: first[name] for name, event_id in names.items()}
 
     def _hash(self, *parts: str) -> str:
         return hmac.digest(self._secret, msgspec.json.encode(parts), "sha256").hex()

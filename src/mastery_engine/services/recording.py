@@ -1,4 +1,7 @@
-"""Recording of calculations: they are logged, then folded at once, so that the answer has the new state."""
+"""Recording of calculations: they are logged, then folded at once, so that the answer has the new state.
+
+Where a caller names no course, the course is chosen once: a repeat of the call is recorded where the call was.
+"""
 
 from collections.abc import Sequence
 
@@ -7,11 +10,12 @@ from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.kinds import CalculationRequested, ComponentValues
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import DocumentKey, Student
-from mastery_engine.errors import Forbidden, MasteryError
+from mastery_engine.errors import CourseRequired, Forbidden, MasteryError
 from mastery_engine.services.consents import REFUSED, Consents
 from mastery_engine.services.folding import Folding
-from mastery_engine.services.idempotency import Claim
+from mastery_engine.services.idempotency import Claim, Idempotency
 from mastery_engine.services.ingest import Ingest
+from mastery_engine.services.students import StudentInCourse, Students
 from mastery_engine.telemetry.tracing import Tracing
 
 SOURCE = "mastery-engine"
@@ -20,11 +24,46 @@ SOURCE = "mastery-engine"
 class Recording:
     """Records components that callers give. The worker later meets the same events, which then change nothing."""
 
-    def __init__(self, ingest: Ingest, folding: Folding, consents: Consents, tracing: Tracing) -> None:
+    def __init__(
+        self,
+        students: Students,
+        ingest: Ingest,
+        folding: Folding,
+        consents: Consents,
+        idempotency: Idempotency,
+        tracing: Tracing,
+    ) -> None:
+        self._students = students
         self._ingest = ingest
         self._folding = folding
         self._consents = consents
+        self._idempotency = idempotency
         self._tracing = tracing
+
+    async def as_before(
+        self,
+        tenant: str,
+        rows: Sequence[tuple[str, str, str | None]],
+        found: Sequence[StudentInCourse | CourseRequired],
+        now: Micros,
+    ) -> list[StudentInCourse | CourseRequired]:
+        """Where to record rows whose ids a repeat has too: (event id, student id, course named), each as found now.
+
+        What was chosen for a row when it first came stays, whatever courses the student has by now. Raises Unavailable.
+        """
+        chosen = {
+            event_id: None if isinstance(place, CourseRequired) else place.key.course_id
+            for (event_id, _, course_id), place in zip(rows, found, strict=True)
+            if course_id is None
+        }
+        first = await self._idempotency.first_courses(tenant, chosen, now) if chosen else {}
+        places = list(found)
+        moved = [n for n, (event_id, _, _) in enumerate(rows) if first.get(event_id) != chosen.get(event_id)]
+        if moved:
+            before = [(rows[n][1], first[rows[n][0]]) for n in moved]
+            for n, place in zip(moved, await self._students.in_courses(tenant, before, now), strict=True):
+                places[n] = place
+        return places
 
     async def record(
         self,

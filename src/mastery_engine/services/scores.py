@@ -19,7 +19,7 @@ from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.moments import day_of_date, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, DocumentKey
-from mastery_engine.errors import InvalidInput, MasteryError, NotFound
+from mastery_engine.errors import CourseRequired, InvalidInput, MasteryError, NotFound
 from mastery_engine.responses.advice import path_ahead
 from mastery_engine.responses.changes import Changes, changes_response
 from mastery_engine.responses.history import HistoryPoint, MasteryHistory, history_summary
@@ -139,12 +139,20 @@ class Scores:
         records = record and given != NOTHING_GIVEN
         self._access.check_student(caller, Act.RECORD if record else Act.TRY, student_id, "calculate", changes=records)
         now = caller.moment(self._clock)
-        found = await self._students.in_course(caller, student_id, course_id, now)
+        event_id = self._ingest.derived_id(caller, "calculate", key, 0)
+        if records and key is not None and course_id is None:
+            chosen = await self._students.in_courses(caller.tenant, [(student_id, None)], now)
+            row = (event_id, student_id, None)
+            (place,) = await self._recording.as_before(caller.tenant, [row], chosen, now)
+            if isinstance(place, CourseRequired):
+                raise place
+            found = place
+        else:
+            found = await self._students.in_course(caller, student_id, course_id, now)
         if given == NOTHING_GIVEN and not found.is_known:
             raise unknown_student()
         claim = partial(self._idempotency.claim, caller, "calculate", key)
         if records:
-            event_id = self._ingest.derived_id(caller, "calculate", key, 0)
             (recorded,) = await self._recording.record(caller, [(event_id, found.key, given)], now, claim)
             if isinstance(recorded, MasteryError):
                 raise recorded

@@ -1,5 +1,7 @@
 """Idempotency keys in memory."""
 
+from collections.abc import Mapping
+
 from mastery_engine.domain.moments import Micros
 from mastery_engine.ports.idempotency import KEY_LIFE
 
@@ -11,10 +13,20 @@ class MemoryIdempotency:
         self._keys: dict[str, tuple[str, Micros]] = {}
 
     async def claim(self, name: str, body: str, at: Micros) -> str:
+        first = self._held(name, at)
+        if first is None:
+            self._keys[name] = (body, at)
+        return body if first is None else first
+
+    async def claim_all(self, values: Mapping[str, str | None], at: Micros) -> dict[str, str | None]:
+        return {
+            name: self._held(name, at) if value is None else await self.claim(name, value, at)
+            for name, value in values.items()
+        }
+
+    def _held(self, name: str, at: Micros) -> str | None:
         first = self._keys.get(name)
-        if first is None or first[1] <= at - KEY_LIFE:
-            first = self._keys[name] = (body, at)
-        return first[0]
+        return None if first is None or first[1] <= at - KEY_LIFE else first[0]
 
     async def purge(self, before: Micros) -> int:
         left = {name: first for name, first in self._keys.items() if first[1] >= before}

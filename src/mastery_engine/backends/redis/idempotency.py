@@ -1,5 +1,6 @@
 """Idempotency keys in Redis, which lets them expire."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mastery_engine.backends.redis import keys as names
@@ -17,14 +18,32 @@ class RedisIdempotency:
 
     @or_unavailable
     async def claim(self, name: str, body: str, _at: Micros) -> str:
+        return (await self._claimed({name: body}))[name] or body
+
+    @or_unavailable
+    async def claim_all(self, values: Mapping[str, str | None], _at: Micros) -> dict[str, str | None]:
+        return await self._claimed(values)
+
+    async def _claimed(self, values: Mapping[str, str | None]) -> dict[str, str | None]:
         """A key that expires between both commands is claimed again."""
-        key = names.idempotency(name)
-        while True:
-            if await self._client.set(key, body, nx=True, px=KEY_LIFE // 1_000):
-                return body
-            first: bytes | None = await self._client.get(key)
-            if first is not None:
-                return first.decode()
+        found: dict[str, str | None] = {}
+        waiting = dict(values)
+        while waiting:
+            pipeline = self._client.pipeline(transaction=False)
+            for name, value in waiting.items():
+                key = names.idempotency(name)
+                if value is not None:
+                    pipeline.set(key, value, nx=True, px=KEY_LIFE // 1_000)
+                pipeline.get(key)
+            answers = iter(await pipeline.execute())
+            for name, value in list(waiting.items()):
+                if value is not None:
+                    next(answers)
+                first: bytes | None = next(answers)
+                if first is not None or value is None:
+                    found[name] = None if first is None else first.decode()
+                    del waiting[name]
+        return found
 
     async def purge(self, _before: Micros) -> int:
         return 0

@@ -1,6 +1,7 @@
 """Idempotency keys in SQLite."""
 
 import sqlite3
+from collections.abc import Mapping
 
 from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.domain.moments import Micros
@@ -18,13 +19,16 @@ class SqliteIdempotency:
         self._database = database
 
     async def claim(self, name: str, body: str, at: Micros) -> str:
+        return (await self.claim_all({name: body}, at))[name] or body
+
+    async def claim_all(self, values: Mapping[str, str | None], at: Micros) -> dict[str, str | None]:
         """Each claim also removes the keys that are too old, so that there are never more than those of a day."""
 
-        def write(connection: sqlite3.Connection) -> str:
+        def write(connection: sqlite3.Connection) -> dict[str, str | None]:
             connection.execute(_PURGE, (at - KEY_LIFE + 1,))
-            connection.execute(_CLAIM, (name, body, at))
-            ((first,),) = connection.execute(_FIND, (name,)).fetchall()
-            return str(first)
+            connection.executemany(_CLAIM, [(name, value, at) for name, value in values.items() if value is not None])
+            held = {name: connection.execute(_FIND, (name,)).fetchone() for name in values}
+            return {name: None if row is None else str(row[0]) for name, row in held.items()}
 
         return await self._database.write(write)
 
