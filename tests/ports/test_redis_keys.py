@@ -21,8 +21,10 @@ from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.moments import DAY, SECOND
 from mastery_engine.domain.people.identity import Identity
 from mastery_engine.domain.people.profile import Profile
-from mastery_engine.domain.student import DocumentKey
+from mastery_engine.domain.student import DocumentKey, Student
 from mastery_engine.ports.cohorts import Join
+from mastery_engine.ports.credentials import Credential
+from mastery_engine.ports.documents import DocumentChange
 from mastery_engine.ports.people import NO_STORED_PROFILE, ProfileWrite
 from mastery_engine.ports.result_cache import LIFE_S, ResultKey
 from scripts.servers.redis import Redis
@@ -46,6 +48,7 @@ from tests.support.stores import (
 pytestmark = pytest.mark.xdist_group("kafka")
 
 CLASS = Cohort("Class", ("ada",), ("eve",), (Due(TODAY),), (Teacher("x-1", ("kay",)),))
+NEW = Student()
 SHORT_MS = 300  # a life that a test sees the end of
 
 
@@ -74,6 +77,7 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
     await stores.courses.put(CourseKey("default", "b-1"), 0, Course("Physics"))
     profile = Profile("Ada", external=(Identity("mailto", "ada@school.example"),))
     await stores.people.write([ProfileWrite(ADA, NO_STORED_PROFILE, profile)])
+    await stores.credentials.put(Credential("5f0c", b"x" * 32, "Moodle", "default", ("xapi",), None, NOW))
     await stores.idempotency.claim("key", "body", NOW)
     await stores.connection.ping()
     await stores.connection.close()
@@ -129,6 +133,30 @@ async def test_what_lists_others_outlives_them(client: Any) -> None:
     left = sorted([name.decode() async for name in client.scan_iter()])
     cohort = ["mastery:cohort:{default:py}", "mastery:cohort:{default:py}:by", "mastery:teaches:{default:kay}"]
     assert left == [*cohort, "mastery:{default:ada}:g"]
+
+
+async def test_a_course_whose_document_expired_alone_comes_back_and_goes_as_any_other(client: Any) -> None:
+    documents = RedisDocuments(client, life_ms=60_000)
+    rust, other = DocumentKey(*ADA, "rust"), DocumentKey(*ADA, "other")
+    assert await documents.commit([DocumentChange(key, 0, NEW) for key in (rust, other)]) == [True, True]
+    await client.delete(keys.document(rust), keys.cold_ids(rust))  # as if it had expired
+    assert [own.keys() for own in await documents.of_students([ADA])] == [{"other"}]
+    assert await documents.commit([DocumentChange(rust, 0, NEW)]) == [True]
+    (own,) = await documents.of_students([ADA])
+    assert list(own) == ["rust", "other"]
+    assert await documents.commit([DocumentChange(key, 1, None) for key in (rust, other)]) == [True, True]
+    assert not await client.exists(keys.other_courses(ADA))
+
+
+async def test_a_student_in_thousands_of_courses_holds_nobody_else_up(client: Any) -> None:
+    documents, many = RedisDocuments(client, life_ms=60_000), range(4_000)
+    names = [DocumentKey("default", "everywhere", f"course-{number}-{'x' * 80}") for number in many]
+    await client.config_resetstat()
+    assert all(await documents.commit([DocumentChange(key, 0, NEW) for key in names]))
+    assert all(await documents.commit([DocumentChange(key, 1, NEW) for key in names]))
+    assert (await client.info("commandstats"))["cmdstat_eval"][
+        "usec"
+    ] < 2_000_000  # 10 s, with the list written each time
 
 
 async def test_a_student_who_goes_on_loses_nothing_that_is_written_once(client: Any) -> None:

@@ -135,7 +135,8 @@ class Courses:
         course = CourseKey(caller.tenant, course_id)
         for _ in range(MAX_ROUNDS):
             (stored,) = await self._store.load([course])
-            changed = await asyncio.to_thread(stored.course.changed, change)  # seconds, for half a million prerequisites
+            # In a thread: half a million prerequisites take seconds.
+            changed = await asyncio.to_thread(stored.course.changed, change)
             is_same = bool(stored.version) and changed == stored.course
             setup = self._setup(course, StoredCourse(stored.version + (not is_same), changed))
             check_badges(setup)

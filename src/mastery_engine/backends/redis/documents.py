@@ -42,7 +42,8 @@ end
 return won
 """
 # The same in courses that are not the default one. What lists them begins and ends with a line break, and has one
-# between two ids, which hold none.
+# between two ids, which hold none. A course is added with its first document, so that thousands cost no more than a
+# few; where that document expired alone, it stands in the list twice.
 COMMIT_IN_COURSES = """
 local won = {}
 for i = 1, #KEYS / 3 do
@@ -50,11 +51,19 @@ for i = 1, #KEYS / 3 do
   local expected, body, ids = ARGV[4 * i - 2], ARGV[4 * i - 1], ARGV[4 * i]
   local course = '\\n' .. ARGV[4 * i + 1] .. '\\n'
   if redis.call('GETRANGE', document, 0, 7) == expected then
-    local listed = redis.call('GET', others) or '\\n'
-    local from, to = string.find(listed, course, 1, true)
     if body == '' then
       redis.call('DEL', document, cold)
-      if from then listed = string.sub(listed, 1, from) .. string.sub(listed, to + 1) end
+      local listed = redis.call('GET', others) or '\\n'
+      local from, to = string.find(listed, course, 1, true)
+      while from do
+        listed = string.sub(listed, 1, from) .. string.sub(listed, to + 1)
+        from, to = string.find(listed, course, 1, true)
+      end
+      if listed == '\\n' then
+        redis.call('DEL', others)
+      else
+        redis.call('SET', others, listed, 'PX', ARGV[1])
+      end
     else
       redis.call('SET', document, body, 'PX', ARGV[1])
       if ids == '' then
@@ -62,12 +71,11 @@ for i = 1, #KEYS / 3 do
       else
         redis.call('SET', cold, ids, 'PX', ARGV[1])
       end
-      if not from then listed = listed .. string.sub(course, 2) end
-    end
-    if listed == '\\n' then
-      redis.call('DEL', others)
-    else
-      redis.call('SET', others, listed, 'PX', ARGV[1])
+      if redis.call('PEXPIRE', others, ARGV[1]) == 0 then
+        redis.call('SET', others, course, 'PX', ARGV[1])
+      elseif expected == '' then
+        redis.call('APPEND', others, string.sub(course, 2))
+      end
     end
     won[i] = 1
   else
@@ -190,8 +198,8 @@ def _stored(value: bytes) -> StoredDocument:
 
 
 def _course_ids(listed: bytes | None) -> list[str]:
-    """The courses in what lists those that are not the default one."""
-    return [] if listed is None else listed.decode().strip("\n").split("\n")
+    """The courses in what lists those that are not the default one, each once."""
+    return [] if listed is None else list(dict.fromkeys(listed.decode().strip("\n").split("\n")))
 
 
 def _names(key: DocumentKey) -> tuple[str, ...]:
