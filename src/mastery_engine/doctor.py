@@ -83,7 +83,7 @@ async def look_at_files(installation: Installation) -> AsyncIterator[Finding]:
     settings = installation.settings
     told: dict[str, None] = {}
     models = (skill_model, answer_models, forecast_model)
-    for read in (wiring.rules, wiring.curriculum, *models, _read_tracing, _read_secret):
+    for read in (wiring.rules, wiring.curriculum, wiring.translation_profiles, *models, _read_tracing, _read_secret):
         try:
             read(settings)
         except StartRefused as refused:
@@ -93,7 +93,7 @@ async def look_at_files(installation: Installation) -> AsyncIterator[Finding]:
     if lacks_model_file(settings):
         yield Finding("files", "warning", f"{NOT_THERE_YET} It is {settings.model_file}.")
     elif not told:
-        yield Finding("files", "ok", "Rules, course and models can be read.")
+        yield Finding("files", "ok", "Rules, course, profiles and models can be read.")
 
 
 def _read_secret(settings: Settings) -> None:

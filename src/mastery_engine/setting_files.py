@@ -12,6 +12,11 @@ _WHY = {
     errno.EACCES: "this user may not read it: give the service's user the right to",
 }
 
+_WHY_FOLDER = _WHY | {
+    errno.ENOENT: "there is no such folder: correct the path, or leave the setting out",
+    errno.ENOTDIR: "it is no folder: name the folder that the files are in",
+}
+
 
 def is_missing(path: Path) -> bool:
     """Whether there is no such file. What may not be looked at is not missing: reading it says why."""
@@ -31,3 +36,12 @@ def read_setting_file(name: str, path: Path) -> bytes:
     except OSError as error:
         why = _WHY.get(error.errno or 0, f"it cannot be read ({error.strerror})")
         raise StartRefused(f"{name} {path} cannot be used: {why}.") from error
+
+
+def files_in_setting_folder(name: str, folder: Path) -> list[Path]:
+    """The files in the folder that the setting ``name`` names, by name. Raises StartRefused, which says what to do."""
+    try:
+        return sorted(file for file in folder.iterdir() if file.is_file())
+    except OSError as error:
+        why = _WHY_FOLDER.get(error.errno or 0, f"it cannot be read ({error.strerror})")
+        raise StartRefused(f"{name} {folder} cannot be used: {why}.") from error

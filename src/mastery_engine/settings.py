@@ -77,6 +77,7 @@ class Settings(BaseModel):
     model_file: Path | None = None
     rate_limit_enabled: bool = True
     curriculum_file: Path | None = None
+    profiles_dir: Path | None = None
     max_concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 100
     forwarded_allow_ips: tuple[Network, ...] = ()
     gdpr_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90

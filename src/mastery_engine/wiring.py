@@ -20,6 +20,8 @@ from mastery_engine.domain.courses.curriculum import Curriculum, curriculum_from
 from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
+from mastery_engine.doors.profiles.reading import PROFILE_ENDINGS, profile_from
+from mastery_engine.doors.translating import ProfileSet, profiles_of
 from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.model_files import ModelFileWatch, answer_models, forecast_model, skill_model
@@ -59,7 +61,7 @@ from mastery_engine.services.skills import Skills
 from mastery_engine.services.standings import Standings
 from mastery_engine.services.students import Students
 from mastery_engine.services.watching import Watching
-from mastery_engine.setting_files import read_setting_file
+from mastery_engine.setting_files import files_in_setting_folder, read_setting_file
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, provider_for
@@ -421,6 +423,27 @@ def curriculum(settings: Settings) -> Curriculum:
         return curriculum_from(source)
     except InvalidInput as error:
         raise StartRefused(f"CURRICULUM_FILE {file} cannot be used: {error}") from error
+
+
+def translation_profiles(settings: Settings) -> ProfileSet:
+    """The profiles of other platforms' messages: those of PROFILES_DIR before the shipped. Raises StartRefused."""
+    shipped = [
+        profile_from(file.read_bytes(), file.name)
+        for file in sorted(files("mastery_engine").joinpath("doors", "profiles").iterdir(), key=lambda one: one.name)
+        if file.name.endswith(PROFILE_ENDINGS)
+    ]
+    folder = settings.profiles_dir
+    if folder is None:
+        return profiles_of([], shipped)
+    try:
+        own = [
+            profile_from(read_setting_file("PROFILES_DIR", file), file.name)
+            for file in files_in_setting_folder("PROFILES_DIR", folder)
+            if file.name.endswith(PROFILE_ENDINGS)
+        ]
+        return profiles_of(own, shipped)
+    except InvalidInput as error:
+        raise StartRefused(f"PROFILES_DIR {folder} cannot be used: {error}") from error
 
 
 def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:

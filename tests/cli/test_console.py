@@ -31,6 +31,9 @@ COMMANDS = [
     ("purge",),
     ("curriculum", "check"),
     ("curriculum", "show"),
+    ("profile", "test"),
+    ("profile", "check"),
+    ("profile", "list"),
     ("simulate",),
     ("openapi",),
     ("backtest", "skills"),
@@ -96,6 +99,8 @@ def test_help_needs_none_of_the_heavy_parts() -> None:
         ("simulate", "--policy", "clever"),
         ("simulate", "--plot", "nowhere.svg"),
         ("curriculum", "check", "no-such-file.yaml"),
+        ("profile", "test", "no-such-file.json"),
+        ("profile", "test", "README.md", "--door", "scorm"),
     ],
     ids=" ".join,
 )

@@ -27,6 +27,7 @@ from mastery_engine.cli import (
     mcp,
     openapi,
     privacy,
+    profile,
     purge,
     replay,
     roster,
@@ -94,6 +95,7 @@ app.add_typer(course.app, name="course")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(curriculum.app, name="curriculum")
 app.add_typer(roster.app, name="roster")
+app.add_typer(profile.app, name="profile")
 app.command()(privacy.export)
 app.command()(privacy.erase)
 app.command()(simulate.simulate)

@@ -1,0 +1,1 @@
+"""Canvas Live Events: events as evidence."""

@@ -1,0 +1,1 @@
+"""Open edX: tracking events as evidence."""
