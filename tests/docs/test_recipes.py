@@ -17,6 +17,7 @@ EXAMPLES = {
     "An endpoint": r"analytics/patterns|\bStudentPatterns\b",
     "An MCP tool": r"explain_score|\bExplain\w*Result\b|def explain\b",
     "A door for events": r"dapr/events|/dapr\b.*subscribe|\bdapr_pubsub\b",
+    "A door for a platform": r"\bCANVAS_EVENTS\b",
     "A setting of the course": r"DifficultyWeights|rules\.difficulty|difficulty weights|difficulty_weights",
     "A page": r"dashboard/compare|compare\.html",
 }

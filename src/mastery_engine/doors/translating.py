@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from mastery_engine.domain.json_text import HALF_CHARACTER
 from mastery_engine.doors.drafts import DOOR_NAMES, DoorName, Translation
 from mastery_engine.doors.profiles.paths import text_of, value_at
 from mastery_engine.doors.profiles.profile import TranslationProfile
@@ -34,6 +35,8 @@ class ProfileSet(msgspec.Struct, frozen=True):
             return Translation("refused", _id_of(door, message), error.message)
         except RecursionError:
             return Translation("refused", _id_of(door, message), TOO_DEEP)
+        except UnicodeEncodeError:
+            return Translation("refused", reason=HALF_CHARACTER)
 
     def _translated(self, door: DoorName, message: dict[str, Any]) -> Translation:
         prepared = DOORS[door].prepared(message)

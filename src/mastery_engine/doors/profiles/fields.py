@@ -50,7 +50,7 @@ def seconds_from(value: Any) -> float | None:
 
 def _id(longest: int) -> Maker:
     def made(value: Any) -> Made:
-        text = text_of(value)
+        text = text_of(value[0] if isinstance(value, list) and value else value)
         return (None if text is None else fitted(text, longest) or None), None
 
     return made

@@ -21,6 +21,7 @@ ScoreKey: TypeAlias = Literal["raw", "min", "max", "scaled", "success"]
 
 SCORED = frozenset(("quiz", "answer"))
 DONE = "done"  # how much of a completion is done: true, or a share in [0, 1]
+NOTHING_THERE = "It has nothing of which an event could be made."
 DEFAULT_DIFFICULTY = "intermediate"
 # What an event is about: with its kind, course and time they tell one event from another.
 _ABOUT = ("item_id", "quiz_id", "exercise_id", "submission_id", "topic")
@@ -108,7 +109,8 @@ class TranslationProfile(msgspec.Struct, frozen=True):
             return Translation("ignored", message_id, reason, profile=self.name, rule=rule.name)
         made, reasons, notes = self._events(rule, message)
         if not made:
-            return Translation("ignored", message_id, " ".join(reasons), (), notes, self.name, rule.name)
+            reason = " ".join(reasons) or NOTHING_THERE
+            return Translation("ignored", message_id, reason, (), notes, self.name, rule.name)
         person = door.identity((rule.learner or self.learner)(message))
         if person is None:
             reason = "It names no person by an id: it is about nobody, or about a group."
