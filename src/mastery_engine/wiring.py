@@ -46,6 +46,7 @@ from mastery_engine.services.idempotency import Idempotency
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.member_standings import MemberStandings
 from mastery_engine.services.models import Models
+from mastery_engine.services.moving import Moving
 from mastery_engine.services.next_answers import NextAnswers
 from mastery_engine.services.pages import Pages
 from mastery_engine.services.people import People
@@ -168,13 +169,27 @@ def compose(
     audit = Audit(stores.audit_log, clock, consents.pseudonym)
     access = AccessControl(audit)
     idempotency = Idempotency(stores.idempotency, clock, pseudonym_key)
-    profiles = Profiles(stores.people, stores.documents, consents, pseudonym_key)
-    cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, profiles, rules, clock)
     courses = Courses(stores.courses, access, audit, idempotency, rules, curriculum, clock)
     credentials = Credentials(stores.credentials, access, audit, clock, new_key, new_secret)
-    students = Students(stores.reader, courses)
+    decoder = RecordDecoder(courses.at_hand, clock)
+    moving = Moving(
+        stores.documents,
+        stores.reader,
+        stores.cohorts,
+        logs.events,
+        decoder.events_in,
+        consents,
+        courses,
+        models,
+        clock,
+    )
+    profiles = Profiles(stores.people, moving, consents, pseudonym_key)
+    cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, profiles, consents, rules, clock)
+    students = Students(stores.reader, courses, consents)
     erasing = Erasing(stores.documents, stores.reader, profiles, stores.refusals, stores.jobs)
-    folding = Folding(stores.documents, stores.reader, stores.cohorts, consents, erasing, courses, models, metrics)
+    folding = Folding(
+        stores.documents, stores.reader, stores.cohorts, consents, erasing, moving, courses, models, metrics
+    )
     ingest = Ingest(
         logs.events,
         stores.documents,
@@ -200,7 +215,6 @@ def compose(
     members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results)
     reports = Reports(students, members, consents, profiles, access, courses, clock)
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
-    decoder = RecordDecoder(courses.at_hand, clock)
     guard = FloodGuard(stores.checkpoints, logs.events)
     lag = Lag(logs.events, metrics)
     asked: dict[str, Connection] = {"store": stores.connection, "log": logs.connection}
@@ -223,7 +237,7 @@ def compose(
         cohorts=cohorts,
         courses=courses,
         credentials=credentials,
-        people=People(stores.people, stores.documents, profiles, cohorts, access, audit, idempotency, clock),
+        people=People(stores.people, stores.documents, profiles, cohorts, consents, access, audit, idempotency, clock),
         rosters=Rosters(stores.people, profiles, cohorts, courses, access, audit, idempotency, clock),
         standings=Standings(members, cohorts, consents, profiles, access, audit, courses, clock),
         reports=reports,
@@ -239,6 +253,7 @@ def compose(
             consents=consents,
             erasing=erasing,
             profiles=profiles,
+            moving=moving,
             dead_letters=dead_letters,
             access=access,
             audit=audit,
@@ -262,6 +277,7 @@ def compose(
             stores.checkpoints,
             stores.refusals,
             folding,
+            moving,
             consents,
             courses,
             decoder,
@@ -272,7 +288,7 @@ def compose(
             tracing,
         ),
         lag=lag,
-        purge=Purge(stores, logs, courses, rules, clock),
+        purge=Purge(stores, logs, consents, moving, courses, rules, clock),
         calibrator=Calibrator(
             stores, logs, cohorts, consents, courses, calibrations, decoder, forecast_model, clock, new_id
         ),

@@ -85,16 +85,6 @@ async def test_an_identity_of_another_student_is_a_conflict_that_names_nobody(ap
     assert (await api.call("PUT", "/students/eve/profile", {"external": [MAIL]})).status_code == 200
 
 
-async def test_an_identity_with_evidence_under_an_id_of_its_own_is_a_conflict(api: Api) -> None:
-    derived = api.engine.people._profiles.derived_id("default", Identity(**MAIL))
-    await api.learn(event(student_id=derived))
-    answer = await api.call("PUT", PLACE, ADA)
-    assert (answer.status_code, "has evidence already" in answer.json()["error"]["message"]) == (409, True)
-    assert (await api.get(PLACE)).status_code == 404
-    assert (await api.call("PUT", f"/students/{derived}/profile", ADA)).status_code == 200, "it is their own"
-    assert (await api.query(derived))["mastery_score"] > 0
-
-
 async def test_who_a_person_is_here(api: Api) -> None:
     profiles = api.engine.people._profiles
     unknown = Identity("mailto", "bob@school.example")

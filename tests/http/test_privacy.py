@@ -178,8 +178,8 @@ async def test_what_cannot_be_processed_is_not_kept_either_where_it_was_not_allo
 
 
 async def test_a_record_of_consent_that_no_engine_wrote_hides_no_other(api: Api) -> None:
-    await api.logs.consents.put("foreign", b"garbage", api.clock())
-    await api.logs.consents.put("foreign", b"\xff{}", api.clock())
+    await api.logs.consents.put_all({"foreign": b"garbage"}, api.clock())
+    await api.logs.consents.put_all({"foreign": b"\xff{}"}, api.clock())
     await consent(api, processing=False)
     assert (await api.post("/mastery/ingest", quiz("during"))).status_code == 403
 

@@ -90,6 +90,7 @@ class EventFileReader:
             days=self.days,
             rules_of=self._engine.courses.at_hand,
         )
+        event = self._engine.consents.as_owners(event)
         self._engine.consents.check_processing(key_of(event))
         self.ignored.update(unknown)
         return event

@@ -75,7 +75,8 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``latest`` is the time of the newest event, ``received`` the newest receipt, ``updated`` the time of the last fold;
     ``floor`` is the day before which everything was dropped; ``cohorts`` are the cohorts that the events named.
-    ``answers`` is what the model of the next answer knows, packed: whoever needs it unpacks it.
+    ``answers`` is what the model of the next answer knows, packed: whoever needs it unpacks it. ``moved`` is, packed,
+    what the document was before its evidence went to another student: such a document is empty but for that.
     """
 
     evidence: Evidence = NO_EVIDENCE
@@ -92,6 +93,7 @@ class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):
     guidance: Guidance = NO_GUIDANCE
     answers: bytes = b""
     causes: Causes = NO_CAUSES
+    moved: bytes = b""
 
     def is_known(self, at: Micros, rules: Rules) -> bool:
         """Whether an event or any evidence of this student still counts."""

@@ -1,5 +1,6 @@
-"""Where changes of consent and erasures are recorded, as durably as events."""
+"""Where changes of consent, erasures and links of derived ids are recorded, as durably as events."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -8,7 +9,7 @@ from mastery_engine.domain.moments import Micros
 
 
 class ConsentRecord(msgspec.Struct, frozen=True, gc=False):
-    """A student's consent over time, under their keyed hash; ``at`` is when the ledger took it."""
+    """A student's consent over time, or the links of a derived id, under a keyed hash; ``at`` is when it was taken."""
 
     name: str
     value: bytes
@@ -18,8 +19,8 @@ class ConsentRecord(msgspec.Struct, frozen=True, gc=False):
 class ConsentLedger(Protocol):
     """The newest record for each keyed hash. All calls raise Unavailable when the log is away."""
 
-    async def put(self, name: str, value: bytes, at: Micros) -> None:
-        """Keep a student's consent in the place of what was kept under the name; durable on return.
+    async def put_all(self, values: Mapping[str, bytes], at: Micros) -> None:
+        """Keep each value in the place of what was kept under its name; durable on return.
 
         ``at`` is the sender's time; a ledger with a clock of its own goes by that.
         """

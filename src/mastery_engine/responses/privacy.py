@@ -219,6 +219,7 @@ def held_document(student: Student) -> dict[str, Any]:
             "quiz": readable(attempts.quiz),
             "quality": readable(attempts.quality),
         }
+    del document["moved"]  # empty: the document that held more before it was moved is nobody's own
     return document | {"answers": readable(unpacked(student.answers))}
 
 

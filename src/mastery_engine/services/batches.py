@@ -276,8 +276,9 @@ class Batches:
                 records = request.record and row.components != NOTHING_GIVEN
                 self._access.check_student(caller, act, row.student_id, "batch", changes=records)
                 if records:
-                    self._consents.check_processing(key)
-                good.append(GoodRow(index, row.student_id, row.course_id, row.components))
+                    self._consents.check_processing(self._consents.links.owner(key))
+                student_id = self._consents.links.owner(key).student_id if records else row.student_id
+                good.append(GoodRow(index, student_id, row.course_id, row.components))
             except MasteryError as error:
                 failures.append(_failure(index, row.student_id, error))
         return good, failures

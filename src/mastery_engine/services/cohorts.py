@@ -22,6 +22,7 @@ from mastery_engine.responses.cursors import make_cursor, read_cursor
 from mastery_engine.responses.privacy import HeldMembership
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
+from mastery_engine.services.consents import Consents
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 from mastery_engine.services.profiles import Profiles
 
@@ -51,6 +52,7 @@ class Cohorts:
         audit: Audit,
         idempotency: Idempotency,
         profiles: Profiles,
+        consents: Consents,
         rules: Rules,
         clock: Clock,
         *,
@@ -62,6 +64,7 @@ class Cohorts:
         self._audit = audit
         self._idempotency = idempotency
         self._profiles = profiles
+        self._consents = consents
         self._rules = rules
         self._clock = clock
         self._seen: LRUCache[tuple[str, str], SeenCohort] = LRUCache(most)
@@ -131,14 +134,15 @@ class Cohorts:
     ) -> CohortRecord:
         """Set all members of a cohort; without ``calendar`` or ``course_id`` the old one stays.
 
-        It is recorded before it counts.
+        It is recorded before it counts. A derived id that was linked to a student stands for the student.
 
         Raises Conflict if ``key`` was used with another body, or others keep changing the cohort at the same time.
         """
         self._access.check_cohort(caller, Act.SET_ROSTER, cohort_id, "put-cohort")
         await self._idempotency.claim(caller, f"put-cohort {cohort_id}", key)
         now = caller.moment(self._clock)
-        wanted, due = frozenset(members), None if calendar is None else tuple(calendar)
+        wanted = frozenset([await self._consents.student_now(caller.tenant, member, now) for member in members])
+        due = None if calendar is None else tuple(calendar)
         for _ in range(MAX_ROUNDS):
             roster = await self.roster(caller.tenant, cohort_id, now)
             cohort = roster.cohort.with_members(name, wanted, due, roster.joined)

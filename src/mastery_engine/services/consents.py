@@ -22,11 +22,14 @@ from mastery_engine.domain.consent import (
     pseudonym,
     unpack_note,
 )
-from mastery_engine.domain.events.event import Logged
+from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.moments import SECOND, Micros
-from mastery_engine.domain.student import DocumentKey, StudentKey
-from mastery_engine.errors import Conflict, Forbidden, Unavailable
+from mastery_engine.domain.people.identity import DERIVED
+from mastery_engine.domain.people.link import LINK, pack_links
+from mastery_engine.domain.student import DocumentKey, StudentKey, document_key_of, key_of
+from mastery_engine.errors import Conflict, Forbidden, NotFound, Unavailable
 from mastery_engine.ports.consent_ledger import ConsentLedger
+from mastery_engine.services.links import LATEST, KnownLinks
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ K = TypeVar("K", StudentKey, DocumentKey)
 REFRESH = SECOND
 PATIENCE_S = 0.5
 MOST_PSEUDONYMS = 20_000  # cached, since computing one costs more
+MOVED = "This id belongs to another student here, to whom its evidence was moved: ask about them."
 REFUSED = (
     "The student has not consented to processing: record their consent first, "
     "by PUT /compliance/students/{student_id}/consent."
@@ -44,7 +48,7 @@ REFUSED = (
 
 
 class Consents:
-    """All changes of consent and all erasures, by the students' keyed hashes."""
+    """All changes of consent, all erasures and all links of derived ids, by keyed hashes."""
 
     def __init__(self, ledger: ConsentLedger, clock: Clock, secret: bytes, *, default: bool) -> None:
         """``default`` holds for students who have no record.
@@ -61,6 +65,7 @@ class Consents:
         self._asked_at = -REFRESH
         self._was_read = False
         self.default = default
+        self.links = KnownLinks(self.history)
 
     def pseudonym(self, key: Whose) -> str:
         """The student's keyed hash."""
@@ -98,6 +103,9 @@ class Consents:
         self._was_read = True
         for note in notes:
             try:
+                if note.name.startswith(LINK):
+                    self.links.read(note.name, note.value, note.at)
+                    continue
                 history = unpack_note(note.value, note.at)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 logger.error("a record of consent cannot be read and is skipped: %s", error)
@@ -105,8 +113,14 @@ class Consents:
                 self._known[note.name] = merged(self._known.get(note.name, ()), history)
 
     def history(self, key: Whose) -> History:
-        """A student's changes of consent, as of the last ``refresh``."""
-        return self._known.get(self.pseudonym(key), ()) if self._known else ()
+        """A student's changes of consent, as of the last ``refresh``; of a derived id those made under it.
+
+        The erasure of a student erased what had moved to them, and so the derived id as well.
+        """
+        if not self._known:
+            return ()
+        own = self._known.get(self.pseudonym(key), ())
+        return merged(own, self.links.erasures(StudentKey(*key[:2]))) if self.links else own
 
     def state(self, key: Whose) -> ConsentChange:
         """What a student allows now, as of the last ``refresh``."""
@@ -117,17 +131,111 @@ class Consents:
         moments = {key: erased_at(self.history(key)) for key in keys} if self._known else {}
         return {key: at for key, at in moments.items() if at is not None}
 
+    def by_owner(self, events: Mapping[DocumentKey, Sequence[Logged]]) -> Mapping[DocumentKey, Sequence[Logged]]:
+        """The events by the document that they belong in: what came under a derived id is its student's.
+
+        As of the last ``refresh``; the same object where none moved.
+        """
+        if not self.links:
+            return events
+        moved = {key for key in events if key.student_id.startswith(DERIVED) and key.student in self.links}
+        if not moved:
+            return events
+        owned: dict[DocumentKey, Sequence[Logged]] = {key: own for key, own in events.items() if key not in moved}
+        joined: dict[DocumentKey, list[Logged]] = {}
+        for key in moved:
+            for logged in events[key]:
+                owner = self.owner_of(logged.event)
+                joined.setdefault(owner, [*owned.get(owner, ())]).append(logged)
+        return owned | {key: sorted(own, key=_arrival) for key, own in joined.items()}
+
+    def misplaced(self, events: Mapping[DocumentKey, Sequence[Logged]]) -> set[DocumentKey]:
+        """The documents in which some of these events do not belong, as of the last ``refresh``."""
+        if not self.links:
+            return set()
+        return {
+            key
+            for key, own in events.items()
+            if any(logged.event.student_id.startswith(DERIVED) and self.owner_of(logged.event) != key for logged in own)
+        }
+
+    def is_linked(self, key: Whose) -> bool:
+        """Whether the evidence of a derived id moved to a student, as of the last ``refresh``."""
+        return bool(self.links) and self.links.owner(StudentKey(*key[:2])) != key[:2]
+
+    def owner_of(self, event: LearningEvent) -> DocumentKey:
+        """The document that an event belongs in, as of the last ``refresh``."""
+        if not self.links:
+            return document_key_of(event)
+        return DocumentKey(*self.links.owner(key_of(event), event.received), event.course_id)
+
+    def as_owners(self, event: LearningEvent) -> LearningEvent:
+        """The event as one of the student to whom it belongs, as of the last ``refresh``."""
+        owner = self.owner_of(event).student_id
+        return event if owner == event.student_id else msgspec.structs.replace(event, student_id=owner)
+
+    async def student_now(self, tenant: str, student_id: str, now: Micros) -> str:
+        """The student to whom something belongs that comes under an id now."""
+        if student_id.startswith(DERIVED):
+            await self.refresh_lately(now)
+            return self.links.owner(StudentKey(tenant, student_id)).student_id
+        return student_id
+
+    async def check_reads(self, tenant: str, student_id: str, now: Micros) -> None:
+        """Raises NotFound for a derived id whose evidence moved to a student."""
+        if await self.student_now(tenant, student_id, now) != student_id:
+            raise NotFound(MOVED, field="student_id")
+
+    def check_changes(self, key: StudentKey) -> None:
+        """Raises Conflict for a derived id whose evidence moved to a student, as of the last ``refresh``."""
+        if self.is_linked(key):
+            raise Conflict(MOVED, field="student_id")
+
     def filter_by_consent(
         self, events: Mapping[DocumentKey, Sequence[Logged]]
     ) -> Mapping[DocumentKey, Sequence[Logged]]:
-        """The events that were allowed at their receipt, by document: consent is a student's, in all courses."""
-        if not self._known and self.default:
+        """The events that were allowed at their receipt, by the document that they belong in, as its student's.
+
+        Consent is a student's, in all courses.
+        """
+        if not self._known and self.default and not self.links:
             return events
-        return {
-            key: [logged for logged in own if counts(logged.event, history, default=self.default)]
-            for key, own in events.items()
-            for history in [self.history(key)]
-        }
+        return {key: self._allowed(key, own) for key, own in events.items()}
+
+    def _allowed(self, key: DocumentKey, events: Sequence[Logged]) -> Sequence[Logged]:
+        own, default = key.student_id, self.default
+        if self.links and any(logged.event.student_id != own for logged in events):
+            return [_as_of(own, logged) for logged in events if self._counts(logged.event)]
+        if not self._known and default:
+            return events
+        history = self.history(key)
+        return [logged for logged in events if counts(logged.event, history, default=default)]
+
+    def _counts(self, event: LearningEvent) -> bool:
+        return self._allows(key_of(event), event.received, min(event.received, event.at))
+
+    def _allows(self, key: StudentKey, received: Micros, earliest: Micros) -> bool:
+        """Whether processing was allowed at a moment of receipt: what came before a link, by whose id it came under.
+
+        It must not be from before an erasure of a student to whom it moved, either.
+        """
+        further = self.links.step(key, received)
+        if further is None:
+            return allows(self.history(key), received, earliest, default=self.default)
+        student, since = further
+        if received >= since:
+            return self._allows(student, received, earliest)
+        return allows(self.history(key), received, earliest, default=self.default) and self._is_left(
+            student, received, earliest
+        )
+
+    def _is_left(self, key: StudentKey, received: Micros, earliest: Micros) -> bool:
+        """Whether no erasure took what moved to a student, or from them to another."""
+        erased = erased_at(self.history(key))
+        if erased is not None and earliest <= erased:
+            return False
+        further = self.links.step(key, received)
+        return further is None or self._is_left(further[0], received, earliest)
 
     def profiling(self, keys: Sequence[Whose]) -> list[bool]:
         """Whether each of these students allows profiling, in their order, as of the last ``refresh``."""
@@ -135,7 +243,7 @@ class Consents:
 
     def allowed(self, key: StudentKey, received: Micros) -> bool:
         """Whether a student allowed processing at a moment of receipt, as of the last ``refresh``."""
-        return allows(self.history(key), received, received, default=self.default)
+        return self._allows(key, received, received)
 
     async def change(self, key: StudentKey, processing: bool | None, profiling: bool | None) -> None:
         """Change what a student allows; None leaves it as it is. Durable on return.
@@ -163,15 +271,51 @@ class Consents:
             await self._put(key, ConsentChange(0, False, False, erased=True))
             return max(change.at for change in self.history(key) if change.erased)
 
+    async def link(self, students: Mapping[StudentKey, StudentKey]) -> None:
+        """Record to whom derived ids belong from now on; durable on return. What is recorded already is not again."""
+        async with self._lock:
+            await self._read()
+            new = {
+                f"{LINK}{self.pseudonym(derived)}": (derived, student, self.links.of(derived))
+                for derived, student in students.items()
+                if (further := self.links.step(derived, LATEST)) is None or further[0] != student
+            }
+            await self._put_all(
+                {
+                    name: pack_links(one, before, to.student_id, self.state(to).at)
+                    for name, (one, to, before) in new.items()
+                }
+            )
+            # Another process may have written meanwhile, of which the last record knows nothing.
+            both = {name: one for name, (one, _, before) in new.items() if len(self.links.of(one)) > len(before) + 1}
+            await self._put_all({name: pack_links(one, self.links.of(one)) for name, one in both.items()})
+
+    async def unlink(self, student: StudentKey) -> None:
+        """Forget what was linked to a student, who was erased: the derived ids are erased as well, and name nobody."""
+        sources = self.links.sources(student)
+        for source in sources:
+            await self.erase(source)
+        async with self._lock:
+            left = {
+                source: tuple(link for link in self.links.of(source) if link.student_id != student.student_id)
+                for source in sources
+            }
+            await self._put_all(
+                {f"{LINK}{self.pseudonym(source)}": pack_links(source, links) for source, links in left.items()}
+            )
+
+    async def _put_all(self, values: Mapping[str, bytes]) -> None:
+        if values:
+            await self._ledger.put_all(values, self._clock())
+            await self._read()
+
     async def _put(self, key: StudentKey, change: ConsentChange) -> None:
         """Write a change. If another process wrote meanwhile, write again, so that the last record has both changes."""
         name, before = self.pseudonym(key), self.history(key)
-        await self._ledger.put(name, pack_note(before, change), self._clock())
-        await self._read()
+        await self._put_all({name: pack_note(before, change)})
         after = self._known[name]
         if [msgspec.structs.replace(new, at=0) for new in after[len(before) :]] != [change] and not change.erased:
-            await self._ledger.put(name, pack_note(after), self._clock())
-            await self._read()
+            await self._put_all({name: pack_note(after)})
 
     def check_processing(self, key: StudentKey) -> None:
         """Raises Forbidden if the student does not allow processing, as of the last ``refresh``."""
@@ -192,3 +336,14 @@ class Consents:
                 "by PUT /compliance/students/{student_id}/consent.",
                 field="student_id",
             )
+
+
+def _arrival(logged: Logged) -> tuple[Micros, int, int]:
+    """In the order of the log, as far as it has one."""
+    return (logged.event.received, logged.partition, logged.offset)
+
+
+def _as_of(student_id: str, logged: Logged) -> Logged:
+    """The event as one of the student to whom it belongs."""
+    event = msgspec.structs.replace(logged.event, student_id=student_id)
+    return Logged(event, logged.partition, logged.offset)

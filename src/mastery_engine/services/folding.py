@@ -28,6 +28,7 @@ from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
 from mastery_engine.services.erasing import Erasing
 from mastery_engine.services.models import Models
+from mastery_engine.services.moving import Moving
 from mastery_engine.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ COURSE = itemgetter(0, 2)  # tenant and course of a document's key
 class Folded(msgspec.Struct, frozen=True):
     """The documents after a fold, the events that failed with an error, and the events that consent does not allow.
 
-    ``students`` has a document for each student and course that the events named.
+    ``students`` has a document for each student and course that the events named, those that they belong to: what came
+    under a derived id is its student's.
     """
 
     students: dict[DocumentKey, Student]
@@ -59,6 +61,7 @@ class Folding:
         cohorts: CohortStore,
         consents: Consents,
         erasing: Erasing,
+        moving: Moving,
         courses: Courses,
         models: Models,
         metrics: Metrics,
@@ -68,6 +71,7 @@ class Folding:
         self._cohorts = cohorts
         self._consents = consents
         self._erasing = erasing
+        self._moving = moving
         self._courses = courses
         self._models = models
         self._metrics = metrics
@@ -98,7 +102,7 @@ class Folding:
         return folded
 
     async def _fold(
-        self, pending: Mapping[DocumentKey, list[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
+        self, pending: Mapping[DocumentKey, Sequence[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
     ) -> None:
         for _ in range(MAX_ROUNDS):
             pending = await self._round(pending, at, settled, folded)
@@ -128,21 +132,28 @@ class Folding:
                     del self._last_turn[key]
 
     async def _round(
-        self, pending: Mapping[DocumentKey, list[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
-    ) -> dict[DocumentKey, list[Logged]]:
+        self, pending: Mapping[DocumentKey, Sequence[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
+    ) -> dict[DocumentKey, Sequence[Logged]]:
         """Fold the pending events that count; returns those of students whose commit lost a race, to be tried again.
 
         Consent is read after the documents. If an erasure is not known by then, either the commit fails since the
-        document is gone, or the erasure is seen when consent is read again right after the commit.
+        document is gone, or the erasure is seen when consent is read again right after the commit. So it is with a link
+        of a derived id; and nothing is folded into a student's document before all that was linked to them is in it.
         """
+        pending = self._consents.by_owner(pending)
+        await self._moving.finish(key.student for key in pending)
         stored = dict(zip(pending, await self._documents.load(list(pending)), strict=True))
         await self._consents.refresh()
+        late = self._late(pending)
+        again = {key: pending[key] for key in late}
+        if late:
+            pending = {key: own for key, own in pending.items() if key not in late}
         erased = self._consents.erased(pending)
         allowed = self._consents.filter_by_consent(pending)
         await self._erasing.remove(
             {key.student for key in erased if stored[key] is not None and self._consents.state(key).erased}
         )
-        held = {key: document for key, document in stored.items() if allowed[key]}
+        held = {key: document for key, document in stored.items() if key not in late and allowed[key]}
         cold = await self._cold_ids(held, allowed)
         courses = [CourseKey(*course) for course in set(map(COURSE, held))]
         setups = await self._courses.of_many(courses, at)
@@ -163,6 +174,7 @@ class Folding:
         if changes or has_joined:
             cohorts = {key: after.student.cohorts for key, after in zip(held, done, strict=True)}
             lost |= await self._erased_meanwhile(cohorts, erased)
+            lost |= self._late({key: pending[key] for key in held})
         new: list[LearningEvent] = []
         for key, after in zip(held, done, strict=True):
             if key not in lost:
@@ -174,7 +186,13 @@ class Folding:
                 positions = {(logged.partition, logged.offset) for logged in allowed[key]}
                 folded.refused.extend(event for event in events if (event.partition, event.offset) not in positions)
         folded.failed.extend((logged, error) for logged, error in failed if document_key_of(logged.event) not in lost)
-        return {key: own for key, own in pending.items() if key in lost}
+        return again | {key: own for key, own in pending.items() if key in lost}
+
+    def _late(self, events: Mapping[DocumentKey, Sequence[Logged]]) -> set[DocumentKey]:
+        """Those whose events belong elsewhere, or to whom others' evidence must be moved first, as is known by now."""
+        if not self._consents.links:
+            return set()
+        return self._consents.misplaced(events) | {key for key in events if self._moving.is_due(key.student)}
 
     async def _join(self, turns: Iterable[tuple[DocumentKey, Turn, Transition]]) -> bool:
         """Record the cohorts that events name, before the documents are committed: so a crash loses no membership.

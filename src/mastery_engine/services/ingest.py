@@ -174,6 +174,7 @@ class Ingest:
         """
         try:
             event, unknown = decode_naming_unknown(value, received=received, tenant=tenant, event_id=new_id)
+            event = self._consents.as_owners(event)
             self._consents.check_processing(key_of(event))
         except MasteryError as error:
             return error
@@ -218,17 +219,21 @@ class Ingest:
     ) -> EventStatus:
         """Whether an event was processed, dead-lettered, or neither so far; of all courses, if none is given.
 
+        What was sent under a derived id is found, too, after it was linked to a student.
+
         Raises Forbidden and InvalidInput.
         """
         self._access.check_student(caller, Act.READ, student_id, "event-status")
         check_event_id(event_id)
-        key = StudentKey(caller.tenant, student_id)
+        owner = await self._consents.student_now(caller.tenant, student_id, caller.moment(self._clock))
+        key, named = StudentKey(caller.tenant, owner), StudentKey(caller.tenant, student_id)
         async with promptly("store", LOAD_S):
             if await self._has_seen(key, course_id, id_hash(event_id)):
                 return EventStatus(event_id, "processed")
-            refusal = await self._refusals.find(key, event_id, course_id=course_id)
-        if refusal is not None:
-            return EventStatus(event_id, "dead_lettered", Problem(refusal.code, refusal.message))
+            for one in dict.fromkeys((key, named)):
+                refusal = await self._refusals.find(one, event_id, course_id=course_id)
+                if refusal is not None:
+                    return EventStatus(event_id, "dead_lettered", Problem(refusal.code, refusal.message))
         return EventStatus(event_id, "not_processed")
 
     async def _has_seen(self, key: StudentKey, course_id: str | None, known_by: bytes) -> bool:

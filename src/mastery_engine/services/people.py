@@ -17,6 +17,7 @@ from mastery_engine.responses.people import ProfileRecord, StudentList, found_st
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.cohorts import Cohorts
+from mastery_engine.services.consents import Consents
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 from mastery_engine.services.profiles import CHANGED, MAX_ROUNDS, Profiles
 
@@ -35,12 +36,14 @@ class People:
         documents: DocumentStore,
         profiles: Profiles,
         cohorts: Cohorts,
+        consents: Consents,
         access: AccessControl,
         audit: Audit,
         idempotency: Idempotency,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._consents = consents
         self._documents = documents
         self._profiles = profiles
         self._cohorts = cohorts
@@ -55,9 +58,10 @@ class People:
     ) -> ProfileRecord:
         """Set parts of a student's profile, whether or not the student is known; it is recorded before it counts.
 
-        Raises Forbidden, also for a student who was erased; InvalidInput; and Conflict where another student has one of
-        the identities, where its own id has evidence, where ``key`` was used with another body, or where others keep
-        changing the profile at the same time.
+        What came under the ids that the identities have of their own is the student's from now on. Raises Forbidden,
+        also for a student who was erased; InvalidInput; and Conflict where another student has one of the identities,
+        where its person withdrew what this student allows, where the student's own evidence moved to another, where
+        ``key`` was used with another body, or where others keep changing the profile at the same time.
         """
         self._access.check_student(caller, Act.SET_PROFILE, student_id, "put-profile", changes=True)
         NO_PROFILE.changed(change)  # what is wrong in itself uses no key up
@@ -69,7 +73,7 @@ class People:
             await self._audit.write(caller, "put-profile", [student_id])
             (written,) = await self._profiles.write([ProfileWrite(student, before, after)])
             if written.error is None:
-                return profile_record(student_id, after)
+                return profile_record(student_id, written.profile)
             if not written.is_late:
                 raise written.error
         raise Conflict(CHANGED, field="student_id")
@@ -160,7 +164,12 @@ class People:
         """The students of a tenant who have a document, by id, as of the last seconds: all are gone through."""
         listed = self._listed.get(tenant)
         if listed is None or abs(now - listed[0]) >= LISTED_FOR:
-            found = {key.student_id async for key in self._documents.all_keys() if key.tenant == tenant}
+            await self._consents.refresh_lately(now)
+            found = {
+                key.student_id
+                async for key in self._documents.all_keys()
+                if key.tenant == tenant and not self._consents.is_linked(key)
+            }
             listed = self._listed[tenant] = (now, sorted(found))
         return listed[1]
 

@@ -1,5 +1,8 @@
 """Privacy: consent, erasure, export, and reading the audit trail."""
 
+from collections.abc import Sequence
+from operator import attrgetter
+
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.consent import without_repeats
@@ -10,7 +13,7 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import NotFound
 from mastery_engine.ports.documents import DocumentStore
-from mastery_engine.ports.event_log import EventLog
+from mastery_engine.ports.event_log import EventLog, Record
 from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.result_cache import ResultCache
 from mastery_engine.ports.result_log import ResultLog
@@ -36,6 +39,7 @@ from mastery_engine.services.courses import Courses
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.erasing import Erasing
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
+from mastery_engine.services.moving import Moving
 from mastery_engine.services.profiles import Profiles
 
 ELSEWHERE = ("process logs, which have student ids", "backups, until they are overwritten")
@@ -56,6 +60,7 @@ class Privacy:
         consents: Consents,
         erasing: Erasing,
         profiles: Profiles,
+        moving: Moving,
         dead_letters: DeadLetters,
         access: AccessControl,
         audit: Audit,
@@ -72,6 +77,7 @@ class Privacy:
         self._consents = consents
         self._erasing = erasing
         self._profiles = profiles
+        self._moving = moving
         self._dead_letters = dead_letters
         self._access = access
         self._audit = audit
@@ -80,9 +86,13 @@ class Privacy:
         self._clock = clock
 
     async def consent(self, caller: Caller, student_id: str) -> Consent:
-        """What a student allows, whether or not the student is known. Raises Forbidden."""
+        """What a student allows, whether or not the student is known.
+
+        Raises Forbidden, and NotFound for a derived id that was linked to a student.
+        """
         self._access.check_student(caller, Act.OWN_DATA, student_id, "consent")
         await self._consents.refresh()
+        await self._consents.check_reads(caller.tenant, student_id, caller.moment(self._clock))
         return self._consent(StudentKey(caller.tenant, student_id))
 
     async def change_consent(
@@ -97,10 +107,12 @@ class Privacy:
         """Change what a student allows; None leaves it as it is. It holds for events received from now on.
 
         A call that changes nothing is audited, and adds nothing to the history. Raises Conflict if ``key`` was used
-        with another body.
+        with another body, and for a derived id that was linked to a student.
         """
         student = StudentKey(caller.tenant, student_id)
         self._access.check_student(caller, Act.OWN_DATA, student_id, "consent-change", changes=True)
+        await self._consents.refresh()
+        self._consents.check_changes(student)
         await self._idempotency.claim(caller, f"consent-change {student_id}", key)
         await self._audit.write(caller, "consent-change", [student_id])
         await self._consents.change(student, processing, profiling)
@@ -117,19 +129,25 @@ class Privacy:
     async def erase(self, caller: Caller, student_id: str) -> Erasure:
         """Remove all that stores and logs hold about a student; events received before no longer count.
 
-        Unknown students are erased too, since events of theirs may be under way. It is safe to call again.
+        Unknown students are erased too, since events of theirs may be under way. It is safe to call again. What was
+        under ids that were linked to the student goes, too, and so do the links. Raises Conflict for such an id itself.
         """
         key = StudentKey(caller.tenant, student_id)
         self._access.check_student(caller, Act.GOVERN, student_id, "erase", changes=True)
         now = caller.moment(self._clock)
+        await self._consents.refresh()
+        self._consents.check_changes(key)
         await self._audit.write(caller, "erase", [student_id])
         at = await self._consents.erase(key)
-        cohort_ids = await self._cohorts.forget(key, now)
-        stored = await self._erasing.remove_counted(key)
-        for subject in (student_id, *cohort_ids):  # the cached standings of a cohort include the student's
-            await self._result_cache.drop(key.tenant, subject)
-        logged = await self._result_log.erase(key) + await self._dead_letters.erase(key)
-        logged += await self._events.erase(key)  # last, since it also scrubs a file that all of them may share
+        stored = logged = 0
+        for one in self._ids_of(key):
+            cohort_ids = await self._cohorts.forget(one, now)
+            stored += await self._erasing.remove_counted(one)
+            for subject in (one.student_id, *cohort_ids):  # the cached standings of a cohort include the student's
+                await self._result_cache.drop(key.tenant, subject)
+            logged += await self._result_log.erase(one) + await self._dead_letters.erase(one)
+            logged += await self._events.erase(one)  # last, since it also scrubs a file that all of them may share
+        await self._consents.unlink(key)  # once all is gone: who calls again finds these ids until then
         return Erasure(
             self._consents.pseudonym(key),
             rfc3339(at),
@@ -139,6 +157,10 @@ class Privacy:
             self._consents.proof(key, at),
         )
 
+    def _ids_of(self, key: StudentKey) -> list[StudentKey]:
+        """The student's ids: those that were linked to them, and their own, which is the last."""
+        return [*sorted(self._consents.links.sources(key)), key]
+
     async def _elsewhere(self, now: Micros) -> list[StaysUntil]:
         retained = await self._events.retained_until(now)
         topics = [StaysUntil(place.where, None if place.until is None else rfc3339(place.until)) for place in retained]
@@ -147,19 +169,24 @@ class Privacy:
     async def export(self, caller: Caller, student_id: str, *, scan: bool = False) -> Export:
         """Everything that is held about a student. Raises NotFound if that is nothing, or if they were erased.
 
+        What came under ids that were linked to the student is theirs; such an id itself is not found.
+
         ``scan`` reads the whole log for the student's events, if it cannot find them otherwise.
         """
         key = StudentKey(caller.tenant, student_id)
         self._access.check_student(caller, Act.OWN_DATA, student_id, "export")
         now = caller.moment(self._clock)
         await self._consents.refresh()
+        await self._consents.check_reads(caller.tenant, student_id, now)
+        await self._moving.finish([key])
         is_erased = self._consents.state(key).erased
         (courses,) = await self._documents.of_students([key])
         document = courses.get(DEFAULT_COURSE)
-        records = None if is_erased else await self._events.events_of(key, scan=scan)
+        ids = self._ids_of(key)
+        records = None if is_erased else await self._records_of(ids, scan=scan)
         consent = self._consent(key)
         cohorts = [] if is_erased else await self._cohorts.memberships(key, now)
-        jobs = [] if is_erased else await self._jobs.of(key)
+        jobs = [] if is_erased else [(one.student_id, job) for one in ids for job in await self._jobs.of(one)]
         (stored,) = await self._profiles.load([key])
         if is_erased or not (courses or records or consent.history or cohorts or jobs or stored.version):
             raise NotFound("Nothing is held about this student.", field="student_id")
@@ -176,11 +203,11 @@ class Privacy:
             None if document is None else held_document(document.student),
             [] if document is None else _days(document.student, rules[DEFAULT_COURSE], now),
             consent,
-            await self._audit.entries_of(key),
-            await self._dead_letters.of(key),
+            sorted([entry for one in ids for entry in await self._audit.entries_of(one)], key=attrgetter("at")),
+            [letter for one in ids for letter in await self._dead_letters.of(one)],
             None if records is None else [held_event(record) for record in records],
             cohorts,
-            [rows_of(job, student_id) for job in jobs],
+            [rows_of(job, named) for named, job in jobs],
             await self._elsewhere(now),
             [
                 HeldCourse(course_id, held_document(other.student), _days(other.student, rules[course_id], now))
@@ -189,6 +216,12 @@ class Privacy:
             ],
             profile_record(student_id, stored.profile) if stored.version else None,
         )
+
+    async def _records_of(self, ids: Sequence[StudentKey], *, scan: bool) -> list[Record] | None:
+        """The events in the log under these ids, in the order of their receipt; None where it does not find them."""
+        found = [await self._events.events_of(one, scan=scan) for one in ids]
+        records = [record for of_id in found if of_id is not None for record in of_id]
+        return None if None in found else sorted(records, key=attrgetter("received", "partition", "offset"))
 
     async def audit(self, caller: Caller, query: AuditQuery) -> AuditTrail:
         """A page of the tenant's audit trail, newest first. Raises Forbidden, InvalidInput."""

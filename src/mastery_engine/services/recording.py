@@ -99,9 +99,14 @@ class Recording:
         errors = {one.event.event_id: _as_ours(error) for one, error in folded.failed}
         errors |= {one.event.event_id: Forbidden(REFUSED, field="student_id") for one in folded.refused}
         done = {event.event_id for event in events}.difference(errors)
+        owners = {event.event_id: self._consents.owner_of(event) for event in events}
         return [
-            folded.students[key] if event_id in done else errors.get(event_id, Forbidden(REFUSED, field="student_id"))
-            for event_id, key, _ in rows
+            (
+                folded.students[owners[event_id]]
+                if event_id in done
+                else errors.get(event_id, Forbidden(REFUSED, field="student_id"))
+            )
+            for event_id, _, _ in rows
         ]
 
 

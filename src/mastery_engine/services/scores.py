@@ -132,6 +132,8 @@ class Scores:
     ) -> Calculated:
         """The score with the given components, the others from the evidence; recorded by default if the role may.
 
+        What is recorded under a derived id is its student's, if it was linked to one.
+
         Raises NotFound if no component is given and the student is unknown, CourseRequired, and Conflict if ``key`` was
         used with another body.
         """
@@ -139,6 +141,8 @@ class Scores:
         records = record and given != NOTHING_GIVEN
         self._access.check_student(caller, Act.RECORD if record else Act.TRY, student_id, "calculate", changes=records)
         now = caller.moment(self._clock)
+        if records:
+            student_id = await self._consents.student_now(caller.tenant, student_id, now)
         event_id = self._ingest.derived_id(caller, "calculate", key, 0)
         if records and key is not None and course_id is None:
             chosen = await self._students.in_courses(caller.tenant, [(student_id, None)], now)

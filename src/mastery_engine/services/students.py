@@ -16,6 +16,7 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, DocumentKey, Student, StudentKey
 from mastery_engine.errors import CourseRequired, NotFound
 from mastery_engine.ports.documents import DocumentReader, StoredDocument
+from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
 
 NO_DOCUMENT = StoredDocument(0, NOBODY)
@@ -77,9 +78,10 @@ class StudentInCourse(msgspec.Struct, frozen=True):
 class Students:
     """Reads documents, which may be up to a second old."""
 
-    def __init__(self, reader: DocumentReader, courses: Courses) -> None:
+    def __init__(self, reader: DocumentReader, courses: Courses, consents: Consents) -> None:
         self._reader = reader
         self._courses = courses
+        self._consents = consents
 
     async def load(self, keys: Sequence[DocumentKey]) -> list[Student]:
         """The students in the order of the keys; ``NOBODY`` if there is no document. Raises Unavailable."""
@@ -88,9 +90,11 @@ class Students:
     async def in_course(self, caller: Caller, student_id: str, course_id: str | None, now: Micros) -> StudentInCourse:
         """The student in a course: the given one, else their only one, else ``default`` if they are known there.
 
-        Raises CourseRequired where none of these is to be had, and Unavailable.
+        Raises CourseRequired where none of these is to be had, NotFound for a derived id whose evidence moved to
+        another student, and Unavailable.
         """
         tenant = caller.tenant
+        await self._consents.check_reads(tenant, student_id, now)
         (stored,) = await self._reader.of_students([StudentKey(tenant, student_id)])
         if course_id is None and stored.keys() <= _DEFAULT_ALONE:  # most questions, which pay for no others
             setup = await self._courses.of(CourseKey(tenant), now)

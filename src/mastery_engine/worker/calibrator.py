@@ -76,7 +76,8 @@ class Calibrator:
 
         ``on_progress`` gets the number of records read. Raises Unavailable.
         """
-        sampled, read = SampledStudents(self._decoder, tenant), 0
+        await self._consents.refresh()
+        sampled, read = SampledStudents(self._decoder, self._consents.links.owner, tenant), 0
         async for page in self._events.pages():
             await _apart(partial(sampled.take, page), gently=gently)
             read += len(page)

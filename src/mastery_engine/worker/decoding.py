@@ -1,6 +1,6 @@
 """Decoding: the records of a batch as events, or as dead letters with the reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -54,6 +54,10 @@ class RecordDecoder:
             else:
                 decoded.events.append(Logged(event, record.partition, record.offset))
         return decoded
+
+    def events_in(self, records: Sequence[Record]) -> list[Logged]:
+        """The events in records, without those that cannot be read or are refused."""
+        return self.decode(Batch(tuple(records), {}, {})).events
 
     def letter(self, record: Record, error: Exception) -> DeadLetter:
         """A dead letter: the record as it came, and why it cannot be processed."""

@@ -44,9 +44,10 @@ class LoggedAnswers:
                 if isinstance(logged.event.data, Answer):
                     by_student[document_key_of(logged.event)].append(logged)
         await self._consents.refresh()
+        owned = self._consents.by_owner(by_student)
         answers: dict[tuple[DocumentKey, str], LoggedAnswer] = {}
         setups = await self._courses.of_many(list({key.course for key in by_student}), self._clock())
-        for key, own in self._consents.filter_by_consent(by_student).items():
+        for key, own in self._consents.filter_by_consent(owned).items():
             setup = setups[key.course]
             for event in (one.event for one in as_in_course(own, setup.skills_of_items, setup.curriculum.named)):
                 if isinstance(event.data, Answer):

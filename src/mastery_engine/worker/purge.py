@@ -13,20 +13,34 @@ from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.ports.documents import DocumentChange
 from mastery_engine.ports.idempotency import KEY_LIFE
+from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
+from mastery_engine.services.moving import Moving
 
 logger = logging.getLogger(__name__)
 
 PAGE = 500
 LOOK_EVERY_S = 60.0
+FROZEN_FOR: Micros = DAY  # far longer than what a store may lose of its last seconds
 
 
 class Purge:
     """Removes what is older than the retention from every part of the stores and logs."""
 
-    def __init__(self, stores: Stores, logs: Logs, courses: Courses, rules: Rules, clock: Clock) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        logs: Logs,
+        consents: Consents,
+        moving: Moving,
+        courses: Courses,
+        rules: Rules,
+        clock: Clock,
+    ) -> None:
         self._stores = stores
         self._logs = logs
+        self._consents = consents
+        self._moving = moving
         self._courses = courses
         self._rules = rules
         self._clock = clock
@@ -34,6 +48,8 @@ class Purge:
     async def run(self) -> tuple[int, int]:
         """Purge now; returns (documents changed or removed, records removed). Raises Unavailable."""
         now = self._clock()
+        await self._consents.refresh()
+        await self._moving.finish_all()  # before what was frozen is removed
         before = (day_of(now) - self._rules.retention_days) * DAY
         logs, stores = self._logs, self._stores
         records = 0
@@ -59,13 +75,14 @@ class Purge:
         stored = {
             key: document
             for key, document in zip(keys, await documents.load(keys), strict=True)
-            if document is not None
+            if document is not None and not _stays_frozen(document.student, now)
         }
         setups = await self._courses.of_many(list({key.course for key in stored}), now)
         due = [key for key, document in stored.items() if _is_due(document.student, now, setups[key.course].rules)]
         changes: list[DocumentChange] = []
         for key, cold in zip(due, await documents.load_cold(due), strict=True):
-            left = aged(stored[key].student, cold, now, setups[key.course].rules)
+            student = stored[key].student
+            left = None if student.moved else aged(student, cold, now, setups[key.course].rules)
             changes.append(
                 DocumentChange(key, stored[key].version, left.student if left else None, left.cold if left else None)
             )
@@ -94,6 +111,11 @@ class Purge:
                 except Unavailable as error:
                     logger.warning("the purge cannot run yet: %s", error)
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _stays_frozen(student: Student, now: Micros) -> bool:
+    """Whether a document of which the evidence moved must stay: the store might lose where it went."""
+    return bool(student.moved) and student.updated > now - FROZEN_FOR
 
 
 def _is_due(student: Student, now: Micros, rules: Rules) -> bool:

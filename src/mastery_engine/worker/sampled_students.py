@@ -4,13 +4,14 @@ The sample of a course are its students whose ids have the smallest hashes: so i
 and says nothing about who they are. Where too many records are held, the course that holds most lets go of a student.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey, course_named
 from mastery_engine.domain.ids import id_hash
-from mastery_engine.domain.student import DocumentKey
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import InvalidInput
 from mastery_engine.ports.event_log import Batch, Record
 from mastery_engine.worker.decoding import RecordDecoder
@@ -75,8 +76,12 @@ class SampledCourse:
 class SampledStudents:
     """The samples of all courses of one tenant, or of all tenants."""
 
-    def __init__(self, decoder: RecordDecoder, tenant: str | None = None) -> None:
+    def __init__(
+        self, decoder: RecordDecoder, owner: Callable[[StudentKey, Micros], StudentKey], tenant: str | None = None
+    ) -> None:
+        """``owner`` gives the student to whom something belongs that was received under an id at a moment."""
         self._decoder = decoder
+        self._owner = owner
         self._tenant = tenant
         self._held = 0
         self.courses: dict[CourseKey, SampledCourse] = {}
@@ -94,7 +99,8 @@ class SampledStudents:
             sample = self.courses.get(course)
             if sample is None:
                 sample = self.courses[course] = SampledCourse()
-            self._held += sample.take(student_id, record)
+            owner = self._owner(StudentKey(record.tenant, student_id), record.received)
+            self._held += sample.take(owner.student_id, record)
             while self._held > MOST_RECORDS:
                 self._held -= max(self.courses.values(), key=_size).shrink()
 

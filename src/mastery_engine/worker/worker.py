@@ -27,6 +27,7 @@ from mastery_engine.ports.refusals import Refusal, RefusalStore
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
 from mastery_engine.services.folding import Folded, Folding
+from mastery_engine.services.moving import Moving
 from mastery_engine.tasks import beside
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing
@@ -60,6 +61,7 @@ class Worker:
         checkpoints: Checkpoints,
         refusals: RefusalStore,
         folding: Folding,
+        moving: Moving,
         consents: Consents,
         courses: Courses,
         decoder: RecordDecoder,
@@ -73,6 +75,7 @@ class Worker:
         self._checkpoints = checkpoints
         self._refusals = refusals
         self._folding = folding
+        self._moving = moving
         self._consents = consents
         self._courses = courses
         self._decoder = decoder
@@ -151,6 +154,7 @@ class Worker:
     async def _work_on(self, until: Mapping[int, int] | None) -> bool:
         log_id = await self._events.log_id()
         await self._guard.begin(log_id)
+        self._consents.links.begin_again()  # whatever a store lost of what was moved is moved again
         reached: dict[int, int] = {}
 
         async def start_offsets(committed: Mapping[int, int]) -> Mapping[int, int]:
@@ -289,12 +293,14 @@ class Worker:
             self._metrics.dead_letters.labels(letter.code).inc()
 
     async def _look_after(self, reached: Mapping[int, int]) -> None:
-        """Once a second, check that the store still holds what it held."""
+        """Once a second, check that the store still holds what it held, and move evidence that is to be moved."""
         now = self._clock()
         if now - self._looked < SECOND:
             return
         self._looked = now
         check_not_behind((await self._checkpoints.read(await self._events.log_id())).offsets, reached)
+        if await self._consents.refresh_lately(now):
+            await self._moving.finish_latest()
 
 
 def _students_of(letter: DeadLetter) -> set[StudentKey]:

@@ -23,7 +23,7 @@ def record(offset: int, student_id: str, tenant: str = "default", value: bytes |
 
 
 def sampled(records: Sequence[Record], *, page: int = 100, tenant: str | None = None) -> SampledStudents:
-    sample = SampledStudents(RecordDecoder(lambda _: Rules(), Clock()), tenant)
+    sample = SampledStudents(RecordDecoder(lambda _: Rules(), Clock()), lambda key, _: key, tenant)
     for start in range(0, len(records), page):
         sample.take(records[start : start + page])
     return sample

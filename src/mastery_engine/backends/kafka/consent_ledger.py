@@ -1,5 +1,6 @@
 """Consent on Kafka: a compacted topic of one partition, keyed by keyed hashes, read wholly and then onwards."""
 
+from collections.abc import Mapping
 from functools import partial
 from time import monotonic
 
@@ -26,11 +27,11 @@ class KafkaConsentLedger:
         self._sender = sender
         self._asker = asker
 
-    async def put(self, name: str, value: bytes, at: Micros) -> None:
+    async def put_all(self, values: Mapping[str, bytes], at: Micros) -> None:
         """The time is the broker's, as that of the events is."""
         del at
         await self._topics.log_id()
-        await self._sender.send([(CONSENT_TOPIC, name.encode(), value, {})])
+        await self._sender.send([(CONSENT_TOPIC, name.encode(), value, {}) for name, value in values.items()])
 
     async def read(self, after: int) -> tuple[list[ConsentRecord], int]:
         await self._topics.log_id()

@@ -1,5 +1,7 @@
 """Changes of consent in SQLite: one row for each keyed hash, numbered anew with each change."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from mastery_engine.backends.sqlite.database import Database
@@ -24,8 +26,8 @@ class SqliteConsentLedger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(self, name: str, value: bytes, at: Micros) -> None:
-        await self._database.put(_PUT, [(name, value, at)])
+    async def put_all(self, values: Mapping[str, bytes], at: Micros) -> None:
+        await self._database.put(_PUT, [(name, value, at) for name, value in values.items()])
 
     async def read(self, after: int) -> tuple[list[ConsentRecord], int]:
         """Mostly there is nothing new; the first time there may be many, which another thread reads."""

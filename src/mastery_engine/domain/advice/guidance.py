@@ -9,7 +9,7 @@ from zlib import crc32
 
 import msgspec
 
-from mastery_engine.domain.advice.habits import NO_HABITS, Habits, with_work
+from mastery_engine.domain.advice.habits import NO_HABITS, Habits, merged_habits, with_work
 from mastery_engine.domain.advice.habits import since as habits_since
 from mastery_engine.domain.advice.learning_path import Step, learning_path
 from mastery_engine.domain.advice.recommend import recommend
@@ -22,7 +22,15 @@ from mastery_engine.domain.advice.recommendation import (
     recommendation_id,
     with_dismissed,
 )
-from mastery_engine.domain.advice.struggle import NO_SPELLS, SIGNS, Spell, Spells, open_spells, spells_after
+from mastery_engine.domain.advice.struggle import (
+    NO_SPELLS,
+    SIGNS,
+    Spell,
+    Spells,
+    merged_spells,
+    open_spells,
+    spells_after,
+)
 from mastery_engine.domain.advice.struggle import since as spells_since
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import Logged
@@ -84,6 +92,27 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 NO_GUIDANCE = Guidance()
+
+
+def merged_guidance(ours: Guidance, theirs: Guidance) -> Guidance:
+    """The guidance of one student that two documents have.
+
+    Of a topic's struggle the one with the later sign stays, counts of habits add up, and what was dismissed in either
+    is dismissed. Advice and path are the newer ones, to be made anew with the next event.
+    """
+    newer = theirs if ours.advice.day < theirs.advice.day else ours
+    dismissed = ours.dismissed
+    for name, at in theirs.dismissed.items():
+        dismissed = with_dismissed(dismissed, name, at)
+    return Guidance(
+        merged_spells(ours.spells, theirs.spells),
+        merged_habits(ours.habits, theirs.habits),
+        newer.advice,
+        newer.path,
+        dismissed,
+        newer.basis,
+    )
+
 
 Raised = tuple[str, str, Spell]
 

@@ -4,6 +4,7 @@ Counters cover blocks of 15 days; a block is dropped as soon as its first day is
 """
 
 from collections.abc import Sequence
+from operator import add
 from typing import Any, TypeAlias
 
 import msgspec
@@ -113,6 +114,19 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day, rules: Rules)
         return habits
     after[changed] = Block(bytes(counts), quizzes, seconds, asked)
     return after
+
+
+def merged_habits(ours: Habits, theirs: Habits) -> Habits:
+    """The counts of both, of which none counts what the other does."""
+    return {
+        number: _sum(ours.get(number, _NO_BLOCK), theirs.get(number, _NO_BLOCK)) for number in sorted({*ours, *theirs})
+    }
+
+
+def _sum(one: Block, other: Block) -> Block:
+    counts = bytes(min(_FULL, count + more) for count, more in zip(one.counts, other.counts, strict=True))
+    asked = Asked(*map(add, msgspec.structs.astuple(one.asked), msgspec.structs.astuple(other.asked)))
+    return Block(counts, one.quizzes | other.quizzes, one.seconds + other.seconds, asked)
 
 
 def since(habits: Habits, floor: Day) -> Habits:

@@ -90,6 +90,19 @@ def stuck_phrase(message: str | None) -> str | None:
     return match[0] if match else None
 
 
+def merged_spells(ours: Spells, theirs: Spells) -> Spells:
+    """Of each topic the spell with the later sign, and at the same time ours; at most ``MAX_SPELLS``, the newest.
+
+    Failures are not added up: whether a success came between them is not known any more.
+    """
+    latest = {**ours}
+    for topic, spell in theirs.items():
+        if topic not in latest or latest[topic].last < spell.last:
+            latest[topic] = spell
+    newest = sorted(latest, key=lambda topic: (bool(latest[topic].trigger), latest[topic].last))[-MAX_SPELLS:]
+    return {topic: spell for topic, spell in latest.items() if topic in newest}
+
+
 def since(spells: Spells, oldest: Micros) -> Spells:
     """Without the spells whose newest sign came before ``oldest``."""
     if all(spell.last >= oldest for spell in spells.values()):

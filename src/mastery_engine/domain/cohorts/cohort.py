@@ -79,6 +79,26 @@ class Cohort(msgspec.Struct, frozen=True, array_like=True):
             teachers=tuple(teacher for teacher in self.teachers if teacher.student_id != student_id),
         )
 
+    def with_linked(self, derived: str, student_id: str, joined: Iterable[str]) -> "Cohort":
+        """The cohort with a student in the place of a derived id that was linked to them.
+
+        Whoever was taken out under the derived id stays out, unless the student is in by their own id.
+        """
+        put, out = frozenset(self.put), frozenset(self.out)
+        if derived in put:
+            put, out = put - {derived} | {student_id}, out - {student_id}
+        if derived in out:
+            is_in = student_id in put or student_id in joined
+            out = out - {derived} | (frozenset() if is_in else {student_id})
+        return msgspec.structs.replace(
+            self,
+            put=tuple(sorted(put)),
+            out=tuple(sorted(out)),
+            teachers=tuple(
+                sorted(Teacher(student_id, one.known_as) if one.student_id == derived else one for one in self.teachers)
+            ),
+        )
+
 
 class Naming(NamedTuple):
     """An event that named a cohort, by its receipt and its course; of several the least, which is the first, counts."""

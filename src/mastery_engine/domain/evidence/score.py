@@ -139,6 +139,12 @@ def completion(evidence: Evidence, floor: Day, rules: Rules) -> float | None:
     return (weights.beginner * easy_done + weights.intermediate * middle_done + weights.advanced * hard_done) / total
 
 
+def exercises(evidence: Evidence, rules: Rules) -> float:
+    """Σ w·total over all topics: by how many exercises a completion weighs."""
+    weights = (rules.difficulty.beginner, rules.difficulty.intermediate, rules.difficulty.advanced)
+    return sum(weights[progress.difficulty] * progress.total for progress in evidence.completion.values())
+
+
 def consistency(activity: ActiveDays, today: Day, floor: Day) -> float | None:
     """Σ a(t-k)·0.9^k / Σ 0.9^k for k from 0 to the days since the first active day, but at least 6 and at most 29."""
     active = activity.up_to(today) & (1 << today - floor + 1) - 1

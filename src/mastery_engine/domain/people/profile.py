@@ -43,6 +43,11 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
             self.external if change.external is UNSET else _identities(change.external),
         )
 
+    def joined(self, other: "Profile") -> "Profile":
+        """The profile with what another one of the same person has more: ours decides where both say something."""
+        external = tuple(sorted({*self.external, *other.external}))
+        return Profile(self.display_name or other.display_name, self.language or other.language, external)
+
 
 NO_PROFILE = Profile()
 

@@ -69,6 +69,29 @@ class KnowledgeState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 NO_KNOWLEDGE = KnowledgeState()
 
 
+def merged_knowledge(ours: KnowledgeState, theirs: KnowledgeState) -> KnowledgeState:
+    """What two documents of one student say: of each skill, and of the general level, the one with more answers.
+
+    Levels follow the arrival of answers, so there is no exact union; those of more answers are the surer ones. Of as
+    many the one practised later is taken, and at the same time ours.
+    """
+    if ours.general is None or theirs.general is None:
+        return theirs if ours.general is None else ours
+    skills = {**ours.skills}
+    for name, level in theirs.skills.items():
+        known = skills.get(name)
+        if known is None or (known.answers, known.at) < (level.answers, level.at):
+            skills[name] = level
+    latest = sorted(skills.items(), key=lambda item: item[1].at)[-MAX_SKILLS:]  # in the order of their practice
+    general = theirs.general if _answers(ours) < _answers(theirs) else ours.general
+    general = General(general.mean, general.variance, max(ours.general.at, theirs.general.at))
+    return KnowledgeState(general, dict(latest))
+
+
+def _answers(knowledge: KnowledgeState) -> int:
+    return sum(one.answers for one in knowledge.skills.values())
+
+
 class KnowledgeEstimate(msgspec.Struct, frozen=True, gc=False):
     """``probability`` is that of a right next answer, ``uncertainty`` the standard deviation of its log-odds.
 
