@@ -22,7 +22,9 @@ from mastery_engine.services.audit import Audit
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 
 CACHED_FOR: Micros = 2 * SECOND
-MOST_CACHED = 1_000
+# What the cache holds at most: a course counts as a thousand items, and an item takes 0.6 KB.
+LARGEST_CACHE, COURSE_SIZE = 1_000_000, 1_000
+PAGE_LEARNED = 100
 MOST_NOTED = 10_000
 MAX_ROUNDS = 20
 PAGE = 100
@@ -56,7 +58,8 @@ class Courses:
         self._rules = rules
         self._curriculum = curriculum
         self._clock = clock
-        self._cached: LRUCache[CourseKey, CachedCourse] = LRUCache(MOST_CACHED)
+        self._cached: LRUCache[CourseKey, CachedCourse] = LRUCache(LARGEST_CACHE, _size)
+        self._learned: dict[CourseKey, Rules] = {}
         self._noted: LRUCache[CourseKey, None] = LRUCache(MOST_NOTED)
 
     async def of(self, key: CourseKey, now: Micros) -> CourseSetup:
@@ -94,19 +97,27 @@ class Courses:
         return fresh
 
     async def learn(self, keys: Collection[CourseKey], now: Micros) -> bool:
-        """Read those of these courses that were never read here; whether there were any. Raises Unavailable."""
-        unread = [key for key in keys if key not in self._cached]
-        if unread:
-            await self.of_many(unread, now)
-        return bool(unread)
+        """Have the rules of these courses ``at_hand``; whether any are others than before. Raises Unavailable."""
+        before = {key: self.at_hand(key) for key in keys}
+        self._learned = {key: setup.rules for key, setup in (await self.of_many(list(keys), now)).items()}
+        return self._learned != before
 
     async def learn_all(self, tenant: str, now: Micros) -> None:
-        """Read all courses of a tenant. Raises Unavailable."""
-        found = await self._store.of_tenant(tenant, after="", limit=MOST_CACHED)
-        await self.of_many([CourseKey(tenant, course_id) for course_id in found], now)
+        """Have the rules of all courses of a tenant ``at_hand``. Raises Unavailable."""
+        learned: dict[CourseKey, Rules] = {}
+        after: str | None = ""
+        while after is not None:
+            found = await self._store.of_tenant(tenant, after=after, limit=PAGE_LEARNED)
+            setups = await self.of_many([CourseKey(tenant, course_id) for course_id in found], now)
+            learned |= {key: setup.rules for key, setup in setups.items()}
+            after = found[-1] if len(found) == PAGE_LEARNED else None
+        self._learned = learned
 
     def at_hand(self, key: CourseKey) -> Rules:
-        """The rules of a course as they were last read here, however long ago; by default if they never were."""
+        """The rules of a course: of those last learned, else as last read here; by default if they never were."""
+        learned = self._learned.get(key)
+        if learned is not None:
+            return learned
         cached = self._cached.get(key)
         return self._setup(key, StoredCourse()).rules if cached is None else cached.setup.rules
 
@@ -166,6 +177,10 @@ class Courses:
         setups = await self.of_many([CourseKey(caller.tenant, one) for one in page], caller.moment(self._clock))
         more = make_cursor(page[-1]) if len(found) > limit else None
         return CourseList([course_entry(setup) for setup in sorted(setups.values(), key=_id)], more)
+
+
+def _size(cached: CachedCourse) -> int:
+    return COURSE_SIZE + len(cached.setup.course.items)
 
 
 def _id(setup: CourseSetup) -> str:

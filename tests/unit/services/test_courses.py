@@ -16,7 +16,7 @@ from mastery_engine.domain.student import DocumentKey, Student
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Conflict, NotFound, Unavailable
 from mastery_engine.ports.courses import StoredCourse
-from mastery_engine.services.courses import CACHED_FOR
+from mastery_engine.services.courses import CACHED_FOR, COURSE_SIZE, LARGEST_CACHE
 from tests.support.composed import composed
 from tests.support.samples import NOW, Clock, answered, envelope, quiz, raw
 from tests.support.samples import logged as in_log
@@ -94,6 +94,44 @@ async def test_a_course_is_read_again_only_where_it_has_changed(
 
 async def test_a_change_is_taken_up_within_5_seconds_everywhere() -> None:
     assert CACHED_FOR <= 4 * SECOND
+
+
+async def test_what_others_changed_is_known_before_a_batch_is_judged(
+    engine: Engine, store: MovableCourses, clock: Clock
+) -> None:
+    """Ingest took the event by the rules as they are: a worker that read the course an hour ago may not bury it."""
+    await engine.courses.of(PHYSICS, clock() - HOUR)
+    await store.put(PHYSICS, 0, Course(time_zone="Pacific/Kiritimati"))
+    assert await engine.courses.learn({PHYSICS}, clock())
+    assert engine.courses.at_hand(PHYSICS).zone.name == "Pacific/Kiritimati"
+    assert not await engine.courses.learn({PHYSICS}, clock())
+    assert not await engine.courses.learn([], clock())
+
+
+async def test_of_more_courses_than_are_cached_each_goes_by_its_own_rules(
+    engine: Engine, store: MovableCourses, clock: Clock
+) -> None:
+    keys = [CourseKey("default", f"c{number}") for number in range(LARGEST_CACHE // COURSE_SIZE + 200)]
+    for key in keys:
+        await store.put(key, 0, Course(time_zone="Pacific/Kiritimati"))
+    assert await engine.courses.learn(keys, clock())
+    assert {engine.courses.at_hand(key).zone.name for key in keys} == {"Pacific/Kiritimati"}
+    assert not await engine.courses.learn(keys, clock())
+    await engine.courses.learn([CourseKey("default")], clock())
+    await engine.courses.learn_all("default", clock())
+    assert {engine.courses.at_hand(key).zone.name for key in keys} == {"Pacific/Kiritimati"}
+
+
+async def test_courses_with_many_items_take_the_place_of_many_without(
+    engine: Engine, store: MovableCourses, clock: Clock
+) -> None:
+    items = tuple(CourseItem(f"q{number}") for number in range(20_000))
+    keys = [CourseKey("default", f"c{number}") for number in range(60)]
+    for key in keys:
+        await store.put(key, 0, Course(items=items))
+        await engine.courses.of(key, clock())
+    await engine.courses.of_many(keys, clock())
+    assert len(store.loads) == 60 + 13  # 47 of them stay
 
 
 async def test_while_the_store_is_away_the_last_one_holds(engine: Engine, store: MovableCourses, clock: Clock) -> None:
