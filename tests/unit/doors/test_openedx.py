@@ -110,6 +110,8 @@ def test_the_log_and_the_event_bus_write_the_same_event() -> None:
         ({"name": "edx.grades.problem.rescored"}, "edx.grades.problem.rescored: It names the member of staff"),
         ({"name": "/courses/course-v1:edX+DemoX+2026/info"}, "a page: "),
         ({"name": "something.new"}, "something.new: "),
+        ({"context": {"username": "\x00"}}, "names no person"),
+        ({"data": {"problem_id": BLOCK, "grade": None, "submission": {"a": 5}}}, "neither a score nor a success"),
     ],
 )
 def test_what_is_ignored_is_named(changed: dict[str, object], reason: str) -> None:

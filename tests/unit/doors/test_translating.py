@@ -124,6 +124,9 @@ def test_a_whole_course_is_its_parts() -> None:
         ({"actor": {"mbox": "mailto:"}}, "ignored", "names no person"),
         ({"actor": None}, "ignored", "names no person"),
         ({"object": {"id": ""}}, "ignored", "data.item_id is not given"),
+        ({"object": {}}, "ignored", "which activity"),
+        ({"object": {"objectType": "Agent", "mbox": "mailto:a@b.c"}}, "ignored", "not about an activity"),
+        ({"object": {"objectType": "StatementRef", "id": "a"}}, "ignored", "not about an activity"),
         ({"object": {"id": "a\x00b"}}, "refused", "control character"),
         ({"verb": None}, "refused", "the verb is missing"),
         ({"verb": {"id": 7}}, "refused", "the verb is missing"),
@@ -288,6 +291,10 @@ def test_h5p_counts_the_content_and_not_its_parts_again() -> None:
     assert (kind, data["part_of"], data["score"]) == ("answer", "https://lms.example/unit/1", 0.8)
     alone = became("xapi", statement("answered", score, context={"contextActivities": library}))
     assert "part_of" not in events(alone)[0][1]
+    draft = became(
+        "xapi", statement("completed", score, context={"contextActivities": library}, object={"definition": {}})
+    )
+    assert (draft.status, draft.rule) == ("ignored", "content-without-an-id")
     nested = became("xapi", statement("completed", score, context={"contextActivities": library | parent}))
     assert (nested.status, nested.rule) == ("ignored", "part-completed")
 
@@ -415,6 +422,26 @@ def test_canvas_outcomes_are_parts_of_the_grade() -> None:
     assert data["part_of"] == "RubricAssessment 22"
     created = outcome | {"metadata": outcome["metadata"] | {"event_name": "learning_outcome_result_created"}}
     assert events(became("canvas", created))[0][1]["attempt_id"] == data["attempt_id"]
+
+
+def test_a_grade_of_canvas_is_the_same_event_in_its_own_form_and_as_caliper() -> None:
+    own = canvas("grade_change", assignment_id="355", submission_id="11086", score=3, points_possible=4)
+    own["metadata"] |= {"context_type": "Course", "context_id": "565"}
+    attempt = {
+        "id": "urn:instructure:canvas:submission:11086",
+        "assignee": {"id": "urn:instructure:canvas:user:48"},
+        "assignable": {"id": "urn:instructure:canvas:assignment:355"},
+    }
+    course = {"id": "urn:instructure:canvas:course:565", "type": "CourseOffering"}
+    teacher = {"id": "urn:instructure:canvas:user:987"}
+    score = {"scoreGiven": 3, "maxScore": 4}
+    at = own["metadata"]["event_time"]
+    said = graded(actor=teacher, object=attempt, group=course, generated=score, eventTime=at)
+    as_caliper = became("caliper", said | {"extensions": {"com.instructure.canvas": {"version": "1.0.0"}}})
+    assert as_caliper.profile == "canvas-caliper"
+    (one,), (other,) = became("canvas", own).drafts, as_caliper.drafts
+    assert one.data == {"quiz_id": "355", "attempt_id": "11086", "total_questions": 1, "correct_answers": 0.75}
+    assert msgspec.structs.replace(other, source=one.source) == one
 
 
 def test_canvas_submissions_hold_no_score() -> None:

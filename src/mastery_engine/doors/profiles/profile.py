@@ -23,10 +23,10 @@ SCORED = frozenset(("quiz", "answer"))
 DONE = "done"  # how much of a completion is done: true, or a share in [0, 1]
 NOTHING_THERE = "It has nothing of which an event could be made."
 DEFAULT_DIFFICULTY = "intermediate"
-# What an event is about: with its kind, course and time they tell one event from another.
-_ABOUT = ("item_id", "quiz_id", "exercise_id", "submission_id", "topic")
 # An event of which only the day counts: a consistency that marks it as active.
 ACTIVE_THEN: Mapping[str, Any] = {"days_since_last_activity": 0}
+
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class ScorePlaces(msgspec.Struct, frozen=True):
@@ -172,9 +172,8 @@ class TranslationProfile(msgspec.Struct, frozen=True):
         """The id of one event of a message, the same for every repeat."""
         if stem is not None or timestamp is None:
             return f"{stem}.{place}" if place else f"{stem}"
-        about = [data[name] for name in _ABOUT if name in data]
         at = timestamp.astimezone(UTC).isoformat(timespec="milliseconds")
-        return f"{self.ids_as}:{derived_id(event_type, course or '', *about, at)}"
+        return f"{self.ids_as}:{derived_id(event_type, course or '', _encode(data).decode(), at)}"
 
 
 def _views(each: Path | None, message: dict[str, Any]) -> Iterator[dict[str, Any]]:
