@@ -121,6 +121,7 @@ def test_a_whole_course_is_its_parts() -> None:
     ("changed", "status", "reason"),
     [
         ({"actor": {"objectType": "Group", "member": []}}, "ignored", "names no person"),
+        ({"actor": {"objectType": "Group", "mbox": "mailto:class-7b@school.example"}}, "ignored", "names no person"),
         ({"actor": {"mbox": "mailto:"}}, "ignored", "names no person"),
         ({"actor": None}, "ignored", "names no person"),
         ({"object": {"id": ""}}, "ignored", "data.item_id is not given"),

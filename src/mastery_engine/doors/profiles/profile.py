@@ -250,7 +250,7 @@ def _checked(kind: str, data: dict[str, Any]) -> dict[str, Any] | NoScore:
     except msgspec.ValidationError as error:
         fault = malformed(error, within="data", kind=KINDS[kind])
         if "is required" in fault.message:
-            return NoScore(f"It lacks what makes a {kind}: {fault.field} is not given.")
+            return NoScore(f"It lacks what a learning event of kind {kind} needs: {fault.field} is not given.")
         raise fault from error
     return data
 

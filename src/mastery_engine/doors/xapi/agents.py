@@ -29,6 +29,13 @@ def identity_of(agent: object) -> Identity | None:
     return None
 
 
+def learner_of(actor: object) -> Identity | None:
+    """The identity of the one person that a statement is about; of a group, known by an id or not, there is none."""
+    if isinstance(actor, Mapping) and actor.get("objectType") == "Group":
+        return None
+    return identity_of(actor)
+
+
 def identities_of(actor: object) -> tuple[Identity, ...]:
     """The identities of an actor: of an agent its own, of a group its own and its members'."""
     if not isinstance(actor, Mapping):

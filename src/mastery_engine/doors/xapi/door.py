@@ -1,7 +1,7 @@
 """The door of xAPI: statements as they are stored or sent (xAPI 2.0, 4.2)."""
 
 from mastery_engine.doors.door import Door, as_sent
-from mastery_engine.doors.xapi.agents import identity_of
+from mastery_engine.doors.xapi.agents import learner_of
 
 # What a record store adds to a statement: a repeat has other ones.
 OF_THE_STORE = ("id", "stored", "authority", "version")
@@ -13,7 +13,7 @@ XAPI = Door(
     message_id=("id",),
     timestamp=("timestamp",),
     prepared=as_sent,
-    identity=identity_of,
+    identity=learner_of,
     learner=("actor",),
     score={
         "raw": ("result.score.raw",),
