@@ -106,6 +106,11 @@ def test_a_file_of_which_nothing_tells_what_it_is_needs_the_door(tmp_path: Path,
     assert run("test", file, "--door", "canvas").exit_code == (0 if content == "[]" else 1)
 
 
+def test_standard_input_is_read_as_a_file_is() -> None:
+    done = CliRunner().invoke(cli.app, ["profile", "test", "-"], input=json.dumps(PASSED))
+    assert done.stdout.splitlines()[-1] == "1 message of xapi: 1 evidence, 0 ignored, 0 refused."
+
+
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     done = run("test", written(tmp_path, gzip.compress(b"[]")[:-4]))
     assert "The compressed file is damaged" in str(done.exception)

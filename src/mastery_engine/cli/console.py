@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,6 +51,13 @@ def course_named(name: str) -> str:
 def course_if_named(name: str | None) -> str | None:
     """A course's id from an option that may be left out, in its normal form."""
     return None if name is None else course_named(name)
+
+
+def readable_file(path: Path) -> Path:
+    """A file from an argument that is there, or ``-`` for standard input."""
+    if str(path) != "-" and (path.is_dir() or not path.exists()):
+        raise typer.BadParameter(f"there is no file {path}.")
+    return path
 
 
 def _id_named(name: str, what: str) -> str:

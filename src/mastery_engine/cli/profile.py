@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, say, settings
+from mastery_engine.cli.console import AsJson, counted, readable_file, say, settings
 from mastery_engine.domain.people.identity import Identity
 from mastery_engine.doors.drafts import DoorName, Status
 
@@ -53,10 +53,7 @@ def try_file(
         Path,
         typer.Argument(
             help="Messages: a JSON list, a line for each, or an envelope; - for standard input.",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            allow_dash=True,
+            callback=readable_file,
         ),
     ],
     door: Annotated[
