@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial
 
 from mastery_engine.clock import Clock
+from mastery_engine.domain.cohorts.cohort import Naming
 from mastery_engine.domain.consent import erased_at
 from mastery_engine.domain.courses.course import CourseSetup
 from mastery_engine.domain.courses.naming import as_in_course
@@ -87,10 +88,15 @@ class Moving:
 
     async def _finish(self, sources: Sequence[StudentKey]) -> None:
         async with self._lock:
-            for source, courses in zip(sources, await self._documents.of_students(sources), strict=True):
-                for course_id, stored in courses.items():
-                    await self._move(DocumentKey(*source, course_id), stored)
-                self._consents.links.finish(source)
+            for start in range(0, len(sources), PAGE):
+                page = sources[start : start + PAGE]
+                documents = await self._documents.of_students(page)
+                put_into = await asyncio.gather(*map(self._cohorts.put_into, page))
+                for source, courses, cohort_ids in zip(page, documents, put_into, strict=True):
+                    await self._link_in_cohorts(source, cohort_ids)
+                    for course_id, stored in courses.items():
+                        await self._move(DocumentKey(*source, course_id), stored)
+                    self._consents.links.finish(source)
 
     async def _move(self, key: DocumentKey, stored: StoredDocument) -> None:
         """Move what one document holds; it is safe to do again."""
@@ -103,7 +109,8 @@ class Moving:
         owner = self._consents.links.owner(key.student, theirs.received)
         into = DocumentKey(*owner, key.course_id)
         (cold,) = await self._documents.load_cold([key])
-        await self._link_in_cohorts(key.student, owner, theirs)  # while it is known who joined by events of their own
+        # While it is known who joined by events of their own.
+        await self._link_in_cohorts(key.student, theirs.cohorts)
         await self._merge(Joined(theirs, cold), key, into)
         self._reader.forget([key, into])
         await self._cohorts.leave(key.student, theirs.cohorts)
@@ -139,8 +146,11 @@ class Moving:
             if which is Overlap.ALL:
                 return
             joined = await self._joined(ours, theirs, which, source, into)
-            day = day_of(joined.student.received)
-            await self._cohorts.join([Join(into.student, cohort_id, day) for cohort_id in joined.student.cohorts])
+            received = joined.student.received
+            first = Naming(received, into.course_id)  # as late as any: who joined before has named the first event
+            await self._cohorts.join(
+                [Join(into.student, cohort_id, day_of(received), first) for cohort_id in joined.student.cohorts]
+            )
             change = DocumentChange(into, stored.version if stored else 0, joined.student, joined.cold)
             if (await self._documents.commit([change]))[0]:
                 return
@@ -216,9 +226,10 @@ class Moving:
             logger.exception("events of a student cannot be folded anew, and documents are merged")
             return NOBODY
 
-    async def _link_in_cohorts(self, source: StudentKey, owner: StudentKey, student: Student) -> None:
+    async def _link_in_cohorts(self, source: StudentKey, cohort_ids: Iterable[str]) -> None:
         """What an admin or a roster said of the derived id is said of the student."""
-        for cohort_id in (await self._cohorts.put_into(source)).union(student.cohorts):
+        owner = self._consents.links.owner(source)
+        for cohort_id in cohort_ids if owner != source else ():
             for _ in range(MAX_ROUNDS):
                 roster = await self._cohorts.roster(source.tenant, cohort_id, since=0)
                 after = roster.cohort.with_linked(source.student_id, owner.student_id, roster.joined)

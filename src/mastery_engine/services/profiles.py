@@ -62,9 +62,14 @@ class Profiles:
     async def students_of(self, tenant: str, people: Sequence[Identity]) -> list[str]:
         """Who each person is here: the student whose profile names them, else their derived id. Raises Unavailable."""
         holders = await self._store.holders(tenant, people)
+        own = await self.own_ids(tenant, people)
+        return [holder or one for one, holder in zip(own, holders, strict=True)]
+
+    async def own_ids(self, tenant: str, people: Sequence[Identity]) -> list[str]:
+        """Who each person is if no profile names them: whom their derived id was linked to before, else that id."""
         await self._consents.refresh()
-        named = [holder or self.derived_id(tenant, one) for one, holder in zip(people, holders, strict=True)]
-        return [self._consents.links.owner(StudentKey(tenant, student_id)).student_id for student_id in named]
+        derived = [StudentKey(tenant, self.derived_id(tenant, one)) for one in people]
+        return [self._consents.links.owner(one).student_id for one in derived]
 
     async def load(self, students: Sequence[StudentKey]) -> list[StoredProfile]:
         """The profiles, in the order of the students. Raises Unavailable."""

@@ -96,10 +96,10 @@ class Rosters:
         """Those whose profiles others changed at the same time."""
         asked = [name for person in users for name in person.identities]
         holders = dict(zip(asked, await self._people.holders(one.caller.tenant, asked), strict=True))
+        own = await self._profiles.own_ids(one.caller.tenant, [person.identities[0] for person in users])
         found: dict[StudentKey, RosterPerson] = {}
-        for person in users:
-            derived = self._profiles.derived_id(one.caller.tenant, person.identities[0])
-            student_id = one.holder(person, holders, derived)
+        for person, own_id in zip(users, own, strict=True):
+            student_id = one.holder(person, holders, own_id)
             if student_id is not None:
                 found[StudentKey(one.caller.tenant, student_id)] = without_others(
                     person, student_id, holders, one.ignored

@@ -90,14 +90,12 @@ class Cohort(msgspec.Struct, frozen=True, array_like=True):
         if derived in out:
             is_in = student_id in put or student_id in joined
             out = out - {derived} | (frozenset() if is_in else {student_id})
-        return msgspec.structs.replace(
-            self,
-            put=tuple(sorted(put)),
-            out=tuple(sorted(out)),
-            teachers=tuple(
-                sorted(Teacher(student_id, one.known_as) if one.student_id == derived else one for one in self.teachers)
-            ),
-        )
+        known_as: dict[str, frozenset[str]] = {}
+        for teacher in self.teachers:
+            name = student_id if teacher.student_id == derived else teacher.student_id
+            known_as[name] = known_as.get(name, frozenset()).union(teacher.known_as)
+        teachers = tuple(Teacher(name, tuple(sorted(names))) for name, names in sorted(known_as.items()))
+        return msgspec.structs.replace(self, put=tuple(sorted(put)), out=tuple(sorted(out)), teachers=teachers)
 
 
 class Naming(NamedTuple):

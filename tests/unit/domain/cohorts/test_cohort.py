@@ -54,6 +54,21 @@ def test_who_was_taken_out_is_in_again_once_put_in() -> None:
     assert second.with_members("class", ["ada", "bob"], None, ["bob"]).members(["bob"]) == {"ada", "bob"}
 
 
+def test_a_student_stands_in_the_place_of_an_id_that_was_linked_to_them() -> None:
+    teachers = (Teacher("kim", ("k",)), Teacher("x-1", ("one",)))
+    cohort = Cohort("class", ("bob", "x-1"), ("ada", "x-2"), (), teachers, "rust")
+    linked = cohort.with_linked("x-1", "ada", ())
+    assert linked == Cohort(
+        "class", ("ada", "bob"), ("x-2",), (), (Teacher("ada", ("one",)), Teacher("kim", ("k",))), "rust"
+    )
+    assert linked.with_linked("x-1", "ada", ()) == linked
+    assert linked.with_linked("x-2", "eve", ()).out == ("eve",)
+    assert linked.with_linked("x-2", "eve", ("eve",)).out == (), "in by events of their own"
+    assert linked.with_linked("x-2", "ada", ()).out == (), "put in"
+    assert cohort.with_linked("x-1", "kim", ()).teachers == (Teacher("kim", ("k", "one")),)
+    assert cohort.with_linked("x-3", "zoe", ()) == cohort
+
+
 def test_a_cohort_has_no_more_than_so_many_members() -> None:
     joined = [f"j{number:05}" for number in range(MOST_MEMBERS)]
     assert Cohort().members(joined) == set(joined)

@@ -82,3 +82,9 @@ def test_a_name_is_found_without_case_and_accents(name: str | None, query: str, 
 def test_a_text_is_folded_once() -> None:
     for text in ("Émile", "Straße", "ﬁne", "İstanbul", "Ada"):
         assert folded(folded(text)) == folded(text)
+
+
+def test_a_profile_joined_with_another_has_what_it_lacks() -> None:
+    other = Profile("Grace", "es", (MAIL, LTI))
+    assert ADA.joined(other) == Profile("Ada", "en", (LTI, MAIL))
+    assert NO_PROFILE.joined(other) == Profile("Grace", "es", (LTI, MAIL))
