@@ -67,9 +67,8 @@ async def test_evidence_moves_with_its_cohorts_and_what_comes_later_follows(link
     assert await linked.members("py") == {"ada", "bob"}
     assert await linked.members("go") == {"ada", "bob"}
     assert await linked.members("no") == set()
-    assert (await linked.stores.cohorts.roster("default", "no", since=0)).course_id == "rust", (
-        "as events named it first"
-    )
+    roster = await linked.stores.cohorts.roster("default", "no", since=0)
+    assert roster.course_id == "rust", "as the events named it first"
     ours.clock.tick(HOUR)
     await ours.send("append", [envelope("quiz", QUIZ, "e-5", student_id=SECOND)])
     await ours.send("append", [envelope("quiz", QUIZ, "e-1", at=NOW - DAY)])
