@@ -114,6 +114,17 @@ async def test_blanks_around_what_is_typed_are_passed_over(api: Api) -> None:
     assert found.headers["location"] == "/dashboard/students/d3"
 
 
+@pytest.mark.parametrize(
+    ("query", "led_to"), [("", ""), ("?course_id=", ""), ("?course_id=%20edX%2FDemo%2BX", "?course_id=edX%2FDemo%2BX")]
+)
+async def test_a_student_is_led_to_their_page_in_the_course_that_the_address_names(
+    api: Api, query: str, led_to: str
+) -> None:
+    cookie = {"Cookie": f"mastery_session={make_token('student', subject='d3')}"}
+    found = await api.client.get(f"/dashboard{query}", headers=cookie)
+    assert (found.status_code, found.headers["location"]) == (303, f"/dashboard/students/d3{led_to}")
+
+
 async def answered(api: Api, path: str, **who: Any) -> tuple[int, str]:
     answer = await api.client.get(path, headers={"Cookie": f"mastery_session={make_token(**who)}"})
     return answer.status_code, answer.text

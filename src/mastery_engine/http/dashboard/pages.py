@@ -73,7 +73,9 @@ async def home(request: Request) -> Response:
     caller = await caller_of(request)
     if caller.role == "student":
         _check_own_id(caller)
-        return RedirectResponse(f"/dashboard/students/{caller.subject}", 303)
+        course_id = _asked_course(request)
+        query = "" if course_id is None else course_query(course_id)
+        return RedirectResponse(f"/dashboard/students/{caller.subject}{query}", 303)
     if caller.role == "teacher":
         return await _class(request, caller)
     return await _operator(request, caller)
