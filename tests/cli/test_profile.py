@@ -57,7 +57,7 @@ def test_a_file_says_what_each_statement_would_become_and_why(tmp_path: Path) ->
     done = run("test", written(tmp_path, json.dumps([PASSED, READ])))
     assert done.exit_code == 0
     said = done.stdout.splitlines()
-    assert said[0] == f"message 1 {PASSED['id']}: evidence (rule passed-failed-or-scored of generic)"
+    assert said[0] == f"message 1 {PASSED['id']}: evidence (rule passed of generic)"
     assert '"correct_answers":1.0' in said[1]
     assert "of 7 in https://lms.example" in said[1]
     assert said[2] == "  note: 5 points of 4 counts as all."

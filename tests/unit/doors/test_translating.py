@@ -58,7 +58,7 @@ def test_a_statement_of_any_sender() -> None:
     course = activities("grouping", TYPES + "course", "https://lms.example/course/9")
     skill = activities("other", TYPES + "objective", "loops")
     one = became("xapi", statement("passed", result, **context(**course, **skill)))
-    assert (one.profile, one.rule, one.message_id) == ("generic", "passed-failed-or-scored", statement("x")["id"])
+    assert (one.profile, one.rule, one.message_id) == ("generic", "passed", statement("x")["id"])
     (draft,) = one.drafts
     assert (draft.identity, draft.timestamp, draft.source) == (ADA, AT, "xapi/generic")
     assert draft.event_id == "xapi:fd41c918-b88b-4b20-a0a5-a4c32391aaa0"
@@ -109,6 +109,14 @@ def test_an_unknown_verb_counts_with_points_and_is_named_without() -> None:
     one = became("xapi", statement("x", **unknown))
     assert one.status == "ignored"
     assert one.reason == "The profile generic has no rule for the verb 'https://example.com/verbs/juggled'."
+
+
+def test_a_verb_alone_says_whether_it_was_passed() -> None:
+    for verb, share in (("passed", 1.0), ("failed", 0.0)):
+        one = became("xapi", statement(verb))
+        assert (events(one)[0][1]["correct_answers"], one.notes) == (share, ())
+        assert events(became("xapi", statement(verb, {"score": {"scaled": 0.6}})))[0][1]["correct_answers"] == 0.6
+    assert became("xapi", statement("scored")).status == "ignored"
 
 
 def test_a_whole_course_is_its_parts() -> None:
@@ -261,6 +269,23 @@ def test_moodles_course_is_named_by_the_schools_number_where_it_is_sent() -> Non
 def test_moodles_activity_can_be_taken_back() -> None:
     undone = {"verb": {"id": "https://xapi.edlm/profiles/edlm-lms/concepts/verbs/uncompleted"}}
     assert events(became("xapi", statement("x", **undone, **moodle())))[0][1]["completed_exercises"] == 0
+
+
+def test_moodles_scorm_package_says_its_status_and_its_points() -> None:
+    sco = {"definition": {"type": "https://xapi.edlm/profiles/edlm-lms/concepts/activity-types/scorm-content-object"}}
+    package = {"object": {"id": "sco"} | sco}
+    for verb, share in (("passed", 1.0), ("failed", 0.0)):
+        (_, done), (_, status) = events(became("xapi", statement(verb, **package, **moodle())))
+        assert (done["completed_exercises"], status["correct_answers"]) == (1, share)
+    points = became("xapi", statement("completed", {"score": {"raw": 30, "min": 0, "max": 40}}, **package, **moodle()))
+    assert events(points)[1][1] == {
+        "attempt_id": "sco",
+        "quiz_id": "sco",
+        "total_questions": 1,
+        "correct_answers": 0.75,
+    }
+    alone = became("xapi", statement("completed", **package, **moodle()))
+    assert [kind for kind, _ in events(alone)] == ["completion"]
 
 
 # cmi5 and H5P
