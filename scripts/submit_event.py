@@ -1,6 +1,7 @@
 """Submit one learning event: to Kafka where KAFKA_BROKER is set, else over HTTP with a development token.
 
 Example: python scripts/submit_event.py --type completion --student student_12345
+In a course of its own: --type completion --student student_12345 --course physics-7b
 A mark, and its correction, which counts in its place:
   --type quiz --student student_12345 --data '{"total_questions": 10, "correct_answers": 6.5, "attempt_id": "quiz-7"}'
   --type quiz --student student_12345 --data '{"total_questions": 10, "correct_answers": 8, "attempt_id": "quiz-7"}'
@@ -62,6 +63,7 @@ def main() -> None:
         "student_id": given.student,
         "data": SAMPLES[ALIASES.get(given.type, given.type)] if given.data is None else given.data,
         "source": "submit-event",
+        **({} if given.course is None else {"course_id": given.course}),
     }
     body = json.dumps(event).encode()
     try:
@@ -84,6 +86,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--student", required=True, metavar="ID", help="whose event it is")
     parser.add_argument("--data", type=json.loads, metavar="JSON", help="the event's data; else a sensible sample")
     parser.add_argument("--id", metavar="ID", help="the event's id; else a new one")
+    parser.add_argument("--course", metavar="ID", help="the course that it counts in; else the default one")
     parser.add_argument("--tenant", default="default", metavar="NAME")
     parser.add_argument(
         "--url", default=f"http://localhost:{os.environ.get('PORT') or 8005}", help="where the service is; %(default)s"

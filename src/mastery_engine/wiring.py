@@ -213,7 +213,7 @@ def compose(
     skills = Skills(profiling, models, clock)
     advice = Advising(profiling, skills, current, clock)
     members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results)
-    reports = Reports(students, members, consents, profiles, access, courses, clock)
+    reports = Reports(students, members, cohorts, consents, profiles, access, courses, clock)
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
     guard = FloodGuard(stores.checkpoints, logs.events)
     lag = Lag(logs.events, metrics)

@@ -354,7 +354,8 @@ def test_courses_are_calibrated_from_the_log(shell: Shell, school: Path) -> None
     assert said.startswith(f"Tenant school-1, course default: not calibrated yet. It has {weeks} student-weeks, and ")
     assert len(said.splitlines()) == 1
     assert "no events of tenant nobody" in shell.run("calibrate", "--tenant", "nobody", exits=1).stderr
-    assert "no events of course physics" in shell.run("calibrate", "--course", "physics", exits=1).stderr
+    assert "no events of course physics" in shell.run("calibrate", "--course", " physics ", exits=1).stderr
+    assert "a course's id" in shell.run("calibrate", "--course", "..", exits=2).stderr
     assert "may hold only a-z" in shell.run("calibrate", "--tenant", "A B", exits=2).stderr
 
 
@@ -449,6 +450,10 @@ class TestBesideARunningService:
             done = subprocess.run([*script, "--type", kind], env=given, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             assert json.loads(done.stdout)["data"]["status"] == "queued"
+        in_course = [*script, "--type", "quiz", "--course", " edX/DemoX/2026 "]
+        assert subprocess.run(in_course, env=given, capture_output=True).returncode == 0
+        eventually(lambda: "edX/DemoX/2026" in shell.run("course", "list", "--json").stdout)
+        assert subprocess.run([*in_course[:-1], "a\nb"], env=given, capture_output=True).returncode == 1
 
 
 def test_submit_event_goes_to_kafka_where_there_is_one(shell: Shell, kafka: Kafka) -> None:

@@ -8,46 +8,14 @@ from urllib.parse import quote
 import pytest
 
 from mastery_engine.auth.access import Caller
-from tests.support.calls import Api, Json, event, make_token, serving
-
-PHYSICS, ART = "course-v1:edX+DemoX+2026", "edX/DemoX/2026"
-OURS, THEIRS = "school-1", "school-2"
-ADA = "ada"
+from tests.support.calls import Api, Json, event, make_token
+from tests.support.schools import ADA, ART, OURS, PHYSICS, THEIRS, learn_in, two_schools
 
 
 @pytest.fixture
 async def schools(tmp_path: Path) -> AsyncIterator[Api]:
-    """Two schools with two courses each. One student is in both of ours, and a namesake in one of theirs."""
-    async with serving(tmp_path, dapr_trust_loopback=True) as api:
-        for tenant in (OURS, THEIRS):
-            admin = make_token(tenant=tenant)
-            await put(api, PHYSICS, course(f"Physics at {tenant}", "motion", "Pacific/Kiritimati"), admin)
-            await put(api, ART, course(f"Art at {tenant}", "colour", "Pacific/Niue"), admin)
-        await learn(api, OURS, PHYSICS, 9)
-        await learn(api, OURS, ART, 3)
-        await learn(api, THEIRS, ART, 6)
+    async with two_schools(tmp_path) as api:
         yield api
-
-
-def course(title: str, skill: str, time_zone: str) -> Json:
-    one = {"id": skill, "title": skill.title(), "prerequisites": [], "minutes": 30, "difficulty": "beginner"}
-    module = {"id": "m", "title": "All of it", "skills": [one | {"resources": []}]}
-    items = [{"item_id": f"{skill}-1", "skills": [skill], "title": title}]
-    return {"title": title, "time_zone": time_zone, "curriculum": {"modules": [module]}, "items": items}
-
-
-async def put(api: Api, course_id: str, body: Json, token: str) -> None:
-    answer = await api.call("PUT", f"/courses/{quote(course_id, safe='')}", body, token=token)
-    assert answer.status_code == 200, answer.text
-
-
-async def learn(api: Api, tenant: str, course_id: str, right: int, student_id: str = ADA) -> None:
-    """So many of ten right, and one answer to the course's own item."""
-    quiz = event("quiz", student_id=student_id, total_questions=10, correct_answers=right, topic="t")
-    skill = "motion" if course_id == PHYSICS else "colour"
-    answer = event("answer", student_id=student_id, item_id=f"{skill}-1", correct=True, skills=[])
-    events = [{**one, "course_id": course_id} for one in (quiz, answer)]
-    await api.learn(*events, token=make_token(tenant=tenant))
 
 
 READS: dict[str, Json] = {
@@ -89,8 +57,8 @@ async def test_each_course_answers_by_itself(schools: Api, path: str) -> None:
     assert before[PHYSICS] != before[ART]
     only, named = [(await asked(schools, path, THEIRS, one)).json()["data"] for one in (None, ART)]
     assert without_moments(only) == without_moments(named)
-    await learn(schools, OURS, ART, 0)
-    await learn(schools, THEIRS, PHYSICS, 0)
+    await learn_in(schools, OURS, ART, 0)
+    await learn_in(schools, THEIRS, PHYSICS, 0)
     after = (await asked(schools, path, OURS, PHYSICS)).json()["data"]
     assert without_moments(after) == without_moments(before[PHYSICS])
 
@@ -128,7 +96,7 @@ async def test_a_query_names_all_courses_of_a_student_in_several(schools: Api) -
 
 
 async def test_default_is_meant_where_it_has_evidence(schools: Api) -> None:
-    await learn(schools, OURS, "default", 5)
+    await learn_in(schools, OURS, "default", 5)
     by_default = (await asked(schools, "/analytics/skills", OURS, None)).json()["data"]
     assert by_default == (await asked(schools, "/analytics/skills", OURS, "default")).json()["data"]
 
@@ -181,6 +149,7 @@ async def test_rows_of_a_batch_are_each_of_a_course(schools: Api) -> None:
     data = await schools.data("/batch/mastery", {"requests": list(rows)}, token=token)
     scores = {row["index"]: row["current_mastery"]["components"] for row in data["results"]}
     assert {index: row["quality"] for index, row in scores.items()} == {0: 0.5, 1: 0.0, 4: 0.5}
+    assert {row["index"]: row["course_id"] for row in data["results"]} == {0: PHYSICS, 1: ART, 4: PHYSICS}
     assert [(row["index"], row["error"]["code"]) for row in data["failures"]] == [
         (2, "COURSE_REQUIRED"),
         (3, "VALIDATION_ERROR"),
@@ -193,6 +162,7 @@ async def test_the_intents_of_process_take_it(schools: Api) -> None:
         ("get_prediction", "/predictions/next-week"),
         ("generate_path", "/recommendations/learning-path"),
         ("mastery_calculation", "/mastery/calculate"),
+        ("recommendations", "/recommendations/adaptive"),
     ):
         for course_id in (PHYSICS, ART):
             payload = {"student_id": ADA, "course_id": course_id, **READS[path]}
@@ -236,6 +206,34 @@ async def test_a_stream_is_of_one_course(schools: Api) -> None:
     assert answer.status_code == 404
 
 
+async def test_an_export_is_of_all_courses_of_one_school(schools: Api) -> None:
+    for tenant, courses in ((OURS, [PHYSICS, ART]), (THEIRS, [ART])):
+        answer = await schools.get(f"/compliance/students/{ADA}/export", token=make_token(tenant=tenant))
+        held = answer.json()["data"]
+        assert [one["course_id"] for one in held["courses"]] == courses
+        assert len(held["events"]) == 2 * len(courses)
+
+
+async def test_what_a_class_asks_is_of_its_course_in_its_school(schools: Api) -> None:
+    """Classes of one name in both schools, of other courses; whoever is asked of, nothing of the others shows."""
+    for tenant, course_id, right in ((OURS, PHYSICS, 8), (THEIRS, ART, 2)):
+        await learn_in(schools, tenant, course_id, right, "bob", "class")
+    before = {tenant: await of_class(schools, tenant) for tenant in (OURS, THEIRS)}
+    assert before[OURS]["figures"]["average"] > before[THEIRS]["figures"]["average"]
+    await learn_in(schools, OURS, ART, 0, "bob")
+    await learn_in(schools, THEIRS, PHYSICS, 0, "bob", "class")
+    assert {tenant: await of_class(schools, tenant) for tenant in (OURS, THEIRS)} == before
+
+
+async def of_class(api: Api, tenant: str) -> Json:
+    token = make_token(tenant=tenant)
+    compared = await api.data("/analytics/compare", {"student_id": "bob", "cohort_id": "class"}, token=token)
+    record = (await api.get("/cohorts/class", token=token)).json()["data"]
+    assert compared["course_id"] == record["course_id"]
+    figures = await api.data("/analytics/cohort", {"cohort_id": "class"}, token=token)
+    return {"compared": compared, "record": record, "figures": figures}
+
+
 async def test_a_cohorts_figures_are_of_its_course(schools: Api) -> None:
     """Its course is that of the events that named it, until an admin says another."""
     token = make_token(tenant=OURS)
@@ -249,7 +247,11 @@ async def test_a_cohorts_figures_are_of_its_course(schools: Api) -> None:
         assert figures["average"] == own["mastery_score"]
         means[cohort_id] = figures["average"]
     assert means["art-1"] < means["physics-1"]
-    body = {"name": "Art", "members": ["bob"], "course_id": PHYSICS}
-    assert (await schools.call("PUT", "/cohorts/art-1", body, token=token)).status_code == 200
+    body = {"name": "Art", "members": ["bob"]}
+    kept = (await schools.call("PUT", "/cohorts/art-1", body, token=token)).json()["data"]
+    body["course_id"] = PHYSICS
+    put = (await schools.call("PUT", "/cohorts/art-1", body, token=token)).json()["data"]
+    shown = (await schools.get("/cohorts/art-1", token=token)).json()["data"]
+    assert [one["course_id"] for one in (kept, put, shown)] == [ART, PHYSICS, PHYSICS]
     figures = await schools.data("/analytics/cohort", {"cohort_id": "art-1"}, token=token)
     assert figures["average"] == means["physics-1"]

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, opened, progress, say, settings, tenant_if_named
+from mastery_engine.cli.console import (
+    AsJson,
+    counted,
+    course_if_named,
+    opened,
+    progress,
+    say,
+    settings,
+    tenant_if_named,
+)
 from mastery_engine.responses.forecasts import CourseCalibration
 
 if TYPE_CHECKING:
@@ -31,7 +40,8 @@ def calibrate(
         ),
     ] = None,
     course: Annotated[
-        str | None, typer.Option(help="The course. Default: all.", metavar="ID", show_default=False)
+        str | None,
+        typer.Option(help="The course. Default: all.", callback=course_if_named, metavar="ID", show_default=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

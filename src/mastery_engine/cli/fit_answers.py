@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, progress, say, settings, tenant_if_named
+from mastery_engine.cli.console import AsJson, counted, course_named, progress, say, settings, tenant_if_named
 from mastery_engine.cli.fit_source import MODEL, SOON, Ahead, AnswersFile, Out, check_source, logged_answers, version_of
 from mastery_engine.cli.model_out import ModelOut, model_out
 
@@ -31,7 +31,9 @@ def answers(
             show_default=False,
         ),
     ] = None,
-    course: Annotated[str, typer.Option(help="With --tenant: the course that they are for.")] = COURSE,
+    course: Annotated[
+        str, typer.Option(help="With --tenant: the course that they are for.", callback=course_named)
+    ] = COURSE,
     ahead: Ahead = SOON,
     as_json: AsJson = False,
 ) -> None:

@@ -28,7 +28,8 @@ def skills(
 
     serve and worker load the result through MODEL_FILE, and load it again within a minute when it changes. What is
     learned from the log is added to the file, and counts for answers given some minutes from now or later: by then all
-    processes have loaded it, so that a replay gives the same documents.
+    processes have loaded it, so that a replay gives the same documents. Difficulties are shared by all schools and
+    courses; what one course knows for itself is learned by fit answers, with --tenant and --course.
 
     \b
     Examples:

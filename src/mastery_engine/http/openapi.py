@@ -1,6 +1,7 @@
 """The OpenAPI document: FastAPI's, with the schemas of answers and events made by msgspec."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -103,10 +104,10 @@ def takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def any_of(*kinds: type[msgspec.Struct]) -> dict[str, Any]:
-    """A route's ``openapi_extra`` if it answers one of several types, in the envelope, with 200 or 202."""
+def any_of(*kinds: type[msgspec.Struct], lists: Sequence[type[msgspec.Struct]] = ()) -> dict[str, Any]:
+    """A route's ``openapi_extra`` if it answers one of several types, or a list, in the envelope, with 200 or 202."""
     response = _response(kinds[0])
-    data = {"anyOf": [_ref(kind) for kind in kinds]}
+    data = {"anyOf": [*map(_ref, kinds), *({"type": "array", "items": _ref(kind)} for kind in lists)]}
     response["content"]["application/json"]["schema"]["properties"]["data"] = data
     response["description"] = "The answer of the call that the intent stands for."
     return {"responses": {"200": response, "202": response}, "security": [{"Bearer": []}, *BY_SIDECAR]}

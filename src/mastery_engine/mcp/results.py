@@ -128,6 +128,7 @@ class HelpResult(ToolResult):
 
     student_id: str
     name: Quoted | None = None
+    course_id: Quoted | None = None
     score: float
     trend: str | None = None
     reasons: list[HelpReason]

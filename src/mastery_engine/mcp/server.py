@@ -6,13 +6,14 @@ from collections.abc import Callable
 import msgspec
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError
+from mcp.server.mcpserver.resources import ResourceSecurity
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
 
 from mastery_engine import __version__
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.courses.course import CourseSetup
-from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, course_named
 from mastery_engine.domain.given_ids import FORMS, STUDENT_ID, check_student_id, is_student_id
 from mastery_engine.engine import Engine
 from mastery_engine.errors import MasteryError
@@ -34,6 +35,9 @@ INSTRUCTIONS = (
     f"{NOTE} As arguments ids may keep the marks."
 )
 
+# An id names nothing of a file system, and may be any text: edX/DemoX/2026.
+_ANY_TEXT = ResourceSecurity(exempt_params=frozenset(("course_id",)))
+
 
 def make_server(engine: Engine, who: Callable[[], Caller]) -> MCPServer:
     """The server for an engine; ``who`` gives the caller of the current call."""
@@ -46,41 +50,62 @@ def make_server(engine: Engine, who: Callable[[], Caller]) -> MCPServer:
     return server
 
 
-async def _default_course(context: ToolContext) -> CourseSetup:
-    """What holds in the caller's course ``default``."""
-    caller, engine = context.who(), context.engine
-    return await engine.courses.of(CourseKey(caller.tenant), caller.moment(engine.clock))
+def _rules_of(course: CourseSetup) -> str:
+    shown = msgspec.to_builtins(course.rules)
+    return json.dumps({**shown, "zone": shown["zone"]["name"]})
+
+
+def _curriculum_of(course: CourseSetup) -> str:
+    modules = [
+        {
+            "module": module.id,
+            "title": module.title,
+            "skills": [
+                {"id": skill.id, "title": skill.title, "after": skill.prerequisites, "minutes": skill.minutes}
+                for skill in module.skills
+            ],
+        }
+        for module in course.curriculum.modules
+    ]
+    return msgspec.json.encode(modules).decode()
 
 
 def _add_resources(server: MCPServer, context: ToolContext) -> None:
+    async def course(course_id: str) -> CourseSetup:
+        try:
+            return await context.engine.courses.known(context.who(), course_named(str(unquoted(course_id))))
+        except MasteryError as error:
+            raise ResourceError(f"{error.code}: {error.message}") from error
+
     @server.resource("mastery://rules", mime_type="application/json")
     async def rules() -> str:
         """The weights of the components, the levels with their lower bounds, the retention in days."""
-        shown = msgspec.to_builtins((await _default_course(context)).rules)
-        return json.dumps({**shown, "zone": shown["zone"]["name"]})
+        return _rules_of(await course(DEFAULT_COURSE))
 
     @server.resource("mastery://curriculum", mime_type="application/json")
     async def curriculum() -> str:
         """The course: modules, their skills, and the prerequisites and minutes of each skill."""
-        course = [
-            {
-                "module": module.id,
-                "title": module.title,
-                "skills": [
-                    {"id": skill.id, "title": skill.title, "after": skill.prerequisites, "minutes": skill.minutes}
-                    for skill in module.skills
-                ],
-            }
-            for module in (await _default_course(context)).curriculum.modules
-        ]
-        return msgspec.json.encode(course).decode()
+        return _curriculum_of(await course(DEFAULT_COURSE))
 
-    @server.resource("mastery://students/{student_id}/summary", mime_type="application/json")
-    async def summary(student_id: str) -> str:
+    @server.resource("mastery://courses/{course_id}/rules", mime_type="application/json", security=_ANY_TEXT)
+    async def rules_of_course(course_id: str) -> str:
+        """The rules of a course, as mastery://rules has those of the default one; its id is percent-encoded."""
+        return _rules_of(await course(course_id))
+
+    @server.resource("mastery://courses/{course_id}/curriculum", mime_type="application/json", security=_ANY_TEXT)
+    async def curriculum_of_course(course_id: str) -> str:
+        """The curriculum of a course, as mastery://curriculum has that of the default one."""
+        return _curriculum_of(await course(course_id))
+
+    @server.resource(
+        "mastery://students/{student_id}/summary{?course_id}", mime_type="application/json", security=_ANY_TEXT
+    )
+    async def summary(student_id: str, course_id: str | None = None) -> str:
         """A student's score, level and costliest component, in one line of JSON."""
         try:
             checked = check_student_id(str(unquoted(student_id)))
-            explanation = await context.engine.reports.explain(context.who(), checked)
+            asked = None if course_id is None else course_named(str(unquoted(course_id)))
+            explanation = await context.engine.reports.explain(context.who(), checked, course_id=asked)
         except MasteryError as error:
             raise ResourceError(f"{error.code}: {error.message}") from error
         costliest = explanation.costs[0]

@@ -4,16 +4,18 @@ from typing import Literal
 
 import msgspec
 
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.responses.ingest import Problem
 from mastery_engine.responses.scores import CurrentMastery
 
 
-class BatchResult(msgspec.Struct, frozen=True):
-    """One row's answer; ``index`` is its place in the request, from 0."""
+class BatchResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One row's answer; ``index`` is its place in the request, from 0. ``course_id`` is left out for ``default``."""
 
     index: int
     student_id: str
     current_mastery: CurrentMastery
+    course_id: str = DEFAULT_COURSE
 
 
 class BatchFailure(msgspec.Struct, frozen=True):

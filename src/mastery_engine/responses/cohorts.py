@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from mastery_engine.domain.cohorts.cohort import Ranking, size_range
 from mastery_engine.domain.cohorts.standing import Standing
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.responses.help import Reason
 from mastery_engine.responses.scores import Components, Score
 
@@ -27,13 +28,14 @@ class DueDay(msgspec.Struct, frozen=True):
 
 
 class CohortRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A cohort: its members (a page of them, by id), how many there are, and its calendar.
+    """A cohort: its course, its members (a page of them, by id), how many there are, and its calendar.
 
     ``next_cursor`` leads to the next page; null on the last. ``display_names`` has the names, by id, of those on the
     page who have one; it is there if any has.
     """
 
     cohort_id: str
+    course_id: str
     name: str
     size: int
     members: list[str]
@@ -66,7 +68,8 @@ class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
     ``percentile`` is 100 × (others below + half of equals) / others, null where there are no others; ``rank`` is 1 +
     those above. ``components`` come with the metric by_component. To students averages are given as whole per cents,
     the percentile to the nearest quarter, and the size as a range, such as "5 to 9": else whoever asks before and after
-    somebody leaves the cohort would know that student's score.
+    somebody leaves the cohort would know that student's score. ``course_id``, which is that of the cohort, is left out
+    for ``default``.
     """
 
     student_id: str
@@ -80,6 +83,7 @@ class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
     rank: int
     size: int | SizeRange
     components: ComponentPlaces | None = None
+    course_id: str = DEFAULT_COURSE
 
 
 class AtRisk(msgspec.Struct, frozen=True, omit_defaults=True):

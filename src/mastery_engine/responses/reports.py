@@ -2,6 +2,7 @@
 
 import msgspec
 
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.evidence.history import Trend
 from mastery_engine.domain.rules import Component
 from mastery_engine.responses.help import Reason
@@ -39,6 +40,7 @@ class Glance(msgspec.Struct, frozen=True, omit_defaults=True):
     """One of several students. ``risk`` and ``reasons`` are as in a cohort's figures; 0 and empty if all is well.
 
     They are so, too, where the student does not consent to profiling. ``display_name`` is there where they have one.
+    ``course_id`` is left out for ``default``.
     """
 
     student_id: str
@@ -48,11 +50,13 @@ class Glance(msgspec.Struct, frozen=True, omit_defaults=True):
     risk: Score
     reasons: list[Reason]
     display_name: str | None = None
+    course_id: str = DEFAULT_COURSE
 
 
 class ClassGlance(msgspec.Struct, frozen=True):
     """Several students: those who need help, the worst first, and then the others, the lowest score first.
 
+    A teacher's student who is in several of their courses stands there once for each.
     ``unknown`` are those without any event. The ``average`` and the ``levels``, how many are at each that somebody has
     reached, are of those who consent to profiling, as a cohort's are.
     """

@@ -250,9 +250,8 @@ class Batches:
                 failures.append(_failure(index, student_id, unknown_student()))
             else:
                 after = students.get(found.key, found.student)
-                results.append(
-                    BatchResult(index, student_id, self._scores.with_given(found.with_student(after), given))
-                )
+                mastery = self._scores.with_given(found.with_student(after), given)
+                results.append(BatchResult(index, student_id, mastery, found.key.course_id))
         has_recorded = bool(students)
         if claim is not None and results and not has_recorded:
             await claim()

@@ -1,6 +1,7 @@
 """Cohorts: their members, by events and by admins, and the days on which work is due."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
@@ -34,11 +35,12 @@ PAGE = 1_000
 
 
 class SeenCohort(msgspec.Struct, frozen=True):
-    """Who was in a cohort, and whom a token's ``sub`` may call its teachers, at a moment."""
+    """Who was in a cohort, whom a token's ``sub`` may call its teachers, and its course, at a moment."""
 
     at: Micros
     members: frozenset[str]
     taught_by: frozenset[str]
+    course_id: str
 
 
 class Cohorts:
@@ -106,9 +108,23 @@ class Cohorts:
         if cached is not None and cached.at <= now < cached.at + MEMBERS_LIFE:
             return cached
         roster = await self.roster(tenant, cohort_id, now)
-        seen = SeenCohort(now, roster.members, roster.cohort.taught_by)
+        seen = SeenCohort(now, roster.members, roster.cohort.taught_by, roster.course_id)
         self._seen[tenant, cohort_id] = seen
         return seen
+
+    async def members_by_course(self, caller: Caller, now: Micros) -> dict[str, frozenset[str]]:
+        """The members of a caller's cohorts by the course of these; it may be a second old. Raises Unavailable."""
+        seen = await asyncio.gather(*(self._seen_now(caller.tenant, one, now) for one in sorted(caller.cohorts)))
+        members: dict[str, frozenset[str]] = defaultdict(frozenset)
+        for one in seen:
+            members[one.course_id] |= one.members
+        return members
+
+    async def in_course(self, course: CourseKey, cohort_ids: Iterable[str], now: Micros) -> list[str]:
+        """Those of these cohorts that belong to a course, by id; it may be a second old. Raises Unavailable."""
+        named = sorted(cohort_ids)
+        seen = await asyncio.gather(*(self._seen_now(course.tenant, one, now) for one in named))
+        return [name for name, one in zip(named, seen, strict=True) if one.course_id == course.course_id]
 
     async def roster(self, tenant: str, cohort_id: str, now: Micros) -> Roster:
         """The members of a cohort now: those whom events named within the retention, as corrected by admins."""
@@ -151,7 +167,7 @@ class Cohorts:
             await self._audit.write(caller, "put-cohort", sorted(roster.members ^ wanted) or [None])
             if await self._store.put(caller.tenant, cohort_id, roster.version, cohort):
                 self._seen.pop((caller.tenant, cohort_id), None)
-                return _record(cohort_id, Roster(roster.version + 1, cohort, roster.joined), PAGE, None)
+                return _record(cohort_id, msgspec.structs.replace(roster, cohort=cohort), PAGE, None)
         raise Conflict("Others changed this cohort at the same time: try again.", field="cohort_id")
 
     async def revise(
@@ -271,6 +287,7 @@ def _record(cohort_id: str, roster: Roster, limit: int, cursor: str | None) -> C
     page = [one for one in members if after is None or one > after][: limit + 1]
     return CohortRecord(
         cohort_id,
+        roster.course_id,
         roster.cohort.name or cohort_id,
         len(members),
         page[:limit],

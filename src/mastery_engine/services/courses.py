@@ -159,12 +159,16 @@ class Courses:
 
     async def show(self, caller: Caller, course_id: str) -> CourseRecord:
         """A course as it holds now. Raises NotFound where nobody set it and no event named it."""
+        return course_record(await self.known(caller, course_id))
+
+    async def known(self, caller: Caller, course_id: str) -> CourseSetup:
+        """What holds in a course now. Raises NotFound where nobody set it and no event named it."""
         self._audit.note(caller, "course", None, allowed=True)
         course = CourseKey(caller.tenant, course_id)
         setup = await self.of(course, caller.moment(self._clock))
         if not setup.version and course_id != DEFAULT_COURSE and not await self._store.has(course):
             raise NotFound("There is no course with this id: no event named it, and nobody set it.", field="course_id")
-        return course_record(setup)
+        return setup
 
     async def list(self, caller: Caller, *, limit: int = PAGE, cursor: str | None = None) -> CourseList:
         """A page of the tenant's courses: ``default``, those that events named, and those that were set."""

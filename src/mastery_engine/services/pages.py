@@ -6,7 +6,7 @@ from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Level
-from mastery_engine.domain.student import DocumentKey, StudentKey
+from mastery_engine.domain.student import DocumentKey
 from mastery_engine.responses.advice import Recommended
 from mastery_engine.responses.changes import Changes
 from mastery_engine.responses.forecasts import Prediction
@@ -31,8 +31,8 @@ ADVICE_SHOWN = 3
 class PageOutline(msgspec.Struct, frozen=True):
     """The student of a page, the moment of the last change, and the day; ``profiled`` is whether they allow profiling.
 
-    ``cohorts`` are the student's classes whose figures the caller may see; ``courses`` are all of the student's, if
-    there are several. ``name`` is None where they have none.
+    ``cohorts`` are the student's classes in the course whose figures the caller may see; ``courses`` are all of the
+    student's, if there are several. ``name`` is None where they have none.
     """
 
     student: DocumentKey
@@ -94,7 +94,7 @@ class Pages:
         found = await self._students.known(caller, student_id, course_id, now)
         person = found.key.student
         profiled = await self._consents.allows_profile(person, now)
-        cohorts = await self._comparable(caller, person) if profiled else []
+        cohorts = await self._comparable(caller, found.key, now) if profiled else []
         others = sorted(found.courses) if len(found.courses) > 1 else []
         name = (await self._profiles.names(caller.tenant, [student_id])).get(student_id)
         return PageOutline(found.key, found.student.updated, found.today, profiled, cohorts, others, name)
@@ -123,9 +123,11 @@ class Pages:
             skills=await self._skills.map(caller, student_id, course_id=course_id) if outline.profiled else None,
         )
 
-    async def _comparable(self, caller: Caller, student: StudentKey) -> list[str]:
+    async def _comparable(self, caller: Caller, student: DocumentKey, now: Micros) -> list[str]:
         reach = TABLE[Act.COHORT][caller.role]
         if reach is Reach.NOBODY:
             return []
-        named = await self._cohorts.of(student)
-        return sorted(named if reach is Reach.TENANT else named & caller.cohorts)
+        named = await self._cohorts.of(student.student)
+        return await self._cohorts.in_course(
+            student.course, named if reach is Reach.TENANT else named & caller.cohorts, now
+        )

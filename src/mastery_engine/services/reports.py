@@ -1,7 +1,7 @@
 """Reports: the explanation of a score, and several students at a glance."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mastery_engine.auth.access import Act, Caller
@@ -13,13 +13,14 @@ from mastery_engine.domain.evidence.explanation import costs
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.evidence.shown import at_least, shown_score
 from mastery_engine.domain.moments import Micros
-from mastery_engine.domain.rules import Component, Rules
+from mastery_engine.domain.rules import Component
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import CourseRequired, InvalidInput
 from mastery_engine.responses.cohorts import mean_score
 from mastery_engine.responses.help import reasons
 from mastery_engine.responses.reports import ClassGlance, Cost, Explanation, Glance
 from mastery_engine.services.access_control import AccessControl
+from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
 from mastery_engine.services.member_standings import MemberStandings
@@ -44,6 +45,7 @@ class Reports:
         self,
         students: Students,
         members: MemberStandings,
+        cohorts: Cohorts,
         consents: Consents,
         profiles: Profiles,
         access: AccessControl,
@@ -52,6 +54,7 @@ class Reports:
     ) -> None:
         self._students = students
         self._members = members
+        self._cohorts = cohorts
         self._consents = consents
         self._profiles = profiles
         self._access = access
@@ -89,8 +92,24 @@ class Reports:
         )
 
     async def own(self, caller: Caller, *, course_id: str | None = None) -> ClassGlance:
-        """All students of a teacher at a glance; of more than 1,000 only the first by id."""
-        return await self._glance(caller, sorted(caller.students)[:MOST_OWN], course_id)
+        """All students of a teacher at a glance; of more than 1,000 only the first by id.
+
+        Without ``course_id`` the members of the teacher's cohorts are shown in the courses of these, as in a cohort's
+        own figures; whom the token alone names in the course of a question about them, else in all that they are in.
+        """
+        chosen = sorted(caller.students)[:MOST_OWN]
+        self._check(caller, chosen)
+        now = caller.moment(self._clock)
+        if course_id is not None:
+            return await self._glance(caller, chosen, {course_id: chosen}, now)
+        members = await self._cohorts.members_by_course(caller, now)
+        by_course = {one: [name for name in chosen if name in own] for one, own in members.items()}
+        taught = frozenset().union(*members.values())
+        others = [name for name in chosen if name not in taught]
+        for name, asked in (await self._asked(caller.tenant, others, now)).items():
+            for one in asked.courses if isinstance(asked, CourseRequired) else [asked]:
+                by_course.setdefault(one, []).append(name)
+        return await self._glance(caller, chosen, by_course, now)
 
     async def glance(self, caller: Caller, student_ids: Sequence[str], *, course_id: str | None = None) -> ClassGlance:
         """At most 200 students at a glance, each in the course that a question about them alone would be of.
@@ -100,61 +119,68 @@ class Reports:
         chosen = list(dict.fromkeys(student_ids))
         if not 1 <= len(chosen) <= MOST_STUDENTS:
             raise InvalidInput(f"student_ids must have 1 to {MOST_STUDENTS} ids.", field="student_ids")
-        return await self._glance(caller, chosen, course_id)
+        self._check(caller, chosen)
+        now = caller.moment(self._clock)
+        if course_id is not None:
+            return await self._glance(caller, chosen, {course_id: chosen}, now)
+        by_course: dict[str, list[str]] = {}
+        for name, asked in (await self._asked(caller.tenant, chosen, now)).items():
+            if isinstance(asked, CourseRequired):
+                raise asked
+            by_course.setdefault(asked, []).append(name)
+        return await self._glance(caller, chosen, by_course, now)
 
-    async def _glance(self, caller: Caller, chosen: Sequence[str], course_id: str | None) -> ClassGlance:
+    async def _asked(self, tenant: str, chosen: Sequence[str], now: Micros) -> dict[str, str | CourseRequired]:
+        """By student the course of a question that names none; ``default``, where most are known, is tried first."""
+        default = await self._courses.of(CourseKey(tenant), now)
+        asked: dict[str, str | CourseRequired] = {
+            one.student_id: DEFAULT_COURSE for one in await self._members.of(default, chosen, now)
+        }
+        others = [name for name in chosen if name not in asked]
+        found = await self._students.in_courses(tenant, [(name, None) for name in others], now) if others else []
+        for name, place in zip(others, found, strict=True):
+            asked[name] = place if isinstance(place, CourseRequired) else place.key.course_id
+        return asked
+
+    def _check(self, caller: Caller, chosen: Sequence[str]) -> None:
         for student_id in chosen:
             self._access.check_student(caller, Act.READ, student_id, "glance")
-        now = caller.moment(self._clock)
+
+    async def _glance(
+        self, caller: Caller, chosen: Sequence[str], by_course: Mapping[str, Sequence[str]], now: Micros
+    ) -> ClassGlance:
+        """The students ``chosen``, each in the courses that have them; one may stand in several."""
+        setups = await self._courses.of_many([CourseKey(caller.tenant, one) for one in by_course], now)
         found = [
-            (setup.rules, one)
-            for setup, standings in await self._standings(caller, chosen, course_id, now)
-            for one in standings
+            (setup, one)
+            for key, setup in setups.items()
+            for one in await self._members.of(setup, by_course[key.course_id], now)
         ]
         known = {one.student_id for _, one in found}
         profiled = [
-            (rules, one)
-            for rules, one in found
+            (setup.rules, one)
+            for setup, one in found
             if self._consents.state(StudentKey(caller.tenant, one.student_id)).profiling
         ]
         names = await self._profiles.names(caller.tenant, known)
         return ClassGlance(
             [
-                _at_a_glance(one, rules, names.get(one.student_id))
-                for rules, one in sorted(found, key=_those_who_need_help_first)
+                _at_a_glance(one, setup, names.get(one.student_id))
+                for setup, one in sorted(found, key=_those_who_need_help_first)
             ],
             [student_id for student_id in chosen if student_id not in known],
             mean_score([one for _, one in profiled]),
             dict(Counter(rules.levels[one.rank].name for rules, one in profiled)),
         )
 
-    async def _standings(
-        self, caller: Caller, chosen: Sequence[str], course_id: str | None, now: Micros
-    ) -> list[tuple[CourseSetup, list[Standing]]]:
-        """The students' standings by course; most are known in the first that is looked at."""
-        course = await self._courses.of(CourseKey(caller.tenant, course_id or DEFAULT_COURSE), now)
-        first = await self._members.of(course, chosen, now)
-        known = {one.student_id for one in first}
-        others = [name for name in chosen if name not in known]
-        if course_id is not None or not others:
-            return [(course, first)]
-        by_course: dict[CourseKey, tuple[CourseSetup, list[str]]] = {}
-        for found in await self._students.in_courses(caller.tenant, [(name, None) for name in others], now):
-            if isinstance(found, CourseRequired):
-                raise found
-            if found.is_known:
-                by_course.setdefault(found.setup.key, (found.setup, []))[1].append(found.key.student_id)
-        return [
-            (course, first),
-            *[(setup, await self._members.of(setup, names, now)) for setup, names in by_course.values()],
-        ]
+
+def _those_who_need_help_first(found: tuple[CourseSetup, Standing]) -> tuple[tuple[float, float, str], str]:
+    """One student's courses by their ids."""
+    return those_who_need_help_first(found[1]), found[0].key.course_id
 
 
-def _those_who_need_help_first(found: tuple[Rules, Standing]) -> tuple[float, float, str]:
-    return those_who_need_help_first(found[1])
-
-
-def _at_a_glance(one: Standing, rules: Rules, name: str | None) -> Glance:
+def _at_a_glance(one: Standing, setup: CourseSetup, name: str | None) -> Glance:
+    rules = setup.rules
     return Glance(
         one.student_id,
         shown_score(one.score, rules),
@@ -163,4 +189,5 @@ def _at_a_glance(one: Standing, rules: Rules, name: str | None) -> Glance:
         one.severity,
         reasons(one.signs),
         name,
+        setup.key.course_id,
     )

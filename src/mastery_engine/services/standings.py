@@ -102,6 +102,7 @@ class Standings:
             overall.rank,
             overall.size,
             _by_component(own, standings) if metric == "by_component" else None,
+            roster.course_id,
         )
         return as_students_see(comparison, overall.size) if is_for_self else comparison
 

@@ -23,6 +23,7 @@ from mastery_engine.http.problems import headers_of, status_of
 from mastery_engine.http.routers.stream import EventStream
 from mastery_engine.responses.advice import Recommended
 from mastery_engine.responses.cohorts import CohortFigures, Comparison
+from mastery_engine.responses.reports import Glance
 from mastery_engine.services.reports import MOST_STUDENTS
 from mastery_engine.services.standings import Standings
 
@@ -130,6 +131,7 @@ async def compare(request: Request) -> Response:
         students=sorted(caller.students) if len(caller.students) <= MOST_STUDENTS else [],
         cohorts=cohorts,
         found=found,
+        query=course_query(found.course_id) if found and found.course_id != DEFAULT_COURSE else "",
         rows=_places(found) if found else [],
         classes=await _side_by_side(standings, caller, cohorts),
     )
@@ -209,19 +211,28 @@ async def _class(request: Request, caller: Caller) -> Response:
     if not caller.students and not caller.cohorts:
         raise Forbidden("This token names no students and no class: sign out, and ask your school for one that does.")
     engine = engine_of(request)
-    course_id = _asked_course(request)
-    found = await engine.reports.own(caller, course_id=course_id)
-    calibration = await engine.calibrations.of_course(caller, course_id or DEFAULT_COURSE)
-    shown = found.students[:MOST_STUDENTS]
+    asked = _asked_course(request)
+    found = await engine.reports.own(caller, course_id=asked)
+    named = sorted({one.course_id for one in found.students})
+    courses = named if asked is None else [asked]
+    calibrations = [(one, await engine.calibrations.of_course(caller, one)) for one in courses or [DEFAULT_COURSE]]
     return page(
         "class.html",
         caller,
         found=found,
-        shown=shown,
+        shown=[(one, _page_of(one, asked)) for one in found.students[:MOST_STUDENTS]],
+        students=len({one.student_id for one in found.students}),
         all=len(caller.students),
-        calibration=calibration,
-        query="" if course_id is None else course_query(course_id),
+        calibrations=calibrations,
+        asked=asked,
+        courses=[(one, f"/dashboard{course_query(one)}") for one in courses] if courses != [DEFAULT_COURSE] else [],
     )
+
+
+def _page_of(one: Glance, asked: str | None) -> str:
+    """The address of a student's page in the course in which a class shows them."""
+    query = "" if asked is None and one.course_id == DEFAULT_COURSE else course_query(one.course_id)
+    return f"/dashboard/students/{one.student_id}{query}"
 
 
 async def _operator(request: Request, caller: Caller) -> Response:

@@ -22,7 +22,7 @@ from mastery_engine.http.routers.advice import Advise, FindPath
 from mastery_engine.http.routers.forecasts import NextWeek
 from mastery_engine.http.routers.scores import Calculate, MasteryQuery
 from mastery_engine.http.sidecar import SecurityContext, caller_of, check_sender
-from mastery_engine.responses.advice import LearningPath
+from mastery_engine.responses.advice import LearningPath, Recommended
 from mastery_engine.responses.forecasts import Prediction
 from mastery_engine.responses.ingest import Receipt
 from mastery_engine.responses.scores import Calculated, StudentMastery
@@ -119,7 +119,9 @@ UNKNOWN_INTENT: tuple[None, LimitKind] = (None, "query")
 
 @router.post(
     "/process",
-    openapi_extra=any_of(Calculated, StudentMastery, Prediction, LearningPath, Receipt) | takes(ProcessBody) | KEYED,
+    openapi_extra=any_of(Calculated, StudentMastery, Prediction, LearningPath, Receipt, lists=[Recommended])
+    | takes(ProcessBody)
+    | KEYED,
 )
 async def process(engine: TheEngine, request: Request) -> Response:
     """Make the call that the intent stands for, as the sidecar or as the bearer whose token it sends."""

@@ -6,6 +6,7 @@ from mcp.server import MCPServer
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.errors import InvalidInput
 from mastery_engine.mcp.context import READS, Course, StudentId, ToolContext, Whole, plainly
 from mastery_engine.mcp.results import ClassResult, HelpResult, help_reasons
@@ -41,7 +42,7 @@ class StudentsTools:
             )
         need_help = [student for student in glance.students if student.reasons]
         result = ClassResult(
-            students=len(glance.students),
+            students=len({student.student_id for student in glance.students}),
             average=glance.average,
             levels=glance.levels,
             need_help=len(need_help),
@@ -49,6 +50,7 @@ class StudentsTools:
                 HelpResult(
                     student_id=student.student_id,
                     name=student.display_name,
+                    course_id=None if student.course_id in (DEFAULT_COURSE, course_id) else student.course_id,
                     score=student.mastery_score,
                     trend=student.trend,
                     reasons=help_reasons(student.reasons),
