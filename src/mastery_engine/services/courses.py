@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 import msgspec
-from cachetools import LRUCache
+from cachetools import FIFOCache, LRUCache
 
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
@@ -58,26 +58,29 @@ class Courses:
         self._rules = rules
         self._curriculum = curriculum
         self._clock = clock
-        self._cached: LRUCache[CourseKey, CachedCourse] = LRUCache(LARGEST_CACHE, _size)
+        # Whoever is asked of is read again every two seconds, so the oldest reading is the least wanted.
+        self._cached: FIFOCache[CourseKey, CachedCourse] = FIFOCache(LARGEST_CACHE, _size)
         self._learned: dict[CourseKey, Rules] = {}
         self._noted: LRUCache[CourseKey, None] = LRUCache(MOST_NOTED)
 
     async def of(self, key: CourseKey, now: Micros) -> CourseSetup:
         """What holds in a course. Raises Unavailable if it was never read."""
-        return self._fresh(key, now) or (await self.of_many([key], now))[key]
+        cached = self._cached.get(key)
+        if cached is not None and -CACHED_FOR < now - cached.read < CACHED_FOR:
+            return cached.setup
+        return (await self.of_many([key], now))[key]
 
     async def of_many(self, keys: Sequence[CourseKey], now: Micros) -> dict[CourseKey, CourseSetup]:
         """What holds in each of these courses. Raises Unavailable if one was never read."""
-        setups = {key: setup for key in keys if (setup := self._fresh(key, now)) is not None}
+        setups = {
+            key: cached.setup
+            for key in keys
+            if (cached := self._cached.get(key)) is not None and abs(now - cached.read) < CACHED_FOR
+        }
         stale = [key for key in dict.fromkeys(keys) if key not in setups]
         if stale:
             setups |= await self._refreshed(stale, now)
         return setups
-
-    def _fresh(self, key: CourseKey, now: Micros) -> CourseSetup | None:
-        """What holds in a course as it was read lately; None if it must be asked again."""
-        cached = self._cached.get(key)
-        return None if cached is None or abs(now - cached.read) >= CACHED_FOR else cached.setup
 
     async def _refreshed(self, keys: Sequence[CourseKey], now: Micros) -> dict[CourseKey, CourseSetup]:
         """Only what has changed since it was read is read again."""

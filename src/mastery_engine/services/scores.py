@@ -14,7 +14,7 @@ from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.evidence.changes import score_change
 from mastery_engine.domain.evidence.history import Point, average, trend
 from mastery_engine.domain.evidence.periods import Aggregation, periods
-from mastery_engine.domain.evidence.score import MasteryScore, components, mastery_score, score_of
+from mastery_engine.domain.evidence.score import MasteryScore, components, mastery_score, score_of, score_on
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.moments import day_of_date, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
@@ -82,7 +82,7 @@ class Scores:
         today = found.today if on is None else day_of_date(on)
         scores = found.scores(last=today)
         if on is None:
-            score = mastery_score(student.evidence, now, rules)
+            score = score_on(student.evidence, today, rules)
             guidance = NO_GUIDANCE
             if await self._consents.allows_profile(found.key, now):
                 guidance = self._advice.with_path(found, score)

@@ -1,6 +1,7 @@
 """Students: reads their documents for queries, each with the course that the question is about."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -20,6 +21,7 @@ from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
 
 NO_DOCUMENT = StoredDocument(0, NOBODY)
+NOTHING_KNOWN: Mapping[str, StoredDocument] = MappingProxyType({})
 _DEFAULT_ALONE = frozenset((DEFAULT_COURSE,))
 
 
@@ -27,6 +29,7 @@ class StudentInCourse(msgspec.Struct, frozen=True):
     """A student in one course at a moment: the document, and what holds in the course.
 
     ``document`` is empty, with version 0, where there is none. ``courses`` are those in which something is known.
+    ``today`` is the day of the moment in the course's time zone.
     """
 
     key: DocumentKey
@@ -34,6 +37,7 @@ class StudentInCourse(msgspec.Struct, frozen=True):
     setup: CourseSetup
     now: Micros
     courses: Mapping[str, StoredDocument]
+    today: Day
 
     @property
     def student(self) -> Student:
@@ -53,11 +57,6 @@ class StudentInCourse(msgspec.Struct, frozen=True):
         return self.key.course_id in self.courses
 
     @property
-    def today(self) -> Day:
-        """The day of the moment, in the course's time zone."""
-        return self.rules.day_of(self.now)
-
-    @property
     def first_day(self) -> Day:
         """The first day whose evidence counts."""
         return self.rules.first_day(self.today)
@@ -68,7 +67,8 @@ class StudentInCourse(msgspec.Struct, frozen=True):
 
     def scores(self, *, last: Day) -> list[tuple[Day, float]]:
         """The days up to ``last``, within the retention, with their scores: quicker than ``points``."""
-        return shown_scores(self.student.history, self.rules, first=self.first_day, last=last)
+        rules = self.setup.rules
+        return shown_scores(self.document.student.history, rules, first=rules.first_day(self.today), last=last)
 
     def with_student(self, student: Student) -> "StudentInCourse":
         """The same with another state of the student."""
@@ -98,9 +98,11 @@ class Students:
         (stored,) = await self._reader.of_students([StudentKey(tenant, student_id)])
         if course_id is None and stored.keys() <= _DEFAULT_ALONE:  # most questions, which pay for no others
             setup = await self._courses.of(CourseKey(tenant), now)
+            rules = setup.rules
             document = stored.get(DEFAULT_COURSE, NO_DOCUMENT)
-            known = stored if document.student.is_known(now, setup.rules) else {}
-            return StudentInCourse(DocumentKey(tenant, student_id), document, setup, now, known)
+            known = stored if document.student.is_known(now, rules) else NOTHING_KNOWN
+            key = DocumentKey(tenant, student_id)
+            return StudentInCourse(key, document, setup, now, known, rules.day_of(now))
         found = _chosen(
             tenant, student_id, course_id, stored, await self._setups(tenant, (course_id, *stored), now), now
         )
@@ -149,7 +151,8 @@ def _chosen(
     except CourseRequired as error:
         return error
     key = DocumentKey(tenant, student_id, chosen)
-    return StudentInCourse(key, documents.get(chosen, NO_DOCUMENT), setups[chosen], now, known)
+    setup = setups[chosen]
+    return StudentInCourse(key, documents.get(chosen, NO_DOCUMENT), setup, now, known, setup.rules.day_of(now))
 
 
 def unknown_student() -> NotFound:

@@ -35,7 +35,7 @@ def course(rules: Rules = RULES) -> CourseSetup:
 
 
 def in_course(student: Student, now: int, key: DocumentKey = ADA, rules: Rules = RULES) -> StudentInCourse:
-    return StudentInCourse(key, StoredDocument(1, student), course(rules), now, {})
+    return StudentInCourse(key, StoredDocument(1, student), course(rules), now, {}, rules.day_of(now))
 
 
 def at(advice: CurrentAdvice, student: Student, now: int) -> Guidance:

@@ -44,7 +44,7 @@ _VERSIONS = (
     "JOIN documents USING (tenant, student_id, course_id)"
 )
 # All documents of some students; what one student has in several courses lies side by side.
-_OF_ONE = "SELECT tenant, student_id, course_id, version, body FROM documents WHERE tenant = ? AND student_id = ?"
+_OF_ONE = "SELECT course_id, version, body FROM documents WHERE tenant = ? AND student_id = ?"
 _OF_STUDENTS = (
     "SELECT tenant, student_id, course_id, version, body "
     "FROM (SELECT value ->> 0 AS tenant, value ->> 1 AS student_id FROM json_each(?)) "
@@ -126,13 +126,15 @@ class SqliteDocuments:
         return [stored.get(key, 0) for key in keys]
 
     async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
+        if len(students) == 1:
+            rows = self._database.read(_OF_ONE, students[0])
+            return [{course_id: StoredDocument(version, unpack(body)) for course_id, version, body in rows}]
         found: dict[tuple[str, str], dict[str, StoredDocument]] = {student: {} for student in students}
         for start in range(0, len(students), FEW):
             if start:
                 await asyncio.sleep(0)
             page = students[start : start + FEW]
-            rows = self._database.read(*((_OF_ONE, page[0]) if len(page) == 1 else (_OF_STUDENTS, _listed(page))))
-            for tenant, name, course_id, version, body in rows:
+            for tenant, name, course_id, version, body in self._database.read(_OF_STUDENTS, _listed(page)):
                 found[tenant, name][course_id] = StoredDocument(version, unpack(body))
         return [found[student] for student in students]
 
