@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from mastery_engine.auth.signed_bodies import SignedBodies
 from mastery_engine.clock import Clock, NewId
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.rules import Rules
@@ -26,6 +27,7 @@ from mastery_engine.services.courses import Courses
 from mastery_engine.services.credentials import Credentials
 from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
+from mastery_engine.services.doorways import Doorways
 from mastery_engine.services.forecasts import Forecasts
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.models import Models
@@ -43,6 +45,7 @@ from mastery_engine.services.watching import Watching
 from mastery_engine.tasks import ended
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing
+from mastery_engine.worker.bridge import TopicBridge
 from mastery_engine.worker.calibrator import Calibrator
 from mastery_engine.worker.lag import Lag
 from mastery_engine.worker.logged_answers import LoggedAnswers
@@ -72,6 +75,8 @@ class Engine:
     cohorts: Cohorts
     courses: Courses
     credentials: Credentials
+    doorways: Doorways
+    canvas_bodies: SignedBodies
     people: People
     rosters: Rosters
     standings: Standings
@@ -93,6 +98,7 @@ class Engine:
     model_file: ModelFileWatch
 
     worker: Worker
+    bridge: TopicBridge | None
     lag: Lag
     purge: Purge
     calibrator: Calibrator
@@ -120,9 +126,20 @@ class Engine:
                 stack.push_async_callback(ended, asyncio.create_task(work))
             yield
 
+    @asynccontextmanager
+    async def beside_worker(self) -> AsyncIterator[None]:
+        """Run inside the block what is done where the worker runs: what is daily, and the bridge from Open edX."""
+        async with AsyncExitStack() as stack:
+            for work in (self.purge, self.calibrator, self.bridge):
+                if work is not None:
+                    stack.push_async_callback(ended, asyncio.create_task(work.keep_running()))
+            yield
+
     async def close(self) -> None:
         """Write what is not written yet, and close stores and logs."""
         await self.audit.flush()
+        if self.bridge is not None:
+            await self.bridge.close()
         await self.reader.close()
         for connection in self.connections:
             await connection.close()

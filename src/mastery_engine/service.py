@@ -20,7 +20,7 @@ from mastery_engine.http.connection_limits import ConnectionLimits, most_connect
 from mastery_engine.http.proxies import Proxies
 from mastery_engine.mcp.streamable_http import make_agent_server
 from mastery_engine.settings import Settings, warnings_for
-from mastery_engine.tasks import beside, ended
+from mastery_engine.tasks import ended
 from mastery_engine.telemetry.logging import configure_logging
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.wiring import new_id, open_engine, system_clock, tracing_for
@@ -143,7 +143,7 @@ async def _working(engine: Engine) -> AsyncIterator[None]:
         engine.worker.check()
 
     engine.readiness.watch("worker", at_work)
-    async with beside(engine.purge.keep_running()), beside(engine.calibrator.keep_running()):
+    async with engine.beside_worker():
         try:
             yield
         finally:

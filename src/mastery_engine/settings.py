@@ -20,8 +20,11 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
+# Canvas publishes here the keys of its signed Live Events: those of the last, this and the next month.
+CANVAS_JWKS = "https://8axpcl50e4.execute-api.us-east-1.amazonaws.com/main/jwks"
 SHORTEST_SECRET = 32
 BROKER = re.compile(r"[^\s,:/\[\]]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
+TOPIC = r"^[a-zA-Z0-9._-]{1,249}$"  # what Kafka takes as a topic's name
 MAKE_ONE = "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 KNOWN_WEAK = frozenset(
     {
@@ -52,6 +55,7 @@ class Settings(BaseModel):
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     worker_enabled: bool = True
+    canvas_jwks_url: str = CANVAS_JWKS
     app_api_token: str | None = Field(default=None, repr=False)
     dapr_api_token: str | None = Field(default=None, repr=False)
     dapr_trust_loopback: bool = False
@@ -71,6 +75,7 @@ class Settings(BaseModel):
     kafka_partitions: Annotated[int, Field(ge=1, le=10_000)] = 6
     kafka_replication: Annotated[int, Field(ge=1, le=32)] | None = None
     kafka_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 30
+    openedx_topic: Annotated[str, Field(pattern=TOPIC)] | None = None
     kafka_session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
     allow_unsafe_servers: bool = False
     rules_file: Path | None = None
@@ -176,6 +181,10 @@ def check_services(settings: Settings) -> None:
         raise StartRefused(
             "KAFKA_BROKER must be host:port, or several of these separated by commas; write an IPv6 host in brackets."
         )
+    if settings.openedx_topic is not None and not settings.kafka_broker:
+        raise StartRefused("OPENEDX_TOPIC is a topic of Kafka: also set KAFKA_BROKER, to host:port.")
+    if (settings.openedx_topic or "").startswith("mastery."):
+        raise StartRefused("OPENEDX_TOPIC names a topic of the engine: set it to the topic that Open edX writes.")
     _check_credentials(settings)
     traces = settings.otel_exporter_otlp_endpoint
     if settings.trace_enabled and traces and not _is_url(traces):
@@ -201,6 +210,8 @@ def check_secret(settings: Settings) -> None:
     """Raises StartRefused in production if others could pass for callers: by a guessed secret, plain HTTP, loopback."""
     if settings.jwt_jwks_url and not _is_url(settings.jwt_jwks_url):
         raise StartRefused("JWT_JWKS_URL must be an http or https URL.")
+    if not _is_url(settings.canvas_jwks_url):
+        raise StartRefused("CANVAS_JWKS_URL must be an http or https URL.")
     if not settings.in_production:
         return
     if settings.dapr_trust_loopback:
@@ -210,6 +221,8 @@ def check_secret(settings: Settings) -> None:
         )
     if urlsplit(settings.jwt_jwks_url or "").scheme == "http":
         raise StartRefused("JWT_JWKS_URL must be https in production: whoever can change its answer can make tokens.")
+    if urlsplit(settings.canvas_jwks_url).scheme == "http":
+        raise StartRefused("CANVAS_JWKS_URL must be https in production: else others can sign as Canvas.")
     if _is_unsafe(settings.jwt_secret) and not (settings.jwt_secret is None and settings.jwt_jwks_url):
         raise StartRefused(f"JWT_SECRET must be at least {SHORTEST_SECRET} random bytes in production. {MAKE_ONE}")
     if settings.app_api_token is not None and _is_unsafe(settings.app_api_token):

@@ -12,6 +12,7 @@ import msgspec
 
 from mastery_engine.auth.jwks import MOST_WAITING, KeySet
 from mastery_engine.auth.limits import Limits
+from mastery_engine.auth.signed_bodies import SignedBodies
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.backends.sqlite.database import FILE_NAME, Database
 from mastery_engine.clock import Clock, NewId
@@ -26,6 +27,7 @@ from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.model_files import ModelFileWatch, answer_models, forecast_model, skill_model
 from mastery_engine.ports.backend import Connection, Logs, Stores
+from mastery_engine.ports.platform_topic import PlatformTopic
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.admission import Admission
 from mastery_engine.services.advice import Advising
@@ -39,6 +41,7 @@ from mastery_engine.services.credentials import Credentials
 from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
+from mastery_engine.services.doorways import Doorways
 from mastery_engine.services.erasing import Erasing
 from mastery_engine.services.folding import Folding
 from mastery_engine.services.forecasts import Forecasts
@@ -66,6 +69,7 @@ from mastery_engine.setting_files import files_in_setting_folder, read_setting_f
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, provider_for
+from mastery_engine.worker.bridge import TopicBridge
 from mastery_engine.worker.calibrator import Calibrator
 from mastery_engine.worker.decoding import RecordDecoder
 from mastery_engine.worker.flood_guard import FloodGuard
@@ -130,6 +134,11 @@ def open_engine(
         pseudonym_key=(settings.pseudonym_key or development_secret(settings, PSEUDONYM_FILE)).encode(),
         consent_default=settings.consent_default == "given",
         tokens=partial(tokens, settings, clock),
+        translation=translation_profiles(settings),
+        platform_topic=_platform_topic(settings, batch_size),
+        canvas_keys=KeySet(
+            settings.canvas_jwks_url, clock, setting="CANVAS_JWKS_URL", most_waiting=most_waiting(settings)
+        ),
         limits=limits,
         connections=connections,
         addresses={"store": ADDRESS_OF[settings.store], "log": ADDRESS_OF[settings.log]},
@@ -153,7 +162,10 @@ def compose(
     forecast_model: ForecastModel,
     pseudonym_key: bytes,
     consent_default: bool,
+    platform_topic: PlatformTopic | None,
     tokens: Callable[[], Tokens],
+    translation: ProfileSet,
+    canvas_keys: KeySet,
     limits: Limits,
     clock: Clock,
     new_id: NewId,
@@ -204,6 +216,7 @@ def compose(
         metrics,
         tracing,
     )
+    doorways = Doorways(translation.translated, profiles, ingest, access, metrics)
     recording = Recording(students, ingest, folding, consents, idempotency, tracing)
     current = CurrentAdvice(models)
     scores = Scores(students, ingest, recording, consents, access, idempotency, current, courses, clock)
@@ -237,6 +250,8 @@ def compose(
         cohorts=cohorts,
         courses=courses,
         credentials=credentials,
+        doorways=doorways,
+        canvas_bodies=SignedBodies(canvas_keys),
         people=People(stores.people, stores.documents, profiles, cohorts, consents, access, audit, idempotency, clock),
         rosters=Rosters(stores.people, profiles, cohorts, courses, access, audit, idempotency, clock),
         standings=Standings(members, cohorts, consents, profiles, access, audit, courses, clock),
@@ -286,6 +301,11 @@ def compose(
             clock,
             metrics,
             tracing,
+        ),
+        bridge=(
+            None
+            if platform_topic is None
+            else TopicBridge(platform_topic, doorways, consents, logs.dead_letters, clock, metrics)
         ),
         lag=lag,
         purge=Purge(stores, logs, consents, moving, courses, rules, clock),
@@ -341,6 +361,15 @@ def _logs(settings: Settings, database: Database | None, batch_size: int, metric
             return kafka.open_logs(kafka_settings(settings), batch_size=batch_size, rebalanced=metrics.rebalances.inc)
         case unknown:
             assert_never(unknown)
+
+
+def _platform_topic(settings: Settings, batch_size: int) -> PlatformTopic | None:
+    """The topic of Open edX, where one is named."""
+    if settings.openedx_topic is None:
+        return None
+    from mastery_engine.backends.kafka.platform_topic import KafkaPlatformTopic
+
+    return KafkaPlatformTopic(kafka_settings(settings), settings.openedx_topic, batch_size=batch_size)
 
 
 def _opened(database: Database | None) -> Database:
@@ -462,11 +491,14 @@ def translation_profiles(settings: Settings) -> ProfileSet:
         raise StartRefused(f"PROFILES_DIR {folder} cannot be used: {error}") from error
 
 
+def most_waiting(settings: Settings) -> int:
+    """How many calls may wait for a slow provider of keys: they leave most places to those that need none."""
+    return min(MOST_WAITING, max(1, settings.max_concurrent_requests // 4))
+
+
 def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:
     """Makes and checks tokens, with the secret of the settings or of the data folder."""
-    # Calls that wait for a slow identity provider leave most places to those that need not.
-    most_waiting = min(MOST_WAITING, max(1, settings.max_concurrent_requests // 4))
-    keys = KeySet(settings.jwt_jwks_url, clock, most_waiting=most_waiting) if settings.jwt_jwks_url else None
+    keys = KeySet(settings.jwt_jwks_url, clock, most_waiting=most_waiting(settings)) if settings.jwt_jwks_url else None
     return Tokens(
         settings.jwt_secret or (None if keys else development_secret(settings, SECRET_FILE)),
         clock,

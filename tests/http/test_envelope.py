@@ -51,6 +51,7 @@ CALLS = {
     ("DELETE", "/compliance/students/{student_id}"),
     ("GET", "/compliance/audit"),
 }
+PLATFORMS = {("POST", "/caliper"), ("POST", "/canvas/events")}
 SIDECAR = {("POST", "/process"), ("GET", "/dapr/subscribe"), ("POST", "/dapr/events")}
 OPEN = {("GET", path) for path in ("/health", "/ready", "/", "/metrics", "/docs", "/openapi.json")}
 
@@ -103,6 +104,13 @@ async def test_a_call_without_a_token_is_401(api: Api, method: str, path: str) -
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize(("method", "path"), sorted(PLATFORMS))
+async def test_a_platform_without_a_credential_is_401(api: Api, method: str, path: str) -> None:
+    answer = await api.call(method, path, {}, token="")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AUTH_ERROR")
+    assert answer.headers["www-authenticate"].startswith("Basic ")
+
+
 @pytest.mark.parametrize(("method", "path"), sorted(OPEN))
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])
 async def test_open_paths_ask_for_no_token(api: Api, method: str, path: str, prefix: str) -> None:
@@ -113,7 +121,7 @@ async def test_open_paths_ask_for_no_token(api: Api, method: str, path: str, pre
 async def test_these_are_all_the_calls_there_are(api: Api) -> None:
     document = (await api.get("/openapi.json")).json()
     found = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert found == CALLS | SIDECAR | (OPEN - {("GET", "/docs"), ("GET", "/openapi.json")})
+    assert found == CALLS | PLATFORMS | SIDECAR | (OPEN - {("GET", "/docs"), ("GET", "/openapi.json")})
 
 
 async def test_all_calls_answer_under_api_v1_too(api: Api) -> None:

@@ -33,6 +33,20 @@ def process(intent: str, payload: Body) -> Body:
     return lambda number: {"intent": intent, "payload": payload(number)}
 
 
+def graded(number: int) -> dict[str, Any]:
+    """A grade by Caliper."""
+    attempt = {"assignee": "https://lms.example.edu/ada", "assignable": "https://lms.example.edu/quiz"}
+    score = {"maxScore": 10, "scoreGiven": number}
+    at = event()["timestamp"]
+    return {"type": "GradeEvent", "action": "Graded", "eventTime": at, "object": attempt, "generated": score}
+
+
+def changed(number: int) -> dict[str, Any]:
+    """A grade by Canvas."""
+    body = {"student_id": "48", "submission_id": "1", "score": number, "points_possible": 10}
+    return {"metadata": {"event_name": "grade_change", "event_time": event()["timestamp"]}, "body": body}
+
+
 # Two bodies of each call that takes a key: a new one of these fails below until it stands here.
 CALLS: dict[str, list[Body]] = {
     "/mastery/ingest": [bare, lambda number: {**bare(number), "event_id": f"e-{number}"}],
@@ -44,6 +58,8 @@ CALLS: dict[str, list[Body]] = {
         lambda number: {"requests": [calculation(number)] * 101},
     ],
     "/process": [process("ingest", bare), process("mastery_calculation", calculation)],
+    "/caliper": [lambda number: {"data": [graded(number)]}],
+    "/canvas/events": [changed],
     "/cohorts/{cohort_id}": [lambda number: {"name": "Python", "members": [f"s{number}"]}],
     "/courses/{course_id}": [lambda number: {"title": f"Course {number}"}],
     "/students/{student_id}/profile": [lambda number: {"display_name": f"Ada {number}"}],

@@ -145,6 +145,8 @@ KINDS: dict[str, LimitKind | None] = {
     "GET /courses/{course_id}": "query",
     "GET /courses": "query",
     "POST /rosters/oneroster": None,
+    "POST /caliper": None,  # a platform's credential is a service
+    "POST /canvas/events": None,
     "PUT /students/{student_id}/profile": None,
     "GET /students/{student_id}/profile": "query",
     "GET /students": "analytics",

@@ -63,6 +63,8 @@ CALLS: dict[str, tuple[str, str, Json | None]] = {
     "put a course": ("PUT", "/courses/physics", {"title": "Physics"}),
     "show a course": ("GET", "/courses/default", None),
     "courses": ("GET", "/courses", None),
+    "Caliper": ("POST", "/caliper", {"data": []}),
+    "Canvas": ("POST", "/canvas/events", {"metadata": {}, "body": {}}),
     "put a profile": ("PUT", f"/students/{STUDENT}/profile", {"display_name": "Ada"}),
     "show a profile": ("GET", f"/students/{STUDENT}/profile", None),
     "students": ("GET", "/students", None),

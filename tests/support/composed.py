@@ -4,6 +4,7 @@ from importlib.resources import files
 from itertools import count
 from typing import Any
 
+from mastery_engine.auth.jwks import KeySet
 from mastery_engine.auth.limits import Limits
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.backends.memory import logs as memory_logs
@@ -19,7 +20,7 @@ from mastery_engine.services.models import Models
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing
-from mastery_engine.wiring import compose
+from mastery_engine.wiring import compose, translation_profiles
 from tests.support.samples import Clock as FakeClock
 
 SECRET = "a secret that is long enough for all of the tests here"
@@ -46,7 +47,10 @@ def composed(
         "forecast_model": shipped_forecast(),
         "pseudonym_key": b"",
         "consent_default": True,
+        "platform_topic": None,
         "tokens": lambda: Tokens(SECRET, clock),
+        "translation": translation_profiles(Settings()),
+        "canvas_keys": KeySet("http://127.0.0.1:9/none", clock),
         "limits": Limits(None),
         "clock": clock,
         "new_id": lambda: f"minted-{next(numbers)}",

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import redis
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from mastery_engine.backends.kafka.asker import committed_of
 from mastery_engine.backends.kafka.faults import when_settled
@@ -448,3 +448,10 @@ def until(what: Any, limit: float = 30) -> None:
             pass
         assert time.monotonic() < deadline, "it did not come to it in time"
         time.sleep(0.05)
+
+
+def with_topic(kafka: Kafka, name: str, partitions: int = 1) -> str:
+    """A topic of somebody else's, which the broker makes for nobody by itself; its name."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.create_topics([NewTopic(name, partitions, 1)])[name].result(20)
+    return name

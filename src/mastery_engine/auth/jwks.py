@@ -41,14 +41,18 @@ FAMILIES: Mapping[str, Family] = {
 }
 Key: TypeAlias = tuple[tuple[str, Family], jwt.PyJWK]
 NO_SIGNATURES = "not for signatures"
-AWAY = "Tokens cannot be checked: the keys at JWT_JWKS_URL cannot be read. Try again later."
+OUR_SETTING = "JWT_JWKS_URL"
 
 
 class KeySet:
     """The keys at one URL. ``generation`` counts how often the set changed."""
 
-    def __init__(self, url: str, clock: Clock, *, most_waiting: int = MOST_WAITING) -> None:
-        """At most ``most_waiting`` calls wait for a slow provider: each holds the place of a call meanwhile."""
+    def __init__(self, url: str, clock: Clock, *, setting: str = OUR_SETTING, most_waiting: int = MOST_WAITING) -> None:
+        """At most ``most_waiting`` calls wait for a slow provider: each holds the place of a call meanwhile.
+
+        ``setting`` is the one that has the URL, for messages.
+        """
+        self._setting = setting
         self._url = url
         self._most_waiting = most_waiting
         self._clock = clock
@@ -90,14 +94,17 @@ class KeySet:
         self._begin(now)
         if self._reading is not None:
             if self._waiting >= self._most_waiting:
-                raise Unavailable(AWAY)
+                raise self._away()
             self._waiting += 1
             try:
                 await asyncio.wait([self._reading])
             finally:
                 self._waiting -= 1
         if self._is_away:
-            raise Unavailable(AWAY)
+            raise self._away()
+
+    def _away(self) -> Unavailable:
+        return Unavailable(f"Tokens cannot be checked: the keys at {self._setting} cannot be read. Try again later.")
 
     def _begin(self, now: Micros) -> None:
         if self._reading is None and (self._asked is None or now >= self._asked + AGAIN):
@@ -113,7 +120,7 @@ class KeySet:
             self._is_away = False
         except Unavailable as error:
             logger.warning(
-                "the keys at JWT_JWKS_URL cannot be used, so that those known before stay: %s", error.message
+                "the keys at %s cannot be used, so that those known before stay: %s", self._setting, error.message
             )
         finally:
             self._reading = None
@@ -127,7 +134,7 @@ class KeySet:
             self._keys = published.keys
             self._source = source
             self.generation += 1
-            published.log()
+            published.log(self._setting)
         self._read = self._clock()
 
 
@@ -142,14 +149,14 @@ class PublishedKeys(NamedTuple):
         """Why keys were left out."""
         return ", ".join(f"{count} {'is' if count == 1 else 'are'} {reason}" for reason, count in self.left_out.items())
 
-    def log(self) -> None:
+    def log(self, setting: str) -> None:
         """Say what was left out. Most providers also publish keys for encryption, which is no reason to warn."""
         if not self.keys:
-            logger.warning("there are no keys at JWT_JWKS_URL now: no token of the identity provider is taken")
+            logger.warning("there are no keys at %s now: no token that they would check is taken", setting)
         if self.left_out:
             level = logging.INFO if self.left_out.keys() == {NO_SIGNATURES} else logging.WARNING
             usable, count = len(self.keys), self.left_out.total()
-            logger.log(level, "keys at JWT_JWKS_URL: %s in use, %s left out: %s", usable, count, self.reasons)
+            logger.log(level, "keys at %s: %s in use, %s left out: %s", setting, usable, count, self.reasons)
 
 
 class Fetched(NamedTuple):

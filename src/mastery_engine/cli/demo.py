@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -126,9 +126,13 @@ async def _seed(engine: "Engine", lock: "WorkerLock", events: list["LearningEven
 
     now = engine.clock()
     received = [msgspec.structs.replace(event, received=now) for event in events]
-    chunks = (received[start : start + 1_000] for start in range(0, len(received), 1_000))
+
+    async def chunks() -> "AsyncIterator[list[LearningEvent]]":
+        for start in range(0, len(received), 1_000):
+            yield received[start : start + 1_000]
+
     async with working(engine, lock) as work:
-        ends = await append(engine, CLASS, chunks, "ingest")
+        ends = await append(engine, CLASS, chunks(), "ingest")
         with progress("Preparing the class", sum(ends.values())) as on_progress:
             await engine.progress.wait_for(ends, work, on_progress)
 

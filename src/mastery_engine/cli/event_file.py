@@ -37,17 +37,23 @@ class EventFile:
         self._file = file
         self.size = size
 
-    def lines(self) -> Iterator[tuple[int, bytes]]:
+    def content(self) -> bytes:
+        """All of the file, unpacked, without a byte-order mark. Raises InvalidInput for UTF-16 and for damage."""
+        try:
+            content = self._text().read()
+        except (EOFError, OSError, zlib.error) as error:
+            raise InvalidInput(f"The compressed file is damaged: {error}.") from error
+        check_not_wide(content)
+        return without_mark(content)
+
+    def lines(self, *, takes_list: bool = False) -> Iterator[tuple[int, bytes]]:
         """Each line that is not blank, with its number from 1; a line longer than 1 MiB is cut.
 
-        A byte-order mark at the beginning is passed over. Raises InvalidInput for UTF-16, for a JSON list, and at the
-        place where a compressed file is damaged.
+        A byte-order mark at the beginning is passed over. Raises InvalidInput for UTF-16, for a JSON list unless
+        ``takes_list``, and at the place where a compressed file is damaged.
         """
-        self._file.seek(0)
-        packed = self._file.read(len(_GZIP)) == _GZIP
-        self._file.seek(0)
-        text = cast(IO[bytes], gzip.GzipFile(fileobj=self._file) if packed else self._file)
-        number, is_first = 0, True
+        text = self._text()
+        number, is_first = 0, not takes_list
         try:
             while line := text.readline(LONGEST_LINE + 1):
                 number += 1
@@ -67,6 +73,13 @@ class EventFile:
                     yield number, line
         except (EOFError, OSError, zlib.error) as error:
             raise InvalidInput(f"The compressed file is damaged after line {number}: {error}.") from error
+
+    def _text(self) -> IO[bytes]:
+        """The file from its beginning, unpacked."""
+        self._file.seek(0)
+        packed = self._file.read(len(_GZIP)) == _GZIP
+        self._file.seek(0)
+        return cast(IO[bytes], gzip.GzipFile(fileobj=self._file) if packed else self._file)
 
     @property
     def position(self) -> int:

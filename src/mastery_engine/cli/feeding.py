@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from mastery_engine.auth.access import Caller
@@ -52,11 +52,13 @@ def folded(engine: Engine) -> int:
     )
 
 
-async def append(engine: Engine, caller: Caller, chunks: Iterable[list[LearningEvent]], call: str) -> dict[int, int]:
+async def append(
+    engine: Engine, caller: Caller, chunks: AsyncIterable[list[LearningEvent]], call: str
+) -> dict[int, int]:
     """Append chunks of events, two at a time; returns the offset after the last event for each partition."""
     ends: dict[int, int] = {}
     under_way: deque[asyncio.Task[list[Logged]]] = deque()
-    for chunk in chunks:
+    async for chunk in chunks:
         if len(under_way) == IN_FLIGHT:
             _extend(ends, await under_way.popleft())
         under_way.append(asyncio.create_task(engine.ingest.submit(caller, chunk, call)))

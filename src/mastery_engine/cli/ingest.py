@@ -1,10 +1,10 @@
 """``ingest``: appends a file of events to the log."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import msgspec
 import typer
@@ -13,11 +13,14 @@ from mastery_engine.cli.console import AsJson, Tenant, counted, opened, operator
 
 if TYPE_CHECKING:
     from mastery_engine.cli.event_file import EventFile
+    from mastery_engine.cli.ingest_messages import IngestedMessages
     from mastery_engine.domain.events.event import LearningEvent
     from mastery_engine.engine import Engine
     from mastery_engine.errors import MasteryError
 
 CHUNK = 5_000
+
+Form: TypeAlias = Literal["native", "xapi", "caliper", "canvas", "openedx"]
 
 
 class RefusedLine(msgspec.Struct, frozen=True):
@@ -54,7 +57,7 @@ class EventFileReader:
         self.refusals: list[RefusedLine] = []
         self.ignored: set[str] = set()
 
-    def chunks(self, on_progress: Callable[[float], None]) -> Iterator[list["LearningEvent"]]:
+    async def chunks(self, on_progress: Callable[[float], None]) -> AsyncIterator[list["LearningEvent"]]:
         """The events that may count; refused lines are named on stderr. ``on_progress`` gets the bytes read so far."""
         from mastery_engine.errors import MasteryError
 
@@ -95,6 +98,20 @@ class EventFileReader:
         self.ignored.update(unknown)
         return event
 
+    def done(self, applied: int | None, seconds: float) -> Ingested:
+        """The outcome, once all lines are read."""
+        return Ingested(
+            self.read,
+            self.accepted,
+            len(self.refusals),
+            applied,
+            self.days,
+            sorted(self.ignored),
+            self.refusals,
+            round(seconds, 3),
+            round(self.accepted / seconds),
+        )
+
     def _refuse(self, number: int, error: "MasteryError") -> None:
         self.refusals.append(RefusedLine(number, error.message, error.field))
         warn(f"line {number}: {error.located}")
@@ -109,7 +126,10 @@ def _existing(path: Path) -> Path:
 def ingest(
     file: Annotated[
         Path,
-        typer.Argument(help="JSON lines, plain or gzip; - for standard input.", callback=_existing),
+        typer.Argument(
+            help="JSON lines (a platform's messages also as one JSON value), plain or gzip; - for standard input.",
+            callback=_existing,
+        ),
     ],
     tenant: Tenant = "default",
     shift_to_now: Annotated[
@@ -118,34 +138,49 @@ def ingest(
             "--shift-to-now", help="Move all times by whole days, so that the newest lies in the last 24 hours."
         ),
     ] = False,
+    form: Annotated[
+        Form,
+        typer.Option(
+            "--format", help="Whose messages the file has: our own events, or those of a platform.", show_default=True
+        ),
+    ] = "native",
     as_json: AsJson = False,
 ) -> None:
-    """Ingest the learning events of a file.
+    """Ingest the learning events of a file, or another platform's messages, of which it says what each became.
 
     Bad lines are reported and the others are ingested; then the exit status is 1. Events that were ingested before
     change nothing. If a service is running, the command waits until it has folded the events, else it folds them.
+    Messages of platforms may stand in lines, in a JSON list, or in an envelope.
 
     \b
-    Example:
+    Examples:
       mastery-engine ingest events.jsonl.gz --shift-to-now
+      mastery-engine ingest statements.json --format xapi
     """
-    done = asyncio.run(_ingest(file, tenant, shift_to_now=shift_to_now))
-    say(as_json, done, *_words(done))
+    done = asyncio.run(_ingest(file, tenant, form, shift_to_now=shift_to_now))
+    say(as_json, done, *(_words(done) if isinstance(done, Ingested) else _message_words(done)))
     if done.refused:
         raise typer.Exit(1)
 
 
-async def _ingest(path: Path, tenant: str, *, shift_to_now: bool) -> Ingested:
+async def _ingest(path: Path, tenant: str, form: Form, *, shift_to_now: bool) -> "Ingested | IngestedMessages":
     from mastery_engine.cli.event_file import days_to_now, open_events
     from mastery_engine.cli.feeding import append, catch_up, folded, working
+    from mastery_engine.cli.ingest_messages import MessageFileReader
     from mastery_engine.data_folder import WorkerLock
 
     started = perf_counter()
     chosen = settings()
     with open_events(path) as source:
         async with opened(chosen, apart=True) as engine:
-            days = days_to_now(source, engine.clock()) if shift_to_now else 0
-            reader = EventFileReader(engine, source, tenant, days)
+            reader: EventFileReader | MessageFileReader
+            if form == "native":
+                days = days_to_now(source, engine.clock()) if shift_to_now else 0
+                reader = EventFileReader(engine, source, tenant, days)
+            else:
+                reader = MessageFileReader(engine, source, tenant, form)
+                if shift_to_now:
+                    reader.shift_to_now()
             lock = WorkerLock(chosen)
             ours = chosen.is_on_one_machine and lock.take()
             if ours:
@@ -159,18 +194,13 @@ async def _ingest(path: Path, tenant: str, *, shift_to_now: bool) -> Ingested:
                 with progress("Applying", sum(ends.values())) as on_progress:
                     await engine.progress.wait_for(ends, work, on_progress)
             applied = folded(engine) - before if ours else None
-    seconds = perf_counter() - started
-    return Ingested(
-        reader.read,
-        reader.accepted,
-        len(reader.refusals),
-        applied,
-        reader.days,
-        sorted(reader.ignored),
-        reader.refusals,
-        round(seconds, 3),
-        round(reader.accepted / seconds),
-    )
+    return reader.done(applied, perf_counter() - started)
+
+
+def _message_words(done: "IngestedMessages") -> Iterator[str]:
+    from mastery_engine.cli.ingest_messages import message_words
+
+    return message_words(done)
 
 
 def _words(done: Ingested) -> Iterator[str]:

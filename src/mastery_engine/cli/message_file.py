@@ -3,7 +3,7 @@
 import gzip
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,11 +44,11 @@ def documents_in(content: bytes) -> Iterator[tuple[str, object]]:
             yield f"line {number}", _decoded(line)
 
 
-def messages_of(content: bytes, door: "DoorName") -> Iterator[tuple[str, object]]:
-    """Each message of a file with where it is: a number in the file, or a line; a line that is no JSON is its error."""
+def messages_of(documents: Iterable[tuple[str, object]], door: "DoorName") -> Iterator[tuple[str, object]]:
+    """Each message of documents with where it is: a number in the file, or a line; what is no JSON is its error."""
     from mastery_engine.doors.translating import messages_in
 
-    for where, document in documents_in(content):
+    for where, document in documents:
         if isinstance(document, InvalidInput):
             yield where or "the file", document
             continue

@@ -78,7 +78,7 @@ def try_file(
     kind: DoorName | None = door or door_of(first)
     if kind is None:
         raise typer.BadParameter("nothing tells what the messages are: give --door.", param_hint="--door")
-    tested = [_tested(profiles, kind, where, message) for where, message in messages_of(content, kind)]
+    tested = [_tested(profiles, kind, where, message) for where, message in messages_of(documents_in(content), kind)]
     counts = Counter(one.status for one in tested)
     summary = {status: counts[status] for status in ("evidence", "ignored", "refused")}
     done = {"door": kind, "messages": tested, **summary}

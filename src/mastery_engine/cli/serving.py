@@ -68,7 +68,6 @@ async def _work(settings: "Settings", *, after_flood: bool) -> None:
     from mastery_engine.collector import tune_gc
     from mastery_engine.data_folder import WorkerLock
     from mastery_engine.settings import warnings_for
-    from mastery_engine.tasks import beside
     from mastery_engine.telemetry.logging import configure_logging
 
     configure_logging(settings)
@@ -80,11 +79,7 @@ async def _work(settings: "Settings", *, after_flood: bool) -> None:
                 await engine.dangers.refuse()
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, engine.worker.stop)
-            async with (
-                engine.at_work(serves=False),
-                beside(engine.purge.keep_running()),
-                beside(engine.calibrator.keep_running()),
-            ):
+            async with engine.at_work(serves=False), engine.beside_worker():
                 logger.info("started", extra={"data_dir": str(settings.data_dir)})
                 tune_gc()
                 await engine.worker.run(after_flood=after_flood)

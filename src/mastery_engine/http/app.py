@@ -34,6 +34,8 @@ from mastery_engine.http.proxies import Proxies
 from mastery_engine.http.routers import (
     advice,
     batches,
+    caliper,
+    canvas,
     cohorts,
     courses,
     dapr,
@@ -66,6 +68,8 @@ PARTS = (
     courses,
     people,
     rosters,
+    caliper,
+    canvas,
     advice,
     operations,
     process,

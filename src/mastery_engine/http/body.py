@@ -82,6 +82,15 @@ def read_struct(kind: type[Whole], body: bytes) -> Whole:
         raise malformed(error, source=body, kind=kind) from error
 
 
+def read_document(body: bytes) -> object:
+    """A body of another platform, whatever JSON it is (RFC 8259). Raises InvalidInput."""
+    try:
+        body.decode()
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed(error, source=body) from None
+
+
 def check_written(body: bytes) -> None:
     """Raises InvalidInput if a body that was not taken is no JSON, with how it is written: no other words say it."""
     try:

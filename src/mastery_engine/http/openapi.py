@@ -21,6 +21,7 @@ LIMIT = "x-rate-limit"  # the kind of a route's rate limit; None, which is left 
 REF = "#/components/schemas/{name}"
 TITLE = "Mastery Engine"
 SIDECAR = {"type": "apiKey", "in": "header", "name": "dapr-api-token", "description": "The token of the Dapr sidecar."}
+PLATFORM = {"type": "http", "scheme": "basic", "description": "A platform's key and secret (`credentials create`)."}
 WHATEVER = {"description": "Any other row is refused on its own; the other rows are not affected."}
 A_QUIZ = {"event_type": "quiz", "student_id": "s_1", "data": {"total_questions": 10, "correct_answers": 9}}
 A_ROW = {"student_id": "s_1", "components": {"completion": 0.85, "quiz": 0.9}}
@@ -39,6 +40,7 @@ KEYED: dict[str, Any] = {
 _TYPES: dict[str, type[msgspec.Struct]] = {}
 
 BY_SIDECAR: list[dict[str, list[str]]] = [{"Sidecar": []}]
+BY_PLATFORM: dict[str, Any] = {"security": [{"Platform": []}, {"Bearer": []}]}
 
 
 WRITTEN_HERE = (Envelope, Rows, BatchCalculate)  # types whose rows or kinds have their own schemas, made below
@@ -98,10 +100,12 @@ def responds_openly(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {"responses": {"200": _response(kind)}}
 
 
-def takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
+def takes(kind: type[msgspec.Struct], example: dict[str, Any] | None = None) -> dict[str, Any]:
     """The part of ``openapi_extra`` for a body that is not a Pydantic model."""
-    schema = _ref(kind)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    content: dict[str, Any] = {"schema": _ref(kind)}
+    if example is not None:
+        content["example"] = example
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 def any_of(*kinds: type[msgspec.Struct], lists: Sequence[type[msgspec.Struct]] = ()) -> dict[str, Any]:
@@ -142,6 +146,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     made = get_openapi(title=TITLE, version=__version__, routes=app.routes, description=app.description)
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     made["components"].setdefault("securitySchemes", {})["Sidecar"] = SIDECAR
+    made["components"]["securitySchemes"]["Platform"] = PLATFORM
     for name in [name for name in schemas if "ValidationError" in name]:
         del schemas[name]
     _, ours = msgspec.json.schema_components(

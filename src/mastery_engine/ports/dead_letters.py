@@ -7,7 +7,7 @@ import msgspec
 
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.event_log import Position
+from mastery_engine.ports.event_log import Position, Record
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -32,6 +32,35 @@ class DeadLetter(msgspec.Struct, frozen=True):
     at: Micros
     redriven: Micros | None = None
     letter_id: int = 0
+
+
+def letter_of(
+    topic: str,
+    record: Record,
+    code: str,
+    message: str,
+    at: Micros,
+    *,
+    student_id: str | None = None,
+    event_id: str | None = None,
+) -> DeadLetter:
+    """The letter of a record that was tried for the first time: the record as it came, and why it is one."""
+    return DeadLetter(
+        topic,
+        record.partition,
+        record.offset,
+        record.tenant,
+        record.key,
+        record.value,
+        record.headers,
+        record.received,
+        student_id,
+        event_id,
+        code,
+        message,
+        1,
+        at,
+    )
 
 
 class DeadLetterQueue(Protocol):

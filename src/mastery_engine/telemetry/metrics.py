@@ -50,6 +50,12 @@ class Metrics:
             ["event_type", "outcome"],
             registry=self.registry,
         )
+        self.door_messages = Counter(
+            "mastery_door_messages",
+            "Messages of other platforms by door and outcome: evidence, ignored or refused.",
+            ["door", "outcome"],
+            registry=self.registry,
+        )
         self.fold_seconds = Histogram(
             "mastery_fold_seconds", "Seconds to fold one batch.", buckets=FOLD_BUCKETS, registry=self.registry
         )

@@ -13,7 +13,7 @@ from mastery_engine.domain.events.event import Logged, check_tenant, check_times
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import course_of
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, RefusedEvent
-from mastery_engine.ports.dead_letters import DeadLetter
+from mastery_engine.ports.dead_letters import DeadLetter, letter_of
 from mastery_engine.ports.event_log import REQUESTS_TOPIC, Batch, Position, Record
 
 
@@ -66,21 +66,9 @@ class RecordDecoder:
         code, message = MasteryError.code, f"The event could not be folded: {error}"
         if isinstance(error, MasteryError):
             code, message = error.code, error.located
-        return DeadLetter(
-            REQUESTS_TOPIC,
-            record.partition,
-            record.offset,
-            record.tenant,
-            record.key,
-            record.value,
-            record.headers,
-            record.received,
-            peeked.student_id,
-            peeked.event_id or record.id_beside(outside) or None,
-            code,
-            message,
-            1,
-            self._clock(),
+        event_id = peeked.event_id or record.id_beside(outside) or None
+        return letter_of(
+            REQUESTS_TOPIC, record, code, message, self._clock(), student_id=peeked.student_id, event_id=event_id
         )
 
     def withheld(self, record: Record | DeadLetter) -> DeadLetter:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 WAIT_S = 0.25
 
-_LOST = {
+LOST = {
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
     KafkaError.REBALANCE_IN_PROGRESS,
@@ -120,7 +120,7 @@ class Reader:
                 asynchronous=False,
             )
         except KafkaException as error:
-            if error.args[0].code() not in _LOST:
+            if error.args[0].code() not in LOST:
                 raise
             logger.info("offsets wait, or went to another worker: %s", error)
         else:

@@ -1,0 +1,89 @@
+"""The doors for schools: what their messages say becomes learning events of students, by the one path of all events."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from mastery_engine.auth.access import Act
+from mastery_engine.auth.credentials import Sender
+from mastery_engine.domain.people.identity import Identity
+from mastery_engine.doors.drafts import DoorName, Translation
+from mastery_engine.responses.doorways import DoorResult
+from mastery_engine.responses.ingest import Receipt
+from mastery_engine.services.access_control import AccessControl
+from mastery_engine.services.idempotency import IdempotencyKey
+from mastery_engine.services.ingest import Ingest
+from mastery_engine.services.profiles import Profiles
+from mastery_engine.telemetry.metrics import Metrics
+
+
+class Doorways:
+    """Takes the messages of all doors for schools, each as evidence, as ignored or as refused, with the reason."""
+
+    def __init__(
+        self,
+        translate: Callable[[DoorName, object], Translation],
+        people: Profiles,
+        ingest: Ingest,
+        access: AccessControl,
+        metrics: Metrics,
+    ) -> None:
+        self._translate = translate
+        self._people = people
+        self._ingest = ingest
+        self._access = access
+        self._metrics = metrics
+
+    async def take(
+        self, sender: Sender, door: DoorName, messages: Sequence[object], key: IdempotencyKey | None = None
+    ) -> list[DoorResult]:
+        """What becomes of each message; evidence is durable on return. A repeat counts once.
+
+        A message's event is of the course that it names, else of the sender's, else of ``default``. Raises Forbidden
+        for a caller who may not record, Conflict where ``key`` was used with another body, and Unavailable.
+        """
+        return await self.take_translated(sender, door, [self.translated(door, one) for one in messages], key)
+
+    def translated(self, door: DoorName, message: object) -> Translation:
+        """What a message says. Never raises for what it holds."""
+        return self._translate(door, message)
+
+    async def take_translated(
+        self, sender: Sender, door: DoorName, translations: Sequence[Translation], key: IdempotencyKey | None = None
+    ) -> list[DoorResult]:
+        """As ``take``, for messages that were translated before."""
+        self._access.check_act(sender.caller, Act.RECORD, door)
+        receipts = iter(await self._receipts(sender, door, translations, key))
+        results = [result_of(one, receipts) for one in translations]
+        for result in results:
+            self._metrics.door_messages.labels(door, result.status).inc()
+        return results
+
+    async def students_of(self, tenant: str, translations: Sequence[Translation]) -> dict[Identity, str]:
+        """Who the people of the messages are here. Raises Unavailable."""
+        people = list(dict.fromkeys([draft.identity for one in translations for draft in one.drafts]))
+        return dict(zip(people, await self._people.students_of(tenant, people), strict=True)) if people else {}
+
+    async def _receipts(
+        self, sender: Sender, door: DoorName, translations: Sequence[Translation], key: IdempotencyKey | None
+    ) -> list[Receipt]:
+        """The outcome of each draft, in their order."""
+        students = await self.students_of(sender.caller.tenant, translations)
+        events = [
+            draft.event(students[draft.identity], sender.course_id) for one in translations for draft in one.drafts
+        ]
+        if not events:
+            return []
+        return (await self._ingest.take(sender.caller, events, key, call=door)).results
+
+
+def result_of(translation: Translation, receipts: Iterator[Receipt]) -> DoorResult:
+    """What became of a message, by what became of its drafts, which are next of ``receipts``."""
+    own = [next(receipts) for _ in translation.drafts]
+    if translation.status != "evidence":
+        return DoorResult(translation.message_id, translation.status, translation.reason, [])
+    taken = [one.event_id for one in own if one.error is None and one.event_id is not None]
+    why = list(dict.fromkeys([one.error.message for one in own if one.error is not None]))
+    if not taken:
+        return DoorResult(translation.message_id, "refused", " ".join(why), [])
+    if why:
+        why.insert(0, f"{len(own) - len(taken)} of its {len(own)} events are refused:")
+    return DoorResult(translation.message_id, "evidence", " ".join([*translation.notes, *why]) or None, taken)

@@ -1,0 +1,127 @@
+"""What every backend promises of a topic that another platform writes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Producer
+
+from mastery_engine.backends.kafka.platform_topic import KafkaPlatformTopic
+from mastery_engine.backends.kafka.settings import KafkaSettings
+from mastery_engine.backends.memory.platform_topic import MemoryPlatformTopic
+from mastery_engine.errors import Unavailable
+from mastery_engine.ports.event_log import Batch, Record
+from mastery_engine.ports.platform_topic import PlatformTopic
+from scripts.servers.kafka import Kafka
+from tests.support.fleet import with_topic
+
+
+class World(NamedTuple):
+    """A topic: ``write`` appends values, ``reader`` opens it as another worker."""
+
+    write: Callable[[Sequence[bytes]], None]
+    reader: Callable[[], PlatformTopic]
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.xdist_group("kafka"))])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    opened: list[PlatformTopic] = []
+    if request.param == "memory":
+        topic = MemoryPlatformTopic()
+
+        def write(values: Sequence[bytes]) -> None:
+            first = len(topic.records)
+            topic.records += [
+                Record(0, first + place, 0, "default", None, value, "") for place, value in enumerate(values)
+            ]
+
+        def reader() -> PlatformTopic:
+            return topic
+
+        yield World(write, reader)
+        return
+    server: Kafka = request.getfixturevalue("kafka")
+    name = with_topic(server, f"openedx-{uuid4()}")
+
+    def produce(values: Sequence[bytes]) -> None:
+        producer = Producer({"bootstrap.servers": server.bootstrap})
+        for value in values:
+            producer.produce(name, value, headers={"tenant": b"default"})
+        assert producer.flush(20) == 0
+
+    def joined() -> PlatformTopic:
+        opened.append(KafkaPlatformTopic(KafkaSettings(server.bootstrap, session_timeout_ms=2_000), name, batch_size=4))
+        return opened[-1]
+
+    yield World(produce, joined)
+    for one in opened:
+        await one.close()
+
+
+async def batch_of(topic: PlatformTopic) -> Batch:
+    async with asyncio.timeout(30):
+        while True:
+            batch = await topic.read()
+            if batch is not None:
+                return batch
+
+
+async def values_of(topic: PlatformTopic, number: int) -> list[bytes | None]:
+    found: list[bytes | None] = []
+    while len(found) < number:
+        batch = await batch_of(topic)
+        assert set(batch.ends) == {one.partition for one in batch.records}
+        found += [one.value for one in batch.records]
+        await topic.commit(batch.ends)
+    return found
+
+
+async def test_what_is_written_is_read_in_order_and_once(world: World) -> None:
+    world.write([b"a", b"b", b"c", b"d", b"e", b"f"])
+    topic = world.reader()
+    assert await values_of(topic, 6) == [b"a", b"b", b"c", b"d", b"e", b"f"]
+    assert await topic.read() is None
+    world.write([b"g"])
+    assert await values_of(topic, 1) == [b"g"]
+
+
+async def test_who_reads_anew_begins_where_was_committed(world: World) -> None:
+    world.write([b"a"])
+    first = world.reader()
+    assert await values_of(first, 1) == [b"a"]
+    world.write([b"b"])
+    assert [one.value for one in (await batch_of(first)).records] == [b"b"]  # and does not commit it
+    await first.close()
+    await first.close()
+    assert await values_of(world.reader(), 1) == [b"b"]
+
+
+@pytest.mark.xdist_group("kafka")
+async def test_a_topic_that_is_not_there_yet_is_read_once_it_is(kafka: Kafka) -> None:
+    name = f"openedx-{uuid4()}"
+    topic = KafkaPlatformTopic(KafkaSettings(kafka.bootstrap), name, batch_size=4)
+    try:
+        assert topic.name == name
+        with pytest.raises(Unavailable, match="OPENEDX_TOPIC"):
+            await batch_of(topic)
+        producer = Producer({"bootstrap.servers": kafka.bootstrap})
+        producer.produce(with_topic(kafka, name), b"a")
+        assert producer.flush(20) == 0
+        async with asyncio.timeout(30):
+            found = None
+            while found is None:
+                try:
+                    found = await topic.read()
+                except Unavailable:
+                    await asyncio.sleep(0.1)
+        assert [one.value for one in found.records] == [b"a"]
+    finally:
+        await topic.close()
+
+
+async def test_without_a_broker_it_is_away_and_closes_though() -> None:
+    topic = KafkaPlatformTopic(KafkaSettings("127.0.0.1:9"), "openedx", batch_size=4)
+    await topic.commit({0: 1})
+    await topic.close()
