@@ -27,7 +27,7 @@ class Shown(NamedTuple):
     secret: str
 
 
-class Sender(NamedTuple):
+class PlatformCaller(NamedTuple):
     """A platform that sends through a door: as which caller, and to which course where what it sends names none."""
 
     caller: Caller

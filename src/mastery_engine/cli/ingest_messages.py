@@ -32,7 +32,7 @@ class RefusedMessage(msgspec.Struct, frozen=True):
     message: str
 
 
-class Reason(msgspec.Struct, frozen=True):
+class ReasonCount(msgspec.Struct, frozen=True):
     """Why messages were ignored, or what of evidence was not taken as it stood, and of how many messages."""
 
     status: str
@@ -55,7 +55,7 @@ class IngestedMessages(msgspec.Struct, frozen=True):
     events: int
     applied: int | None
     shifted_days: int
-    reasons: list[Reason]
+    reasons: list[ReasonCount]
     refusals: list[RefusedMessage]
     seconds: float
     messages_per_second: int
@@ -184,7 +184,7 @@ class MessageFileReader:
             self.events,
             applied,
             self.days,
-            [Reason(status, reason, number) for (status, reason), number in self.reasons.most_common()],
+            [ReasonCount(status, reason, number) for (status, reason), number in self.reasons.most_common()],
             self.refusals,
             round(seconds, 3),
             round(read / seconds),

@@ -3,7 +3,7 @@
 import msgspec
 from fastapi import Request
 
-from mastery_engine.auth.credentials import ASK, Sender, is_secret, shown_in
+from mastery_engine.auth.credentials import ASK, PlatformCaller, is_secret, shown_in
 from mastery_engine.domain.events.traceparent import TRACEPARENT, traceparent_in
 from mastery_engine.doors.names import Door
 from mastery_engine.errors import WrongCredential
@@ -12,7 +12,7 @@ from mastery_engine.http.incoming import address_of, bearer, engine_of
 
 async def sender_of(
     request: Request, door: Door, *, takes_bearer: bool = True, authorization: str | None = None
-) -> Sender:
+) -> PlatformCaller:
     """Who sends through a door: a platform by its key and secret, by Basic authentication.
 
     With ``takes_bearer`` also by its secret as a bearer token, or any caller by a token of ours, which is in the header
@@ -26,7 +26,7 @@ async def sender_of(
     if not scheme:
         raise WrongCredential(f"{ASK}.")
     if takes_bearer and scheme.lower() == "bearer" and not is_secret(token.strip()):
-        return Sender(await bearer.caller(request, None), None)
+        return PlatformCaller(await bearer.caller(request, None), None)
     sender = await engine_of(request).admission.authenticate_platform(
         shown_in(given, may_be_bearer=takes_bearer),
         door,

@@ -6,7 +6,7 @@ from functools import cache
 import msgspec
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.auth.credentials import Sender, Shown
+from mastery_engine.auth.credentials import PlatformCaller, Shown
 from mastery_engine.auth.limits import Allowance, LimitKind, Limits
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.clock import Clock
@@ -56,7 +56,7 @@ class Admission:
 
     async def authenticate_platform(
         self, shown: Shown, door: Door, *, address: str, request_id: str, at: Micros
-    ) -> Sender:
+    ) -> PlatformCaller:
         """The platform that shows this key and secret at a door.
 
         Raises WrongCredential, which counts against the address, RateLimited if there were too many of these, Forbidden

@@ -6,7 +6,7 @@ import msgspec
 from cachetools import LRUCache
 
 from mastery_engine.auth.access import Act, Caller
-from mastery_engine.auth.credentials import Sender, Shown, caller_of, fits, hash_of, make_secret
+from mastery_engine.auth.credentials import PlatformCaller, Shown, caller_of, fits, hash_of, make_secret
 from mastery_engine.clock import Clock
 from mastery_engine.domain.given_ids import normal_id
 from mastery_engine.domain.moments import SECOND, Micros
@@ -95,7 +95,7 @@ class Credentials:
         self._cached.pop(key, None)
         return credential_entry(credential)
 
-    async def check(self, shown: Shown, door: Door, *, address: str, request_id: str, at: Micros) -> Sender:
+    async def check(self, shown: Shown, door: Door, *, address: str, request_id: str, at: Micros) -> PlatformCaller:
         """Who shows this key and secret at a door; a refusal is on the audit trail where it is known whose key it is.
 
         Raises WrongCredential where they are not known, Forbidden where the door is another, and Unavailable.
@@ -111,7 +111,7 @@ class Credentials:
         if door not in credential.doors:
             self._audit.note(caller, door, None, allowed=False)
             raise Forbidden(f"This credential is not for the door {door}, but for {', '.join(credential.doors)}.")
-        return Sender(caller, credential.course_id)
+        return PlatformCaller(caller, credential.course_id)
 
     async def _find(self, key: str, now: Micros) -> Credential | None:
         """The credential of a key, as it was a few seconds ago at most."""

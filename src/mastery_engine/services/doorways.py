@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from mastery_engine.auth.access import Act
-from mastery_engine.auth.credentials import Sender
+from mastery_engine.auth.credentials import PlatformCaller
 from mastery_engine.domain.people.identity import Identity
 from mastery_engine.doors.drafts import DoorName, Translation
 from mastery_engine.responses.doorways import DoorResult
@@ -33,7 +33,7 @@ class Doorways:
         self._metrics = metrics
 
     async def take(
-        self, sender: Sender, door: DoorName, messages: Sequence[object], key: IdempotencyKey | None = None
+        self, sender: PlatformCaller, door: DoorName, messages: Sequence[object], key: IdempotencyKey | None = None
     ) -> list[DoorResult]:
         """What becomes of each message; evidence is durable on return. A repeat counts once.
 
@@ -47,7 +47,11 @@ class Doorways:
         return self._translate(door, message)
 
     async def take_translated(
-        self, sender: Sender, door: DoorName, translations: Sequence[Translation], key: IdempotencyKey | None = None
+        self,
+        sender: PlatformCaller,
+        door: DoorName,
+        translations: Sequence[Translation],
+        key: IdempotencyKey | None = None,
     ) -> list[DoorResult]:
         """As ``take``, for messages that were translated before."""
         self._access.check_act(sender.caller, Act.RECORD, door)
@@ -63,7 +67,7 @@ class Doorways:
         return dict(zip(people, await self._people.students_of(tenant, people), strict=True)) if people else {}
 
     async def _receipts(
-        self, sender: Sender, door: DoorName, translations: Sequence[Translation], key: IdempotencyKey | None
+        self, sender: PlatformCaller, door: DoorName, translations: Sequence[Translation], key: IdempotencyKey | None
     ) -> list[Receipt]:
         """The outcome of each draft, in their order."""
         students = await self.students_of(sender.caller.tenant, translations)

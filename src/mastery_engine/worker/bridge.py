@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.auth.credentials import Sender
+from mastery_engine.auth.credentials import PlatformCaller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.events.event import check_tenant
 from mastery_engine.domain.people.identity import Identity
@@ -103,7 +103,7 @@ class TopicBridge:
     async def _work_tenant(self, tenant: str, records: list[Record]) -> list[DeadLetter]:
         """The dead letters of what is refused. What is ignored is counted, and is none."""
         translations = [self._translated(record) for record in records]
-        sender = Sender(Caller(self._topic.name, "service", tenant), None)
+        sender = PlatformCaller(Caller(self._topic.name, "service", tenant), None)
         results = await self._doorways.take_translated(sender, DOOR, translations)
         refused = [
             (record, translation, result.reason or "")
