@@ -36,6 +36,8 @@ from mastery_engine.services.pages import Pages
 from mastery_engine.services.people import People
 from mastery_engine.services.privacy import Privacy
 from mastery_engine.services.readiness import Readiness
+from mastery_engine.services.record_documents import RecordDocuments
+from mastery_engine.services.record_store import RecordStore
 from mastery_engine.services.reports import Reports
 from mastery_engine.services.rosters import Rosters
 from mastery_engine.services.scores import Scores
@@ -79,6 +81,8 @@ class Engine:
     canvas_bodies: SignedBodies
     people: People
     rosters: Rosters
+    record_store: RecordStore
+    record_documents: RecordDocuments
     standings: Standings
     reports: Reports
     watching: Watching

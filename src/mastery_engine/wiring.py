@@ -57,6 +57,8 @@ from mastery_engine.services.privacy import Privacy
 from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.profiling import Profiling
 from mastery_engine.services.readiness import Readiness
+from mastery_engine.services.record_documents import RecordDocuments
+from mastery_engine.services.record_store import RecordStore
 from mastery_engine.services.recording import Recording
 from mastery_engine.services.reports import Reports
 from mastery_engine.services.rosters import Rosters
@@ -198,7 +200,11 @@ def compose(
     profiles = Profiles(stores.people, moving, consents, pseudonym_key)
     cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, profiles, consents, rules, clock)
     students = Students(stores.reader, courses, consents)
-    erasing = Erasing(stores.documents, stores.reader, profiles, stores.refusals, stores.jobs)
+    record_store = RecordStore(stores.statements, profiles, consents, audit, clock)
+    record_documents = RecordDocuments(stores.record_documents, profiles, consents, audit, clock)
+    erasing = Erasing(
+        stores.documents, stores.reader, profiles, record_store, record_documents, stores.refusals, stores.jobs
+    )
     folding = Folding(
         stores.documents, stores.reader, stores.cohorts, consents, erasing, moving, courses, models, metrics
     )
@@ -254,6 +260,8 @@ def compose(
         canvas_bodies=SignedBodies(canvas_keys),
         people=People(stores.people, stores.documents, profiles, cohorts, consents, access, audit, idempotency, clock),
         rosters=Rosters(stores.people, profiles, cohorts, courses, access, audit, idempotency, clock),
+        record_store=record_store,
+        record_documents=record_documents,
         standings=Standings(members, cohorts, consents, profiles, access, audit, courses, clock),
         reports=reports,
         watching=Watching(students, scores, access, clock, metrics),
@@ -269,6 +277,8 @@ def compose(
             erasing=erasing,
             profiles=profiles,
             moving=moving,
+            record_store=record_store,
+            record_documents=record_documents,
             dead_letters=dead_letters,
             access=access,
             audit=audit,

@@ -12,12 +12,20 @@ import yaml
 
 from mastery_engine.http.agents import ROUTE as AGENTS
 from mastery_engine.http.app import PARTS
+from mastery_engine.http.xapi.routes import ROUTES as XAPI
 from tests.support.calls import Api, listening
 
 INGRESS = Path(__file__).parents[2] / "deploy" / "kubernetes" / "components" / "ingress" / "ingress.yaml"
 (RULE,) = yaml.safe_load(INGRESS.read_text())["spec"]["rules"]
 RULES: list[dict[str, Any]] = RULE["http"]["paths"]
-ROUTES = sorted({AGENTS.path, "/openapi.json", *(route.path for part in PARTS for route in part.router.routes)})
+ROUTES = sorted(
+    {
+        AGENTS.path,
+        "/openapi.json",
+        *[route.path for route in XAPI],
+        *(route.path for part in PARTS for route in part.router.routes),
+    }
+)
 INTERNAL = {"/metrics", "/ready", "/process", "/dapr/subscribe", "/dapr/events"}
 FORWARDING = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via"]
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -26,7 +27,9 @@ from mastery_engine.ports.cohorts import Join
 from mastery_engine.ports.credentials import Credential
 from mastery_engine.ports.documents import DocumentChange
 from mastery_engine.ports.people import NO_STORED_PROFILE, ProfileWrite
+from mastery_engine.ports.record_documents import RecordDocument, RecordDocumentKey
 from mastery_engine.ports.result_cache import LIFE_S, ResultKey
+from mastery_engine.ports.statements import StatementRecord
 from scripts.servers.redis import Redis
 from tests.support.calibrated import learned
 from tests.support.samples import NOW, TODAY
@@ -50,6 +53,7 @@ pytestmark = pytest.mark.xdist_group("kafka")
 CLASS = Cohort("Class", ("ada",), ("eve",), (Due(TODAY),), (Teacher("x-1", ("kay",)),))
 NEW = Student()
 SHORT_MS = 300  # a life that a test sees the end of
+TARGET = str(UUID(bytes=b"t" * 16))  # of a reference
 
 
 @pytest.fixture
@@ -78,6 +82,12 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
     profile = Profile("Ada", external=(Identity("mailto", "ada@school.example"),))
     await stores.people.write([ProfileWrite(ADA, NO_STORED_PROFILE, profile)])
     await stores.credentials.put(Credential("5f0c", b"x" * 32, "Moodle", "default", ("xapi",), None, NOW))
+    assert stores.statements is not None
+    assert stores.record_documents is not None
+    referring = StatementRecord(str(UUID(bytes=b"a" * 16)), b"{}", b"digest", 0, (b"f" * 16,), TARGET, contents=("5f",))
+    await stores.statements.put("default", [referring], {"5f": b"x"}, NOW)
+    state = RecordDocument(b"x", "text/plain", "etag", NOW, b"{}", b"p" * 16)
+    await stores.record_documents.save(RecordDocumentKey("default", b"s" * 16, "page"), state, over=None)
     await stores.idempotency.claim("key", "body", NOW)
     await stores.connection.ping()
     await stores.connection.close()
@@ -91,6 +101,8 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
         "LOG": "log",
         "{TENANT}:ID": "{default}:b-1",
     }
+    places |= {":s:ID": f":s:{'a' * 16}", ":t:ID": f":t:{'t' * 16}", ":f:FACET": f":f:{'f' * 16}"}
+    places |= {":d:SCOPE": f":d:{(b's' * 16).hex()}", ":p:FACET": f":p:{(b'p' * 16).hex()}", "SHA2": "5f"}
     places |= {"{TENANT}": "{default}", "HASH": "key", "{N}": "{0}", ":d:ID": ":d:rust", ":c:ID": ":c:rust"}
     lives: dict[str, str] = {}
     for name, life in table:

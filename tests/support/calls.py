@@ -217,6 +217,8 @@ def check_answer(method: str, path: str, answer: httpx.Response) -> None:
         assert kind in documented["content"], f"{method} {said} answered {kind}, which is not documented"
         if kind == "application/json":
             _validator(json.dumps(documented["content"][kind]["schema"])).validate(answer.json())
+    elif path.startswith("/xapi/") and answer.is_success:
+        assert answer.headers["x-experience-api-version"]
     elif path == "/mcp" and answer.status_code == 400:  # the protocol's own form
         assert answer.json().keys() == {"jsonrpc", "id", "error"}
     elif answer.status_code != 200 and not (

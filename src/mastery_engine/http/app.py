@@ -51,6 +51,7 @@ from mastery_engine.http.routers import (
     skills,
     stream,
 )
+from mastery_engine.http.xapi.routes import ROUTES as XAPI_ROUTES
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing
@@ -122,7 +123,7 @@ def create_app(
     for part in PARTS:
         _check_routes(part.router)
         app.include_router(part.router)
-    app.router.routes.append(AGENTS_ROUTE)
+    app.router.routes += [AGENTS_ROUTE, *XAPI_ROUTES]
     for kind in FAILURES:
         app.add_exception_handler(kind, _failed)
     routes = [route for part in PARTS for route in part.router.routes]

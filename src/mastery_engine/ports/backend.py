@@ -17,9 +17,11 @@ from mastery_engine.ports.event_log import EventLog
 from mastery_engine.ports.idempotency import IdempotencyStore
 from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.people import PeopleStore
+from mastery_engine.ports.record_documents import RecordDocumentStore
 from mastery_engine.ports.refusals import RefusalStore
 from mastery_engine.ports.result_cache import ResultCache
 from mastery_engine.ports.result_log import ResultLog
+from mastery_engine.ports.statements import StatementStore
 
 
 class Danger(msgspec.Struct, frozen=True):
@@ -50,7 +52,10 @@ class Connection(Protocol):
 
 
 class Stores(msgspec.Struct, frozen=True):
-    """State, one part for each capability; ``reader`` gives documents to queries."""
+    """State, one part for each capability; ``reader`` gives documents to queries.
+
+    A backend that keeps no statements has None for ``statements`` and ``record_documents``.
+    """
 
     documents: DocumentStore
     reader: DocumentReader
@@ -66,6 +71,8 @@ class Stores(msgspec.Struct, frozen=True):
     people: PeopleStore
     results: ResultCache
     connection: Connection
+    statements: StatementStore | None = None
+    record_documents: RecordDocumentStore | None = None
 
 
 class Logs(msgspec.Struct, frozen=True):

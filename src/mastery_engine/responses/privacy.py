@@ -1,5 +1,6 @@
 """The answers about consent, erasure, export and the audit trail."""
 
+from base64 import b64encode
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from mastery_engine.domain.student import Student
 from mastery_engine.ports.audit_log import AuditRecord
 from mastery_engine.ports.dead_letters import DeadLetter
 from mastery_engine.ports.event_log import Record
+from mastery_engine.ports.record_documents import RecordDocument
 from mastery_engine.responses.batches import BatchFailure, BatchResult
 from mastery_engine.responses.ingest import Problem
 from mastery_engine.responses.people import ProfileRecord
@@ -147,11 +149,28 @@ class HeldBatch(msgspec.Struct, frozen=True):
     failures: list[BatchFailure]
 
 
+class HeldResource(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A document that another platform keeps here about the student (xAPI's State and Agent Profile).
+
+    ``about`` names the resource, the agent and the activity. The content is text, or Base64 where it is none.
+    """
+
+    name: str
+    about: dict[str, Any]
+    content_type: str
+    updated: str
+    content: str
+    registration: str | None = None
+    is_base64: bool = False
+
+
 class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything that is held about a student. ``events`` is null if only a scan of the log would find them.
 
     ``document`` is the whole document by the names of its fields; ids of applied events are hashes, in hexadecimal. It
     and ``history`` are those of the default course; each other course stands in ``courses``, which is there if any is.
+    ``statements`` are those of xAPI about the student, without who else is in them, and ``resources`` what other
+    platforms keep here about the student (State, Agent Profile); both are there if there are any.
     """
 
     student_id: str
@@ -168,6 +187,8 @@ class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     elsewhere: list[StaysUntil]
     courses: list[HeldCourse] = []
     profile: ProfileRecord | None = None
+    statements: list[dict[str, Any]] = []
+    resources: list[HeldResource] = []
 
 
 def audit_entry(record: AuditRecord) -> AuditEntry:
@@ -189,6 +210,27 @@ def held_event(record: Record) -> HeldEvent:
     inner, outside_id = (None, None) if record.value is None else unwrap(record.value)
     event_id = peek(inner).event_id or record.id_beside(outside_id)
     return HeldEvent(record.partition, record.offset, rfc3339(record.received), event_id, text_of(record.value) or "")
+
+
+def held_resource(name: str, registration: str, document: RecordDocument) -> HeldResource:
+    """A document of State or of an agent's profile as it is sent."""
+    text = _utf8(document.content)
+    return HeldResource(
+        name,
+        msgspec.json.decode(document.about),
+        document.content_type,
+        rfc3339(document.updated),
+        b64encode(document.content).decode() if text is None else text,
+        registration or None,
+        text is None,
+    )
+
+
+def _utf8(content: bytes) -> str | None:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def held_letter(letter: DeadLetter) -> HeldLetter:

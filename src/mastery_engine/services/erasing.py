@@ -12,24 +12,30 @@ from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.refusals import RefusalStore
 from mastery_engine.services.batch_requests import without_student
 from mastery_engine.services.profiles import Profiles
+from mastery_engine.services.record_documents import RecordDocuments
+from mastery_engine.services.record_store import RecordStore
 
 REMEMBERED = 1_000
 
 
 class Erasing:
-    """Removes erased students' documents in all courses, profiles, refusals, and rows in batches."""
+    """Removes erased students' documents in all courses, statements, profiles, refusals, and rows in batches."""
 
     def __init__(
         self,
         documents: DocumentStore,
         reader: DocumentReader,
         profiles: Profiles,
+        record_store: RecordStore,
+        record_documents: RecordDocuments,
         refusals: RefusalStore,
         jobs: JobStore,
     ) -> None:
         self._documents = documents
         self._reader = reader
         self._profiles = profiles
+        self._record_store = record_store
+        self._record_documents = record_documents
         self._refusals = refusals
         self._jobs = jobs
         self._lock = asyncio.Lock()
@@ -42,6 +48,9 @@ class Erasing:
         async with self._lock:
             for key in keys:
                 removed = await self._documents.erase(key)
+                known_as = await self._profiles.known_as(key)  # which the profile tells, so it goes after all else
+                removed += await self._record_store.erase(key.tenant, known_as)
+                removed += await self._record_documents.erase(key.tenant, known_as)
                 removed += await self._profiles.remove(key)
                 removed += await self._refusals.erase(key)
                 removed += await self._jobs.erase(key, partial(without_student, key=key))

@@ -29,6 +29,7 @@ from mastery_engine.responses.privacy import (
     StaysUntil,
     held_document,
     held_event,
+    held_resource,
 )
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit, AuditQuery
@@ -41,6 +42,8 @@ from mastery_engine.services.erasing import Erasing
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 from mastery_engine.services.moving import Moving
 from mastery_engine.services.profiles import Profiles
+from mastery_engine.services.record_documents import RecordDocuments
+from mastery_engine.services.record_store import RecordStore
 
 ELSEWHERE = ("process logs, which have student ids", "backups, until they are overwritten")
 
@@ -61,6 +64,8 @@ class Privacy:
         erasing: Erasing,
         profiles: Profiles,
         moving: Moving,
+        record_store: RecordStore,
+        record_documents: RecordDocuments,
         dead_letters: DeadLetters,
         access: AccessControl,
         audit: Audit,
@@ -78,6 +83,8 @@ class Privacy:
         self._erasing = erasing
         self._profiles = profiles
         self._moving = moving
+        self._record_store = record_store
+        self._record_documents = record_documents
         self._dead_letters = dead_letters
         self._access = access
         self._audit = audit
@@ -188,7 +195,11 @@ class Privacy:
         cohorts = [] if is_erased else await self._cohorts.memberships(key, now)
         jobs = [] if is_erased else [(one.student_id, job) for one in ids for job in await self._jobs.of(one)]
         (stored,) = await self._profiles.load([key])
-        if is_erased or not (courses or records or consent.history or cohorts or jobs or stored.version):
+        known_as = sorted({*[one.student_id for one in ids], *await self._profiles.known_as(key)})
+        statements = await self._record_store.of_student(key.tenant, known_as)
+        kept = await self._record_documents.of_student(key.tenant, known_as)
+        held = courses or records or consent.history or cohorts or jobs or stored.version or statements or kept
+        if is_erased or not held:
             raise NotFound("Nothing is held about this student.", field="student_id")
         rules = {
             course.course_id: setup.rules
@@ -215,6 +226,8 @@ class Privacy:
                 if course_id != DEFAULT_COURSE
             ],
             profile_record(student_id, stored.profile) if stored.version else None,
+            statements,
+            [held_resource(*document) for document in kept],
         )
 
     async def _records_of(self, ids: Sequence[StudentKey], *, scan: bool) -> list[Record] | None:

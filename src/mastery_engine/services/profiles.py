@@ -71,6 +71,14 @@ class Profiles:
         derived = [StudentKey(tenant, self.derived_id(tenant, one)) for one in people]
         return [self._consents.links.owner(one).student_id for one in derived]
 
+    async def known_as(self, student: StudentKey) -> list[str]:
+        """The ids that evidence about a student may have come under: their own, and those of their identities.
+
+        Raises Unavailable.
+        """
+        (stored,) = await self._store.load([student])
+        return [student.student_id, *[self.derived_id(student.tenant, one) for one in stored.profile.external]]
+
     async def load(self, students: Sequence[StudentKey]) -> list[StoredProfile]:
         """The profiles, in the order of the students. Raises Unavailable."""
         return await self._store.load(students)

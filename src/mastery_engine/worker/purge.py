@@ -55,6 +55,8 @@ class Purge:
         records = 0
         for part in (logs.events, logs.results, logs.dead_letters, stores.audit_log, stores.jobs, stores.refusals):
             records += await part.purge(before)
+        for kept in (stores.statements, stores.record_documents):
+            records += 0 if kept is None else await kept.purge(before)
         records += await stores.idempotency.purge(now - KEY_LIFE)
         await stores.cohorts.purge(day_of(before))
         documents = 0

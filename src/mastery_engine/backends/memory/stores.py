@@ -10,8 +10,10 @@ from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.backends.memory.idempotency import MemoryIdempotency
 from mastery_engine.backends.memory.jobs import MemoryJobs
 from mastery_engine.backends.memory.people import MemoryPeople
+from mastery_engine.backends.memory.record_documents import MemoryRecordDocuments
 from mastery_engine.backends.memory.refusals import MemoryRefusals
 from mastery_engine.backends.memory.result_cache import MemoryResultCache
+from mastery_engine.backends.memory.statements import MemoryStatements
 from mastery_engine.clock import Clock
 from mastery_engine.ports.backend import Danger, Stores
 from mastery_engine.ports.documents import DirectReader
@@ -46,6 +48,8 @@ def open_stores(clock: Clock) -> Stores:
         courses=MemoryCourses(),
         credentials=MemoryCredentials(),
         people=MemoryPeople(),
+        statements=MemoryStatements(),
+        record_documents=MemoryRecordDocuments(),
         results=MemoryResultCache(clock),
         connection=MemoryStoreConnection(),
     )

@@ -29,6 +29,16 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:names:{TENANT}           their ids and names, as they are searched   as the profiles
     mastery:identities:{TENANT}      who has which identity on other platforms   as the profiles
     mastery:credentials              platforms' credentials by their keys        until each is revoked
+    mastery:statements:{TENANT}:s:ID     a statement, by the bytes of its id      the retention from its storing
+    mastery:statements:{TENANT}:all      ids of statements, by when each was stored  the retention after the last
+    mastery:statements:{TENANT}:f:FACET  what has a facet, and through which        the retention after the last
+    mastery:statements:{TENANT}:t:ID     ids of statements that refer to one     the retention after the last
+    mastery:statements:{TENANT}:b:SHA2   an attachment's content                 the retention after the last
+    mastery:statements:{TENANT}:u:SHA2   ids of statements that have it          the retention after the last
+    mastery:statements:{TENANT}:last     when the newest was stored              for good
+    mastery:statement-tenants        tenants that have statements               for good
+    mastery:record:{TENANT}:d:SCOPE  documents, of a person or an activity       the retention; of activities for good
+    mastery:record:{TENANT}:p:FACET  scopes in which a person has documents     the retention after the last
     mastery:tenants                  tenants that have audit records            for good
     mastery:batch:{TENANT}:ID        a batch                                    the retention after its last write
     mastery:idempotency:HASH         what an Idempotency-Key stands for         24 hours from the first call
@@ -52,6 +62,8 @@ JOINED = "mastery:cohort:*}:in"
 CHECKPOINTS = "mastery:marks:*"
 CREDENTIALS = "mastery:credentials"
 TENANTS = "mastery:tenants"
+STATEMENT_TENANTS = "mastery:statement-tenants"
+RECORD_DOCUMENTS = "mastery:record:{*}:d:*"
 BATCHES = "mastery:batches"
 OPEN_BATCHES = "mastery:open-batches"
 PROBE_MS = 60_000
@@ -173,6 +185,19 @@ def names(tenant: str) -> str:
 
 def identities(tenant: str) -> str:
     return f"mastery:identities:{{{tenant}}}"
+
+
+def statements(tenant: str) -> str:
+    """What the keys of a tenant's statements begin with."""
+    return f"mastery:statements:{{{tenant}}}:"
+
+
+def record_documents(tenant: str, scope: bytes) -> str:
+    return f"mastery:record:{{{tenant}}}:d:{scope.hex()}"
+
+
+def record_person(tenant: str, person: bytes) -> str:
+    return f"mastery:record:{{{tenant}}}:p:{person.hex()}"
 
 
 def idempotency(name: str) -> str:

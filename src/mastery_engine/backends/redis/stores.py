@@ -22,8 +22,10 @@ from mastery_engine.backends.redis.idempotency import RedisIdempotency
 from mastery_engine.backends.redis.jobs import RedisJobs
 from mastery_engine.backends.redis.keys import life_ms
 from mastery_engine.backends.redis.people import RedisPeople
+from mastery_engine.backends.redis.record_documents import RedisRecordDocuments
 from mastery_engine.backends.redis.refusals import RedisRefusals
 from mastery_engine.backends.redis.result_cache import RedisResultCache
+from mastery_engine.backends.redis.statements import RedisStatements
 from mastery_engine.ports.backend import Danger, Stores
 from mastery_engine.ports.documents import DocumentReader, PromptReader
 
@@ -70,6 +72,8 @@ def open_stores(host: str, *, retention_days: int, now: Callable[[], float]) -> 
         courses=RedisCourses(client),
         credentials=RedisCredentials(client),
         people=RedisPeople(client),
+        statements=RedisStatements(client, life_ms=life),
+        record_documents=RedisRecordDocuments(client, life_ms=life),
         results=RedisResultCache(client),
         connection=RedisStoreConnection(client, reader),
     )

@@ -175,6 +175,33 @@ MIGRATIONS: tuple[Migration, ...] = (
     DROP TABLE refusals;
     ALTER TABLE course_refusals RENAME TO refusals;
     """,
+    # A facet is of one tenant; the moment of storing is a statement's own among those of all tenants.
+    """
+    CREATE TABLE statements (
+        stored INTEGER PRIMARY KEY, tenant TEXT NOT NULL, statement_id BLOB NOT NULL, digest BLOB NOT NULL,
+        stamp INTEGER NOT NULL, facets BLOB NOT NULL, target BLOB, voids INTEGER NOT NULL, voided INTEGER NOT NULL,
+        contents TEXT NOT NULL, body BLOB NOT NULL, UNIQUE (tenant, statement_id)
+    ) STRICT;
+    CREATE INDEX statements_by_tenant ON statements (tenant);
+    CREATE TABLE statement_facets (
+        facet BLOB NOT NULL, stored INTEGER NOT NULL, via INTEGER NOT NULL, PRIMARY KEY (facet, stored, via)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE statement_targets (
+        tenant TEXT NOT NULL, target BLOB NOT NULL, stored INTEGER NOT NULL, PRIMARY KEY (tenant, target, stored)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE statement_contents (
+        tenant TEXT NOT NULL, sha2 TEXT NOT NULL, content BLOB NOT NULL, PRIMARY KEY (tenant, sha2)
+    ) STRICT;
+    CREATE TABLE statement_content_uses (
+        tenant TEXT NOT NULL, sha2 TEXT NOT NULL, stored INTEGER NOT NULL, PRIMARY KEY (tenant, sha2, stored)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE record_documents (
+        tenant TEXT NOT NULL, scope BLOB NOT NULL, name TEXT NOT NULL, registration TEXT NOT NULL,
+        content BLOB NOT NULL, content_type TEXT NOT NULL, etag TEXT NOT NULL, updated INTEGER NOT NULL,
+        about BLOB NOT NULL, person BLOB NOT NULL, PRIMARY KEY (tenant, scope, name, registration)
+    ) STRICT;
+    CREATE INDEX record_documents_by_person ON record_documents (tenant, person);
+    """,
 )
 
 

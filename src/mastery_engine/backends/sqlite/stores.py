@@ -13,7 +13,9 @@ from mastery_engine.backends.sqlite.documents import SqliteDocuments
 from mastery_engine.backends.sqlite.idempotency import SqliteIdempotency
 from mastery_engine.backends.sqlite.jobs import SqliteJobs
 from mastery_engine.backends.sqlite.people import SqlitePeople
+from mastery_engine.backends.sqlite.record_documents import SqliteRecordDocuments
 from mastery_engine.backends.sqlite.refusals import SqliteRefusals
+from mastery_engine.backends.sqlite.statements import SqliteStatements
 from mastery_engine.clock import Clock
 from mastery_engine.ports.backend import Danger, Stores
 from mastery_engine.ports.documents import DirectReader
@@ -52,6 +54,8 @@ def open_stores(database: Database, clock: Clock) -> Stores:
         courses=SqliteCourses(database),
         credentials=SqliteCredentials(database),
         people=SqlitePeople(database),
+        statements=SqliteStatements(database),
+        record_documents=SqliteRecordDocuments(database),
         results=MemoryResultCache(clock),
         connection=SqliteStoreConnection(database),
     )

@@ -14,7 +14,9 @@ MAX_BODY = 1024 * 1024
 MAX_FORM = 16 * 1024  # of senders whom nobody knows yet
 MAX_COURSE = 8 * 1024 * 1024  # a course may have 20,000 items
 MAX_ROSTER = 64 * 1024 * 1024  # a school with all its classes, packed
+MAX_ATTACHED = 8 * 1024 * 1024  # statements of xAPI with their attachments
 PAGES, COURSE, ROSTER = "/dashboard", re.compile("/courses/[^/]+"), "/rosters/oneroster"
+STATEMENTS = frozenset({"/xapi/statements", "/xapi/1.0.3/statements"})
 MOST_HELD = 2 * MAX_ROSTER  # of all bodies that are coming in or being worked on
 MOST_MEMBERS = 100
 FIRST_S = 5.0
@@ -32,6 +34,8 @@ def largest_body(method: str, path: str) -> int:
         return MAX_FORM
     if path == ROSTER:
         return MAX_ROSTER
+    if path in STATEMENTS:
+        return MAX_ATTACHED
     return MAX_COURSE if method == "PUT" and COURSE.fullmatch(path) else MAX_BODY
 
 

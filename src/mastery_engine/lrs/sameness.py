@@ -1,0 +1,108 @@
+"""When two statements are the same: their content in one form, whose hash is compared.
+
+What the store sets itself is no part of it (id, authority, stored, version), nor is what the standard says may differ:
+the display of a verb, the definition of an activity, the order of a group's members and of context activities, a
+duration beyond hundredths of a second, the offset by which a time is written (xAPI 1.0.3 Data 2.3.1; IEEE 9274.1.1,
+4.2.7). The time of the statement itself is compared beside the hash, since the store sets it where it is missing.
+"""
+
+import re
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from mastery_engine.lrs.broken import Object
+from mastery_engine.lrs.rules.agents import identifier_of
+from mastery_engine.lrs.rules.values import derived_uuid, timestamp_is_iso8601
+
+DIGEST_BYTES = 20
+SET_HERE = frozenset(("id", "authority", "stored"))
+OF_STORE = SET_HERE | {"version", "timestamp"}
+_HUNDREDTHS = re.compile(r"([.,]\d\d)\d+(?=S$)")
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def content_digest(statement: Object) -> bytes:
+    """The hash of a valid statement's content, without its own time: equal for statements that are the same."""
+    return blake2b(_encode(_content(statement, OF_STORE)), digest_size=DIGEST_BYTES).digest()
+
+
+def derived_id(statement: Object, tenant: str, turn: int = 0) -> str:
+    """The id of a statement without one: made of all that it says, and its tenant, so that a repeat has the same.
+
+    ``turn`` counts the statements with this content that were voided before.
+    """
+    said = {name: value for name, value in statement.items() if name not in SET_HERE}
+    return derived_uuid(blake2b(_encode([tenant, turn, said]), digest_size=DIGEST_BYTES).digest())
+
+
+def _content(statement: Object, left_out: frozenset[str]) -> dict[str, Any]:
+    content = {name: value for name, value in statement.items() if name not in left_out}
+    content["actor"] = _actor(statement["actor"])
+    content["verb"] = statement["verb"]["id"]
+    content["object"] = _object(statement["object"])
+    if "result" in content:
+        content["result"] = _result(content["result"])
+    if "context" in content:
+        content["context"] = _context(content["context"])
+    if "attachments" in content:
+        content["attachments"] = sorted([_attachment(one) for one in content["attachments"]], key=_encode)
+    return content
+
+
+def _actor(actor: Object) -> dict[str, Any]:
+    """An agent or a group without its name, by which nobody is told apart."""
+    bare: dict[str, Any] = {"group": True} if actor.get("objectType") == "Group" else {}
+    identifier = identifier_of(actor)
+    if identifier is not None:
+        value = actor[identifier]
+        bare[identifier] = value.lower() if identifier == "mbox_sha1sum" else value
+    if "member" in actor:
+        bare["member"] = sorted(map(_actor, actor["member"]), key=_encode)
+    return bare
+
+
+def _object(target: Object) -> Any:
+    kind = target.get("objectType", "Activity")
+    if kind == "Activity":
+        return target["id"]
+    if kind in ("Agent", "Group"):
+        return _actor(target)
+    if kind == "StatementRef":
+        return [target["id"].lower()]
+    content = _content(target, frozenset(("objectType", "timestamp")))
+    if "timestamp" in target:
+        content["timestamp"] = timestamp_is_iso8601(target["timestamp"], "timestamp")
+    return content
+
+
+def _result(result: Object) -> Object:
+    if "duration" not in result:
+        return result
+    return {**result, "duration": _HUNDREDTHS.sub(r"\1", result["duration"])}
+
+
+def _context(context: Object) -> dict[str, Any]:
+    content = dict(context)
+    if "registration" in content:
+        content["registration"] = content["registration"].lower()
+    for name in ("instructor", "team"):
+        if name in content:
+            content[name] = _actor(content[name])
+    if "contextActivities" in content:
+        content["contextActivities"] = {
+            relation: sorted(one["id"] for one in (given if type(given) is list else [given]))
+            for relation, given in content["contextActivities"].items()
+        }
+    if "statement" in content:
+        content["statement"] = content["statement"]["id"].lower()
+    for name, inner in (("contextAgents", "agent"), ("contextGroups", "group")):
+        if name in content:
+            content[name] = sorted([{**one, inner: _actor(one[inner])} for one in content[name]], key=_encode)
+    return content
+
+
+def _attachment(attachment: Object) -> dict[str, Any]:
+    return {**attachment, "sha2": attachment["sha2"].lower()}

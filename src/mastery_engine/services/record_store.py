@@ -1,0 +1,387 @@
+"""The learning record store: statements of xAPI as they were sent, found by what the standard says."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from cachetools import FIFOCache
+
+from mastery_engine.auth.access import Caller
+from mastery_engine.clock import Clock
+from mastery_engine.domain.moments import Micros, rfc3339
+from mastery_engine.domain.student import StudentKey
+from mastery_engine.doors.xapi.agents import identity_of
+from mastery_engine.errors import Conflict, Forbidden, NotFound
+from mastery_engine.lrs.attached import attachments_of, contents_are_as_described, contents_are_sent_or_linked
+from mastery_engine.lrs.broken import Object, RuleBroken
+from mastery_engine.lrs.facets import Facets, activities_of
+from mastery_engine.lrs.formats import as_lists, merged_definition
+from mastery_engine.lrs.multipart import BodyPart
+from mastery_engine.lrs.people import actors_of, agent_key, others_of, with_people
+from mastery_engine.lrs.rules.statements import statement_is_valid
+from mastery_engine.lrs.rules.values import Version, timestamp_is_iso8601
+from mastery_engine.lrs.rules.verbs import VOIDED
+from mastery_engine.lrs.sameness import content_digest, derived_id
+from mastery_engine.lrs.signatures import SIGNATURE, signatures_are_of_statement
+from mastery_engine.ports.statements import (
+    StatementOutcome,
+    StatementQuery,
+    StatementRecord,
+    StatementStore,
+    StoredStatement,
+)
+from mastery_engine.services.audit import Audit
+from mastery_engine.services.consents import Consents
+from mastery_engine.services.profiles import Profiles
+
+AUTHORITY_HOME = "urn:mastery-engine:credentials"
+FIRST_VERSION: Mapping[Version, str] = {"1.0.3": "1.0.0", "2.0.0": "2.0.0"}  # of statements that name none
+LOOKED_AT = 100  # newest statements that say what an activity is, or how somebody is called
+ERASED_AT_ONCE = 500
+LOADED_AT_ONCE = 25
+MOST_TURNS = 20  # statements of one content that are voided one after the other
+LARGEST_PAGE = 4 * 1024 * 1024  # bytes after which a page ends early
+STUDENT = "student"
+MOST_DERIVED = 20_000  # cached, since computing one costs more
+SOMEBODY_ELSE: Object = {"objectType": "Agent", "name": "somebody else"}
+LEFT_OUT = (
+    "This deployment keeps no statements: it takes what they say as evidence, and gives none back "
+    "(XAPI_STATEMENTS=forward)."
+)
+WITHHELD = (
+    "A student in these statements has not consented to processing: nothing was stored. Record their consent first, by "
+    "PUT /compliance/students/{student_id}/consent."
+)
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class SentStatements(msgspec.Struct, frozen=True):
+    """Statements as they were sent in one call, by JSON or with attachments; ``parts`` is None without any."""
+
+    statements: Sequence[Any]
+    version: Version
+    parts: Sequence[BodyPart] | None = None
+
+
+class PreparedStatement(NamedTuple):
+    """A statement with all that the store sets of it but its time of storing, and as it is kept."""
+
+    statement: Object
+    record: StatementRecord
+
+    @property
+    def name(self) -> str:
+        return self.record.statement_id
+
+
+class StatementFilter(msgspec.Struct, frozen=True):
+    """What a caller asks for; see ``StatementQuery``."""
+
+    every: tuple[tuple[bytes, ...], ...]
+    since: Micros | None
+    until: Micros | None
+    limit: int
+    ascending: bool
+
+
+class ShownStatement(msgspec.Struct, frozen=True):
+    """A statement with the times that the store gave it, as JSON; ``contents`` are the hashes of attachments here."""
+
+    body: bytes
+    stored: Micros
+    contents: tuple[str, ...]
+
+    def decoded(self) -> dict[str, Any]:
+        """The statement as an object."""
+        statement: dict[str, Any] = _decode(self.body)
+        return statement
+
+
+class StatementPage(msgspec.Struct, frozen=True):
+    """Statements of a query in its order; ``after`` is where the next page goes on, None after the last."""
+
+    statements: list[ShownStatement]
+    after: Micros | None
+
+
+class RecordStore:
+    """Stores and gives back statements, whoever asks: the face checks who may."""
+
+    def __init__(
+        self, store: StatementStore | None, profiles: Profiles, consents: Consents, audit: Audit, clock: Clock
+    ) -> None:
+        """Without a ``store`` statements are taken as evidence alone."""
+        self._store = store
+        self._profiles = profiles
+        self._consents = consents
+        self._audit = audit
+        self._clock = clock
+        self._derived: FIFOCache[tuple[str, str | None], str] = FIFOCache(MOST_DERIVED)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether statements are stored, and can be read."""
+        return self._store is not None
+
+    def _kept(self) -> StatementStore:
+        if self._store is None:
+            raise Forbidden(LEFT_OUT)
+        return self._store
+
+    async def store(self, caller: Caller, sent: SentStatements) -> list[Object]:
+        """Store statements, all or none; they are durable on return, each with its id.
+        The same statement again is no fault; one without an id that was voided meanwhile is a new one. Raises
+        RuleBroken, Conflict where another statement has an id, Forbidden where a student has not consented, and
+        Unavailable.
+        """
+        statements = [
+            statement_is_valid(one, sent.version, _place(number, sent)) for number, one in enumerate(sent.statements)
+        ]
+        _check_distinct(statements, sent)
+        contents = _contents(statements, sent)
+        await self._check_consent(caller, statements)
+        prepared = [self._prepared(caller, one, contents, sent.version) for one in statements]
+        if self._store is not None:
+            await self._audit.write(caller, "xapi-statements", [None])
+            turn = 0
+            while voided := await self._put(self._store, caller, [one.record for one in prepared], contents):
+                turn += 1
+                again = [n for n, one in enumerate(statements) if "id" not in one and prepared[n].name in voided]
+                if not again:
+                    break
+                if turn == MOST_TURNS:
+                    raise Conflict("A statement with this content was voided too often: give it an id.", field="id")
+                for place in again:
+                    prepared[place] = self._prepared(caller, statements[place], contents, sent.version, turn)
+        return [one.statement for one in prepared]
+
+    async def _put(
+        self, store: StatementStore, caller: Caller, given: Sequence[StatementRecord], contents: Mapping[str, bytes]
+    ) -> set[str]:
+        """Store statements; the ids of those that are here and were voided. Raises Conflict."""
+        records = {record.statement_id: record for record in given}
+        outcomes = await store.put(caller.tenant, list(records.values()), contents, caller.moment(self._clock))
+        for name, outcome in zip(records, outcomes, strict=True):
+            if outcome is StatementOutcome.DIFFERS:
+                raise Conflict(f"Another statement has the id {name}: nothing was stored.", field="id")
+        return {name for name, outcome in zip(records, outcomes, strict=True) if outcome is StatementOutcome.VOIDED}
+
+    def _prepared(
+        self, caller: Caller, statement: Object, contents: Mapping[str, bytes], version: Version, turn: int = 0
+    ) -> PreparedStatement:
+        """A valid statement with all that the store sets of it, and as it is kept."""
+        stamp = timestamp_is_iso8601(statement["timestamp"], "timestamp") if "timestamp" in statement else 0
+        statement_id = statement["id"].lower() if "id" in statement else derived_id(statement, caller.tenant, turn)
+        whole = {
+            **statement,
+            "id": statement_id,
+            "version": statement.get("version", FIRST_VERSION[version]),
+            "authority": {"objectType": "Agent", "account": {"homePage": AUTHORITY_HOME, "name": caller.subject}},
+        }
+        whole.pop("stored", None)
+        if stamp:
+            whole["timestamp"] = rfc3339(stamp)
+        as_lists(whole)
+        target = statement["object"]
+        record = StatementRecord(
+            statement_id,
+            _encode(whole),
+            content_digest(statement),
+            stamp,
+            tuple(self._facets(caller.tenant, whole)),
+            target["id"].lower() if target.get("objectType") == "StatementRef" else None,
+            statement["verb"]["id"] == VOIDED,
+            tuple(sorted({one["sha2"].lower() for one in attachments_of(statement)} & contents.keys())),
+        )
+        return PreparedStatement(whole, record)
+
+    def _facets(self, tenant: str, statement: Object) -> set[bytes]:
+        """What a statement is found by, and whose it is."""
+        facets = Facets(tenant)
+        found = facets.of_statement(statement)
+        for agent in (*actors_of(statement), *others_of(statement)):
+            student_id = self._derived_id(tenant, agent)
+            if student_id is not None:
+                found.add(facets.of(STUDENT, student_id))
+        return found
+
+    def _derived_id(self, tenant: str, agent: Object) -> str | None:
+        """The id that whoever an agent is has here where no profile names them; None where it is nobody."""
+        name = (tenant, agent_key(agent))
+        known = self._derived.get(name)
+        if known is None:
+            person = identity_of(agent)
+            if person is None:
+                return None
+            known = self._derived[name] = self._profiles.derived_id(tenant, person)
+        return known
+
+    async def _check_consent(self, caller: Caller, statements: Iterable[Object]) -> None:
+        """Raises Forbidden where one who acts, or is acted upon, has withdrawn consent or was erased."""
+        people = {agent_key(agent): agent for statement in statements for agent in actors_of(statement)}
+        identities = [person for agent in people.values() if (person := identity_of(agent)) is not None]
+        if not identities:
+            return
+        await self._consents.refresh_lately(caller.moment(self._clock))
+        for student_id in await self._profiles.students_of(caller.tenant, identities):
+            if not self._consents.state(StudentKey(caller.tenant, student_id)).processing:
+                self._audit.note(caller, "xapi-statements", student_id, allowed=False)
+                raise Forbidden(WITHHELD)
+
+    async def statement(self, caller: Caller, statement_id: str, *, voided: bool) -> ShownStatement:
+        """A statement by its id: one that was ``voided``, or was not. Raises NotFound, Forbidden, Unavailable."""
+        (stored,) = await self._kept().load(caller.tenant, [statement_id])
+        if stored is None or stored.voided is not voided:
+            raise NotFound("There is no such statement.")
+        return _shown(stored)
+
+    async def find(self, caller: Caller, asked: StatementFilter) -> StatementPage:
+        """A page of statements. Raises Forbidden, Unavailable."""
+        query = StatementQuery(asked.every, asked.since, asked.until, asked.limit + 1, asked.ascending)
+        found = await self._kept().find(caller.tenant, query)
+        page: list[StoredStatement | None] = []
+        size = 0
+        for start in range(0, min(len(found), asked.limit), LOADED_AT_ONCE):
+            ids = [one.statement_id for one in found[start : min(start + LOADED_AT_ONCE, asked.limit)]]
+            page += await self._kept().load(caller.tenant, ids)
+            size += sum(len(one.record.body) for one in page[start:] if one is not None)
+            if size > LARGEST_PAGE:
+                break
+        after = found[len(page) - 1].stored if page and len(found) > len(page) else None
+        return StatementPage([_shown(one) for one in page if one is not None], after)
+
+    async def contents(self, caller: Caller, statements: Sequence[ShownStatement]) -> dict[str, bytes]:
+        """The contents of the statements' attachments that came with them, by hash. Raises Unavailable."""
+        hashes = {sha2 for one in statements for sha2 in one.contents}
+        return await self._kept().contents(caller.tenant, hashes)
+
+    async def consistent_through(self, caller: Caller) -> Micros:
+        """The moment through which every statement is found. Raises Unavailable."""
+        now = caller.moment(self._clock)
+        return now if self._store is None else await self._store.consistent_through(caller.tenant, now)
+
+    async def activity(self, caller: Caller, activity_id: str) -> dict[str, Any]:
+        """An activity with all that the newest statements say of it. Raises Forbidden, Unavailable."""
+        facets = Facets(caller.tenant)
+        asked = (facets.of("activity", activity_id), facets.of("related activity", activity_id))
+        page = await self.find(caller, StatementFilter((asked,), None, None, LOOKED_AT, ascending=False))
+        definition: dict[str, Any] = {}
+        for stored in reversed(page.statements):
+            for one in activities_of(stored.decoded()):
+                if one["id"] == activity_id and "definition" in one:
+                    definition = merged_definition(definition, one["definition"])
+        return {"objectType": "Activity", "id": activity_id} | ({"definition": definition} if definition else {})
+
+    async def person(self, caller: Caller, agent: Object) -> dict[str, Any]:
+        """A person by one of their identifiers, with the names that the newest statements have for it.
+
+        Raises Forbidden, Unavailable.
+        """
+        key = agent_key(agent) or ""
+        facets = Facets(caller.tenant)
+        asked = (facets.of("agent", key), facets.of("related agent", key))
+        page = await self.find(caller, StatementFilter((asked,), None, None, LOOKED_AT, ascending=False))
+        statements = [stored.decoded() for stored in page.statements]
+        people = [one for statement in statements for one in (*actors_of(statement), *others_of(statement))]
+        names = [one["name"] for one in (agent, *people) if agent_key(one) == key and "name" in one]
+        identifiers = {name: [value] for name, value in agent.items() if name not in ("objectType", "name")}
+        return {"objectType": "Person", "name": list(dict.fromkeys(names))} | identifiers
+
+    async def of_student(self, tenant: str, student_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """All statements that say something of a student, without who else is in them; for their export.
+
+        ``student_ids`` are those that they have or had. Raises Unavailable.
+        """
+        if self._store is None:
+            return []
+
+        def only_them(agent: Object) -> Object:
+            is_group = agent.get("objectType") == "Group"
+            return agent if is_group or self._is_one_of(agent, tenant, student_ids) else SOMEBODY_ELSE
+
+        about = [_shown(stored).decoded() for stored in await self._about(tenant, student_ids)]
+        return [shown for one in about if (shown := with_people(one, only_them)) is not None]
+
+    def _is_one_of(self, agent: Object, tenant: str, student_ids: Sequence[str]) -> bool:
+        return self._derived_id(tenant, agent) in student_ids
+
+    async def _about(self, tenant: str, student_ids: Sequence[str]) -> list[StoredStatement]:
+        store, facets = self._kept(), Facets(tenant)
+        asked = tuple(facets.of(STUDENT, student_id) for student_id in student_ids)
+        about: list[StoredStatement] = []
+        since: Micros | None = None
+        while True:
+            query = StatementQuery((asked,), since=since, limit=ERASED_AT_ONCE, ascending=True, with_voided=True)
+            found = await store.find(tenant, query)
+            loaded = await store.load(tenant, [one.statement_id for one in found])
+            about += [one for one in loaded if one is not None and set(asked) & set(one.record.facets)]
+            if len(found) < ERASED_AT_ONCE:
+                return about
+            since = found[-1].stored
+
+    async def erase(self, tenant: str, student_ids: Sequence[str]) -> int:
+        """Take a student out of all statements: what is theirs goes, and what is about others too stays without them.
+
+        Returns how many statements were changed or removed. Raises Unavailable.
+        """
+        if self._store is None:
+            return 0
+
+        def without_them(agent: Object) -> Object | None:
+            return None if self._is_one_of(agent, tenant, student_ids) else agent
+
+        about = await self._about(tenant, student_ids)
+        for stored in about:
+            left = with_people(_decode(stored.record.body), without_them)
+            record = None if left is None else self._without_signature(tenant, left, stored.record)
+            await self._store.replace(tenant, stored.record.statement_id, record)
+        return len(about)
+
+    def _without_signature(self, tenant: str, statement: dict[str, Any], before: StatementRecord) -> StatementRecord:
+        """What is left of a statement; a signature would be of the whole, and hold it."""
+        attachments = [one for one in statement.pop("attachments", ()) if one["usageType"] != SIGNATURE]
+        if attachments:
+            statement["attachments"] = attachments
+        hashes = {one["sha2"].lower() for one in attachments}
+        return msgspec.structs.replace(
+            before,
+            body=_encode(statement),
+            digest=content_digest(statement),
+            facets=tuple(self._facets(tenant, statement)),
+            contents=tuple(sha2 for sha2 in before.contents if sha2 in hashes),
+        )
+
+
+def _shown(stored: StoredStatement) -> ShownStatement:
+    when = rfc3339(stored.stored)
+    times = f',"stored":"{when}"}}' if stored.record.stamp else f',"stored":"{when}","timestamp":"{when}"}}'
+    return ShownStatement(stored.record.body[:-1] + times.encode(), stored.stored, stored.record.contents)
+
+
+def _place(number: int, sent: SentStatements) -> str:
+    return "statement" if len(sent.statements) == 1 else f"statements[{number}]"
+
+
+def _check_distinct(statements: Sequence[Object], sent: SentStatements) -> None:
+    """Raises RuleBroken where two statements of one call have the same id."""
+    seen: set[str] = set()
+    for number, statement in enumerate(statements):
+        if "id" in statement:
+            name = statement["id"].lower()
+            if name in seen:
+                at = f"{_place(number, sent)}.id"
+                raise RuleBroken("ids_are_distinct", at, "is that of another statement in this call")
+            seen.add(name)
+
+
+def _contents(statements: Sequence[Object], sent: SentStatements) -> dict[str, bytes]:
+    if sent.parts is None:
+        contents: dict[str, bytes] = {}
+        contents_are_sent_or_linked(statements, contents)
+    else:
+        contents = contents_are_as_described(statements, sent.parts)
+    for statement in statements:
+        signatures_are_of_statement(statement, contents, sent.version)
+    return contents

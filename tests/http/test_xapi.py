@@ -1,0 +1,604 @@
+"""The learning record store over HTTP: what a sender and a reader of xAPI notice, and what nobody gets away with."""
+
+import re
+from base64 import b64encode
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import msgspec
+import pytest
+
+from mastery_engine.auth.access import Caller
+from mastery_engine.domain.moments import DAY
+from mastery_engine.doors.xapi.agents import identity_of
+from mastery_engine.http.middleware.body import MAX_ATTACHED, MAX_BODY
+from mastery_engine.http.xapi.statements import MOST_AT_ONCE
+from mastery_engine.lrs.multipart import BodyPart, parts_of, written
+from tests.support.calls import Api, serving
+from tests.support.statements import FIRST_ID, SECOND_ID, Statement, account, small, voiding, whole
+
+VERSION = "X-Experience-API-Version"
+THROUGH = "X-Experience-API-Consistent-Through"
+FORM = "application/x-www-form-urlencoded"
+ESSAY = b"an essay\r\n--not-the-boundary\x00\xff"
+
+
+@dataclass(frozen=True)
+class Sender:
+    """A platform with a credential of a tenant."""
+
+    api: Api
+    authorization: str
+
+    async def call(
+        self, method: str, path: str = "/statements", body: Any = None, *, version: str = "2.0.0", **how: Any
+    ) -> httpx.Response:
+        base = "/xapi" if version == "2.0.0" else f"/xapi/{version}"
+        headers = {VERSION: version, "Authorization": self.authorization, **how.pop("headers", {})}
+        if body is not None:
+            how["content"] = msgspec.json.encode(body)
+        query = urlencode(
+            {name: value if isinstance(value, str) else text(value) for name, value in how.pop("query", {}).items()}
+        )
+        return await self.api.call(
+            method, f"{base}{path}{'?' if query else ''}{query}", token="", headers=headers, **how
+        )
+
+    async def post(self, *statements: Statement, **how: Any) -> list[str]:
+        answer = await self.call("POST", body=list(statements), **how)
+        assert answer.status_code == 200, answer.text
+        ids: list[str] = answer.json()
+        return ids
+
+    async def found(self, **query: Any) -> list[str]:
+        """The ids of the statements that a query finds, by all its pages."""
+        answer = await self.call("GET", query=query)
+        ids: list[str] = []
+        while True:
+            assert answer.status_code == 200, answer.text
+            ids += [one["id"] for one in answer.json()["statements"]]
+            more = answer.json()["more"]
+            if not more:
+                return ids
+            headers = {VERSION: "2.0.0", "Authorization": self.authorization}
+            answer = await self.api.call("GET", more, token="", headers=headers)
+
+    async def statement(self, statement_id: str, **query: Any) -> Statement:
+        answer = await self.call("GET", query={"statementId": statement_id, **query})
+        assert answer.status_code == 200, answer.text
+        found: Statement = answer.json()
+        return found
+
+
+def text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+async def sender_of(api: Api, tenant: str = "default") -> Sender:
+    made = await api.engine.credentials.create(Caller("tests", "admin", tenant), "moodle", doors=["xapi"])
+    return Sender(api, f"Basic {b64encode(f'{made.key}:{made.secret}'.encode()).decode()}")
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    async with serving(tmp_path) as api:
+        yield api
+
+
+@pytest.fixture
+async def sender(api: Api) -> Sender:
+    return await sender_of(api)
+
+
+def rule_of(answer: httpx.Response, status: int = 400) -> str:
+    """The rule that an answer names."""
+    assert answer.status_code == status, answer.text
+    rule: str = answer.json()["error"]["details"].get("rule", "")
+    assert not rule or rule in answer.json()["error"]["message"]
+    return rule
+
+
+# ---- storing and finding
+
+
+async def test_a_statement_comes_back_as_it_was_sent_with_what_the_store_sets(sender: Sender) -> None:
+    answer = await sender.call("PUT", query={"statementId": FIRST_ID}, body=whole())
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers[VERSION] == "2.0.0"
+    stored = await sender.statement(FIRST_ID)
+    assert stored.pop("stored") > "2026-11"
+    assert stored.pop("authority")["account"]["name"].startswith("credential:")
+    expected = whole() | {"timestamp": "2026-01-14T10:30:00Z"}
+    expected["context"]["contextActivities"]["parent"] = [whole()["context"]["contextActivities"]["parent"]]
+    assert stored == {name: part for name, part in expected.items() if name not in ("stored", "authority")}
+
+
+async def test_a_repeat_counts_once_byte_for_byte_and_split(sender: Sender) -> None:
+    """Moodle sends a batch that failed again, one by one, and without ids."""
+    batch = [small(name, timestamp="2026-11-01T10:00:00Z") for name in ("ada", "bob", "eve")]
+    ids = await sender.post(*batch)
+    assert await sender.post(*batch) == ids
+    assert [(await sender.post(one))[0] for one in batch] == ids
+    assert await sender.post(batch[0], batch[0]) == [ids[0]] * 2
+    assert sorted(await sender.found()) == sorted(ids)
+    again = await sender.post(small(timestamp="2026-11-01T10:00:01Z"))
+    assert again[0] not in ids
+
+
+async def test_another_statement_with_the_same_id_is_a_conflict_and_stores_nothing(sender: Sender) -> None:
+    await sender.post(small(id=FIRST_ID))
+    query = {"statementId": FIRST_ID}
+    assert (await sender.call("PUT", query=query, body=small())).status_code == 204
+    assert (await sender.call("PUT", query=query, body=small("bob"))).status_code == 409
+    assert (await sender.call("POST", body=[small(id=SECOND_ID), small("bob", id=FIRST_ID)])).status_code == 409
+    assert await sender.found() == [FIRST_ID]
+    assert rule_of(await sender.call("POST", body=[small(id=SECOND_ID), small(id=SECOND_ID)])) == "ids_are_distinct"
+    assert rule_of(await sender.call("PUT", query=query, body=small(id=SECOND_ID))) == "id_is_that_of_address"
+    assert rule_of(await sender.call("PUT", query=query, body=[small(), small()])) == "one_is_put"
+    assert rule_of(await sender.call("PUT", body=small())) == "parameter_is_given"
+
+
+async def test_one_bad_statement_refuses_its_call_and_is_named(sender: Sender) -> None:
+    bad = small(verb={"id": "answered"})
+    answer = await sender.call("POST", body=[small(id=FIRST_ID), bad])
+    assert rule_of(answer) == "iri_is_absolute"
+    assert "statements[1].verb.id" in answer.json()["error"]["message"]
+    assert await sender.found() == []
+
+
+async def test_filters_find_what_the_standard_says(sender: Sender) -> None:
+    registration = whole()["context"]["registration"]
+    ada, bob = await sender.post(small("ada", "https://a.example/1"), small("bob", "https://a.example/2"))
+    context = {"instructor": account("ada"), "contextActivities": {"parent": {"id": "https://a.example/1"}}}
+    (eve,) = await sender.post(small("eve", "https://a.example/3", context={**context, "registration": registration}))
+    (team,) = await sender.post(small(actor={"objectType": "Group", "member": [account("ada"), account("kim")]}))
+    assert await sender.found() == [team, eve, bob, ada]
+    assert await sender.found(ascending="true", limit="3") == [ada, bob, eve, team], "more leads on"
+    assert await sender.found(agent=account("ada")) == [team, ada]
+    assert await sender.found(agent=account("ada"), related_agents="true") == [team, eve, ada]
+    assert await sender.found(activity="https://a.example/1") == [ada]
+    assert await sender.found(activity="https://a.example/1", related_activities="true") == [eve, ada]
+    assert await sender.found(registration=registration.upper()) == [eve]
+    assert await sender.found(verb=small()["verb"]["id"], agent=account("bob")) == [bob]
+    assert await sender.found(verb="https://a.example/other") == []
+    stored = (await sender.statement(bob))["stored"]
+    assert await sender.found(since=stored) == [team, eve]
+    assert await sender.found(until=stored) == [bob, ada]
+
+
+async def test_pages_stay_right_while_others_write(sender: Sender) -> None:
+    first = [await sender.post(*[small(f"s{page}-{n}") for n in range(60)]) for page in range(4)]
+    answer = await sender.call("GET", query={"verb": small()["verb"]["id"]})
+    page = answer.json()
+    assert len(page["statements"]) == MOST_AT_ONCE
+    await sender.post(small("late"))
+    headers = {VERSION: "2.0.0", "Authorization": sender.authorization}
+    following = (await sender.api.call("GET", page["more"], token="", headers=headers)).json()
+    seen = [one["id"] for one in page["statements"] + following["statements"]]
+    assert seen == [name for ids in reversed(first) for name in reversed(ids)][: len(seen)]
+
+
+async def test_what_is_voided_is_seen_only_by_its_name(sender: Sender) -> None:
+    ids = await sender.post(small(id=FIRST_ID), small("bob"))
+    (voids,) = await sender.post(voiding(FIRST_ID))
+    assert await sender.found() == [voids, ids[1]]
+    assert (await sender.call("GET", query={"statementId": FIRST_ID})).status_code == 404
+    voided = await sender.call("GET", query={"voidedStatementId": FIRST_ID})
+    assert voided.json()["id"] == FIRST_ID
+    assert (await sender.call("GET", query={"voidedStatementId": ids[1]})).status_code == 404
+    (unnamed,) = await sender.post(small("kim"))
+    await sender.post(voiding(unnamed))
+    assert (await sender.post(small("kim")))[0] != unnamed, "sent again, it is another one"
+    assert len(await sender.found(agent=account("kim"))) == 1 + 1, "with the one that voids"
+
+
+async def test_formats_and_languages(sender: Sender) -> None:
+    await sender.post(whole())
+    query = {"format": "canonical"}
+    answer = await sender.call("GET", query={"statementId": FIRST_ID, **query}, headers={"Accept-Language": "de"})
+    assert answer.json()["verb"]["display"] == {"de": "beantwortete"}
+    assert (await sender.statement(FIRST_ID, format="ids"))["object"] == {"id": whole()["object"]["id"]}
+    assert rule_of(await sender.call("GET", query={"format": "short"})) == "format_is_known"
+
+
+async def test_what_is_consistent_is_told_with_every_answer(sender: Sender) -> None:
+    for answer in (
+        await sender.call("GET"),
+        await sender.call("GET", query={"limit": "x"}),
+        await sender.call("POST", body=small()),
+        await sender.call("HEAD"),
+    ):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", answer.headers[THROUGH])
+    (newest,) = (await sender.call("GET")).json()["statements"]
+    assert (await sender.call("GET")).headers[THROUGH] > newest["stored"]
+
+
+WRONG_PARAMETERS: list[tuple[Mapping[str, Any], str]] = [
+    ({"statementId": "1"}, "uuid_is_standard"),
+    ({"statementId": FIRST_ID, "voidedStatementId": FIRST_ID}, "one_needs_no_filter"),
+    ({"statementId": FIRST_ID, "verb": "https://a.example"}, "one_needs_no_filter"),
+    ({"StatementId": FIRST_ID}, "parameter_is_known"),
+    ({"verb": "answered"}, "iri_is_absolute"),
+    ({"agent": "ada"}, "json_is_formed"),
+    ({"agent": {"name": "ada"}}, "agent_is_identified"),
+    ({"agent": {"objectType": "Group", "member": [account()]}}, "filter_names_somebody"),
+    ({"agent": "[" * 20_000}, "json_is_shallow"),
+    ({"limit": "-1"}, "parameter_is_whole"),
+    ({"limit": "٣"}, "parameter_is_whole"),
+    ({"since": "yesterday"}, "timestamp_is_iso8601"),
+    ({"ascending": "1"}, "parameter_is_boolean"),
+    ({"cursor": "x"}, "parameter_is_whole"),
+]
+
+
+async def test_a_parameter_that_is_wrong_is_refused_by_its_rule(sender: Sender) -> None:
+    for query, rule in WRONG_PARAMETERS:
+        assert rule_of(await sender.call("GET", query=query)) == rule
+
+
+async def test_repeated_and_broken_parameters_are_refused(sender: Sender) -> None:
+    assert rule_of(await sender.call("GET", "/statements?limit=1&limit=2")) == "parameter_is_single"
+    assert rule_of(await sender.call("GET", "/statements?verb=%ff")) == "fields_are_encoded"
+    assert (
+        rule_of(await sender.call("GET", "/statements?" + "&".join(f"a{n}=1" for n in range(200))))
+        == "fields_are_encoded"
+    )
+
+
+# ---- versions, methods, forms, browsers
+
+
+async def test_each_address_speaks_its_version(sender: Sender) -> None:
+    assert rule_of(await sender.call("GET", headers={VERSION: "1.0.3"})) == "version_is_supported"
+    assert rule_of(await sender.call("GET", version="1.0.3", headers={VERSION: "2.0.0"})) == "version_is_supported"
+    answer = await sender.call("GET", version="1.0.3", headers={VERSION: "1.0.1"})
+    assert (answer.status_code, answer.headers[VERSION]) == (200, "1.0.3")
+    headers = {"Authorization": sender.authorization}
+    unversioned = await sender.api.call("GET", "/xapi/statements", token="", headers=headers)
+    assert rule_of(unversioned) == "version_is_supported"
+    (old,) = await sender.post(small(), version="1.0.3")
+    assert (await sender.statement(old))["version"] == "1.0.0"
+    about = await sender.api.call("GET", "/xapi/about", token="")
+    assert about.json()["version"] == ["1.0.3", "2.0.0"]
+
+
+async def test_other_methods_are_named(sender: Sender) -> None:
+    answer = await sender.call("DELETE")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["Allow"]
+    assert (await sender.call("POST", "/about", body={})).status_code == 405
+    assert (await sender.call("GET", "/nowhere")).status_code == 404
+
+
+async def test_a_browser_may_ask_from_anywhere_and_needs_a_credential(sender: Sender) -> None:
+    for path in ("/xapi/statements", "/xapi/about"):
+        preflight = await sender.api.call("OPTIONS", path, token="")
+        assert preflight.status_code == 204
+        assert "X-Experience-API-Version" in preflight.headers["Access-Control-Allow-Headers"]
+    answer = await sender.call("GET", headers={"Origin": "https://content.example"})
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+    assert THROUGH in answer.headers["Access-Control-Expose-Headers"]
+
+
+async def form(
+    sender: Sender, method: str, fields: Mapping[str, str], version: str = "1.0.3", path: str = "/statements"
+) -> httpx.Response:
+    content = urlencode(fields).encode()
+    return await sender.call(
+        "POST", f"{path}?method={method}", version=version, content=content, headers={"Content-Type": FORM}
+    )
+
+
+async def test_in_103_a_form_stands_for_any_call(sender: Sender) -> None:
+    put = {"statementId": FIRST_ID, "content": text(small())}
+    assert (await form(sender, "PUT", put)).status_code == 204
+    found = await form(sender, "GET", {"limit": "1"})
+    assert [one["id"] for one in found.json()["statements"]] == [FIRST_ID]
+    bare = urlencode({**put, "Authorization": sender.authorization, VERSION: "1.0.3"}).encode()
+    answer = await sender.api.call(
+        "POST", "/xapi/1.0.3/statements?method=PUT", token="", content=bare, headers={"Content-Type": FORM}
+    )
+    assert answer.status_code == 204
+    assert rule_of(await form(sender, "PUT", {"statementId": FIRST_ID})) == "form_has_content"
+    assert rule_of(await form(sender, "PATCH", put)) == "method_is_known"
+    assert rule_of(await form(sender, "PUT&limit=1", put)) == "form_has_all"
+    assert rule_of(await form(sender, "GET", {VERSION: "0.9"})) == "version_is_supported"
+    assert (await form(sender, "DELETE", {})).status_code == 405
+    assert rule_of(await form(sender, "GET", {}, version="2.0.0")) == "parameter_is_known"
+
+
+# ---- attachments
+
+
+def attachment(content: bytes, **more: Any) -> Statement:
+    described = {"usageType": "https://a.example/essay", "display": {"en": "Essay"}, "contentType": "text/x-essay"}
+    return described | {"length": len(content), "sha2": sha256(content).hexdigest()} | more
+
+
+async def send_parts(sender: Sender, statement: Any, *contents: bytes, **headers: str) -> httpx.Response:
+    parts = [BodyPart({"Content-Type": "application/json"}, msgspec.json.encode(statement))]
+    for content in contents:
+        usual = {"Content-Transfer-Encoding": "binary", "X-Experience-API-Hash": sha256(content).hexdigest()}
+        parts.append(BodyPart(usual | headers, content))
+    kind = {"Content-Type": "multipart/mixed; boundary=here"}
+    return await sender.call("POST", content=written(parts, "here"), headers=kind)
+
+
+async def test_attachments_come_back_with_their_statements(sender: Sender) -> None:
+    statement = small(id=FIRST_ID, attachments=[attachment(ESSAY)])
+    assert (await send_parts(sender, statement, ESSAY)).status_code == 200
+    answer = await sender.call("GET", query={"statementId": FIRST_ID, "attachments": "true"})
+    boundary = answer.headers["content-type"].partition("boundary=")[2]
+    first, second = parts_of(answer.content, boundary)
+    assert msgspec.json.decode(first.content)["id"] == FIRST_ID
+    assert second.content == ESSAY
+    assert second.headers["content-type"] == "text/x-essay"
+    assert second.headers["x-experience-api-hash"] == sha256(ESSAY).hexdigest()
+    plain = await sender.call("GET", query={"statementId": FIRST_ID})
+    assert plain.headers["content-type"] == "application/json"
+
+
+async def test_attachments_that_lie_are_refused(sender: Sender) -> None:
+    lying = {"X-Experience-API-Hash": sha256(b"other").hexdigest()}
+    of_other = small(attachments=[attachment(ESSAY, sha2=lying["X-Experience-API-Hash"])])
+    assert rule_of(await send_parts(sender, of_other, ESSAY, **lying)) == "content_has_hash"
+    assert (
+        rule_of(await send_parts(sender, small(attachments=[attachment(ESSAY, length=5)]), ESSAY)) == "length_is_true"
+    )
+    assert rule_of(await send_parts(sender, small(attachments=[attachment(ESSAY)]))) == "contents_are_sent_or_linked"
+    assert (
+        rule_of(await sender.call("POST", body=small(attachments=[attachment(ESSAY)]))) == "contents_are_sent_or_linked"
+    )
+    assert rule_of(await send_parts(sender, small(), ESSAY)) == "part_is_described"
+    assert await sender.found() == []
+
+
+async def test_the_content_type_is_one_of_two(sender: Sender) -> None:
+    for kind, rule in (
+        ("text/plain", "content_type_is_known"),
+        ("multipart/form-data; boundary=x", "content_type_is_known"),
+        ("multipart/mixed", "boundary_is_named"),
+        ("multipart/mixed; boundary=x", "parts_are_framed"),
+    ):
+        answer = await sender.call("POST", content=text(small()).encode(), headers={"Content-Type": kind})
+        assert rule_of(answer) == rule
+    body = written([BodyPart({"Content-Type": "text/plain"}, text(small()).encode())], "x")
+    kind = "multipart/mixed; boundary=x"
+    assert rule_of(await sender.call("POST", content=body, headers={"Content-Type": kind})) == "first_part_is_json"
+
+
+# ---- malice
+
+
+async def test_bodies_have_limits(sender: Sender) -> None:
+    large = small(result={"response": "x" * MAX_BODY})
+    assert (await sender.call("POST", body=large)).status_code == 413
+    assert (await send_parts(sender, large)).status_code == 413
+    essay = b"x" * (10 * 1024 * 1024)
+    assert (await send_parts(sender, small(attachments=[attachment(essay)]), essay)).status_code == 413
+    essay = b"x" * (MAX_ATTACHED - 4_000)
+    assert (await send_parts(sender, small(attachments=[attachment(essay)]), essay)).status_code == 200
+
+
+NO_STATEMENTS = [
+    b'{"context":' * 80_000 + b"1" + b"}" * 80_000,
+    b"[" * 500_000 + b"]" * 500_000,
+    b'{"a":NaN}',
+    b'"\\ud800"',
+    b"\xff\xfe",
+    b"",
+    b"null",
+    b"7",
+    b"[[]]",
+    b"[1, null]",
+    b'{"actor":{},"verb":{},"object":{}}',
+]
+
+
+async def test_whatever_is_sent_is_answered_by_a_rule(sender: Sender) -> None:
+    for body in NO_STATEMENTS:
+        assert rule_of(await sender.call("POST", content=body))
+        assert rule_of(await sender.call("PUT", query={"statementId": FIRST_ID}, content=body))
+    assert await sender.found() == []
+
+
+async def test_nothing_of_a_tenant_is_seen_or_changed_by_another(api: Api, sender: Sender) -> None:
+    other = await sender_of(api, "school-1")
+    signed = small(id=FIRST_ID, attachments=[attachment(ESSAY)])
+    assert (await send_parts(sender, signed, ESSAY)).status_code == 200
+    state = {"activityId": "https://a.example", "agent": account(), "stateId": "s"}
+    assert (await sender.call("PUT", "/activities/state", query=state, body={"a": 1})).status_code == 204
+    assert await other.found() == []
+    assert await other.found(agent=account()) == []
+    for name in ("statementId", "voidedStatementId"):
+        assert (await other.call("GET", query={name: FIRST_ID})).status_code == 404
+    assert (await other.call("GET", "/activities/state", query=state)).status_code == 404
+    await other.post(voiding(FIRST_ID))
+    assert (await sender.statement(FIRST_ID))["id"] == FIRST_ID
+    assert (await other.post(small("bob", id=FIRST_ID))) == [FIRST_ID], "ids are a tenant's own"
+    assert (
+        "definition" not in (await other.call("GET", "/activities", query={"activityId": "https://a.example"})).json()
+    )
+
+
+async def test_without_a_credential_nothing_is_said(api: Api) -> None:
+    for authorization in ("", "Basic x", "Basic " + b64encode(b"key:secret").decode(), "Bearer x"):
+        intruder = Sender(api, authorization)
+        for method, path in (("GET", "/statements"), ("GET", "/agents"), ("PUT", "/activities/state")):
+            answer = await intruder.call(method, path)
+            assert answer.status_code == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Basic")
+            assert answer.headers[VERSION] == "2.0.0"
+
+
+async def test_a_document_of_others_runs_nothing_in_a_browser(sender: Sender) -> None:
+    query = {"activityId": "https://a.example", "profileId": "p"}
+    script = {"Content-Type": "text/html", "If-None-Match": "*"}
+    await sender.call("PUT", "/activities/profile", query=query, content=b"<script>alert(1)</script>", headers=script)
+    answer = await sender.call("GET", "/activities/profile", query=query)
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+# ---- documents, activities, people
+
+STATE = {"activityId": "https://a.example", "agent": account(), "stateId": "progress"}
+AGENT = {"agent": account(), "profileId": "p"}
+ACTIVITY = {"activityId": "https://a.example", "profileId": "p"}
+RESOURCES = [("/activities/state", STATE), ("/agents/profile", AGENT), ("/activities/profile", ACTIVITY)]
+
+
+@pytest.mark.parametrize(("path", "query"), RESOURCES)
+async def test_a_document_is_guarded_by_its_etag(sender: Sender, path: str, query: Mapping[str, Any]) -> None:
+    async def put(body: Any, version: str = "2.0.0", **headers: str) -> int:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return (await sender.call("PUT", path, query=query, body=body, version=version, headers=named)).status_code
+
+    assert (await sender.call("GET", path, query=query)).status_code == 404
+    assert await put({"a": 1}, If_Match='"x"') == 412
+    assert await put({"a": 1}, If_None_Match="*") == 204
+    answer = await sender.call("GET", path, query=query)
+    assert answer.json() == {"a": 1}
+    assert answer.headers["Last-Modified"].endswith("GMT")
+    etag = answer.headers["ETag"]
+    assert await put({"a": 2}) == 409
+    assert await put({"a": 2}, If_None_Match="*") == 412
+    assert await put({"a": 2}, If_Match='"x"') == 412
+    assert await put({"a": 2}, If_Match=f'"x", {etag}') == 204
+    assert await put({"a": 3}, "1.0.3") == (204 if path == "/activities/state" else 409)
+    gone = await sender.call("DELETE", path, query=query, headers={"If-Match": '"x"'})
+    assert gone.status_code == 412
+    assert (await sender.call("DELETE", path, query=query)).status_code == 204
+    assert await put({"a": 3}, "1.0.3") == (204 if path == "/activities/state" else 400)
+
+
+@pytest.mark.parametrize(("path", "query"), RESOURCES)
+async def test_documents_of_json_are_merged(sender: Sender, path: str, query: Mapping[str, Any]) -> None:
+    async def post(body: bytes, kind: str = "application/json") -> httpx.Response:
+        return await sender.call("POST", path, query=query, content=body, headers={"Content-Type": kind})
+
+    assert (await post(b'{"a": {"b": 1}, "c": 2}')).status_code == 204
+    assert (await post(b'{"a": {"d": 3}}')).status_code == 204
+    assert (await sender.call("GET", path, query=query)).json() == {"a": {"d": 3}, "c": 2}
+    assert rule_of(await post(b"text", "text/plain")) == "documents_are_json"
+    for body in (b"[1]", b"{", b""):
+        assert rule_of(await post(body)) == "document_is_object"
+    broken = await sender.call("PUT", path, query=query, content=b"{", headers={"If-Match": "*"})
+    assert rule_of(broken) == "document_is_json"
+
+
+async def test_states_are_listed_and_removed_by_registration(sender: Sender) -> None:
+    base = {name: STATE[name] for name in ("activityId", "agent")}
+    path = "/activities/state"
+    for name, registration in (("a", FIRST_ID), ("b", FIRST_ID), ("c", SECOND_ID)):
+        query = {**base, "stateId": name, "registration": registration}
+        assert (
+            await sender.call("PUT", path, query=query, content=b"x", headers={"Content-Type": "a/b"})
+        ).status_code == 204
+
+    async def names(**query: str) -> list[str]:
+        listed = await sender.call("GET", path, query={**base, **query})
+        assert listed.headers["ETag"]
+        found: list[str] = listed.json()
+        return found
+
+    assert await names() == ["a", "b", "c"]
+    assert await names(registration=SECOND_ID) == ["c"]
+    assert await names(since="2100-01-01T00:00:00Z") == []
+    assert (await sender.call("DELETE", path, query={**base, "registration": FIRST_ID})).status_code == 204
+    assert await names() == ["c"]
+    assert rule_of(await sender.call("DELETE", "/agents/profile", query={"agent": account()})) == "parameter_is_given"
+    assert rule_of(await sender.call("GET", path, query={**base, "since": "x"})) == "timestamp_is_iso8601"
+    assert rule_of(await sender.call("GET", path, query={**base, "stateId": ""})) == "document_is_named"
+
+
+async def test_activities_and_people_are_what_statements_say(sender: Sender) -> None:
+    def named(**names: str) -> Statement:
+        return {"id": "https://a.example/1", "definition": {"name": names}}
+
+    await sender.post(small(object=named(en="old", de="alt")), small("bob", object=named(en="new")))
+    await sender.post(small(actor={**account(), "name": "Ada"}))
+    activity = await sender.call("GET", "/activities", query={"activityId": "https://a.example/1"})
+    assert activity.json() == {
+        "objectType": "Activity",
+        "id": "https://a.example/1",
+        "definition": {"name": {"en": "new", "de": "alt"}},
+    }
+    unknown = await sender.call("GET", "/activities", query={"activityId": "https://a.example/2"})
+    assert unknown.json() == {"objectType": "Activity", "id": "https://a.example/2"}
+    person = await sender.call("GET", "/agents", query={"agent": account()})
+    assert person.json() == {"objectType": "Person", "name": ["Ada"], "account": [account()["account"]]}
+    assert rule_of(await sender.call("GET", "/agents")) == "parameter_is_given"
+
+
+# ---- rights of students
+
+
+def student_of(api: Api, agent: Statement) -> str:
+    person = identity_of(agent)
+    assert person is not None
+    return api.engine.record_store._profiles.derived_id("default", person)
+
+
+async def test_without_consent_nothing_of_a_student_is_taken(api: Api, sender: Sender) -> None:
+    ada = student_of(api, account("ada"))
+    await api.call("PUT", f"/compliance/students/{ada}/consent", {"processing": False})
+    api.clock.ahead += 2_000_000
+    group = small(actor={"objectType": "Group", "member": [account("bob"), account("ada")]})
+    for refused in ([small("bob"), small("ada")], [group], [small("bob", object=account("ada"))]):
+        answer = await sender.call("POST", body=refused)
+        assert answer.status_code == 403, answer.text
+        assert "ada" not in answer.text
+    state = await sender.call("PUT", "/activities/state", query=STATE, body={})
+    assert state.status_code == 403
+    assert await sender.found() == []
+
+
+async def test_an_export_has_a_students_statements_and_an_erasure_takes_theirs_alone(api: Api, sender: Sender) -> None:
+    mail = {"mbox": "mailto:ada@school.example"}
+    link = {"external": [{"system": "mailto", "id": "ada@school.example"}]}
+    assert (await api.call("PUT", "/students/ada/profile", link)).status_code == 200
+    team = {"objectType": "Group", "member": [mail, account("bob")]}
+    own, shared, taught, other = await sender.post(
+        small(actor=mail), small(actor=team), small("eve", context={"instructor": mail}), small("bob")
+    )
+    await sender.post(voiding(own))
+    await sender.call("PUT", "/activities/state", query={**STATE, "agent": mail}, body={"page": 7})
+    export = (await api.get("/compliance/students/ada/export")).json()["data"]
+    assert [one["id"] for one in export["statements"]] == [own, shared, taught]
+    assert "bob" not in text(export["statements"])
+    assert export["statements"][1]["actor"]["member"] == [mail, {"objectType": "Agent", "name": "somebody else"}]
+    (held,) = export["resources"]
+    assert (held["name"], held["content"], held["about"]["resource"]) == ("progress", '{"page":7}', "state")
+    assert (await api.call("DELETE", "/compliance/students/ada")).status_code == 200
+    assert (await sender.call("GET", query={"voidedStatementId": own})).status_code == 404
+    assert (await sender.statement(shared))["actor"]["member"] == [account("bob")]
+    assert "context" not in await sender.statement(taught) or not (await sender.statement(taught))["context"]
+    assert set(await sender.found(agent=account("bob"))) == {shared, other}
+    assert await sender.found(agent=mail, related_agents="true") == []
+    assert (await sender.call("GET", "/activities/state", query={**STATE, "agent": mail})).status_code == 404
+
+
+async def test_statements_live_for_the_retention(api: Api, sender: Sender) -> None:
+    await sender.post(small())
+    await sender.call("PUT", "/activities/state", query=STATE, body={})
+    api.clock.ahead += 80 * DAY
+    (newer,) = await sender.post(small("bob"))
+    api.clock.ahead += 12 * DAY
+    await api.engine.purge.run()
+    assert await sender.found() == [newer]
+    assert (await sender.call("GET", "/activities/state", query=STATE)).status_code == 404
+
+
+async def test_who_sent_what_is_on_the_audit_trail(api: Api, sender: Sender) -> None:
+    await sender.post(small())
+    await sender.call("PUT", "/activities/state", query=STATE, body={})
+    calls = [(one.call, one.role, one.allowed) for one in await api.audited()]
+    assert ("xapi-statements", "service", True) in calls
+    assert ("xapi-state", "service", True) in calls
