@@ -17,6 +17,7 @@ from mastery_engine.errors import InvalidInput
 
 NOT_AN_OBJECT = "A message is a JSON object."
 _OF_OPENEDX = frozenset(("name", "event_type", "tracking_log"))
+TOO_LARGE = "A number in the message is too large."
 TOO_DEEP = "The message is nested too deeply."
 
 
@@ -37,6 +38,8 @@ class ProfileSet(msgspec.Struct, frozen=True):
             return Translation("refused", _id_of(door, message), TOO_DEEP)
         except UnicodeEncodeError:
             return Translation("refused", reason=HALF_CHARACTER)
+        except (ValueError, OverflowError):  # of whole numbers that no JSON of ours can hold
+            return Translation("refused", reason=TOO_LARGE)
 
     def _translated(self, door: DoorName, message: dict[str, Any]) -> Translation:
         prepared = DOORS[door].prepared(message)

@@ -141,6 +141,8 @@ def test_a_whole_course_is_its_parts() -> None:
         ({"verb": {"id": 7}}, "refused", "the verb is missing"),
         ({"timestamp": "yesterday"}, "refused", "'yesterday' is no time"),
         ({"timestamp": 7}, "refused", "'7' is no time"),
+        ({"timestamp": "0001-01-01T00:00:00+14:00"}, "refused", "is no time"),
+        ({"object": {"id": "a\ud800"}}, "refused", "control character"),
         ({"result": {"success": "yes"}}, "ignored", "neither a score nor a success"),
     ],
 )
@@ -148,6 +150,21 @@ def test_what_is_no_evidence_says_why(changed: dict[str, Any], status: str, reas
     one = became("xapi", statement("answered", {"success": True}) | changed)
     assert (one.status, reason in (one.reason or "")) == (status, True), one.reason
     assert not one.drafts
+
+
+def test_a_course_that_no_event_may_name_is_refused() -> None:
+    course = activities("grouping", TYPES + "course", "a\x00b")
+    one = became("xapi", statement("answered", {"success": True}, **context(**course)))
+    assert (one.status, one.reason) == (
+        "refused",
+        "course_id may not hold a control character, and this one holds U+0000.",
+    )
+
+
+@pytest.mark.parametrize("junk", ["\ud800", 10**5000], ids=["half a character", "a very large number"])
+def test_what_cannot_be_written_as_json_is_refused(junk: object) -> None:
+    bare = {name: part for name, part in statement("answered", {"success": True}).items() if name != "id"}
+    assert became("xapi", bare | {"context": {"extensions": {"a": junk}}}).status == "refused"
 
 
 @pytest.mark.parametrize("message", [None, 7, "statement", ["a"], True])

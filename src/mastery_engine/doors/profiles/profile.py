@@ -8,7 +8,7 @@ import msgspec
 
 from mastery_engine.domain.events.kinds import KINDS
 from mastery_engine.domain.faults import malformed
-from mastery_engine.domain.given_ids import LONGEST_NAME
+from mastery_engine.domain.given_ids import LONGEST_NAME, normal_id
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.doors.door import Door
 from mastery_engine.doors.drafts import Draft, Translation
@@ -116,8 +116,8 @@ class TranslationProfile(msgspec.Struct, frozen=True):
             reason = "It names no person by an id: it is about nobody, or about a group."
             return Translation("ignored", message_id, reason, profile=self.name, rule=rule.name)
         timestamp = time_from(value_at(message, door.timestamp))
-        named = text_of(self.course(message))
-        course = None if named is None else fitted(named, LONGEST_NAME) or None
+        named = fitted(text_of(self.course(message)) or "", LONGEST_NAME)
+        course = normal_id(named, "course_id") if named else None
         stem = door.event_id(message, message_id) if self.ids_as is None or timestamp is None else None
         drafts = tuple(
             [
@@ -172,7 +172,7 @@ class TranslationProfile(msgspec.Struct, frozen=True):
         """The id of one event of a message, the same for every repeat."""
         if stem is not None or timestamp is None:
             return f"{stem}.{place}" if place else f"{stem}"
-        at = timestamp.astimezone(UTC).isoformat(timespec="milliseconds")
+        at = timestamp.isoformat(timespec="milliseconds")
         return f"{self.ids_as}:{derived_id(event_type, course or '', _encode(data).decode(), at)}"
 
 
@@ -256,14 +256,14 @@ def _checked(kind: str, data: dict[str, Any]) -> dict[str, Any] | NoScore:
 
 
 def time_from(value: Any) -> datetime | None:
-    """A time of RFC 3339; without an offset it is UTC. None where there is none. Raises InvalidInput."""
+    """A time of RFC 3339 in UTC, of which one without an offset is. None where there is none. Raises InvalidInput."""
     if value is None:
         return None
     try:
         when = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return when.astimezone(UTC) if when.tzinfo is not None else when.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
         raise InvalidInput(f"{str(value)[:LONGEST_NAME]!r} is no time such as 2026-01-14T10:30:00Z.") from None
-    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
 
 
 def kinds_of(profiles: Sequence[Rule]) -> dict[str, tuple[Rule, ...]]:
