@@ -200,14 +200,6 @@ def compose(
     profiles = Profiles(stores.people, moving, consents, pseudonym_key)
     cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, profiles, consents, rules, clock)
     students = Students(stores.reader, courses, consents)
-    record_store = RecordStore(stores.statements, profiles, consents, audit, clock)
-    record_documents = RecordDocuments(stores.record_documents, profiles, consents, audit, clock)
-    erasing = Erasing(
-        stores.documents, stores.reader, profiles, record_store, record_documents, stores.refusals, stores.jobs
-    )
-    folding = Folding(
-        stores.documents, stores.reader, stores.cohorts, consents, erasing, moving, courses, models, metrics
-    )
     ingest = Ingest(
         logs.events,
         stores.documents,
@@ -223,6 +215,14 @@ def compose(
         tracing,
     )
     doorways = Doorways(translation.translated, profiles, ingest, access, metrics)
+    record_store = RecordStore(stores.statements, doorways, profiles, consents, audit, clock)
+    record_documents = RecordDocuments(stores.record_documents, profiles, consents, audit, clock)
+    erasing = Erasing(
+        stores.documents, stores.reader, profiles, record_store, record_documents, stores.refusals, stores.jobs
+    )
+    folding = Folding(
+        stores.documents, stores.reader, stores.cohorts, consents, erasing, moving, courses, models, metrics
+    )
     recording = Recording(students, ingest, folding, consents, idempotency, tracing)
     current = CurrentAdvice(models)
     scores = Scores(students, ingest, recording, consents, access, idempotency, current, courses, clock)

@@ -7,6 +7,7 @@ import msgspec
 from cachetools import FIFOCache
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.auth.credentials import PlatformCaller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.student import StudentKey
@@ -32,6 +33,7 @@ from mastery_engine.ports.statements import (
 )
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.consents import Consents
+from mastery_engine.services.doorways import Doorways
 from mastery_engine.services.profiles import Profiles
 
 AUTHORITY_HOME = "urn:mastery-engine:credentials"
@@ -110,10 +112,17 @@ class RecordStore:
     """Stores and gives back statements, whoever asks: the face checks who may."""
 
     def __init__(
-        self, store: StatementStore | None, profiles: Profiles, consents: Consents, audit: Audit, clock: Clock
+        self,
+        store: StatementStore | None,
+        doorways: Doorways,
+        profiles: Profiles,
+        consents: Consents,
+        audit: Audit,
+        clock: Clock,
     ) -> None:
         """Without a ``store`` statements are taken as evidence alone."""
         self._store = store
+        self._doorways = doorways
         self._profiles = profiles
         self._consents = consents
         self._audit = audit
@@ -130,12 +139,16 @@ class RecordStore:
             raise Forbidden(LEFT_OUT)
         return self._store
 
-    async def store(self, caller: Caller, sent: SentStatements) -> list[Object]:
-        """Store statements, all or none; they are durable on return, each with its id.
+    async def store(self, sender: PlatformCaller, sent: SentStatements) -> list[Object]:
+        """Store statements, all or none, and take what they say as evidence; both are durable on return.
+
+        A repeat is taken as evidence again, since what stored it first may have ended in between; its events' ids make
+        it count once.
         The same statement again is no fault; one without an id that was voided meanwhile is a new one. Raises
         RuleBroken, Conflict where another statement has an id, Forbidden where a student has not consented, and
         Unavailable.
         """
+        caller = sender.caller
         statements = [
             statement_is_valid(one, sent.version, _place(number, sent)) for number, one in enumerate(sent.statements)
         ]
@@ -155,6 +168,8 @@ class RecordStore:
                     raise Conflict("A statement with this content was voided too often: give it an id.", field="id")
                 for place in again:
                     prepared[place] = self._prepared(caller, statements[place], contents, sent.version, turn)
+        stored = {one.name: one.statement for one in prepared}
+        await self._doorways.take(sender, "xapi", list(stored.values()))
         return [one.statement for one in prepared]
 
     async def _put(

@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.auth.credentials import Sender
+from mastery_engine.auth.credentials import PlatformCaller
 from mastery_engine.domain.json_text import without_mark
 from mastery_engine.engine import Engine
 from mastery_engine.http.incoming import engine_of
@@ -46,7 +46,7 @@ class XapiCall(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     parameters: Mapping[str, str]
     body: bytes
-    sender: Sender
+    sender: PlatformCaller
 
     @property
     def engine(self) -> Engine:

@@ -58,14 +58,14 @@ async def put_statement(call: XapiCall) -> Response:
         message = "must be the statementId of the address, or be left out"
         raise RuleBroken("id_is_that_of_address", "statement.id", message)
     statement["id"] = given
-    await call.engine.record_store.store(call.caller, sent)
+    await call.engine.record_store.store(call.sender, sent)
     return Response(status_code=204)
 
 
 async def post_statements(call: XapiCall) -> Response:
     """Store one statement, or many; the answer lists their ids."""
     call.check_parameters(frozenset())
-    stored = await call.engine.record_store.store(call.caller, _sent(call))
+    stored = await call.engine.record_store.store(call.sender, _sent(call))
     return Response(_encode([one["id"] for one in stored]), media_type=JSON)
 
 
