@@ -1,7 +1,7 @@
 """The wiring: composes the engine. Only this module names concrete backends and the system's clock and ids."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from secrets import token_hex, token_urlsafe
 from time import monotonic, monotonic_ns, time_ns
@@ -468,11 +468,16 @@ def rules(settings: Settings) -> Rules:
         raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
 
 
+@cache
+def _shipped_curriculum() -> Curriculum:
+    return curriculum_from(files("mastery_engine").joinpath("curriculum.yaml").read_bytes())
+
+
 def curriculum(settings: Settings) -> Curriculum:
     """The course of CURRICULUM_FILE, or the shipped one. Raises StartRefused."""
     file = settings.curriculum_file
     if file is None:
-        return curriculum_from(files("mastery_engine").joinpath("curriculum.yaml").read_bytes())
+        return _shipped_curriculum()
     source = read_setting_file("CURRICULUM_FILE", file)
     try:
         return curriculum_from(source)

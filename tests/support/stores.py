@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -114,6 +115,7 @@ def stores_fixture() -> Any:
 # ---- documents
 
 
+@cache
 def student(number: int = 0) -> Student:
     """A document that differs by the number."""
     tried = {"total_questions": 4, "correct_answers": 2.5, "attempt_id": "größe"}

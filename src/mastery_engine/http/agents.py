@@ -5,9 +5,11 @@ concurrent calls for good. The server that speaks the protocol is given by ``ser
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from types import NoneType
 from typing import Any, Literal, Protocol, Self, TypeAlias
 
@@ -26,6 +28,8 @@ from mastery_engine.http.body import check_written, parse
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.incoming import bearer, is_foreign
 from mastery_engine.tasks import ended
+
+logger = logging.getLogger(__name__)
 
 NO_JSON, NO_MESSAGE = -32_700, -32_600  # JSON-RPC 2.0, section 5.1
 CALLER: ContextVar[Caller] = ContextVar("caller")
@@ -79,7 +83,7 @@ class AgentsEndpoint:
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
-            server: AgentServer = request.state.agents
+            server: AgentsOnDemand = request.state.agents
             await server.handle_request(scope, _whole(body, receive), send)
         finally:
             CALLER.reset(token)
@@ -116,20 +120,42 @@ def _whole(body: bytes, receive: Receive) -> Receive:
 ROUTE = Route("/mcp", AgentsEndpoint(), methods=["POST"], include_in_schema=False)
 
 
-@asynccontextmanager
-async def agents_served(make: MakeAgentServer, engine: Engine) -> AsyncIterator[AgentServer]:
-    """Answer at ``/mcp`` inside the block."""
-    server = make(engine, CALLER.get)
-    running = asyncio.Event()
+class AgentsOnDemand:
+    """Makes the server when it is first asked: its tools' schemas take a tenth of a second, which most never need."""
 
-    async def run() -> None:
+    def __init__(self, make: Callable[[], AgentServer]) -> None:
+        self._make = make
+        self._asked = asyncio.Event()
+        self._server: asyncio.Future[AgentServer] = asyncio.get_running_loop().create_future()
+
+    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call. Raises what making the server raises."""
+        self._asked.set()
+        server = await asyncio.shield(self._server)  # a caller who leaves takes it from nobody
+        await server.handle_request(scope, receive, send)
+
+    async def keep_serving(self) -> None:
+        """Wait for the first call, and answer from then on until cancelled."""
+        await self._asked.wait()
+        try:
+            server = await asyncio.to_thread(self._make)
+        except Exception as error:
+            logger.exception("agents cannot be answered")
+            self._server.set_exception(error)
+            return
         async with server.run():
-            running.set()
+            self._server.set_result(server)
             await asyncio.Event().wait()
 
-    task = asyncio.create_task(run())  # its own task, since the server's scope must end in the task where it began
-    await running.wait()
+
+@asynccontextmanager
+async def agents_served(make: MakeAgentServer, engine: Engine) -> AsyncIterator[AgentsOnDemand]:
+    """Answer at ``/mcp`` inside the block."""
+    agents = AgentsOnDemand(partial(make, engine, CALLER.get))
+    task = asyncio.create_task(
+        agents.keep_serving()
+    )  # its own, since a server's scope must end in the task it began in
     try:
-        yield server
+        yield agents
     finally:
         await ended(task)

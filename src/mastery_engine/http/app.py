@@ -20,7 +20,7 @@ from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput, MasteryError
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import ROUTE as AGENTS_ROUTE
-from mastery_engine.http.agents import AgentServer, MakeAgentServer, agents_served
+from mastery_engine.http.agents import AgentsOnDemand, MakeAgentServer, agents_served
 from mastery_engine.http.dashboard import pages
 from mastery_engine.http.dashboard.student import SharedBodies
 from mastery_engine.http.envelope import JSON
@@ -88,7 +88,7 @@ class RunningState(TypedDict):
 
     engine: Engine
     settings: Settings
-    agents: AgentServer
+    agents: AgentsOnDemand
     bodies: SharedBodies
 
 

@@ -206,12 +206,16 @@ MIGRATIONS: tuple[Migration, ...] = (
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema to the newest version, in one transaction for each step."""
+    """Bring the schema to the newest version, in one transaction for each step.
+
+    A step need not be durable on its own, since a crash has it done again: the next write makes all durable.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
         raise StartRefused(
             f"{path} has schema version {version}, and this engine knows {len(MIGRATIONS)}: run the one that wrote it."
         )
+    connection.execute("PRAGMA synchronous = NORMAL")
     while version < len(MIGRATIONS):
         try:
             _step(connection, MIGRATIONS[version], version + 1)
@@ -223,6 +227,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
                 raise  # else another process that opened the file at the same time was first
         else:
             version += 1
+    connection.execute("PRAGMA synchronous = FULL")
 
 
 def _step(connection: sqlite3.Connection, migration: Migration, version: int) -> None:
