@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import msgspec
 import typer
 
-from mastery_engine.cli.console import AsJson, Tenant, counted, opened, operator, progress, say, settings, warn
+from mastery_engine.cli.console import (
+    AsJson,
+    Tenant,
+    counted,
+    opened,
+    operator,
+    progress,
+    readable_file,
+    say,
+    settings,
+    warn,
+)
 
 if TYPE_CHECKING:
     from mastery_engine.cli.event_file import EventFile
@@ -117,18 +128,12 @@ class EventFileReader:
         warn(f"line {number}: {error.located}")
 
 
-def _existing(path: Path) -> Path:
-    if str(path) != "-" and (path.is_dir() or not path.exists()):
-        raise typer.BadParameter(f"there is no file {path}.")
-    return path
-
-
 def ingest(
     file: Annotated[
         Path,
         typer.Argument(
             help="JSON lines (a platform's messages also as one JSON value), plain or gzip; - for standard input.",
-            callback=_existing,
+            callback=readable_file,
         ),
     ],
     tenant: Tenant = "default",

@@ -8,7 +8,7 @@ from mastery_engine.domain.events.event import decode
 from mastery_engine.domain.moments import moment_of
 from mastery_engine.domain.people.identity import Identity
 from mastery_engine.doors.drafts import Draft
-from mastery_engine.doors.xapi.agents import identities_of, identity_of
+from mastery_engine.doors.xapi.agents import identity_of
 
 ACCOUNT = {"homePage": "https://lms.example", "name": "7"}
 ADA, SAM = Identity("https://lms.example", "7"), Identity("mailto", "sam@school.example")
@@ -49,9 +49,3 @@ def test_the_draft_names_the_course_before_the_credential() -> None:
 )
 def test_who_an_agent_is(agent: object, person: Identity | None) -> None:
     assert identity_of(agent) == person
-    assert identities_of(agent) == (() if person is None else (person,))
-
-
-def test_a_group_is_its_members() -> None:
-    sam = {"mbox": "mailto:sam@school.example"}
-    assert identities_of({"objectType": "Group", "member": [{"account": ACCOUNT}, sam, sam, 5]}) == (ADA, SAM)

@@ -36,15 +36,6 @@ def learner_of(actor: object) -> Identity | None:
     return identity_of(actor)
 
 
-def identities_of(actor: object) -> tuple[Identity, ...]:
-    """The identities of an actor: of an agent its own, of a group its own and its members'."""
-    if not isinstance(actor, Mapping):
-        return ()
-    members = actor.get("member")
-    named = [actor, *members] if isinstance(members, list) else [actor]
-    return tuple(dict.fromkeys(one for one in map(identity_of, named) if one is not None))
-
-
 def _identity(system: object, id_there: object) -> Identity | None:
     if not isinstance(system, str) or not isinstance(id_there, str):
         return None
