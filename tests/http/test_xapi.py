@@ -253,14 +253,44 @@ async def test_repeated_and_broken_parameters_are_refused(sender: Sender) -> Non
 # ---- versions, methods, forms, browsers
 
 
-async def test_each_address_speaks_its_version(sender: Sender) -> None:
-    assert rule_of(await sender.call("GET", headers={VERSION: "1.0.3"})) == "version_is_supported"
-    assert rule_of(await sender.call("GET", version="1.0.3", headers={VERSION: "2.0.0"})) == "version_is_supported"
-    answer = await sender.call("GET", version="1.0.3", headers={VERSION: "1.0.1"})
-    assert (answer.status_code, answer.headers[VERSION]) == (200, "1.0.3")
-    headers = {"Authorization": sender.authorization}
-    unversioned = await sender.api.call("GET", "/xapi/statements", token="", headers=headers)
-    assert rule_of(unversioned) == "version_is_supported"
+@pytest.mark.parametrize("base", ["/xapi", "/xapi/1.0.3"])
+@pytest.mark.parametrize(
+    ("named", "spoken"),
+    [("1.0", "1.0.3"), ("1.0.1", "1.0.3"), ("1.0.3", "1.0.3"), ("2.0", "2.0.0"), ("2.0.0", "2.0.0")],
+)
+async def test_a_request_has_the_version_that_it_names(sender: Sender, base: str, named: str, spoken: str) -> None:
+    """As Moodle and H5P do, which name 1.0.x wherever they send to."""
+    headers = {"Authorization": sender.authorization, VERSION: named}
+    sent = msgspec.json.encode(small(id=FIRST_ID))
+    answer = await sender.api.call("POST", f"{base}/statements", token="", headers=headers, content=sent)
+    assert (answer.status_code, answer.headers[VERSION]) == (200, spoken)
+    stored = await sender.statement(FIRST_ID)
+    assert stored["version"] == ("1.0.0" if spoken == "1.0.3" else "2.0.0")
+
+
+@pytest.mark.parametrize(("base", "usual"), [("/xapi", "2.0.0"), ("/xapi/1.0.3", "1.0.3")])
+@pytest.mark.parametrize("named", [None, "0.95", "1.1", "2.0.x", "1.0.", "BAD", "1.0.\u0663"])
+async def test_a_request_that_names_no_version_is_answered_in_that_of_the_address(
+    sender: Sender, base: str, usual: str, named: str | None
+) -> None:
+    headers = {"Authorization": sender.authorization} | ({} if named is None else {VERSION: named})
+    sent = {name: value.encode() for name, value in headers.items()}
+    answer = await sender.api.client.get(f"{base}/statements", headers=sent)
+    assert rule_of(answer) == "version_is_supported"
+    assert answer.headers[VERSION] == usual
+
+
+async def test_what_each_version_does_is_done_at_both_addresses(sender: Sender) -> None:
+    form = {"Authorization": sender.authorization, "Content-Type": FORM}
+    for base in ("/xapi", "/xapi/1.0.3"):
+        asked = f"{base}/statements?method=GET"
+        old = await sender.api.call("POST", asked, token="", headers={**form, VERSION: "1.0.3"}, content=b"limit=1")
+        assert (old.status_code, old.headers[VERSION]) == (200, "1.0.3")
+        new = await sender.api.call("POST", asked, token="", headers={**form, VERSION: "2.0.0"}, content=b"limit=1")
+        assert rule_of(new) == "parameter_is_known"
+
+
+async def test_each_address_says_what_it_speaks(sender: Sender) -> None:
     (old,) = await sender.post(small(), version="1.0.3")
     assert (await sender.statement(old))["version"] == "1.0.0"
     about = await sender.api.call("GET", "/xapi/about", token="")

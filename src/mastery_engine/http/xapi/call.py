@@ -1,5 +1,6 @@
 """One call of xAPI: its version, who sends it, its parameters and its body, in either of the standard's syntaxes."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import parse_qsl
@@ -33,6 +34,7 @@ FORM_HEADERS = frozenset(
         "accept-encoding",
     )
 )
+_is_version = re.compile(r"(?P<kind>1\.0|2\.0)(\.[0-9]+)?", re.ASCII).fullmatch
 TRUTH = {"true": True, "false": False}
 MOST_FIELDS = 100
 
@@ -57,17 +59,18 @@ class XapiCall(msgspec.Struct, frozen=True):
         return self.sender.caller
 
     @classmethod
-    async def read(cls, request: Request, version: Version) -> Self:
-        """Read a call. Raises RuleBroken, and what ``sender_of`` raises."""
+    async def read(cls, request: Request, usual: Version) -> Self:
+        """Read a call; ``usual`` is the version of its address. Raises RuleBroken, and what ``sender_of`` raises."""
         headers: Mapping[str, str] = request.headers
         method = request.method
         parameters = _fields(request.scope["query_string"], "The address")
         body = b""
-        if version == "1.0.3" and method == "POST" and "method" in parameters:
+        is_old = version_named(headers.get(VERSION_HEADER), usual) == "1.0.3"
+        if is_old and method == "POST" and "method" in parameters:
             method, headers, parameters, body = await _alternate(request, parameters)
         elif method in ("PUT", "POST"):
             body = await request.body()
-        version_is_supported(headers.get(VERSION_HEADER), version)
+        version = version_is_supported(headers.get(VERSION_HEADER))
         sender = await sender_of(request, "xapi", takes_bearer=False, authorization=headers.get("authorization", ""))
         return cls(request, version, method, headers, parameters, body, sender)
 
@@ -121,13 +124,19 @@ def json_of(body: bytes, at: str) -> Any:
         raise RuleBroken("json_is_formed", at, "must be JSON (RFC 8259) in UTF-8") from None
 
 
-def version_is_supported(given: str | None, version: Version) -> None:
-    """A request names a version of its resource: 1.0.x, or 2.0.x."""
-    numbers = version.rpartition(".")[0]
-    if given is None or not (given == numbers or (given.startswith(f"{numbers}.") and given[4:].isdigit())):
+def version_named(given: str | None, usual: Version) -> Version:
+    """The version that a request names, as the newest of its kind; ``usual`` where it names none that there is."""
+    found = _is_version(given or "")
+    return usual if found is None else "1.0.3" if found["kind"] == "1.0" else "2.0.0"
+
+
+def version_is_supported(given: str | None) -> Version:
+    """A request names its version, 1.0.x or 2.0.x, at either address."""
+    if _is_version(given or "") is None:
         raise RuleBroken(
-            "version_is_supported", "X-Experience-API-Version", f"must be {numbers}.x at this address, as {version}"
+            "version_is_supported", "X-Experience-API-Version", "must be 1.0.x or 2.0.x, as 1.0.3 or 2.0.0"
         )
+    return version_named(given, "2.0.0")
 
 
 def _fields(text: bytes, at: str) -> dict[str, str]:

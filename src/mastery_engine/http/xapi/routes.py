@@ -14,7 +14,7 @@ from mastery_engine.domain.moments import rfc3339
 from mastery_engine.errors import MasteryError
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.problems import problem, respond
-from mastery_engine.http.xapi.call import XapiCall
+from mastery_engine.http.xapi.call import VERSION_HEADER, XapiCall, version_named
 from mastery_engine.http.xapi.documents import Answer, DocumentResource
 from mastery_engine.http.xapi.statements import get_statements, post_statements, put_statement
 from mastery_engine.lrs.broken import RuleBroken
@@ -60,7 +60,10 @@ class XapiResource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = self.route
         request = Request(scope, receive)
-        headers = {**SHARED, "X-Experience-API-Version": self._version}
+        headers = {
+            **SHARED,
+            "X-Experience-API-Version": version_named(request.headers.get(VERSION_HEADER), self._version),
+        }
         if request.method == "OPTIONS":
             response = Response(status_code=204, headers={"Allow": self._allowed, **PREFLIGHT})
         else:
