@@ -83,6 +83,7 @@ class Settings(BaseModel):
     rate_limit_enabled: bool = True
     curriculum_file: Path | None = None
     profiles_dir: Path | None = None
+    xapi_statements: Literal["store", "forward"] | None = None
     max_concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 100
     forwarded_allow_ips: tuple[Network, ...] = ()
     gdpr_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
@@ -125,6 +126,11 @@ class Settings(BaseModel):
     def log(self) -> LogName:
         """The event log: EVENT_LOG, else Kafka if it is configured, else SQLite."""
         return self.event_log or ("kafka" if self.kafka_broker else "sqlite")
+
+    @property
+    def keeps_statements(self) -> bool:
+        """Whether statements of xAPI are stored and given back, and not taken as evidence alone; not behind Dapr."""
+        return (self.xapi_statements or ("forward" if self.store == "dapr" else "store")) == "store"
 
     @property
     def is_on_one_machine(self) -> bool:
@@ -180,6 +186,11 @@ def check_services(settings: Settings) -> None:
     if settings.kafka_broker and not all(BROKER.fullmatch(broker.strip()) for broker in brokers):
         raise StartRefused(
             "KAFKA_BROKER must be host:port, or several of these separated by commas; write an IPv6 host in brackets."
+        )
+    if settings.store == "dapr" and settings.keeps_statements:
+        raise StartRefused(
+            "XAPI_STATEMENTS is store, and no statements can be kept behind Dapr: set it to forward, which takes what "
+            "they say as evidence, or keep the state in SQLite or Redis."
         )
     if settings.openedx_topic is not None and not settings.kafka_broker:
         raise StartRefused("OPENEDX_TOPIC is a topic of Kafka: also set KAFKA_BROKER, to host:port.")
@@ -254,6 +265,11 @@ def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
     warnings = []
     if settings.log == "kafka" and settings.store == "sqlite":
         warnings.append("Kafka with SQLite: the documents are on this machine only, so run one replica.")
+    if settings.store == "dapr" and settings.xapi_statements is None:
+        warnings.append(
+            "Behind Dapr no statements of xAPI are kept: /xapi takes what they say as evidence, and gives none back. "
+            "Set XAPI_STATEMENTS to forward if that is meant."
+        )
     if settings.log == "kafka" and settings.pseudonym_key is None:
         warnings.append("PSEUDONYM_KEY is not set: other processes do not know the erasures and consent made here.")
     if settings.kafka_username is not None and not settings.kafka_security_protocol.startswith("SASL"):

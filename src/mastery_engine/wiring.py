@@ -135,6 +135,7 @@ def open_engine(
         forecast_model=forecast_model(settings),
         pseudonym_key=(settings.pseudonym_key or development_secret(settings, PSEUDONYM_FILE)).encode(),
         consent_default=settings.consent_default == "given",
+        keeps_statements=settings.keeps_statements,
         tokens=partial(tokens, settings, clock),
         translation=translation_profiles(settings),
         platform_topic=_platform_topic(settings, batch_size),
@@ -164,6 +165,7 @@ def compose(
     forecast_model: ForecastModel,
     pseudonym_key: bytes,
     consent_default: bool,
+    keeps_statements: bool,
     platform_topic: PlatformTopic | None,
     tokens: Callable[[], Tokens],
     translation: ProfileSet,
@@ -215,8 +217,10 @@ def compose(
         tracing,
     )
     doorways = Doorways(translation.translated, profiles, ingest, access, metrics)
-    record_store = RecordStore(stores.statements, doorways, profiles, consents, audit, clock)
-    record_documents = RecordDocuments(stores.record_documents, profiles, consents, audit, clock)
+    record_store = RecordStore(stores.statements, doorways, profiles, consents, audit, clock, keeps=keeps_statements)
+    record_documents = RecordDocuments(
+        stores.record_documents, profiles, consents, audit, clock, keeps=keeps_statements
+    )
     erasing = Erasing(
         stores.documents, stores.reader, profiles, record_store, record_documents, stores.refusals, stores.jobs
     )

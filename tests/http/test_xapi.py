@@ -1,5 +1,6 @@
 """The learning record store over HTTP: what a sender and a reader of xAPI notice, and what nobody gets away with."""
 
+import asyncio
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
@@ -632,3 +633,70 @@ async def test_who_sent_what_is_on_the_audit_trail(api: Api, sender: Sender) -> 
     calls = [(one.call, one.role, one.allowed) for one in await api.audited()]
     assert ("xapi-statements", "service", True) in calls
     assert ("xapi-state", "service", True) in calls
+
+
+# ---- evidence
+
+
+def answered(name: str = "ada", *, scaled: float, **more: Any) -> Statement:
+    """A quiz that an H5P activity was scored for."""
+    definition = {"type": "http://adlnet.gov/expapi/activities/assessment", "name": {"en": "Loops"}}
+    activity = {"objectType": "Activity", "id": "https://lms.example/quiz/1", "definition": definition}
+    verb = {"id": "http://adlnet.gov/expapi/verbs/scored"}
+    result = {"score": {"scaled": scaled, "raw": 10 * scaled, "min": 0, "max": 10}, "completion": True}
+    return small(name, verb=verb, object=activity, result=result, **more)
+
+
+async def quizzed(api: Api, student_id: str) -> float:
+    """A student's quiz component, once it is there."""
+    async with asyncio.timeout(10):
+        while True:
+            answer = await api.post("/mastery/query", {"student_id": student_id})
+            if answer.status_code == 200:
+                return float(answer.json()["data"]["current_mastery"]["components"]["quiz"])
+            await asyncio.sleep(0.02)
+
+
+async def test_what_a_statement_says_is_evidence_once(api: Api, sender: Sender) -> None:
+    statement = answered(scaled=0.8)
+    ids = await sender.post(statement)
+    ada = student_of(api, account("ada"))
+    assert await quizzed(api, ada) == pytest.approx(0.8)
+    assert await sender.post(statement) == ids
+    await sender.post(answered("bob", scaled=0.4))
+    assert await quizzed(api, student_of(api, account("bob"))) == pytest.approx(0.4)
+    export = (await api.get(f"/compliance/students/{ada}/export")).json()["data"]
+    assert len({one["event_id"] for one in export["events"]}) == 1
+    assert len(export["statements"]) == 1
+
+
+async def test_a_deployment_may_keep_no_statements(tmp_path: Path) -> None:
+    async with serving(tmp_path) as api:
+        before = await sender_of(api)
+        await before.post(answered(scaled=0.5))
+        await before.call("PUT", "/activities/state", query=STATE, body={"a": 1})
+    async with serving(tmp_path, xapi_statements="forward") as api:
+        sender = await sender_of(api)
+        assert len(await sender.post(answered("bob", scaled=0.4), answered("eve", scaled=1))) == 2
+        assert await quizzed(api, student_of(api, account("bob"))) == pytest.approx(0.4)
+        assert rule_of(await sender.call("POST", body=small(verb={}))) == "has_required"
+        for method, path, query in (
+            ("GET", "/statements", {}),
+            ("GET", "/statements", {"statementId": FIRST_ID}),
+            ("GET", "/activities", {"activityId": "https://a.example"}),
+            ("GET", "/agents", {"agent": account()}),
+            ("GET", "/activities/state", STATE),
+            ("DELETE", "/activities/state", STATE),
+        ):
+            refused = await sender.call(method, path, query=query)
+            assert refused.status_code == 403, (method, path, refused.text)
+            assert "XAPI_STATEMENTS=forward" in refused.json()["error"]["message"]
+        assert (await sender.call("PUT", "/activities/state", query=STATE, body={})).status_code == 403
+        ada = student_of(api, account("ada"))
+        export = (await api.get(f"/compliance/students/{ada}/export")).json()["data"]
+        assert (len(export["statements"]), len(export["resources"])) == (1, 1), "what was kept before is theirs"
+        assert (await api.call("DELETE", f"/compliance/students/{ada}")).status_code == 200
+    async with serving(tmp_path) as api:
+        after = await sender_of(api)
+        assert await after.found() == []
+        assert (await after.call("GET", "/activities/state", query=STATE)).status_code == 404

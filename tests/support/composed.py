@@ -47,6 +47,7 @@ def composed(
         "forecast_model": shipped_forecast(),
         "pseudonym_key": b"",
         "consent_default": True,
+        "keeps_statements": True,
         "platform_topic": None,
         "tokens": lambda: Tokens(SECRET, clock),
         "translation": translation_profiles(Settings()),

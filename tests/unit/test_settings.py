@@ -3,7 +3,7 @@
 import pytest
 
 from mastery_engine.errors import StartRefused
-from mastery_engine.settings import settings_from, warnings_for
+from mastery_engine.settings import Settings, check_services, settings_from, warnings_for
 
 SASL = {
     "KAFKA_BROKER": "kafka:9093",
@@ -67,3 +67,15 @@ def test_an_address_of_keys_that_cannot_be_read_is_refused(url: str) -> None:
     with pytest.raises(StartRefused, match="JWT_JWKS_URL must be an http or https URL"):
         settings_from({"JWT_JWKS_URL": url})
     assert settings_from({"JWT_JWKS_URL": "https://[2001:db8::1]:8443/keys"}).jwt_jwks_url
+
+
+def test_behind_dapr_statements_are_evidence_alone_and_it_says_so() -> None:
+    behind = Settings(dapr_state_store="statestore")
+    assert not behind.keeps_statements
+    assert any("XAPI_STATEMENTS" in warning for warning in warnings_for({}, behind))
+    told = Settings(dapr_state_store="statestore", xapi_statements="forward")
+    assert not any("XAPI_STATEMENTS" in warning for warning in warnings_for({}, told))
+    with pytest.raises(StartRefused, match="XAPI_STATEMENTS"):
+        check_services(Settings(dapr_state_store="statestore", xapi_statements="store"))
+    assert Settings().keeps_statements
+    assert not Settings(xapi_statements="forward").keeps_statements

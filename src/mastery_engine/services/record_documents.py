@@ -75,16 +75,22 @@ class RecordDocuments:
         consents: Consents,
         audit: Audit,
         clock: Clock,
+        *,
+        keeps: bool,
     ) -> None:
-        """Without a ``store`` there are no documents."""
+        """Without a ``store``, or where it ``keeps`` none, no documents are taken and given.
+
+        What a store holds from before is exported and erased nevertheless.
+        """
         self._store = store
+        self._keeps = keeps
         self._profiles = profiles
         self._consents = consents
         self._audit = audit
         self._clock = clock
 
     def _kept(self) -> RecordDocumentStore:
-        if self._store is None:
+        if self._store is None or not self._keeps:
             raise Forbidden(LEFT_OUT)
         return self._store
 

@@ -119,9 +119,15 @@ class RecordStore:
         consents: Consents,
         audit: Audit,
         clock: Clock,
+        *,
+        keeps: bool,
     ) -> None:
-        """Without a ``store`` statements are taken as evidence alone."""
+        """Without a ``store``, or where it ``keeps`` none, statements are taken as evidence alone.
+
+        What a store holds from before is exported and erased nevertheless.
+        """
         self._store = store
+        self._keeps = keeps
         self._doorways = doorways
         self._profiles = profiles
         self._consents = consents
@@ -129,13 +135,9 @@ class RecordStore:
         self._clock = clock
         self._derived: FIFOCache[tuple[str, str | None], str] = FIFOCache(MOST_DERIVED)
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether statements are stored, and can be read."""
-        return self._store is not None
-
     def _kept(self) -> StatementStore:
-        if self._store is None:
+        """Raises Forbidden where no statements are given back."""
+        if self._store is None or not self._keeps:
             raise Forbidden(LEFT_OUT)
         return self._store
 
@@ -156,7 +158,7 @@ class RecordStore:
         contents = _contents(statements, sent)
         await self._check_consent(caller, statements)
         prepared = [self._prepared(caller, one, contents, sent.version) for one in statements]
-        if self._store is not None:
+        if self._store is not None and self._keeps:
             await self._audit.write(caller, "xapi-statements", [None])
             turn = 0
             while voided := await self._put(self._store, caller, [one.record for one in prepared], contents):
@@ -309,8 +311,6 @@ class RecordStore:
 
         ``student_ids`` are those that they have or had. Raises Unavailable.
         """
-        if self._store is None:
-            return []
 
         def only_them(agent: Object) -> Object:
             is_group = agent.get("objectType") == "Group"
@@ -323,7 +323,9 @@ class RecordStore:
         return self._derived_id(tenant, agent) in student_ids
 
     async def _about(self, tenant: str, student_ids: Sequence[str]) -> list[StoredStatement]:
-        store, facets = self._kept(), Facets(tenant)
+        if self._store is None:
+            return []
+        store, facets = self._store, Facets(tenant)
         asked = tuple(facets.of(STUDENT, student_id) for student_id in student_ids)
         about: list[StoredStatement] = []
         since: Micros | None = None
