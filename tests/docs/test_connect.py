@@ -19,7 +19,7 @@ LEADS_TO = {
     "canvas": ["secret: mes_", '"status":"evidence"'],
     "h5p": ["1 evidence", "0 ignored"],
     "moodle": ["1 evidence", "0 ignored"],
-    "xapi": ["secret: mes_", "1 evidence (1 event), 1 ignored, 0 refused"],
+    "xapi": ["secret: mes_", "1 evidence, 1 ignored, 0 refused", '["fd41c918-b88b-4b20-a0a5-a4c32391aaa0","0d7a5b5e'],
     "openedx": ["1 evidence (2 events), 0 ignored, 0 refused"],
 }
 
