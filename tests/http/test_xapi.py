@@ -15,7 +15,8 @@ import msgspec
 import pytest
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.domain.moments import DAY
+from mastery_engine.auth.credentials import PlatformCaller
+from mastery_engine.domain.moments import DAY, MINUTE, rfc3339
 from mastery_engine.doors.xapi.agents import identity_of
 from mastery_engine.http.middleware.body import MAX_ATTACHED, MAX_BODY
 from mastery_engine.http.xapi.statements import MOST_AT_ONCE
@@ -275,7 +276,7 @@ async def test_a_request_that_names_no_version_is_answered_in_that_of_the_addres
     sender: Sender, base: str, usual: str, named: str | None
 ) -> None:
     headers = {"Authorization": sender.authorization} | ({} if named is None else {VERSION: named})
-    sent = {name: value.encode() for name, value in headers.items()}
+    sent = [(name.encode(), value.encode()) for name, value in headers.items()]
     answer = await sender.api.client.get(f"{base}/statements", headers=sent)
     assert rule_of(answer) == "version_is_supported"
     assert answer.headers[VERSION] == usual
@@ -668,6 +669,26 @@ async def test_what_a_statement_says_is_evidence_once(api: Api, sender: Sender) 
     export = (await api.get(f"/compliance/students/{ada}/export")).json()["data"]
     assert len({one["event_id"] for one in export["events"]}) == 1
     assert len(export["statements"]) == 1
+
+
+@pytest.mark.parametrize("named", [{}, {"id": FIRST_ID.upper()}])
+@pytest.mark.parametrize("timed", [True, False])
+async def test_a_statement_that_comes_by_a_file_too_is_one_event(
+    api: Api, sender: Sender, named: Mapping[str, str], timed: bool
+) -> None:
+    """With an id or without, as Moodle's are, and whichever door it came through first."""
+    when = {"timestamp": rfc3339(api.clock() - MINUTE)} if timed else {}
+    statement = answered(
+        scaled=0.8, context={"contextActivities": {"parent": {"id": "https://a.example"}}}, **named, **when
+    )
+    platform = PlatformCaller(Caller("file", "service"), None)
+    for _ in range(2):
+        await sender.post(statement, version="1.0.3")
+        await api.engine.doorways.take(platform, "xapi", [statement])
+    ada = student_of(api, account("ada"))
+    assert await quizzed(api, ada) == pytest.approx(0.8)
+    export = (await api.get(f"/compliance/students/{ada}/export")).json()["data"]
+    assert len({one["event_id"] for one in export["events"]}) == 1
 
 
 async def test_a_deployment_may_keep_no_statements(tmp_path: Path) -> None:

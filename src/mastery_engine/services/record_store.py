@@ -157,6 +157,8 @@ class RecordStore:
         _check_distinct(statements, sent)
         contents = _contents(statements, sent)
         await self._check_consent(caller, statements)
+        # What they say as they were sent: one without an id is the same event as through any other door.
+        said = [self._doorways.translated("xapi", one) for one in statements]
         prepared = [self._prepared(caller, one, contents, sent.version) for one in statements]
         if self._store is not None and self._keeps:
             await self._audit.write(caller, "xapi-statements", [None])
@@ -170,8 +172,7 @@ class RecordStore:
                     raise Conflict("A statement with this content was voided too often: give it an id.", field="id")
                 for place in again:
                     prepared[place] = self._prepared(caller, statements[place], contents, sent.version, turn)
-        stored = {one.name: one.statement for one in prepared}
-        await self._doorways.take(sender, "xapi", list(stored.values()))
+        await self._doorways.take_translated(sender, "xapi", said)
         return [one.statement for one in prepared]
 
     async def _put(
