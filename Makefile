@@ -1,7 +1,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 CONTRACTS := specs/003-mastery-engine/contracts
-PYTEST := $(BIN)/python -m pytest
+# What is compiled for one process of the tests serves the others, also where a shell asks Python to keep none of it.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test coverage check format bench chaos fuzz services contracts lock images sbom clean

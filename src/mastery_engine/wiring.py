@@ -21,6 +21,7 @@ from mastery_engine.domain.courses.curriculum import Curriculum, curriculum_from
 from mastery_engine.domain.forecast.model import ForecastModel
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
+from mastery_engine.doors.profiles.profile import TranslationProfile
 from mastery_engine.doors.profiles.reading import PROFILE_ENDINGS, profile_from
 from mastery_engine.doors.translating import ProfileSet, profiles_of
 from mastery_engine.engine import Engine
@@ -472,7 +473,7 @@ def rules(settings: Settings) -> Rules:
         raise StartRefused(f"RULES_FILE {settings.rules_file} cannot be used: {error}") from error
 
 
-@cache
+@cache  # as the others that come with the package, which stay as they are while a process runs
 def _shipped_curriculum() -> Curriculum:
     return curriculum_from(files("mastery_engine").joinpath("curriculum.yaml").read_bytes())
 
@@ -489,13 +490,18 @@ def curriculum(settings: Settings) -> Curriculum:
         raise StartRefused(f"CURRICULUM_FILE {file} cannot be used: {error}") from error
 
 
-def translation_profiles(settings: Settings) -> ProfileSet:
-    """The profiles of other platforms' messages: those of PROFILES_DIR before the shipped. Raises StartRefused."""
-    shipped = [
+@cache
+def _shipped_profiles() -> tuple[TranslationProfile, ...]:
+    return tuple(
         profile_from(file.read_bytes(), file.name)
         for file in sorted(files("mastery_engine").joinpath("doors", "profiles").iterdir(), key=lambda one: one.name)
         if file.name.endswith(PROFILE_ENDINGS)
-    ]
+    )
+
+
+def translation_profiles(settings: Settings) -> ProfileSet:
+    """The profiles of other platforms' messages: those of PROFILES_DIR before the shipped. Raises StartRefused."""
+    shipped = _shipped_profiles()
     folder = settings.profiles_dir
     if folder is None:
         return profiles_of([], shipped)

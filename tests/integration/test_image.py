@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packaging.utils import canonicalize_name
 
 from mastery_engine import __version__
@@ -108,6 +106,9 @@ def test_the_service_runs_from_there(built: Path) -> None:
 
 
 def test_the_bill_of_materials_is_valid_and_lists_what_was_installed(built: Path) -> None:
+    from cyclonedx.schema import SchemaVersion  # seconds, which every process that collects tests would pay
+    from cyclonedx.validation.json import JsonStrictValidator
+
     text = (built / "build/sbom.cdx.json").read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     allowed = {pin.name: pin.hashes for pin in pins("requirements.txt") if pin.is_for_here}
