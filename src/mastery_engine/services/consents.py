@@ -151,13 +151,7 @@ class Consents:
 
     def misplaced(self, events: Mapping[DocumentKey, Sequence[Logged]]) -> set[DocumentKey]:
         """The documents in which some of these events do not belong, as of the last ``refresh``."""
-        if not self.links:
-            return set()
-        return {
-            key
-            for key, own in events.items()
-            if any(logged.event.student_id.startswith(DERIVED) and self.owner_of(logged.event) != key for logged in own)
-        }
+        return {key for key, own in events.items() if any(self.owner_of(logged.event) != key for logged in own)}
 
     def is_linked(self, key: Whose) -> bool:
         """Whether the evidence of a derived id moved to a student, as of the last ``refresh``."""
@@ -204,8 +198,9 @@ class Consents:
 
     def _allowed(self, key: DocumentKey, events: Sequence[Logged]) -> Sequence[Logged]:
         own, default = key.student_id, self.default
-        if self.links and any(logged.event.student_id != own for logged in events):
-            return [_as_of(own, logged) for logged in events if self._counts(logged.event)]
+        for logged in events if self.links else ():
+            if logged.event.student_id != own:
+                return [_as_of(own, one) for one in events if self._counts(one.event)]
         if not self._known and default:
             return events
         history = self.history(key)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -19,6 +19,7 @@ from mastery_engine.domain.courses.naming import as_in_course
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.moments import Micros, day_of
+from mastery_engine.domain.people.identity import DERIVED
 from mastery_engine.domain.student import NOBODY, DocumentKey, Student, document_key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
@@ -140,11 +141,12 @@ class Folding:
         document is gone, or the erasure is seen when consent is read again right after the commit. So it is with a link
         of a derived id; and nothing is folded into a student's document before all that was linked to them is in it.
         """
-        pending = self._consents.by_owner(pending)
+        pending, sent = self._consents.by_owner(pending), pending
+        derived = {key: own for key, own in pending.items() if _is_under_a_derived_id(key, own, sent)}
         await self._moving.finish(key.student for key in pending)
         stored = dict(zip(pending, await self._documents.load(list(pending)), strict=True))
         await self._consents.refresh()
-        late = self._late(pending)
+        late = self._consents.misplaced(derived) | self._moving.due(pending)
         again = {key: pending[key] for key in late}
         if late:
             pending = {key: own for key, own in pending.items() if key not in late}
@@ -174,7 +176,8 @@ class Folding:
         if changes or has_joined:
             cohorts = {key: after.student.cohorts for key, after in zip(held, done, strict=True)}
             lost |= await self._erased_meanwhile(cohorts, erased)
-            lost |= self._late({key: pending[key] for key in held})
+            lost |= self._consents.misplaced({key: own for key, own in derived.items() if key in held})
+            lost |= self._moving.due(held)
         new: list[LearningEvent] = []
         for key, after in zip(held, done, strict=True):
             if key not in lost:
@@ -186,13 +189,8 @@ class Folding:
                 positions = {(logged.partition, logged.offset) for logged in allowed[key]}
                 folded.refused.extend(event for event in events if (event.partition, event.offset) not in positions)
         folded.failed.extend((logged, error) for logged, error in failed if document_key_of(logged.event) not in lost)
-        return again | {key: own for key, own in pending.items() if key in lost}
-
-    def _late(self, events: Mapping[DocumentKey, Sequence[Logged]]) -> set[DocumentKey]:
-        """Those whose events belong elsewhere, or to whom others' evidence must be moved first, as is known by now."""
-        if not self._consents.links:
-            return set()
-        return self._consents.misplaced(events) | {key for key in events if self._moving.is_due(key.student)}
+        again |= {key: own for key, own in pending.items() if key in lost}
+        return _as_sent(again, derived) if derived else again
 
     async def _join(self, turns: Iterable[tuple[DocumentKey, Turn, Transition]]) -> bool:
         """Record the cohorts that events name, before the documents are committed: so a crash loses no membership.
@@ -317,3 +315,21 @@ def _first_naming(cohort_id: str, key: DocumentKey, events: Sequence[Logged], af
     """The first of these events that names a cohort; none where an earlier event of the document did."""
     named = (logged.event.received for logged in events if logged.event.metadata.get("cohort_id") == cohort_id)
     return Naming(min(named, default=after.received), key.course_id)
+
+
+def _is_under_a_derived_id(
+    key: DocumentKey, events: Sequence[Logged], sent: Mapping[DocumentKey, Sequence[Logged]]
+) -> bool:
+    """Whether some of a document's events came under an id that was linked, or might be; ``sent`` is as they came."""
+    return key.student_id.startswith(DERIVED) or events is not sent.get(key)
+
+
+def _as_sent(
+    events: Mapping[DocumentKey, Sequence[Logged]], derived: Container[DocumentKey]
+) -> dict[DocumentKey, Sequence[Logged]]:
+    """The events by the ids under which they came: whose they are may be another's by the next round."""
+    sent: dict[DocumentKey, list[Logged]] = {}
+    for key, own in events.items():
+        for logged in own if key in derived else ():
+            sent.setdefault(document_key_of(logged.event), []).append(logged)
+    return {key: own for key, own in events.items() if key not in derived} | sent

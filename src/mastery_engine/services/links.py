@@ -100,9 +100,14 @@ class KnownLinks:
             more = {further for one in more for further in self._sources.get(one, ())} - found
         return found
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether all evidence was moved, as far as this process knows."""
+        return not self._unfinished
+
     def unfinished(self, student: StudentKey) -> set[StudentKey]:
         """The derived ids whose evidence may be a student's and not be moved yet, as far as this process knows."""
-        if not self._unfinished or student not in self._sources:
+        if student not in self._sources:
             return set()
         return {source for source in self.sources(student) if source in self._unfinished}
 

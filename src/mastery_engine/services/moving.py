@@ -64,26 +64,26 @@ class Moving:
         self._clock = clock
         self._lock = asyncio.Lock()
 
-    def is_due(self, student: StudentKey) -> bool:
-        """Whether evidence may have to be moved to a student, as far as this process knows."""
-        return bool(self._consents.links.unfinished(student))
+    def due(self, keys: Iterable[DocumentKey]) -> set[DocumentKey]:
+        """Those of these documents to whose students evidence may have to be moved, as far as this process knows."""
+        links = self._consents.links
+        return set() if links.is_finished else {key for key in keys if links.unfinished(key.student)}
 
     async def finish(self, students: Iterable[StudentKey]) -> None:
         """Move what has to be moved to these students. Raises Unavailable."""
         links = self._consents.links
+        if links.is_finished:
+            return
         due = dict.fromkeys(source for student in students for source in sorted(links.unfinished(student)))
-        if due:
-            await self._finish(list(due))
+        await self._finish(list(due))
 
     async def finish_latest(self) -> None:
         """Move what has to be moved to anyone, a page of it: what was linked last comes first. Raises Unavailable."""
-        due = self._consents.links.latest_unfinished(PAGE)
-        if due:
-            await self._finish(due)
+        await self._finish(self._consents.links.latest_unfinished(PAGE))
 
     async def finish_all(self) -> None:
         """Move all that has to be moved. Raises Unavailable."""
-        while self._consents.links.latest_unfinished(1):
+        while not self._consents.links.is_finished:
             await self.finish_latest()
 
     async def _finish(self, sources: Sequence[StudentKey]) -> None:
