@@ -153,8 +153,10 @@ async def test_a_profile_of_the_identitys_own_id_goes_with_it(stores: Stores) ->
     with pytest.raises(Conflict):
         await engine.people.put(CALLER, "ada", ProfileChange(external=(MAIL,)))
     await engine.people.put(CALLER, FIRST, ProfileChange(external=(MAIL,)))
+    await stores.cohorts.put("default", "py", 0, Cohort("Python", (FIRST,)))
     shown = await engine.people.put(CALLER, "ada", ProfileChange("Ada L", external=(ADAS,)))
     assert (shown.display_name, shown.language, len(shown.external)) == ("Ada L", "en", 2)
+    assert (await stores.cohorts.roster("default", "py", since=0)).members == {"ada"}, "without any evidence, too"
     held, gone = await stores.people.load([ADA, other])
     assert (held.profile, gone.version) == (Profile("Ada L", "en", tuple(sorted((ADAS, MAIL)))), 0)
     with pytest.raises(Conflict):

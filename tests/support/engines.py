@@ -105,8 +105,8 @@ class Watched:
 
 def watched(parts: Any, faults: Faults) -> Any:
     """The same stores or logs, each part watched."""
-    names = parts.__struct_fields__
-    return type(parts)(**{name: Watched(getattr(parts, name), faults) for name in names})
+    each = {name: getattr(parts, name) for name in parts.__struct_fields__}
+    return type(parts)(**{name: part and Watched(part, faults) for name, part in each.items()})  # not all have all
 
 
 class TestedEngine:

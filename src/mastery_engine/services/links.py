@@ -94,7 +94,7 @@ class KnownLinks:
     def sources(self, student: StudentKey) -> set[StudentKey]:
         """The derived ids that are or were linked to a student, by one link or by several."""
         found: set[StudentKey] = set()
-        more = set(self._sources.get(student, ()))
+        more = self._sources.get(student)
         while more:
             found |= more
             more = {further for one in more for further in self._sources.get(one, ())} - found

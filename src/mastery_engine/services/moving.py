@@ -90,13 +90,16 @@ class Moving:
         async with self._lock:
             for start in range(0, len(sources), PAGE):
                 page = sources[start : start + PAGE]
-                documents = await self._documents.of_students(page)
-                put_into = await asyncio.gather(*map(self._cohorts.put_into, page))
-                for source, courses, cohort_ids in zip(page, documents, put_into, strict=True):
-                    await self._link_in_cohorts(source, cohort_ids)
+                for source, courses in zip(page, await self._documents.of_students(page), strict=True):
+                    if courses:
+                        await self.link_in_cohorts(source)
                     for course_id, stored in courses.items():
                         await self._move(DocumentKey(*source, course_id), stored)
                     self._consents.links.finish(source)
+
+    async def link_in_cohorts(self, source: StudentKey) -> None:
+        """The student of a derived id is in the cohorts that admins and rosters put the id in. Raises Unavailable."""
+        await self._link_in_cohorts(source, await self._cohorts.put_into(source))
 
     async def _move(self, key: DocumentKey, stored: StoredDocument) -> None:
         """Move what one document holds; it is safe to do again."""

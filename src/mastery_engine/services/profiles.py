@@ -103,11 +103,12 @@ class Profiles:
         await self._consents.refresh()
         done: dict[StudentKey, Written] = {}
         plans = []
-        linked = [derived for write in writes for derived in self._derived(write)]
+        derived = {write.key: self._derived(write) for write in writes}
+        linked = [one for of_write in derived.values() for one in of_write]
         profiles = dict(zip(linked, await self._store.load(linked), strict=True)) if linked else {}
         for write in writes:
             try:
-                plans.append(self._planned(write, profiles))
+                plans.append(self._planned(write, derived[write.key], profiles))
             except MasteryError as error:
                 done[write.key] = Written(error)
         for plan in [plan for plan in plans if plan.taken]:
@@ -140,13 +141,15 @@ class Profiles:
         derived = [StudentKey(write.key.tenant, self.derived_id(write.key.tenant, one)) for one in external]
         return [one for one in derived if one != write.key]
 
-    def _planned(self, write: ProfileWrite, profiles: Mapping[StudentKey, StoredProfile]) -> _Plan:
+    def _planned(
+        self, write: ProfileWrite, own: Sequence[StudentKey], profiles: Mapping[StudentKey, StoredProfile]
+    ) -> _Plan:
         """A write with what it links. Raises Forbidden and Conflict."""
         key, state = write.key, self._consents.state(write.key)
         if state.erased:
             raise Forbidden(ERASED, field="student_id")
         self._consents.check_changes(key)
-        derived = [one for one in self._derived(write) if self._consents.links.owner(one) != key]
+        derived = [one for one in own if self._consents.links.owner(one) != key]
         for one in derived:
             theirs = self._consents.state(one)
             withdrew = (state.processing and not theirs.processing) or (state.profiling and not theirs.profiling)
@@ -167,6 +170,8 @@ class Profiles:
         if links:
             await self._consents.link(links)
         await self._moving.finish(plan.write.key for plan in plans)
+        for taken in (one for plan in plans for one in plan.taken):  # they may be in a class, and have no evidence yet
+            await self._moving.link_in_cohorts(taken.key)
 
     async def remove(self, key: StudentKey) -> int:
         """Remove a student's profile and identities; how many profiles there were. Raises Unavailable."""
