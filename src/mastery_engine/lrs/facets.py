@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from mastery_engine.lrs.broken import Object
 from mastery_engine.lrs.people import actors_of, agent_key, others_of, with_members
+from mastery_engine.lrs.rules.activities import is_activity
 
 FACET_BYTES = 16
 RELATED = "related "
@@ -33,7 +34,7 @@ class Facets:
         related = [*others_of(statement), *with_members(statement.get("authority", {}))]
         facets.update([of("related agent", key) for agent in related if (key := agent_key(agent)) is not None])
         target = statement["object"]
-        if target.get("objectType", "Activity") == "Activity":
+        if is_activity(target):
             facets.add(of("activity", target["id"]))
         facets.update([of("related activity", name) for name in related_activities_of(statement)])
         registration = statement.get("context", {}).get("registration")
@@ -48,7 +49,7 @@ def related_activities_of(statement: Object) -> Iterator[str]:
         yield activity["id"]
     target = statement["object"]
     if target.get("objectType") == "SubStatement":
-        if target["object"].get("objectType", "Activity") == "Activity":
+        if is_activity(target["object"]):
             yield target["object"]["id"]
         yield from related_activities_of(target)
 
@@ -65,7 +66,7 @@ def context_activities_of(statement: Object) -> Iterator[Object]:
 def activities_of(statement: Object) -> Iterator[Object]:
     """All activities in a statement."""
     target = statement["object"]
-    if target.get("objectType", "Activity") == "Activity":
+    if is_activity(target):
         yield target
     yield from context_activities_of(statement)
     if target.get("objectType") == "SubStatement":

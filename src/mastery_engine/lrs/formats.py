@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from mastery_engine.lrs.broken import Object
-from mastery_engine.lrs.rules.activities import LISTS
+from mastery_engine.lrs.rules.activities import LISTS, is_activity
 from mastery_engine.lrs.rules.agents import identifier_of
 
 Format: TypeAlias = Literal["exact", "canonical", "ids"]
@@ -84,10 +84,10 @@ def ids_alone(statement: Object) -> dict[str, Any]:
     shown["actor"] = _bare_actor(statement["actor"])
     shown["verb"] = {"id": statement["verb"]["id"]}
     target = statement["object"]
-    kind = target.get("objectType", "Activity")
+    kind = target.get("objectType")
     if kind == "SubStatement":
         shown["object"] = ids_alone(target)
-    elif kind == "Activity":
+    elif is_activity(target):
         shown["object"] = _bare_activity(target)
     elif kind in ("Agent", "Group"):
         shown["object"] = _bare_actor(target)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from mastery_engine.lrs.broken import Object
+from mastery_engine.lrs.rules.activities import is_activity
 from mastery_engine.lrs.rules.agents import identifier_of
 from mastery_engine.lrs.rules.values import derived_uuid, timestamp_is_iso8601
 
@@ -65,8 +66,8 @@ def _actor(actor: Object) -> dict[str, Any]:
 
 
 def _object(target: Object) -> Any:
-    kind = target.get("objectType", "Activity")
-    if kind == "Activity":
+    kind = target.get("objectType")
+    if is_activity(target):
         return target["id"]
     if kind in ("Agent", "Group"):
         return _actor(target)

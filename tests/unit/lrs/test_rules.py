@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 
 from mastery_engine.lrs.broken import RuleBroken
+from mastery_engine.lrs.facets import activities_of
+from mastery_engine.lrs.formats import ids_alone
 from mastery_engine.lrs.rules.statements import statement_is_valid
 from mastery_engine.lrs.rules.values import Version, timestamp_is_iso8601
+from mastery_engine.lrs.sameness import content_digest
+from tests.support.profiles import became, foreign, messages_of, needs_foreign
 from tests.support.statements import SHA2, Statement, account, small, voiding, whole, within
 
 NOT_HERE = object()
@@ -44,6 +48,26 @@ def test_whatever_the_standard_knows_is_taken() -> None:
     assert statement_is_valid(small(object=account("bob")), "1.0.3")
     assert statement_is_valid(small(authority=MANY), "1.0.3")
     assert statement_is_valid(small(actor={"objectType": "Group", "mbox": "mailto:a@b.example"}), "1.0.3")
+
+
+@needs_foreign
+@pytest.mark.parametrize("folder", ["moodle", "openedx/xapi"])
+def test_what_platforms_really_send_is_taken_where_it_is_evidence(folder: str) -> None:
+    """What the standard refuses of it is about nothing that counts: no problem at all, or 0 of 0 points."""
+    for file in foreign(folder):
+        for statement in messages_of("xapi", file):
+            if became("xapi", statement).status == "evidence":
+                assert statement_is_valid(statement, "1.0.3"), file.name
+
+
+def test_a_problem_with_several_questions_is_an_activity() -> None:
+    problem = {"objectType": "GroupActivity", "id": "https://lms.example/problem"}
+    parent = {"contextActivities": {"parent": [problem]}, "platform": "Open edX"}
+    sent = small(object=problem, context=parent)
+    assert statement_is_valid(sent, "1.0.3") == sent
+    assert [one["id"] for one in activities_of(sent)] == [problem["id"]] * 2
+    assert ids_alone(sent)["object"]["id"] == problem["id"]
+    assert content_digest(sent) == content_digest(small(object=problem | {"objectType": "Activity"}, context=parent))
 
 
 REFUSED = [

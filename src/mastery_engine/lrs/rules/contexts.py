@@ -3,7 +3,7 @@
 from typing import Any
 
 from mastery_engine.lrs.broken import Object, RuleBroken, has, has_only, is_list, is_object, is_text
-from mastery_engine.lrs.rules.activities import activity_is_identified
+from mastery_engine.lrs.rules.activities import activity_is_identified, is_activity
 from mastery_engine.lrs.rules.agents import (
     actor_is_agent_or_group,
     agent_is_identified,
@@ -68,7 +68,7 @@ def context_is_formed(value: Any, at: str, *, of: Object, version: Version) -> N
 def only_activities_have_revisions(of: Object, at: str) -> None:
     """``revision`` and ``platform`` are used only where the statement's object is an activity."""
     target = of.get("object")
-    if type(target) is dict and target.get("objectType", "Activity") != "Activity":
+    if type(target) is dict and not is_activity(target):
         raise RuleBroken("only_activities_have_revisions", at, "may only be used where the object is an activity")
 
 

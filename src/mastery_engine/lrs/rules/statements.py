@@ -3,7 +3,7 @@
 from typing import Any
 
 from mastery_engine.lrs.broken import Object, RuleBroken, has, has_only, is_object, shown
-from mastery_engine.lrs.rules.activities import activity_is_identified
+from mastery_engine.lrs.rules.activities import activity_is_identified, is_activity
 from mastery_engine.lrs.rules.agents import actor_is_agent_or_group, authority_is_agent_or_pair
 from mastery_engine.lrs.rules.attachments import attachments_are_described
 from mastery_engine.lrs.rules.contexts import context_is_formed
@@ -60,8 +60,8 @@ def value_is_not_null(value: Any, at: str) -> None:
 def object_is_of_known_type(value: Any, version: Version, at: str) -> None:
     """An object is an activity where its ``objectType`` says nothing else."""
     target = is_object(value, at)
-    kind = target.get("objectType", "Activity")
-    if kind == "Activity":
+    kind = target.get("objectType")
+    if is_activity(target):
         activity_is_identified(target, at)
     elif kind in ("Agent", "Group"):
         actor_is_agent_or_group(target, at)
