@@ -23,6 +23,7 @@ TITLE = "Mastery Engine"
 SIDECAR = {"type": "apiKey", "in": "header", "name": "dapr-api-token", "description": "The token of the Dapr sidecar."}
 PLATFORM = {"type": "http", "scheme": "basic", "description": "A platform's key and secret (`credentials create`)."}
 WHATEVER = {"description": "Any other row is refused on its own; the other rows are not affected."}
+WHATEVER_IT_IS = {"description": "A list of them, or any other JSON: each message is answered by what became of it."}
 A_QUIZ = {"event_type": "quiz", "student_id": "s_1", "data": {"total_questions": 10, "correct_answers": 9}}
 A_ROW = {"student_id": "s_1", "components": {"completion": 0.85, "quiz": 0.9}}
 KEYED: dict[str, Any] = {
@@ -100,11 +101,15 @@ def responds_openly(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {"responses": {"200": _response(kind)}}
 
 
-def takes(kind: type[msgspec.Struct], example: dict[str, Any] | None = None) -> dict[str, Any]:
+def takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """The part of ``openapi_extra`` for a body that is not a Pydantic model."""
-    content: dict[str, Any] = {"schema": _ref(kind)}
-    if example is not None:
-        content["example"] = example
+    schema = _ref(kind)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def takes_messages(kind: type[msgspec.Struct], example: dict[str, Any]) -> dict[str, Any]:
+    """The same for messages of another platform, of which each is answered on its own, whatever it is."""
+    content = {"schema": {"anyOf": [_ref(kind), WHATEVER_IT_IS]}, "example": example}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 

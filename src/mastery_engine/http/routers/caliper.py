@@ -9,7 +9,7 @@ from mastery_engine.doors.translating import messages_in
 from mastery_engine.http.body import read_document
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import TheEngine, idempotency_key, json_body
-from mastery_engine.http.openapi import BY_PLATFORM, KEYED, responds, takes
+from mastery_engine.http.openapi import BY_PLATFORM, KEYED, responds, takes_messages
 from mastery_engine.http.senders import sender_of
 from mastery_engine.responses.doorways import DoorResults
 
@@ -58,7 +58,8 @@ class CaliperEnvelope(Struct, frozen=True, rename="camel"):
 
 
 @router.post(
-    "/caliper", openapi_extra=responds(DoorResults, limit=None) | takes(CaliperEnvelope, A_GRADE) | KEYED | BY_PLATFORM
+    "/caliper",
+    openapi_extra=responds(DoorResults, limit=None) | takes_messages(CaliperEnvelope, A_GRADE) | KEYED | BY_PLATFORM,
 )
 async def take_caliper(engine: TheEngine, request: Request) -> DoorResults:
     """Take Caliper events (1.1 and 1.2): each becomes evidence, or is ignored or refused with its reason.

@@ -12,7 +12,7 @@ from mastery_engine.errors import Unauthenticated
 from mastery_engine.http.body import read_document
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import TheEngine, address_of, idempotency_key, json_body
-from mastery_engine.http.openapi import BY_PLATFORM, KEYED, responds, takes
+from mastery_engine.http.openapi import BY_PLATFORM, KEYED, responds, takes_messages
 from mastery_engine.http.senders import sender_of
 from mastery_engine.responses.doorways import DoorResults
 
@@ -46,7 +46,7 @@ class CanvasEvent(Struct, frozen=True):
 
 @router.post(
     "/canvas/events",
-    openapi_extra=responds(DoorResults, limit=None) | takes(CanvasEvent, A_CHANGE) | KEYED | BY_PLATFORM,
+    openapi_extra=responds(DoorResults, limit=None) | takes_messages(CanvasEvent, A_CHANGE) | KEYED | BY_PLATFORM,
 )
 async def take_canvas(engine: TheEngine, request: Request) -> DoorResults:
     """Take Canvas's Live Events: grades, outcomes and submitted quizzes become evidence, others are ignored by name.
