@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+from cachetools import FIFOCache
 
 from mastery_engine.domain.people.identity import Identity, external_student_id
 from mastery_engine.domain.people.profile import MOST_IDENTITIES, NO_PROFILE, Profile
@@ -13,6 +14,7 @@ from mastery_engine.services.consents import Consents
 from mastery_engine.services.moving import Moving
 
 MAX_ROUNDS = 20
+MOST_DERIVED = 20_000  # cached ids, since computing one costs more
 CHANGED = "Others changed this profile at the same time: try again."
 TAKEN = "Another student has one of these identities: take it from them first."
 WITHDREW = (
@@ -54,10 +56,14 @@ class Profiles:
         self._moving = moving
         self._consents = consents
         self._secret = secret
+        self._derived_ids: FIFOCache[tuple[str, Identity], str] = FIFOCache(MOST_DERIVED)
 
     def derived_id(self, tenant: str, person: Identity) -> str:
         """The student_id of a person whom no profile names."""
-        return external_student_id(self._secret, tenant, person)
+        known = self._derived_ids.get((tenant, person))
+        if known is None:
+            known = self._derived_ids[tenant, person] = external_student_id(self._secret, tenant, person)
+        return known
 
     async def students_of(self, tenant: str, people: Sequence[Identity]) -> list[str]:
         """Who each person is here: the student whose profile names them, else their derived id. Raises Unavailable."""

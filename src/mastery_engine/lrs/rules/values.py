@@ -45,6 +45,9 @@ _TIMESTAMP = re.compile(
     r"([Zz]|[+-]\d{2}(?::?\d{2})?)?)?",
     re.ASCII,
 ).fullmatch
+_USUAL_TIMESTAMP = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|\+\d\d:\d\d|-(?!00:00)\d\d:\d\d)", re.ASCII
+).fullmatch
 _NEGATIVE_ZERO = frozenset(("-00", "-0000", "-00:00"))
 _MAILBOX = re.compile(r"mailto:[^@\s:/?#]+@[^@\s:/?#]+", re.IGNORECASE).fullmatch
 _SHA1 = re.compile(r"[0-9A-Fa-f]{40}").fullmatch
@@ -115,7 +118,12 @@ def timestamp_is_iso8601(value: Any, at: str) -> Micros:
 
     What is finer than a microsecond is cut off.
     """
-    match = _TIMESTAMP(value) if len(is_text(value, at)) <= 100 else None
+    if len(is_text(value, at)) <= 40 and _USUAL_TIMESTAMP(value):
+        try:
+            return moment_of(datetime.fromisoformat(value))  # C, at a quarter of the price
+        except ValueError:  # a leap second, or no date
+            pass
+    match = _TIMESTAMP(value) if len(value) <= 100 else None
     if match is None or match[8] in _NEGATIVE_ZERO:
         raise _no_timestamp(value, at)
     year, month, day, hour, minute, second, fraction, zone = match.groups()
