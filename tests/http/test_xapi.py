@@ -153,6 +153,26 @@ async def test_one_bad_statement_refuses_its_call_and_is_named(sender: Sender) -
     assert await sender.found() == []
 
 
+async def test_of_statements_sent_singly_the_good_ones_are_in_and_each_bad_one_is_answered_by_its_rule(
+    sender: Sender,
+) -> None:
+    broken = [
+        (small(actor={"name": "nobody"}), "agent_is_identified"),
+        (small(verb={"id": "answered"}), "iri_is_absolute"),
+        (small(result={"score": {"scaled": 2}}), "score_lies_within_its_bounds"),
+        (small(context={"registration": "first"}), "uuid_is_standard"),
+        (small(timestamp="yesterday"), "timestamp_is_iso8601"),
+    ]
+    expected: list[str] = []
+    for number in range(100):
+        if number % 10:
+            expected += await sender.post(small(f"s-{number}"))
+        else:
+            statement, rule = broken[number // 10 % len(broken)]
+            assert rule_of(await sender.call("POST", body=statement)) == rule
+    assert await sender.found(ascending="true") == expected
+
+
 async def test_filters_find_what_the_standard_says(sender: Sender) -> None:
     registration = whole()["context"]["registration"]
     ada, bob = await sender.post(small("ada", "https://a.example/1"), small("bob", "https://a.example/2"))

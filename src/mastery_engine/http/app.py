@@ -127,7 +127,8 @@ def create_app(
     for kind in FAILURES:
         app.add_exception_handler(kind, _failed)
     routes = [route for part in PARTS for route in part.router.routes]
-    app.add_middleware(FastRouter, routes=routes, failed=_failed, kinds=FAILURES)
+    xapi = {route.path: route.app for route in XAPI_ROUTES}
+    app.add_middleware(FastRouter, routes=routes, failed=_failed, kinds=FAILURES, apps=xapi)
     app.add_middleware(
         RequestMiddleware,
         metrics=metrics,

@@ -3,7 +3,8 @@
 Most calls go to a few such addresses, and searching all routes for each call took a sixth of the time of a query.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -11,6 +12,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mastery_engine.http.envelope_route import EnvelopeRoute
+
+NO_APPS: Mapping[str, ASGIApp] = MappingProxyType({})
 
 Failed = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -26,7 +29,10 @@ def fixed_routes(routes: Iterable[object]) -> dict[tuple[str, str], EnvelopeRout
 
 
 class FastRouter:
-    """The innermost middleware, before the framework's router. ``failed`` answers errors of the given kinds."""
+    """The innermost middleware, before the framework's router. ``failed`` answers errors of the given kinds.
+
+    ``apps`` answer whatever comes to their addresses, errors of their own included.
+    """
 
     def __init__(
         self,
@@ -35,8 +41,10 @@ class FastRouter:
         routes: Iterable[APIRoute],
         failed: Failed,
         kinds: tuple[type[Exception], ...],
+        apps: Mapping[str, ASGIApp] = NO_APPS,
     ) -> None:
         self._app = app
+        self._apps = apps
         self._routes = fixed_routes(routes)
         self._failed = failed
         self._kinds = kinds
@@ -44,7 +52,8 @@ class FastRouter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if route is None or scope.get("root_path"):  # the framework removes the prefix of a proxy
-            await self._app(scope, receive, send)
+            app = self._app if scope.get("root_path") else self._apps.get(scope.get("path", ""), self._app)
+            await app(scope, receive, send)
             return
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, {}
         request = Request(scope, receive, send)
