@@ -202,7 +202,7 @@ async def test_a_link_that_is_cut_at_any_step_moves_all_and_counts_nothing_twice
         await whole(ours)
         steps = len(ours.faults.calls) - before
     assert steps > 30
-    for place in range(steps):
+    for place in range(0, steps, 1 if kind == "memory" else 4):
         async with opened(kind) as ours:
             unlisted(ours, kind)
             await scene(ours)
