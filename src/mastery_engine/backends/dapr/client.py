@@ -94,8 +94,9 @@ class DaprState:
         self._store = store
         self._path = f"/v1.0/state/{store}"
         self._no_expiry: Mapping[str, str] | None = None
+        self._origin = httpx.URL(f"http://127.0.0.1:{port}")
+        self._addresses: dict[str, httpx.URL] = {}  # read once: for each request httpx would read them anew
         self._client = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}",
             headers=headers,
             timeout=ANSWER_S,
             limits=httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS),
@@ -222,8 +223,11 @@ class DaprState:
         return await self._send("POST", self._path + path, _encode(body))
 
     async def _send(self, method: str, path: str, body: bytes = b"") -> httpx.Response:
+        address = self._addresses.get(path)
+        if address is None:
+            address = self._addresses[path] = self._origin.join(path)
         try:
-            return await self._client.request(method, path, content=body)
+            return await self._client.request(method, address, content=body)
         except httpx.TimeoutException as error:
             raise Unavailable(
                 "The Dapr sidecar has not answered in time: nothing was lost. If it should be there, look at its state "
