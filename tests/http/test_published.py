@@ -2,6 +2,7 @@
 
 import asyncio
 import posixpath
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import yaml
 
 from mastery_engine.http.agents import ROUTE as AGENTS
 from mastery_engine.http.app import PARTS
+from mastery_engine.http.middleware.body import MAX_BODY, largest_body
 from mastery_engine.http.xapi.routes import ROUTES as XAPI
 from tests.support.calls import Api, listening
 
 INGRESS = Path(__file__).parents[2] / "deploy" / "kubernetes" / "components" / "ingress" / "ingress.yaml"
-(RULE,) = yaml.safe_load(INGRESS.read_text())["spec"]["rules"]
-RULES: list[dict[str, Any]] = RULE["http"]["paths"]
+PARTS_OF_IT = list(yaml.safe_load_all(INGRESS.read_text()))
+RULES: list[dict[str, Any]] = [
+    rule for part in PARTS_OF_IT for host in part["spec"]["rules"] for rule in host["http"]["paths"]
+]
 ROUTES = sorted(
     {
         AGENTS.path,
@@ -26,6 +30,7 @@ ROUTES = sorted(
         *(route.path for part in PARTS for route in part.router.routes),
     }
 )
+BODY_SIZE = "nginx.ingress.kubernetes.io/proxy-body-size"
 INTERNAL = {"/metrics", "/ready", "/process", "/dapr/subscribe", "/dapr/events"}
 FORWARDING = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via"]
 
@@ -108,6 +113,19 @@ def test_every_call_of_users_is_published_and_no_other() -> None:
             elif path in INTERNAL:
                 assert not is_published(each), each
     assert is_published("/health")
+
+
+def test_the_ingress_lets_bodies_through_that_the_service_takes_and_large_ones_at_those_addresses_alone() -> None:
+    limits = {
+        rule["path"]: int(part["metadata"]["annotations"][BODY_SIZE].removesuffix("m")) * 1024 * 1024
+        for part in PARTS_OF_IT
+        for rule in part["spec"]["rules"][0]["http"]["paths"]
+    }
+    for path, most in limits.items():
+        bare = path.removeprefix("/api/v1")
+        below = [route for route in ROUTES if elements(route)[: len(elements(bare))] == elements(bare)]
+        taken = [largest_body(method, re.sub("{.*?}", "x", route)) for route in below for method in ("PUT", "POST")]
+        assert most == max(MAX_BODY, *taken, 0), path
 
 
 @pytest.mark.parametrize("path", sorted(INTERNAL))

@@ -1,13 +1,16 @@
 """Rosters over HTTP: people, classes and teachers of a school's own list, once and again."""
 
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.http.middleware.body import MAX_ROSTER, largest_body
+from mastery_engine.services import rosters
 from tests.support.calls import Api, Json, serving
 from tests.support.live import make_token
 from tests.support.rosters import CLASSES, ENROLMENTS, FOREIGN, SCHOOL, delta, school, zipped
@@ -137,6 +140,58 @@ async def test_a_delta_changes_only_what_it_says(api: Api) -> None:
     assert changes(answer)["teachers"] == (1, 1, 0, 0)
 
 
+async def test_an_identity_that_is_linked_to_a_teacher_opens_their_classes_at_once(api: Api) -> None:
+    await imported(api, school())
+    (ada,) = (await api.get("/students?query=ada")).json()["data"]["students"]
+    place = f"/students/{ada['student_id']}/profile"
+    before = (await api.get(place)).json()["data"]["external"]
+    for sub in ("lti-7", "kim"):
+        linked = {"external": [*before, {"system": "https://lms.example", "id": sub}]}
+        assert (await api.call("PUT", place, linked)).status_code == 200
+    assert await status(api, "/cohorts/c1", teacher("kim")) == 200
+    assert await status(api, "/cohorts/c1", teacher("lti-7")) == 403, "taken from them again"
+    assert await status(api, "/cohorts/c2", teacher("kim")) == 403
+    assert await status(api, "/cohorts/c1", teacher("t1")) == 200
+    assert (await api.call("PUT", place, {"external": before})).status_code == 200
+    assert await status(api, "/cohorts/c1", teacher("kim")) == 403
+    second = delta(users="t2,,TRUE,o,teacher,bob,,Bob,Kay\n", enrolments="e9,,c2,t2,teacher\n")
+    await imported(api, second)
+    linked = {"external": [*before, {"system": "https://lms.example", "id": "bob"}]}
+    assert (await api.call("PUT", place, linked)).status_code == 200
+    api.clock.ahead += SECOND
+    assert await status(api, "/cohorts/c1", teacher("bob")) == 403, "another teacher is called so"
+    assert await status(api, "/cohorts/c2", teacher("bob")) == 200
+
+
+async def test_an_export_lists_the_classes_that_one_teaches(api: Api) -> None:
+    await imported(api, school())
+    (ada,) = (await api.get("/students?query=ada")).json()["data"]["students"]
+    held = (await api.get(f"/compliance/students/{ada['student_id']}/export")).json()["data"]
+    assert [(one["cohort_id"], one["course_id"], one["teaches"], one["is_member"]) for one in held["cohorts"]] == [
+        ("c1", "crs-1", True, False)
+    ]
+    (sam,) = (await api.get("/students?query=sam")).json()["data"]["students"]
+    held = (await api.get(f"/compliance/students/{sam['student_id']}/export")).json()["data"]
+    assert [(one["cohort_id"], one["teaches"], one["put_in_by_admin"]) for one in held["cohorts"]] == [
+        ("c1", False, True)
+    ]
+
+
+async def test_a_large_schools_classes_are_planned_beside_other_calls(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[bool] = []
+
+    def noting(*given: object, **named: object) -> object:
+        planned.append(threading.current_thread() is threading.main_thread())
+        return plan(*given, **named)
+
+    plan: Any = rosters.changes_of
+    monkeypatch.setattr(rosters, "changes_of", noting)
+    await imported(api, school())
+    assert planned == [False]
+
+
 async def test_who_leaves_the_school_leaves_all_classes(api: Api) -> None:
     await imported(api, school())
     gone = delta(users="u2,tobedeleted,TRUE,o,student,kim,,Kim,Ono\nt1,inactive,TRUE,o,teacher,ada@school,,Ada,L\n")
@@ -253,6 +308,8 @@ async def test_a_zip_may_be_as_large_as_a_school_and_a_key_stands_for_one(api: A
         assert answer.status_code == 200, answer.text
     changed = await api.call("POST", "/rosters/oneroster", content=school(classes=CLASSES), headers=headers)
     assert changed.status_code == 409
+    too_large = await api.call("POST", "/rosters/oneroster", content=bytes(MAX_ROSTER + 1), headers=headers)
+    assert (too_large.status_code, too_large.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
 async def test_names_stand_in_no_audit_record(api: Api) -> None:

@@ -120,7 +120,7 @@ class HeldCourse(msgspec.Struct, frozen=True):
 
 
 class HeldMembership(msgspec.Struct, frozen=True):
-    """A cohort that knows of the student: whether they are in it, and by whom, events or an admin."""
+    """A cohort that knows of the student: whether they are in it, and by whom, events or an admin, or teach it."""
 
     cohort_id: str
     name: str
@@ -128,6 +128,8 @@ class HeldMembership(msgspec.Struct, frozen=True):
     joined_by_events: bool
     put_in_by_admin: bool
     taken_out_by_admin: bool
+    teaches: bool
+    course_id: str
 
 
 class HeldRow(msgspec.Struct, frozen=True):

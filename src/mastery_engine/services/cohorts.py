@@ -191,6 +191,33 @@ class Cohorts:
                 return roster.cohort, after
         raise Conflict("Others changed this cohort at the same time: try again.", field="cohort_id")
 
+    async def rename_teacher(
+        self, caller: Caller, student_id: str, call: str, *, added: Iterable[str], dropped: Iterable[str]
+    ) -> None:
+        """In all classes that a person teaches, have a token's ``sub`` name them by other ids, and by some no more.
+
+        An id by which another teacher is known opens no class for this one: whose it is cannot be told. Raises
+        Conflict, as ``revise``, and Unavailable; it may be repeated.
+        """
+        tenant, gone = caller.tenant, frozenset(dropped)
+        taught = await self._store.taught_by(tenant, student_id)
+        if not taught:
+            return
+        theirs = frozenset([name for name in added if not await self._is_of_another(tenant, student_id, name, caller)])
+        for cohort_id in sorted(taught):
+            await self.revise(
+                caller, cohort_id, call, lambda at: at.cohort.with_teacher(student_id, added=theirs, dropped=gone)
+            )
+
+    async def _is_of_another(self, tenant: str, student_id: str, name: str, caller: Caller) -> bool:
+        """Whether another teacher is known by a name."""
+        now = caller.moment(self._clock)
+        for cohort_id in await self._store.taught_by(tenant, name):
+            teachers = (await self.roster(tenant, cohort_id, now)).cohort.teachers
+            if any(name in one.known_as and one.student_id != student_id for one in teachers):
+                return True
+        return False
+
     async def named_for(self, key: StudentKey) -> frozenset[str]:
         """The cohorts that admins and rosters put a person in, or may have them teach."""
         put_into, taught = await asyncio.gather(self._store.put_into(key), self._store.taught_by(*key))
@@ -262,7 +289,7 @@ class Cohorts:
     async def memberships(self, key: StudentKey, now: Micros) -> list[HeldMembership]:
         """What each cohort that a student may be in holds about them, by id."""
         found = []
-        for cohort_id in sorted(await self.of(key)):
+        for cohort_id in sorted(await self.of(key) | await self._store.taught_by(*key)):
             roster = await self.roster(key.tenant, cohort_id, now)
             name, cohort = key.student_id, roster.cohort
             found.append(
@@ -273,6 +300,8 @@ class Cohorts:
                     name in roster.joined,
                     name in cohort.put,
                     name in cohort.out,
+                    any(teacher.student_id == name for teacher in cohort.teachers),
+                    roster.course_id,
                 )
             )
         return found

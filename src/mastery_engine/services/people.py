@@ -73,6 +73,13 @@ class People:
             await self._audit.write(caller, "put-profile", [student_id])
             (written,) = await self._profiles.write([ProfileWrite(student, before, after)])
             if written.error is None:
+                await self._cohorts.rename_teacher(
+                    caller,
+                    student_id,
+                    "put-profile",
+                    added=[one.id for one in written.profile.external],
+                    dropped=[one.id for one in before.profile.external if one not in written.profile.external],
+                )
                 return profile_record(student_id, written.profile)
             if not written.is_late:
                 raise written.error

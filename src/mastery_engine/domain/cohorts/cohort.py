@@ -5,7 +5,7 @@ took out stays out, whatever events say, until an admin puts them in again.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -69,6 +69,17 @@ class Cohort(msgspec.Struct, frozen=True, array_like=True):
         dues = self.calendar if calendar is None else tuple(sorted(calendar, key=_by_day))
         put = tuple(sorted(wanted))
         return msgspec.structs.replace(self, name=name, put=put, out=tuple(sorted(out)), calendar=dues)
+
+    def with_teacher(self, student_id: str, *, added: Collection[str], dropped: Collection[str]) -> "Cohort":
+        """The cohort with a teacher of it known by other names too, and not by some any more."""
+
+        def named(teacher: Teacher) -> Teacher:
+            if teacher.student_id != student_id:
+                return teacher
+            kept = {name for name in teacher.known_as if name == student_id or name not in dropped}
+            return Teacher(student_id, tuple(sorted(kept.union(added))))
+
+        return msgspec.structs.replace(self, teachers=tuple(map(named, self.teachers)))
 
     def without(self, student_id: str) -> "Cohort":
         """The cohort with this person neither put in nor taken out, nor a teacher of it."""

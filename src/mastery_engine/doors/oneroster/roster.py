@@ -5,7 +5,7 @@ line; the rest is taken. Dates of begin and end are not heeded: ``status`` says 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -78,6 +78,14 @@ class RosterFile(msgspec.Struct, frozen=True):
     unsure: frozenset[tuple[str, str]]
     ignored: RowList[Ignored]
     faults: RowList[RowFault]
+
+    def undescribed(self) -> set[str]:
+        """The users who are enrolled, and of whom the file says nothing else."""
+        return {one.user_id for one in self.enrolments} - self.users.keys()
+
+    def enrolled_but(self, known: Container[str]) -> set[tuple[str, str]]:
+        """By class and user the enrolments of others than these users."""
+        return {(one.class_id, one.user_id) for one in self.enrolments if one.user_id not in known}
 
 
 def roster_from(source: bytes) -> RosterFile:

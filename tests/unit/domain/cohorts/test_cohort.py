@@ -8,12 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mastery_engine.domain.cohorts.cohort import (
+    BEFORE_COURSES,
     COHORTS_KEPT,
     MOST_MEMBERS,
     NO_COHORT,
     Cohort,
     Due,
+    Naming,
     Teacher,
+    course_of_cohort,
     enrolled,
     ranking,
     size_range,
@@ -137,3 +140,19 @@ def test_a_size_is_told_as_a_range() -> None:
 def test_places_do_not_depend_on_the_order() -> None:
     for values in permutations([0.1, 0.5, 0.5, 0.9]):
         assert [ranking(value, values).percentile for value in (0.1, 0.5, 0.9)] == [0, 50, 100]
+
+
+def test_a_teacher_is_known_by_other_names_and_always_by_their_own_id() -> None:
+    kay = Teacher("x-2", ("kay", "x-2"))
+    before = Cohort("Class", teachers=(Teacher("x-1", ("ada@school", "t1", "x-1")), kay))
+    after = before.with_teacher("x-1", added=["lti-7"], dropped=["ada@school", "x-1", "kay"])
+    assert after.teachers == (Teacher("x-1", ("lti-7", "t1", "x-1")), kay)
+    assert before.with_teacher("nobody", added=["lti-7"], dropped=["kay"]) == before
+
+
+def test_a_cohort_is_of_the_course_that_an_admin_said_else_of_the_first_event_that_named_it() -> None:
+    first = min(Naming(7, "art"), Naming(5, "physics"), Naming(5, "music"))
+    assert course_of_cohort(Cohort(course_id="drama"), first) == "drama"
+    assert course_of_cohort(Cohort(), first) == "music"
+    assert course_of_cohort(Cohort(), None) == "default"
+    assert min(first, BEFORE_COURSES).course_id == "default"
