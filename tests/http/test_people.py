@@ -9,6 +9,7 @@ import pytest
 from mastery_engine.domain.people.identity import Identity
 from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.ports.people import NO_STORED_PROFILE
+from mastery_engine.services import people
 from tests.support.calls import STUDENT, Api, Json, event, serving
 from tests.support.live import make_token
 
@@ -228,3 +229,28 @@ async def test_names_stand_beside_the_ids_for_who_may_see_the_student(api: Api) 
         accepted = {"Accept": "application/json, text/event-stream"}
         told = (await api.post("/mcp", called, headers=accepted, token=teacher)).json()["result"]["structuredContent"]
         assert {one["student_id"]: one.get("name") for one in told["first"]} == {"ada": "«<Ada> Lovelace»", "bob": None}
+
+
+async def test_a_call_looks_at_so_many_students_and_its_cursor_leads_on(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many a school has: a page may be empty, and nobody is passed over or comes twice."""
+    await api.learn(*(event("quiz", student_id=f"s{number}") for number in range(9)))
+    await named(api, s2="Zoe", s7="Zoe", t1="Zoe", t2="Kim")
+    for name in ("LOOKED_AT", "LOOKED_AT_FOR_WORDS"):
+        monkeypatch.setattr(people, name, 2)
+    monkeypatch.setattr(people, "MOST_PAGES", 2)
+    for query, expected in (
+        ("", [*(f"s{number}" for number in range(9)), "t1", "t2"]),
+        ("&query=zoe", ["s2", "s7", "t1"]),
+        ("&query=s", [f"s{number}" for number in range(9)]),
+        ("&course_id=default", [f"s{number}" for number in range(9)]),
+        ("&query=nobody", []),
+    ):
+        students, cursor, calls = [], "", 0
+        while cursor is not None:
+            page = (await api.get(f"/students?limit=10{query}{cursor and f'&cursor={cursor}'}")).json()["data"]
+            students += [one["student_id"] for one in page["students"]]
+            cursor, calls = page["next_cursor"], calls + 1
+        assert students == expected
+        assert calls >= 3, "four students a call"

@@ -367,3 +367,23 @@ async def test_a_query_is_answered_soon_even_if_a_store_hangs(
         with pytest.raises(Unavailable, match="has not answered within 0.1 seconds"):
             await remote.reader.load([ADAS])
         assert monotonic() - started < 5
+
+
+async def test_a_tenants_students_come_in_pages_by_id_each_once(stores: Stores) -> None:
+    documents = stores.documents
+    names = sorted(f"s{number:03}" for number in range(25))
+    for name in reversed(names):
+        await put(documents, StudentKey("default", name))
+    await put(documents, DocumentKey("default", "s003", "rust/ß"))
+    await put(documents, DocumentKey("default", "a-1", "rust/ß"))
+    await put(documents, StudentKey("school-1", "s999"))
+    everybody = ["a-1", *names]
+    assert await documents.students_of("default", after="", limit=100) == everybody
+    found: list[str] = []
+    while page := await documents.students_of("default", after=found[-1] if found else "", limit=7):
+        assert len(page) <= 7
+        found += page
+    assert found == everybody
+    assert await documents.students_of("default", after="s0035", limit=2) == ["s004", "s005"]
+    assert await documents.students_of("school-1", after="", limit=2) == ["s999"]
+    assert await documents.students_of("school-2", after="", limit=2) == []

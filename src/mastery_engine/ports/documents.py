@@ -65,6 +65,13 @@ class DocumentStore(Protocol):
         """
         ...
 
+    async def students_of(self, tenant: str, *, after: str, limit: int) -> list[str]:
+        """The first ``limit`` students of a tenant by id, after that of ``after``, who have a document.
+
+        It may be some seconds old where the store has no order of its own: then all are gone through now and then.
+        """
+        ...
+
     def all_keys(self) -> AsyncIterator[DocumentKey]:
         """The key of every document, in no order; one may come twice."""
         ...

@@ -1,12 +1,11 @@
 """People: their profiles, and finding them by name."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-
-from cachetools import LRUCache
+from typing import NamedTuple
 
 from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.clock import Clock
-from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.people.profile import NO_PROFILE, ProfileChange, Words, has_words, words_of
 from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import Conflict, NotFound
@@ -23,8 +22,15 @@ from mastery_engine.services.profiles import CHANGED, MAX_ROUNDS, Profiles
 
 PAGE = 100
 LOOKED_AT = 500  # students who are looked at in one go
-LISTED_FOR: Micros = 10 * SECOND
-MOST_LISTED = 16  # tenants
+LOOKED_AT_FOR_WORDS = 10_000  # where only those with certain words are wanted
+MOST_PAGES = 20  # of these that one call looks at
+
+
+class Looked(NamedTuple):
+    """Those of a page of students who are wanted, and the last whom was looked at."""
+
+    found: list[str]
+    reached: str
 
 
 class People:
@@ -51,7 +57,6 @@ class People:
         self._audit = audit
         self._idempotency = idempotency
         self._clock = clock
-        self._listed: LRUCache[str, tuple[Micros, list[str]]] = LRUCache(MOST_LISTED)
 
     async def put(
         self, caller: Caller, student_id: str, change: ProfileChange, *, key: IdempotencyKey | None = None
@@ -106,7 +111,8 @@ class People:
         """A page of the students whom the caller may see, by id: those whose name or id has all words of ``query``.
 
         ``cohort_id`` and ``course_id`` leave those who are in the cohort now, or have evidence in the course. Raises
-        Forbidden, and NotFound where there is no such cohort.
+        Forbidden, and NotFound where there is no such cohort. A call looks at so many students and no more: a page may
+        have less than ``limit``, or nobody, and still lead to a next one.
         """
         if cohort_id is None:
             self._access.check_act(caller, Act.FIND, "students")
@@ -115,9 +121,12 @@ class People:
         self._audit.note(caller, "students", None, allowed=True)
         now, after, words = caller.moment(self._clock), read_cursor(cursor, str) or "", words_of(query)
         found: list[str] = []
-        async for page in self._candidates(caller, cohort_id, words, after, now):
+        pages, cut = 0, None
+        async for page, reached in self._candidates(caller, cohort_id, words, after, now):
             found += page if course_id is None else await self._in_course(caller.tenant, page, course_id)
-            if len(found) > limit:
+            pages += 1
+            if len(found) > limit or pages == MOST_PAGES:
+                cut = reached
                 break
         shown = found[:limit]
         for student_id in shown:
@@ -126,12 +135,12 @@ class People:
         classes = await self._classes(caller, shown, now)
         return StudentList(
             [found_student(name, one.profile, classes[name]) for name, one in zip(shown, stored, strict=True)],
-            make_cursor(shown[-1]) if len(found) > limit else None,
+            _next_cursor(found, limit, cut),
         )
 
     async def _candidates(
         self, caller: Caller, cohort_id: str | None, words: Words, after: str, now: Micros
-    ) -> AsyncIterator[list[str]]:
+    ) -> AsyncIterator[Looked]:
         """Whom the caller may see, and whose name or id has all words, in pages by id."""
         is_own = TABLE[Act.FIND][caller.role] is Reach.OWN
         if cohort_id is not None:
@@ -146,39 +155,35 @@ class People:
 
     async def _of_these(
         self, tenant: str, student_ids: Iterable[str], words: Words, after: str
-    ) -> AsyncIterator[list[str]]:
+    ) -> AsyncIterator[Looked]:
         """Those of these students whose name or id has all words, in pages by id."""
         asked = sorted(student_id for student_id in student_ids if student_id > after)
         for start in range(0, len(asked), LOOKED_AT):
             keys = [StudentKey(tenant, student_id) for student_id in asked[start : start + LOOKED_AT]]
             stored = await self._profiles.load(keys)
             texts = [searched_in(key, one.profile) for key, one in zip(keys, stored, strict=True)]
-            yield [key.student_id for key, text in zip(keys, texts, strict=True) if has_words(text, words)]
+            found = [key.student_id for key, text in zip(keys, texts, strict=True) if has_words(text, words)]
+            yield Looked(found, keys[-1].student_id)
 
-    async def _of_tenant(self, tenant: str, words: Words, after: str, now: Micros) -> AsyncIterator[list[str]]:
-        """Those of a tenant who have a profile or evidence, in pages by id."""
-        ids = [name for name in await self._with_evidence(tenant, now) if has_words(name.lower(), words)]
+    async def _of_tenant(self, tenant: str, words: Words, after: str, now: Micros) -> AsyncIterator[Looked]:
+        """Those of a tenant who have a profile or evidence."""
+        await self._consents.refresh_lately(now)
+        limit = LOOKED_AT_FOR_WORDS if words else LOOKED_AT
         while True:
-            named = await self._store.search(tenant, words, after=after, limit=LOOKED_AT)
-            others = [name for name in ids if name > after][:LOOKED_AT]
-            page = sorted({*named, *others})[:LOOKED_AT]
+            named = await self._store.search(tenant, words, after=after, limit=limit)
+            others = await self._documents.students_of(tenant, after=after, limit=limit)
+            page = sorted({*named, *others})[:limit]
             if not page:
                 return
-            yield page
+            have_words = frozenset(named)
+            found = [
+                name
+                for name in page
+                if name in have_words
+                or (has_words(name.lower(), words) and not self._consents.is_linked(StudentKey(tenant, name)))
+            ]
             after = page[-1]
-
-    async def _with_evidence(self, tenant: str, now: Micros) -> list[str]:
-        """The students of a tenant who have a document, by id, as of the last seconds: all are gone through."""
-        listed = self._listed.get(tenant)
-        if listed is None or abs(now - listed[0]) >= LISTED_FOR:
-            await self._consents.refresh_lately(now)
-            found = {
-                key.student_id
-                async for key in self._documents.all_keys()
-                if key.tenant == tenant and not self._consents.is_linked(key)
-            }
-            listed = self._listed[tenant] = (now, sorted(found))
-        return listed[1]
+            yield Looked(found, after)
 
     async def _in_course(self, tenant: str, student_ids: Sequence[str], course_id: str) -> list[str]:
         versions = await self._documents.versions([DocumentKey(tenant, name, course_id) for name in student_ids])
@@ -190,3 +195,10 @@ class People:
         if TABLE[Act.FIND][caller.role] is not Reach.OWN:
             return cohorts
         return {name: [one for one in own if one in caller.cohorts] for name, own in cohorts.items()}
+
+
+def _next_cursor(found: Sequence[str], limit: int, cut: str | None) -> str | None:
+    """What leads on: from the last who is shown, or where there are no more of them, from the last looked at."""
+    if len(found) > limit:
+        return make_cursor(found[limit - 1])
+    return None if cut is None else make_cursor(cut)

@@ -177,6 +177,12 @@ class DaprDocuments:
                 found[key.student][key.course_id] = _stored(record)
         return [found[student] for student in students]
 
+    async def students_of(self, tenant: str, *, after: str, limit: int) -> list[str]:
+        """By the index, which may name some for a day who have no document any more."""
+        keys = [DocumentKey(*words_from(name)) for name in await self._listed.members()]
+        own = {key.student_id for key in keys if key.tenant == tenant and key.student_id > after}
+        return sorted(own)[:limit]
+
     async def all_keys(self) -> AsyncIterator[DocumentKey]:
         """By the index, which is written anew; keys that are in it and have no document any more leave it here."""
         async for page in self._pages():

@@ -57,6 +57,10 @@ class MemoryDocuments:
         courses = [self._courses.get(student, {}) for student in students]
         return [{course_id: self._stored(key) for course_id, key in own.items()} for own in courses]
 
+    async def students_of(self, tenant: str, *, after: str, limit: int) -> list[str]:
+        own = (student.student_id for student in self._courses if student.tenant == tenant)
+        return sorted(student_id for student_id in own if student_id > after)[:limit]
+
     async def all_keys(self) -> AsyncIterator[DocumentKey]:
         for key in list(self._documents):
             yield key

@@ -4,9 +4,12 @@ A document's value begins with its version, and a script compares and sets; ever
 student has documents in other courses than the default one, a value beside them lists those: the same script writes it.
 """
 
+import asyncio
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from cachetools import LRUCache
 from redis.asyncio import Redis
 
 from mastery_engine.backends.redis import keys as names
@@ -17,6 +20,10 @@ from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.student import DocumentKey, StudentKey, pack, pack_ids, unpack, unpack_ids
 from mastery_engine.ports.documents import Courses, DocumentChange, StoredDocument
+
+LISTED_FOR_S = 10.0
+MOST_LISTED = 16  # tenants
+SCANNED = 5_000  # keys that the server looks at in one go: some milliseconds
 
 COMMIT = """
 local won = {}
@@ -98,6 +105,7 @@ class RedisDocuments:
         self._client: Any = client  # its own annotations mix both protocols, sync and async
         self._life_ms = life_ms
         self._is_one_server = isinstance(client, Redis)
+        self._students: LRUCache[str, tuple[float, list[str]]] = LRUCache(MOST_LISTED)
 
     @or_unavailable
     async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
@@ -169,6 +177,21 @@ class RedisDocuments:
                     own[course_id] = document
             found.append(own)
         return found
+
+    @or_unavailable
+    async def students_of(self, tenant: str, *, after: str, limit: int) -> list[str]:
+        """Keys have no order here: those of the tenant are gone through every ten seconds at most."""
+        now = asyncio.get_running_loop().time()
+        listed = self._students.get(tenant)
+        if listed is None or now - listed[0] >= LISTED_FOR_S:
+            found = set()
+            for pattern in names.documents_of(tenant):
+                async for name in self._client.scan_iter(match=pattern, count=SCANNED):
+                    if (key := names.document_of(name)) is not None:
+                        found.add(key.student_id)
+            listed = self._students[tenant] = (now, sorted(found))
+        start = bisect_right(listed[1], after)
+        return listed[1][start : start + limit]
 
     async def all_keys(self) -> AsyncIterator[DocumentKey]:
         try:

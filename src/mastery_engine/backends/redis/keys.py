@@ -75,6 +75,11 @@ def life_ms(retention_days: int) -> int:
     return (retention_days + 1) * DAY // 1_000
 
 
+def documents_of(tenant: str) -> tuple[str, ...]:
+    """The patterns of the names of a tenant's documents."""
+    return f"{STUDENT_KEYS}{tenant}:*}}:d", f"{STUDENT_KEYS}{tenant}:*}}:d:*"
+
+
 def document(key: DocumentKey) -> str:
     return _in_course(key, "d")
 

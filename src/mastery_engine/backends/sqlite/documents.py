@@ -55,6 +55,11 @@ _KEYS = (
     "FROM (SELECT tenant, student_id, course_id FROM documents "
     "WHERE (tenant, student_id, course_id) > (?, ?, ?) ORDER BY tenant, student_id, course_id LIMIT ?)"
 )
+# As the primary key has them, so that a page costs what it holds.
+_STUDENTS = (
+    "SELECT json_group_array(student_id) FROM (SELECT DISTINCT student_id FROM documents "
+    "WHERE tenant = ? AND student_id > ? ORDER BY student_id LIMIT ?)"
+)
 
 _ERASE = (
     "DELETE FROM documents WHERE tenant = ? AND student_id = ?",
@@ -73,6 +78,7 @@ _REMOVE_COLD = "DELETE FROM cold_ids WHERE tenant = ? AND student_id = ? AND cou
 
 _encode_keys = msgspec.json.Encoder().encode
 _decode_keys = msgspec.json.Decoder(list[DocumentKey]).decode
+_decode_students = msgspec.json.Decoder(list[str]).decode
 _decode_many = msgspec.json.Decoder(list[tuple[str, str, str, int, int]]).decode
 _decode_versions = msgspec.json.Decoder(list[tuple[str, str, str, int]]).decode
 
@@ -137,6 +143,10 @@ class SqliteDocuments:
             for tenant, name, course_id, version, body in self._database.read(_OF_STUDENTS, _listed(page)):
                 found[tenant, name][course_id] = StoredDocument(version, unpack(body))
         return [found[student] for student in students]
+
+    async def students_of(self, tenant: str, *, after: str, limit: int) -> list[str]:
+        ((page,),) = await self._database.fetch(_STUDENTS, (tenant, after, limit))
+        return _decode_students(page)
 
     async def all_keys(self) -> AsyncIterator[DocumentKey]:
         last = DocumentKey("", "", "")
