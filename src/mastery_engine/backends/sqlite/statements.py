@@ -1,9 +1,9 @@
 """Statements in SQLite, each with a row for every facet that it is found by, directly or through what it refers to."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -20,8 +20,15 @@ from mastery_engine.ports.statements import (
 )
 
 PURGED_AT_ONCE = 500
+ROWS_AT_ONCE = 100
 
-_IS_THERE = "SELECT digest, stamp, stored, voided FROM statements WHERE tenant = ? AND statement_id = ?"
+_ARE_THERE = (
+    "SELECT statement_id, digest, stamp, stored, voided FROM statements WHERE tenant = ? AND statement_id IN ({})"
+)
+_ARE_TARGETS = "SELECT DISTINCT target FROM statement_targets WHERE tenant = ? AND target IN ({})"
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_MANY = "INSERT INTO statements VALUES {}"
+_PUT_FACETS = "INSERT OR IGNORE INTO statement_facets VALUES {}"
 _LAST = "SELECT max(stored) FROM statements"
 _PUT = "INSERT INTO statements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_FACET = "INSERT OR IGNORE INTO statement_facets VALUES (?, ?, ?)"
@@ -62,6 +69,7 @@ _AND_ALSO = (
 )
 _TOGETHER = "SELECT statement_id, stored FROM ({selects}) ORDER BY stored {order} LIMIT :limit"
 
+T = TypeVar("T")
 _Row: TypeAlias = tuple[bytes, bytes, bytes, int, bytes, bytes | None, int, str, int, int]
 _encode = msgspec.json.Encoder().encode
 
@@ -133,20 +141,35 @@ def _put(
     contents: Mapping[str, bytes],
     now: Micros,
 ) -> list[StatementOutcome]:
-    outcomes = [_outcome(connection, tenant, record) for record in records]
+    ids = [UUID(record.statement_id).bytes for record in records]
+    found = connection.execute(_ARE_THERE.format(_marks(len(ids))), (tenant, *ids)).fetchall() if ids else []
+    there = {row[0]: row[1:] for row in found}
+    outcomes = [_outcome(there.get(one), record) for one, record in zip(ids, records, strict=True)]
     if StatementOutcome.DIFFERS in outcomes:
         return outcomes
     connection.executemany(_PUT_CONTENT, [(tenant, sha2, content) for sha2, content in contents.items()])
     last = connection.execute(_LAST).fetchone()[0] or 0
+    new: list[tuple[Micros, StatementRecord]] = []
     for record, outcome in zip(records, outcomes, strict=True):
         if outcome is StatementOutcome.STORED:
             last = max(last + 1, now)
-            _insert(connection, tenant, record, last)
+            new.append((last, record))
+    referred = (
+        {row[0] for row in connection.execute(_ARE_TARGETS.format(_marks(len(ids))), (tenant, *ids))} if ids else ()
+    )
+    alone = [
+        (stored, one)
+        for stored, one in new
+        if one.target is None and not one.contents and UUID(one.statement_id).bytes not in referred
+    ]
+    _insert_alone(connection, tenant, alone)
+    for stored, record in new:
+        if record.target is not None or record.contents or UUID(record.statement_id).bytes in referred:
+            _insert(connection, tenant, record, stored)
     return outcomes
 
 
-def _outcome(connection: sqlite3.Connection, tenant: str, record: StatementRecord) -> StatementOutcome:
-    there = connection.execute(_IS_THERE, (tenant, UUID(record.statement_id).bytes)).fetchone()
+def _outcome(there: tuple[bytes, Micros, Micros, int] | None, record: StatementRecord) -> StatementOutcome:
     if there is None:
         return StatementOutcome.STORED
     digest, stamp, stored, voided = there
@@ -155,16 +178,38 @@ def _outcome(connection: sqlite3.Connection, tenant: str, record: StatementRecor
     return StatementOutcome.VOIDED if voided else StatementOutcome.REPEATED
 
 
-def _insert(connection: sqlite3.Connection, tenant: str, record: StatementRecord, stored: Micros) -> None:
-    """Store a statement, and connect those that refer to it with those that it refers to."""
-    statement_id = UUID(record.statement_id).bytes
-    target = None if record.target is None else UUID(record.target).bytes
-    referring = _referring(connection, tenant, statement_id)
-    voided = not record.voids and any(voids for _, voids in referring)
-    row = (
+def _insert_alone(connection: sqlite3.Connection, tenant: str, new: Sequence[tuple[Micros, StatementRecord]]) -> None:
+    """Store statements that refer to none, that none refers to, and that came without contents.
+
+    Many rows by one statement of SQL: for each of these the thread lets go of Python's lock, and waits to have it back.
+    """
+    rows = [_row(tenant, record, stored, target=None, voided=False) for stored, record in new]
+    for page in _pages(rows):
+        values = [value for row in page for value in row]
+        connection.execute(_PUT_MANY.format(", ".join([_ROW] * len(page))), values)
+    facets = [(facet, stored, stored) for stored, record in new for facet in record.facets]
+    for facet_page in _pages(facets):
+        flat = [value for facet in facet_page for value in facet]
+        connection.execute(_PUT_FACETS.format(", ".join(["(?, ?, ?)"] * len(facet_page))), flat)
+
+
+def _pages(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Rows in pages of a size that is always the same but for the last, so that SQLite knows the statement."""
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield rows[start : start + ROWS_AT_ONCE]
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+def _row(
+    tenant: str, record: StatementRecord, stored: Micros, *, target: bytes | None, voided: bool
+) -> tuple[Any, ...]:
+    return (
         stored,
         tenant,
-        statement_id,
+        UUID(record.statement_id).bytes,
         record.digest,
         record.stamp,
         b"".join(record.facets),
@@ -174,6 +219,15 @@ def _insert(connection: sqlite3.Connection, tenant: str, record: StatementRecord
         " ".join(record.contents),
         record.body,
     )
+
+
+def _insert(connection: sqlite3.Connection, tenant: str, record: StatementRecord, stored: Micros) -> None:
+    """Store a statement, and connect those that refer to it with those that it refers to."""
+    statement_id = UUID(record.statement_id).bytes
+    target = None if record.target is None else UUID(record.target).bytes
+    referring = _referring(connection, tenant, statement_id)
+    voided = not record.voids and any(voids for _, voids in referring)
+    row = _row(tenant, record, stored, target=target, voided=voided)
     connection.execute(_PUT, row)
     connection.executemany(_PUT_USE, [(tenant, sha2, stored) for sha2 in record.contents])
     connection.executemany(_PUT_FACET, [(facet, stored, stored) for facet in record.facets])
