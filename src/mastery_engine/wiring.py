@@ -373,7 +373,12 @@ def _logs(settings: Settings, database: Database | None, batch_size: int, metric
         case "kafka":
             from mastery_engine.backends.kafka import logs as kafka
 
-            return kafka.open_logs(kafka_settings(settings), batch_size=batch_size, rebalanced=metrics.rebalances.inc)
+            return kafka.open_logs(
+                kafka_settings(settings),
+                batch_size=batch_size,
+                rebalanced=metrics.rebalances.inc,
+                platform_topic=settings.openedx_topic,
+            )
         case unknown:
             assert_never(unknown)
 

@@ -34,11 +34,12 @@ class SignedBodies:
 
         Raises Unauthenticated, and Unavailable where its key is not known and cannot be read.
         """
+        algorithm, key_id = _header(token)  # before any key is read: what no key could make valid waits for none
         await self._keys.refresh(now)
-        key = self._key(token)
+        key = self._keys.find(key_id, algorithm)
         if key is None:
             await self._keys.read_again(now)
-            key = self._key(token)
+            key = self._keys.find(key_id, algorithm)
         if key is None:
             raise Unauthenticated("The signed body is not valid: it is signed with an unknown key.")
         try:
@@ -49,13 +50,14 @@ class SignedBodies:
             raise Unauthenticated(UNREADABLE) from None
         return message
 
-    def _key(self, token: str) -> jwt.PyJWK | None:
-        """The key that a token names, for the one algorithm that it goes with. Raises Unauthenticated."""
-        try:
-            header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError:
-            raise Unauthenticated(UNREADABLE) from None
-        algorithm, key_id = header.get("alg"), header.get("kid")
-        if not isinstance(algorithm, str) or algorithm not in FAMILIES:
-            raise Unauthenticated(f"The signed body is not valid: its algorithm is none of {', '.join(FAMILIES)}.")
-        return self._keys.find(key_id if isinstance(key_id, str) else None, algorithm)
+
+def _header(token: str) -> tuple[str, str | None]:
+    """The algorithm and the id of the key that a token names. Raises Unauthenticated."""
+    try:
+        header = jwt.get_unverified_header(token)
+    except jwt.InvalidTokenError:
+        raise Unauthenticated(UNREADABLE) from None
+    algorithm, key_id = header.get("alg"), header.get("kid")
+    if not isinstance(algorithm, str) or algorithm not in FAMILIES:
+        raise Unauthenticated(f"The signed body is not valid: its algorithm is none of {', '.join(FAMILIES)}.")
+    return algorithm, key_id if isinstance(key_id, str) else None

@@ -1,6 +1,6 @@
 """Dead letters: what could not be processed, with its bytes as they came, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -81,10 +81,10 @@ class DeadLetterQueue(Protocol):
         """One dead letter; None where there is none with this id."""
         ...
 
-    async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position]:
+    async def redrive(self, letter_ids: Sequence[int], at: Micros) -> Mapping[int, Position | None]:
         """Put dead letters back into the log once, with their bytes, ids and receipts; where each of them is now.
 
-        Left out are those that were redriven before, and ids of none.
+        What came by another platform's topic goes back there, and has no position in the log. Left out are those that were redriven before, and ids of none.
         """
         ...
 

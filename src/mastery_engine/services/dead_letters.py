@@ -20,7 +20,7 @@ PAGE = 1_000
 class Redriven(msgspec.Struct, frozen=True):
     """What a redrive did: the letters that are back in the log, the log's ends after them, and the letters left alone.
 
-    ``skipped`` letters were redriven before; ``empty`` ones have no content, or consent forbids to keep it.
+    What came by another platform's topic is back there. ``skipped`` letters were redriven before; ``empty`` ones have no content, or consent forbids to keep it.
     """
 
     redriven: list[int]
@@ -64,7 +64,7 @@ class DeadLetters:
         full = [letter.letter_id for letter in letters if letter.value is not None]
         positions = await self._queue.redrive(full, caller.moment(self._clock))
         ends: dict[int, int] = {}
-        for position in positions.values():
+        for position in filter(None, positions.values()):
             ends[position.partition] = max(ends.get(position.partition, 0), position.offset + 1)
         if letter_ids is None:
             return Redriven(list(positions), [], [], ends)

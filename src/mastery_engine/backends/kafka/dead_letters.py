@@ -38,7 +38,11 @@ REDRIVEN_AT_ONCE = 100  # a crash between these and their markers has them redri
 class KafkaDeadLetters:
     """See ``DeadLetterQueue``. To read it is to read the whole topic, which is short where things are well."""
 
-    def __init__(self, settings: KafkaSettings, topics: KafkaTopics, sender: Sender) -> None:
+    def __init__(
+        self, settings: KafkaSettings, topics: KafkaTopics, sender: Sender, platform_topic: str | None = None
+    ) -> None:
+        """Letters of records in ``platform_topic`` go back there, since its records are no events of ours."""
+        self._platform_topic = platform_topic
         self._settings = settings
         self._topics = topics
         self._sender = sender
@@ -65,16 +69,22 @@ class KafkaDeadLetters:
     async def find(self, letter_id: int) -> DeadLetter | None:
         return next((letter for letter in await self._all() if letter.letter_id == letter_id), None)
 
-    async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position]:
+    async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position | None]:
         waiting = {letter.letter_id: letter for letter in await self._all() if letter.redriven is None}
         chosen = [waiting[letter_id] for letter_id in dict.fromkeys(letter_ids) if letter_id in waiting]
-        positions: dict[int, Position] = {}
+        positions: dict[int, Position | None] = {}
         for start in range(0, len(chosen), REDRIVEN_AT_ONCE):
             letters = chosen[start : start + REDRIVEN_AT_ONCE]
-            sent = await self._sender.send([(REQUESTS_TOPIC, *_redriven(letter)) for letter in letters])
+            sent = await self._sender.send([(self._home(letter), *_redriven(letter)) for letter in letters])
             await self._sender.send([(DEAD_LETTERS_TOPIC, letter.key, None, _marker(letter, at)) for letter in letters])
-            positions |= {letter.letter_id: position for letter, position in zip(letters, sent, strict=True)}
+            positions |= {
+                letter.letter_id: position if self._home(letter) == REQUESTS_TOPIC else None
+                for letter, position in zip(letters, sent, strict=True)
+            }
         return positions
+
+    def _home(self, letter: DeadLetter) -> str:
+        return letter.topic if letter.topic == self._platform_topic else REQUESTS_TOPIC
 
     async def erase(self, key: StudentKey) -> int:
         """Records on Kafka cannot be taken out singly: ``EventLog.retained_until`` says how long they stay."""

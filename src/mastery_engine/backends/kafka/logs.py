@@ -27,11 +27,17 @@ from mastery_engine.ports.backend import Danger, Logs
 PING_S = 2.0
 
 
-def open_logs(settings: KafkaSettings, *, batch_size: int = 500, rebalanced: Callable[[], None] | None = None) -> Logs:
+def open_logs(
+    settings: KafkaSettings,
+    *,
+    batch_size: int = 500,
+    rebalanced: Callable[[], None] | None = None,
+    platform_topic: str | None = None,
+) -> Logs:
     """The logs on a Kafka, which need not be there yet. Raises StartRefused where the settings cannot be used.
 
     ``batch_size`` is the most that one batch of events holds; ``rebalanced`` is called, in any thread, when partitions
-    have come or gone.
+    have come or gone. ``platform_topic`` is another platform's, whose dead letters go back there.
     """
     topics, sender = KafkaTopics(settings), Sender(settings)
     asker, pinger, consent_asker = (Asker(settings, f"kafka-{name}") for name in ("asker", "pinger", "consent"))
@@ -39,7 +45,7 @@ def open_logs(settings: KafkaSettings, *, batch_size: int = 500, rebalanced: Cal
     return Logs(
         events=events,
         results=KafkaResultLog(topics, sender),
-        dead_letters=KafkaDeadLetters(settings, topics, sender),
+        dead_letters=KafkaDeadLetters(settings, topics, sender, platform_topic),
         consents=KafkaConsentLedger(topics, sender, consent_asker),
         connection=KafkaLogConnection(
             settings, sender, pinger, [events.close, sender.close, asker.close, pinger.close, consent_asker.close]
