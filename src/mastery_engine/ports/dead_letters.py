@@ -84,7 +84,8 @@ class DeadLetterQueue(Protocol):
     async def redrive(self, letter_ids: Sequence[int], at: Micros) -> Mapping[int, Position | None]:
         """Put dead letters back into the log once, with their bytes, ids and receipts; where each of them is now.
 
-        What came by another platform's topic goes back there, and has no position in the log. Left out are those that were redriven before, and ids of none.
+        What came by another platform's topic goes back there, and has no position in the log. Left out are those that
+        were redriven before, and ids of none.
         """
         ...
 

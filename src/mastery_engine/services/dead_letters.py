@@ -20,7 +20,8 @@ PAGE = 1_000
 class Redriven(msgspec.Struct, frozen=True):
     """What a redrive did: the letters that are back in the log, the log's ends after them, and the letters left alone.
 
-    What came by another platform's topic is back there. ``skipped`` letters were redriven before; ``empty`` ones have no content, or consent forbids to keep it.
+    What came by another platform's topic is back there. ``skipped`` letters were redriven before; ``empty`` ones have
+    no content, or consent forbids to keep it.
     """
 
     redriven: list[int]
