@@ -140,6 +140,16 @@ def test_old_messages_are_moved_to_now_by_whole_days_once(tmp_path: Path) -> Non
     assert ingest(file, "--format", "openedx", "--shift-to-now")["applied"] == 0
 
 
+def test_what_names_no_course_goes_to_the_one_that_is_given(tmp_path: Path) -> None:
+    grade, answer = message("xapi"), message("openedx")
+    ingest(written(tmp_path / "xapi", json.dumps(grade)), "--format", "xapi", "--course", " algebra ")
+    ingest(written(tmp_path / "openedx", json.dumps(answer)), "--format", "openedx", "--course", "algebra")
+    done = CliRunner().invoke(cli.app, ["course", "list", "--json"])
+    assert {one["course_id"] for one in json.loads(done.stdout)["courses"]} >= {"algebra", answer["context"]["course_id"]}
+    native = CliRunner().invoke(cli.app, ["ingest", str(written(tmp_path / "own", "")), "--course", "algebra"])
+    assert (native.exit_code, "course_id" in native.output) == (2, True)
+
+
 def test_an_unknown_format_is_2(tmp_path: Path) -> None:
     file = written(tmp_path / "messages", "{}")
     assert CliRunner().invoke(cli.app, ["ingest", str(file), "--format", "scorm"]).exit_code == 2

@@ -13,6 +13,7 @@ from mastery_engine.cli.console import (
     AsJson,
     Tenant,
     counted,
+    course_if_named,
     opened,
     operator,
     progress,
@@ -149,6 +150,13 @@ def ingest(
             "--format", help="Whose messages the file has: our own events, or those of a platform.", show_default=True
         ),
     ] = "native",
+    course: Annotated[
+        str | None,
+        typer.Option(
+            help="With --format of a platform: the course of messages that name none. Default: the one named default.",
+            callback=course_if_named,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ingest the learning events of a file, or another platform's messages, of which it says what each became.
@@ -160,15 +168,19 @@ def ingest(
     \b
     Examples:
       mastery-engine ingest events.jsonl.gz --shift-to-now
-      mastery-engine ingest statements.json --format xapi
+      mastery-engine ingest statements.json --format xapi --course algebra
     """
-    done = asyncio.run(_ingest(file, tenant, form, shift_to_now=shift_to_now))
+    if course is not None and form == "native":
+        raise typer.BadParameter("our own events name their course themselves, by course_id.", param_hint="--course")
+    done = asyncio.run(_ingest(file, tenant, form, course, shift_to_now=shift_to_now))
     say(as_json, done, *(_words(done) if isinstance(done, Ingested) else _message_words(done)))
     if done.refused:
         raise typer.Exit(1)
 
 
-async def _ingest(path: Path, tenant: str, form: Form, *, shift_to_now: bool) -> "Ingested | IngestedMessages":
+async def _ingest(
+    path: Path, tenant: str, form: Form, course: str | None, *, shift_to_now: bool
+) -> "Ingested | IngestedMessages":
     from mastery_engine.cli.event_file import days_to_now, open_events
     from mastery_engine.cli.feeding import append, catch_up, folded, working
     from mastery_engine.cli.ingest_messages import MessageFileReader
@@ -183,7 +195,7 @@ async def _ingest(path: Path, tenant: str, form: Form, *, shift_to_now: bool) ->
                 days = days_to_now(source, engine.clock()) if shift_to_now else 0
                 reader = EventFileReader(engine, source, tenant, days)
             else:
-                reader = MessageFileReader(engine, source, tenant, form)
+                reader = MessageFileReader(engine, source, tenant, form, course)
                 if shift_to_now:
                     reader.shift_to_now()
             lock = WorkerLock(chosen)

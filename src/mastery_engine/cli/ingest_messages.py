@@ -90,7 +90,11 @@ def _decoded(line: bytes) -> object:
 class MessageFileReader:
     """Reads a file's messages in chunks, and counts what they become."""
 
-    def __init__(self, engine: Engine, source: EventFile, tenant: str, door: DoorName) -> None:
+    def __init__(
+        self, engine: Engine, source: EventFile, tenant: str, door: DoorName, course_id: str | None = None
+    ) -> None:
+        """``course_id`` is the course of messages that name none."""
+        self._course_id = course_id
         self._engine = engine
         self._source = source
         self._tenant = tenant
@@ -148,7 +152,7 @@ class MessageFileReader:
         try:
             event, _ = event_in(
                 0,
-                draft.event(students[draft.identity]),
+                draft.event(students[draft.identity], self._course_id),
                 received=self._engine.clock(),
                 tenant=self._tenant,
                 days=self.days,
