@@ -145,7 +145,10 @@ def test_what_names_no_course_goes_to_the_one_that_is_given(tmp_path: Path) -> N
     ingest(written(tmp_path / "xapi", json.dumps(grade)), "--format", "xapi", "--course", " algebra ")
     ingest(written(tmp_path / "openedx", json.dumps(answer)), "--format", "openedx", "--course", "algebra")
     done = CliRunner().invoke(cli.app, ["course", "list", "--json"])
-    assert {one["course_id"] for one in json.loads(done.stdout)["courses"]} >= {"algebra", answer["context"]["course_id"]}
+    assert {one["course_id"] for one in json.loads(done.stdout)["courses"]} >= {
+        "algebra",
+        answer["context"]["course_id"],
+    }
     native = CliRunner().invoke(cli.app, ["ingest", str(written(tmp_path / "own", "")), "--course", "algebra"])
     assert (native.exit_code, "course_id" in native.output) == (2, True)
 
