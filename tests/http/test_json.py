@@ -38,6 +38,11 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/courses/physics"): {"title": "Physics"},
     ("PUT", f"/students/{STUDENT}/profile"): {"display_name": "Ada"},
     ("PUT", f"/compliance/students/{STUDENT}/consent"): {"processing": True},
+    ("POST", "/caliper"): {
+        "sensor": "https://lms.example.edu",
+        "data": [{"type": "ForumEvent", "action": "Subscribed"}],
+    },
+    ("POST", "/canvas/events"): {"metadata": {"event_name": "course_updated"}, "body": {"title": "Physics"}},
     ("POST", "/process"): {"intent": "query", "payload": OF_STUDENT},
     ("POST", "/dapr/events"): event("quiz"),
 }

@@ -217,7 +217,11 @@ async def test_only_open_calls_have_no_security_in_the_document(api: Api) -> Non
     free = {path for path, item in found.items() for operation in item.values() if not operation.get("security")}
     assert free == {"/", "/health", "/ready", "/metrics"}
     schemes: dict[str, Any] = document()["components"]["securitySchemes"]
-    assert {scheme.get("scheme", scheme.get("name")) for scheme in schemes.values()} == {"bearer", "dapr-api-token"}
+    assert {scheme.get("scheme", scheme.get("name")) for scheme in schemes.values()} == {
+        "bearer",
+        "basic",
+        "dapr-api-token",
+    }
 
 
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])

@@ -305,8 +305,8 @@ async def test_the_export_has_the_cohorts_that_know_of_the_student(api: Api) -> 
 
 
 def membership(cohort_id: str, name: str, **said: bool) -> dict[str, Any]:
-    no = dict.fromkeys(("is_member", "joined_by_events", "put_in_by_admin", "taken_out_by_admin"), False)
-    return {"cohort_id": cohort_id, "name": name, **no, **said}
+    no = dict.fromkeys(("is_member", "joined_by_events", "put_in_by_admin", "taken_out_by_admin", "teaches"), False)
+    return {"cohort_id": cohort_id, "course_id": "default", "name": name, **no, **said}
 
 
 @pytest.mark.parametrize("role", ["student", "teacher", "service"])

@@ -102,5 +102,5 @@ def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(fleet: Fleet)
         assert time.monotonic() < deadline, fleet.logs()
         time.sleep(0.1)
     assert [headers(one)["dlq.topic"] for one in again] == [fleet.settings["OPENEDX_TOPIC"]] * 2
-    assert [headers(one)["dlq.attempts"] for one in again] == ["1", "2"]
+    assert sorted(headers(one)["dlq.attempts"] for one in again) == ["1", "2"]
     assert len(fleet.records(REQUESTS)) == before

@@ -43,7 +43,7 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     await logs.events.commit({0: 2})
     await logs.results.publish([updated()])
     await logs.dead_letters.append([letter()])
-    await logs.consents.put("hash", b"said", NOW)
+    await logs.consents.put_all({"hash": b"said"}, NOW)
     await logs.connection.close()
 
     database = Database(path)
@@ -212,7 +212,7 @@ async def test_the_loop_goes_on_while_much_is_read(database: Database) -> None:
     await logs.events.append([helped(f"e{n}", metadata={"note": "x" * 200}) for n in range(10_000)])
     letters = [letter(n, value=b"x" * 1_000) for n in range(1_200)]
     await logs.dead_letters.append(letters)
-    await asyncio.gather(*[logs.consents.put(f"student-{n}", b"x" * 100, NOW) for n in range(5_000)])
+    await asyncio.gather(*[logs.consents.put_all({f"student-{n}": b"x" * 100}, NOW) for n in range(5_000)])
     for reading in (
         anext(batches_from(logs.events)),
         _all_pages(logs),
