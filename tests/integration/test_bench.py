@@ -1,5 +1,6 @@
 """The bench measures what it says it measures: on a small class, and with a run each, so that no figure counts."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,9 +10,9 @@ import msgspec
 import pytest
 
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab.bench import attacks, watch
+from mastery_engine.lab.bench import attacks, watch, xapi
 from mastery_engine.lab.bench.load import Load, tool
-from mastery_engine.lab.bench.measures import Report, at_least, at_most, ratios, shown
+from mastery_engine.lab.bench.measures import UNMEASURED, Report, at_least, at_most, ratios, shown
 from mastery_engine.lab.bench.report import page
 from mastery_engine.wiring import system_clock
 from scripts.servers import redis
@@ -89,6 +90,25 @@ async def test_pages_that_stay_as_they_were_are_a_failure(monkeypatch: pytest.Mo
     monkeypatch.setattr(watch, "PATIENCE_S", 0.0)
     with pytest.raises(StartRefused, match="Only 1 of 2 events were seen"):
         await watch._so_many([1], 2, "events were seen")
+
+
+def test_statements_are_sent_until_all_are_folded_and_a_peer_that_cannot_be_had_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def absent() -> None:
+        raise StartRefused("there is none here")
+
+    monkeypatch.setattr(xapi, "_ralph", absent)
+    ours, floor, ratio, peer = xapi.xapi(1, system_clock(), 250)
+    assert ours.what == "250 statements in posts of 100, stored and folded"
+    assert 0 < ours.median < floor.median
+    assert ratio.median == pytest.approx(ours.median / floor.median, abs=0.001)
+    assert (peer.what, peer.goal, peer.met) == ("ratio to openfun Ralph 5.1.0: there is none here", UNMEASURED, False)
+
+
+def test_a_post_that_is_refused_is_no_answer() -> None:
+    with xapi._floor() as bare, pytest.raises(StartRefused, match="answers 422"):
+        asyncio.run(xapi._answered(bare, [b"{}"]))
 
 
 @pytest.mark.usefixtures("wrk")

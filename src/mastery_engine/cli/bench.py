@@ -23,8 +23,8 @@ def bench(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="fold, embedded, http, batch, lag, forecasts, watch, attacks, scale, tokens, stream, workers, peers, "
-            "soak; all of them.",
+            help="fold, embedded, http, batch, lag, xapi, forecasts, watch, attacks, scale, tokens, stream, workers, "
+            "peers, soak; all of them.",
             show_default=False,
         ),
     ] = None,
@@ -34,8 +34,8 @@ def bench(
         typer.Option(
             min=100,
             max=1_000_000,
-            help="How many events (stream: twice as many; stream, workers: 100,000 at most), students (http; scale: a "
-            "twentieth), or 150ths of a second (soak: 300 s at most).",
+            help="How many events (stream: twice as many; stream, workers: 100,000 at most), statements (xapi: 10,000 "
+            "at most), students (http; scale: a twentieth), or 150ths of a second (soak: 300 s at most).",
         ),
     ] = 50_000,
     quick: Annotated[

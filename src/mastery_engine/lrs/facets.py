@@ -4,27 +4,33 @@ No address and no name stands in an index, and no index of one tenant meets anot
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 
 from mastery_engine.lrs.broken import Object
 from mastery_engine.lrs.people import actors_of, agent_key, others_of, with_members
 from mastery_engine.lrs.rules.activities import is_activity
+from mastery_engine.lrs.rules.values import LONGEST_KNOWN, MOST_KNOWN
 
 FACET_BYTES = 16
 RELATED = "related "
+
+
+@lru_cache(MOST_KNOWN)
+def _facet(tenant: str, kind: str, value: str) -> bytes:
+    return blake2b(f"{tenant}\0{kind}\0{value}".encode(), digest_size=FACET_BYTES).digest()
 
 
 class Facets:
     """Makes the facets of one tenant."""
 
     def __init__(self, tenant: str) -> None:
-        self._made = blake2b(tenant.encode() + b"\0", digest_size=FACET_BYTES)
+        self._tenant = tenant
 
     def of(self, kind: str, value: str) -> bytes:
-        """The facet of a value of a kind."""
-        made = self._made.copy()
-        made.update(f"{kind}\0{value}".encode())
-        return made.digest()
+        """The facet of a value of a kind. Verbs, activities and people come again and again, and are cached."""
+        made = _facet if len(value) <= LONGEST_KNOWN else _facet.__wrapped__
+        return made(self._tenant, kind, value)
 
     def of_statement(self, statement: Object) -> set[bytes]:
         """All facets of a valid statement; ``related`` ones are of what is not its actor or object."""

@@ -1,7 +1,8 @@
 """The doors for schools: what their messages say becomes learning events of students, by the one path of all events."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from mastery_engine.auth.access import Act
 from mastery_engine.auth.credentials import PlatformCaller
@@ -14,6 +15,8 @@ from mastery_engine.services.idempotency import IdempotencyKey
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.profiles import Profiles
 from mastery_engine.telemetry.metrics import Metrics
+
+NOBODY: Mapping[Identity, str] = MappingProxyType({})
 
 
 class Doorways:
@@ -53,25 +56,36 @@ class Doorways:
         door: DoorName,
         translations: Sequence[Translation],
         key: IdempotencyKey | None = None,
+        *,
+        known: Mapping[Identity, str] = NOBODY,
     ) -> list[DoorResult]:
-        """As ``take``, for messages that were translated before."""
+        """As ``take``, for messages that were translated before; ``known`` are people of whom was asked just now."""
         self._access.check_act(sender.caller, Act.RECORD, door)
-        receipts = iter(await self._receipts(sender, door, translations, key))
+        receipts = iter(await self._receipts(sender, door, translations, key, known))
         results = [result_of(one, receipts) for one in translations]
         for status, number in Counter([one.status for one in results]).items():
             self._metrics.door_messages.labels(door, status).inc(number)
         return results
 
-    async def students_of(self, tenant: str, translations: Sequence[Translation]) -> dict[Identity, str]:
-        """Who the people of the messages are here. Raises Unavailable."""
-        people = list(dict.fromkeys([draft.identity for one in translations for draft in one.drafts]))
-        return dict(zip(people, await self._people.students_of(tenant, people), strict=True)) if people else {}
+    async def students_of(
+        self, tenant: str, translations: Sequence[Translation], known: Mapping[Identity, str] = NOBODY
+    ) -> dict[Identity, str]:
+        """Who the people of the messages are here, besides those that are ``known``. Raises Unavailable."""
+        people = {draft.identity: None for one in translations for draft in one.drafts}
+        asked = [person for person in people if person not in known]
+        found = await self._people.students_of(tenant, asked) if asked else []
+        return {**known, **dict(zip(asked, found, strict=True))}
 
     async def _receipts(
-        self, sender: PlatformCaller, door: DoorName, translations: Sequence[Translation], key: IdempotencyKey | None
+        self,
+        sender: PlatformCaller,
+        door: DoorName,
+        translations: Sequence[Translation],
+        key: IdempotencyKey | None,
+        known: Mapping[Identity, str],
     ) -> list[Receipt]:
         """The outcome of each draft, in their order."""
-        students = await self.students_of(sender.caller.tenant, translations)
+        students = await self.students_of(sender.caller.tenant, translations, known)
         events = [
             draft.event(students[draft.identity], sender.course_id) for one in translations for draft in one.drafts
         ]

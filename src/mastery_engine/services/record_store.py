@@ -10,6 +10,7 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.auth.credentials import PlatformCaller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Micros, rfc3339
+from mastery_engine.domain.people.identity import Identity
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.doors.xapi.agents import identity_of
 from mastery_engine.errors import Conflict, Forbidden, NotFound
@@ -156,7 +157,7 @@ class RecordStore:
         ]
         _check_distinct(statements, sent)
         contents = _contents(statements, sent)
-        await self._check_consent(caller, statements)
+        students = await self._students(caller, statements)
         # What they say as they were sent: one without an id is the same event as through any other door.
         said = [self._doorways.translated("xapi", one) for one in statements]
         prepared = [self._prepared(caller, one, contents, sent.version) for one in statements]
@@ -172,7 +173,7 @@ class RecordStore:
                     raise Conflict("A statement with this content was voided too often: give it an id.", field="id")
                 for place in again:
                     prepared[place] = self._prepared(caller, statements[place], contents, sent.version, turn)
-        await self._doorways.take_translated(sender, "xapi", said)
+        await self._doorways.take_translated(sender, "xapi", said, known=students)
         return [one.statement for one in prepared]
 
     async def _put(
@@ -236,17 +237,22 @@ class RecordStore:
             known = self._derived[name] = self._profiles.derived_id(tenant, person)
         return known
 
-    async def _check_consent(self, caller: Caller, statements: Iterable[Object]) -> None:
-        """Raises Forbidden where one who acts, or is acted upon, has withdrawn consent or was erased."""
+    async def _students(self, caller: Caller, statements: Iterable[Object]) -> dict[Identity, str]:
+        """Who those are here who act, or are acted upon.
+
+        Raises Forbidden where one of them has withdrawn consent or was erased.
+        """
         people = {agent_key(agent): agent for statement in statements for agent in actors_of(statement)}
         identities = [person for agent in people.values() if (person := identity_of(agent)) is not None]
         if not identities:
-            return
+            return {}
         await self._consents.refresh_lately(caller.moment(self._clock))
-        for student_id in await self._profiles.students_of(caller.tenant, identities):
+        students = dict(zip(identities, await self._profiles.students_of(caller.tenant, identities), strict=True))
+        for student_id in students.values():
             if not self._consents.state(StudentKey(caller.tenant, student_id)).processing:
                 self._audit.note(caller, "xapi-statements", student_id, allowed=False)
                 raise Forbidden(WITHHELD)
+        return students
 
     async def statement(self, caller: Caller, statement_id: str, *, voided: bool) -> ShownStatement:
         """A statement by its id: one that was ``voided``, or was not. Raises NotFound, Forbidden, Unavailable."""

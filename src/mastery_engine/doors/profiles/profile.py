@@ -91,7 +91,10 @@ class TranslationProfile(msgspec.Struct, frozen=True):
 
     def recognises(self, message: Any) -> bool:
         """Whether the profile is for a message; one that says nothing of it is for all."""
-        return not self.recognised or any(condition(message) for condition in self.recognised)
+        for condition in self.recognised:
+            if condition(message):
+                return True
+        return not self.recognised
 
     def translation(self, message: dict[str, Any]) -> Translation:
         """What a message becomes by this profile. Raises InvalidInput where the message is malformed."""

@@ -1,4 +1,6 @@
-"""The floor of the HTTP bench: a bare FastAPI route with the query's body and answer as Pydantic models, no more."""
+"""The floors of the HTTP benches: bare FastAPI routes with the bodies and answers of ours, and no more."""
+
+from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -66,3 +68,9 @@ async def query(body: FloorQuery) -> FloorEnvelope:
     )
     meta = {"timestamp": "2026-01-14T10:30:00Z", "version": "1.0.0", "request_id": "00000000"}
     return FloorEnvelope(success=True, data=answer, meta=meta)
+
+
+@app.post("/xapi/statements")
+async def statements(body: list[dict[str, Any]]) -> list[str]:
+    """As many ids as there are statements."""
+    return [f"00000000-0000-4000-a000-{number:012d}" for number, _ in enumerate(body)]

@@ -27,6 +27,7 @@ from mastery_engine.lab.bench.stream import stream
 from mastery_engine.lab.bench.tokens import tokens
 from mastery_engine.lab.bench.watch import watch
 from mastery_engine.lab.bench.workers import workers
+from mastery_engine.lab.bench.xapi import xapi
 from mastery_engine.lab.plots import COLOURS, Frame, line, plot
 from mastery_engine.lab.simulate.classes import past, pupils
 
@@ -138,6 +139,7 @@ PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "http": http,
     "batch": batch,
     "lag": lag,
+    "xapi": xapi,
     "forecasts": forecasts,
     "watch": watch,
     "attacks": attacks,
