@@ -1,6 +1,7 @@
 """Ingest: learning events from every door into the log, and the status of events."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, TypeAlias
@@ -158,10 +159,11 @@ class Ingest:
                 problem = Problem(error.code, error.message, error.field)
                 taken.append(TakenEvent(Receipt(peeked.event_id, "refused", problem), peeked.student_id))
             else:
-                self._metrics.events.labels(event.event_type, "accepted").inc()
                 events.append(event)
                 receipt = Receipt(event.event_id, "queued", ignored=unknown or None)
                 taken.append(TakenEvent(receipt, event.student_id))
+        for kind, number in Counter([event.event_type for event in events]).items():
+            self._metrics.events.labels(kind, "accepted").inc(number)
         await self.submit(caller, events, "ingest", partial(self._idempotency.claim, caller, call, key))
         return taken
 

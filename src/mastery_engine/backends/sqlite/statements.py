@@ -96,7 +96,7 @@ class SqliteStatements:
             del self._under_way[number]
 
     async def load(self, tenant: str, statement_ids: Sequence[str]) -> list[StoredStatement | None]:
-        asked = [UUID(one).bytes for one in statement_ids]
+        asked = [_bytes(one) for one in statement_ids]
         rows: list[_Row] = await self._database.fetch(_LOAD.format(", ".join("?" * len(asked))), (tenant, *asked))
         stored = {str(UUID(bytes=row[0])): _stored(row) for row in rows}
         return [stored.get(one) for one in statement_ids]
@@ -114,7 +114,7 @@ class SqliteStatements:
 
     async def replace(self, tenant: str, statement_id: str, record: StatementRecord | None) -> bool:
         def job(connection: sqlite3.Connection) -> bool:
-            stored = _remove(connection, tenant, UUID(statement_id).bytes)
+            stored = _remove(connection, tenant, _bytes(statement_id))
             if stored is not None and record is not None:
                 _insert(connection, tenant, record, stored)
             return stored is not None
@@ -141,7 +141,7 @@ def _put(
     contents: Mapping[str, bytes],
     now: Micros,
 ) -> list[StatementOutcome]:
-    ids = [UUID(record.statement_id).bytes for record in records]
+    ids = [_bytes(record.statement_id) for record in records]
     found = connection.execute(_ARE_THERE.format(_marks(len(ids))), (tenant, *ids)).fetchall() if ids else []
     there = {row[0]: row[1:] for row in found}
     outcomes = [_outcome(there.get(one), record) for one, record in zip(ids, records, strict=True)]
@@ -149,23 +149,22 @@ def _put(
         return outcomes
     connection.executemany(_PUT_CONTENT, [(tenant, sha2, content) for sha2, content in contents.items()])
     last = connection.execute(_LAST).fetchone()[0] or 0
-    new: list[tuple[Micros, StatementRecord]] = []
-    for record, outcome in zip(records, outcomes, strict=True):
+    new: list[tuple[Micros, bytes, StatementRecord]] = []
+    for one, record, outcome in zip(ids, records, outcomes, strict=True):
         if outcome is StatementOutcome.STORED:
             last = max(last + 1, now)
-            new.append((last, record))
+            new.append((last, one, record))
     referred = (
         {row[0] for row in connection.execute(_ARE_TARGETS.format(_marks(len(ids))), (tenant, *ids))} if ids else ()
     )
-    alone = [
-        (stored, one)
-        for stored, one in new
-        if one.target is None and not one.contents and UUID(one.statement_id).bytes not in referred
-    ]
+    alone: list[tuple[Micros, StatementRecord]] = []
+    connected: list[tuple[Micros, StatementRecord]] = []
+    for stored, one, record in new:
+        is_alone = record.target is None and not record.contents and one not in referred
+        (alone if is_alone else connected).append((stored, record))
     _insert_alone(connection, tenant, alone)
-    for stored, record in new:
-        if record.target is not None or record.contents or UUID(record.statement_id).bytes in referred:
-            _insert(connection, tenant, record, stored)
+    for stored, record in connected:  # after those that they may refer to
+        _insert(connection, tenant, record, stored)
     return outcomes
 
 
@@ -199,6 +198,11 @@ def _pages(rows: Sequence[T]) -> Iterator[Sequence[T]]:
         yield rows[start : start + ROWS_AT_ONCE]
 
 
+def _bytes(statement_id: str) -> bytes:
+    """A UUID's 16 bytes, at a fifth of what ``UUID`` takes for them."""
+    return bytes.fromhex(statement_id.replace("-", ""))
+
+
 def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
@@ -209,7 +213,7 @@ def _row(
     return (
         stored,
         tenant,
-        UUID(record.statement_id).bytes,
+        _bytes(record.statement_id),
         record.digest,
         record.stamp,
         b"".join(record.facets),
@@ -223,8 +227,8 @@ def _row(
 
 def _insert(connection: sqlite3.Connection, tenant: str, record: StatementRecord, stored: Micros) -> None:
     """Store a statement, and connect those that refer to it with those that it refers to."""
-    statement_id = UUID(record.statement_id).bytes
-    target = None if record.target is None else UUID(record.target).bytes
+    statement_id = _bytes(record.statement_id)
+    target = None if record.target is None else _bytes(record.target)
     referring = _referring(connection, tenant, statement_id)
     voided = not record.voids and any(voids for _, voids in referring)
     row = _row(tenant, record, stored, target=target, voided=voided)
@@ -277,7 +281,7 @@ def _remove(connection: sqlite3.Connection, tenant: str, statement_id: bytes) ->
         return None
     one = _stored(rows[0])
     stored, facets = one.stored, one.record.facets
-    target = None if one.record.target is None else UUID(one.record.target).bytes
+    target = None if one.record.target is None else _bytes(one.record.target)
     reached = [(stored, list(facets)), *_referred(connection, tenant, target)]
     connection.executemany(_DROP_FACET, [(facet, stored) for _, others in reached for facet in others])
     for other, _ in _referring(connection, tenant, statement_id):

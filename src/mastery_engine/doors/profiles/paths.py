@@ -33,6 +33,18 @@ def path_of(text: str) -> Path | None:
 def value_at(message: Any, path: Sequence[str]) -> Any:
     """What stands at a path; None where nothing does."""
     value = message
+    for name in path:
+        if type(value) is not dict:
+            return _value_through_lists(message, path)
+        value = value.get(name)
+        if value is None:
+            return None
+    return value
+
+
+def _value_through_lists(message: Any, path: Sequence[str]) -> Any:
+    """As ``value_at``, where not all on the way are objects."""
+    value = message
     for place, name in enumerate(path):
         if isinstance(value, dict):
             value = value.get(name)
