@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 from starlette.responses import Response
 
+from mastery_engine.auth.access import Caller
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.xapi.call import XapiCall
 from mastery_engine.http.xapi.statements import http_date
@@ -60,17 +61,7 @@ class DocumentResource:
 
     async def put(self, call: XapiCall) -> Response:
         """Put a document: 2.0 asks for a precondition where there is one, and 1.0.3 always, but for State."""
-        whose, registration = self._whose(call, {self._name})
-        await call.engine.record_documents.put(
-            call.caller,
-            whose,
-            self._named(call),
-            registration or "",
-            call.body,
-            call.content_type or OCTETS,
-            _preconditions(call),
-            guarded=self._guarded(call),
-        )
+        await call.engine.record_documents.put(*self._change(call), guarded=self._guarded(call))
         return Response(status_code=204)
 
     def _guarded(self, call: XapiCall) -> Literal["never", "over another", "always"]:
@@ -81,17 +72,14 @@ class DocumentResource:
 
     async def post(self, call: XapiCall) -> Response:
         """Merge a document into the one that is there."""
-        whose, registration = self._whose(call, {self._name})
-        await call.engine.record_documents.merge(
-            call.caller,
-            whose,
-            self._named(call),
-            registration or "",
-            call.body,
-            call.content_type or OCTETS,
-            _preconditions(call),
-        )
+        await call.engine.record_documents.merge(*self._change(call))
         return Response(status_code=204)
+
+    def _change(self, call: XapiCall) -> tuple[Caller, Whose, str, str, bytes, str, Preconditions]:
+        """What a call wants written: who, whose, the name and registration, the content and type, and on what terms."""
+        whose, registration = self._whose(call, {self._name})
+        name, conditions = self._named(call), _preconditions(call)
+        return call.caller, whose, name, registration or "", call.body, call.content_type or OCTETS, conditions
 
     async def delete(self, call: XapiCall) -> Response:
         """Remove a document; of State all of an agent in an activity, where none is named."""
