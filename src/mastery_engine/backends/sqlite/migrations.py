@@ -206,35 +206,38 @@ MIGRATIONS: tuple[Migration, ...] = (
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema to the newest version, in one transaction for each step.
+    """Bring the schema to the newest version, all steps or none; of processes that open a file at once, one does it.
 
-    A step need not be durable on its own, since a crash has it done again: the next write makes all durable.
+    It need not be durable on its own, since a crash has it done again: the next write makes all durable.
     """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if _version(connection, path) == len(MIGRATIONS):
+        return
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        for step in MIGRATIONS[_version(connection, path) :]:  # read again: another may have been first
+            _run(connection, step)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise StartRefused(
             f"{path} has schema version {version}, and this engine knows {len(MIGRATIONS)}: run the one that wrote it."
         )
-    connection.execute("PRAGMA synchronous = NORMAL")
-    while version < len(MIGRATIONS):
-        try:
-            _step(connection, MIGRATIONS[version], version + 1)
-        except sqlite3.OperationalError:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            before, (version,) = version, connection.execute("PRAGMA user_version").fetchone()
-            if version == before:
-                raise  # else another process that opened the file at the same time was first
-        else:
-            version += 1
-    connection.execute("PRAGMA synchronous = FULL")
+    return version
 
 
-def _step(connection: sqlite3.Connection, migration: Migration, version: int) -> None:
-    if isinstance(migration, str):
-        connection.executescript(f"BEGIN IMMEDIATE; {migration} PRAGMA user_version = {version}; COMMIT;")
+def _run(connection: sqlite3.Connection, migration: Migration) -> None:
+    """A step, in the transaction that is open, which ``executescript`` would commit."""
+    if not isinstance(migration, str):
+        migration(connection)
         return
-    connection.execute("BEGIN IMMEDIATE")
-    migration(connection)
-    connection.execute(f"PRAGMA user_version = {version}")
-    connection.execute("COMMIT")
+    statement = ""
+    for part in migration.split(";")[:-1]:
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
