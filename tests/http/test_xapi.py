@@ -4,7 +4,6 @@ import asyncio
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,73 +16,16 @@ import pytest
 from mastery_engine.auth.access import Caller
 from mastery_engine.auth.credentials import PlatformCaller
 from mastery_engine.domain.moments import DAY, MINUTE, rfc3339
-from mastery_engine.doors.xapi.agents import identity_of
 from mastery_engine.http.middleware.body import MAX_ATTACHED, MAX_BODY
 from mastery_engine.http.xapi.statements import MOST_AT_ONCE
 from mastery_engine.lrs.multipart import BodyPart, parts_of, written
 from tests.support.calls import Api, serving
 from tests.support.statements import FIRST_ID, SECOND_ID, Statement, account, small, voiding, whole
+from tests.support.xapi_senders import VERSION, Sender, attachment, rule_of, send_parts, sender_of, student_of, text
 
-VERSION = "X-Experience-API-Version"
 THROUGH = "X-Experience-API-Consistent-Through"
 FORM = "application/x-www-form-urlencoded"
 ESSAY = b"an essay\r\n--not-the-boundary\x00\xff"
-
-
-@dataclass(frozen=True)
-class Sender:
-    """A platform with a credential of a tenant."""
-
-    api: Api
-    authorization: str
-
-    async def call(
-        self, method: str, path: str = "/statements", body: Any = None, *, version: str = "2.0.0", **how: Any
-    ) -> httpx.Response:
-        base = "/xapi" if version == "2.0.0" else f"/xapi/{version}"
-        headers = {VERSION: version, "Authorization": self.authorization, **how.pop("headers", {})}
-        if body is not None:
-            how["content"] = msgspec.json.encode(body)
-        query = urlencode(
-            {name: value if isinstance(value, str) else text(value) for name, value in how.pop("query", {}).items()}
-        )
-        return await self.api.call(
-            method, f"{base}{path}{'?' if query else ''}{query}", token="", headers=headers, **how
-        )
-
-    async def post(self, *statements: Statement, **how: Any) -> list[str]:
-        answer = await self.call("POST", body=list(statements), **how)
-        assert answer.status_code == 200, answer.text
-        ids: list[str] = answer.json()
-        return ids
-
-    async def found(self, **query: Any) -> list[str]:
-        """The ids of the statements that a query finds, by all its pages."""
-        answer = await self.call("GET", query=query)
-        ids: list[str] = []
-        while True:
-            assert answer.status_code == 200, answer.text
-            ids += [one["id"] for one in answer.json()["statements"]]
-            more = answer.json()["more"]
-            if not more:
-                return ids
-            headers = {VERSION: "2.0.0", "Authorization": self.authorization}
-            answer = await self.api.call("GET", more, token="", headers=headers)
-
-    async def statement(self, statement_id: str, **query: Any) -> Statement:
-        answer = await self.call("GET", query={"statementId": statement_id, **query})
-        assert answer.status_code == 200, answer.text
-        found: Statement = answer.json()
-        return found
-
-
-def text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-async def sender_of(api: Api, tenant: str = "default") -> Sender:
-    made = await api.engine.credentials.create(Caller("tests", "admin", tenant), "moodle", doors=["xapi"])
-    return Sender(api, f"Basic {b64encode(f'{made.key}:{made.secret}'.encode()).decode()}")
 
 
 @pytest.fixture
@@ -95,14 +37,6 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 @pytest.fixture
 async def sender(api: Api) -> Sender:
     return await sender_of(api)
-
-
-def rule_of(answer: httpx.Response, status: int = 400) -> str:
-    """The rule that an answer names."""
-    assert answer.status_code == status, answer.text
-    rule: str = answer.json()["error"]["details"].get("rule", "")
-    assert not rule or rule in answer.json()["error"]["message"]
-    return rule
 
 
 # ---- storing and finding
@@ -368,20 +302,6 @@ async def test_in_103_a_form_stands_for_any_call(sender: Sender) -> None:
 # ---- attachments
 
 
-def attachment(content: bytes, **more: Any) -> Statement:
-    described = {"usageType": "https://a.example/essay", "display": {"en": "Essay"}, "contentType": "text/x-essay"}
-    return described | {"length": len(content), "sha2": sha256(content).hexdigest()} | more
-
-
-async def send_parts(sender: Sender, statement: Any, *contents: bytes, **headers: str) -> httpx.Response:
-    parts = [BodyPart({"Content-Type": "application/json"}, msgspec.json.encode(statement))]
-    for content in contents:
-        usual = {"Content-Transfer-Encoding": "binary", "X-Experience-API-Hash": sha256(content).hexdigest()}
-        parts.append(BodyPart(usual | headers, content))
-    kind = {"Content-Type": "multipart/mixed; boundary=here"}
-    return await sender.call("POST", content=written(parts, "here"), headers=kind)
-
-
 async def test_attachments_come_back_with_their_statements(sender: Sender) -> None:
     statement = small(id=FIRST_ID, attachments=[attachment(ESSAY)])
     assert (await send_parts(sender, statement, ESSAY)).status_code == 200
@@ -592,18 +512,14 @@ async def test_activities_and_people_are_what_statements_say(sender: Sender) -> 
 # ---- rights of students
 
 
-def student_of(api: Api, agent: Statement) -> str:
-    person = identity_of(agent)
-    assert person is not None
-    return api.engine.record_store._profiles.derived_id("default", person)
-
-
 async def test_without_consent_nothing_of_a_student_is_taken(api: Api, sender: Sender) -> None:
     kim = student_of(api, account("kim"))
     await api.call("PUT", f"/compliance/students/{kim}/consent", {"processing": False})
     api.clock.ahead += 2_000_000
     group = small(actor={"objectType": "Group", "member": [account("bob"), account("kim")]})
-    for refused in ([small("bob"), small("kim")], [group], [small("bob", object=account("kim"))]):
+    planned = {"objectType": "SubStatement", **small("kim")}
+    about = small("bob", object=account("kim"))
+    for refused in ([small("kim")], [group], [about], [small("bob", object=planned)], [small("kim"), group, about]):
         answer = await sender.call("POST", body=refused)
         assert answer.status_code == 403, answer.text
         assert "kim" not in answer.text, "a name that no id of a request can hold, which is hexadecimal"

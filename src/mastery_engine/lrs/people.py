@@ -34,6 +34,13 @@ def actors_of(statement: Object) -> Iterator[Object]:
         yield from with_members(statement["object"])
 
 
+def subjects_of(statement: Object) -> Iterator[Object]:
+    """Whom a statement is about: its actors, and those of its sub-statement."""
+    yield from actors_of(statement)
+    if statement["object"].get("objectType") == "SubStatement":
+        yield from actors_of(statement["object"])
+
+
 def others_of(statement: Object) -> Iterator[Object]:
     """Who else is in a statement: in its context, and in a sub-statement. Its authority is the sender."""
     context = statement.get("context", {})

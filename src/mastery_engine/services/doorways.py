@@ -1,15 +1,20 @@
-"""The doors for schools: what their messages say becomes learning events of students, by the one path of all events."""
+"""The doors for schools: what their messages say becomes learning events of students, by the one path of all events.
 
+What is refused is named in the log and by the event's status, too: not every platform shows or keeps our answers.
+"""
+
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from mastery_engine.auth.access import Act
 from mastery_engine.auth.credentials import PlatformCaller
+from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.people.identity import Identity
-from mastery_engine.doors.drafts import DoorName, Translation
+from mastery_engine.doors.drafts import DoorName, Status, Translation
 from mastery_engine.responses.doorways import DoorResult
-from mastery_engine.responses.ingest import Receipt
+from mastery_engine.responses.ingest import Problem, Receipt
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.idempotency import IdempotencyKey
 from mastery_engine.services.ingest import Ingest
@@ -17,6 +22,9 @@ from mastery_engine.services.profiles import Profiles
 from mastery_engine.telemetry.metrics import Metrics
 
 NOBODY: Mapping[Identity, str] = MappingProxyType({})
+MOST_TOLD = 3  # reasons, and ids of messages, in one line of the log
+
+logger = logging.getLogger(__name__)
 
 
 class Doorways:
@@ -58,14 +66,26 @@ class Doorways:
         key: IdempotencyKey | None = None,
         *,
         known: Mapping[Identity, str] = NOBODY,
+        received: Sequence[Micros] | None = None,
     ) -> list[DoorResult]:
-        """As ``take``, for messages that were translated before; ``known`` are people of whom was asked just now."""
+        """As ``take``, for messages that were translated before; ``known`` are people of whom was asked just now.
+
+        ``received`` are the moments at which the messages came, where that was before the call.
+        """
         self._access.check_act(sender.caller, Act.RECORD, door)
-        receipts = iter(await self._receipts(sender, door, translations, key, known))
-        results = [result_of(one, receipts) for one in translations]
+        receipts = await self._receipts(sender, door, translations, key, known, received)
+        of_each = iter(receipts)
+        results = [result_of(one, of_each) for one in translations]
         for status, number in Counter([one.status for one in results]).items():
-            self._metrics.door_messages.labels(door, status).inc(number)
+            self.count(door, status, number)
+        events = [one.event_id for one in receipts if one.error is not None]
+        if events or any(one.status == "refused" for one in results):
+            _tell(sender, door, results, events)
         return results
+
+    def count(self, door: DoorName, status: Status, number: int) -> None:
+        """Count messages by what became of them; those that were refused before they were translated, too."""
+        self._metrics.door_messages.labels(door, status).inc(number)
 
     async def students_of(
         self, tenant: str, translations: Sequence[Translation], known: Mapping[Identity, str] = NOBODY
@@ -83,6 +103,7 @@ class Doorways:
         translations: Sequence[Translation],
         key: IdempotencyKey | None,
         known: Mapping[Identity, str],
+        received: Sequence[Micros] | None,
     ) -> list[Receipt]:
         """The outcome of each draft, in their order."""
         students = await self.students_of(sender.caller.tenant, translations, known)
@@ -91,7 +112,16 @@ class Doorways:
         ]
         if not events:
             return []
-        return (await self._ingest.take(sender.caller, events, key, call=door)).results
+        if received is not None:
+            received = [at for at, one in zip(received, translations, strict=True) for _ in one.drafts]
+        receipts = (await self._ingest.take(sender.caller, events, key, call=door, received=received)).results
+        refused: dict[bytes, Problem] = {}
+        for event, receipt in zip(events, receipts, strict=True):
+            if receipt.error is not None:
+                refused[event] = receipt.error
+        if refused:
+            await self._ingest.note_refused(sender.caller, refused)
+        return receipts
 
 
 def result_of(translation: Translation, receipts: Iterator[Receipt]) -> DoorResult:
@@ -106,3 +136,18 @@ def result_of(translation: Translation, receipts: Iterator[Receipt]) -> DoorResu
     if why:
         why.insert(0, f"{len(own) - len(taken)} of its {len(own)} events are refused:")
     return DoorResult(translation.message_id, "evidence", " ".join([*translation.notes, *why]) or None, taken)
+
+
+def _tell(sender: PlatformCaller, door: DoorName, results: Sequence[DoorResult], events: Sequence[str | None]) -> None:
+    """Say in the log what is refused of a call, and why; ``events`` are the ids of the events that are refused."""
+    refused = [one for one in results if one.status == "refused"]
+    told = refused or [one for one in results if one.reason is not None]
+    reasons = list(dict.fromkeys([one.reason or "" for one in told]))[:MOST_TOLD]
+    beside = {
+        "door": door,
+        "sender": sender.caller.subject,
+        "messages": [one.id for one in told[:MOST_TOLD]],
+        "events": list(events[:MOST_TOLD]),
+    }
+    message = "%s of %s messages are refused, and %s events: %s"
+    logger.warning(message, len(refused), len(results), len(events), " ".join(reasons), extra=beside)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -84,14 +84,20 @@ class Ingest:
         self._tracing = tracing
 
     async def take(
-        self, caller: Caller, values: Sequence[bytes], key: IdempotencyKey | None = None, *, call: str = "ingest"
+        self,
+        caller: Caller,
+        values: Sequence[bytes],
+        key: IdempotencyKey | None = None,
+        *,
+        call: str = "ingest",
+        received: Sequence[Micros] | None = None,
     ) -> IngestResponse:
         """Take events, each a JSON document, each accepted or refused on its own; accepted ones are durable on return.
 
-        With a ``key`` events without an id get the same ids if the call is repeated. Raises Conflict if it was used
-        with another body.
+        With a ``key`` events without an id get the same ids if the call is repeated. ``received`` are the moments of
+        their receipt, where that was before the call. Raises Conflict if the key was used with another body.
         """
-        taken = await self._take(caller, values, self._ids(caller, call, key, len(values)), call, key)
+        taken = await self._take(caller, values, self._ids(caller, call, key, len(values)), call, key, received)
         accepted = sum(event.receipt.error is None for event in taken)
         return IngestResponse(accepted, len(values) - accepted, [event.receipt for event in taken])
 
@@ -121,6 +127,20 @@ class Ingest:
             return "RETRY", peek(value).student_id
         return "DROP", taken.student_id
 
+    async def note_refused(self, caller: Caller, refused: Mapping[bytes, Problem]) -> None:
+        """Keep why events were refused, for whoever asks for their status; of what consent withholds nothing is kept.
+
+        Raises Unavailable.
+        """
+        at, refusals = caller.moment(self._clock), []
+        for value, problem in refused.items():
+            peeked = peek(value)
+            if peeked.student_id is not None and peeked.event_id is not None and problem.code != Forbidden.code:
+                key = StudentKey(caller.tenant, peeked.student_id)
+                refusals.append(Refusal(key, peeked.event_id, problem.code, problem.message, at, peeked.course_id))
+        if refusals:
+            await self._refusals.put(refusals)
+
     async def _note_dropped(self, caller: Caller, peeked: Peeked, event_id: str | None, problem: Problem) -> None:
         """Record why an event is dropped, in the logs and for the event's status."""
         self._metrics.dead_letters.labels(problem.code).inc()
@@ -137,12 +157,17 @@ class Ingest:
         ids: Sequence[Callable[[], str]],
         call: str = "ingest",
         key: IdempotencyKey | None = None,
+        received: Sequence[Micros] | None = None,
     ) -> list[TakenEvent]:
         """As ``take``; ``ids`` make the ids of events that have none."""
         self._access.check_act(caller, Act.RECORD, "ingest")
         now = caller.moment(self._clock)
         await self.refresh_consent()
-        read = [self._read(value, caller.tenant, now, new_id) for value, new_id in zip(values, ids, strict=True)]
+        receipts = received or [now] * len(values)
+        read = [
+            self._read(value, caller.tenant, at, new_id)
+            for value, at, new_id in zip(values, receipts, ids, strict=True)
+        ]
         named = {course_of(one[0]) for one in read if not isinstance(one, MasteryError)}
         setups = await self._courses.of_many(list(named), now)
         taken: list[TakenEvent] = []

@@ -1,6 +1,6 @@
 """The learning record store: statements of xAPI as they were sent, found by what the standard says."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.people.identity import Identity
 from mastery_engine.domain.student import StudentKey
+from mastery_engine.doors.drafts import Translation
 from mastery_engine.doors.xapi.agents import identity_of
 from mastery_engine.errors import Conflict, Forbidden, NotFound
 from mastery_engine.lrs.attached import attachments_of, contents_are_as_described, contents_are_sent_or_linked
@@ -19,7 +20,7 @@ from mastery_engine.lrs.broken import Object, RuleBroken
 from mastery_engine.lrs.facets import Facets, activities_of
 from mastery_engine.lrs.formats import as_lists, merged_definition
 from mastery_engine.lrs.multipart import BodyPart
-from mastery_engine.lrs.people import actors_of, agent_key, others_of, with_people
+from mastery_engine.lrs.people import actors_of, agent_key, others_of, subjects_of, with_people
 from mastery_engine.lrs.rules.statements import statement_is_valid
 from mastery_engine.lrs.rules.values import Version, timestamp_is_iso8601
 from mastery_engine.lrs.rules.verbs import VOIDED
@@ -52,9 +53,10 @@ LEFT_OUT = (
     "(XAPI_STATEMENTS=forward)."
 )
 WITHHELD = (
-    "A student in these statements has not consented to processing: nothing was stored. Record their consent first, by "
-    "PUT /compliance/students/{student_id}/consent."
+    "A student in each of these statements has not consented to processing: nothing was stored. Record their consent "
+    "first, by PUT /compliance/students/{student_id}/consent."
 )
+WITHHELD_HERE = "A student in the statement has not consented to processing."
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -66,6 +68,13 @@ class SentStatements(msgspec.Struct, frozen=True):
     statements: Sequence[Any]
     version: Version
     parts: Sequence[BodyPart] | None = None
+
+
+class TakenStatements(NamedTuple):
+    """The ids of a call's statements, in their order, and which of them were not kept for want of consent."""
+
+    ids: list[str]
+    withheld: list[str]
 
 
 class PreparedStatement(NamedTuple):
@@ -142,31 +151,34 @@ class RecordStore:
             raise Forbidden(LEFT_OUT)
         return self._store
 
-    async def store(self, sender: PlatformCaller, sent: SentStatements) -> list[Object]:
+    async def store(self, sender: PlatformCaller, sent: SentStatements) -> TakenStatements:
         """Store statements, all or none, and take what they say as evidence; both are durable on return.
 
         A repeat is taken as evidence again, since what stored it first may have ended in between; its events' ids make
         it count once.
-        The same statement again is no fault; one without an id that was voided meanwhile is a new one. Raises
-        RuleBroken, Conflict where another statement has an id, Forbidden where a student has not consented, and
-        Unavailable.
+        The same statement again is no fault; one without an id that was voided meanwhile is a new one. Those about a
+        student who has not consented are withheld, and the others go in. Raises RuleBroken, Conflict where another
+        statement has an id, Forbidden where all are withheld, and Unavailable.
         """
         caller = sender.caller
-        statements = [
-            statement_is_valid(one, sent.version, _place(number, sent)) for number, one in enumerate(sent.statements)
-        ]
-        _check_distinct(statements, sent)
-        contents = _contents(statements, sent)
-        students = await self._students(caller, statements)
+        statements, contents = self._checked(sent)
+        students, withheld = await self._students(caller, statements)
         # What they say as they were sent: one without an id is the same event as through any other door.
         said = [self._doorways.translated("xapi", one) for one in statements]
         prepared = [self._prepared(caller, one, contents, sent.version) for one in statements]
+        if withheld:
+            refused = {n: Translation("refused", prepared[n].name, WITHHELD_HERE) for n in withheld}
+            said = [refused.get(n, one) for n, one in enumerate(said)]
+            if len(withheld) == len(statements):
+                await self._doorways.take_translated(sender, "xapi", said)
+                raise Forbidden(WITHHELD)
         if self._store is not None and self._keeps:
             await self._audit.write(caller, "xapi-statements", [None])
+            kept = [n for n in range(len(statements)) if n not in withheld]
             turn = 0
-            while voided := await self._put(self._store, caller, [one.record for one in prepared], contents):
+            while voided := await self._put(self._store, caller, [prepared[n].record for n in kept], contents):
                 turn += 1
-                again = [n for n, one in enumerate(statements) if "id" not in one and prepared[n].name in voided]
+                again = [n for n in kept if "id" not in statements[n] and prepared[n].name in voided]
                 if not again:
                     break
                 if turn == MOST_TURNS:
@@ -174,13 +186,28 @@ class RecordStore:
                 for place in again:
                     prepared[place] = self._prepared(caller, statements[place], contents, sent.version, turn)
         await self._doorways.take_translated(sender, "xapi", said, known=students)
-        return [one.statement for one in prepared]
+        return TakenStatements([one.name for one in prepared], [prepared[n].name for n in sorted(withheld)])
+
+    def _checked(self, sent: SentStatements) -> tuple[list[Object], dict[str, bytes]]:
+        """The statements, which are valid, and the contents of their attachments. Raises RuleBroken."""
+        try:
+            statements = [
+                statement_is_valid(one, sent.version, _place(number, sent))
+                for number, one in enumerate(sent.statements)
+            ]
+            _check_distinct(statements, sent)
+            return statements, _contents(statements, sent)
+        except RuleBroken:
+            self._doorways.count("xapi", "refused", len(sent.statements))
+            raise
 
     async def _put(
         self, store: StatementStore, caller: Caller, given: Sequence[StatementRecord], contents: Mapping[str, bytes]
     ) -> set[str]:
         """Store statements; the ids of those that are here and were voided. Raises Conflict."""
         records = {record.statement_id: record for record in given}
+        if contents:
+            contents = {sha2: contents[sha2] for record in given for sha2 in record.contents}
         outcomes = await store.put(caller.tenant, list(records.values()), contents, caller.moment(self._clock))
         for name, outcome in zip(records, outcomes, strict=True):
             if outcome is StatementOutcome.DIFFERS:
@@ -237,22 +264,34 @@ class RecordStore:
             known = self._derived[name] = self._profiles.derived_id(tenant, person)
         return known
 
-    async def _students(self, caller: Caller, statements: Iterable[Object]) -> dict[Identity, str]:
-        """Who those are here who act, or are acted upon.
+    async def _students(
+        self, caller: Caller, statements: Sequence[Object]
+    ) -> tuple[dict[Identity, str], Collection[int]]:
+        """Who those are here who act, or are acted upon, and the places of the statements that are withheld.
 
-        Raises Forbidden where one of them has withdrawn consent or was erased.
+        These are about somebody who has withdrawn consent or was erased.
         """
-        people = {agent_key(agent): agent for statement in statements for agent in actors_of(statement)}
+        people = {agent_key(agent): agent for statement in statements for agent in subjects_of(statement)}
         identities = [person for agent in people.values() if (person := identity_of(agent)) is not None]
         if not identities:
-            return {}
+            return {}, ()
         await self._consents.refresh_lately(caller.moment(self._clock))
         students = dict(zip(identities, await self._profiles.students_of(caller.tenant, identities), strict=True))
-        for student_id in students.values():
-            if not self._consents.state(StudentKey(caller.tenant, student_id)).processing:
-                self._audit.note(caller, "xapi-statements", student_id, allowed=False)
-                raise Forbidden(WITHHELD)
-        return students
+        refused = {
+            student_id
+            for student_id in students.values()
+            if not self._consents.state(StudentKey(caller.tenant, student_id)).processing
+        }
+        if not refused:
+            return students, ()
+        for student_id in refused:
+            self._audit.note(caller, "xapi-statements", student_id, allowed=False)
+
+        def is_refused(agent: Object) -> bool:
+            person = identity_of(agent)
+            return person is not None and students[person] in refused
+
+        return students, {n for n, one in enumerate(statements) if any(map(is_refused, subjects_of(one)))}
 
     async def statement(self, caller: Caller, statement_id: str, *, voided: bool) -> ShownStatement:
         """A statement by its id: one that was ``voided``, or was not. Raises NotFound, Forbidden, Unavailable."""

@@ -34,7 +34,7 @@ ABOUT: Mapping[Version, bytes] = MappingProxyType(
 SHARED = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "ETag, Last-Modified, Content-Length, X-Experience-API-Version, "
-    "X-Experience-API-Consistent-Through, X-Request-Id",
+    "X-Experience-API-Consistent-Through, X-Mastery-Withheld, X-Request-Id",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 PREFLIGHT = {

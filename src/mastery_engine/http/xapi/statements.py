@@ -21,6 +21,7 @@ from mastery_engine.lrs.people import agent_key
 from mastery_engine.services.record_store import SentStatements, ShownStatement, StatementFilter
 
 MULTIPART = "multipart/mixed"
+WITHHELD = "X-Mastery-Withheld"  # the ids of statements that were not kept, since a student has not consented
 MOST_AT_ONCE = 100
 ONE = frozenset(("statementId", "voidedStatementId"))
 SHAPE = frozenset(("format", "attachments"))
@@ -65,8 +66,9 @@ async def put_statement(call: XapiCall) -> Response:
 async def post_statements(call: XapiCall) -> Response:
     """Store one statement, or many; the answer lists their ids."""
     call.check_parameters(frozenset())
-    stored = await call.engine.record_store.store(call.sender, _sent(call))
-    return Response(_encode([one["id"] for one in stored]), media_type=JSON)
+    taken = await call.engine.record_store.store(call.sender, _sent(call))
+    headers = {WITHHELD: ", ".join(taken.withheld[:MOST_AT_ONCE])} if taken.withheld else {}
+    return Response(_encode(taken.ids), headers=headers, media_type=JSON)
 
 
 def _sent(call: XapiCall) -> SentStatements:
