@@ -6,9 +6,10 @@ No address and no name stands in an index, and no index of one tenant meets anot
 from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
 from mastery_engine.lrs.broken import Object
-from mastery_engine.lrs.people import actors_of, agent_key, others_of, with_members
+from mastery_engine.lrs.people import actors_in, agent_key, others_in, with_members
 from mastery_engine.lrs.rules.activities import is_activity
 from mastery_engine.lrs.rules.values import LONGEST_KNOWN, MOST_KNOWN
 
@@ -34,35 +35,52 @@ class Facets:
 
     def of_statement(self, statement: Object) -> set[bytes]:
         """All facets of a valid statement; ``related`` ones are of what is not its actor or object."""
+        return {facet for name, part in statement.items() for facet in self.of_part(name, part)}
+
+    def of_part(self, name: str, part: Any) -> Iterator[bytes]:
+        """The facets that a statement has by one of its parts."""
         of = self.of
-        facets = {of("verb", statement["verb"]["id"])}
-        facets.update([of("agent", key) for agent in actors_of(statement) if (key := agent_key(agent)) is not None])
-        related = [*others_of(statement), *with_members(statement.get("authority", {}))]
-        facets.update([of("related agent", key) for agent in related if (key := agent_key(agent)) is not None])
-        target = statement["object"]
-        if is_activity(target):
-            facets.add(of("activity", target["id"]))
-        facets.update([of("related activity", name) for name in related_activities_of(statement)])
-        registration = statement.get("context", {}).get("registration")
-        if registration is not None:
-            facets.add(of("registration", registration.lower()))
-        return facets
+        for agent in actors_in(name, part):
+            yield from self._of_agent("agent", agent)
+        for agent in with_members(part) if name == "authority" else others_in(name, part):
+            yield from self._of_agent("related agent", agent)
+        if name == "verb":
+            yield of("verb", part["id"])
+        elif name == "object":
+            if is_activity(part):
+                yield of("activity", part["id"])
+            for activity in activities_within(part):
+                yield of("related activity", activity)
+        elif name == "context":
+            for one in context_activities_in(part):
+                yield of("related activity", one["id"])
+            if "registration" in part:
+                yield of("registration", part["registration"].lower())
+
+    def _of_agent(self, kind: str, agent: Object) -> Iterator[bytes]:
+        key = agent_key(agent)
+        if key is not None:
+            yield self.of(kind, key)
 
 
-def related_activities_of(statement: Object) -> Iterator[str]:
-    """The activities of a statement's context, and those of a sub-statement."""
-    for activity in context_activities_of(statement):
-        yield activity["id"]
-    target = statement["object"]
+def activities_within(target: Object) -> Iterator[str]:
+    """The activities of a sub-statement; none of any other object."""
     if target.get("objectType") == "SubStatement":
         if is_activity(target["object"]):
             yield target["object"]["id"]
-        yield from related_activities_of(target)
+        for activity in context_activities_of(target):
+            yield activity["id"]
+        yield from activities_within(target["object"])
 
 
 def context_activities_of(statement: Object) -> Iterator[Object]:
     """The activities of a statement's context."""
-    for given in statement.get("context", {}).get("contextActivities", {}).values():
+    yield from context_activities_in(statement.get("context", {}))
+
+
+def context_activities_in(context: Object) -> Iterator[Object]:
+    """The activities of a context."""
+    for given in context.get("contextActivities", {}).values():
         if type(given) is list:
             yield from given
         else:

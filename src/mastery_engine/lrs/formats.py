@@ -128,15 +128,19 @@ def _bare_context(context: Object) -> dict[str, Any]:
     return shown
 
 
-def as_lists(statement: dict[str, Any]) -> None:
-    """Context activities that came alone become lists of one, as statements are always returned (Data 2.4.6.2)."""
-    for part in (statement, statement.get("object", {})):
-        context = part.get("context")
-        related = context.get("contextActivities") if type(context) is dict else None
-        if type(related) is dict:
-            for relation, given in related.items():
-                if type(given) is dict:
-                    related[relation] = [given]
+def with_lists(name: str, part: Any) -> Any:
+    """A part of a statement as it is returned: context activities that came alone are lists of one (Data 2.4.6.2).
+
+    The part itself, where that changes nothing.
+    """
+    if name == "object" and "context" in part:
+        context = with_lists("context", part["context"])
+        return part if context is part["context"] else {**part, "context": context}
+    related = part.get("contextActivities") if name == "context" else None
+    if related is None or all(type(given) is list for given in related.values()):
+        return part
+    lists = {relation: given if type(given) is list else [given] for relation, given in related.items()}
+    return {**part, "contextActivities": lists}
 
 
 def merged_definition(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,31 +29,42 @@ def with_members(actor: Object) -> Iterator[Object]:
 
 def actors_of(statement: Object) -> Iterator[Object]:
     """The actor of a statement, and its object where that is an agent or a group, with their members."""
-    yield from with_members(statement["actor"])
-    if statement["object"].get("objectType") in ("Agent", "Group"):
-        yield from with_members(statement["object"])
+    yield from actors_in("actor", statement["actor"])
+    yield from actors_in("object", statement["object"])
 
 
-def subjects_of(statement: Object) -> Iterator[Object]:
-    """Whom a statement is about: its actors, and those of its sub-statement."""
-    yield from actors_of(statement)
-    if statement["object"].get("objectType") == "SubStatement":
-        yield from actors_of(statement["object"])
+def actors_in(name: str, part: Any) -> Iterator[Object]:
+    """Those of ``actors_of`` who are in a part of a statement."""
+    if name == "actor" or (name == "object" and part.get("objectType") in ("Agent", "Group")):
+        yield from with_members(part)
+
+
+def subjects_in(name: str, part: Any) -> Iterator[Object]:
+    """Whom a statement is about, as far as they are in a part of it: its actors, and those of its sub-statement."""
+    yield from actors_in(name, part)
+    if name == "object" and part.get("objectType") == "SubStatement":
+        yield from actors_of(part)
 
 
 def others_of(statement: Object) -> Iterator[Object]:
     """Who else is in a statement: in its context, and in a sub-statement. Its authority is the sender."""
-    context = statement.get("context", {})
-    for name in ("instructor", "team"):
-        if name in context:
-            yield from with_members(context[name])
-    for name, inner in CONTEXT_PEOPLE.items():
-        for one in context.get(name, ()):
-            yield from with_members(one[inner])
-    target = statement["object"]
-    if target.get("objectType") == "SubStatement":
-        yield from actors_of(target)
-        yield from others_of(target)
+    for name in ("context", "object"):
+        if name in statement:
+            yield from others_in(name, statement[name])
+
+
+def others_in(name: str, part: Any) -> Iterator[Object]:
+    """Those of ``others_of`` who are in a part of a statement."""
+    if name == "context":
+        for one in ("instructor", "team"):
+            if one in part:
+                yield from with_members(part[one])
+        for given, inner in CONTEXT_PEOPLE.items():
+            for one in part.get(given, ()):
+                yield from with_members(one[inner])
+    elif name == "object" and part.get("objectType") == "SubStatement":
+        yield from actors_of(part)
+        yield from others_of(part)
 
 
 def with_people(statement: Object, change: Change) -> dict[str, Any] | None:

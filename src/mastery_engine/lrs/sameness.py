@@ -7,6 +7,7 @@ duration beyond hundredths of a second, the offset by which a time is written (x
 """
 
 import re
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -27,30 +28,43 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 def content_digest(statement: Object) -> bytes:
     """The hash of a valid statement's content, without its own time: equal for statements that are the same."""
-    return blake2b(_encode(_content(statement, OF_STORE)), digest_size=DIGEST_BYTES).digest()
+    return digest_of(_content(statement, OF_STORE))
+
+
+def digest_of(content: Mapping[str, Any]) -> bytes:
+    """The hash of a statement's content, by parts, of which each is what ``content_of`` says of it, or its JSON."""
+    return blake2b(_encode(content), digest_size=DIGEST_BYTES).digest()
 
 
 def derived_id(statement: Object, tenant: str, turn: int = 0) -> str:
     """The id of a statement without one: made of all that it says, and its tenant, so that a repeat has the same.
 
-    ``turn`` counts the statements with this content that were voided before.
+    Its parts may be JSON whose names are in order. ``turn`` counts the statements with this content that were voided
+    before.
     """
     said = {name: value for name, value in statement.items() if name not in SET_HERE}
     return derived_uuid(blake2b(_encode([tenant, turn, said]), digest_size=DIGEST_BYTES).digest())
 
 
 def _content(statement: Object, left_out: frozenset[str]) -> dict[str, Any]:
-    content = {name: value for name, value in statement.items() if name not in left_out}
-    content["actor"] = _actor(statement["actor"])
-    content["verb"] = statement["verb"]["id"]
-    content["object"] = _object(statement["object"])
-    if "result" in content:
-        content["result"] = _result(content["result"])
-    if "context" in content:
-        content["context"] = _context(content["context"])
-    if "attachments" in content:
-        content["attachments"] = sorted([_attachment(one) for one in content["attachments"]], key=_encode)
-    return content
+    return {name: content_of(name, value) for name, value in statement.items() if name not in left_out}
+
+
+def content_of(name: str, part: Any) -> Any:
+    """What of a part of a statement is compared."""
+    if name == "actor":
+        return _actor(part)
+    if name == "verb":
+        return part["id"]
+    if name == "object":
+        return _object(part)
+    if name == "result":
+        return _result(part)
+    if name == "context":
+        return _context(part)
+    if name == "attachments":
+        return sorted([_attachment(one) for one in part], key=_encode)
+    return part
 
 
 def _actor(actor: Object) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from mastery_engine.ports.record_documents import RecordDocument, RecordDocument
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.profiles import Profiles
-from mastery_engine.services.record_store import LEFT_OUT, STUDENT, WITHHELD
+from mastery_engine.services.record_store import LEFT_OUT, WITHHELD
+from mastery_engine.services.statement_records import STUDENT
 
 Resource: TypeAlias = Literal["state", "agent profile", "activity profile"]
 

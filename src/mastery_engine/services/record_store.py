@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from cachetools import FIFOCache
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.auth.credentials import PlatformCaller
@@ -15,17 +14,15 @@ from mastery_engine.domain.student import StudentKey
 from mastery_engine.doors.drafts import Translation
 from mastery_engine.doors.xapi.agents import identity_of
 from mastery_engine.errors import Conflict, Forbidden, NotFound
-from mastery_engine.lrs.attached import attachments_of, contents_are_as_described, contents_are_sent_or_linked
+from mastery_engine.lrs.attached import contents_are_as_described, contents_are_sent_or_linked
 from mastery_engine.lrs.broken import Object, RuleBroken
 from mastery_engine.lrs.facets import Facets, activities_of
-from mastery_engine.lrs.formats import as_lists, merged_definition
+from mastery_engine.lrs.formats import merged_definition
 from mastery_engine.lrs.multipart import BodyPart
-from mastery_engine.lrs.people import actors_of, agent_key, others_of, subjects_of, with_people
-from mastery_engine.lrs.rules.statements import statement_is_valid
-from mastery_engine.lrs.rules.values import Version, timestamp_is_iso8601
-from mastery_engine.lrs.rules.verbs import VOIDED
-from mastery_engine.lrs.sameness import content_digest, derived_id
-from mastery_engine.lrs.signatures import SIGNATURE, signatures_are_of_statement
+from mastery_engine.lrs.people import actors_of, agent_key, others_of, with_people
+from mastery_engine.lrs.reading import ReadStatement, number_in, place, statement_under
+from mastery_engine.lrs.rules.values import Version
+from mastery_engine.lrs.signatures import signatures_are_of_statement
 from mastery_engine.ports.statements import (
     StatementOutcome,
     StatementQuery,
@@ -37,16 +34,13 @@ from mastery_engine.services.audit import Audit
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.doorways import Doorways
 from mastery_engine.services.profiles import Profiles
+from mastery_engine.services.statement_records import STUDENT, StatementRecords
 
-AUTHORITY_HOME = "urn:mastery-engine:credentials"
-FIRST_VERSION: Mapping[Version, str] = {"1.0.3": "1.0.0", "2.0.0": "2.0.0"}  # of statements that name none
 LOOKED_AT = 100  # newest statements that say what an activity is, or how somebody is called
 ERASED_AT_ONCE = 500
 LOADED_AT_ONCE = 25
 MOST_TURNS = 20  # statements of one content that are voided one after the other
 LARGEST_PAGE = 4 * 1024 * 1024  # bytes after which a page ends early
-STUDENT = "student"
-MOST_DERIVED = 20_000  # cached, since computing one costs more
 SOMEBODY_ELSE: Object = {"objectType": "Agent", "name": "somebody else"}
 LEFT_OUT = (
     "This deployment keeps no statements: it takes what they say as evidence, and gives none back "
@@ -63,11 +57,15 @@ _decode = msgspec.json.Decoder().decode
 
 
 class SentStatements(msgspec.Struct, frozen=True):
-    """Statements as they were sent in one call, by JSON or with attachments; ``parts`` is None without any."""
+    """Statements as they were sent in one call, by JSON or with attachments; ``parts`` is None without any.
 
-    statements: Sequence[Any]
+    With a ``statement_id`` it is one statement under that id.
+    """
+
+    body: bytes
     version: Version
     parts: Sequence[BodyPart] | None = None
+    statement_id: str | None = None
 
 
 class TakenStatements(NamedTuple):
@@ -75,17 +73,6 @@ class TakenStatements(NamedTuple):
 
     ids: list[str]
     withheld: list[str]
-
-
-class PreparedStatement(NamedTuple):
-    """A statement with all that the store sets of it but its time of storing, and as it is kept."""
-
-    statement: Object
-    record: StatementRecord
-
-    @property
-    def name(self) -> str:
-        return self.record.statement_id
 
 
 class StatementFilter(msgspec.Struct, frozen=True):
@@ -143,7 +130,7 @@ class RecordStore:
         self._consents = consents
         self._audit = audit
         self._clock = clock
-        self._derived: FIFOCache[tuple[str, str | None], str] = FIFOCache(MOST_DERIVED)
+        self._records = StatementRecords(profiles.derived_id)
 
     def _kept(self) -> StatementStore:
         """Raises Forbidden where no statements are given back."""
@@ -160,45 +147,47 @@ class RecordStore:
         student who has not consented are withheld, and the others go in. Raises RuleBroken, Conflict where another
         statement has an id, Forbidden where all are withheld, and Unavailable.
         """
-        caller = sender.caller
-        statements, contents = self._checked(sent)
-        students, withheld = await self._students(caller, statements)
+        caller, version = sender.caller, sent.version
+        read, contents = self._checked(caller.tenant, sent)
+        students, withheld = await self._students(caller, read)
         # What they say as they were sent: one without an id is the same event as through any other door.
-        said = [self._doorways.translated("xapi", one) for one in statements]
-        prepared = [self._prepared(caller, one, contents, sent.version) for one in statements]
+        said = [self._doorways.translated("xapi", one.value) for one in read]
+        records = self._records.of(caller, version, read, contents)
         if withheld:
-            refused = {n: Translation("refused", prepared[n].name, WITHHELD_HERE) for n in withheld}
+            refused = {n: Translation("refused", records[n].statement_id, WITHHELD_HERE) for n in withheld}
             said = [refused.get(n, one) for n, one in enumerate(said)]
-            if len(withheld) == len(statements):
+            if len(withheld) == len(read):
                 await self._doorways.take_translated(sender, "xapi", said)
                 raise Forbidden(WITHHELD)
         if self._store is not None and self._keeps:
             await self._audit.write(caller, "xapi-statements", [None])
-            kept = [n for n in range(len(statements)) if n not in withheld]
+            kept = [n for n in range(len(read)) if n not in withheld]
             turn = 0
-            while voided := await self._put(self._store, caller, [prepared[n].record for n in kept], contents):
+            while voided := await self._put(self._store, caller, [records[n] for n in kept], contents):
                 turn += 1
-                again = [n for n in kept if "id" not in statements[n] and prepared[n].name in voided]
+                again = [n for n in kept if "id" not in read[n].value and records[n].statement_id in voided]
                 if not again:
                     break
                 if turn == MOST_TURNS:
                     raise Conflict("A statement with this content was voided too often: give it an id.", field="id")
-                for place in again:
-                    prepared[place] = self._prepared(caller, statements[place], contents, sent.version, turn)
+                renamed = self._records.of(caller, version, [read[n] for n in again], contents, turn)
+                for n, record in zip(again, renamed, strict=True):
+                    records[n] = record
         await self._doorways.take_translated(sender, "xapi", said, known=students)
-        return TakenStatements([one.name for one in prepared], [prepared[n].name for n in sorted(withheld)])
+        ids = [one.statement_id for one in records]
+        return TakenStatements(ids, [ids[n] for n in sorted(withheld)])
 
-    def _checked(self, sent: SentStatements) -> tuple[list[Object], dict[str, bytes]]:
+    def _checked(self, tenant: str, sent: SentStatements) -> tuple[list[ReadStatement], dict[str, bytes]]:
         """The statements, which are valid, and the contents of their attachments. Raises RuleBroken."""
         try:
-            statements = [
-                statement_is_valid(one, sent.version, _place(number, sent))
-                for number, one in enumerate(sent.statements)
-            ]
-            _check_distinct(statements, sent)
-            return statements, _contents(statements, sent)
+            if sent.statement_id is None:
+                read = self._records.read(sent.body, sent.version, tenant)
+            else:
+                read = statement_under(sent.statement_id, sent.body, sent.version, tenant)
+            _check_distinct(read)
+            return read, _contents([one.value for one in read], sent)
         except RuleBroken:
-            self._doorways.count("xapi", "refused", len(sent.statements))
+            self._doorways.count("xapi", "refused", number_in(sent.body))
             raise
 
     async def _put(
@@ -214,64 +203,14 @@ class RecordStore:
                 raise Conflict(f"Another statement has the id {name}: nothing was stored.", field="id")
         return {name for name, outcome in zip(records, outcomes, strict=True) if outcome is StatementOutcome.VOIDED}
 
-    def _prepared(
-        self, caller: Caller, statement: Object, contents: Mapping[str, bytes], version: Version, turn: int = 0
-    ) -> PreparedStatement:
-        """A valid statement with all that the store sets of it, and as it is kept."""
-        stamp = timestamp_is_iso8601(statement["timestamp"], "timestamp") if "timestamp" in statement else 0
-        statement_id = statement["id"].lower() if "id" in statement else derived_id(statement, caller.tenant, turn)
-        whole = {
-            **statement,
-            "id": statement_id,
-            "version": statement.get("version", FIRST_VERSION[version]),
-            "authority": {"objectType": "Agent", "account": {"homePage": AUTHORITY_HOME, "name": caller.subject}},
-        }
-        whole.pop("stored", None)
-        if stamp:
-            whole["timestamp"] = rfc3339(stamp)
-        as_lists(whole)
-        target = statement["object"]
-        record = StatementRecord(
-            statement_id,
-            _encode(whole),
-            content_digest(statement),
-            stamp,
-            tuple(self._facets(caller.tenant, whole)),
-            target["id"].lower() if target.get("objectType") == "StatementRef" else None,
-            statement["verb"]["id"] == VOIDED,
-            tuple(sorted({one["sha2"].lower() for one in attachments_of(statement)} & contents.keys())),
-        )
-        return PreparedStatement(whole, record)
-
-    def _facets(self, tenant: str, statement: Object) -> set[bytes]:
-        """What a statement is found by, and whose it is."""
-        facets = Facets(tenant)
-        found = facets.of_statement(statement)
-        for agent in (*actors_of(statement), *others_of(statement)):
-            student_id = self._derived_id(tenant, agent)
-            if student_id is not None:
-                found.add(facets.of(STUDENT, student_id))
-        return found
-
-    def _derived_id(self, tenant: str, agent: Object) -> str | None:
-        """The id that whoever an agent is has here where no profile names them; None where it is nobody."""
-        name = (tenant, agent_key(agent))
-        known = self._derived.get(name)
-        if known is None:
-            person = identity_of(agent)
-            if person is None:
-                return None
-            known = self._derived[name] = self._profiles.derived_id(tenant, person)
-        return known
-
     async def _students(
-        self, caller: Caller, statements: Sequence[Object]
+        self, caller: Caller, statements: Sequence[ReadStatement]
     ) -> tuple[dict[Identity, str], Collection[int]]:
         """Who those are here who act, or are acted upon, and the places of the statements that are withheld.
 
         These are about somebody who has withdrawn consent or was erased.
         """
-        people = {agent_key(agent): agent for statement in statements for agent in subjects_of(statement)}
+        people = dict([one for statement in statements for one in statement.subjects])
         identities = [person for agent in people.values() if (person := identity_of(agent)) is not None]
         if not identities:
             return {}, ()
@@ -291,7 +230,9 @@ class RecordStore:
             person = identity_of(agent)
             return person is not None and students[person] in refused
 
-        return students, {n for n, one in enumerate(statements) if any(map(is_refused, subjects_of(one)))}
+        return students, {
+            n for n, statement in enumerate(statements) if any(is_refused(agent) for _, agent in statement.subjects)
+        }
 
     async def statement(self, caller: Caller, statement_id: str, *, voided: bool) -> ShownStatement:
         """A statement by its id: one that was ``voided``, or was not. Raises NotFound, Forbidden, Unavailable."""
@@ -366,7 +307,7 @@ class RecordStore:
         return [shown for one in about if (shown := with_people(one, only_them)) is not None]
 
     def _is_one_of(self, agent: Object, tenant: str, student_ids: Sequence[str]) -> bool:
-        return self._derived_id(tenant, agent) in student_ids
+        return self._records.student_of(tenant, agent) in student_ids
 
     async def _about(self, tenant: str, student_ids: Sequence[str]) -> list[StoredStatement]:
         if self._store is None:
@@ -396,25 +337,12 @@ class RecordStore:
             return None if self._is_one_of(agent, tenant, student_ids) else agent
 
         about = await self._about(tenant, student_ids)
+        self._records.forget()
         for stored in about:
             left = with_people(_decode(stored.record.body), without_them)
-            record = None if left is None else self._without_signature(tenant, left, stored.record)
+            record = None if left is None else self._records.without_signature(tenant, left, stored.record)
             await self._store.replace(tenant, stored.record.statement_id, record)
         return len(about)
-
-    def _without_signature(self, tenant: str, statement: dict[str, Any], before: StatementRecord) -> StatementRecord:
-        """What is left of a statement; a signature would be of the whole, and hold it."""
-        attachments = [one for one in statement.pop("attachments", ()) if one["usageType"] != SIGNATURE]
-        if attachments:
-            statement["attachments"] = attachments
-        hashes = {one["sha2"].lower() for one in attachments}
-        return msgspec.structs.replace(
-            before,
-            body=_encode(statement),
-            digest=content_digest(statement),
-            facets=tuple(self._facets(tenant, statement)),
-            contents=tuple(sha2 for sha2 in before.contents if sha2 in hashes),
-        )
 
 
 def _shown(stored: StoredStatement) -> ShownStatement:
@@ -423,18 +351,14 @@ def _shown(stored: StoredStatement) -> ShownStatement:
     return ShownStatement(stored.record.body[:-1] + times.encode(), stored.stored, stored.record.contents)
 
 
-def _place(number: int, sent: SentStatements) -> str:
-    return "statement" if len(sent.statements) == 1 else f"statements[{number}]"
-
-
-def _check_distinct(statements: Sequence[Object], sent: SentStatements) -> None:
+def _check_distinct(statements: Sequence[ReadStatement]) -> None:
     """Raises RuleBroken where two statements of one call have the same id."""
     seen: set[str] = set()
-    for number, statement in enumerate(statements):
-        if "id" in statement:
-            name = statement["id"].lower()
+    for number, one in enumerate(statements):
+        if "id" in one.value:
+            name = one.value["id"].lower()
             if name in seen:
-                at = f"{_place(number, sent)}.id"
+                at = f"{place(number, statements)}.id"
                 raise RuleBroken("ids_are_distinct", at, "is that of another statement in this call")
             seen.add(name)
 

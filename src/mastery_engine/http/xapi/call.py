@@ -10,11 +10,11 @@ from starlette.requests import Request
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.auth.credentials import PlatformCaller
-from mastery_engine.domain.json_text import without_mark
 from mastery_engine.engine import Engine
 from mastery_engine.http.incoming import engine_of
 from mastery_engine.http.senders import sender_of
 from mastery_engine.lrs.broken import RuleBroken, shown
+from mastery_engine.lrs.reading import json_of
 from mastery_engine.lrs.rules.agents import actor_is_agent_or_group
 from mastery_engine.lrs.rules.values import Version, iri_is_absolute, timestamp_is_iso8601, uuid_is_standard
 
@@ -112,16 +112,6 @@ class XapiCall(msgspec.Struct, frozen=True):
     @property
     def content_type(self) -> str:
         return self.headers.get("content-type", "")
-
-
-def json_of(body: bytes, at: str) -> Any:
-    """What JSON says. Raises RuleBroken."""
-    try:
-        return msgspec.json.decode(without_mark(body))
-    except RecursionError:
-        raise RuleBroken("json_is_shallow", at, "must be JSON that is not nested so deeply") from None
-    except ValueError:
-        raise RuleBroken("json_is_formed", at, "must be JSON (RFC 8259) in UTF-8") from None
 
 
 def version_named(given: str | None, usual: Version) -> Version:

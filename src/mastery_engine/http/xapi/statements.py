@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from email.utils import formatdate
 from hashlib import sha256
-from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -12,7 +11,7 @@ from starlette.responses import Response
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.middleware.body import MAX_BODY, too_large
-from mastery_engine.http.xapi.call import XapiCall, json_of
+from mastery_engine.http.xapi.call import XapiCall
 from mastery_engine.lrs.broken import RuleBroken, shown
 from mastery_engine.lrs.facets import Facets
 from mastery_engine.lrs.formats import FORMATS, Format, canonical, ids_alone, preferred_languages
@@ -50,16 +49,7 @@ async def put_statement(call: XapiCall) -> Response:
     """Store one statement under the id of the address."""
     call.check_parameters(PUT)
     call.needed("statementId")
-    given = call.uuid("statementId")
-    sent = _sent(call)
-    if len(sent.statements) != 1 or not isinstance(sent.statements[0], dict):
-        raise RuleBroken("one_is_put", "The body", "must be one statement")
-    statement = sent.statements[0]
-    if str(statement.get("id", given)).lower() != given:
-        message = "must be the statementId of the address, or be left out"
-        raise RuleBroken("id_is_that_of_address", "statement.id", message)
-    statement["id"] = given
-    await call.engine.record_store.store(call.sender, sent)
+    await call.engine.record_store.store(call.sender, _sent(call, call.uuid("statementId")))
     return Response(status_code=204)
 
 
@@ -71,12 +61,12 @@ async def post_statements(call: XapiCall) -> Response:
     return Response(_encode(taken.ids), headers=headers, media_type=JSON)
 
 
-def _sent(call: XapiCall) -> SentStatements:
+def _sent(call: XapiCall, statement_id: str | None = None) -> SentStatements:
     kind = call.content_type.partition(";")[0].strip().lower()
     if kind == JSON:
         if len(call.body) > MAX_BODY:
             raise too_large(MAX_BODY)
-        return SentStatements(_statements(call.body), call.version)
+        return SentStatements(call.body, call.version, None, statement_id)
     if kind != MULTIPART:
         raise RuleBroken("content_type_is_known", "Content-Type", f"must be {JSON} or {MULTIPART}, not {shown(kind)}")
     first, *others = parts_of(call.body, boundary_is_named(call.content_type))
@@ -84,12 +74,7 @@ def _sent(call: XapiCall) -> SentStatements:
         raise RuleBroken("first_part_is_json", "The first part", f"must have the Content-Type {JSON}")
     if len(first.content) > MAX_BODY:
         raise too_large(MAX_BODY)
-    return SentStatements(_statements(first.content), call.version, others)
-
-
-def _statements(body: bytes) -> list[Any]:
-    value = json_of(body, "The body")
-    return value if isinstance(value, list) else [value]
+    return SentStatements(first.content, call.version, others, statement_id)
 
 
 async def get_statements(call: XapiCall) -> Response:
