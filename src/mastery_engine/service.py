@@ -142,7 +142,7 @@ async def _working(engine: Engine) -> AsyncIterator[None]:
             raise Unavailable(f"The worker of this process has stopped: {why}")
         engine.worker.check()
 
-    engine.readiness.watch("worker", at_work)
+    engine.readiness.watch("worker", at_work, tuple if engine.bridge is None else engine.bridge.warnings)
     async with engine.beside_worker():
         try:
             yield

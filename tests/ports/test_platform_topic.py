@@ -6,9 +6,10 @@ from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from mastery_engine.backends.kafka.platform_topic import KafkaPlatformTopic
+from mastery_engine.backends.kafka.platform_topic_dangers import PlatformTopicWatch
 from mastery_engine.backends.kafka.settings import KafkaSettings
 from mastery_engine.backends.memory.platform_topic import MemoryPlatformTopic
 from mastery_engine.errors import Unavailable
@@ -124,4 +125,94 @@ async def test_a_topic_that_is_not_there_yet_is_read_once_it_is(kafka: Kafka) ->
 async def test_without_a_broker_it_is_away_and_closes_though() -> None:
     topic = KafkaPlatformTopic(KafkaSettings("127.0.0.1:9"), "openedx", batch_size=4)
     await topic.commit({0: 1})
+    await topic.close()
+
+
+@pytest.mark.xdist_group("kafka")
+async def test_what_keeps_records_from_being_taken_over_is_a_danger(kafka: Kafka) -> None:
+    """A topic that is missing, and then records that nobody takes over; it stops no start."""
+    name = f"openedx-{uuid4()}"
+    watch = PlatformTopicWatch(KafkaSettings(kafka.bootstrap), name)
+    (missing,) = await asyncio.to_thread(watch.dangers)
+    assert (missing.is_certain, "OPENEDX_TOPIC" in missing.message) == (False, True)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    producer.produce(with_topic(kafka, name), b"a")
+    assert producer.flush(20) == 0
+    assert await asyncio.to_thread(watch.dangers) == [], "it may be under way"
+    (stalled,) = await asyncio.to_thread(watch.dangers)
+    assert (stalled.is_certain, "none was taken over" in stalled.message) == (False, True)
+    topic = KafkaPlatformTopic(KafkaSettings(kafka.bootstrap, session_timeout_ms=2_000), name, batch_size=4)
+    try:
+        await values_of(topic, 1)
+    finally:
+        await topic.close()
+    assert await asyncio.to_thread(watch.dangers) == []
+
+
+class Message(NamedTuple):
+    """One of librdkafka's messages: a record, or a fault."""
+
+    at: int
+    fault: KafkaError | None = None
+
+    def error(self) -> KafkaError | None:
+        return self.fault
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self.at
+
+    def headers(self) -> None:
+        return None
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 1
+
+    def key(self) -> None:
+        return None
+
+    def value(self) -> bytes:
+        return b"%d" % self.at
+
+
+class Arriving:
+    """A consumer that gives records and faults together, as librdkafka does; it is in a group of its own."""
+
+    def __init__(self, *rounds: Sequence[Message]) -> None:
+        self._rounds = list(rounds)
+        self.committed: list[int] = []
+
+    def consume(self, number: int, wait_s: float) -> Sequence[Message]:
+        del number, wait_s
+        return self._rounds.pop(0)
+
+    def assignment(self) -> list[TopicPartition]:
+        return [TopicPartition("openedx", 0)]
+
+    def commit(self, offsets: list[TopicPartition], *, asynchronous: bool) -> None:
+        del asynchronous
+        if not self.committed:
+            self.committed.append(-1)
+            raise KafkaException(KafkaError(KafkaError.REBALANCE_IN_PROGRESS))
+        self.committed += [one.offset for one in offsets]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+async def test_records_that_come_with_a_fault_are_given_and_what_could_not_be_committed_is_later() -> None:
+    """The consumer is past them: committed would be what nobody worked."""
+    topic = KafkaPlatformTopic(KafkaSettings("127.0.0.1:9"), "openedx", batch_size=4)
+    fault = Message(0, KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    consumer = Arriving([Message(0), fault, Message(1)], [Message(2)], [])
+    topic._consumer = consumer  # type: ignore[assignment]
+    batch = await batch_of(topic)
+    assert [one.value for one in batch.records] == [b"0", b"1"]
+    await topic.commit(batch.ends)
+    with pytest.raises(Unavailable, match="permit Read and Describe"):
+        await topic.read()
+    assert consumer.committed == [-1, 2], "once partitions have stopped moving"
+    assert [one.value for one in (await batch_of(topic)).records] == [b"2"]
     await topic.close()

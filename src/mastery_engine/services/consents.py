@@ -236,9 +236,12 @@ class Consents:
         """Whether each of these students allows profiling, in their order, as of the last ``refresh``."""
         return [self.state(key).profiling for key in keys] if self._known else [self.default] * len(keys)
 
-    def allowed(self, key: StudentKey, received: Micros) -> bool:
-        """Whether a student allowed processing at a moment of receipt, as of the last ``refresh``."""
-        return self._allows(key, received, received)
+    def allowed(self, key: StudentKey, received: Micros, earliest: Micros | None = None) -> bool:
+        """Whether a student allowed processing at a moment of receipt, as of the last ``refresh``.
+
+        ``earliest`` is the time that it is about, where that is before the receipt.
+        """
+        return self._allows(key, received, received if earliest is None else min(earliest, received))
 
     async def change(self, key: StudentKey, processing: bool | None, profiling: bool | None) -> None:
         """Change what a student allows; None leaves it as it is. Durable on return.

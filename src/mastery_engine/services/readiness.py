@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from typing import TypeAlias
 
@@ -34,10 +34,12 @@ class Readiness:
         settings = addresses or {}
         self._checks = {name: _SharedCheck(name, check, settings.get(name)) for name, check in checks.items()}
         self._dangers = dangers
+        self._warnings: dict[str, Callable[[], Sequence[str]]] = {}
 
-    def watch(self, name: str, check: Check) -> None:
-        """Add a dependency from now on."""
+    def watch(self, name: str, check: Check, warnings: Callable[[], Sequence[str]] = tuple) -> None:
+        """Add a dependency from now on; ``warnings`` say what is wrong beside it, and make nothing unready."""
         self._checks[name] = _SharedCheck(name, check)
+        self._warnings[name] = warnings
 
     async def keep_looking(self) -> None:
         """Check every few seconds until cancelled, so that the log tells what changes where nobody asks."""
@@ -53,7 +55,13 @@ class Readiness:
         """Each dependency with its latency and its warnings; all are checked at once."""
         answers = await asyncio.gather(*(check.ask() for check in self._checks.values()))
         return [
-            msgspec.structs.replace(answer, warnings=[danger.message for danger in self._dangers.of(answer.name)])
+            msgspec.structs.replace(
+                answer,
+                warnings=[
+                    *[danger.message for danger in self._dangers.of(answer.name)],
+                    *self._warnings.get(answer.name, tuple)(),
+                ],
+            )
             for answer in answers
         ]
 

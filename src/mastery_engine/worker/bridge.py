@@ -2,6 +2,9 @@
 
 Offsets are committed once the events are durable in the log. After a crash between both the records are read again:
 their events have the same ids, so that they count once, on a replay of the log too.
+
+A record was received when the topic took it, and not when it is taken over from there: so what lay in the topic before
+an erasure, or came while consent was withdrawn, does not count because it is read later.
 """
 
 import asyncio
@@ -15,6 +18,7 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.auth.credentials import PlatformCaller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.events.event import check_tenant
+from mastery_engine.domain.moments import SECOND, Micros, moment_of
 from mastery_engine.domain.people.identity import Identity
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.doors.drafts import DoorName, Translation
@@ -31,8 +35,19 @@ logger = logging.getLogger(__name__)
 
 DOOR: DoorName = "openedx"
 KINDS = ("ce_type", "type")  # the headers by which the event bus says what a record is
+WITHHELD = "The student did not consent to processing when this record was received, or was erased."
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
+HINDERED: Micros = 2 * SECOND  # a hindrance that is over sooner is no news
+QUIET: Micros = 30 * SECOND  # no fault for so long: it is over, though no record has come since
+
+
+class Hindered(msgspec.Struct, frozen=True):
+    """Why nothing is taken over, since when, and when that was last so."""
+
+    message: str
+    since: Micros
+    latest: Micros
 
 
 class TopicBridge:
@@ -54,29 +69,55 @@ class TopicBridge:
         self._clock = clock
         self._metrics = metrics
         self._batch: Batch | None = None
+        self._hindrance: Hindered | None = None
+
+    def warnings(self) -> list[str]:
+        """Why nothing is taken over from the topic now, if that is so for a while: the platform's trouble, not ours."""
+        if self._hindrance is None or self._clock() - self._hindrance.since < HINDERED:
+            return []
+        name, message = self._topic.name, self._hindrance.message
+        return [f"Nothing is taken over from the topic {name}, and it is tried again: {message}"]
 
     async def keep_running(self) -> None:
-        """Work until cancelled. What hinders it is logged once, and tried again."""
-        pause, hindered = FIRST_PAUSE_S, False
+        """Work until cancelled. What hinders it is logged once, shown by readiness, and tried again."""
+        pause = FIRST_PAUSE_S
         while True:
             try:
-                await self.work_next()
-                pause, hindered = FIRST_PAUSE_S, False
+                has_worked = await self.work_next()
             except Unavailable as error:
-                if not hindered:
-                    logger.warning("the topic %s cannot be worked at the moment: %s", self._topic.name, error.message)
-                hindered = True
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_S)
+                self._hinder(error.message)
+            except Exception as error:  # a fault of ours must not end the taking over, and must not be silent
+                if self._hinder(f"A fault of the engine, which is in its log ({type(error).__name__})."):
+                    logger.exception("the topic %s cannot be worked", self._topic.name)
+            else:
+                pause = FIRST_PAUSE_S
+                # A reading without records tells nothing of a topic that is not there, which Kafka says now and then.
+                if self._hindrance is not None and (has_worked or self._clock() - self._hindrance.latest > QUIET):
+                    logger.warning("the topic %s is worked again", self._topic.name)
+                    self._hindrance = None
+                continue
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
 
-    async def work_next(self) -> None:
-        """Work the next batch, or the one that was not worked to its end. Raises Unavailable."""
+    def _hinder(self, message: str) -> bool:
+        """Note why the topic cannot be worked; whether that is news, which is logged."""
+        now, before = self._clock(), self._hindrance
+        self._hindrance = Hindered(message, now if before is None else before.since, now)
+        is_news = before is None or before.message != message
+        if is_news:
+            logger.warning("the topic %s cannot be worked at the moment: %s", self._topic.name, message)
+        return is_news
+
+    async def work_next(self) -> bool:
+        """Work the next batch, or the one that was not worked to its end; whether there was one. Raises Unavailable."""
         if self._batch is None:
             self._batch = await self._topic.read()
-        if self._batch is not None:
-            await self._work(self._batch)
-            await self._topic.commit(self._batch.ends)
-            self._batch = None
+        if self._batch is None:
+            return False
+        await self._work(self._batch)
+        await self._topic.commit(self._batch.ends)
+        self._batch = None
+        return True
 
     async def close(self) -> None:
         """Let others read the topic; may be called twice."""
@@ -102,28 +143,43 @@ class TopicBridge:
 
     async def _work_tenant(self, tenant: str, records: list[Record]) -> list[DeadLetter]:
         """The dead letters of what is refused. What is ignored is counted, and is none."""
-        translations = [self._translated(record) for record in records]
+        now = self._clock()
+        receipts = [min(record.received, now) if record.received > 0 else now for record in records]
+        said = [self._translated(record) for record in records]
+        students = await self._doorways.students_of(tenant, said)
+        allowed = [self._is_allowed(tenant, one, at, students) for one, at in zip(said, receipts, strict=True)]
+        translations = [
+            one if may else Translation("refused", one.message_id, WITHHELD)
+            for one, may in zip(said, allowed, strict=True)
+        ]
         sender = PlatformCaller(Caller(self._topic.name, "service", tenant), None)
-        results = await self._doorways.take_translated(sender, DOOR, translations)
-        refused = [
-            (record, translation, result.reason or "")
-            for record, translation, result in zip(records, translations, results, strict=True)
+        results = await self._doorways.take_translated(sender, DOOR, translations, known=students, received=receipts)
+        return [
+            self._letter_of(record, translation, result.reason or "", students, may=may)
+            for record, translation, result, may in zip(records, said, results, allowed, strict=True)
             if result.status == "refused"
         ]
-        if not refused:
-            return []
-        students = await self._doorways.students_of(tenant, [translation for _, translation, _ in refused])
-        return [self._letter_of(record, translation, reason, students) for record, translation, reason in refused]
+
+    def _is_allowed(
+        self, tenant: str, translation: Translation, received: Micros, students: Mapping[Identity, str]
+    ) -> bool:
+        """Whether all whom a message is about allow processing now, and did when the topic took it."""
+        for draft in translation.drafts:
+            key = StudentKey(tenant, students[draft.identity])
+            at = received if draft.timestamp is None else moment_of(draft.timestamp)
+            if not (self._consents.state(key).processing and self._consents.allowed(key, received, at)):
+                return False
+        return True
 
     def _letter_of(
-        self, record: Record, translation: Translation, reason: str, students: Mapping[Identity, str]
+        self, record: Record, translation: Translation, reason: str, students: Mapping[Identity, str], *, may: bool
     ) -> DeadLetter:
         """A dead letter of a message; of a student without consent none of their data is kept."""
         keys = [StudentKey(record.tenant, students[draft.identity]) for draft in translation.drafts]
         name, now = self._topic.name, self._clock()
         if not keys:
             return letter_of(name, record, InvalidInput.code, reason, now)
-        if not all(self._consents.state(key).processing for key in keys):
+        if not may:
             bare = msgspec.structs.replace(record, key=None, value=None, headers={})
             return letter_of(name, bare, Forbidden.code, reason, now)
         student_id, event_id = keys[0].student_id, translation.drafts[0].event_id

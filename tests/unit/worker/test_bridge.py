@@ -9,23 +9,29 @@ import pytest
 from mastery_engine.auth.access import Caller
 from mastery_engine.backends.memory import logs as memory_logs
 from mastery_engine.backends.memory.platform_topic import MemoryPlatformTopic
-from mastery_engine.domain.moments import DAY, MINUTE, rfc3339
+from mastery_engine.domain.moments import DAY, MINUTE, SECOND, rfc3339
 from mastery_engine.domain.people.identity import Identity, external_student_id
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Logs
 from mastery_engine.ports.event_log import Record
+from mastery_engine.worker import bridge
 from tests.support.composed import composed
 from tests.support.openedx import TRACKING, checked, on_bus
 from tests.support.samples import NOW, Clock
 
 KIND = {"ce_type": TRACKING}
 ADMIN = Caller("tests", "admin")
+HOUR = 60 * MINUTE
 
 
 def record(value: bytes | None, offset: int = 0, tenant: str = "default", **more: Any) -> Record:
     return Record(0, offset, NOW, tenant, b"key", value, "", **{"headers": KIND, **more})
+
+
+def record_at(value: bytes, offset: int, *, received: int) -> Record:
+    return Record(0, offset, received, "default", b"key", value, "", headers=KIND)
 
 
 def answered(number: int = 1, *, ago: int = MINUTE, **more: Any) -> bytes:
@@ -200,3 +206,106 @@ async def test_a_batch_that_could_not_be_appended_is_tried_again(
     monkeypatch.setattr(logs.events, "append", append)
     await engine.bridge.work_next()
     assert (topic.committed, len(await in_log(logs))) == (1, 1)
+
+
+async def test_the_receipt_is_the_topics_so_that_no_later_reading_brings_back_what_was_erased(
+    topic: MemoryPlatformTopic, logs: Logs
+) -> None:
+    """Taken over a day after it came: in between the student was erased, and has consented anew."""
+    clock = Clock()
+    engine = composed(logs=logs, clock=clock, platform_topic=topic)
+    ada = StudentKey("default", student())
+    untimed = {**checked(rfc3339(NOW), 2), "timestamp": ""}
+    clock.now = NOW + HOUR
+    await engine.consents.erase(ada)
+    clock.now = NOW + 2 * HOUR
+    await engine.consents.change(ada, True, True)
+    clock.now = NOW + 3 * HOUR
+    before = [record(answered()), record(on_bus(untimed), 1)]
+    # Came later, about a time before the erasure; and came later, about later.
+    later = {"received": NOW + 2 * HOUR + MINUTE}
+    timed = [record_at(answered(3), 2, **later), record_at(answered(4, ago=-2 * HOUR), 3, **later)]
+    await work(engine, topic, *before, *timed)
+    assert [one["timestamp"] for one in await in_log(logs)] == [rfc3339(NOW + 2 * HOUR)]
+    assert {(one.offset, one.code, one.value) for one in await letters(logs) if one.code == "FORBIDDEN"} == {
+        (0, "FORBIDDEN", None),
+        (2, "FORBIDDEN", None),
+    }
+
+
+async def test_what_came_while_consent_was_withdrawn_does_not_count_later(
+    topic: MemoryPlatformTopic, logs: Logs
+) -> None:
+    clock = Clock()
+    engine = composed(logs=logs, clock=clock, platform_topic=topic)
+    ada = StudentKey("default", student())
+    clock.now = NOW - 2 * MINUTE
+    await engine.consents.change(ada, False, None)
+    clock.now = NOW + HOUR
+    await engine.consents.change(ada, True, None)
+    await work(engine, topic, record(answered()), record_at(answered(2), 1, received=NOW + HOUR + MINUTE))
+    assert [one.offset for one in await letters(logs)] == [0]
+    assert len(await in_log(logs)) == 1
+
+
+async def test_an_age_is_that_at_the_receipt_by_the_topic_whenever_it_is_read(
+    topic: MemoryPlatformTopic, logs: Logs
+) -> None:
+    clock = Clock()
+    engine = composed(logs=logs, clock=clock, platform_topic=topic)
+    clock.now = NOW + DAY
+    await work(engine, topic, record(answered(ago=-HOUR)), record_at(answered(2), 1, received=0))
+    (letter,) = await letters(logs)
+    assert (letter.offset, "more than 5 minutes after its receipt" in letter.message) == (0, True)
+
+
+async def test_what_keeps_it_from_the_topic_is_shown_until_it_is_over(
+    topic: MemoryPlatformTopic, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trouble of the platform's makes nothing of ours unready; a fault of ours ends nothing, and is seen."""
+    clock = Clock()
+    engine = composed(logs=logs, clock=clock, platform_topic=topic)
+    assert engine.bridge is not None
+    monkeypatch.setattr(bridge, "LONGEST_PAUSE_S", 0.01)
+    read = topic.read
+    faults: list[Exception] = [Unavailable("Kafka has no topic"), ZeroDivisionError()]
+
+    async def read_later() -> Any:
+        if faults:
+            raise faults[0]
+        return await read()
+
+    topic.read = read_later  # type: ignore[method-assign]
+    task = asyncio.create_task(engine.bridge.keep_running())
+
+    async def until(text: str) -> None:
+        async with asyncio.timeout(5):
+            while text not in "".join(engine.bridge.warnings()):  # type: ignore[union-attr]
+                clock.now += SECOND
+                await asyncio.sleep(0.005)
+
+    await until("Kafka has no topic")
+    faults.pop(0)
+    await until("ZeroDivisionError")
+    faults.pop(0)
+    async with asyncio.timeout(5):
+        while engine.bridge.warnings():
+            clock.now += SECOND
+            await asyncio.sleep(0.005)
+    faults.append(Unavailable("Kafka has no topic"))
+    await until("Kafka has no topic")
+    faults.clear()
+    topic.records += [record(answered())]
+    async with asyncio.timeout(5):
+        while engine.bridge.warnings():  # a record that comes ends it at once
+            await asyncio.sleep(0.005)
+    task.cancel()
+
+
+async def test_a_refusal_is_answered_by_the_events_status(
+    engine: Engine, topic: MemoryPlatformTopic, logs: Logs
+) -> None:
+    await work(engine, topic, record(answered(2, ago=400 * DAY)))
+    (letter,) = await letters(logs)
+    status = await engine.ingest.status(ADMIN, student(), letter.event_id)
+    assert status.status == "dead_lettered"

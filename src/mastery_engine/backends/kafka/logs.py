@@ -15,6 +15,7 @@ from mastery_engine.backends.kafka.consent_ledger import KafkaConsentLedger
 from mastery_engine.backends.kafka.dead_letters import KafkaDeadLetters
 from mastery_engine.backends.kafka.event_log import KafkaEventLog
 from mastery_engine.backends.kafka.faults import FEW_IN_STEP, LEADERLESS
+from mastery_engine.backends.kafka.platform_topic_dangers import PlatformTopicWatch
 from mastery_engine.backends.kafka.result_log import KafkaResultLog
 from mastery_engine.backends.kafka.sender import Sender
 from mastery_engine.backends.kafka.settings import KafkaSettings
@@ -48,7 +49,11 @@ def open_logs(
         dead_letters=KafkaDeadLetters(settings, topics, sender, platform_topic),
         consents=KafkaConsentLedger(topics, sender, consent_asker),
         connection=KafkaLogConnection(
-            settings, sender, pinger, [events.close, sender.close, asker.close, pinger.close, consent_asker.close]
+            settings,
+            sender,
+            pinger,
+            [events.close, sender.close, asker.close, pinger.close, consent_asker.close],
+            None if platform_topic is None else PlatformTopicWatch(settings, platform_topic),
         ),
     )
 
@@ -62,8 +67,10 @@ class KafkaLogConnection:
         sender: Sender,
         pinger: Asker,
         closing: Sequence[Callable[[], Awaitable[None]]],
+        platform_topic: PlatformTopicWatch | None = None,
     ) -> None:
         """``pinger`` waits behind no other question; ``closing`` is what is to be closed, in this order."""
+        self._platform_topic = platform_topic
         self._settings = settings
         self._sender = sender
         self._pinger = pinger
@@ -78,7 +85,10 @@ class KafkaLogConnection:
     async def dangers(self) -> list[Danger]:
         topics = await asyncio.to_thread(settings_of_topics, self._settings)
         self._least_in_step = {topic.name: topic.least_in_step for topic in topics}
-        return dangers_in(topics, self._settings)
+        dangers = dangers_in(topics, self._settings)
+        if self._platform_topic is not None:
+            dangers += await asyncio.to_thread(self._platform_topic.dangers)
+        return dangers
 
     async def close(self) -> None:
         for close in self._closing:
