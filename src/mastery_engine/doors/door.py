@@ -41,7 +41,10 @@ class Door(msgspec.Struct, frozen=True):
     without_id: tuple[str, ...] = ()
 
     def event_id(self, message: Mapping[str, Any], message_id: str | None) -> str:
-        """The id of a message's event: by the message's own id, else by its content but for ``without_id``."""
+        """The id of a message's event: by the message's own id, else by its content but for ``without_id``.
+
+        Its parts may be JSON whose names are in order.
+        """
         if message_id is None:
             content = {name: part for name, part in message.items() if name not in self.without_id}
             return f"{self.name}:{derived_id(self.name, blake2b(_encode(content), digest_size=32).hexdigest())}"

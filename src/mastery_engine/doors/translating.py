@@ -26,12 +26,15 @@ class ProfileSet(msgspec.Struct, frozen=True):
 
     profiles: Mapping[str, tuple[TranslationProfile, ...]]
 
-    def translated(self, door: DoorName, message: object) -> Translation:
-        """What a message becomes. Never raises for what a message holds."""
+    def translated(self, door: DoorName, message: object, said: Mapping[str, Any] | None = None) -> Translation:
+        """What a message becomes. Never raises for what a message holds.
+
+        ``said`` is the message with its parts as JSON whose names are in order, if it was written so already.
+        """
         if not isinstance(message, dict):
             return Translation("refused", reason=NOT_AN_OBJECT)
         try:
-            return self._translated(door, message)
+            return self._translated(door, message, said)
         except InvalidInput as error:
             return Translation("refused", _id_of(door, message), error.message)
         except RecursionError:
@@ -41,11 +44,11 @@ class ProfileSet(msgspec.Struct, frozen=True):
         except (ValueError, OverflowError):  # of whole numbers that no JSON of ours can hold
             return Translation("refused", reason=TOO_LARGE)
 
-    def _translated(self, door: DoorName, message: dict[str, Any]) -> Translation:
+    def _translated(self, door: DoorName, message: dict[str, Any], said: Mapping[str, Any] | None) -> Translation:
         prepared = DOORS[door].prepared(message)
         for profile in self.profiles[door]:
             if profile.recognises(prepared):
-                return profile.translation(prepared)
+                return profile.translation(prepared, said)
         return Translation("ignored", _id_of(door, message), f"No profile of the door {door} is for it.")
 
     @property

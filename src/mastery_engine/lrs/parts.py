@@ -66,13 +66,13 @@ class StatementPart(msgspec.Struct, frozen=True, gc=False):
 def part_of(name: str, value: Any, version: Version, tenant: str) -> StatementPart:
     """A part by its name and its value. Raises RuleBroken, without the part's place in its call."""
     CHECKS[name](value, version)
-    listed = with_lists(name, value)
     said = msgspec.Raw(_in_order(value))
+    content = content_of(name, value)
     return StatementPart(
         value,
-        msgspec.Raw(_encode(listed)),
+        msgspec.Raw(_encode(with_lists(name, value))),
         said,
-        said if name == "authority" else msgspec.Raw(_in_order(content_of(name, value))),
+        said if content is value else msgspec.Raw(_in_order(content)),
         frozenset(Facets(tenant).of_part(name, value)),
         tuple(_with_keys(subjects_in(name, value))),
         tuple(_with_keys((*actors_in(name, value), *others_in(name, value)))),

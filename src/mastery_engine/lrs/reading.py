@@ -22,12 +22,14 @@ _encode = msgspec.json.Encoder().encode
 class ReadStatement(msgspec.Struct, frozen=True, gc=False):
     """A valid statement: as an object, which shares its parts with others and is not to be changed, and its parts.
 
-    ``stamp`` is its own time, 0 where it has none.
+    Its authority is none of them, since the store sets another. ``stamp`` is its own time, 0 where it has none, and
+    ``said`` what its id is made of, None where it has one.
     """
 
-    value: Mapping[str, Any]
+    value: dict[str, Any]
     parts: Mapping[str, StatementPart]
     stamp: Micros
+    said: Mapping[str, Any] | None
 
     @property
     def subjects(self) -> list[tuple[str, Object]]:
@@ -97,8 +99,10 @@ def _read(given: Mapping[str, msgspec.Raw], version: Version, tenant: str, known
     stamp = 0
     for name, raw in given.items():
         if name in CHECKS:
-            part = parts[name] = known.part(name, bytes(raw), version, tenant)
+            part = known.part(name, bytes(raw), version, tenant)
             value[name] = part.value
+            if name != "authority":
+                parts[name] = part
         else:
             value[name] = text = _decode_text(raw)
             stamp = _checked(name, text, version) or stamp
@@ -107,7 +111,8 @@ def _read(given: Mapping[str, msgspec.Raw], version: Version, tenant: str, known
     if "context" in value and not is_activity(value["object"]):
         context_is_formed(value["context"], "context", of=value, version=version)
     voiding_refers_to_statement(value, "statement")
-    return ReadStatement(value, parts, stamp)
+    said = None if "id" in value else {**value, **{name: part.said for name, part in parts.items()}}
+    return ReadStatement(value, parts, stamp, said)
 
 
 def _checked(name: str, value: Any, version: Version) -> Micros:

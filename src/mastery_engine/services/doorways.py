@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from mastery_engine.auth.access import Act
 from mastery_engine.auth.credentials import PlatformCaller
@@ -32,7 +33,7 @@ class Doorways:
 
     def __init__(
         self,
-        translate: Callable[[DoorName, object], Translation],
+        translate: Callable[[DoorName, object, Mapping[str, Any] | None], Translation],
         people: Profiles,
         ingest: Ingest,
         access: AccessControl,
@@ -54,9 +55,9 @@ class Doorways:
         """
         return await self.take_translated(sender, door, [self.translated(door, one) for one in messages], key)
 
-    def translated(self, door: DoorName, message: object) -> Translation:
-        """What a message says. Never raises for what it holds."""
-        return self._translate(door, message)
+    def translated(self, door: DoorName, message: object, said: Mapping[str, Any] | None = None) -> Translation:
+        """What a message says; ``said`` is as in ``ProfileSet.translated``. Never raises for what it holds."""
+        return self._translate(door, message, said)
 
     async def take_translated(
         self,

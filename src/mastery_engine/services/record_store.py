@@ -151,7 +151,7 @@ class RecordStore:
         read, contents = self._checked(caller.tenant, sent)
         students, withheld = await self._students(caller, read)
         # What they say as they were sent: one without an id is the same event as through any other door.
-        said = [self._doorways.translated("xapi", one.value) for one in read]
+        said = [self._doorways.translated("xapi", one.value, one.said) for one in read]
         records = self._records.of(caller, version, read, contents)
         if withheld:
             refused = {n: Translation("refused", records[n].statement_id, WITHHELD_HERE) for n in withheld}

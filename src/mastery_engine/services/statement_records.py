@@ -74,15 +74,10 @@ class StatementRecords:
         turn: int,
     ) -> StatementRecord:
         statement, parts = read.value, read.parts
-        if "id" in statement:
-            statement_id = statement["id"].lower()
-        else:
-            said = {**statement, **{name: part.said for name, part in parts.items()}}
-            statement_id = derived_id(said, tenant, turn)
         whole = {
             **statement,
             **{name: part.kept for name, part in parts.items()},
-            "id": statement_id,
+            "id": statement["id"].lower() if read.said is None else derived_id(read.said, tenant, turn),
             "version": statement.get("version", FIRST_VERSION[version]),
             "authority": authority.kept,
         }
@@ -91,25 +86,21 @@ class StatementRecords:
             whole["timestamp"] = rfc3339(read.stamp)
         target = statement["object"]
         return StatementRecord(
-            statement_id,
+            whole["id"],
             _encode(whole),
-            digest_of({name: part.content for name, part in parts.items() if name != "authority"}),
+            digest_of({name: part.content for name, part in parts.items()}),
             read.stamp,
             tuple(self._facets(tenant, parts, authority)),
             target["id"].lower() if target.get("objectType") == "StatementRef" else None,
             statement["verb"]["id"] == VOIDED,
-            tuple(sorted({one["sha2"].lower() for one in attachments_of(statement)} & contents.keys())),
+            _contents_of(statement, contents) if contents else (),
         )
 
-    def _facets(self, tenant: str, parts: Mapping[str, StatementPart], authority: StatementPart) -> set[bytes]:
+    def _facets(self, tenant: str, parts: Mapping[str, StatementPart], authority: StatementPart) -> frozenset[bytes]:
         """What a statement is found by, and whose it is."""
-        found = set(authority.facets)
-        for name, part in parts.items():
-            if name != "authority":
-                found |= part.facets
-                found.update([self._facet_of(tenant, *one) for one in part.people])
-        found.discard(NOBODY)
-        return found
+        found = authority.facets.union(*[part.facets for part in parts.values()])
+        whose = {self._facet_of(tenant, *one) for part in parts.values() for one in part.people}
+        return found | whose - {NOBODY}
 
     def _facet_of(self, tenant: str, key: str, agent: Object) -> bytes:
         """The facet of whoever an agent is, by ``student_of``; ``NOBODY`` for nobody."""
@@ -145,3 +136,8 @@ class StatementRecords:
         people = [self.student_of(tenant, agent) for agent in (*actors_of(statement), *others_of(statement))]
         whose = {facets.of(STUDENT, student_id) for student_id in people if student_id is not None}
         return facets.of_statement(statement) | whose
+
+
+def _contents_of(statement: Object, contents: Mapping[str, bytes]) -> tuple[str, ...]:
+    """The hashes of a statement's attachments whose contents came with it."""
+    return tuple(sorted({one["sha2"].lower() for one in attachments_of(statement)} & contents.keys()))

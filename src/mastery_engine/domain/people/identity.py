@@ -2,10 +2,11 @@
 
 import hmac
 from base64 import b32encode
+from functools import lru_cache
 
 import msgspec
 
-from mastery_engine.domain.given_ids import LONGEST_ID, normal_id
+from mastery_engine.domain.given_ids import LONGEST_ID, MOST_KNOWN, normal_id
 
 DERIVED = "x-"
 DERIVED_BYTES = 16
@@ -23,6 +24,7 @@ class Identity(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=Tr
     id: str
 
 
+@lru_cache(MOST_KNOWN)  # the same people come again and again; an error is not remembered
 def identity(system: str, id_there: str, field: str = "external") -> Identity:
     """An identity in its one spelling. Raises InvalidInput, which names the field and not the text."""
     return Identity(normal_id(system, f"{field}.system", LONGEST_ID), normal_id(id_there, f"{field}.id", LONGEST_ID))

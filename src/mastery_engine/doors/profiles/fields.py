@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from mastery_engine.domain.events.kinds import ID_FIELDS, KINDS, MOST_SECONDS
-from mastery_engine.domain.given_ids import LONGEST_ID, LONGEST_NAME
+from mastery_engine.domain.given_ids import LONGEST_ID, LONGEST_NAME, MOST_KNOWN
 from mastery_engine.doors.profiles.paths import text_of
 from mastery_engine.doors.profiles.scores import number_from
 
@@ -39,9 +40,12 @@ def fitted(text: str, longest: int) -> str:
 
 def seconds_from(value: Any) -> float | None:
     """A duration of ISO 8601, or a number, in seconds."""
-    if not isinstance(value, str):
-        return number_from(value)
-    found = _DURATION.fullmatch(value[:LONGEST_ID])
+    return _seconds_in(value[:LONGEST_ID]) if isinstance(value, str) else number_from(value)
+
+
+@lru_cache(MOST_KNOWN)
+def _seconds_in(text: str) -> float | None:
+    found = _DURATION.fullmatch(text)
     parts = [] if found is None else found.groups()
     if not any(parts):
         return None

@@ -96,8 +96,11 @@ class TranslationProfile(msgspec.Struct, frozen=True):
                 return True
         return not self.recognised
 
-    def translation(self, message: dict[str, Any]) -> Translation:
-        """What a message becomes by this profile. Raises InvalidInput where the message is malformed."""
+    def translation(self, message: dict[str, Any], said: Mapping[str, Any] | None = None) -> Translation:
+        """What a message becomes by this profile; ``said`` is as in ``ProfileSet.translated``.
+
+        Raises InvalidInput where the message is malformed.
+        """
         door = self.door
         message_id = text_of(value_at(message, door.message_id))
         kind = value_at(message, door.kind)
@@ -121,7 +124,7 @@ class TranslationProfile(msgspec.Struct, frozen=True):
         timestamp = time_from(value_at(message, door.timestamp))
         named = fitted(text_of(self.course(message)) or "", LONGEST_NAME)
         course = normal_id(named, "course_id") if named else None
-        stem = door.event_id(message, message_id) if self.ids_as is None or timestamp is None else None
+        stem = door.event_id(said or message, message_id) if self.ids_as is None or timestamp is None else None
         drafts = tuple(
             [
                 Draft(

@@ -17,10 +17,10 @@ def identity_of(agent: object) -> Identity | None:
 
     None where there is none, or none that can be an id here.
     """
-    if not isinstance(agent, Mapping):
+    if not isinstance(agent, dict):
         return None
     account = agent.get("account")
-    if isinstance(account, Mapping):
+    if isinstance(account, dict):
         return _identity(account.get("homePage"), account.get("name"))
     for name, prefix in _PREFIXES.items():
         text = agent.get(name)
@@ -31,7 +31,7 @@ def identity_of(agent: object) -> Identity | None:
 
 def learner_of(actor: object) -> Identity | None:
     """The identity of the one person that a statement is about; of a group, known by an id or not, there is none."""
-    if isinstance(actor, Mapping) and actor.get("objectType") == "Group":
+    if isinstance(actor, dict) and actor.get("objectType") == "Group":
         return None
     return identity_of(actor)
 
