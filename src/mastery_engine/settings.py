@@ -47,6 +47,7 @@ class Settings(BaseModel):
     environment: Literal["development", "production", "test"] = "development"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8005
+    public_url: str | None = None
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("mastery-engine", appauthor=False)))
     jwt_secret: str | None = Field(default=None, repr=False)
     jwt_jwks_url: str | None = None
@@ -75,6 +76,8 @@ class Settings(BaseModel):
     kafka_partitions: Annotated[int, Field(ge=1, le=10_000)] = 6
     kafka_replication: Annotated[int, Field(ge=1, le=32)] | None = None
     kafka_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 30
+    webhook_allow_private: bool = False
+    lti_allow_private: bool = False
     openedx_topic: Annotated[str, Field(pattern=TOPIC)] | None = None
     kafka_session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
     allow_unsafe_servers: bool = False
@@ -110,6 +113,18 @@ class Settings(BaseModel):
             raise ValueError(
                 "must be addresses of proxies (10.0.0.7, 2001:db8::7) or networks (10.0.0.0/8), separated by commas"
             ) from None
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str | None) -> str | None:
+        """Without a slash at its end. What is not at the root of its host would be found nowhere."""
+        if value is None:
+            return None
+        address = value.rstrip("/")
+        url = urlsplit(address) if _is_url(address) else None
+        if url is None or url.path or url.query or url.fragment or url.username is not None or not address.isascii():
+            raise ValueError("must be the http or https address of this service, as in https://mastery.school.example")
+        return f"{url.scheme}://{url.netloc.lower()}"
 
     @field_validator("data_dir")
     @classmethod
@@ -234,6 +249,8 @@ def check_secret(settings: Settings) -> None:
         raise StartRefused("JWT_JWKS_URL must be https in production: whoever can change its answer can make tokens.")
     if urlsplit(settings.canvas_jwks_url).scheme == "http":
         raise StartRefused("CANVAS_JWKS_URL must be https in production: else others can sign as Canvas.")
+    if urlsplit(settings.public_url or "").scheme == "http":
+        raise StartRefused("PUBLIC_URL must be https in production: browsers and platforms send secrets there.")
     if _is_unsafe(settings.jwt_secret) and not (settings.jwt_secret is None and settings.jwt_jwks_url):
         raise StartRefused(f"JWT_SECRET must be at least {SHORTEST_SECRET} random bytes in production. {MAKE_ONE}")
     if settings.app_api_token is not None and _is_unsafe(settings.app_api_token):
@@ -309,6 +326,12 @@ def _warnings_of_trust(settings: Settings) -> list[str]:
             if settings.app_api_token is None
             else "DAPR_TRUST_LOOPBACK is not used, because APP_API_TOKEN is set."
         )
+    private = {"WEBHOOK_ALLOW_PRIVATE": settings.webhook_allow_private, "LTI_ALLOW_PRIVATE": settings.lti_allow_private}
+    warnings += [
+        f"{name} is true: addresses that others name may lie inside this network, and be called over plain HTTP."
+        for name, is_allowed in private.items()
+        if is_allowed and settings.in_production
+    ]
     if any(network.prefixlen == 0 for network in settings.forwarded_allow_ips):
         warnings.append(
             "FORWARDED_ALLOW_IPS names every address: whoever can connect may call under any address. Name only your "

@@ -66,6 +66,7 @@ from mastery_engine.services.rosters import Rosters
 from mastery_engine.services.scores import Scores
 from mastery_engine.services.skills import Skills
 from mastery_engine.services.standings import Standings
+from mastery_engine.services.statement_records import AUTHORITY_HOME
 from mastery_engine.services.students import Students
 from mastery_engine.services.watching import Watching
 from mastery_engine.setting_files import files_in_setting_folder, read_setting_file
@@ -137,6 +138,7 @@ def open_engine(
         pseudonym_key=(settings.pseudonym_key or development_secret(settings, PSEUDONYM_FILE)).encode(),
         consent_default=settings.consent_default == "given",
         keeps_statements=settings.keeps_statements,
+        public_url=settings.public_url,
         tokens=partial(tokens, settings, clock),
         translation=translation_profiles(settings),
         platform_topic=_platform_topic(settings, batch_size),
@@ -178,6 +180,7 @@ def compose(
     new_secret: Callable[[], str],
     metrics: Metrics,
     tracing: Tracing,
+    public_url: str | None = None,
     connections: Sequence[Connection] = (),
     addresses: Mapping[str, str] | None = None,
 ) -> Engine:
@@ -218,12 +221,29 @@ def compose(
         tracing,
     )
     doorways = Doorways(translation.translated, profiles, ingest, access, metrics)
-    record_store = RecordStore(stores.statements, doorways, profiles, consents, audit, clock, keeps=keeps_statements)
+    record_store = RecordStore(
+        stores.statements,
+        doorways,
+        profiles,
+        consents,
+        audit,
+        clock,
+        keeps=keeps_statements,
+        home_page=public_url or AUTHORITY_HOME,
+    )
     record_documents = RecordDocuments(
         stores.record_documents, profiles, consents, audit, clock, keeps=keeps_statements
     )
     erasing = Erasing(
-        stores.documents, stores.reader, profiles, record_store, record_documents, stores.refusals, stores.jobs
+        stores.documents,
+        stores.reader,
+        profiles,
+        record_store,
+        record_documents,
+        stores.refusals,
+        stores.jobs,
+        stores.registry,
+        stores.deliveries,
     )
     folding = Folding(
         stores.documents, stores.reader, stores.cohorts, consents, erasing, moving, courses, models, metrics

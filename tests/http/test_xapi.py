@@ -627,6 +627,21 @@ async def test_a_statement_that_comes_by_a_file_too_is_one_event(
     assert len({one["event_id"] for one in export["events"]}) == 1
 
 
+@pytest.mark.parametrize(
+    ("public_url", "home"),
+    [(None, "urn:mastery-engine:credentials"), ("https://mastery.example", "https://mastery.example")],
+)
+async def test_the_authority_of_a_statement_has_its_name_where_others_see_the_service(
+    tmp_path: Path, public_url: str | None, home: str
+) -> None:
+    async with serving(tmp_path, public_url=public_url) as api:
+        sender = await sender_of(api)
+        await sender.post(answered(scaled=0.5))
+        (found,) = await sender.found()
+        authority = found["authority"]["account"]
+        assert (authority["homePage"], authority["name"].startswith("platform:")) == (home, True)
+
+
 async def test_a_deployment_may_keep_no_statements(tmp_path: Path) -> None:
     async with serving(tmp_path) as api:
         before = await sender_of(api)

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from mastery_engine.backends.redis import keys
@@ -25,9 +26,11 @@ from mastery_engine.domain.people.profile import Profile
 from mastery_engine.domain.student import DocumentKey, Student
 from mastery_engine.ports.cohorts import Join
 from mastery_engine.ports.credentials import Credential
+from mastery_engine.ports.deliveries import Delivery
 from mastery_engine.ports.documents import DocumentChange
 from mastery_engine.ports.people import NO_STORED_PROFILE, ProfileWrite
 from mastery_engine.ports.record_documents import RecordDocument, RecordDocumentKey
+from mastery_engine.ports.registry import RegistryWrite
 from mastery_engine.ports.result_cache import LIFE_S, ResultKey
 from mastery_engine.ports.statements import StatementRecord
 from scripts.servers.redis import Redis
@@ -82,6 +85,11 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
     profile = Profile("Ada", external=(Identity("mailto", "ada@school.example"),))
     await stores.people.write([ProfileWrite(ADA, NO_STORED_PROFILE, profile)])
     await stores.credentials.put(Credential("5f0c", b"x" * 32, "Moodle", "default", ("xapi",), None, NOW))
+    await stores.registry.write("badges", [RegistryWrite("default/1", b"x", owner=ADA, expires=NOW + DAY)], NOW)
+    for delivery_id in ("1", "2"):
+        await stores.deliveries.enqueue([Delivery("webhook/1", delivery_id, "default:ada", ADA, NOW, NOW, b"x")])
+    (leased,) = await stores.deliveries.lease("webhook/1", NOW, NOW + DAY, 1)
+    await stores.deliveries.settle([msgspec.structs.replace(leased, state="delivered", ended=NOW)])
     assert stores.statements is not None
     assert stores.record_documents is not None
     referring = StatementRecord(str(UUID(bytes=b"a" * 16)), b"{}", b"digest", 0, (b"f" * 16,), TARGET, contents=("5f",))
@@ -103,6 +111,8 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
     }
     places |= {":s:ID": f":s:{'a' * 16}", ":t:ID": f":t:{'t' * 16}", ":f:FACET": f":f:{'f' * 16}"}
     places |= {":d:SCOPE": f":d:{(b's' * 16).hex()}", ":p:FACET": f":p:{(b'p' * 16).hex()}", "SHA2": "5f"}
+    places |= {"{TABLE}:r:KEY": "{badges}:r:default/1", "{TABLE}": "{badges}", "TENANT:STUDENT": "default:ada"}
+    places |= {"{SINK}:d:ID": "{webhook/1}:d:1", "{SINK}": "{webhook/1}", "LANE": "default:ada", "STATE": "delivered"}
     places |= {"{TENANT}": "{default}", "HASH": "key", "{N}": "{0}", ":d:ID": ":d:rust", ":c:ID": ":c:rust"}
     lives: dict[str, str] = {}
     for name, life in table:
@@ -110,13 +120,15 @@ async def test_every_key_lives_as_long_as_its_name_says(client: Any, redis_serve
             name = name.replace(place, value)
         lives[name] = life
     found = {name.decode(): await client.ttl(name) async for name in client.scan_iter()}
+    for waits in ("mastery:deliveries:{webhook/1}:d:2", "mastery:deliveries:{webhook/1}:p:waiting"):
+        assert found.pop(waits) == -1
     assert found.keys() == lives.keys()
     for name, seconds in found.items():
         if "retention" in lives[name] or re.match("as the (default one's )?document", lives[name]):
             assert RETENTION_DAYS * DAY < seconds * 1_000_000 <= (RETENTION_DAYS + 1) * DAY, name
         elif "5 minutes" in lives[name] or lives[name].startswith("as the last"):
             assert LIFE_S - 30 < seconds <= LIFE_S, name
-        elif "24 hours" in lives[name]:
+        elif "24 hours" in lives[name] or "or expires" in lives[name]:
             assert DAY // SECOND - 30 < seconds <= DAY // SECOND, name
         elif "a minute" in lives[name]:
             assert 0 < seconds <= 60, name

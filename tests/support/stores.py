@@ -195,6 +195,7 @@ async def clear(stores: Stores) -> None:
 async def erase(stores: Stores, key: StudentKey) -> int:
     """Remove what is a student's, batches as a whole; how much there was."""
     removed = await stores.documents.erase(key) + await stores.refusals.erase(key)
+    removed += await stores.deliveries.erase(key) + await stores.registry.erase(key)
     return removed + await stores.jobs.erase(key, lambda _: None)
 
 

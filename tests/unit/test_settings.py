@@ -61,6 +61,38 @@ def test_a_machine_that_is_trusted_is_said_aloud() -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "mastery.school.example",
+        "ftp://a",
+        "https://a/mastery",
+        "https://a?x=1",
+        "https://a#x",
+        "https://u:p@a",
+        "https://ä",
+    ],
+)
+def test_an_address_of_our_own_is_that_of_a_host_alone(url: str) -> None:
+    with pytest.raises(StartRefused, match="PUBLIC_URL must be the http or https address of this service"):
+        settings_from({"PUBLIC_URL": url})
+
+
+def test_our_own_address_is_without_a_slash_and_https_in_production() -> None:
+    assert settings_from({}).public_url is None
+    assert settings_from({"PUBLIC_URL": "http://Localhost:8005/"}).public_url == "http://localhost:8005"
+    with pytest.raises(StartRefused, match="PUBLIC_URL must be https in production"):
+        settings_from({**SAFE, "PUBLIC_URL": "http://mastery.school.example"})
+    assert settings_from({**SAFE, "PUBLIC_URL": "https://mastery.school.example"}).public_url
+
+
+@pytest.mark.parametrize("name", ["WEBHOOK_ALLOW_PRIVATE", "LTI_ALLOW_PRIVATE"])
+def test_private_addresses_in_production_are_said_aloud(name: str) -> None:
+    for environ, is_said in (({name: "true"}, False), ({**SAFE, name: "true"}, True), (SAFE, False)):
+        warned = [words for words in warnings_for({}, settings_from(environ)) if words.startswith(f"{name} is true")]
+        assert bool(warned) is is_said
+
+
+@pytest.mark.parametrize(
     "url", ["keys", "ftp://a/b", "https://", "https://[::1", "https://a:x/", "https://a:99999/", "//a/b"]
 )
 def test_an_address_of_keys_that_cannot_be_read_is_refused(url: str) -> None:

@@ -12,6 +12,7 @@ from mastery_engine.ports.consent_ledger import ConsentLedger
 from mastery_engine.ports.courses import CourseStore
 from mastery_engine.ports.credentials import CredentialStore
 from mastery_engine.ports.dead_letters import DeadLetterQueue
+from mastery_engine.ports.deliveries import DeliveryQueue
 from mastery_engine.ports.documents import DocumentReader, DocumentStore
 from mastery_engine.ports.event_log import EventLog
 from mastery_engine.ports.idempotency import IdempotencyStore
@@ -19,6 +20,7 @@ from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.people import PeopleStore
 from mastery_engine.ports.record_documents import RecordDocumentStore
 from mastery_engine.ports.refusals import RefusalStore
+from mastery_engine.ports.registry import RegistryStore
 from mastery_engine.ports.result_cache import ResultCache
 from mastery_engine.ports.result_log import ResultLog
 from mastery_engine.ports.statements import StatementStore
@@ -69,6 +71,8 @@ class Stores(msgspec.Struct, frozen=True):
     courses: CourseStore
     credentials: CredentialStore
     people: PeopleStore
+    registry: RegistryStore
+    deliveries: DeliveryQueue
     results: ResultCache
     connection: Connection
     statements: StatementStore | None = None

@@ -9,8 +9,10 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.student import StudentKey
+
+ENDED_LIFE: Micros = 7 * DAY  # for so long it is seen what became of a delivery, and it can be sent again
 
 DeliveryState: TypeAlias = Literal["waiting", "delivered", "failed"]
 
@@ -19,7 +21,8 @@ class Delivery(msgspec.Struct, frozen=True):
     """A message to a sink.
 
     ``due`` is when it may be tried next, ``tried`` when it was tried last; ``outcome`` is what came of that, in words
-    without what the receiver sent. It waits until ``state`` says how it ended, at ``ended``.
+    without what the receiver sent. It waits until ``state`` says how it ended, at ``ended``. ``leased`` is until when
+    somebody has it who sends it, 0 where nobody does.
     """
 
     sink: str
@@ -34,6 +37,12 @@ class Delivery(msgspec.Struct, frozen=True):
     tried: Micros | None = None
     outcome: str = ""
     ended: Micros | None = None
+    leased: Micros = 0
+
+    @property
+    def free_from(self) -> Micros:
+        """From when on it may be leased, where it is the first of its lane."""
+        return max(self.due, self.leased)
 
 
 class DeliveryQueue(Protocol):
@@ -47,15 +56,22 @@ class DeliveryQueue(Protocol):
         ...
 
     async def lease(self, sink: str, now: Micros, until: Micros, limit: int) -> list[Delivery]:
-        """The first deliveries of lanes, if they are due, longest due first; nobody else gets them before ``until``."""
+        """The first deliveries of lanes, if they are due; nobody else gets them before ``until``.
+
+        Longest due first; what was leased before counts as due from the end of that lease on.
+        """
         ...
 
     async def settle(self, deliveries: Sequence[Delivery]) -> None:
-        """Write what came of leased deliveries; each that still waits is due at its ``due``. Gone ones stay gone."""
+        """Write what came of leased deliveries, and end the leases; each that still waits is due at its ``due``.
+
+        Those that are gone stay gone. What came of a lease that somebody else was given after its end is passed over,
+        so ``leased`` must be as ``lease`` gave it.
+        """
         ...
 
     async def next_due(self, sink: str) -> Micros | None:
-        """When the next delivery of a sink is due, or the lease on it ends; None where none waits."""
+        """When the next delivery of a sink may be leased; None where none waits."""
         ...
 
     async def find(self, sink: str, delivery_id: str) -> Delivery | None:
@@ -72,7 +88,8 @@ class DeliveryQueue(Protocol):
     async def again(self, sink: str, delivery_id: str, now: Micros) -> bool:
         """Have an ended delivery sent again, at once and under its id, with its attempts counted anew.
 
-        It goes to the end of its lane, ``queued`` as it was. One that waits is due now. False where it is not there.
+        It goes to the end of its lane, ``queued`` as it was. One that waits is due now, where nobody is sending it.
+        False where it is not there.
         """
         ...
 

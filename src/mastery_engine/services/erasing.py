@@ -7,9 +7,11 @@ from functools import partial
 from cachetools import LRUCache
 
 from mastery_engine.domain.student import StudentKey
+from mastery_engine.ports.deliveries import DeliveryQueue
 from mastery_engine.ports.documents import DocumentReader, DocumentStore
 from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.refusals import RefusalStore
+from mastery_engine.ports.registry import RegistryStore
 from mastery_engine.services.batch_requests import without_student
 from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.record_documents import RecordDocuments
@@ -19,7 +21,7 @@ REMEMBERED = 1_000
 
 
 class Erasing:
-    """Removes erased students' documents in all courses, statements, profiles, refusals, and rows in batches."""
+    """Removes erased students' documents in all courses, and all else that the stores hold about them."""
 
     def __init__(
         self,
@@ -30,6 +32,8 @@ class Erasing:
         record_documents: RecordDocuments,
         refusals: RefusalStore,
         jobs: JobStore,
+        registry: RegistryStore,
+        deliveries: DeliveryQueue,
     ) -> None:
         self._documents = documents
         self._reader = reader
@@ -38,6 +42,8 @@ class Erasing:
         self._record_documents = record_documents
         self._refusals = refusals
         self._jobs = jobs
+        self._registry = registry
+        self._deliveries = deliveries
         self._lock = asyncio.Lock()
         self._removed: LRUCache[StudentKey, int] = LRUCache(REMEMBERED)
 
@@ -54,6 +60,7 @@ class Erasing:
                 removed += await self._profiles.remove(key)
                 removed += await self._refusals.erase(key)
                 removed += await self._jobs.erase(key, partial(without_student, key=key))
+                removed += await self._deliveries.erase(key) + await self._registry.erase(key)
                 self._removed[key] = self._removed.get(key, 0) + removed
             self._reader.forget_students(keys)
 

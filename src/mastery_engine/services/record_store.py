@@ -118,10 +118,12 @@ class RecordStore:
         clock: Clock,
         *,
         keeps: bool,
+        home_page: str,
     ) -> None:
         """Without a ``store``, or where it ``keeps`` none, statements are taken as evidence alone.
 
-        What a store holds from before is exported and erased nevertheless.
+        What a store holds from before is exported and erased nevertheless. ``home_page`` is that of the authorities:
+        where callers have their names.
         """
         self._store = store
         self._keeps = keeps
@@ -130,7 +132,7 @@ class RecordStore:
         self._consents = consents
         self._audit = audit
         self._clock = clock
-        self._records = StatementRecords(profiles.derived_id)
+        self._records = StatementRecords(profiles.derived_id, home_page)
 
     def _kept(self) -> StatementStore:
         """Raises Forbidden where no statements are given back."""

@@ -22,7 +22,7 @@ from mastery_engine.lrs.sameness import content_digest, derived_id, digest_of
 from mastery_engine.lrs.signatures import SIGNATURE
 from mastery_engine.ports.statements import StatementRecord
 
-AUTHORITY_HOME = "urn:mastery-engine:credentials"
+AUTHORITY_HOME = "urn:mastery-engine:credentials"  # where it is not known at which address others see the service
 FIRST_VERSION: Mapping[Version, str] = {"1.0.3": "1.0.0", "2.0.0": "2.0.0"}  # of statements that name none
 STUDENT = "student"
 MOST_PEOPLE = 20_000  # whose facets are cached, since computing one costs more
@@ -34,8 +34,12 @@ _encode = msgspec.json.Encoder().encode
 class StatementRecords:
     """Makes records of statements. It knows the parts that came lately, and whose facets people have."""
 
-    def __init__(self, own_id: Callable[[str, Identity], str]) -> None:
-        """``own_id`` is the id that a person of a tenant has where no profile names them."""
+    def __init__(self, own_id: Callable[[str, Identity], str], home_page: str) -> None:
+        """``own_id`` is the id that a person of a tenant has where no profile names them.
+
+        ``home_page`` is the authorities': where callers have their names.
+        """
+        self._home_page = home_page
         self._own_id = own_id
         self._parts = KnownParts()
         self._whose: FIFOCache[tuple[str, str], bytes] = FIFOCache(MOST_PEOPLE)
@@ -60,7 +64,7 @@ class StatementRecords:
 
         Their authority is the caller, whatever was sent. ``turn`` is as in ``derived_id``.
         """
-        who = {"objectType": "Agent", "account": {"homePage": AUTHORITY_HOME, "name": caller.subject}}
+        who = {"objectType": "Agent", "account": {"homePage": self._home_page, "name": caller.subject}}
         authority = self._parts.part("authority", _encode(who), version, caller.tenant)
         return [self._record(caller.tenant, version, one, contents, authority, turn) for one in statements]
 

@@ -11,6 +11,7 @@ from mastery_engine.domain.student import DocumentKey, Student, StudentKey
 from mastery_engine.domain.transition import aged
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Logs, Stores
+from mastery_engine.ports.deliveries import ENDED_LIFE
 from mastery_engine.ports.documents import DocumentChange
 from mastery_engine.ports.idempotency import KEY_LIFE
 from mastery_engine.services.consents import Consents
@@ -58,6 +59,7 @@ class Purge:
         for kept in (stores.statements, stores.record_documents):
             records += 0 if kept is None else await kept.purge(before)
         records += await stores.idempotency.purge(now - KEY_LIFE)
+        records += await stores.registry.purge(now) + await stores.deliveries.purge(now - ENDED_LIFE)
         await stores.cohorts.purge(day_of(before))
         documents = 0
         page: list[DocumentKey] = []

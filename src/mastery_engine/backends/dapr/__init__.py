@@ -35,6 +35,15 @@ What is to be found again stands in an index, so a key must live as long as anyt
 | ``person:TENANT:STUDENT`` | a profile | without end: until it is removed |
 | ``identity:TENANT:HASH`` | who has an identity on another platform | as the profile; a day once nobody has it |
 | ``index:people:TENANT:N`` | the ids and names of those with profiles | without end |
+| ``registry:TABLE:HASH`` | a small record | without end, or until it expires; a day once it was removed |
+| ``index:registry:TABLE:N`` | the keys of a table | without end; ``purge`` takes out those that are gone |
+| ``index:owned:TENANT:STUDENT:0`` | the records about a student | as the keys |
+| ``delivery:SINK:HASH`` | a delivery to a sink | without end; 30 days once it ended; a day once it was removed |
+| ``lane:SINK:HASH`` | who waits in a lane of it | without end; a day once nobody waits |
+| ``index:delivery-lanes:SINK:N`` | lanes in which anybody waits | without end; who leases takes out the others |
+| ``index:deliveries:SINK:N`` | the deliveries to a sink | without end; ``purge`` takes out those that are gone |
+| ``index:deliveries-of:TENANT:STUDENT:0`` | the deliveries about a student | as the list of the sink |
+| ``index:delivery-sinks:0`` | sinks that have deliveries | without end; ``purge`` takes out empty ones |
 | ``i:HASH`` | what an Idempotency-Key stands for | 24 hours from the first call |
 | ``audit:TENANT:N`` | a page of audit records | retention + 1 days after its last write |
 | ``audit:TENANT`` | which pages there are | without end; a day once there are no records |

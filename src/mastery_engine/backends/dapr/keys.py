@@ -122,6 +122,21 @@ def identity(tenant: str, one: Identity) -> str:
     return f"identity:{tenant}:{named}"
 
 
+def registry(table: str, key: str) -> str:
+    """A small record; its key may be any text."""
+    return f"registry:{table}:{_hashed(key)}"
+
+
+def delivery(sink: str, delivery_id: str) -> str:
+    """What is to be sent to a sink."""
+    return f"delivery:{spelled(sink)}:{_hashed(delivery_id)}"
+
+
+def delivery_lane(sink: str, lane: str) -> str:
+    """Who waits in a lane of a sink."""
+    return f"lane:{spelled(sink)}:{_hashed(lane)}"
+
+
 def idempotency(name: str) -> str:
     """What an Idempotency-Key stands for."""
     return f"i:{name}"

@@ -7,12 +7,14 @@ from mastery_engine.backends.dapr.client import DaprState
 from mastery_engine.backends.dapr.cohorts import DaprCohorts
 from mastery_engine.backends.dapr.courses import DaprCourses
 from mastery_engine.backends.dapr.credentials import DaprCredentials
+from mastery_engine.backends.dapr.deliveries import DaprDeliveries
 from mastery_engine.backends.dapr.documents import DaprDocuments
 from mastery_engine.backends.dapr.expiry import ExpiryProbe
 from mastery_engine.backends.dapr.idempotency import DaprIdempotency
 from mastery_engine.backends.dapr.jobs import DaprJobs
 from mastery_engine.backends.dapr.people import DaprPeople
 from mastery_engine.backends.dapr.refusals import DaprRefusals
+from mastery_engine.backends.dapr.registry import DaprRegistry
 from mastery_engine.backends.dapr.result_cache import DaprResultCache
 from mastery_engine.backends.dapr.witness import Witness
 from mastery_engine.domain.moments import DAY, SECOND
@@ -60,6 +62,8 @@ def stores_on(state: DaprState, *, retention_days: int) -> Stores:
         courses=DaprCourses(state),
         credentials=DaprCredentials(state),
         people=DaprPeople(state),
+        registry=DaprRegistry(state),
+        deliveries=DaprDeliveries(state),
         results=DaprResultCache(state),
         connection=DaprStoreConnection(state),
     )

@@ -32,7 +32,7 @@ class Sender:
         self._complaints = Complaints()
         self._producer = self._new_producer()
         self._broken = False
-        self._under_way: dict[Delivery, None] = {}
+        self._under_way: dict[SentMessages, None] = {}
         self._refusal: tuple[float, Unavailable] | None = None
         self._open = True
         self._thread = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
@@ -65,7 +65,7 @@ class Sender:
             return []
         if self._broken:
             self._producer, self._broken = self._new_producer(), False
-        delivery = Delivery(len(messages), self._fenced, self._complaints)
+        delivery = SentMessages(len(messages), self._fenced, self._complaints)
         for place, (topic, key, value, headers) in enumerate(messages):
             try:
                 self._producer.produce(
@@ -107,7 +107,7 @@ class Sender:
         await asyncio.to_thread(self._thread.join)
 
 
-class Delivery:
+class SentMessages:
     """What became of messages that were sent together: the producer's thread reports it, and the loop awaits it."""
 
     def __init__(self, number: int, fenced: Callable[[], None], complaints: Complaints) -> None:

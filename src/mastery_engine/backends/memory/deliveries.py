@@ -15,7 +15,6 @@ class MemoryDeliveries:
     def __init__(self) -> None:
         self._deliveries: dict[tuple[str, str], Delivery] = {}
         self._turns: dict[tuple[str, str], int] = {}  # the order within lanes
-        self._leased: dict[tuple[str, str], Micros] = {}
         self._queued = 0
 
     async def enqueue(self, deliveries: Sequence[Delivery]) -> int:
@@ -29,21 +28,21 @@ class MemoryDeliveries:
         return new
 
     async def lease(self, sink: str, now: Micros, until: Micros, limit: int) -> list[Delivery]:
-        due = [one for one in self._heads(sink) if self._free_from(one) <= now]
-        leased = sorted(due, key=lambda one: (one.due, place(one)))[:limit]
-        for one in leased:
-            self._leased[one.sink, one.delivery_id] = until
+        due = [one for one in self._heads(sink) if one.free_from <= now]
+        first = sorted(due, key=lambda one: (one.free_from, one.lane))[:limit]
+        leased = [msgspec.structs.replace(one, leased=until) for one in first]
+        self._deliveries |= {(one.sink, one.delivery_id): one for one in leased}
         return leased
 
     async def settle(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             name = (delivery.sink, delivery.delivery_id)
-            if name in self._deliveries:
-                self._deliveries[name] = delivery
-                self._leased.pop(name, None)
+            known = self._deliveries.get(name)
+            if known is not None and known.leased == delivery.leased != 0:
+                self._deliveries[name] = msgspec.structs.replace(delivery, leased=0)
 
     async def next_due(self, sink: str) -> Micros | None:
-        return min((self._free_from(one) for one in self._heads(sink)), default=None)
+        return min((one.free_from for one in self._heads(sink)), default=None)
 
     async def find(self, sink: str, delivery_id: str) -> Delivery | None:
         return self._deliveries.get((sink, delivery_id))
@@ -67,7 +66,9 @@ class MemoryDeliveries:
         return self._drop([name for name in self._deliveries if name[0] == sink])
 
     async def of_student(self, key: StudentKey) -> list[Delivery]:
-        return sorted((one for one in self._deliveries.values() if one.student == key), key=place)
+        return sorted(
+            (one for one in self._deliveries.values() if one.student == key), key=lambda one: (place(one), one.sink)
+        )
 
     async def erase(self, key: StudentKey) -> int:
         return self._drop([name for name, one in self._deliveries.items() if one.student == key])
@@ -89,11 +90,7 @@ class MemoryDeliveries:
                 heads.setdefault(one.lane, one)
         return list(heads.values())
 
-    def _free_from(self, delivery: Delivery) -> Micros:
-        return max(delivery.due, self._leased.get((delivery.sink, delivery.delivery_id), 0))
-
     def _drop(self, names: Sequence[tuple[str, str]]) -> int:
         for name in names:
             del self._deliveries[name], self._turns[name]
-            self._leased.pop(name, None)
         return len(names)

@@ -9,7 +9,7 @@ from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.registry import Entry, RegistryWrite, Table
 
 
-class _Held(msgspec.Struct, frozen=True):
+class _HeldRecord(msgspec.Struct, frozen=True):
     entry: Entry
     owner: StudentKey | None
     expires: Micros | None
@@ -19,7 +19,7 @@ class MemoryRegistry:
     """See ``RegistryStore``."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[Table, str], _Held] = {}
+        self._held: dict[tuple[Table, str], _HeldRecord] = {}
         self._writes = 0
 
     async def find(self, table: Table, keys: Sequence[str], now: Micros) -> list[Entry | None]:
@@ -57,7 +57,7 @@ class MemoryRegistry:
             self._held.pop((table, write.key), None)
         else:
             entry = Entry(write.key, write.value, self._writes)
-            self._held[table, write.key] = _Held(entry, write.owner, write.expires)
+            self._held[table, write.key] = _HeldRecord(entry, write.owner, write.expires)
         return True
 
     def _drop(self, names: Sequence[tuple[Table, str]]) -> int:
@@ -66,5 +66,5 @@ class MemoryRegistry:
         return len(names)
 
 
-def _is_there(held: _Held, now: Micros) -> bool:
+def _is_there(held: _HeldRecord, now: Micros) -> bool:
     return held.expires is None or now < held.expires

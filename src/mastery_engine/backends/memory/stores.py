@@ -6,12 +6,14 @@ from mastery_engine.backends.memory.checkpoints import MemoryCheckpoints
 from mastery_engine.backends.memory.cohorts import MemoryCohorts
 from mastery_engine.backends.memory.courses import MemoryCourses
 from mastery_engine.backends.memory.credentials import MemoryCredentials
+from mastery_engine.backends.memory.deliveries import MemoryDeliveries
 from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.backends.memory.idempotency import MemoryIdempotency
 from mastery_engine.backends.memory.jobs import MemoryJobs
 from mastery_engine.backends.memory.people import MemoryPeople
 from mastery_engine.backends.memory.record_documents import MemoryRecordDocuments
 from mastery_engine.backends.memory.refusals import MemoryRefusals
+from mastery_engine.backends.memory.registry import MemoryRegistry
 from mastery_engine.backends.memory.result_cache import MemoryResultCache
 from mastery_engine.backends.memory.statements import MemoryStatements
 from mastery_engine.clock import Clock
@@ -48,6 +50,8 @@ def open_stores(clock: Clock) -> Stores:
         courses=MemoryCourses(),
         credentials=MemoryCredentials(),
         people=MemoryPeople(),
+        registry=MemoryRegistry(),
+        deliveries=MemoryDeliveries(),
         statements=MemoryStatements(),
         record_documents=MemoryRecordDocuments(),
         results=MemoryResultCache(clock),

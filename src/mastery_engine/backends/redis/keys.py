@@ -39,6 +39,20 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:statement-tenants        tenants that have statements               for good
     mastery:record:{TENANT}:d:SCOPE  documents, of a person or an activity       the retention; of activities for good
     mastery:record:{TENANT}:p:FACET  scopes in which a person has documents     the retention after the last
+    mastery:registry:{TABLE}:r:KEY   a small record                             until it is removed, or expires
+    mastery:registry:{TABLE}:all     the keys of its records                    as the records; purged
+    mastery:registry:{TABLE}:expiring  those that expire, by when               as the records; purged
+    mastery:registry:{TABLE}:owners  students by the keys of what is about them  as the records; purged
+    mastery:registry:{TABLE}:o:TENANT:STUDENT  the keys of what is about one    as the records; purged
+    mastery:registry:{TABLE}:writes  the version that was given last            for good
+    mastery:deliveries:{SINK}:d:ID   a delivery to a sink                       until it is purged
+    mastery:deliveries:{SINK}:w:LANE  those of a lane that wait, by their turn  until none waits
+    mastery:deliveries:{SINK}:lanes  lanes in which any waits, by when it is free  until none waits
+    mastery:deliveries:{SINK}:p:STATE  those in a state, as they are listed     as the deliveries
+    mastery:deliveries:{SINK}:s:TENANT:STUDENT  those about a student           as the deliveries
+    mastery:deliveries:{SINK}:ended  those that ended, by when                  as the deliveries
+    mastery:deliveries:{SINK}:turns  the turn that was given last               as the deliveries
+    mastery:delivery-sinks           sinks that have deliveries                 as the deliveries; purged
     mastery:tenants                  tenants that have audit records            for good
     mastery:batch:{TENANT}:ID        a batch                                    the retention after its last write
     mastery:idempotency:HASH         what an Idempotency-Key stands for         24 hours from the first call
@@ -64,6 +78,7 @@ CREDENTIALS = "mastery:credentials"
 TENANTS = "mastery:tenants"
 STATEMENT_TENANTS = "mastery:statement-tenants"
 RECORD_DOCUMENTS = "mastery:record:{*}:d:*"
+DELIVERY_SINKS = "mastery:delivery-sinks"
 BATCHES = "mastery:batches"
 OPEN_BATCHES = "mastery:open-batches"
 PROBE_MS = 60_000
@@ -203,6 +218,21 @@ def record_documents(tenant: str, scope: bytes) -> str:
 
 def record_person(tenant: str, person: bytes) -> str:
     return f"mastery:record:{{{tenant}}}:p:{person.hex()}"
+
+
+def registry(table: str) -> str:
+    """What the keys of a table of small records begin with."""
+    return f"mastery:registry:{{{table}}}:"
+
+
+def deliveries(sink: str) -> str:
+    """What the keys of a sink's deliveries begin with."""
+    return f"mastery:deliveries:{{{_braceless(sink)}}}:"
+
+
+def owner(key: StudentKey) -> str:
+    """A student in the name of what lists what is about them."""
+    return f"{key.tenant}:{key.student_id}"
 
 
 def idempotency(name: str) -> str:

@@ -14,6 +14,7 @@ from mastery_engine.backends.redis.client import Client, connect, disconnect
 from mastery_engine.backends.redis.cohorts import RedisCohorts
 from mastery_engine.backends.redis.courses import RedisCourses
 from mastery_engine.backends.redis.credentials import RedisCredentials
+from mastery_engine.backends.redis.deliveries import RedisDeliveries
 from mastery_engine.backends.redis.document_cache import DocumentCache
 from mastery_engine.backends.redis.documents import RedisDocuments
 from mastery_engine.backends.redis.errors import or_unavailable
@@ -24,6 +25,7 @@ from mastery_engine.backends.redis.keys import life_ms
 from mastery_engine.backends.redis.people import RedisPeople
 from mastery_engine.backends.redis.record_documents import RedisRecordDocuments
 from mastery_engine.backends.redis.refusals import RedisRefusals
+from mastery_engine.backends.redis.registry import RedisRegistry
 from mastery_engine.backends.redis.result_cache import RedisResultCache
 from mastery_engine.backends.redis.statements import RedisStatements
 from mastery_engine.ports.backend import Danger, Stores
@@ -72,6 +74,8 @@ def open_stores(host: str, *, retention_days: int, now: Callable[[], float]) -> 
         courses=RedisCourses(client),
         credentials=RedisCredentials(client),
         people=RedisPeople(client),
+        registry=RedisRegistry(client),
+        deliveries=RedisDeliveries(client),
         statements=RedisStatements(client, life_ms=life),
         record_documents=RedisRecordDocuments(client, life_ms=life),
         results=RedisResultCache(client),

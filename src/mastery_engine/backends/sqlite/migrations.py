@@ -202,6 +202,29 @@ MIGRATIONS: tuple[Migration, ...] = (
     ) STRICT;
     CREATE INDEX record_documents_by_person ON record_documents (tenant, person);
     """,
+    # A record's version and a delivery's turn are the number of its row: no two writes ever have the same.
+    """
+    CREATE TABLE registry (
+        version INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+        tenant TEXT, student_id TEXT, expires INTEGER, UNIQUE (kind, key)
+    ) STRICT;
+    CREATE INDEX registry_by_owner ON registry (tenant, student_id) WHERE tenant IS NOT NULL;
+    CREATE INDEX registry_by_expiry ON registry (expires) WHERE expires IS NOT NULL;
+    CREATE TABLE deliveries (
+        turn INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, delivery_id TEXT NOT NULL, lane TEXT NOT NULL,
+        tenant TEXT NOT NULL, student_id TEXT NOT NULL, queued INTEGER NOT NULL, state TEXT NOT NULL, ended INTEGER,
+        body BLOB NOT NULL, UNIQUE (sink, delivery_id)
+    ) STRICT;
+    CREATE INDEX deliveries_waiting ON deliveries (sink, lane, turn) WHERE state = 'waiting';
+    CREATE INDEX deliveries_by_state ON deliveries (sink, state, queued, delivery_id);
+    CREATE INDEX deliveries_by_student ON deliveries (tenant, student_id);
+    CREATE INDEX deliveries_ended ON deliveries (ended) WHERE ended IS NOT NULL;
+    CREATE TABLE delivery_lanes (
+        sink TEXT NOT NULL, lane TEXT NOT NULL, turn INTEGER NOT NULL, free_from INTEGER NOT NULL,
+        PRIMARY KEY (sink, lane)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX delivery_lanes_by_time ON delivery_lanes (sink, free_from, lane);
+    """,
 )
 
 

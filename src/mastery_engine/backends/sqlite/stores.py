@@ -8,6 +8,7 @@ from mastery_engine.backends.sqlite.cohorts import SqliteCohorts
 from mastery_engine.backends.sqlite.courses import SqliteCourses
 from mastery_engine.backends.sqlite.credentials import SqliteCredentials
 from mastery_engine.backends.sqlite.database import Database
+from mastery_engine.backends.sqlite.deliveries import SqliteDeliveries
 from mastery_engine.backends.sqlite.disk import dangers_of_disk
 from mastery_engine.backends.sqlite.documents import SqliteDocuments
 from mastery_engine.backends.sqlite.idempotency import SqliteIdempotency
@@ -15,6 +16,7 @@ from mastery_engine.backends.sqlite.jobs import SqliteJobs
 from mastery_engine.backends.sqlite.people import SqlitePeople
 from mastery_engine.backends.sqlite.record_documents import SqliteRecordDocuments
 from mastery_engine.backends.sqlite.refusals import SqliteRefusals
+from mastery_engine.backends.sqlite.registry import SqliteRegistry
 from mastery_engine.backends.sqlite.statements import SqliteStatements
 from mastery_engine.clock import Clock
 from mastery_engine.ports.backend import Danger, Stores
@@ -54,6 +56,8 @@ def open_stores(database: Database, clock: Clock) -> Stores:
         courses=SqliteCourses(database),
         credentials=SqliteCredentials(database),
         people=SqlitePeople(database),
+        registry=SqliteRegistry(database),
+        deliveries=SqliteDeliveries(database),
         statements=SqliteStatements(database),
         record_documents=SqliteRecordDocuments(database),
         results=MemoryResultCache(clock),
