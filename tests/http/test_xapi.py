@@ -639,7 +639,7 @@ async def test_the_authority_of_a_statement_has_its_name_where_others_see_the_se
         await sender.post(answered(scaled=0.5))
         (found,) = await sender.found()
         authority = found["authority"]["account"]
-        assert (authority["homePage"], authority["name"].startswith("platform:")) == (home, True)
+        assert (authority["homePage"], authority["name"].startswith("credential:")) == (home, True)
 
 
 async def test_a_deployment_may_keep_no_statements(tmp_path: Path) -> None:
