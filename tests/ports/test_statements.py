@@ -5,10 +5,17 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from mastery_engine.domain.moments import SECOND, Micros
-from mastery_engine.ports.statements import StatementOutcome, StatementQuery, StatementRecord, StatementStore
+from mastery_engine.ports.statements import (
+    MOST_THROUGH,
+    StatementOutcome,
+    StatementQuery,
+    StatementRecord,
+    StatementStore,
+)
 from tests.support.samples import NOW
 from tests.support.stores import STORES, on
 
@@ -235,3 +242,33 @@ async def test_the_purge_takes_what_is_old_in_every_tenant(store: StatementStore
         assert await store.contents(tenant, ["ab"]) == {"ab": b"x"}
     assert await store.purge(NOW + 2 * SECOND) == 4
     assert await store.contents("default", ["ab"]) == {}
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_so_many_are_found_through_one_that_no_call_does_more_whoever_refers_to_it(
+    store: StatementStore, request: pytest.FixtureRequest, *, is_late: bool
+) -> None:
+    """Beyond that they are found by what they have; voiding is never missed, and a removal takes all of it out."""
+    if request.node.callspec.params["store"] == "memory":
+        pytest.skip("it has no index")
+    width = 500
+    through = MOST_THROUGH // width
+    letters = [bytes([64 + n // 250, n % 250]) * 8 for n in range(width)]
+    popular = msgspec.structs.replace(record(1), facets=tuple(letters))
+    likes = [record(number, "l", 1) for number in range(2, 2 + 3 * through)]
+    likes += [record(100, "v", 1, voids=True)]
+    for group in (likes, [popular]) if is_late else ([popular], likes):
+        await put(store, *group)
+    asked = StatementQuery(((letters[7],),), limit=1_000, with_voided=True)
+    assert len(await store.find("default", asked)) == 1 + through
+    assert len(await numbers(store, "l", limit=1_000)) == 3 * through
+    (loaded,) = await store.load("default", [name(1)])
+    assert loaded is not None
+    assert loaded.voided
+    first = next(one for one in await store.find("default", asked) if one.statement_id not in (name(1), name(100)))
+    assert await store.replace("default", first.statement_id, None)
+    await put(store, record(200, "l", 1))
+    assert len(await store.find("default", asked)) == 1 + through, "one that goes makes room"
+    assert await store.replace("default", name(1), None)
+    assert await store.find("default", asked) == []
+    assert len(await numbers(store, "l", limit=1_000)) == 3 * through

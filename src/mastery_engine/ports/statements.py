@@ -9,6 +9,9 @@ import msgspec
 from mastery_engine.domain.moments import Micros
 
 MOST_LINKS = 50  # statements that one may be found by through references to references, in either direction
+# Rows of an index by which others are found through one statement; whoever refers to it beyond that is found by what it
+# has itself. So neither a storing nor a removal does more than so much, however many refer to one statement.
+MOST_THROUGH = 10_000
 
 
 class StatementRecord(msgspec.Struct, frozen=True):
@@ -49,7 +52,8 @@ class StatementOutcome(Enum):
 class StatementQuery(msgspec.Struct, frozen=True):
     """Which statements: those that have a facet of each of ``every``, stored after ``since``, and at ``until`` at most.
 
-    A statement that refers to one that has the facets is found too, and so on through references to references. At most
+    A statement that refers to one that has the facets is found too, and so on through references to references, within
+    ``MOST_LINKS`` and ``MOST_THROUGH``. At most
     ``limit``, the newest first unless ``ascending``; voided ones only where ``with_voided``.
     """
 

@@ -33,6 +33,8 @@ The rate limits' windows (``mastery:limits``) are named by their library, and li
     mastery:statements:{TENANT}:all      ids of statements, by when each was stored  the retention after the last
     mastery:statements:{TENANT}:f:FACET  what has a facet, and through which        the retention after the last
     mastery:statements:{TENANT}:t:ID     ids of statements that refer to one     the retention after the last
+    mastery:statements:{TENANT}:v:ID     ids of statements that void one         the retention after the last
+    mastery:statements:{TENANT}:c:ID     ids of statements that are found through one  the retention after the last
     mastery:statements:{TENANT}:b:SHA2   an attachment's content                 the retention after the last
     mastery:statements:{TENANT}:u:SHA2   ids of statements that have it          the retention after the last
     mastery:statements:{TENANT}:last     when the newest was stored              for good

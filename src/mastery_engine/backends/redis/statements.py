@@ -14,6 +14,7 @@ from mastery_engine.backends.redis.errors import or_unavailable
 from mastery_engine.domain.moments import Micros
 from mastery_engine.ports.statements import (
     MOST_LINKS,
+    MOST_THROUGH,
     FoundStatement,
     StatementOutcome,
     StatementQuery,
@@ -34,7 +35,7 @@ FIELDS = ("body", "digest", "stamp", "facets", "target", "voids", "contents", "s
 
 # What begins the scripts that write: KEYS[1] is the prefix of a tenant's keys, which all are in one slot.
 SHARED = """
-local prefix, most = KEYS[1], MOST_LINKS
+local prefix, most, most_through = KEYS[1], MOST_LINKS, MOST_THROUGH
 local function facets_of(joined)
   local found = {}
   for place = 1, #joined, 16 do found[#found + 1] = string.sub(joined, place, place + 15) end
@@ -51,40 +52,56 @@ local function referred(target)
   end
   return found
 end
-local function referring(id)
+local function referring(id, few)
   local found, seen, layer, depth = {}, {}, {id}, 0
-  while #layer > 0 and depth < most do
+  while #layer > 0 and depth < most and #found < few do
     local following = {}
     for _, one in ipairs(layer) do
-      for _, other in ipairs(redis.call('SMEMBERS', prefix .. 't:' .. one)) do
-        if not seen[other] then
+      for _, other in ipairs(redis.call('SRANDMEMBER', prefix .. 't:' .. one, few)) do
+        if not seen[other] and #found < few then
           seen[other] = true
-          local there = redis.call('HMGET', prefix .. 's:' .. other, 'stored', 'voids')
-          if there[1] then
-            found[#found + 1] = {other, there[1], depth == 0 and there[2] == '1'}
+          local stored = redis.call('HGET', prefix .. 's:' .. other, 'stored')
+          if stored then
+            found[#found + 1] = {other, stored}
             following[#following + 1] = other
           end
         end
       end
+      if #found >= few then break end
     end
     layer, depth = following, depth + 1
   end
   return found
 end
+local function connect(source, stored, via, facets, life)
+  if redis.call('SADD', prefix .. 'c:' .. via, source) == 0 then return end
+  redis.call('PEXPIRE', prefix .. 'c:' .. via, life)
+  redis.call('HINCRBY', prefix .. 's:' .. via, 'through', #facets)
+  for _, facet in ipairs(facets) do
+    redis.call('ZADD', prefix .. 'f:' .. facet, stored, source .. via)
+    redis.call('PEXPIRE', prefix .. 'f:' .. facet, life)
+  end
+end
+local function part(source, via, facets)
+  if redis.call('SREM', prefix .. 'c:' .. via, source) == 0 then return end
+  redis.call('HINCRBY', prefix .. 's:' .. via, 'through', -#facets)
+  for _, facet in ipairs(facets) do redis.call('ZREM', prefix .. 'f:' .. facet, source .. via) end
+end
 local function remove(id)
   local there = redis.call('HMGET', prefix .. 's:' .. id, 'facets', 'target', 'contents', 'stored')
   if not there[4] then return false end
-  local reached, others = referred(there[2]), referring(id)
-  table.insert(reached, 1, {id, facets_of(there[1])})
-  for _, via in ipairs(reached) do
-    for _, facet in ipairs(via[2]) do
-      redis.call('ZREM', prefix .. 'f:' .. facet, id .. via[1])
-      for _, other in ipairs(others) do
-        if other[1] ~= via[1] then redis.call('ZREM', prefix .. 'f:' .. facet, other[1] .. via[1]) end
-      end
-    end
+  local own, beyond, sources = facets_of(there[1]), referred(there[2]), redis.call('SMEMBERS', prefix .. 'c:' .. id)
+  for _, facet in ipairs(own) do redis.call('ZREM', prefix .. 'f:' .. facet, id .. id) end
+  for _, source in ipairs(sources) do part(source, id, own) end
+  sources[#sources + 1] = id
+  for _, via in ipairs(beyond) do
+    for _, source in ipairs(sources) do part(source, via[1], via[2]) end
   end
-  if there[2] ~= '' then redis.call('SREM', prefix .. 't:' .. there[2], id) end
+  redis.call('DEL', prefix .. 'c:' .. id)
+  if there[2] ~= '' then
+    redis.call('SREM', prefix .. 't:' .. there[2], id)
+    redis.call('SREM', prefix .. 'v:' .. there[2], id)
+  end
   for sha2 in string.gmatch(there[3], '%S+') do
     redis.call('SREM', prefix .. 'u:' .. sha2, id)
     if redis.call('EXISTS', prefix .. 'u:' .. sha2) == 0 then redis.call('DEL', prefix .. 'b:' .. sha2) end
@@ -94,17 +111,15 @@ local function remove(id)
   return there[4]
 end
 local function insert(stored, life, id, body, digest, stamp, joined, target, voids, contents)
-  local others = referring(id)
+  local own = facets_of(joined)
+  local others = referring(id, math.floor(most_through / math.max(#own, 1)))
   local voided = '0'
-  if voids == '0' then
-    for _, other in ipairs(others) do if other[3] then voided = '1' end end
-  end
+  if voids == '0' and redis.call('EXISTS', prefix .. 'v:' .. id) == 1 then voided = '1' end
   redis.call('HSET', prefix .. 's:' .. id, 'body', body, 'digest', digest, 'stamp', stamp, 'facets', joined,
     'target', target, 'voids', voids, 'contents', contents, 'stored', stored, 'voided', voided)
   redis.call('PEXPIRE', prefix .. 's:' .. id, life)
   redis.call('ZADD', prefix .. 'all', stored, id)
   redis.call('PEXPIRE', prefix .. 'all', life)
-  local own = facets_of(joined)
   for _, facet in ipairs(own) do
     redis.call('ZADD', prefix .. 'f:' .. facet, stored, id .. id)
     redis.call('PEXPIRE', prefix .. 'f:' .. facet, life)
@@ -116,26 +131,29 @@ local function insert(stored, life, id, body, digest, stamp, joined, target, voi
   if target ~= '' then
     redis.call('SADD', prefix .. 't:' .. target, id)
     redis.call('PEXPIRE', prefix .. 't:' .. target, life)
-    if voids == '1' and redis.call('HGET', prefix .. 's:' .. target, 'voids') == '0' then
-      redis.call('HSET', prefix .. 's:' .. target, 'voided', '1')
+    if voids == '1' then
+      redis.call('SADD', prefix .. 'v:' .. target, id)
+      redis.call('PEXPIRE', prefix .. 'v:' .. target, life)
+      if redis.call('HGET', prefix .. 's:' .. target, 'voids') == '0' then
+        redis.call('HSET', prefix .. 's:' .. target, 'voided', '1')
+      end
     end
   end
   if target == '' and #others == 0 then return end
   local reached = referred(target)
   table.insert(reached, 1, {id, own})
   table.insert(others, 1, {id, stored})
-  for _, source in ipairs(others) do
-    for _, via in ipairs(reached) do
-      if source[1] ~= via[1] then
-        for _, facet in ipairs(via[2]) do
-          redis.call('ZADD', prefix .. 'f:' .. facet, source[2], source[1] .. via[1])
-          redis.call('PEXPIRE', prefix .. 'f:' .. facet, life)
-        end
+  for _, via in ipairs(reached) do
+    local through = tonumber(redis.call('HGET', prefix .. 's:' .. via[1], 'through') or '0')
+    for _, source in ipairs(others) do
+      if source[1] ~= via[1] and through + #via[2] <= most_through then
+        connect(source[1], source[2], via[1], via[2], life)
+        through = through + #via[2]
       end
     end
   end
 end
-""".replace("MOST_LINKS", str(MOST_LINKS))
+""".replace("MOST_LINKS", str(MOST_LINKS)).replace("MOST_THROUGH", str(MOST_THROUGH))
 
 # The life, the moment, how many statements and how many contents; for each statement its eight values; for each
 # content its hash and its bytes.

@@ -225,6 +225,11 @@ MIGRATIONS: tuple[Migration, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX delivery_lanes_by_time ON delivery_lanes (sink, free_from, lane);
     """,
+    # What others are found by through a statement, and what voids one.
+    """
+    CREATE INDEX statement_facets_through ON statement_facets (via) WHERE via <> stored;
+    CREATE INDEX statements_that_void ON statements (tenant, target) WHERE voids = 1;
+    """,
 )
 
 

@@ -12,6 +12,7 @@ from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.domain.moments import Micros
 from mastery_engine.ports.statements import (
     MOST_LINKS,
+    MOST_THROUGH,
     FoundStatement,
     StatementOutcome,
     StatementQuery,
@@ -37,8 +38,16 @@ _PUT_CONTENT = "INSERT OR IGNORE INTO statement_contents VALUES (?, ?, ?)"
 _PUT_USE = "INSERT OR IGNORE INTO statement_content_uses VALUES (?, ?, ?)"
 _TARGET = "SELECT stored, facets, target FROM statements WHERE tenant = ? AND statement_id = ?"
 _REFERRING = (
-    "SELECT stored, statement_id, voids FROM statement_targets AS refers JOIN statements USING (stored) "
-    "WHERE refers.tenant = ? AND refers.target = ?"
+    "SELECT stored, statement_id FROM statement_targets AS refers JOIN statements USING (stored) "
+    "WHERE refers.tenant = ? AND refers.target = ? LIMIT ?"
+)
+_VOIDING = "SELECT 1 FROM statements WHERE tenant = ? AND target = ? AND voids = 1 LIMIT 1"
+_THROUGH = (
+    "SELECT count(*) FROM (SELECT 1 FROM statement_facets INDEXED BY statement_facets_through "
+    "WHERE via = ? AND via <> stored LIMIT ?)"
+)
+_SOURCES = (
+    "SELECT DISTINCT stored FROM statement_facets INDEXED BY statement_facets_through WHERE via = ? AND via <> stored"
 )
 _VOID = "UPDATE statements SET voided = 1 WHERE tenant = ? AND statement_id = ? AND voids = 0"
 _LOAD = (
@@ -47,7 +56,9 @@ _LOAD = (
 )
 _CONTENTS = "SELECT sha2, content FROM statement_contents WHERE tenant = ? AND sha2 IN (SELECT value FROM json_each(?))"
 _DROP_FACET = "DELETE FROM statement_facets WHERE facet = ? AND stored = ?"
-_DROP_VIA = "DELETE FROM statement_facets WHERE facet = ? AND stored = ? AND via = ?"
+_DROP_THROUGH = (
+    "DELETE FROM statement_facets WHERE via = ? AND via <> stored AND stored IN (SELECT value FROM json_each(?))"
+)
 _DROP_CONTENTS = (
     "DELETE FROM statement_contents WHERE tenant = ?1 AND sha2 = ?2 AND NOT EXISTS "
     "(SELECT 1 FROM statement_content_uses AS used WHERE used.tenant = ?1 AND used.sha2 = ?2)"
@@ -229,8 +240,8 @@ def _insert(connection: sqlite3.Connection, tenant: str, record: StatementRecord
     """Store a statement, and connect those that refer to it with those that it refers to."""
     statement_id = _bytes(record.statement_id)
     target = None if record.target is None else _bytes(record.target)
-    referring = _referring(connection, tenant, statement_id)
-    voided = not record.voids and any(voids for _, voids in referring)
+    referring = _referring(connection, tenant, statement_id, MOST_THROUGH // max(len(record.facets), 1))
+    voided = bool(referring) and not record.voids and _is_voided(connection, tenant, statement_id)
     row = _row(tenant, record, stored, target=target, voided=voided)
     connection.execute(_PUT, row)
     connection.executemany(_PUT_USE, [(tenant, sha2, stored) for sha2 in record.contents])
@@ -240,11 +251,16 @@ def _insert(connection: sqlite3.Connection, tenant: str, record: StatementRecord
         if record.voids:
             connection.execute(_VOID, (tenant, target))
     if target is not None or referring:
-        there = _referred(connection, tenant, target)
-        reached = [(stored, record.facets), *there]
-        for source in (stored, *[other for other, _ in referring]):
-            rows = [(facet, source, via) for via, facets in reached for facet in facets if source != via]
+        for via, facets in [(stored, record.facets), *_referred(connection, tenant, target)]:
+            sources = [source for source in (stored, *referring) if source != via]
+            (through,) = connection.execute(_THROUGH, (via, MOST_THROUGH)).fetchone()
+            room = (MOST_THROUGH - through) // max(len(facets), 1)
+            rows = [(facet, source, via) for source in sources[:room] for facet in facets]
             connection.executemany(_PUT_FACET, rows)
+
+
+def _is_voided(connection: sqlite3.Connection, tenant: str, statement_id: bytes) -> bool:
+    return connection.execute(_VOIDING, (tenant, statement_id)).fetchone() is not None
 
 
 def _referred(connection: sqlite3.Connection, tenant: str, target: bytes | None) -> list[tuple[Micros, list[bytes]]]:
@@ -261,17 +277,20 @@ def _referred(connection: sqlite3.Connection, tenant: str, target: bytes | None)
     return found
 
 
-def _referring(connection: sqlite3.Connection, tenant: str, statement_id: bytes) -> list[tuple[Micros, bool]]:
-    """When the statements were stored that refer to one, and so on; with whether each voids what it refers to."""
-    found: dict[Micros, bool] = {}
+def _referring(connection: sqlite3.Connection, tenant: str, statement_id: bytes, most: int) -> list[Micros]:
+    """When the statements were stored that refer to one, and so on: so many at most, the nearest first."""
+    found: dict[Micros, None] = {}
     layer, depth = [statement_id], 0
-    while layer and depth < MOST_LINKS:
-        rows = [row for one in layer for row in connection.execute(_REFERRING, (tenant, one)).fetchall()]
-        layer = [other for stored, other, _ in rows if stored not in found]
-        # Only what refers to the statement itself can void it.
-        found |= {stored: bool(voids) and depth == 0 for stored, _, voids in rows if stored not in found}
-        depth += 1
-    return list(found.items())
+    while layer and depth < MOST_LINKS and len(found) < most:
+        following: list[bytes] = []
+        for one in layer:
+            rows = connection.execute(_REFERRING, (tenant, one, most)).fetchall()
+            following += [other for stored, other in rows if stored not in found]
+            found |= dict.fromkeys([stored for stored, _ in rows])
+            if len(found) >= most:
+                break
+        layer, depth = following, depth + 1
+    return list(found)[:most]
 
 
 def _remove(connection: sqlite3.Connection, tenant: str, statement_id: bytes) -> Micros | None:
@@ -280,13 +299,12 @@ def _remove(connection: sqlite3.Connection, tenant: str, statement_id: bytes) ->
     if not rows:
         return None
     one = _stored(rows[0])
-    stored, facets = one.stored, one.record.facets
+    stored = one.stored
     target = None if one.record.target is None else _bytes(one.record.target)
-    reached = [(stored, list(facets)), *_referred(connection, tenant, target)]
-    connection.executemany(_DROP_FACET, [(facet, stored) for _, others in reached for facet in others])
-    for other, _ in _referring(connection, tenant, statement_id):
-        rows = [(facet, other, via) for via, others in reached for facet in others if via != other]
-        connection.executemany(_DROP_VIA, rows)
+    sources = _encode([stored, *[source for (source,) in connection.execute(_SOURCES, (stored,))]]).decode()
+    connection.executemany(_DROP_FACET, [(facet, stored) for facet in one.record.facets])
+    for via in dict.fromkeys([stored, *[other for other, _ in _referred(connection, tenant, target)]]):
+        connection.execute(_DROP_THROUGH, (via, sources))
     connection.execute("DELETE FROM statements WHERE stored = ?", (stored,))
     if target is not None:
         connection.execute(
