@@ -52,6 +52,7 @@ from mastery_engine.services.member_standings import MemberStandings
 from mastery_engine.services.models import Models
 from mastery_engine.services.moving import Moving
 from mastery_engine.services.next_answers import NextAnswers
+from mastery_engine.services.outgoing import Follower, Outgoing
 from mastery_engine.services.pages import Pages
 from mastery_engine.services.people import People
 from mastery_engine.services.privacy import Privacy
@@ -259,6 +260,7 @@ def compose(
     members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results)
     reports = Reports(students, members, cohorts, consents, profiles, access, courses, clock)
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
+    followers: list[Follower] = []  # in this order each result comes to them
     guard = FloodGuard(stores.checkpoints, logs.events)
     lag = Lag(logs.events, metrics)
     asked: dict[str, Connection] = {"store": stores.connection, "log": logs.connection}
@@ -294,6 +296,8 @@ def compose(
         privacy=Privacy(
             documents=stores.documents,
             jobs=stores.jobs,
+            registry=stores.registry,
+            deliveries=stores.deliveries,
             events=logs.events,
             result_log=logs.results,
             result_cache=stores.results,
@@ -323,7 +327,7 @@ def compose(
         models=models,
         model_file=model_file,
         worker=Worker(
-            logs,
+            msgspec.structs.replace(logs, results=Outgoing(logs.results, followers, metrics)),
             stores.checkpoints,
             stores.refusals,
             folding,

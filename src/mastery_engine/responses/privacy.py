@@ -13,8 +13,10 @@ from mastery_engine.domain.skills.next_answer.state import unpacked
 from mastery_engine.domain.student import Student
 from mastery_engine.ports.audit_log import AuditRecord
 from mastery_engine.ports.dead_letters import DeadLetter
+from mastery_engine.ports.deliveries import Delivery, DeliveryState
 from mastery_engine.ports.event_log import Record
 from mastery_engine.ports.record_documents import RecordDocument
+from mastery_engine.ports.registry import Entry, Table
 from mastery_engine.responses.batches import BatchFailure, BatchResult
 from mastery_engine.responses.ingest import Problem
 from mastery_engine.responses.people import ProfileRecord
@@ -166,13 +168,36 @@ class HeldResource(msgspec.Struct, frozen=True, omit_defaults=True):
     is_base64: bool = False
 
 
+class HeldDelivery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message about the student to another service, and what became of it; ``content`` is what is sent, as text."""
+
+    sink: str
+    delivery_id: str
+    queued: str
+    state: DeliveryState
+    attempts: int
+    content: str
+    outcome: str = ""
+    tried: str | None = None
+    ended: str | None = None
+
+
+class HeldEntry(msgspec.Struct, frozen=True):
+    """A record about the student that a door to others keeps; ``content`` is what it says, as text where it is none."""
+
+    table: str
+    key: str
+    content: Any
+
+
 class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything that is held about a student. ``events`` is null if only a scan of the log would find them.
 
     ``document`` is the whole document by the names of its fields; ids of applied events are hashes, in hexadecimal. It
     and ``history`` are those of the default course; each other course stands in ``courses``, which is there if any is.
     ``statements`` are those of xAPI about the student, without who else is in them, and ``resources`` what other
-    platforms keep here about the student (State, Agent Profile); both are there if there are any.
+    platforms keep here about the student (State, Agent Profile); ``deliveries`` are what is or was sent to other
+    services about the student, and ``entries`` what doors to them keep. Each is there if there are any.
     """
 
     student_id: str
@@ -191,6 +216,8 @@ class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     profile: ProfileRecord | None = None
     statements: list[dict[str, Any]] = []
     resources: list[HeldResource] = []
+    deliveries: list[HeldDelivery] = []
+    entries: list[HeldEntry] = []
 
 
 def audit_entry(record: AuditRecord) -> AuditEntry:
@@ -233,6 +260,31 @@ def _utf8(content: bytes) -> str | None:
         return content.decode()
     except UnicodeDecodeError:
         return None
+
+
+def held_delivery(delivery: Delivery) -> HeldDelivery:
+    """A delivery as it is sent."""
+    return HeldDelivery(
+        delivery.sink,
+        delivery.delivery_id,
+        rfc3339(delivery.queued),
+        delivery.state,
+        delivery.attempts,
+        text_of(delivery.body) or "",
+        delivery.outcome,
+        None if delivery.tried is None else rfc3339(delivery.tried),
+        None if delivery.ended is None else rfc3339(delivery.ended),
+    )
+
+
+def held_entry(table: Table, entry: Entry) -> HeldEntry:
+    """A record as it is sent: what its owner packed as JSON or MessagePack, unpacked, else its text."""
+    for decode in (msgspec.json.decode, msgspec.msgpack.decode):
+        try:
+            return HeldEntry(table, entry.key, readable(decode(entry.value)))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return HeldEntry(table, entry.key, text_of(entry.value))
 
 
 def held_letter(letter: DeadLetter) -> HeldLetter:

@@ -12,9 +12,11 @@ from mastery_engine.domain.moments import Micros, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student, StudentKey
 from mastery_engine.errors import NotFound
+from mastery_engine.ports.deliveries import DeliveryQueue
 from mastery_engine.ports.documents import DocumentStore
 from mastery_engine.ports.event_log import EventLog, Record
 from mastery_engine.ports.jobs import JobStore
+from mastery_engine.ports.registry import RegistryStore
 from mastery_engine.ports.result_cache import ResultCache
 from mastery_engine.ports.result_log import ResultLog
 from mastery_engine.responses.people import profile_record
@@ -27,7 +29,9 @@ from mastery_engine.responses.privacy import (
     HeldCourse,
     HeldDay,
     StaysUntil,
+    held_delivery,
     held_document,
+    held_entry,
     held_event,
     held_resource,
 )
@@ -56,6 +60,8 @@ class Privacy:
         *,
         documents: DocumentStore,
         jobs: JobStore,
+        registry: RegistryStore,
+        deliveries: DeliveryQueue,
         events: EventLog,
         result_log: ResultLog,
         result_cache: ResultCache,
@@ -75,6 +81,8 @@ class Privacy:
     ) -> None:
         self._documents = documents
         self._jobs = jobs
+        self._registry = registry
+        self._deliveries = deliveries
         self._events = events
         self._result_log = result_log
         self._result_cache = result_cache
@@ -198,8 +206,10 @@ class Privacy:
         known_as = sorted({*[one.student_id for one in ids], *await self._profiles.known_as(key)})
         statements = await self._record_store.of_student(key.tenant, known_as)
         kept = await self._record_documents.of_student(key.tenant, known_as)
-        held = courses or records or consent.history or cohorts or jobs or stored.version or statements or kept
-        if is_erased or not held:
+        deliveries = [delivery for one in ids for delivery in await self._deliveries.of_student(one)]
+        entries = [entry for one in ids for entry in await self._registry.owned(one, now)]
+        held = (courses, records, consent.history, cohorts, jobs, stored.version, statements, kept, deliveries, entries)
+        if is_erased or not any(held):
             raise NotFound("Nothing is held about this student.", field="student_id")
         rules = {
             course.course_id: setup.rules
@@ -228,6 +238,8 @@ class Privacy:
             profile_record(student_id, stored.profile) if stored.version else None,
             statements,
             [held_resource(*document) for document in kept],
+            [held_delivery(delivery) for delivery in deliveries],
+            [held_entry(*entry) for entry in entries],
         )
 
     async def _records_of(self, ids: Sequence[StudentKey], *, scan: bool) -> list[Record] | None:

@@ -98,6 +98,12 @@ class Metrics:
         self.results = Counter(
             "mastery_results_published", "Results published, by type.", ["event_type"], registry=self.registry
         )
+        self.results_not_followed = Counter(
+            "mastery_results_not_followed",
+            "Results that could not become deliveries or badges because of a fault in the engine, by what makes them.",
+            ["follower"],
+            registry=self.registry,
+        )
         self.answer_tokens = Histogram(
             "mastery_mcp_answer_tokens",
             "Tokens in an answer of an MCP tool.",
