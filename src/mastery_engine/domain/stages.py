@@ -48,6 +48,7 @@ class Stages(msgspec.Struct, gc=False):
     fresh: Sequence[Logged] = ()
     seen: Seen = NOBODY.seen
     evidence: Evidence = NO_EVIDENCE
+    evidence_around: Sequence[tuple[Evidence, Evidence]] = ()
     history: History = NOBODY.history
     causes: Causes = NO_CAUSES
     found: Sequence[Cause] = ()
@@ -107,6 +108,8 @@ def _admit_many(turn: Stages) -> None:
 def add_evidence(turn: Stages, rules: Rules) -> None:
     """Sets evidence and history after the events, the floor, and the day of the point that is still due.
 
+    Of each event it also sets the evidence before it and after it, from which the causes are told.
+
     An event on or after the newest point's day sets that day's point to the score at the event's time. Only the last
     event of a run on one day decides, so the score is computed once per run. What is too old at an event's receipt is
     dropped before the event is added: so the history does not depend on how the events are split into batches.
@@ -118,6 +121,7 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
     cohorts = student.cohorts
     due: Day | None = None
     is_plain = True
+    around: list[tuple[Evidence, Evidence]] = []
     for logged in turn.fresh:
         event = logged.event
         if event.metadata:
@@ -135,9 +139,10 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
             left, history = evidence.since(floor, rules), history.since(floor)
             is_plain = is_plain and not evidence.has_more(left)
             evidence = left
-        evidence = with_event(evidence, event, rules)
+        before, evidence = evidence, with_event(evidence, event, rules)
         if day < floor:
             evidence, is_plain = evidence.since(floor, rules), False
+        around.append((before, evidence))
         if newest is None or day >= newest:
             newest = due = day
         else:
@@ -147,6 +152,7 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
         if arrived > received:
             received = arrived
     turn.evidence, turn.history, turn.due, turn.floor = evidence, history, due, floor
+    turn.evidence_around = around
     turn.is_plain = is_plain
     turn.latest, turn.received, turn.cohorts = latest, received, cohorts
 
@@ -224,26 +230,19 @@ def add_causes(turn: Stages, rules: Rules) -> None:
 
 def _causes_one_by_one(turn: Stages, rules: Rules) -> tuple[Causes, Sequence[Cause]]:
     student = turn.student
-    evidence, history, floor = student.evidence, student.history, student.floor
+    evidence, history = student.evidence, student.history
     newest = history.newest
     recorder = CauseRecorder(history, known_causes(history, student.causes), rules)
-    for logged in turn.fresh:
+    for logged, (before, after) in zip(turn.fresh, turn.evidence_around, strict=True):
         event = logged.event
-        day, rising = rules.day_of(event.at), rules.first_day(rules.day_of(event.received))
-        if rising > floor:
-            floor = rising
-            left = evidence.since(floor, rules)
-            if evidence.has_more(left):
-                recorder.drop()
-            evidence = left
-        before, is_late = evidence, newest is not None and day < newest
-        evidence = with_event(evidence, event, rules)
-        if day < floor:
-            evidence = evidence.since(floor, rules)
+        day = rules.day_of(event.at)
+        if before is not evidence and evidence.has_more(before):  # what is too old at its receipt is gone
+            recorder.drop()
+        evidence, is_late = after, newest is not None and day < newest
         if not is_late:
             newest = day
             recorder.settle(day)
-        recorder.record(event, before, evidence, newest or day, is_late=is_late)
+        recorder.record(event, before, after, newest or day, is_late=is_late)
     return recorder.causes, recorder.found
 
 

@@ -458,11 +458,11 @@ class CauseRecorder:
         is_late: bool,
     ) -> None:
         """Record a word on an attempt. It moves nothing where a later word, or the quiz it is a part of, counts."""
-        known, word = before.word_on(data), after.word_on(data)
-        if word is None or word == known:
+        known, weight = before.weight_on(data), after.weight_on(data)
+        if weight is None or (known is not None and before.word_on(data) == after.word_on(data)):
             return
         code, topic, share = described
-        if word.weight or (known is not None and known.weight):
+        if weight or known:
             self._add(code if known is None else REGRADE_CODE | code & 3, topic, share, after, day, is_late)
         if known is None and len(before.told_apart()) == MAX_ATTEMPTS:
             self.drop()

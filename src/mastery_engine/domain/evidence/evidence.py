@@ -104,6 +104,12 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
             return None
         return self.attempts.word_on(_attempt_of(data))
 
+    def weight_on(self, data: Answer | Quiz | Quality) -> float | None:
+        """The weight of the word that is held on the attempt that an event names; None if there is none."""
+        if self.attempts is None or data.attempt_id is None:
+            return None
+        return self.attempts.weight_on(_attempt_of(data))
+
     def since(self, floor: Day, rules: Rules) -> "Evidence":
         """Without anything from days before ``floor``."""
         oldest = rules.start_of(floor)
