@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mastery_engine.domain.events.event import decode
+from mastery_engine.domain.events.envelope import SentEvent
+from mastery_engine.domain.events.event import DEFAULT_TENANT, decode, decode_naming_unknown
 from mastery_engine.doors.drafts import DoorName, Translation
 from tests.support.profiles import became, foreign, messages_of, shipped
 
@@ -53,7 +54,10 @@ def checked(one: Translation) -> Translation:
     if one.status == "evidence":
         assert one.drafts
         for draft in one.drafts:
-            decode(draft.event("x-1"), received=0)
+            written, sent = draft.event("x-1"), draft.sent("x-1")
+            assert isinstance(sent, SentEvent)
+            event, _ = decode_naming_unknown(sent, received=0, tenant=DEFAULT_TENANT, event_id=str)
+            assert event == decode(written, received=0)
     else:
         assert one.reason
         assert not one.drafts

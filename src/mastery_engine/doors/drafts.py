@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.events.envelope import Scalar
+from mastery_engine.domain.events.envelope import Scalar, SentEvent, sent_from
 from mastery_engine.domain.people.identity import Identity
 
 DoorName: TypeAlias = Literal["xapi", "caliper", "canvas", "openedx"]
@@ -35,6 +35,21 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     course_id: str | None = None
     source: str | None = None
     metadata: dict[str, Scalar] = {}
+
+    def sent(self, student_id: str, course_id: str | None = None) -> SentEvent | bytes:
+        """What is read of ``event``; where that is refused, the event itself, whose reading says why."""
+        sent = None
+        if not self.metadata:
+            sent = sent_from(
+                self.event_type,
+                self.data,
+                student_id=student_id,
+                event_id=self.event_id,
+                timestamp=self.timestamp,
+                source=self.source,
+                course_id=self.course_id or course_id,
+            )
+        return sent or self.event(student_id, course_id)
 
     def event(self, student_id: str, course_id: str | None = None) -> bytes:
         """The learning event about a student, in JSON; ``course_id`` is the course where the draft names none."""

@@ -165,6 +165,8 @@ class Consents:
 
     def as_owners(self, event: LearningEvent) -> LearningEvent:
         """The event as one of the student to whom it belongs, as of the last ``refresh``."""
+        if not self.links:
+            return event
         owner = self.owner_of(event).student_id
         return event if owner == event.student_id else msgspec.structs.replace(event, student_id=owner)
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from mastery_engine.auth.access import Act
 from mastery_engine.auth.credentials import PlatformCaller
+from mastery_engine.domain.events.envelope import peek
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.people.identity import Identity
 from mastery_engine.doors.drafts import DoorName, Status, Translation
 from mastery_engine.responses.doorways import DoorResult
-from mastery_engine.responses.ingest import Problem, Receipt
+from mastery_engine.responses.ingest import Receipt
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.idempotency import IdempotencyKey
 from mastery_engine.services.ingest import Ingest
@@ -109,17 +110,14 @@ class Doorways:
         """The outcome of each draft, in their order."""
         students = await self.students_of(sender.caller.tenant, translations, known)
         events = [
-            draft.event(students[draft.identity], sender.course_id) for one in translations for draft in one.drafts
+            draft.sent(students[draft.identity], sender.course_id) for one in translations for draft in one.drafts
         ]
         if not events:
             return []
         if received is not None:
             received = [at for at, one in zip(received, translations, strict=True) for _ in one.drafts]
         receipts = (await self._ingest.take(sender.caller, events, key, call=door, received=received)).results
-        refused: dict[bytes, Problem] = {}
-        for event, receipt in zip(events, receipts, strict=True):
-            if receipt.error is not None:
-                refused[event] = receipt.error
+        refused = [(peek(event), one.error) for event, one in zip(events, receipts, strict=True) if one.error]
         if refused:
             await self._ingest.note_refused(sender.caller, refused)
         return receipts

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -10,7 +10,7 @@ import msgspec
 
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.events.envelope import Peeked, check_event_id, peek
+from mastery_engine.domain.events.envelope import Peeked, SentEvent, check_event_id, peek
 from mastery_engine.domain.events.event import LearningEvent, Logged, check_times, decode_naming_unknown
 from mastery_engine.domain.events.seen import holds
 from mastery_engine.domain.ids import derived_id, id_hash
@@ -86,29 +86,26 @@ class Ingest:
     async def take(
         self,
         caller: Caller,
-        values: Sequence[bytes],
+        values: Sequence[bytes | SentEvent],
         key: IdempotencyKey | None = None,
         *,
         call: str = "ingest",
         received: Sequence[Micros] | None = None,
     ) -> IngestResponse:
-        """Take events, each a JSON document, each accepted or refused on its own; accepted ones are durable on return.
+        """Take events, each accepted or refused on its own; accepted ones are durable on return.
 
-        With a ``key`` events without an id get the same ids if the call is repeated. ``received`` are the moments of
-        their receipt, where that was before the call. Raises Conflict if the key was used with another body.
+        Each is a JSON document, or what was read of one. With a ``key`` events without an id get the same ids if the
+        call is repeated. ``received`` are the moments of their receipt, where that was before the call. Raises Conflict
+        if the key was used with another body.
         """
-        taken = await self._take(caller, values, self._ids(caller, call, key, len(values)), call, key, received)
+        taken = await self._take(caller, values, partial(self.derived_id, caller, call, key), call, key, received)
         accepted = sum(event.receipt.error is None for event in taken)
         return IngestResponse(accepted, len(values) - accepted, [event.receipt for event in taken])
 
     async def take_one(self, caller: Caller, value: bytes, key: IdempotencyKey | None = None) -> TakenEvent:
         """As ``take``, for one event."""
-        (taken,) = await self._take(caller, [value], self._ids(caller, "ingest", key, 1), "ingest", key)
+        (taken,) = await self._take(caller, [value], partial(self.derived_id, caller, "ingest", key), "ingest", key)
         return taken
-
-    def _ids(self, caller: Caller, call: str, key: IdempotencyKey | None, number: int) -> list[Callable[[], str]]:
-        """What makes the ids of so many events, for those that have none."""
-        return [partial(self.derived_id, caller, call, key, place) for place in range(number)]
 
     async def deliver(self, caller: Caller, value: bytes, outside_id: str | None) -> tuple[Delivery, str | None]:
         """Take an event that a message broker delivers; returns what the broker should do, and the event's student.
@@ -118,7 +115,7 @@ class Ingest:
         """
         beside = _event_id_or_none(outside_id)
         try:
-            (taken,) = await self._take(caller, [value], [lambda: beside or self._new_id()])
+            (taken,) = await self._take(caller, [value], lambda _: beside or self._new_id())
             if taken.receipt.error is None:
                 return "SUCCESS", taken.student_id
             await self._note_dropped(caller, peek(value), taken.receipt.event_id or beside, taken.receipt.error)
@@ -127,14 +124,13 @@ class Ingest:
             return "RETRY", peek(value).student_id
         return "DROP", taken.student_id
 
-    async def note_refused(self, caller: Caller, refused: Mapping[bytes, Problem]) -> None:
+    async def note_refused(self, caller: Caller, refused: Sequence[tuple[Peeked, Problem]]) -> None:
         """Keep why events were refused, for whoever asks for their status; of what consent withholds nothing is kept.
 
         Raises Unavailable.
         """
         at, refusals = caller.moment(self._clock), []
-        for value, problem in refused.items():
-            peeked = peek(value)
+        for peeked, problem in refused:
             if peeked.student_id is not None and peeked.event_id is not None and problem.code != Forbidden.code:
                 key = StudentKey(caller.tenant, peeked.student_id)
                 refusals.append(Refusal(key, peeked.event_id, problem.code, problem.message, at, peeked.course_id))
@@ -153,20 +149,20 @@ class Ingest:
     async def _take(
         self,
         caller: Caller,
-        values: Sequence[bytes],
-        ids: Sequence[Callable[[], str]],
+        values: Sequence[bytes | SentEvent],
+        new_id: Callable[[int], str],
         call: str = "ingest",
         key: IdempotencyKey | None = None,
         received: Sequence[Micros] | None = None,
     ) -> list[TakenEvent]:
-        """As ``take``; ``ids`` make the ids of events that have none."""
+        """As ``take``; ``new_id`` makes the ids of events that have none, by their places."""
         self._access.check_act(caller, Act.RECORD, "ingest")
         now = caller.moment(self._clock)
         await self.refresh_consent()
         receipts = received or [now] * len(values)
         read = [
-            self._read(value, caller.tenant, at, new_id)
-            for value, at, new_id in zip(values, receipts, ids, strict=True)
+            self._read(value, caller.tenant, at, partial(new_id, place))
+            for place, (value, at) in enumerate(zip(values, receipts, strict=True))
         ]
         named = {course_of(one[0]) for one in read if not isinstance(one, MasteryError)}
         setups = await self._courses.of_many(list(named), now)
@@ -193,9 +189,9 @@ class Ingest:
         return taken
 
     def _read(
-        self, value: bytes, tenant: str, received: Micros, new_id: Callable[[], str]
+        self, value: bytes | SentEvent, tenant: str, received: Micros, new_id: Callable[[], str]
     ) -> tuple[LearningEvent, list[str]] | MasteryError:
-        """The event in a JSON document, and the names of its unknown fields.
+        """The event in a document, and the names of its unknown fields.
 
         The error where it is none, or where there is no consent as of the last ``refresh_consent``.
         """

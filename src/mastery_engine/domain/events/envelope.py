@@ -5,7 +5,7 @@ part, which is slower and names the field at fault.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -116,6 +116,33 @@ def read_unwrapped(value: bytes) -> tuple[SentEvent, str | None]:
         return sent, None
     inner, outside = unwrap(without_mark(value))
     return read(inner), outside
+
+
+def sent_from(
+    event_type: str,
+    data: Mapping[str, Any],
+    *,
+    student_id: str,
+    event_id: str,
+    timestamp: datetime | None,
+    source: str | None,
+    course_id: str | None,
+) -> SentEvent | None:
+    """What ``read`` makes of the JSON of these; None where only that can say what is wrong, and in which field."""
+    try:
+        sent: SentEvent = _SENT[event_type](
+            student_id=student_id,
+            data=msgspec.convert(data, _NAMES[event_type]),
+            event_id=event_id,
+            timestamp=timestamp,
+            source=source,
+            course_id=course_id,
+        )
+        if course_id not in KNOWN_COURSES:
+            _spell_course(sent)
+    except (msgspec.ValidationError, InvalidInput):
+        return None
+    return sent if _is_student_id(student_id) and _is_event_id(event_id) else None
 
 
 def _read_quickly(value: bytes, decode: Callable[[bytes], SentEvent] = _quick) -> SentEvent | None:
@@ -255,8 +282,10 @@ class Peeked(NamedTuple):
     course_id: str = DEFAULT_COURSE
 
 
-def peek(value: bytes | None) -> Peeked:
+def peek(value: bytes | SentEvent | None) -> Peeked:
     """Whose event a document would be, its id, and its course."""
+    if isinstance(value, SentEvent):
+        return Peeked(value.student_id, value.event_id, value.course_id or DEFAULT_COURSE)
     try:
         fields = _keys(without_mark(value or b""))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -75,10 +75,10 @@ def decode(
 
 
 def decode_naming_unknown(
-    value: bytes, *, received: Micros, tenant: str, event_id: Callable[[], str | None]
+    value: bytes | SentEvent, *, received: Micros, tenant: str, event_id: Callable[[], str | None]
 ) -> tuple[LearningEvent, list[str]]:
-    """As ``decode``, with the names of the envelope's unknown fields."""
-    sent, unknown = read_naming_unknown(value)
+    """As ``decode``, with the names of the envelope's unknown fields; the envelope may be decoded already."""
+    sent, unknown = (value, []) if isinstance(value, SentEvent) else read_naming_unknown(value)
     return event_from(sent, _id_of(sent, event_id), received, tenant), unknown
 
 
