@@ -55,7 +55,8 @@ def _build() -> int:
 
 def _serve(data: Path | None, kafka_version: str) -> int:
     with ExitStack() as running:
-        broker = kafka.Kafka(version=kafka_version, port=_port(9092), home=data and data / f"kafka-{kafka_version}")
+        home = data and data / f"kafka-{kafka_version}"
+        broker = kafka.Kafka(version=kafka_version, port=_port(9092), home=home, for_long=True)
         store = redis.Redis(port=_port(6379), home=data and data / "redis")
         for server in (broker, store):
             print(f"starting {server}", file=sys.stderr)

@@ -21,6 +21,9 @@ VERSION = "4.3.1"
 SCRAM = "SCRAM-SHA-512"
 OLDEST = "3.5.2"  # of the line that the engine promises to work with
 
+# A broker that lives for a test is compiled lightly and collects garbage in one thread: it takes half of the time.
+_FOR_A_TEST = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+
 # Kafka's jars log through SLF4J and bring nothing that writes: without slf4j-simple a failed start is silent.
 _POM = """<project>
   <modelVersion>4.0.0</modelVersion>
@@ -71,10 +74,12 @@ class Kafka(Server):
         settings: Mapping[str, str] | None = None,
         sasl: tuple[str, str] | None = None,
         certificate: Certificate | None = None,
+        for_long: bool = False,
     ) -> None:
         """A user and password open a second listener with SASL/PLAIN, a certificate with TLS, both with both.
 
-        SCRAM takes there whom ``let_in`` has named. Settings are the broker's own, above ours. Raises Unavailable.
+        SCRAM takes there whom ``let_in`` has named. Settings are the broker's own, above ours. One ``for_long`` runs as
+        Kafka does elsewhere. Raises Unavailable.
         """
         self._java = command("java", packages=["default-jre-headless"])
         self._jars = jars(version)
@@ -82,6 +87,7 @@ class Kafka(Server):
         self.port = free_port() if port is None else port
         self._controller_port, self._secured_port = free_port(), free_port()
         self._settings = dict(settings or {})
+        self._tuned = () if for_long else _FOR_A_TEST
         self._sasl, self._certificate = sasl, certificate
 
     @property
@@ -110,7 +116,7 @@ class Kafka(Server):
         properties = self.home / "server.properties"
         properties.write_text("".join(f"{key}={value}\n" for key, value in self._properties().items()))
         properties.chmod(0o600)
-        java = [str(self._java), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+        java = [str(self._java), *self._tuned, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
         java += ["-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", f"{self._jars}/*"]
         if not (self.home / "data" / "meta.properties").exists():
             # No dash in front: the tool would take it for an option.
