@@ -11,5 +11,10 @@ def tune_gc() -> None:
     A full collection takes 100 ms or more, in which no call is answered, and hardly any object here is in a cycle.
     """
     gc.collect()
-    gc.freeze()
+    exclude_from_gc()
     gc.set_threshold(YOUNG, MIDDLE, OLD)
+
+
+def exclude_from_gc() -> None:
+    """Exclude all objects made so far, such as those of a package imported late, from garbage collection."""
+    gc.freeze()

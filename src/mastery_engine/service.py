@@ -4,21 +4,24 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from functools import cache
 
 from fastapi import FastAPI
 
+from mastery_engine.auth.access import Caller
 from mastery_engine.clock import Clock
+from mastery_engine.collector import exclude_from_gc
 from mastery_engine.data_folder import WorkerLock
 from mastery_engine.engine import Engine
 from mastery_engine.errors import StartRefused, Unavailable
 from mastery_engine.http import app as http_app
 from mastery_engine.http import serve as http_server
+from mastery_engine.http.agents import AgentServer, MakeAgentServer
 from mastery_engine.http.connection import EdgeServices
 from mastery_engine.http.connection_limits import ConnectionLimits, most_connections
 from mastery_engine.http.proxies import Proxies
-from mastery_engine.mcp.streamable_http import make_agent_server
 from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.tasks import ended
 from mastery_engine.telemetry.logging import configure_logging
@@ -42,7 +45,7 @@ class Service:
         self.app: FastAPI = http_app.create_app(
             settings,
             self._opened,
-            make_agent_server,
+            _make_agent_server,
             clock=clock,
             new_id=new_id,
             metrics=self._metrics,
@@ -106,6 +109,19 @@ def serve(settings: Settings) -> None:
         http_server.serve(
             service.app, listener, shared=service.shared_by_connections(), end_streams=service.end_streams
         )
+
+
+def _make_agent_server(engine: Engine, who: Callable[[], Caller]) -> AgentServer:
+    return _agents_protocol()(engine, who)
+
+
+@cache
+def _agents_protocol() -> MakeAgentServer:
+    """Imported when the first agent calls: it takes a third of a start, and most processes never need it."""
+    from mastery_engine.mcp.streamable_http import make_agent_server
+
+    exclude_from_gc()
+    return make_agent_server
 
 
 async def _try_start(settings: Settings) -> None:

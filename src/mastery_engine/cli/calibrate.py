@@ -16,16 +16,16 @@ from mastery_engine.cli.console import (
     settings,
     tenant_if_named,
 )
-from mastery_engine.responses.forecasts import CourseCalibration
 
 if TYPE_CHECKING:
+    from mastery_engine.responses.forecasts import CourseCalibration
     from mastery_engine.settings import Settings
 
 
 class Calibrated(msgspec.Struct, frozen=True):
     """What was learned of each course, and in how many seconds."""
 
-    courses: list[CourseCalibration]
+    courses: "list[CourseCalibration]"
     seconds: float
 
 
@@ -59,7 +59,7 @@ def calibrate(
     say(as_json, done, *([_in_words(one) for one in done.courses] or ["The log has no events yet."]))
 
 
-def _in_words(one: CourseCalibration) -> str:
+def _in_words(one: "CourseCalibration") -> str:
     place = f"Tenant {one.tenant}, course {one.course_id}"
     weeks = counted(one.student_weeks, "student-week")
     held = f" The 80% interval held in {one.held} of them." if one.held else ""
