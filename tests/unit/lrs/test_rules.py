@@ -179,7 +179,23 @@ def test_what_breaks_a_rule_is_refused_by_its_name(path: str, value: Any, rule: 
 
 @pytest.mark.parametrize(
     "iri",
-    ["", "a", "://a", "http://", "http:///a", "ht tp://a", "http://a b", "http://a\\b", "http://a/%zz", "http://a/<b>"],
+    [
+        "",
+        "a",
+        "://a",
+        "http://",
+        "http:///a",
+        "ht tp://a",
+        "http://a b",
+        "http://a\\b",
+        "http://a/%zz",
+        "http://a/<b>",
+        "http://[::1",
+        "http://a:b/",
+        "http://:80/",
+        "http://a[b]/",
+        "http://a/\u202eb",
+    ],
 )
 def test_an_iri_is_absolute_and_holds_nothing_that_none_may(iri: str) -> None:
     assert broken_rule(small(activity=iri))[0] == "iri_is_absolute"
@@ -193,6 +209,8 @@ def test_an_iri_is_absolute_and_holds_nothing_that_none_may(iri: str) -> None:
         "http://例え.jp/ほ",
         "https://u@[::1]:8/a?b#c",
         "act:x",
+        "file:///a/b",
+        "https://a:8080?b[]=c",
     ],
 )
 def test_every_scheme_and_script_is_an_iri(iri: str) -> None:

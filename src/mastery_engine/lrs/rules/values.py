@@ -16,13 +16,16 @@ MOST_KNOWN = 4_096
 LONGEST_KNOWN = 400
 LONGEST_IRI = 4_000
 
-# RFC 3987: a scheme, and no character that neither an IRI nor a URI may hold; a percent sign leads two hex digits.
+# RFC 3987: a scheme, and no character that neither an IRI nor a URI may hold, nor one that turns the direction of text
+# (4.1); a percent sign leads two hex digits. Brackets in a query are no fault: senders leave them as they are.
 _IRI = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*:"
-    r"(?:[^\x00-\x20\x7f-\xa0<>\"{}|\\^`%\ud800-\udfff\ue000-\uf8ff\ufff0-\uffff]|%[0-9A-Fa-f]{2})+"
+    r"(?:[^\x00-\x20\x7f-\xa0<>\"{}|\\^`%\u200e\u200f\u202a-\u202e\ud800-\udfff\ue000-\uf8ff\ufff0-\uffff]|%[0-9A-Fa-f]{2})+"
 ).fullmatch
-_HIERARCHICAL = re.compile(r"[^:]+://(?:[^/?#@]*@)?[^/?#@\s]+(?:[/?#].*)?", re.DOTALL).fullmatch
-_WITH_AUTHORITY = re.compile(r"(?:https?|ftps?|wss?|file):", re.IGNORECASE).match
+_HIERARCHICAL = re.compile(
+    r"[^:]+://(?:[^/?#@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\s]+)(?::[0-9]*)?(?:[/?#].*)?", re.DOTALL
+).fullmatch
+_WITH_AUTHORITY = re.compile(r"(?:https?|ftps?|wss?):", re.IGNORECASE).match
 _UUID = re.compile(
     r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[1-8][0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12}"
 ).fullmatch
