@@ -11,7 +11,7 @@ from mastery_engine.domain.moments import DAY, rfc3339
 from mastery_engine.domain.student import StudentKey
 from tests.support.calls import Api, serving
 from tests.support.statements import FIRST_ID, SECOND_ID, Statement, account, small
-from tests.support.xapi_senders import Sender, attachment, send_parts, sender_of, student_of
+from tests.support.xapi_senders import Sender, attachment, send_parts, sender_of, student_of, text
 
 ESSAY = b"an essay"
 
@@ -93,3 +93,22 @@ async def test_evidence_that_is_refused_is_named_by_its_status_and_in_the_log(
     assert [one.__dict__["messages"] for one in told] == [[FIRST_ID]]
     assert [one.__dict__["events"] for one in told] == [[f"xapi:{FIRST_ID}"]]
     assert "older than the 90 days" in told[0].getMessage()
+
+
+async def test_who_was_erased_or_withdrew_is_taken_out_of_what_is_about_others(api: Api, sender: Sender) -> None:
+    """As an erasure leaves what was there: so that a sender's repeat is the same statement still."""
+    about = {"instructor": account("tom"), "contextActivities": {"parent": [{"id": "https://a.example/1"}]}}
+    sent = [scored("bob", id=FIRST_ID, context=about), scored("eve", context=about)]
+    ids = await sender.post(*sent)
+    tom = student_of(api, account("tom"))
+    assert (await api.call("DELETE", f"/compliance/students/{tom}")).status_code == 200
+    api.clock.ahead += 2_000_000
+    answer = await sender.call("POST", body=[*sent, scored("kim", id=SECOND_ID, context=about)])
+    assert answer.status_code == 200, answer.text
+    assert (answer.json(), "X-Mastery-Withheld" in answer.headers) == ([*ids, SECOND_ID], False)
+    for name in answer.json():
+        assert "instructor" not in (await sender.statement(name))["context"]
+    assert await sender.found(agent=account("tom"), related_agents="true") == []
+    await withdraw(api, "may")
+    (other,) = await sender.post(scored("bob", context={"team": {"objectType": "Group", "member": [account("may")]}}))
+    assert "may" not in text(await sender.statement(other))

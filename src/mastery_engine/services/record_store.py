@@ -68,6 +68,18 @@ class SentStatements(msgspec.Struct, frozen=True):
     statement_id: str | None = None
 
 
+class PeopleOfCall(NamedTuple):
+    """The students of a call's people; the places of the statements about somebody who does not allow processing.
+
+    ``gone`` are the keys of agents who withdrew or were erased: as an instructor, say, they are taken out of the others.
+    Who has said nothing where CONSENT_DEFAULT is withheld stays there: a teacher is no student.
+    """
+
+    students: dict[Identity, str]
+    withheld: Collection[int]
+    gone: Collection[str]
+
+
 class TakenStatements(NamedTuple):
     """The ids of a call's statements, in their order, and which of them were not kept for want of consent."""
 
@@ -151,10 +163,10 @@ class RecordStore:
         """
         caller, version = sender.caller, sent.version
         read, contents = self._checked(caller.tenant, sent)
-        students, withheld = await self._students(caller, read)
+        students, withheld, gone = await self._people(caller, read)
         # What they say as they were sent: one without an id is the same event as through any other door.
         said = [self._doorways.translated("xapi", one.value, one.said) for one in read]
-        records = self._records.of(caller, version, read, contents)
+        records = self._records_of(caller, version, read, contents, gone)
         if withheld:
             refused = {n: Translation("refused", records[n].statement_id, WITHHELD_HERE) for n in withheld}
             said = [refused.get(n, one) for n, one in enumerate(said)]
@@ -172,7 +184,7 @@ class RecordStore:
                     break
                 if turn == MOST_TURNS:
                     raise Conflict("A statement with this content was voided too often: give it an id.", field="id")
-                renamed = self._records.of(caller, version, [read[n] for n in again], contents, turn)
+                renamed = self._records_of(caller, version, [read[n] for n in again], contents, gone, turn)
                 for n, record in zip(again, renamed, strict=True):
                     records[n] = record
         await self._doorways.take_translated(sender, "xapi", said, known=students)
@@ -205,36 +217,45 @@ class RecordStore:
                 raise Conflict(f"Another statement has the id {name}: nothing was stored.", field="id")
         return {name for name, outcome in zip(records, outcomes, strict=True) if outcome is StatementOutcome.VOIDED}
 
-    async def _students(
-        self, caller: Caller, statements: Sequence[ReadStatement]
-    ) -> tuple[dict[Identity, str], Collection[int]]:
-        """Who those are here who act, or are acted upon, and the places of the statements that are withheld.
-
-        These are about somebody who has withdrawn consent or was erased.
-        """
-        people = dict([one for statement in statements for one in statement.subjects])
-        identities = [person for agent in people.values() if (person := identity_of(agent)) is not None]
-        if not identities:
-            return {}, ()
+    async def _people(self, caller: Caller, statements: Sequence[ReadStatement]) -> PeopleOfCall:
+        """Who the people of a call are here, and who of them is to be kept out of it."""
+        people = dict([one for statement in statements for part in statement.parts.values() for one in part.people])
+        named = {key: person for key, agent in people.items() if (person := identity_of(agent)) is not None}
+        if not named:
+            return PeopleOfCall({}, (), frozenset())
         await self._consents.refresh_lately(caller.moment(self._clock))
-        students = dict(zip(identities, await self._profiles.students_of(caller.tenant, identities), strict=True))
-        refused = {
-            student_id
-            for student_id in students.values()
-            if not self._consents.state(StudentKey(caller.tenant, student_id)).processing
-        }
+        identities = list(named.values())
+        found = await self._profiles.students_of(caller.tenant, identities)
+        keys = {name: StudentKey(caller.tenant, one) for name, one in zip(named, found, strict=True)}
+        refused = {name: key for name, key in keys.items() if not self._consents.state(key).processing}
+        students = dict(zip(identities, found, strict=True))
         if not refused:
-            return students, ()
-        for student_id in refused:
+            return PeopleOfCall(students, (), frozenset())
+        subjects = [{name for name, _ in statement.subjects} for statement in statements]
+        for student_id in {refused[name].student_id for name in set().union(*subjects) & refused.keys()}:
             self._audit.note(caller, "xapi-statements", student_id, allowed=False)
+        withheld = {n for n, own in enumerate(subjects) if own & refused.keys()}
+        return PeopleOfCall(
+            students, withheld, frozenset([n for n, key in refused.items() if self._consents.history(key)])
+        )
 
-        def is_refused(agent: Object) -> bool:
-            person = identity_of(agent)
-            return person is not None and students[person] in refused
-
-        return students, {
-            n for n, statement in enumerate(statements) if any(is_refused(agent) for _, agent in statement.subjects)
-        }
+    def _records_of(
+        self,
+        caller: Caller,
+        version: Version,
+        read: Sequence[ReadStatement],
+        contents: Mapping[str, bytes],
+        gone: Collection[str],
+        turn: int = 0,
+    ) -> list[StatementRecord]:
+        """The statements as they are kept: without those people who are ``gone``, as an erasure leaves them."""
+        records = self._records.of(caller, version, read, contents, turn)
+        for n, one in enumerate(read) if gone else ():
+            if any(key in gone for part in one.parts.values() for key, _ in part.people):
+                left = with_people(_decode(records[n].body), lambda agent: None if agent_key(agent) in gone else agent)
+                if left is not None:
+                    records[n] = self._records.without_signature(caller.tenant, left, records[n])
+        return records
 
     async def statement(self, caller: Caller, statement_id: str, *, voided: bool) -> ShownStatement:
         """A statement by its id: one that was ``voided``, or was not. Raises NotFound, Forbidden, Unavailable."""
