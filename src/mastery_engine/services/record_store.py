@@ -71,8 +71,8 @@ class SentStatements(msgspec.Struct, frozen=True):
 class PeopleOfCall(NamedTuple):
     """The students of a call's people; the places of the statements about somebody who does not allow processing.
 
-    ``gone`` are the keys of agents who withdrew or were erased: as an instructor, say, they are taken out of the others.
-    Who has said nothing where CONSENT_DEFAULT is withheld stays there: a teacher is no student.
+    ``gone`` are the keys of agents who withdrew or were erased: as an instructor, say, they are taken out of what is
+    about others. Who has said nothing where CONSENT_DEFAULT is withheld stays there: a teacher is no student.
     """
 
     students: dict[Identity, str]
