@@ -112,3 +112,42 @@ async def test_who_was_erased_or_withdrew_is_taken_out_of_what_is_about_others(a
     await withdraw(api, "may")
     (other,) = await sender.post(scored("bob", context={"team": {"objectType": "Group", "member": [account("may")]}}))
     assert "may" not in text(await sender.statement(other))
+
+
+@pytest.mark.parametrize("is_evidence", [True, False])
+async def test_an_erasure_between_the_reading_of_consent_and_the_storing_leaves_nothing(
+    api: Api, sender: Sender, monkeypatch: pytest.MonkeyPatch, *, is_evidence: bool
+) -> None:
+    assert api.stores.statements is not None
+    put, eve = api.stores.statements.put, student_of(api, account("eve"))
+
+    async def put_late(*given: Any) -> Any:
+        assert (await api.call("DELETE", f"/compliance/students/{eve}")).status_code == 200
+        return await put(*given)
+
+    monkeypatch.setattr(api.stores.statements, "put", put_late)
+    team = {"objectType": "Group", "member": [account("eve"), account("bob")]}
+    sent = scored("eve") if is_evidence else small("eve", verb={"id": "https://a.example/read"})
+    own, shared = await sender.post(sent, small(actor=team, verb={"id": "https://a.example/read"}))
+    assert (await sender.call("GET", query={"statementId": own})).status_code == 404
+    assert (await sender.statement(shared))["actor"]["member"] == [account("bob")]
+    assert await sender.found(agent=account("eve"), related_agents="true") == []
+
+
+async def test_an_erasure_while_a_document_is_stored_leaves_none(
+    api: Api, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = api.stores.record_documents
+    assert documents is not None
+    save, eve = documents.save, student_of(api, account("eve"))
+    whose = {"stateId": "s", "activityId": "https://a.example/1", "agent": account("eve")}
+
+    async def save_late(*given: Any, **how: Any) -> Any:
+        monkeypatch.setattr(documents, "save", save)
+        assert (await api.call("DELETE", f"/compliance/students/{eve}")).status_code == 200
+        return await save(*given, **how)
+
+    monkeypatch.setattr(documents, "save", save_late)
+    answer = await sender.call("PUT", "/activities/state", query=whose, body={"page": 7})
+    assert answer.status_code == 403
+    assert (await sender.call("GET", "/activities/state", query=whose)).status_code == 404

@@ -173,7 +173,7 @@ class RecordDocuments:
         conditions: Preconditions,
     ) -> None:
         store, key = self._kept(), _key(caller.tenant, whose, name, registration)
-        await self._check_consent(caller, whose)
+        student_id = await self._checked_student(caller, whose)
         await self._audit.write(caller, f"xapi-{whose.resource.replace(' ', '-')}", [None])
         for _ in range(MAX_ROUNDS):
             there = await store.load(key)
@@ -189,6 +189,7 @@ class RecordDocuments:
                 self._person(caller.tenant, whose),
             )
             if await store.save(key, document, over=None if there is None else there.etag):
+                await self._remove_late(caller, key, document, student_id)
                 return
         raise Unavailable("Others keep changing this document: try again.")
 
@@ -196,15 +197,27 @@ class RecordDocuments:
         person = None if whose.agent is None else identity_of(whose.agent)
         return b"" if person is None else Facets(tenant).of(STUDENT, self._profiles.derived_id(tenant, person))
 
-    async def _check_consent(self, caller: Caller, whose: Whose) -> None:
+    async def _remove_late(
+        self, caller: Caller, key: RecordDocumentKey, document: RecordDocument, student_id: str | None
+    ) -> None:
+        """Remove a document of a student who was erased since consent was read: the erasure may have looked before."""
+        if student_id is not None:
+            await self._consents.refresh()
+            if self._consents.state(StudentKey(caller.tenant, student_id)).erased:
+                await self._kept().save(key, None, over=document.etag)
+                raise Forbidden(WITHHELD)
+
+    async def _checked_student(self, caller: Caller, whose: Whose) -> str | None:
+        """The student whom a document is about, if anybody. Raises Forbidden, Unavailable."""
         person = None if whose.agent is None else identity_of(whose.agent)
         if person is None:
-            return
+            return None
         await self._consents.refresh_lately(caller.moment(self._clock))
         (student_id,) = await self._profiles.students_of(caller.tenant, [person])
         if not self._consents.state(StudentKey(caller.tenant, student_id)).processing:
             self._audit.note(caller, "xapi-documents", student_id, allowed=False)
             raise Forbidden(WITHHELD)
+        return student_id
 
     async def remove(
         self, caller: Caller, whose: Whose, name: str, registration: str, conditions: Preconditions

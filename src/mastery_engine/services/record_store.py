@@ -39,6 +39,7 @@ from mastery_engine.services.statement_records import STUDENT, StatementRecords
 LOOKED_AT = 100  # newest statements that say what an activity is, or how somebody is called
 ERASED_AT_ONCE = 500
 LOADED_AT_ONCE = 25
+MOST_ROUNDS = 10
 MOST_TURNS = 20  # statements of one content that are voided one after the other
 LARGEST_PAGE = 4 * 1024 * 1024  # bytes after which a page ends early
 SOMEBODY_ELSE: Object = {"objectType": "Agent", "name": "somebody else"}
@@ -73,11 +74,13 @@ class PeopleOfCall(NamedTuple):
 
     ``gone`` are the keys of agents who withdrew or were erased: as an instructor, say, they are taken out of what is
     about others. Who has said nothing where CONSENT_DEFAULT is withheld stays there: a teacher is no student.
+    ``refused`` are the students who do not allow processing.
     """
 
     students: dict[Identity, str]
-    withheld: Collection[int]
-    gone: Collection[str]
+    withheld: Collection[int] = ()
+    gone: Collection[str] = frozenset()
+    refused: Collection[str] = frozenset()
 
 
 class TakenStatements(NamedTuple):
@@ -163,7 +166,8 @@ class RecordStore:
         """
         caller, version = sender.caller, sent.version
         read, contents = self._checked(caller.tenant, sent)
-        students, withheld, gone = await self._people(caller, read)
+        people = await self._people(caller, read)
+        students, withheld, gone, _ = people
         # What they say as they were sent: one without an id is the same event as through any other door.
         said = [self._doorways.translated("xapi", one.value, one.said) for one in read]
         records = self._records_of(caller, version, read, contents, gone)
@@ -188,6 +192,9 @@ class RecordStore:
                 for n, record in zip(again, renamed, strict=True):
                     records[n] = record
         await self._doorways.take_translated(sender, "xapi", said, known=students)
+        if not any(one.drafts for one in said):
+            await self._consents.refresh()
+        await self._erase_late(caller.tenant, people)
         ids = [one.statement_id for one in records]
         return TakenStatements(ids, [ids[n] for n in sorted(withheld)])
 
@@ -222,7 +229,7 @@ class RecordStore:
         people = dict([one for statement in statements for part in statement.parts.values() for one in part.people])
         named = {key: person for key, agent in people.items() if (person := identity_of(agent)) is not None}
         if not named:
-            return PeopleOfCall({}, (), frozenset())
+            return PeopleOfCall({})
         await self._consents.refresh_lately(caller.moment(self._clock))
         identities = list(named.values())
         found = await self._profiles.students_of(caller.tenant, identities)
@@ -230,14 +237,13 @@ class RecordStore:
         refused = {name: key for name, key in keys.items() if not self._consents.state(key).processing}
         students = dict(zip(identities, found, strict=True))
         if not refused:
-            return PeopleOfCall(students, (), frozenset())
+            return PeopleOfCall(students)
         subjects = [{name for name, _ in statement.subjects} for statement in statements]
         for student_id in {refused[name].student_id for name in set().union(*subjects) & refused.keys()}:
             self._audit.note(caller, "xapi-statements", student_id, allowed=False)
         withheld = {n for n, own in enumerate(subjects) if own & refused.keys()}
-        return PeopleOfCall(
-            students, withheld, frozenset([n for n, key in refused.items() if self._consents.history(key)])
-        )
+        gone = frozenset([name for name, key in refused.items() if self._consents.history(key)])
+        return PeopleOfCall(students, withheld, gone, {key.student_id for key in refused.values()})
 
     def _records_of(
         self,
@@ -359,13 +365,30 @@ class RecordStore:
         def without_them(agent: Object) -> Object | None:
             return None if self._is_one_of(agent, tenant, student_ids) else agent
 
-        about = await self._about(tenant, student_ids)
-        self._records.forget()
-        for stored in about:
-            left = with_people(_decode(stored.record.body), without_them)
-            record = None if left is None else self._records.without_signature(tenant, left, stored.record)
-            await self._store.replace(tenant, stored.record.statement_id, record)
-        return len(about)
+        changed: set[str] = set()
+        for _ in range(MOST_ROUNDS):  # another erasure at the same time may put back whom this one took out
+            about = await self._about(tenant, student_ids)
+            self._records.forget()
+            for stored in about:
+                left = with_people(_decode(stored.record.body), without_them)
+                record = None if left is None else self._records.without_signature(tenant, left, stored.record)
+                await self._store.replace(tenant, stored.record.statement_id, record)
+                changed.add(stored.record.statement_id)
+            if not about:
+                break
+        return len(changed)
+
+    async def _erase_late(self, tenant: str, people: PeopleOfCall) -> None:
+        """Take out whom an erasure took out of the store before the call had stored what it read before that.
+
+        Consent was read again since the call has stored. Raises Unavailable.
+        """
+        late: set[str] = set()
+        for person, student_id in people.students.items():
+            if student_id not in people.refused and self._consents.state(StudentKey(tenant, student_id)).erased:
+                late |= {student_id, self._profiles.derived_id(tenant, person)}
+        if late:
+            await self.erase(tenant, sorted(late))
 
 
 def _shown(stored: StoredStatement) -> ShownStatement:
