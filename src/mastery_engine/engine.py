@@ -13,6 +13,7 @@ from mastery_engine.clock import Clock, NewId
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.rules import Rules
 from mastery_engine.model_files import ModelFileWatch
+from mastery_engine.outbound.public_http import PublicHttp
 from mastery_engine.ports.backend import Connection
 from mastery_engine.ports.documents import DocumentReader
 from mastery_engine.services.access_control import AccessControl
@@ -44,6 +45,7 @@ from mastery_engine.services.scores import Scores
 from mastery_engine.services.skills import Skills
 from mastery_engine.services.standings import Standings
 from mastery_engine.services.watching import Watching
+from mastery_engine.services.webhooks import Webhooks
 from mastery_engine.tasks import ended
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing
@@ -54,6 +56,7 @@ from mastery_engine.worker.logged_answers import LoggedAnswers
 from mastery_engine.worker.progress import LogProgress
 from mastery_engine.worker.purge import Purge
 from mastery_engine.worker.replay import Replay
+from mastery_engine.worker.sender import Sender
 from mastery_engine.worker.worker import Worker
 
 
@@ -92,6 +95,7 @@ class Engine:
     access: AccessControl
     audit: Audit
     dead_letters: DeadLetters
+    webhooks: Webhooks
 
     admission: Admission
     readiness: Readiness
@@ -103,6 +107,8 @@ class Engine:
 
     worker: Worker
     bridge: TopicBridge | None
+    sender: Sender
+    public_https: Sequence[PublicHttp]
     lag: Lag
     purge: Purge
     calibrator: Calibrator
@@ -132,9 +138,9 @@ class Engine:
 
     @asynccontextmanager
     async def beside_worker(self) -> AsyncIterator[None]:
-        """Run inside the block what is done where the worker runs: what is daily, and the bridge from Open edX."""
+        """Run inside the block what runs beside the worker: what is daily, what is sent, the bridge from Open edX."""
         async with AsyncExitStack() as stack:
-            for work in (self.purge, self.calibrator, self.bridge):
+            for work in (self.purge, self.calibrator, self.bridge, self.sender):
                 if work is not None:
                     stack.push_async_callback(ended, asyncio.create_task(work.keep_running()))
             yield
@@ -144,6 +150,8 @@ class Engine:
         await self.audit.flush()
         if self.bridge is not None:
             await self.bridge.close()
+        for http in self.public_https:
+            await http.close()
         await self.reader.close()
         for connection in self.connections:
             await connection.close()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from importlib.resources import files
-from secrets import token_hex, token_urlsafe
+from secrets import SystemRandom, token_bytes, token_hex, token_urlsafe
 from time import monotonic, monotonic_ns, time_ns
 from typing import TYPE_CHECKING, assert_never
 from uuid import uuid4
@@ -12,6 +12,7 @@ import msgspec
 
 from mastery_engine.auth.jwks import MOST_WAITING, KeySet
 from mastery_engine.auth.limits import Limits
+from mastery_engine.auth.sealing import Seal
 from mastery_engine.auth.signed_bodies import SignedBodies
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.backends.sqlite.database import FILE_NAME, Database
@@ -27,6 +28,7 @@ from mastery_engine.doors.translating import ProfileSet, profiles_of
 from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.model_files import ModelFileWatch, answer_models, forecast_model, skill_model
+from mastery_engine.outbound.public_http import PublicHttp
 from mastery_engine.ports.backend import Connection, Logs, Stores
 from mastery_engine.ports.platform_topic import PlatformTopic
 from mastery_engine.services.access_control import AccessControl
@@ -59,6 +61,7 @@ from mastery_engine.services.privacy import Privacy
 from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.profiling import Profiling
 from mastery_engine.services.readiness import Readiness
+from mastery_engine.services.receivers import Bell
 from mastery_engine.services.record_documents import RecordDocuments
 from mastery_engine.services.record_store import RecordStore
 from mastery_engine.services.recording import Recording
@@ -74,6 +77,7 @@ from mastery_engine.setting_files import files_in_setting_folder, read_setting_f
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, provider_for
+from mastery_engine.wiring_webhooks import webhook_services
 from mastery_engine.worker.bridge import TopicBridge
 from mastery_engine.worker.calibrator import Calibrator
 from mastery_engine.worker.decoding import RecordDecoder
@@ -83,6 +87,7 @@ from mastery_engine.worker.logged_answers import LoggedAnswers
 from mastery_engine.worker.progress import LogProgress
 from mastery_engine.worker.purge import Purge
 from mastery_engine.worker.replay import Replay
+from mastery_engine.worker.sender import Sender
 from mastery_engine.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -140,6 +145,7 @@ def open_engine(
         consent_default=settings.consent_default == "given",
         keeps_statements=settings.keeps_statements,
         public_url=settings.public_url,
+        webhook_http=PublicHttp(allow_private=settings.webhook_allow_private, setting="WEBHOOK_ALLOW_PRIVATE"),
         tokens=partial(tokens, settings, clock),
         translation=translation_profiles(settings),
         platform_topic=_platform_topic(settings, batch_size),
@@ -153,6 +159,8 @@ def open_engine(
         new_id=new_id,
         new_key=partial(token_hex, KEY_BYTES),
         new_secret=partial(token_urlsafe, SECRET_BYTES),
+        new_bytes=token_bytes,
+        chance=SystemRandom().random,
         metrics=metrics,
         tracing=tracing or tracing_for(settings),
     )
@@ -179,6 +187,9 @@ def compose(
     new_id: NewId,
     new_key: Callable[[], str],
     new_secret: Callable[[], str],
+    new_bytes: Callable[[int], bytes],
+    chance: Callable[[], float],
+    webhook_http: PublicHttp,
     metrics: Metrics,
     tracing: Tracing,
     public_url: str | None = None,
@@ -260,7 +271,23 @@ def compose(
     members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results)
     reports = Reports(students, members, cohorts, consents, profiles, access, courses, clock)
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
-    followers: list[Follower] = []  # in this order each result comes to them
+    bell = Bell()
+    webhooks, webhook_messages = webhook_services(
+        stores.registry,
+        stores.deliveries,
+        consents,
+        access,
+        audit,
+        idempotency,
+        bell,
+        webhook_http,
+        Seal(pseudonym_key),
+        clock,
+        new_id,
+        new_bytes,
+        public_url=public_url,
+    )
+    followers: list[Follower] = [webhook_messages]  # in this order each result comes to them
     guard = FloodGuard(stores.checkpoints, logs.events)
     lag = Lag(logs.events, metrics)
     asked: dict[str, Connection] = {"store": stores.connection, "log": logs.connection}
@@ -319,6 +346,7 @@ def compose(
         access=access,
         audit=audit,
         dead_letters=dead_letters,
+        webhooks=webhooks,
         admission=Admission(tokens, credentials, cohorts, limits, clock),
         readiness=Readiness({name: one.ping for name, one in asked.items()}, dangers, addresses),
         dangers=dangers,
@@ -346,6 +374,8 @@ def compose(
             if platform_topic is None
             else TopicBridge(platform_topic, doorways, consents, logs.dead_letters, clock, metrics)
         ),
+        sender=Sender(stores.deliveries, [webhook_messages], bell, clock, chance, metrics),
+        public_https=[webhook_http],
         lag=lag,
         purge=Purge(stores, logs, consents, moving, courses, rules, clock),
         calibrator=Calibrator(

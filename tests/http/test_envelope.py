@@ -50,7 +50,15 @@ CALLS = {
     ("GET", "/compliance/students/{student_id}/export"),
     ("DELETE", "/compliance/students/{student_id}"),
     ("GET", "/compliance/audit"),
+    ("PUT", "/webhooks/{webhook_id}"),
+    ("GET", "/webhooks/{webhook_id}"),
+    ("DELETE", "/webhooks/{webhook_id}"),
+    ("GET", "/webhooks"),
+    ("GET", "/webhooks/{webhook_id}/deliveries"),
+    ("POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/resend"),
+    ("POST", "/webhooks/{webhook_id}/test"),
 }
+WITH_A_BODY = [path for method, path in sorted(CALLS) if method == "POST" and not path.startswith("/webhooks/")]
 PLATFORMS = {("POST", "/caliper"), ("POST", "/canvas/events")}
 SIDECAR = {("POST", "/process"), ("GET", "/dapr/subscribe"), ("POST", "/dapr/events")}
 OPEN = {("GET", path) for path in ("/health", "/ready", "/", "/metrics", "/docs", "/openapi.json")}
@@ -97,9 +105,8 @@ async def test_every_request_gets_an_id_of_its_own(api: Api) -> None:
 
 @pytest.mark.parametrize(("method", "path"), sorted(CALLS))
 async def test_a_call_without_a_token_is_401(api: Api, method: str, path: str) -> None:
-    answer = await api.call(
-        method, path.format(student_id="s", event_id="e", batch_id="b", cohort_id="c", course_id="k"), {}, token=""
-    )
+    ids = {"student_id": "s", "event_id": "e", "batch_id": "b", "cohort_id": "c", "course_id": "k"}
+    answer = await api.call(method, path.format(**ids, webhook_id="w", delivery_id="d"), {}, token="")
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AUTH_ERROR")
     assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -168,7 +175,7 @@ async def test_a_wrong_method_is_405_and_says_which_are_right(api: Api, method: 
     assert answer.headers["allow"] == allowed
 
 
-@pytest.mark.parametrize("path", [path for method, path in sorted(CALLS) if method == "POST"])
+@pytest.mark.parametrize("path", WITH_A_BODY)
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "json"])
 async def test_a_body_that_says_it_is_not_json_is_415(api: Api, path: str, kind: str) -> None:
     answer = await api.post(path, content=b"{}", headers={"Content-Type": kind})
@@ -191,7 +198,7 @@ async def test_a_body_without_a_type_is_read_as_json(api: Api) -> None:
     assert answer.status_code == 202
 
 
-@pytest.mark.parametrize("path", [path for method, path in sorted(CALLS) if method == "POST"])
+@pytest.mark.parametrize("path", WITH_A_BODY)
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe", b"{} {}", b"[" * 100_000, b'{"a": NaN}']
 )

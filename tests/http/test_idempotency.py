@@ -62,6 +62,7 @@ CALLS: dict[str, list[Body]] = {
     "/canvas/events": [changed],
     "/cohorts/{cohort_id}": [lambda number: {"name": "Python", "members": [f"s{number}"]}],
     "/courses/{course_id}": [lambda number: {"title": f"Course {number}"}],
+    "/webhooks/{webhook_id}": [lambda number: {"url": f"https://93.184.215.14/{number}", "rotate_secret": True}],
     "/students/{student_id}/profile": [lambda number: {"display_name": f"Ada {number}"}],
     "/compliance/students/{student_id}/consent": [lambda number: {"profiling": number == 3}],
 }
@@ -109,7 +110,7 @@ def ids_in(answer: httpx.Response) -> list[str]:
 async def test_the_key_with_another_body_is_a_conflict(api: Api, path: str, body: Body) -> None:
     sent = body(3)
     method = "put" if "{" in path else "post"
-    path = path.format(cohort_id="py-101", student_id=STUDENT, course_id="physics")
+    path = path.format(cohort_id="py-101", student_id=STUDENT, course_id="physics", webhook_id="lms")
     call = partial(api.call, method.upper(), path)
     first = await call(sent, headers=KEY)
     assert first.status_code in (200, 202), first.text

@@ -145,6 +145,13 @@ KINDS: dict[str, LimitKind | None] = {
     "GET /courses/{course_id}": "query",
     "GET /courses": "query",
     "POST /rosters/oneroster": None,
+    "PUT /webhooks/{webhook_id}": None,
+    "GET /webhooks/{webhook_id}": "query",
+    "DELETE /webhooks/{webhook_id}": None,
+    "GET /webhooks": "query",
+    "GET /webhooks/{webhook_id}/deliveries": "query",
+    "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/resend": None,
+    "POST /webhooks/{webhook_id}/test": None,
     "POST /caliper": None,  # a platform's credential is a service
     "POST /canvas/events": None,
     "PUT /students/{student_id}/profile": None,
@@ -169,6 +176,9 @@ KINDS: dict[str, LimitKind | None] = {
     "GET /dashboard/find": "pages",
     "GET /dashboard/students/{student_id}": "pages",
     "GET /dashboard/students/{student_id}/live": "pages",
+    "GET /dashboard/webhooks/{webhook_id}": "pages",
+    "POST /dashboard/webhooks/{webhook_id}/deliveries/{delivery_id}/resend": "pages",
+    "POST /dashboard/webhooks/{webhook_id}/test": "pages",
     # Whoever calls is not asked.
     "POST /dashboard/sign-out": None,
     "GET /dashboard/assets/{name}": None,

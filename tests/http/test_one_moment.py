@@ -32,6 +32,7 @@ async def counted(tmp_path: Path) -> AsyncIterator[tuple[Api, CountingClock]]:
         await api.data("/mastery/ingest/batch", {"events": events})
         await api.engine.worker.run(until=await api.logs.events.ends())
         await api.call("PUT", f"/students/{STUDENT}/profile", {"display_name": "Ada"})
+        await api.call("PUT", "/webhooks/lms", {"url": "https://93.184.215.14/"})
         yield api, clock
 
 
@@ -63,6 +64,10 @@ CALLS: dict[str, tuple[str, str, Json | None]] = {
     "put a course": ("PUT", "/courses/physics", {"title": "Physics"}),
     "show a course": ("GET", "/courses/default", None),
     "courses": ("GET", "/courses", None),
+    "put a webhook": ("PUT", "/webhooks/lms", {"url": "https://93.184.215.14/"}),
+    "show a webhook": ("GET", "/webhooks/lms", None),
+    "webhooks": ("GET", "/webhooks", None),
+    "deliveries": ("GET", "/webhooks/lms/deliveries", None),
     "Caliper": ("POST", "/caliper", {"data": []}),
     "Canvas": ("POST", "/canvas/events", {"metadata": {}, "body": {}}),
     "put a profile": ("PUT", f"/students/{STUDENT}/profile", {"display_name": "Ada"}),
@@ -94,16 +99,21 @@ PAGES: dict[str, tuple[str, str]] = {
     "compare": (TEACHER, f"/dashboard/compare?student={STUDENT}&cohort={COHORT}"),
     "find": (TEACHER, f"/dashboard/find?student={STUDENT}"),
     "operator": (make_token(), "/dashboard"),
+    "a webhook": (make_token(), "/dashboard/webhooks/lms"),
 }
 
 
-# Of which a call as above is not to be had: a zip, a stream that lasts, one's own batch, what Dapr asks at its start.
+# Of which a call as above is not to be had: a zip, a stream that lasts, one's own batch, what Dapr asks at its start,
+# what calls others.
 APART = {
     "POST /rosters/oneroster",
     "GET /students/{student_id}/stream",
     "GET /batch/mastery/{batch_id}",
     "GET /dapr/subscribe",
     "GET /",
+    "DELETE /webhooks/{webhook_id}",
+    "POST /webhooks/{webhook_id}/test",
+    "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/resend",
 }
 APART |= {"PUT /compliance/students/{student_id}/consent", "DELETE /compliance/students/{student_id}"}  # they wait
 

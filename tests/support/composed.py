@@ -15,6 +15,7 @@ from mastery_engine.domain.forecast.model import ForecastModel, parameters_from
 from mastery_engine.domain.rules import Rules
 from mastery_engine.engine import Engine
 from mastery_engine.model_files import SHIPPED_FORECAST, ModelFileWatch
+from mastery_engine.outbound.public_http import PublicHttp
 from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.services.models import Models
 from mastery_engine.settings import Settings
@@ -57,6 +58,9 @@ def composed(
         "new_id": lambda: f"minted-{next(numbers)}",
         "new_key": lambda: f"{next(numbers):020x}",
         "new_secret": lambda: f"random-{next(numbers)}",
+        "new_bytes": lambda number: f"random-{next(numbers)}".encode().ljust(number, b"."),
+        "chance": lambda: 0.5,
+        "webhook_http": PublicHttp(allow_private=True, setting="WEBHOOK_ALLOW_PRIVATE"),
         "metrics": Metrics(),
         "tracing": Tracing(),
     }

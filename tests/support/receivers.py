@@ -1,11 +1,13 @@
 """Servers that receive what the engine sends to others, well-behaved and not."""
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -98,3 +100,52 @@ def certified(name: str, folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     shown.load_cert_chain(chain, secret)
     return shown, ssl.create_default_context(cafile=str(chain))
+
+
+class HookServer:
+    """A receiver of webhooks: what came, in its order. It answers with these statuses, with the last one for ever."""
+
+    def __init__(self, *statuses: int, headers: str = "") -> None:
+        self.statuses = list(statuses or (200,))
+        self.headers = headers
+        self.came: list[tuple[dict[str, str], bytes]] = []
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hooks"
+
+    @property
+    def ids(self) -> list[str]:
+        """The webhook-ids, as they came."""
+        return [headers["webhook-id"] for headers, _ in self.came]
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.came]
+
+    async def has(self, number: int, seconds: float = 10.0) -> None:
+        """Return once so many messages came."""
+        async with asyncio.timeout(seconds):
+            while len(self.came) < number:
+                await asyncio.sleep(0.01)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["HookServer"]:
+        async with listening(self._talk) as self.port:
+            yield self
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+            self.came.append((headers, await reader.readexactly(int(headers["content-length"]))))
+            if not await self.answer(writer):
+                return
+            await writer.drain()
+
+    async def answer(self, writer: asyncio.StreamWriter) -> bool:
+        """Answer what came last; False to break off."""
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        writer.write(f"HTTP/1.1 {status} Said\r\n{self.headers}Content-Length: 0\r\n\r\n".encode())
+        return True

@@ -35,6 +35,7 @@ from mastery_engine.cli import (
     simulate,
     token,
     topics,
+    webhook,
 )
 from mastery_engine.errors import MasteryError
 
@@ -95,6 +96,7 @@ app.add_typer(course.app, name="course")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(curriculum.app, name="curriculum")
 app.add_typer(roster.app, name="roster")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(profile.app, name="profile")
 app.command()(privacy.export)
 app.command()(privacy.erase)

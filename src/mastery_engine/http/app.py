@@ -22,6 +22,7 @@ from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import ROUTE as AGENTS_ROUTE
 from mastery_engine.http.agents import AgentsOnDemand, MakeAgentServer, agents_served
 from mastery_engine.http.dashboard import pages
+from mastery_engine.http.dashboard import webhooks as webhook_pages
 from mastery_engine.http.dashboard.student import SharedBodies
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.envelope_route import EnvelopeRoute
@@ -50,6 +51,7 @@ from mastery_engine.http.routers import (
     scores,
     skills,
     stream,
+    webhooks,
 )
 from mastery_engine.http.xapi.routes import ROUTES as XAPI_ROUTES
 from mastery_engine.settings import Settings
@@ -76,8 +78,10 @@ PARTS = (
     process,
     dapr,
     privacy,
+    webhooks,
     docs,
     pages,
+    webhook_pages,
 )
 FAILURES = (MasteryError, HTTPException, RequestValidationError)
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")

@@ -104,6 +104,12 @@ class Metrics:
             ["follower"],
             registry=self.registry,
         )
+        self.deliveries = Counter(
+            "mastery_deliveries",
+            "Attempts to deliver to others over HTTP, by kind of receiver and outcome: delivered, retried or failed.",
+            ["receiver", "outcome"],
+            registry=self.registry,
+        )
         self.answer_tokens = Histogram(
             "mastery_mcp_answer_tokens",
             "Tokens in an answer of an MCP tool.",

@@ -34,6 +34,7 @@ FIGURES = {
     "mastery_events_total": "events",
     "mastery_dead_letters_total": "dead letters",
     "mastery_results_published_total": "results published",
+    "mastery_deliveries_total": "attempts to deliver",
     "mastery_http_requests_total": "calls",
     "mastery_streams_open": "open streams",
     "mastery_worker_up": "worker running",
@@ -245,4 +246,11 @@ async def _operator(request: Request, caller: Caller) -> Response:
         if sample.name in FIGURES
     ]
     calibrations = await engine.calibrations.of_tenant(caller)
-    return page("operator.html", caller, rows=rows, day=iso_date(day_of(request.state.at)), calibrations=calibrations)
+    return page(
+        "operator.html",
+        caller,
+        rows=rows,
+        day=iso_date(day_of(request.state.at)),
+        calibrations=calibrations,
+        webhooks=(await engine.webhooks.all(caller)).webhooks if caller.role == "admin" else None,
+    )
