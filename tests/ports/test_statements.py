@@ -10,6 +10,7 @@ import pytest
 
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.ports.statements import (
+    MOST_LINKS,
     MOST_THROUGH,
     StatementOutcome,
     StatementQuery,
@@ -272,3 +273,13 @@ async def test_so_many_are_found_through_one_that_no_call_does_more_whoever_refe
     assert await store.replace("default", name(1), None)
     assert await store.find("default", asked) == []
     assert len(await numbers(store, "l", limit=1_000)) == 3 * through
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_chain_of_references_is_followed_so_far_and_no_further(store: StatementStore, *, is_late: bool) -> None:
+    chain = [record(1, "a"), *[record(number, "l", number - 1) for number in range(2, 40)]]
+    await put(store, *(reversed(chain) if is_late else chain))
+    found = set(await numbers(store, "a"))
+    assert set(range(1, 2 + MOST_LINKS)) <= found < set(range(1, 2 + 2 * MOST_LINKS))
+    assert await store.replace("default", name(1), None)
+    assert await numbers(store, "a") == []

@@ -8,7 +8,7 @@ import msgspec
 
 from mastery_engine.domain.moments import Micros
 
-MOST_LINKS = 50  # statements that one may be found by through references to references, in either direction
+MOST_LINKS = 10  # statements that one may be found by through references to references, in either direction
 # Rows of an index by which others are found through one statement; whoever refers to it beyond that is found by what it
 # has itself. So neither a storing nor a removal does more than so much, however many refer to one statement.
 MOST_THROUGH = 10_000
