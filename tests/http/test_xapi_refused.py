@@ -10,7 +10,7 @@ import pytest
 from mastery_engine.domain.moments import DAY, rfc3339
 from mastery_engine.domain.student import StudentKey
 from tests.support.calls import Api, serving
-from tests.support.statements import FIRST_ID, SECOND_ID, Statement, account, small
+from tests.support.statements import FIRST_ID, SECOND_ID, Statement, account, small, voiding
 from tests.support.xapi_senders import Sender, attachment, send_parts, sender_of, student_of, text
 
 ESSAY = b"an essay"
@@ -93,6 +93,17 @@ async def test_evidence_that_is_refused_is_named_by_its_status_and_in_the_log(
     assert [one.__dict__["messages"] for one in told] == [[FIRST_ID]]
     assert [one.__dict__["events"] for one in told] == [[f"xapi:{FIRST_ID}"]]
     assert "older than the 90 days" in told[0].getMessage()
+
+
+async def test_why_statements_are_ignored_is_in_the_log(sender: Sender, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    await sender.post(
+        scored("bob", id=FIRST_ID), small("bob", verb={"id": "https://a.example/read"}), voiding(FIRST_ID)
+    )
+    (told,) = [one for one in caplog.records if "of 3 messages are" in one.getMessage()]
+    assert (told.levelname, told.getMessage().startswith("2 of 3 messages are ignored: ")) == ("INFO", True)
+    assert "https://a.example/read" in told.getMessage()
+    assert "takes no evidence back" in told.getMessage()
 
 
 async def test_who_was_erased_or_withdrew_is_taken_out_of_what_is_about_others(api: Api, sender: Sender) -> None:

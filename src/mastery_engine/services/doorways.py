@@ -4,7 +4,7 @@ What is refused is named in the log and by the event's status, too: not every pl
 """
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -81,8 +81,7 @@ class Doorways:
         for status, number in Counter([one.status for one in results]).items():
             self.count(door, status, number)
         events = [one.event_id for one in receipts if one.error is not None]
-        if events or any(one.status == "refused" for one in results):
-            _tell(sender, door, results, events)
+        _tell(sender, door, results, events)
         return results
 
     def count(self, door: DoorName, status: Status, number: int) -> None:
@@ -138,15 +137,20 @@ def result_of(translation: Translation, receipts: Iterator[Receipt]) -> DoorResu
 
 
 def _tell(sender: PlatformCaller, door: DoorName, results: Sequence[DoorResult], events: Sequence[str | None]) -> None:
-    """Say in the log what is refused of a call, and why; ``events`` are the ids of the events that are refused."""
-    refused = [one for one in results if one.status == "refused"]
-    told = refused or [one for one in results if one.reason is not None]
-    reasons = list(dict.fromkeys([one.reason or "" for one in told]))[:MOST_TOLD]
-    beside = {
-        "door": door,
-        "sender": sender.caller.subject,
-        "messages": [one.id for one in told[:MOST_TOLD]],
-        "events": list(events[:MOST_TOLD]),
-    }
-    message = "%s of %s messages are refused, and %s events: %s"
-    logger.warning(message, len(refused), len(results), len(events), " ".join(reasons), extra=beside)
+    """Say in the log why messages did not count, or not as they stood; ``events`` are the ids of refused events."""
+    told: defaultdict[Status, list[DoorResult]] = defaultdict(list)
+    for one in results:
+        if one.reason is not None:
+            told[one.status].append(one)
+    for status, own in told.items():
+        level = logging.WARNING if status == "refused" or (status == "evidence" and events) else logging.INFO
+        reasons = Counter([one.reason for one in own]).most_common(MOST_TOLD)
+        beside: dict[str, object] = {
+            "door": door,
+            "sender": sender.caller.subject,
+            "messages": [one.id for one in own[:MOST_TOLD]],
+        }
+        if level == logging.WARNING:
+            beside["events"] = list(events[:MOST_TOLD])
+        why = " ".join([f"{reason} ({number})" for reason, number in reasons])
+        logger.log(level, "%s of %s messages are %s: %s", len(own), len(results), status, why, extra=beside)
