@@ -20,7 +20,8 @@ LONGEST_IRI = 4_000
 # (4.1); a percent sign leads two hex digits. Brackets in a query are no fault: senders leave them as they are.
 _IRI = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*:"
-    r"(?:[^\x00-\x20\x7f-\xa0<>\"{}|\\^`%\u200e\u200f\u202a-\u202e\ud800-\udfff\ue000-\uf8ff\ufff0-\uffff]|%[0-9A-Fa-f]{2})+"
+    r"(?:[^\x00-\x20\x7f-\xa0<>\"{}|\\^`%"
+    r"\u200e\u200f\u202a-\u202e\ud800-\udfff\ue000-\uf8ff\ufff0-\uffff]|%[0-9A-Fa-f]{2})+"
 ).fullmatch
 _HIERARCHICAL = re.compile(
     r"[^:]+://(?:[^/?#@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\s]+)(?::[0-9]*)?(?:[/?#].*)?", re.DOTALL
