@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import correlation
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -26,9 +27,11 @@ from mastery_engine.domain.events.kinds import ALIASES, KINDS
 from mastery_engine.domain.model_file import answers_from
 from mastery_engine.domain.student import Student, unpack
 from mastery_engine.lab.simulate.classes import BEST_KNOWN_EVERY
+from scripts import submit_event
 from scripts.servers.cache import free_port
 from scripts.servers.kafka import Kafka
-from tests.support.live import COMMAND, ROOT, Live, bearer, environment
+from tests.support.live import Live, bearer, environment
+from tests.support.processes import COMMAND, ROOT, run_command
 
 Json = dict[str, Any]
 
@@ -42,14 +45,8 @@ class Shell:
     folder: Path
 
     def run(self, *words: str, exits: int = 0, stdin: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            [*COMMAND, *words],
-            env=environment(self.folder, settings),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        )
+        given = environment(self.folder, settings)
+        done = run_command(*words, environment=given, stdin=stdin, timeout=PATIENCE_S)
         assert done.returncode == exits, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done
@@ -435,21 +432,18 @@ class TestBesideARunningService:
             done = Shell(tmp_path / "other").run(command, "--port", live.settings["PORT"], exits=1)
             assert live.settings["PORT"] in done.stderr
 
-    def test_submit_event_takes_every_type(self, shell: Shell, live: Live) -> None:
-        script = [
-            sys.executable,
-            str(ROOT / "scripts" / "submit_event.py"),
-            "--student",
-            "student_1",
-            "--url",
-            live.url,
-        ]
+    def test_submit_event_takes_every_type(
+        self, shell: Shell, live: Live, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = ["--student", "student_1", "--url", live.url]
         given = environment(shell.folder, {})
         del given["PYTHONPATH"]
-        for kind in (*KINDS, *ALIASES):
-            done = subprocess.run([*script, "--type", kind], env=given, capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
-            assert json.loads(done.stdout)["data"]["status"] == "queued"
+        with patch.dict("os.environ", given, clear=True):
+            for kind in (*KINDS, *ALIASES):
+                monkeypatch.setattr(sys, "argv", ["submit_event.py", *words, "--type", kind])
+                submit_event.main()
+                assert json.loads(capsys.readouterr().out)["data"]["status"] == "queued"
+        script = [sys.executable, str(ROOT / "scripts" / "submit_event.py"), *words]
         in_course = [*script, "--type", "quiz", "--course", " edX/DemoX/2026 "]
         assert subprocess.run(in_course, env=given, capture_output=True).returncode == 0
         eventually(lambda: "edX/DemoX/2026" in shell.run("course", "list", "--json").stdout)

@@ -14,7 +14,8 @@ from mastery_engine.auth.tokens import Tokens
 from mastery_engine.errors import InvalidInput
 from mastery_engine.settings import settings_from, warnings_for
 from mastery_engine.wiring import system_clock
-from tests.support.live import ROOT, SECRET
+from tests.support.live import SECRET
+from tests.support.processes import ROOT
 
 COMMANDS = [
     ("serve",),

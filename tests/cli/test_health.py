@@ -29,19 +29,13 @@ from mastery_engine.doctor import Finding, address_of, examine
 from mastery_engine.settings import Settings
 from mastery_engine.wiring import open_engine
 from scripts.servers.cache import free_port
-from tests.support.live import COMMAND, SECRET, Live, environment
+from tests.support.live import SECRET, Live, environment
+from tests.support.processes import run_command
 from tests.support.small_disk import mounted_small_disk, need_a_disk
 
 
 def run(data_dir: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *words],
-        env=environment(data_dir, settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-    )
+    return run_command(*words, environment=environment(data_dir, settings))
 
 
 @pytest.fixture(autouse=True)

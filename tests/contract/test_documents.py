@@ -16,7 +16,7 @@ from mastery_engine.domain.transition import apply
 from mastery_engine.responses.asyncapi import document, event_schemas
 from mastery_engine.service import create_app
 from mastery_engine.settings import Settings
-from tests.support.live import ROOT
+from tests.support.processes import ROOT
 from tests.support.samples import DATA, NOW, envelope, given, logged
 
 CONTRACTS = ROOT / "specs" / "003-mastery-engine" / "contracts"

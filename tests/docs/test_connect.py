@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.live import ROOT, Live, environment
+from tests.support.live import Live, environment
+from tests.support.processes import ROOT
 
 PAGES = sorted((ROOT / "docs" / "connect").glob("*.md"))
 # What the commands of each page must have printed; a page that is new says here what it leads to.

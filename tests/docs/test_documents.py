@@ -26,7 +26,8 @@ from mastery_engine.domain.moments import moment_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.settings import FIELD_OF, Settings
 from mastery_engine.telemetry.metrics import Metrics
-from tests.support.live import ROOT, Live
+from tests.support.live import Live
+from tests.support.processes import ROOT
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.live import ROOT, Live, environment
+from tests.support.live import Live, environment
+from tests.support.processes import ROOT
 
 QUICKSTART = (ROOT / "specs" / "003-mastery-engine" / "quickstart.md").read_text()
 RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mastery_engine.doors.profiles.reading import DOORS, IN_A_RULE, IN_A_SOURCE, SCORE_PARTS, TOP
-from tests.support.live import ROOT
+from tests.support.processes import ROOT
 from tests.support.profiles import shipped
 
 GUIDE = (ROOT / "docs" / "profiles.md").read_text()

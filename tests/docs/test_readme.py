@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.live import ROOT, Live, environment, make_token
+from tests.support.live import Live, environment, make_token
+from tests.support.processes import ROOT
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.MULTILINE | re.DOTALL)

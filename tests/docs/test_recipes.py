@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.live import ROOT
+from tests.support.processes import ROOT
 
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 SECTION = GUIDE.partition("## Recipes\n")[2].partition("\n## ")[0]

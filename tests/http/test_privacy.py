@@ -1,7 +1,6 @@
 """Consent, erasure, export and the audit trail over HTTP, and what they leave in the data folder."""
 
 import asyncio
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from mastery_engine.domain.events.event import LearningEvent, decode
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.student import StudentKey
 from tests.support.calls import COMPONENTS, Api, serving
-from tests.support.live import COMMAND, environment, make_token
+from tests.support.live import environment, make_token
+from tests.support.processes import run_command
 from tests.support.samples import raw
 
 ZOE = "zoe-zimmermann"
@@ -257,8 +257,7 @@ async def test_after_an_erasure_new_consent_begins_anew_even_through_a_replay(tm
         await api.logs.events.append([old])
         await settled(api)
         assert (await api.query(ZOE))["components"]["quiz"] == 1.0
-    given = environment(tmp_path, {})
-    subprocess.run([*COMMAND, "replay"], env=given, check=True, capture_output=True, timeout=60)
+    run_command("replay", environment=environment(tmp_path, {}), check=True)
     async with serving(tmp_path) as api:
         assert (await api.query(ZOE))["components"]["quiz"] == 1.0
 

@@ -17,7 +17,8 @@ from mastery_engine.lab.bench.report import page
 from mastery_engine.wiring import system_clock
 from scripts.servers import redis
 from scripts.servers.cache import command
-from tests.support.live import COMMAND, Live, environment, make_token
+from tests.support.live import Live, environment, make_token
+from tests.support.processes import COMMAND
 from tests.support.real_servers import RealServers
 
 pytestmark = pytest.mark.xdist_group("bench")

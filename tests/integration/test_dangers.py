@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +38,8 @@ from scripts.servers.redis import Redis, RedisCluster, RedisSentinel
 from tests.support.calls import event
 from tests.support.fakes.dapr_state import MONGODB, REDIS, FakeDaprState
 from tests.support.fleet import Foreign, without_topics
-from tests.support.live import COMMAND, ROOT, Live, environment, refused_start
+from tests.support.live import Live, environment, refused_start
+from tests.support.processes import ROOT, run_command
 from tests.support.real_servers import RealServers
 from tests.support.samples import Clock
 from tests.support.sidecars import STATE, component, stores_behind
@@ -431,14 +431,7 @@ def test_many_who_ask_at_once_cost_one_write(live: Live, unsafe: Redis) -> None:
 
 def doctor(data_dir: Path, **settings: str) -> tuple[int, list[dict[str, str]]]:
     """The doctor's exit status, and what it found that is not well."""
-    done = subprocess.run(
-        [*COMMAND, "doctor", "--json"],
-        env=environment(data_dir, settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-    )
+    done = run_command("doctor", "--json", environment=environment(data_dir, settings))
     findings = json.loads(done.stdout)["findings"]
     return done.returncode, [finding for finding in findings if finding["status"] != "ok"]
 
@@ -480,9 +473,7 @@ def test_production_refuses_dangerous_servers_unless_told_otherwise(
         assert words in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
     assert "Traceback" not in refused.stdout + refused.stderr
-    worker = subprocess.run(
-        [*COMMAND, "worker"], env=environment(tmp_path / "worker", given), capture_output=True, text=True, timeout=60
-    )
+    worker = run_command("worker", environment=environment(tmp_path / "worker", given))
     assert worker.returncode == 1
     assert "volatile-lru" in worker.stderr
     with Live(tmp_path / "allowed", home=tmp_path, **given, ALLOW_UNSAFE_SERVERS="true") as allowed:

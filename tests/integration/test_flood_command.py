@@ -17,22 +17,15 @@ from mastery_engine.wiring import system_clock
 from mastery_engine.worker.flood import MOST
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
-from tests.support.live import COMMAND, environment
+from tests.support.live import environment
+from tests.support.processes import COMMAND, run_command
 from tests.support.real_servers import RealServers
 
 PUT = "INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, 'default', ?, NULL, ?)"
 
 
 def command(*words: str, home: Path, timeout: float = 60, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *words],
-        env=environment(home, settings),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    return run_command(*words, environment=environment(home, settings), timeout=timeout)
 
 
 def works_until(done: object, *words: str, home: Path, **settings: str) -> int:

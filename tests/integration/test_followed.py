@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.live import ROOT, Live, environment
+from tests.support.live import Live, environment
+from tests.support.processes import ROOT
 
 FOLLOWING = ROOT / "tests" / "support" / "following_serve.py"
 DEATHS = ("1-before", "2-after")  # at which call of which process the service is killed

@@ -1,7 +1,6 @@
 """Courses calibrated from a log that is Kafka, beside the same events in an embedded one."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
 from tests.support.commands import command
 from tests.support.fleet import Fleet, Foreign, bare_fleet
-from tests.support.live import COMMAND, environment
+from tests.support.live import environment
+from tests.support.processes import run_command
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(180)]
 
@@ -27,8 +27,7 @@ def fleet(kafka: Kafka, redis_server: Redis, tmp_path: Path) -> Iterator[Fleet]:
 
 
 def run(home: Path, *words: str) -> str:
-    given = environment(home, {})
-    return subprocess.run([*COMMAND, *words], env=given, check=True, timeout=60, capture_output=True, text=True).stdout
+    return run_command(*words, environment=environment(home, {}), check=True).stdout
 
 
 async def test_what_kafka_holds_calibrates_as_an_embedded_log_does(fleet: Fleet, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import random
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,8 @@ from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
 from tests.support.commands import command
 from tests.support.fleet import Fleet, Foreign, bare_fleet
-from tests.support.live import COMMAND, environment
+from tests.support.live import environment
+from tests.support.processes import run_command
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(120)]
 
@@ -72,7 +72,7 @@ async def test_what_kafka_holds_teaches_what_an_embedded_log_does(fleet: Fleet, 
     file, alone = tmp_path / "answers.jsonl", tmp_path / "alone.msgpack"
     file.write_text("".join(json.dumps(one) + "\n" for one in given))
     for words in (("ingest", str(file)), ("fit", "skills", "--from-log", "--out", str(alone))):
-        subprocess.run([*COMMAND, *words], env=environment(tmp_path / "embedded", {}), check=True, timeout=60)
+        run_command(*words, environment=environment(tmp_path / "embedded", {}), check=True)
     one, other = (learned(path).revisions[0].items for path in (alone, out))
     assert one.keys() == other.keys() == {HARD, EASY}
     for item in one:

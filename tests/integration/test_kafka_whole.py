@@ -5,7 +5,6 @@ Kuzilek, Hlosta, Zdrahal 2017, Scientific Data 4:170171 (CC BY 4.0). The file li
 
 import json
 import random
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,8 @@ from mastery_engine.wiring import system_clock
 from scripts.servers.kafka import OLDEST, VERSION, Kafka
 from scripts.servers.redis import Redis
 from tests.support.fleet import RESULTS, Fleet, Foreign, events
-from tests.support.live import COMMAND, environment
+from tests.support.live import environment
+from tests.support.processes import run_command
 from tests.support.real_servers import RealServers
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(300)]
@@ -67,14 +67,8 @@ async def test_the_engine_works_on_the_oldest_kafka(real_servers: RealServers, t
 
 
 def ingest(settings: dict[str, str], home: Path) -> Any:
-    done = subprocess.run(
-        [*COMMAND, "ingest", str(OULAD), "--shift-to-now", "--json"],
-        env=environment(home, settings),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
+    words = ("ingest", str(OULAD), "--shift-to-now", "--json")
+    done = run_command(*words, environment=environment(home, settings), timeout=200)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

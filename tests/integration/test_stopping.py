@@ -4,7 +4,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,8 @@ import httpx
 
 from mastery_engine.backends.sqlite.database import FILE_NAME
 from tests.support.calls import event
-from tests.support.live import COMMAND, Live, environment, make_token
+from tests.support.live import Live, environment, make_token
+from tests.support.processes import run_command
 
 SENDERS = 6
 ROWS = 200
@@ -103,8 +103,7 @@ def test_backup_destruction_restoring_and_replay_give_the_same_documents(tmp_pat
     (kept / FILE_NAME).rename(data / FILE_NAME)
     with Live(data, home=tmp_path) as live, live.client() as client:
         assert [_known(client, name) for name in students] == before
-    replay = [*COMMAND, "replay"]
-    subprocess.run(replay, env=environment(data, {}), check=True, capture_output=True, timeout=60)
+    run_command("replay", environment=environment(data, {}), check=True)
     with Live(data, home=tmp_path) as live, live.client() as client:
         assert [_known(client, name) for name in students] == before
 

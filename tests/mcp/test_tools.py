@@ -24,7 +24,8 @@ from mastery_engine.mcp.quoted import NOTE, quoted
 from mastery_engine.mcp.tokens import count
 from tests.support.agents import agent, ask, failure, text_of
 from tests.support.calls import STUDENT, Api, event
-from tests.support.live import ROOT, bearer, environment, make_token
+from tests.support.live import bearer, environment, make_token
+from tests.support.processes import ROOT
 
 OTHER = "student_2"
 SENT_BY_AGENTS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}

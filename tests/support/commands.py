@@ -2,20 +2,18 @@
 
 import json
 import random
-import subprocess
 from typing import Any
 from uuid import uuid4
 
 from tests.support.fleet import Fleet, Json, event
-from tests.support.live import COMMAND, Live, environment, make_token
+from tests.support.live import Live, environment, make_token
+from tests.support.processes import run_command
 
 
 def command(fleet: Fleet, *words: str, fails: bool = False, **settings: str) -> Any:
     """What a command of the engine says with --json; what it complains of, where it says nothing else."""
     given = environment(fleet.home / "data", fleet.environment(**settings))
-    done = subprocess.run(
-        [*COMMAND, *words, "--json"], env=given, capture_output=True, text=True, check=False, timeout=120
-    )
+    done = run_command(*words, "--json", environment=given, timeout=120)
     assert done.returncode == int(fails), done.stderr
     return json.loads(done.stdout) if done.stdout else done.stderr
 

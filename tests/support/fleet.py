@@ -32,10 +32,9 @@ from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import DocumentKey
 from scripts.servers.kafka import Kafka
-from scripts.servers.process import Server
 from scripts.servers.redis import Redis
 from tests.support import oracle as plain
-from tests.support.live import COMMAND, Live, environment
+from tests.support.live import EngineProcess, Live
 
 REQUESTS, RESULTS, EVENTS, DEAD = "mastery.requests", "mastery.results", "mastery.events", "mastery.dlq"
 GROUP = "mastery-engine-v1"
@@ -48,27 +47,14 @@ Json = dict[str, Any]
 Place = tuple[str, str, str, str]  # tenant, student, course and event
 
 
-class Worker(Server):
+class Worker(EngineProcess):
     """`mastery-engine worker`."""
 
     def __init__(self, data_dir: Path, *, home: Path, **settings: str) -> None:
-        super().__init__("Mastery Engine", "worker", home=home)
-        self.data_dir = data_dir
-        self.settings = settings
-
-    @property
-    def exit_code(self) -> int | None:
-        return None if self._process is None else self._process.poll()
-
-    def argv(self) -> list[str]:
-        given = [f"{name}={value}" for name, value in environment(self.data_dir, self.settings).items()]
-        return ["env", "-i", *given, *COMMAND, "worker"]
+        super().__init__("worker", data_dir, home=home, settings=settings)
 
     def ready(self) -> bool:
         return '"message":"started"' in self.log_text()
-
-    def log_text(self) -> str:
-        return self.log.read_text(errors="replace")
 
 
 @dataclass

@@ -1,10 +1,9 @@
 """The real service, a process of its own on a free port, for tests that kill it, starve it or talk to it by socket."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -12,11 +11,12 @@ from mastery_engine.auth.tokens import Tokens
 from mastery_engine.wiring import system_clock
 from scripts.servers.cache import free_port
 from scripts.servers.process import Server
+from tests.support.processes import COMMAND, FORKS, ROOT, run_command, started
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    import subprocess
+
 SECRET = "for-tests-alone-0123456789-0123456789"
-COMMAND = (sys.executable, "-m", "mastery_engine")
-SERVE = (*COMMAND, "serve")
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 
 
@@ -27,18 +27,14 @@ def environment(data_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **ours, **settings}
 
 
-class Live(Server):
-    """`mastery-engine serve`. A restart keeps its port and its data folder."""
+class EngineProcess(Server):
+    """A command of the engine that runs until it is ended, on a data folder; a restart keeps that."""
 
-    def __init__(self, data_dir: Path, *, home: Path, **settings: str) -> None:
+    def __init__(self, command: str, data_dir: Path, *, home: Path, settings: Mapping[str, str]) -> None:
         """Settings by the names of their variables; the home holds the log."""
-        super().__init__("Mastery Engine", "serve", home=home)
+        super().__init__("Mastery Engine", command, home=home)
         self.data_dir = data_dir
-        self.settings = {"PORT": str(free_port()), **settings}
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.settings['PORT']}"
+        self.settings = dict(settings)
 
     @property
     def exit_code(self) -> int | None:
@@ -47,7 +43,28 @@ class Live(Server):
 
     def argv(self) -> list[str]:
         given = [f"{name}={value}" for name, value in environment(self.data_dir, self.settings).items()]
-        return ["env", "-i", *given, *SERVE]
+        return ["env", "-i", *given, *COMMAND, self.version]
+
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def _spawn(self, argv: Sequence[str]) -> Any:
+        if not FORKS:
+            return super()._spawn(argv)
+        given = environment(self.data_dir, self.settings)
+        with self.log.open("ab") as log:
+            return started(self.version, environment=given, out=log, folder=self.home)
+
+
+class Live(EngineProcess):
+    """`mastery-engine serve`. A restart keeps its port, too."""
+
+    def __init__(self, data_dir: Path, *, home: Path, **settings: str) -> None:
+        super().__init__("serve", data_dir, home=home, settings={"PORT": str(free_port()), **settings})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings['PORT']}"
 
     def ready(self) -> bool:
         try:
@@ -58,9 +75,6 @@ class Live(Server):
     def client(self, token: str | None = None) -> httpx.Client:
         """For calls with this token; an admin's, where none is given."""
         return httpx.Client(base_url=self.url, headers=bearer(token or make_token()), timeout=30)
-
-    def log_text(self) -> str:
-        return self.log.read_text(errors="replace")
 
 
 def make_token(
@@ -82,9 +96,6 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def refused_start(data_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def refused_start(data_dir: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
     """A `serve` that should not start; raises TimeoutExpired where it does."""
-    given = environment(data_dir, {"PORT": str(free_port()), **settings})
-    return subprocess.run(
-        [*SERVE], env=given, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL
-    )
+    return run_command("serve", environment=environment(data_dir, {"PORT": str(free_port()), **settings}))

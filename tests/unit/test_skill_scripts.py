@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.live import COMMAND, ROOT, environment
+from tests.support.live import environment
+from tests.support.processes import ROOT, run_command
 
 STUDENT = "student_12345"
 
@@ -16,8 +17,8 @@ STUDENT = "student_12345"
 @pytest.fixture(scope="module")
 def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("class")
-    argv = [*COMMAND, "simulate", "--students", "2", "--days", "25", "--out", str(folder / "events.jsonl")]
-    subprocess.run(argv, env=environment(folder, {}), check=True, capture_output=True)
+    words = ("simulate", "--students", "2", "--days", "25", "--out", str(folder / "events.jsonl"))
+    run_command(*words, environment=environment(folder, {}), check=True)
     return folder / "events.jsonl"
 
 

@@ -36,7 +36,7 @@ from mastery_engine.lab.skills.logistic import Design
 from mastery_engine.lab.skills.next_answer.training import train
 from mastery_engine.model_files import answer_models, skill_model
 from mastery_engine.settings import settings_from
-from tests.support.live import ROOT
+from tests.support.processes import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
 TESTED = 40
