@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from mastery_engine.backends.memory.statements import MemoryStatements
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.errors import InvalidInput
 from mastery_engine.ports.audit_log import AuditFilter, AuditRecord
@@ -80,3 +81,8 @@ async def test_a_purge_takes_those_from_before_a_moment_and_pages_go_on_where_th
     assert [(found.at - NOW) // SECOND for found in [*page.records, *after.records]] == [4, 3, 2, 1, 0]
     assert after.cursor is None
     assert await stores.audit_log.purge(NOW) == 0
+
+
+async def test_it_precedes_nothing_that_is_written_elsewhere(stores: Stores) -> None:
+    assert not stores.audit_log.precedes(object())
+    assert not stores.audit_log.precedes(MemoryStatements())

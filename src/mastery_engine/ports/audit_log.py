@@ -61,6 +61,10 @@ class AuditLog(Protocol):
         """Append records; durable on return."""
         ...
 
+    def precedes(self, other: object) -> bool:
+        """Whether what another port is asked to write after a record is never durable before it: they share a file."""
+        ...
+
     async def page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
         """The newest records of a tenant that are wanted, or those before a page's cursor. Raises InvalidInput."""
         ...

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,6 +17,7 @@ from mastery_engine.ports.audit_log import AuditFilter, AuditLog, AuditRecord
 from mastery_engine.responses.privacy import AuditEntry, AuditTrail, audit_entry
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 FLUSH_S = 0.5
 PAGE = 1_000
@@ -61,6 +63,25 @@ class Audit:
         await self._log.append(
             [self._record(caller, call, student_id, allowed=True, at=at) for student_id in student_ids]
         )
+
+    async def write_then(
+        self,
+        caller: Caller,
+        call: str,
+        student_ids: Iterable[str | None],
+        change: Callable[[], Coroutine[Any, Any, T]],
+        store: object,
+    ) -> T:
+        """As ``write``, and then make the change in a store, which writes nothing else before. Raises Unavailable.
+
+        Where record and change go into one file, in the order in which they are asked for, the second does not wait
+        until the first is on the disk: mostly both get there together.
+        """
+        if not self._log.precedes(store):
+            await self.write(caller, call, student_ids)
+            return await change()
+        done: tuple[None, T] = await asyncio.gather(self.write(caller, call, student_ids), change())
+        return done[1]
 
     async def flush(self) -> None:
         """Write the pending records; they stay pending if the store does not answer."""

@@ -228,9 +228,10 @@ class Ingest:
             return []
         if claim is not None:
             await claim()
-        await self._audit.write(caller, call, {event.student_id: None for event in events})
+        students = {event.student_id: None for event in events}
         with self._tracing.step("append"):
-            positions = await self._log.append(events, carried() or caller.traceparent)
+            append = partial(self._log.append, events, carried() or caller.traceparent)
+            positions = await self._audit.write_then(caller, call, students, append, self._log)
             self._tracing.remember(positions)
         return [
             Logged(event, position.partition, position.offset)

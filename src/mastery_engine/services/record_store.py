@@ -178,10 +178,13 @@ class RecordStore:
                 await self._doorways.take_translated(sender, "xapi", said)
                 raise Forbidden(WITHHELD)
         if self._store is not None and self._keeps:
-            await self._audit.write(caller, "xapi-statements", [None])
-            kept = [n for n in range(len(read)) if n not in withheld]
-            turn = 0
-            while voided := await self._put(self._store, caller, [records[n] for n in kept], contents):
+            store, kept = self._store, [n for n in range(len(read)) if n not in withheld]
+
+            async def put() -> set[str]:
+                return await self._put(store, caller, [records[n] for n in kept], contents)
+
+            voided, turn = await self._audit.write_then(caller, "xapi-statements", [None], put, store), 0
+            while voided:
                 turn += 1
                 again = [n for n in kept if "id" not in read[n].value and records[n].statement_id in voided]
                 if not again:
@@ -191,6 +194,7 @@ class RecordStore:
                 renamed = self._records_of(caller, version, [read[n] for n in again], contents, gone, turn)
                 for n, record in zip(again, renamed, strict=True):
                     records[n] = record
+                voided = await put()
         await self._doorways.take_translated(sender, "xapi", said, known=students)
         if not any(one.drafts for one in said):
             await self._consents.refresh()

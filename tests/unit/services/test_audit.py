@@ -40,3 +40,19 @@ async def test_an_outage_is_said_once_and_what_waited_is_written(caplog: pytest.
         "student_2",
         "student_1",
     ]
+
+
+async def test_a_change_waits_for_its_record_unless_one_file_keeps_their_order() -> None:
+    log = AwayLog()
+    audit, made = Audit(log, Clock(), lambda key: key.student_id), []
+
+    async def change() -> int:
+        made.append(1)
+        return len(made)
+
+    with pytest.raises(Unavailable):
+        await audit.write_then(Caller("ada", "teacher"), "put", [None], change, log)
+    assert not made
+    log.is_away = False
+    assert await audit.write_then(Caller("ada", "teacher"), "put", [None], change, log) == 1
+    assert len((await log.page("default", AuditFilter(), limit=9)).records) == 1

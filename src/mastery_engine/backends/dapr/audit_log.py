@@ -96,6 +96,9 @@ class DaprAuditLog:
         first, last = value.data
         return _Head(first, last, value.etag)
 
+    def precedes(self, other: object) -> bool:  # noqa: ARG002  it shares its writer with nothing
+        return False
+
     async def page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
         """A cursor is the number of a page and a place in it."""
         head = await self._head(tenant)

@@ -17,6 +17,9 @@ class MemoryAuditLog:
         self._records |= enumerate(records, self._next)
         self._next += len(records)
 
+    def precedes(self, other: object) -> bool:  # noqa: ARG002  it shares its writer with nothing
+        return False
+
     async def page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
         if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
             raise bad_cursor()

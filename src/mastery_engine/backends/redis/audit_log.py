@@ -48,6 +48,9 @@ class RedisAuditLog:
             pipeline.sadd(names.TENANTS, tenant)
         await pipeline.execute()
 
+    def precedes(self, other: object) -> bool:  # noqa: ARG002  it shares its writer with nothing
+        return False
+
     @or_unavailable
     async def page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
         if cursor is not None and not _STREAM_ID.fullmatch(cursor):

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from mastery_engine.backends.sqlite.database import Database
+from mastery_engine.backends.sqlite.event_log import SqliteEventLog
+from mastery_engine.backends.sqlite.statements import SqliteStatements
 from mastery_engine.domain.moments import Micros
 from mastery_engine.ports.audit_log import AuditFilter, AuditPage, AuditRecord, bad_cursor
 
@@ -39,6 +41,10 @@ class SqliteAuditLog:
     async def append(self, records: Sequence[AuditRecord]) -> None:
         rows = msgspec.json.encode([msgspec.structs.astuple(record) for record in records]).decode()
         await self._database.put(_APPEND, [(rows,)])
+
+    def precedes(self, other: object) -> bool:
+        """What shares the database's writer does: it writes in the order in which it is asked."""
+        return isinstance(other, SqliteEventLog | SqliteStatements) and other.database is self._database
 
     async def page(self, tenant: str, wanted: AuditFilter, *, limit: int, cursor: str | None = None) -> AuditPage:
         if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < LONGEST_SEQ):

@@ -39,12 +39,12 @@ class SqliteEventLog:
     """See ``EventLog``. ``batch_size`` is the most that one batch holds."""
 
     def __init__(self, database: Database, *, batch_size: int = 500) -> None:
-        self._database = database
+        self.database = database
         self._batch_size = batch_size
         self._appended = asyncio.Event()
 
     async def log_id(self) -> str:
-        return str(self._database.read("SELECT log_id FROM log")[0][0])
+        return str(self.database.read("SELECT log_id FROM log")[0][0])
 
     async def append(self, events: Sequence[LearningEvent], traceparent: str | None = None) -> list[Position]:
         del traceparent
@@ -53,7 +53,7 @@ class SqliteEventLog:
         rows = [
             (event.received, event.tenant, event.event_id, event.student_id.encode(), encode(event)) for event in events
         ]
-        last = await self._database.write(partial(append_rows, rows=rows))
+        last = await self.database.write(partial(append_rows, rows=rows))
         self.wake()
         return [Position(PARTITION, offset) for offset in range(last - len(rows) + 1, last + 1)]
 
@@ -65,11 +65,11 @@ class SqliteEventLog:
         return {PARTITION: self._end()}
 
     def _end(self) -> int:
-        last: int = self._database.read(_ENDS)[0][0]
+        last: int = self.database.read(_ENDS)[0][0]
         return last + 1
 
     async def committed(self) -> dict[int, int]:
-        return {PARTITION: self._database.read("SELECT committed FROM log")[0][0]}
+        return {PARTITION: self.database.read("SELECT committed FROM log")[0][0]}
 
     async def batches(self, start_offsets: StartOffsets) -> AsyncIterator[Batch | None]:
         start, waited = (await start_offsets(await self.committed()))[PARTITION], 0.0
@@ -92,7 +92,7 @@ class SqliteEventLog:
         """The records of a batch. A large one is read by parts, between which the loop comes to other work."""
         records: list[Record] = []
         while True:
-            rows = self._database.read(_BATCH, (start, min(FEW, self._batch_size - len(records))))
+            rows = self.database.read(_BATCH, (start, min(FEW, self._batch_size - len(records))))
             records += [Record(PARTITION, *row) for row in rows]
             if len(rows) < FEW or len(records) >= self._batch_size:
                 return tuple(records)
@@ -101,7 +101,7 @@ class SqliteEventLog:
 
     async def _fetch(self, query: str, values: Sequence[Any]) -> list[Record]:
         """The records of a query that makes one row of them."""
-        ((listed, joined_keys, joined_values),) = await self._database.fetch(query, values)
+        ((listed, joined_keys, joined_values),) = await self.database.fetch(query, values)
         rows = _decode(listed)
         keys, contents = parted(joined_keys, [row[3] for row in rows]), parted(joined_values, [row[4] for row in rows])
         return [
@@ -117,7 +117,7 @@ class SqliteEventLog:
             return
 
     async def commit(self, ends: Mapping[int, int]) -> None:
-        await self._database.put("UPDATE log SET committed = ?", [(ends[PARTITION],)])
+        await self.database.put("UPDATE log SET committed = ?", [(ends[PARTITION],)])
 
     async def events_of(self, key: StudentKey, *, scan: bool = False) -> list[Record] | None:
         del scan
@@ -131,20 +131,20 @@ class SqliteEventLog:
 
     async def erase(self, key: StudentKey) -> int:
         values = (key.tenant, key.student_id.encode())
-        removed = await self._database.write(lambda connection: connection.execute(_ERASE, values).rowcount)
-        await self._database.scrub()
+        removed = await self.database.write(lambda connection: connection.execute(_ERASE, values).rowcount)
+        await self.database.scrub()
         return removed
 
     async def scrub(self, positions: Sequence[Position]) -> None:
-        await self._database.put("DELETE FROM requests WHERE seq = ?", [(position.offset,) for position in positions])
-        await self._database.scrub()
+        await self.database.put("DELETE FROM requests WHERE seq = ?", [(position.offset,) for position in positions])
+        await self.database.scrub()
 
     async def retained_until(self, now: Micros) -> list[RetainedUntil]:
         del now
         return []
 
     async def purge(self, before: Micros) -> int:
-        return await self._database.write(lambda connection: connection.execute(_PURGE, (before,)).rowcount)
+        return await self.database.write(lambda connection: connection.execute(_PURGE, (before,)).rowcount)
 
     async def workers(self) -> list[str]:
         """None that this log knows of: the data folder's lock keeps others away."""

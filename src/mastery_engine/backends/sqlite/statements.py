@@ -89,7 +89,7 @@ class SqliteStatements:
     """See ``StatementStore``. A moment of storing is assigned by the thread that writes, so that it is in order."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._numbers = count()
         self._under_way: dict[int, Micros] = {}
 
@@ -102,23 +102,23 @@ class SqliteStatements:
         number = next(self._numbers)
         self._under_way[number] = now
         try:
-            return await self._database.write(job)
+            return await self.database.write(job)
         finally:
             del self._under_way[number]
 
     async def load(self, tenant: str, statement_ids: Sequence[str]) -> list[StoredStatement | None]:
         asked = [_bytes(one) for one in statement_ids]
-        rows: list[_Row] = await self._database.fetch(_LOAD.format(", ".join("?" * len(asked))), (tenant, *asked))
+        rows: list[_Row] = await self.database.fetch(_LOAD.format(", ".join("?" * len(asked))), (tenant, *asked))
         stored = {str(UUID(bytes=row[0])): _stored(row) for row in rows}
         return [stored.get(one) for one in statement_ids]
 
     async def find(self, tenant: str, query: StatementQuery) -> list[FoundStatement]:
         sql, values = _search(tenant, query)
-        rows = await self._database.fetch(sql, values)
+        rows = await self.database.fetch(sql, values)
         return [FoundStatement(str(UUID(bytes=statement_id)), stored) for statement_id, stored in rows]
 
     async def contents(self, tenant: str, hashes: Iterable[str]) -> dict[str, bytes]:
-        return dict(await self._database.fetch(_CONTENTS, (tenant, _encode(list(hashes)).decode())))
+        return dict(await self.database.fetch(_CONTENTS, (tenant, _encode(list(hashes)).decode())))
 
     async def consistent_through(self, tenant: str, now: Micros) -> Micros:  # noqa: ARG002  of all tenants alike
         return min([now, *[begun - 1 for begun in self._under_way.values()]])
@@ -130,7 +130,7 @@ class SqliteStatements:
                 _insert(connection, tenant, record, stored)
             return stored is not None
 
-        return await self._database.write(job)
+        return await self.database.write(job)
 
     async def purge(self, before: Micros) -> int:
         def job(connection: sqlite3.Connection) -> int:
@@ -140,7 +140,7 @@ class SqliteStatements:
             return len(old)
 
         removed = 0
-        while page := await self._database.write(job):
+        while page := await self.database.write(job):
             removed += page
         return removed
 
