@@ -31,6 +31,7 @@ from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.doorways import Doorways
 from mastery_engine.services.forecasts import Forecasts
 from mastery_engine.services.ingest import Ingest
+from mastery_engine.services.lti.services import LtiServices
 from mastery_engine.services.models import Models
 from mastery_engine.services.next_answers import NextAnswers
 from mastery_engine.services.pages import Pages
@@ -97,6 +98,8 @@ class Engine:
     dead_letters: DeadLetters
     webhooks: Webhooks
 
+    lti: LtiServices
+
     admission: Admission
     readiness: Readiness
     dangers: Dangers
@@ -140,7 +143,7 @@ class Engine:
     async def beside_worker(self) -> AsyncIterator[None]:
         """Run inside the block what runs beside the worker: what is daily, what is sent, the bridge from Open edX."""
         async with AsyncExitStack() as stack:
-            for work in (self.purge, self.calibrator, self.bridge, self.sender):
+            for work in (self.purge, self.calibrator, self.bridge, self.sender, self.lti.rosters):
                 if work is not None:
                     stack.push_async_callback(ended, asyncio.create_task(work.keep_running()))
             yield
@@ -152,6 +155,7 @@ class Engine:
             await self.bridge.close()
         for http in self.public_https:
             await http.close()
+        await self.lti.close()
         await self.reader.close()
         for connection in self.connections:
             await connection.close()

@@ -7,6 +7,7 @@
     ├── Unauthenticated     the token is missing or not valid
     │   └── WrongCredential a platform's key and secret are missing or not known
     ├── Forbidden           the token is valid, but does not allow this
+    │   └── LaunchRefused   a learning platform's launch is not valid, or not for us; it says why
     ├── NotFound            there is no such student, batch or dead letter (for callers who may know)
     ├── Conflict            the present state does not allow it
     ├── TooLarge            the call is larger than the engine accepts
@@ -76,6 +77,14 @@ class Forbidden(MasteryError):
     """The caller may not do this, or not to this student or cohort."""
 
     code = "FORBIDDEN"
+
+
+class LaunchRefused(Forbidden):
+    """A launch, or a message beside one, is not valid or not for us; ``reason`` is for metrics."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NotFound(MasteryError):

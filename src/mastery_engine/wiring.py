@@ -77,6 +77,7 @@ from mastery_engine.setting_files import files_in_setting_folder, read_setting_f
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, provider_for
+from mastery_engine.wiring_lti import lti_services
 from mastery_engine.wiring_webhooks import webhook_services
 from mastery_engine.worker.bridge import TopicBridge
 from mastery_engine.worker.calibrator import Calibrator
@@ -146,6 +147,7 @@ def open_engine(
         keeps_statements=settings.keeps_statements,
         public_url=settings.public_url,
         webhook_http=PublicHttp(allow_private=settings.webhook_allow_private, setting="WEBHOOK_ALLOW_PRIVATE"),
+        lti_allow_private=settings.lti_allow_private,
         tokens=partial(tokens, settings, clock),
         translation=translation_profiles(settings),
         platform_topic=_platform_topic(settings, batch_size),
@@ -193,6 +195,7 @@ def compose(
     metrics: Metrics,
     tracing: Tracing,
     public_url: str | None = None,
+    lti_allow_private: bool = False,
     connections: Sequence[Connection] = (),
     addresses: Mapping[str, str] | None = None,
 ) -> Engine:
@@ -288,6 +291,7 @@ def compose(
         public_url=public_url,
     )
     followers: list[Follower] = [webhook_messages]  # in this order each result comes to them
+    admission = Admission(tokens, credentials, cohorts, limits, clock)
     guard = FloodGuard(stores.checkpoints, logs.events)
     lag = Lag(logs.events, metrics)
     asked: dict[str, Connection] = {"store": stores.connection, "log": logs.connection}
@@ -347,7 +351,23 @@ def compose(
         audit=audit,
         dead_letters=dead_letters,
         webhooks=webhooks,
-        admission=Admission(tokens, credentials, cohorts, limits, clock),
+        admission=admission,
+        lti=lti_services(
+            stores.registry,
+            profiles,
+            cohorts,
+            courses,
+            access,
+            audit,
+            admission,
+            clock,
+            new_id,
+            new_secret,
+            metrics,
+            secret=pseudonym_key,
+            public_url=public_url,
+            allow_private=lti_allow_private,
+        ),
         readiness=Readiness({name: one.ping for name, one in asked.items()}, dangers, addresses),
         dangers=dangers,
         metrics=metrics,

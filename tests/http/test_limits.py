@@ -180,7 +180,15 @@ KINDS: dict[str, LimitKind | None] = {
     "POST /dashboard/webhooks/{webhook_id}/deliveries/{delivery_id}/resend": "pages",
     "POST /dashboard/webhooks/{webhook_id}/test": "pages",
     # Whoever calls is not asked.
+    "GET /dashboard/launched": None,  # it shows nobody anything
     "POST /dashboard/sign-out": None,
+    "GET /lti/login": None,  # by address, as the others of LTI
+    "POST /lti/login": None,
+    "GET /lti/launch": None,
+    "POST /lti/launch": None,
+    "POST /lti/choose": None,
+    "GET /lti/register": None,
+    "GET /lti/jwks": None,
     "GET /dashboard/assets/{name}": None,
     "GET /dapr/subscribe": None,
     "POST /dapr/events": None,
@@ -223,7 +231,11 @@ async def test_each_route_counts_its_calls_as_its_kind(told_apart: tuple[Api, di
     assert found == KINDS
 
 
-UNLIMITED_PAGES = {"POST /dashboard/sign-out", "GET /dashboard/assets/{name}"}  # they read nothing of anybody
+UNLIMITED_PAGES = {
+    "GET /dashboard/launched",
+    "POST /dashboard/sign-out",
+    "GET /dashboard/assets/{name}",
+}  # they read nothing of anybody
 
 
 def test_no_page_and_no_call_about_own_data_is_without_its_limit() -> None:

@@ -29,6 +29,7 @@ class Act(Enum):
     SET_COURSE = "set a course"
     CREDENTIALS = "make, list or revoke credentials of platforms"
     WEBHOOKS = "set webhooks, or see what was sent to them"
+    LTI = "connect or remove learning platforms"
     FIND = "find students by name"
     READ_PROFILE = "read a student's profile"
     SET_PROFILE = "set a student's profile"
@@ -57,6 +58,7 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
     Act.SET_COURSE: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.CREDENTIALS: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.WEBHOOKS: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.LTI: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.FIND: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.READ_PROFILE: {"student": Reach.SELF, "teacher": Reach.NOBODY, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.SET_PROFILE: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.TENANT, "admin": Reach.TENANT},

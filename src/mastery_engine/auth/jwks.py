@@ -10,7 +10,7 @@ import json
 import logging
 import ssl
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import jwt
@@ -47,11 +47,21 @@ OUR_SETTING = "JWT_JWKS_URL"
 class KeySet:
     """The keys at one URL. ``generation`` counts how often the set changed."""
 
-    def __init__(self, url: str, clock: Clock, *, setting: str = OUR_SETTING, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        setting: str = OUR_SETTING,
+        most_waiting: int = MOST_WAITING,
+        read: Callable[[str], Awaitable[bytes]] | None = None,
+    ) -> None:
         """At most ``most_waiting`` calls wait for a slow provider: each holds the place of a call meanwhile.
 
-        ``setting`` is the one that has the URL, for messages.
+        ``setting`` is the one that has the URL, for messages. ``read`` gives the body at an address that others chose,
+        which may need care; it raises Unavailable.
         """
+        self._read_body = read or self._fetched
         self._setting = setting
         self._url = url
         self._most_waiting = most_waiting
@@ -114,9 +124,7 @@ class KeySet:
     async def _read_set(self) -> None:
         """Read the set, in a few seconds at most; if it cannot be read the known keys stay."""
         try:
-            if self._trust is None:
-                self._trust = system_trust()
-            self._take((await fetch(self._url, self._trust)).body)
+            self._take(await self._read_body(self._url))
             self._is_away = False
         except Unavailable as error:
             logger.warning(
@@ -124,6 +132,11 @@ class KeySet:
             )
         finally:
             self._reading = None
+
+    async def _fetched(self, url: str) -> bytes:
+        if self._trust is None:
+            self._trust = system_trust()
+        return (await fetch(url, self._trust)).body
 
     def _take(self, source: bytes) -> None:
         """Use the keys of a set from now on. Raises Unavailable if it is none, or has keys and none can be used."""

@@ -40,6 +40,7 @@ PER_MINUTE: Mapping[LimitKind, int] = {
 }
 TIMES: Mapping[str, int] = {"student": 1, "teacher": 20}
 BAD_TOKENS = 30
+LAUNCHES = 1_200  # of one address: a school may have only one, and a launch takes four calls
 WINDOW_S = 60
 PATIENCE_S = 0.5
 AGAIN: Micros = 5 * SECOND
@@ -78,6 +79,12 @@ class Limits:
         allowance = await self._take(now, BAD_TOKENS, "bad-token", derived_id("address", neighbourhood(address)))
         if allowance is not None and allowance.is_over:
             raise rate_limited(allowance, "Too many invalid tokens came from your address", now)
+
+    async def take_launch(self, address: str, now: Micros) -> None:
+        """Count one more call about a launch from an address. Raises RateLimited if there were too many."""
+        allowance = await self._take(now, LAUNCHES, "launch", derived_id("address", neighbourhood(address)))
+        if allowance is not None and allowance.is_over:
+            raise rate_limited(allowance, "Too many launches came from your address", now)
 
     async def _take(self, now: Micros, limit: int, *names: str) -> Allowance | None:
         if self._windows is None or now < self._away_until:

@@ -24,6 +24,7 @@ from mastery_engine.cli import (
     fit,
     health,
     ingest,
+    lti,
     mcp,
     openapi,
     privacy,
@@ -95,6 +96,7 @@ app.command()(calibrate.calibrate)
 app.add_typer(course.app, name="course")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(curriculum.app, name="curriculum")
+app.add_typer(lti.app, name="lti")
 app.add_typer(roster.app, name="roster")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(profile.app, name="profile")

@@ -26,6 +26,7 @@ from mastery_engine.http.dashboard import webhooks as webhook_pages
 from mastery_engine.http.dashboard.student import SharedBodies
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.envelope_route import EnvelopeRoute
+from mastery_engine.http.lti import routes as lti
 from mastery_engine.http.middleware.fast_router import FastRouter
 from mastery_engine.http.middleware.proxies import ProxyMiddleware
 from mastery_engine.http.middleware.request import RequestMiddleware
@@ -82,6 +83,7 @@ PARTS = (
     docs,
     pages,
     webhook_pages,
+    lti,
 )
 FAILURES = (MasteryError, HTTPException, RequestValidationError)
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")

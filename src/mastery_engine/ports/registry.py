@@ -19,6 +19,7 @@ Table: TypeAlias = Literal[
     "lti-contexts",
     "lti-people",
     "lti-grades",
+    "lti-keys",
     "badges",
     "badge-keys",
     "badge-statuses",

@@ -72,6 +72,10 @@ class Admission:
         """Count one more bad token from an address. Raises RateLimited if there were too many."""
         await self._limits.blame(address, at)
 
+    async def take_launch(self, address: str, at: Micros) -> None:
+        """Count one more call about a launch, of nobody who is known yet. Raises RateLimited if there were too many."""
+        await self._limits.take_launch(address, at)
+
     async def take(self, caller: Caller, kind: LimitKind | None) -> Allowance | None:
         """Count one more call of a kind; None if this caller has no limit for it."""
         return await self._limits.take(caller, kind, caller.moment(self._clock))
@@ -79,6 +83,10 @@ class Admission:
     async def with_cohorts(self, caller: Caller) -> Caller:
         """The caller, with the members of a teacher's cohorts added to the students."""
         return await self._cohorts.with_members(caller)
+
+    async def with_named_cohorts(self, caller: Caller) -> Caller:
+        """The caller, with the members of the cohorts that a teacher's session names and of no others."""
+        return await self._cohorts.with_named_members(caller)
 
     async def _caller(self, token: str, at: Micros) -> Caller:
         return msgspec.structs.replace(await self._tokens().authenticate(token, at), at=at)

@@ -90,6 +90,14 @@ class Cohorts:
         students = caller.students.union(*named, *taught.values())
         return msgspec.structs.replace(caller, students=students, cohorts=caller.cohorts.union(taught))
 
+    async def with_named_members(self, caller: Caller) -> Caller:
+        """A teacher with the members of the cohorts that the session names as students, and of no others."""
+        if caller.role != "teacher":
+            return caller
+        now = caller.moment(self._clock)
+        named = await asyncio.gather(*(self._members_of(caller.tenant, one, now) for one in sorted(caller.cohorts)))
+        return msgspec.structs.replace(caller, students=caller.students.union(*named))
+
     async def _may_teach(self, caller: Caller, now: Micros) -> frozenset[str]:
         """The cohorts that a teacher may teach; each one's word decides."""
         name = (caller.tenant, as_spelled(caller.subject))

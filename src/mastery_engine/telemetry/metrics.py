@@ -56,6 +56,19 @@ class Metrics:
             ["door", "outcome"],
             registry=self.registry,
         )
+        self.lti_launches = Counter(
+            "mastery_lti_launches",
+            "Launches of learning platforms by outcome: learner, instructor, choice, registered, or why it was refused"
+            ".",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.lti_rosters = Counter(
+            "mastery_lti_rosters",
+            "Rosters of learning platforms' classes by outcome: read or failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.fold_seconds = Histogram(
             "mastery_fold_seconds", "Seconds to fold one batch.", buckets=FOLD_BUCKETS, registry=self.registry
         )

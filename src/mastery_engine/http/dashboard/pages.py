@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from functools import partial, wraps
+from functools import wraps
 from typing import TypeAlias
 
 import msgspec
@@ -15,19 +15,30 @@ from mastery_engine.domain.given_ids import check_student_id, is_student_id, nor
 from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.errors import Conflict, CourseRequired, Forbidden, MasteryError, NotFound, Unauthenticated
 from mastery_engine.http.addresses import check_query
-from mastery_engine.http.dashboard.session import caller_of, check_same_origin, session_of, sign_in, sign_out, token_in
+from mastery_engine.http.dashboard.session import (
+    admitted_by,
+    caller_of,
+    check_same_origin,
+    session_of,
+    sign_in,
+    sign_out,
+    token_in,
+)
 from mastery_engine.http.dashboard.student import course_query, student_page
 from mastery_engine.http.dashboard.templates import HERE, page
-from mastery_engine.http.incoming import engine_of
+from mastery_engine.http.incoming import address_of, engine_of
+from mastery_engine.http.page_headers import show_in_frames_of
 from mastery_engine.http.problems import headers_of, status_of
 from mastery_engine.http.routers.stream import EventStream
 from mastery_engine.responses.advice import Recommended
 from mastery_engine.responses.cohorts import CohortFigures, Comparison
 from mastery_engine.responses.reports import Glance
+from mastery_engine.services.lti.sessions import is_launched, visit_of
 from mastery_engine.services.reports import MOST_STUDENTS
 from mastery_engine.services.standings import Standings
 
-ASSETS = {"style.css": "text/css", "live.js": "text/javascript"}
+ASSETS = {"style.css": "text/css", "live.js": "text/javascript", "launch.js": "text/javascript"}
+SIGNED_OUT = "You have signed out: open the link in your course to come again."
 MOST_CLASSES = 20
 FIGURES = {
     "mastery_queue_depth": "events not yet folded",
@@ -54,6 +65,8 @@ def with_error_pages(route: Route) -> Route:
             check_query(request.scope["query_string"])
             return await route(request, **values)
         except Unauthenticated as error:
+            if is_launched(session_of(request)):
+                return page("lti_refused.html", None, 401, message=error.message)
             return page("sign_in.html", None, 401, message=error.message)
         except CourseRequired as error:
             links = [(one, f"{request.url.path}{course_query(one)}") for one in error.courses]
@@ -98,9 +111,30 @@ async def enter(request: Request) -> Response:
 @with_error_pages
 async def leave(request: Request) -> Response:
     check_same_origin(request)
-    answer = RedirectResponse("/dashboard", 303)
+    answer: Response = RedirectResponse("/dashboard", 303)
+    token = session_of(request)
+    if is_launched(token):
+        lti = engine_of(request).lti
+        with suppress(Unauthenticated):
+            show_in_frames_of(request, (await lti.sessions.find(token, request.state.at)).framers)
+        await lti.sessions.end(token, request.state.at)
+        answer = page("lti_refused.html", None, message=SIGNED_OUT)
     sign_out(request, answer)
     return answer
+
+
+@router.get("/launched")
+@with_error_pages
+async def launched(request: Request) -> Response:
+    """Where a launch leads: on to its page if the browser keeps the session, else to a window in which it does."""
+    engine = engine_of(request)
+    await engine.admission.take_launch(address_of(request), request.state.at)
+    session = await engine.lti.sessions.visited(request.query_params.get("visit", ""), request.state.at)
+    show_in_frames_of(request, session.framers)
+    token = session_of(request)
+    if is_launched(token) and visit_of(token) == request.query_params["visit"]:
+        return RedirectResponse(session.page, 303)
+    return page("lti_window.html", None, 403, again=session.again)
 
 
 @router.get("/find")
@@ -158,8 +192,9 @@ async def student(request: Request, student_id: str) -> Response:
 async def live(request: Request, student_id: str) -> Response:
     engine = engine_of(request)
     check_student_id(student_id)
-    caller, admitted = await caller_of(request), partial(engine.admission.authenticate, session_of(request))
-    return EventStream(await engine.watching.watch(caller, student_id, admitted, course_id=_asked_course(request)))
+    caller = await caller_of(request)
+    watched = engine.watching.watch(caller, student_id, admitted_by(request), course_id=_asked_course(request))
+    return EventStream(await watched)
 
 
 @router.get("/assets/{name}")

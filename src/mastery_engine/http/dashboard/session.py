@@ -1,5 +1,11 @@
-"""The sign-in: a token in a cookie that scripts cannot read and that is not sent from other sites."""
+"""The sign-in: a token in a cookie that scripts cannot read.
 
+Who signs in by the form has one that is not sent from other sites. Who was launched by a learning platform has one that
+works in its frame, and wins where both are there.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import parse_qs
 
 from fastapi import Request
@@ -7,28 +13,57 @@ from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
-from mastery_engine.http.incoming import MAX_TOKEN, authenticated, engine_of, is_foreign, take_call
+from mastery_engine.http.incoming import MAX_TOKEN, address_of, authenticated, engine_of, is_foreign, take_call
+from mastery_engine.http.lti.cookies import kept, put, take_away
+from mastery_engine.http.page_headers import show_in_frames_of
+from mastery_engine.services.lti.sessions import is_launched
 from mastery_engine.settings import Settings
 
-COOKIE = "mastery_session"
+COOKIE, LAUNCHED = "mastery_session", "mastery_launch"
 PATH = "/dashboard"
+LAUNCHED_PATH = f"{PATH}/launched"
 MOST_FIELDS = 16
 FORM = "application/x-www-form-urlencoded"
 
 
 def session_of(request: Request) -> str:
-    """The token of the user who has signed in; empty if nobody has."""
-    return request.cookies.get(COOKIE, "")
+    """The token of the user who was launched or has signed in; empty if nobody has."""
+    return kept(request, LAUNCHED) or request.cookies.get(COOKIE, "")
 
 
 async def caller_of(request: Request, token: str | None = None) -> Caller:
-    """The caller who has signed in, or the bearer of ``token``. Raises Unauthenticated, Forbidden and RateLimited."""
-    token = session_of(request) if token is None else token
+    """The caller who was launched or has signed in, or the bearer of ``token``.
+
+    Raises Unauthenticated, Forbidden and RateLimited.
+    """
+    if token is None:
+        token = session_of(request)
+        if is_launched(token):
+            return await _launched(request, token)
     if not token or len(token) > MAX_TOKEN:
         raise Unauthenticated("Sign in with your token.")
     caller = await authenticated(request, token)
     await take_call(request, caller, "pages")
     return await engine_of(request).admission.with_cohorts(caller)
+
+
+async def _launched(request: Request, token: str) -> Caller:
+    """The caller who was launched; pages of the platform may show theirs in a frame."""
+    engine = engine_of(request)
+    session = await engine.lti.sessions.find(token, request.state.at)
+    show_in_frames_of(request, session.framers)
+    await engine.lti.sessions.check(session, request.state.at)
+    caller = session.caller(address_of(request), request.state.request_id, request.state.at)
+    await take_call(request, caller, "pages")
+    return await engine.admission.with_named_cohorts(caller)
+
+
+def admitted_by(request: Request) -> Callable[[], Awaitable[Caller]]:
+    """What checks the user's session again, for as long as a page is live."""
+    engine, token = engine_of(request), session_of(request)
+    if is_launched(token):
+        return partial(engine.lti.admitted, token)
+    return partial(engine.admission.authenticate, token)
 
 
 async def token_in(request: Request) -> str:
@@ -51,11 +86,21 @@ def check_same_origin(request: Request) -> None:
 
 def sign_in(request: Request, answer: Response, token: str) -> None:
     """Put the token into the cookie, until the browser is closed: others may use it after."""
+    if kept(request, LAUNCHED) is not None:
+        take_away(request, answer, LAUNCHED, PATH)
     answer.set_cookie(COOKIE, token, path=PATH, httponly=True, samesite="strict", secure=_is_secure(request))
 
 
+def sign_in_launched(request: Request, answer: Response, token: str) -> None:
+    """Have the browser keep the session of a launch, and no other beside it, until it is closed."""
+    put(request, answer, LAUNCHED, token, PATH)
+    answer.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict", secure=_is_secure(request))
+
+
 def sign_out(request: Request, answer: Response) -> None:
-    """Take the token out of the cookie."""
+    """Take the tokens out of the cookies."""
+    if kept(request, LAUNCHED) is not None:
+        take_away(request, answer, LAUNCHED, PATH)
     answer.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict", secure=_is_secure(request))
 
 

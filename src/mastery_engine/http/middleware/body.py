@@ -15,7 +15,8 @@ MAX_FORM = 16 * 1024  # of senders whom nobody knows yet
 MAX_COURSE = 8 * 1024 * 1024  # a course may have 20,000 items
 MAX_ROSTER = 64 * 1024 * 1024  # a school with all its classes, packed
 MAX_ATTACHED = 8 * 1024 * 1024  # statements of xAPI with their attachments
-PAGES, COURSE, ROSTER = "/dashboard", re.compile("/courses/[^/]+"), "/rosters/oneroster"
+MAX_LAUNCH = 128 * 1024  # a signed message of a learning platform
+PAGES, LAUNCHES, COURSE, ROSTER = "/dashboard", "/lti/", re.compile("/courses/[^/]+"), "/rosters/oneroster"
 STATEMENTS = frozenset({"/xapi/statements", "/xapi/1.0.3/statements"})
 MOST_HELD = 2 * MAX_ROSTER  # of all bodies that are coming in or being worked on
 MOST_MEMBERS = 100
@@ -32,6 +33,8 @@ def largest_body(method: str, path: str) -> int:
     """How many bytes the body of a call may have, packed and unpacked."""
     if path.startswith(PAGES):
         return MAX_FORM
+    if path.startswith(LAUNCHES):
+        return MAX_LAUNCH
     if path == ROSTER:
         return MAX_ROSTER
     if path in STATEMENTS:

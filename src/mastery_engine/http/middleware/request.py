@@ -17,6 +17,7 @@ from mastery_engine.errors import MasteryError
 from mastery_engine.http.addresses import for_routing
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.middleware.body import Place, Places, largest_body, receive_body
+from mastery_engine.http.page_headers import shown_by
 from mastery_engine.http.problems import problem
 from mastery_engine.telemetry.metrics import Metrics
 
@@ -25,16 +26,17 @@ logger = logging.getLogger("mastery_engine.requests")
 ALIAS = "/api/v1"
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 STREAM = re.compile(r"/students/[^/]+/stream|/dashboard/[^/]+/[^/]+/live")
+POLICY, NO_FRAME = b"content-security-policy", b"x-frame-options"
 # A route's own headers win over these. Answers have personal data, so no proxy or browser may store them.
 PROTECTION = (
     (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
+    (NO_FRAME, b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"strict-transport-security", b"max-age=31536000"),
     (b"cache-control", b"no-store"),
 )
-NOTHING_LOADS = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+NOTHING_LOADS = (POLICY, b"default-src 'none'; frame-ancestors 'none'")
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -127,13 +129,21 @@ class Exchange:
             self._place.leave()  # whoever reads slowly keeps nobody else out
             given = message.get("headers", ())
             said = {name.lower() for name, _ in given}
-            allowance = self.scope["state"].get("allowance")
+            state = self.scope["state"]
+            allowance, framers = state.get("allowance"), state.get("framed_by", ())
+            if framers or "forms_to" in state:
+                given = [
+                    (name, shown_by(value, framers, state.get("forms_to", ())) if name.lower() == POLICY else value)
+                    for name, value in given
+                ]
+            if framers:
+                said.add(NO_FRAME)  # which knows no origins
             message["headers"] = [
                 *given,
                 (b"x-request-id", self.meta.request_id.encode()),
                 *(allowance.headers() if allowance is not None else ()),
                 *(header for header in PROTECTION if header[0] not in said),
             ]
-            if b"content-security-policy" not in said:
+            if POLICY not in said:
                 message["headers"].append(NOTHING_LOADS)
         await self._send(message)
