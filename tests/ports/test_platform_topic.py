@@ -8,11 +8,13 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from mastery_engine.backends.kafka.logs import open_logs
 from mastery_engine.backends.kafka.platform_topic import KafkaPlatformTopic
 from mastery_engine.backends.kafka.platform_topic_dangers import PlatformTopicWatch
 from mastery_engine.backends.kafka.settings import KafkaSettings
 from mastery_engine.backends.memory.platform_topic import MemoryPlatformTopic
 from mastery_engine.errors import Unavailable
+from mastery_engine.ports.backend import Danger
 from mastery_engine.ports.event_log import Batch, Record
 from mastery_engine.ports.platform_topic import PlatformTopic
 from scripts.servers.kafka import Kafka
@@ -216,3 +218,22 @@ async def test_records_that_come_with_a_fault_are_given_and_what_could_not_be_co
     assert consumer.committed == [-1, 2], "once partitions have stopped moving"
     assert [one.value for one in (await batch_of(topic)).records] == [b"2"]
     await topic.close()
+
+
+@pytest.mark.xdist_group("kafka")
+async def test_a_topic_that_cannot_be_looked_at_hides_no_danger_of_ours(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = open_logs(KafkaSettings(kafka.bootstrap, create_topics=False), platform_topic=f"openedx-{uuid4()}")
+
+    def fail(_: PlatformTopicWatch) -> list[Danger]:
+        raise Unavailable("away")
+
+    try:
+        seen = await logs.connection.dangers()
+        assert any("OPENEDX_TOPIC" in danger.message for danger in seen)
+        monkeypatch.setattr(PlatformTopicWatch, "dangers", fail)
+        ours = await logs.connection.dangers()
+        assert ours == [danger for danger in seen if "OPENEDX_TOPIC" not in danger.message]
+    finally:
+        await logs.connection.close()

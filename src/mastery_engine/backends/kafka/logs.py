@@ -4,6 +4,7 @@ librdkafka's calls wait, so each client has a thread: see ``sender``, ``reader``
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -26,6 +27,9 @@ from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Danger, Logs
 
 PING_S = 2.0
+PLATFORM_S = 1.5  # of the time that there is for the dangers of all topics
+
+logger = logging.getLogger(__name__)
 
 
 def open_logs(
@@ -86,9 +90,16 @@ class KafkaLogConnection:
         topics = await asyncio.to_thread(settings_of_topics, self._settings)
         self._least_in_step = {topic.name: topic.least_in_step for topic in topics}
         dangers = dangers_in(topics, self._settings)
-        if self._platform_topic is not None:
-            dangers += await asyncio.to_thread(self._platform_topic.dangers)
-        return dangers
+        return dangers if self._platform_topic is None else [*dangers, *await self._of_platform(self._platform_topic)]
+
+    async def _of_platform(self, topic: PlatformTopicWatch) -> list[Danger]:
+        """What is wrong with the platform's topic; nothing where that cannot be seen now, which must hide no danger."""
+        try:
+            async with asyncio.timeout(PLATFORM_S):
+                return await asyncio.to_thread(topic.dangers)
+        except (TimeoutError, Unavailable) as error:
+            logger.info("the platform's topic cannot be looked at now: %s", error)
+            return []
 
     async def close(self) -> None:
         for close in self._closing:
