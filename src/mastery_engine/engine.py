@@ -20,6 +20,8 @@ from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.admission import Admission
 from mastery_engine.services.advice import Advising
 from mastery_engine.services.audit import Audit
+from mastery_engine.services.badge_credentials import BadgeCredentials
+from mastery_engine.services.badges import Badges
 from mastery_engine.services.batches import Batches
 from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
@@ -81,6 +83,8 @@ class Engine:
     cohorts: Cohorts
     courses: Courses
     credentials: Credentials
+    badges: Badges
+    badge_credentials: BadgeCredentials
     doorways: Doorways
     canvas_bodies: SignedBodies
     people: People

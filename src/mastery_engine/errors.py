@@ -9,6 +9,7 @@
     ├── Forbidden           the token is valid, but does not allow this
     │   └── LaunchRefused   a learning platform's launch is not valid, or not for us; it says why
     ├── NotFound            there is no such student, batch or dead letter (for callers who may know)
+    ├── Gone                it was there once, and was removed for good
     ├── Conflict            the present state does not allow it
     ├── TooLarge            the call is larger than the engine accepts
     ├── RateLimited         the caller has used up the calls of this minute
@@ -91,6 +92,12 @@ class NotFound(MasteryError):
     """What was asked for does not exist, or not for this caller."""
 
     code = "NOT_FOUND"
+
+
+class Gone(MasteryError):
+    """What was asked for was removed for good, as by an erasure."""
+
+    code = "GONE"
 
 
 class Conflict(MasteryError):

@@ -28,6 +28,7 @@ from mastery_engine.doors.translating import ProfileSet, profiles_of
 from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput, StartRefused
 from mastery_engine.model_files import ModelFileWatch, answer_models, forecast_model, skill_model
+from mastery_engine.out.badges.issuer import issuer_at
 from mastery_engine.outbound.public_http import PublicHttp
 from mastery_engine.ports.backend import Connection, Logs, Stores
 from mastery_engine.ports.platform_topic import PlatformTopic
@@ -35,6 +36,11 @@ from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.admission import Admission
 from mastery_engine.services.advice import Advising
 from mastery_engine.services.audit import Audit
+from mastery_engine.services.badge_credentials import BadgeCredentials
+from mastery_engine.services.badge_keys import BadgeKeys
+from mastery_engine.services.badge_owners import BadgeOwners
+from mastery_engine.services.badge_statuses import BadgeStatuses
+from mastery_engine.services.badges import Badges
 from mastery_engine.services.batches import Batches
 from mastery_engine.services.calibrations import Calibrations
 from mastery_engine.services.cohorts import Cohorts
@@ -207,6 +213,10 @@ def compose(
     courses = Courses(stores.courses, access, audit, idempotency, rules, curriculum, clock)
     credentials = Credentials(stores.credentials, access, audit, clock, new_key, new_secret)
     decoder = RecordDecoder(courses.at_hand, clock)
+    seal = Seal(pseudonym_key)
+    issuer = issuer_at(public_url)
+    statuses = BadgeStatuses(stores.registry, pseudonym_key)
+    badge_owners = BadgeOwners(stores.registry, statuses, consents, metrics, clock)
     moving = Moving(
         stores.documents,
         stores.reader,
@@ -216,6 +226,7 @@ def compose(
         consents,
         courses,
         models,
+        badge_owners,
         clock,
     )
     profiles = Profiles(stores.people, moving, consents, pseudonym_key)
@@ -257,6 +268,7 @@ def compose(
         record_documents,
         stores.refusals,
         stores.jobs,
+        badge_owners,
         stores.registry,
         stores.deliveries,
     )
@@ -284,13 +296,29 @@ def compose(
         idempotency,
         bell,
         webhook_http,
-        Seal(pseudonym_key),
+        seal,
         clock,
         new_id,
         new_bytes,
         public_url=public_url,
     )
-    followers: list[Follower] = [webhook_messages]  # in this order each result comes to them
+    badges = Badges(
+        stores.registry,
+        statuses,
+        badge_owners,
+        consents,
+        courses,
+        students,
+        profiles,
+        access,
+        audit,
+        idempotency,
+        metrics,
+        clock,
+        pseudonym_key,
+        issuer,
+    )
+    followers: list[Follower] = [webhook_messages, badges]  # in this order each result comes to them
     admission = Admission(tokens, credentials, cohorts, limits, clock)
     guard = FloodGuard(stores.checkpoints, logs.events)
     lag = Lag(logs.events, metrics)
@@ -314,6 +342,16 @@ def compose(
         cohorts=cohorts,
         courses=courses,
         credentials=credentials,
+        badges=badges,
+        badge_credentials=BadgeCredentials(
+            stores.registry,
+            statuses,
+            BadgeKeys(stores.registry, seal, new_secret),
+            access,
+            audit,
+            clock,
+            issuer,
+        ),
         doorways=doorways,
         canvas_bodies=SignedBodies(canvas_keys),
         people=People(stores.people, stores.documents, profiles, cohorts, consents, access, audit, idempotency, clock),

@@ -164,6 +164,7 @@ BESIDE: dict[str, Json] = {
     "POST /analytics/compare": {"cohort_id": OURS},
     "PUT /compliance/students/{student_id}/consent": {"profiling": False},
     "PUT /students/{student_id}/profile": {"display_name": "Ada"},
+    "PUT /students/{student_id}/badges/{badge_id}/name": {"shown": True},
     "event_status": {"event_id": "e-1"},
     "compare": {"cohort_ids": [OURS]},
     "ingest_events": {"events": [event(student_id=OTHER)]},
@@ -191,7 +192,9 @@ async def test_no_call_is_about_another_student(api: Api, call: str) -> None:
     body = None if method in ("GET", "DELETE") else {**beside, **({} if "{" in path else {"student_id": OTHER})}
     if method == "GET" and path.endswith("/stream"):
         await api.learn(event(student_id=OTHER))
-    answer = await api.call(method, path.format(student_id=OTHER, event_id="e-1"), body, token=TOKENS["student"])
+    answer = await api.call(
+        method, path.format(student_id=OTHER, event_id="e-1", badge_id="b-1"), body, token=TOKENS["student"]
+    )
     assert answer.status_code == 403, answer.text
     refusals = [record for record in await api.audited() if not record.allowed]
     assert {record.subject for record in refusals} == {api.pseudonym(OWN)}

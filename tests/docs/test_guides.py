@@ -1,9 +1,11 @@
 """What the quickstart and the runbooks show in ``bash`` is run; what else they name is there."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +17,14 @@ from tests.support.processes import ROOT
 QUICKSTART = (ROOT / "specs" / "003-mastery-engine" / "quickstart.md").read_text()
 RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-GUIDES = {"quickstart": QUICKSTART, "runbooks": RUNBOOKS, "operations": OPERATIONS}
+BADGES = (ROOT / "docs" / "badges.md").read_text()
+GUIDES = {"quickstart": QUICKSTART, "runbooks": RUNBOOKS, "operations": OPERATIONS, "badges": BADGES}
 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     home = tmp_path_factory.mktemp("guides")
-    with Live(home / "data", home=home, LOG_LEVEL="WARNING") as started:
+    with Live(home / "data", home=home, LOG_LEVEL="WARNING", PUBLIC_URL="https://mastery.school.example") as started:
         yield started
 
 
@@ -56,6 +59,26 @@ def test_the_examples_of_the_runbooks_run(live: Live, tmp_path: Path) -> None:
     assert len(blocks(RUNBOOKS)) >= 3
     for block in blocks(RUNBOOKS):
         run(block, live, tmp_path)
+
+
+def test_a_badge_is_had_as_its_page_says(live: Live, tmp_path: Path) -> None:
+    course, ask, verify, rotate = blocks(BADGES)
+    course, ask = (f"export JWT_TOKEN=$(mastery-engine token)\n{one}" for one in (course, ask))
+    run(course, live, tmp_path)
+    with live.client() as client:
+        whole = {"completion": 1.0, "quiz": 1.0, "quality": 1.0, "consistency": 1.0}
+        client.post("/mastery/calculate", json={"student_id": "student_12345", "components": whole})
+        for _ in range(200):
+            found = run(ask, live, tmp_path)
+            if '"badges":[{' in found:
+                break
+            time.sleep(0.05)
+        (badge,) = json.loads(found)["data"]["badges"]
+        assert badge["title"] == "Python"
+        (tmp_path / "badge.png").write_bytes(client.get(f"/badges/{badge['badge_id']}.png").content)
+    assert "The badge is good." in run(verify, live, tmp_path)
+    assert "Badges are signed by" in run(rotate, live, tmp_path)
+    assert "The badge is good." in run(verify, live, tmp_path)
 
 
 def test_the_overlay_of_the_quickstart_can_be_rendered(live: Live, tmp_path: Path) -> None:

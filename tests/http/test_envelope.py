@@ -36,6 +36,9 @@ CALLS = {
     ("PUT", "/students/{student_id}/profile"),
     ("GET", "/students/{student_id}/profile"),
     ("GET", "/students"),
+    ("GET", "/students/{student_id}/badges"),
+    ("PUT", "/students/{student_id}/badges/{badge_id}/name"),
+    ("DELETE", "/badges/{badge_id}"),
     ("POST", "/analytics/skills"),
     ("POST", "/analytics/patterns"),
     ("POST", "/predictions/next-week"),
@@ -61,6 +64,8 @@ CALLS = {
 WITH_A_BODY = [path for method, path in sorted(CALLS) if method == "POST" and not path.startswith("/webhooks/")]
 PLATFORMS = {("POST", "/caliper"), ("POST", "/canvas/events")}
 SIDECAR = {("POST", "/process"), ("GET", "/dapr/subscribe"), ("POST", "/dapr/events")}
+LINKED = {("GET", f"/badges/{{badge_id}}{ending}") for ending in ("", ".json", ".jwt", ".png", ".svg")}
+LINKED |= {("GET", "/badges/status/{number}"), ("GET", "/.well-known/did.json")}  # for whoever has a badge: test_badges
 OPEN = {("GET", path) for path in ("/health", "/ready", "/", "/metrics", "/docs", "/openapi.json")}
 
 
@@ -106,7 +111,7 @@ async def test_every_request_gets_an_id_of_its_own(api: Api) -> None:
 @pytest.mark.parametrize(("method", "path"), sorted(CALLS))
 async def test_a_call_without_a_token_is_401(api: Api, method: str, path: str) -> None:
     ids = {"student_id": "s", "event_id": "e", "batch_id": "b", "cohort_id": "c", "course_id": "k"}
-    answer = await api.call(method, path.format(**ids, webhook_id="w", delivery_id="d"), {}, token="")
+    answer = await api.call(method, path.format(**ids, webhook_id="w", delivery_id="d", badge_id="g"), {}, token="")
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AUTH_ERROR")
     assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -128,7 +133,7 @@ async def test_open_paths_ask_for_no_token(api: Api, method: str, path: str, pre
 async def test_these_are_all_the_calls_there_are(api: Api) -> None:
     document = (await api.get("/openapi.json")).json()
     found = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert found == CALLS | PLATFORMS | SIDECAR | (OPEN - {("GET", "/docs"), ("GET", "/openapi.json")})
+    assert found == CALLS | PLATFORMS | SIDECAR | LINKED | (OPEN - {("GET", "/docs"), ("GET", "/openapi.json")})
 
 
 async def test_all_calls_answer_under_api_v1_too(api: Api) -> None:

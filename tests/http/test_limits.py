@@ -157,6 +157,9 @@ KINDS: dict[str, LimitKind | None] = {
     "PUT /students/{student_id}/profile": None,
     "GET /students/{student_id}/profile": "query",
     "GET /students": "analytics",
+    "GET /students/{student_id}/badges": "query",
+    "PUT /students/{student_id}/badges/{badge_id}/name": "query",
+    "DELETE /badges/{badge_id}": None,
     "POST /predictions/next-week": "predictions",
     "POST /predictions/trajectory": "predictions",
     "POST /recommendations/adaptive": "recommendations",
@@ -181,6 +184,13 @@ KINDS: dict[str, LimitKind | None] = {
     "POST /dashboard/webhooks/{webhook_id}/test": "pages",
     # Whoever calls is not asked.
     "GET /dashboard/launched": None,  # it shows nobody anything
+    "GET /badges/{badge_id}": None,
+    "GET /badges/{badge_id}.json": None,
+    "GET /badges/{badge_id}.jwt": None,
+    "GET /badges/{badge_id}.png": None,
+    "GET /badges/{badge_id}.svg": None,
+    "GET /badges/status/{number}": None,
+    "GET /.well-known/did.json": None,
     "POST /dashboard/sign-out": None,
     "GET /lti/login": None,  # by address, as the others of LTI
     "POST /lti/login": None,

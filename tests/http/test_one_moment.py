@@ -26,7 +26,9 @@ class CountingClock(MovedClock):
 async def counted(tmp_path: Path) -> AsyncIterator[tuple[Api, CountingClock]]:
     """A service in which nothing runs that reads the clock but the calls; its log was worked before."""
     clock = CountingClock()
-    async with serving(tmp_path, clock, worker_enabled=False, dapr_trust_loopback=True) as api:
+    async with serving(
+        tmp_path, clock, worker_enabled=False, dapr_trust_loopback=True, public_url="https://school.example"
+    ) as api:
         of_class = [enrolled(f"s{number}", number) for number in range(6)]
         events = [*of_class, enrolled(STUDENT, 5), event("answer"), event("completion")]
         await api.data("/mastery/ingest/batch", {"events": events})
@@ -73,6 +75,9 @@ CALLS: dict[str, tuple[str, str, Json | None]] = {
     "put a profile": ("PUT", f"/students/{STUDENT}/profile", {"display_name": "Ada"}),
     "show a profile": ("GET", f"/students/{STUDENT}/profile", None),
     "students": ("GET", "/students", None),
+    "badges": ("GET", f"/students/{STUDENT}/badges", None),
+    "a status list": ("GET", "/badges/status/0", None),
+    "the DID document": ("GET", "/.well-known/did.json", None),
     "forecast": ("POST", "/predictions/next-week", OF_STUDENT),
     "trajectory": ("POST", "/predictions/trajectory", OF_STUDENT),
     "recommendations": ("POST", "/recommendations/adaptive", OF_STUDENT),
@@ -115,6 +120,9 @@ APART = {
     "POST /webhooks/{webhook_id}/test",
     "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/resend",
 }
+# A badge that is there has a clock of its own in test_badges.
+APART |= {f"GET /badges/{{badge_id}}{ending}" for ending in ("", ".json", ".jwt", ".png", ".svg")}
+APART |= {"DELETE /badges/{badge_id}", "PUT /students/{student_id}/badges/{badge_id}/name"}
 APART |= {"PUT /compliance/students/{student_id}/consent", "DELETE /compliance/students/{student_id}"}  # they wait
 
 

@@ -48,7 +48,7 @@ def browser(real_servers: RealServers) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     home = tmp_path_factory.mktemp("dashboard")
-    with Live(home / "data", home=home) as server:
+    with Live(home / "data", home=home, PUBLIC_URL="https://mastery.school.example") as server:
         with server.client() as client:
             events = [event("quiz", days_ago=day, correct_answers=10 - day // 3) for day in range(20, 0, -1)]
             events += [event("completion", days_ago=1), event("answer"), event("answer", skills=["functions"])]
@@ -214,6 +214,27 @@ def test_an_operator_sees_figures_and_signs_out(live: Live, page: Page) -> None:
     page.wait_for_selector("#score")
     page.click("text=Sign out")
     page.wait_for_selector("#token")
+
+
+def test_a_badge_is_shown_to_whoever_has_its_link(live: Live, page: Page) -> None:
+    whole = {"completion": 1.0, "quiz": 1.0, "quality": 1.0, "consistency": 1.0}
+    with live.client() as client:
+        client.put("/courses/default", json={"title": "Python", "badges": "developing"}).raise_for_status()
+        client.post("/mastery/calculate", json={"student_id": OTHER, "components": whole}).raise_for_status()
+        for _ in range(200):
+            badges = client.get(f"/students/{OTHER}/badges").json()["data"]["badges"]
+            if badges:
+                break
+            time.sleep(0.05)
+        (badge,) = badges
+    page.goto(f"{live.url}/badges/{badge['badge_id']}")
+    assert page.locator("h1").inner_text() == "Python: developing"
+    expect(page.get_by_role("img", name="Python: developing")).to_be_visible()
+    check(page, "badge")
+    page.emulate_media(media="print")
+    expect(page.get_by_role("img", name="Python: developing")).to_be_visible()
+    page.goto(f"{live.url}/badges/{badge['badge_id']}.svg")
+    assert page.locator("polygon").count() == 3
 
 
 def test_the_page_of_the_calls_tries_one_under_its_policy(live: Live, page: Page) -> None:

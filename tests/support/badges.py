@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from openbadgeslib.ob3 import OB3LdpVerifier, OB3Verifier
 
 from mastery_engine.domain.moments import DAY, SECOND
-from mastery_engine.out.badges.badge import Badge, Place
+from mastery_engine.out.badges.badge import Badge, StatusPlace
 from mastery_engine.out.badges.contexts import context
 from mastery_engine.out.badges.credential import credential_of
 from mastery_engine.out.badges.issuer import Issuer, document_address
@@ -19,7 +19,7 @@ from mastery_engine.out.badges.multibase import multikey
 from mastery_engine.out.badges.proofs import signed
 from mastery_engine.out.badges.status_list import NOTHING_REVOKED, status_list_credential
 from mastery_engine.out.badges.tokens import token_of
-from mastery_engine.out.badges.verify import Known
+from mastery_engine.out.badges.verify import KnownIssuers
 
 FOREIGN = Path(__file__).parents[3] / "shared/data/foreign"
 NEEDS_FOREIGN = pytest.mark.skipif(not FOREIGN.is_dir(), reason="the shared files are not beside this repository")
@@ -31,10 +31,20 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = multikey(KEY.public_key())
 METHOD = SCHOOL.method(PUBLIC)
 BADGE = Badge(
-    "default", "default.k3v9", "s_1", "py", "Python & Co", "proficient", 0.75, AWARDED, AWARDED, Place(0, 4711)
+    "default", "default.k3v9", "s_1", "py", "Python & Co", "proficient", 0.75, AWARDED, AWARDED, StatusPlace(0, 4711)
 )
 NAMED = Badge(
-    "default", "default.k3v9", "s_1", "py", "Python & Co", "expert", 0.9, AWARDED, AWARDED, Place(0, 5), "Ada Lovelace"
+    "default",
+    "default.k3v9",
+    "s_1",
+    "py",
+    "Python & Co",
+    "expert",
+    0.9,
+    AWARDED,
+    AWARDED,
+    StatusPlace(0, 5),
+    "Ada Lovelace",
 )
 
 
@@ -50,20 +60,20 @@ def signed_badge(badge: Badge = BADGE, **fields: Any) -> dict[str, Any]:
 
 
 def badge_token(badge: Badge = BADGE, **fields: Any) -> str:
-    return token_of({**credential_of(badge, SCHOOL), **fields}, KEY, METHOD, AWARDED)
+    return token_of({**credential_of(badge, SCHOOL), **fields}, KEY, METHOD)
 
 
 def served_list(bits: bytes = NOTHING_REVOKED, *, as_token: bool = False) -> bytes:
     """The status list as its address answers."""
     found = status_list_credential(SCHOOL, 0, bits, AWARDED)
     if as_token:
-        return token_of(found, KEY, METHOD, AWARDED).encode()
+        return token_of(found, KEY, METHOD).encode()
     return json.dumps(signed(found, KEY, METHOD, AWARDED)).encode()
 
 
-def known(bits: bytes = NOTHING_REVOKED, *keys: str) -> Known:
+def known(bits: bytes = NOTHING_REVOKED, *keys: str) -> KnownIssuers:
     """What whoever knows the school knows."""
-    return Known({SCHOOL.did: SCHOOL.document(keys or (PUBLIC,))}, {SCHOOL.status_list(0): served_list(bits)})
+    return KnownIssuers({SCHOOL.did: SCHOOL.document(keys or (PUBLIC,))}, {SCHOOL.status_list(0): served_list(bits)})
 
 
 class ForeignVerifier:

@@ -14,6 +14,7 @@ from mastery_engine import __version__
 from mastery_engine.cli import (
     asyncapi,
     backtest,
+    badge,
     bench,
     calibrate,
     course,
@@ -93,6 +94,7 @@ app.add_typer(dlq.app, name="dlq")
 app.add_typer(topics.app, name="topics")
 app.command()(purge.purge)
 app.command()(calibrate.calibrate)
+app.add_typer(badge.app, name="badge")
 app.add_typer(course.app, name="course")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(curriculum.app, name="curriculum")

@@ -35,6 +35,7 @@ from mastery_engine.http.problems import problem
 from mastery_engine.http.proxies import Proxies
 from mastery_engine.http.routers import (
     advice,
+    badges,
     batches,
     caliper,
     canvas,
@@ -75,6 +76,7 @@ PARTS = (
     caliper,
     canvas,
     advice,
+    badges,
     operations,
     process,
     dapr,

@@ -101,6 +101,25 @@ def responds_openly(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {"responses": {"200": _response(kind)}}
 
 
+def serves(description: str, *media_types: str, also: Sequence[int] = ()) -> dict[str, Any]:
+    """A route's ``openapi_extra`` for a call without a token whose answer has a form of its own, of one media type.
+
+    ``also`` are the statuses with which it may fail beside those of all calls; what has a page has one for these, too.
+    """
+    content = {one: {"schema": {"type": "object"} if one == "application/json" else {}} for one in media_types}
+    responses: dict[str, Any] = {"200": {"description": description, "content": content}}
+    responses = failing({"responses": responses}, *also)["responses"]
+    if "text/html" in media_types:
+        for status in map(str, also):
+            responses[status]["content"]["text/html"] = {}
+    return {"responses": responses}
+
+
+def failing(extra: dict[str, Any], *statuses: int) -> dict[str, Any]:
+    """A route's ``openapi_extra`` with statuses with which it may fail beside those of all calls."""
+    return extra | {"responses": extra["responses"] | {str(status): _failure(status) for status in statuses}}
+
+
 def takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """The part of ``openapi_extra`` for a body that is not a Pydantic model."""
     schema = _ref(kind)
@@ -208,10 +227,9 @@ def _add_failures(operation: dict[str, Any]) -> None:
     guarded = bool(operation.get("security"))
     likely = [404, 431, 500, 503] if not guarded else [400, 401, 403, 404, 408, 409, 413, 415, 429, 431, 500, 503]
     for status in likely:
-        responses.setdefault(
-            str(status),
-            {
-                "description": CODE[status],
-                "content": {"application/json": {"schema": {"$ref": REF.format(name="Failure")}}},
-            },
-        )
+        responses.setdefault(str(status), _failure(status))
+
+
+def _failure(status: int) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": REF.format(name="Failure")}}}
+    return {"description": CODE[status], "content": content}

@@ -12,6 +12,7 @@ from mastery_engine.ports.documents import DocumentReader, DocumentStore
 from mastery_engine.ports.jobs import JobStore
 from mastery_engine.ports.refusals import RefusalStore
 from mastery_engine.ports.registry import RegistryStore
+from mastery_engine.services.badge_owners import BadgeOwners
 from mastery_engine.services.batch_requests import without_student
 from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.record_documents import RecordDocuments
@@ -32,6 +33,7 @@ class Erasing:
         record_documents: RecordDocuments,
         refusals: RefusalStore,
         jobs: JobStore,
+        badges: BadgeOwners,
         registry: RegistryStore,
         deliveries: DeliveryQueue,
     ) -> None:
@@ -42,6 +44,7 @@ class Erasing:
         self._record_documents = record_documents
         self._refusals = refusals
         self._jobs = jobs
+        self._badges = badges
         self._registry = registry
         self._deliveries = deliveries
         self._lock = asyncio.Lock()
@@ -60,6 +63,7 @@ class Erasing:
                 removed += await self._profiles.remove(key)
                 removed += await self._refusals.erase(key)
                 removed += await self._jobs.erase(key, partial(without_student, key=key))
+                removed += await self._badges.erase(key)  # before the registry, which would leave nothing of them
                 removed += await self._deliveries.erase(key) + await self._registry.erase(key)
                 self._removed[key] = self._removed.get(key, 0) + removed
             self._reader.forget_students(keys)

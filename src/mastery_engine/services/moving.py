@@ -26,6 +26,7 @@ from mastery_engine.errors import Unavailable
 from mastery_engine.ports.cohorts import CohortStore, Join
 from mastery_engine.ports.documents import DocumentChange, DocumentReader, DocumentStore, StoredDocument
 from mastery_engine.ports.event_log import EventLog, Record
+from mastery_engine.services.badge_owners import BadgeOwners
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
 from mastery_engine.services.models import Models
@@ -50,6 +51,7 @@ class Moving:
         consents: Consents,
         courses: Courses,
         models: Models,
+        badges: BadgeOwners,
         clock: Clock,
     ) -> None:
         """``decode`` gives the events of records, without those that were refused."""
@@ -61,6 +63,7 @@ class Moving:
         self._consents = consents
         self._courses = courses
         self._models = models
+        self._badges = badges
         self._clock = clock
         self._lock = asyncio.Lock()
 
@@ -90,6 +93,7 @@ class Moving:
         async with self._lock:
             for start in range(0, len(sources), PAGE):
                 page = sources[start : start + PAGE]
+                await self._badges.move(page)
                 for source, courses in zip(page, await self._documents.of_students(page), strict=True):
                     if courses:
                         await self.link_in_cohorts(source)

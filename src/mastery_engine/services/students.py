@@ -87,6 +87,10 @@ class Students:
         """The students in the order of the keys; ``NOBODY`` if there is no document. Raises Unavailable."""
         return [NOBODY if one is None else one.student for one in await self._reader.load(keys)]
 
+    async def has_documents(self, key: StudentKey) -> bool:
+        """Whether anything is kept about a student in any course. Raises Unavailable."""
+        return any(await self._reader.of_students([key]))
+
     async def in_course(self, caller: Caller, student_id: str, course_id: str | None, now: Micros) -> StudentInCourse:
         """The student in a course: the given one, else their only one, else ``default`` if they are known there.
 

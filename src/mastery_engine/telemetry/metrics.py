@@ -69,6 +69,12 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.badges = Counter(
+            "mastery_badges",
+            "Badges by what became of them: issued, revoked or erased.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.fold_seconds = Histogram(
             "mastery_fold_seconds", "Seconds to fold one batch.", buckets=FOLD_BUCKETS, registry=self.registry
         )

@@ -8,7 +8,13 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
 
 
-class Place(msgspec.Struct, frozen=True, order=True):
+class ShownName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether a badge shows its student's name."""
+
+    shown: bool
+
+
+class StatusPlace(msgspec.Struct, frozen=True, order=True):
     """Where the status of a badge stands: a list, and the bit in it."""
 
     number: int
@@ -31,7 +37,7 @@ class Badge(msgspec.Struct, frozen=True, tag="badge"):
     from_score: float
     awarded: Micros
     issued: Micros
-    status: Place
+    status: StatusPlace
     name: str | None = None
     revoked: Micros | None = None
 
@@ -43,7 +49,7 @@ class Badge(msgspec.Struct, frozen=True, tag="badge"):
 class ErasedBadge(msgspec.Struct, frozen=True, tag="erased"):
     """That there was a badge, whose student was erased."""
 
-    status: Place
+    status: StatusPlace
 
 
 KeptBadge: TypeAlias = Badge | ErasedBadge

@@ -98,7 +98,6 @@ def _of_svg(picture: bytes) -> str | None:
     found: list[str] = []
     inside: list[bool] = []
     parser = ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
 
     def refuse(*_: object) -> None:
         raise NothingBaked("The picture declares entities, which no badge needs.")

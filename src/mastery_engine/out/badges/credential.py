@@ -66,6 +66,6 @@ def description_of(badge: Badge) -> str:
 def criteria_of(badge: Badge) -> str:
     """What it takes: the mastery score at which the level began in the course."""
     return (
-        f"A mastery score of at least {badge.from_score:.4g} of 1 in the course, which is made of completed exercises, "
-        "quizzes, the quality of the work and consistent practice."
+        f"A mastery score of at least {100 * badge.from_score:.6g}% in the course, which is made of completed "
+        "exercises, quizzes, the quality of the work and consistent practice."
     )

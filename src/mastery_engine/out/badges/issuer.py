@@ -1,13 +1,21 @@
 """Who issues badges: the installation, under the DID of its public address (did:web), with all keys that signed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from mastery_engine.errors import Conflict
+
 DID_CONTEXTS = ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"]
 METHOD = "did:web:"
+
+
+NO_ADDRESS = (
+    "Badges have no address yet: whoever runs this service must set PUBLIC_URL to its address as others see it, as in "
+    "https://mastery.school.example."
+)
 
 
 class Issuer(msgspec.Struct, frozen=True):
@@ -48,6 +56,17 @@ class Issuer(msgspec.Struct, frozen=True):
             ],
             "assertionMethod": methods,
         }
+
+
+def issuer_at(address: str | None) -> Callable[[], Issuer]:
+    """Gives this installation as an issuer; raises Conflict where its address is not set."""
+
+    def issuer() -> Issuer:
+        if address is None:
+            raise Conflict(NO_ADDRESS)
+        return Issuer(address)
+
+    return issuer
 
 
 def document_address(did: str) -> str:

@@ -23,7 +23,7 @@ Zoned: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 FIRST, LATER = ("issuanceDate", "expirationDate"), ("validFrom", "validUntil")
 
 
-class Part(msgspec.Struct, frozen=True):
+class FieldShape(msgspec.Struct, frozen=True):
     """What stands in a field: ``kind`` is one of ``VALUES`` or ``KINDS``."""
 
     kind: str
@@ -50,113 +50,119 @@ VALUES: Mapping[str, tuple[Callable[[object], bool], str]] = MappingProxyType(
     }
 )
 _PROFILE = {
-    "id": Part("address", required=True),
-    "name": Part("text"),
-    "url": Part("address"),
-    "phone": Part("text"),
-    "description": Part("text"),
-    "email": Part("text"),
-    "official": Part("text"),
-    "image": Part("Image"),
-    "address": Part("Address"),
-    "otherIdentifier": Part("IdentifierEntry", many=True),
-    "parentOrg": Part("Profile"),
+    "id": FieldShape("address", required=True),
+    "name": FieldShape("text"),
+    "url": FieldShape("address"),
+    "phone": FieldShape("text"),
+    "description": FieldShape("text"),
+    "email": FieldShape("text"),
+    "official": FieldShape("text"),
+    "image": FieldShape("Image"),
+    "address": FieldShape("Address"),
+    "otherIdentifier": FieldShape("IdentifierEntry", many=True),
+    "parentOrg": FieldShape("Profile"),
 }
 # By its type: the fields of an object.
-KINDS: Mapping[str, Mapping[str, Part]] = MappingProxyType(
+KINDS: Mapping[str, Mapping[str, FieldShape]] = MappingProxyType(
     {
         "Profile": _PROFILE,
-        "Address": {"addressCountry": Part("text"), "geo": Part("GeoCoordinates")},
-        "GeoCoordinates": {"latitude": Part("number", required=True), "longitude": Part("number", required=True)},
-        "Image": {"id": Part("address", required=True), "caption": Part("text")},
+        "Address": {"addressCountry": FieldShape("text"), "geo": FieldShape("GeoCoordinates")},
+        "GeoCoordinates": {
+            "latitude": FieldShape("number", required=True),
+            "longitude": FieldShape("number", required=True),
+        },
+        "Image": {"id": FieldShape("address", required=True), "caption": FieldShape("text")},
         "IdentifierEntry": {
-            "identifier": Part("text", required=True),
-            "identifierType": Part("text", required=True),
+            "identifier": FieldShape("text", required=True),
+            "identifierType": FieldShape("text", required=True),
         },
         "IdentityObject": {
-            "identityHash": Part("filled", required=True),
-            "identityType": Part("text", required=True),
-            "hashed": Part("flag", required=True),
-            "salt": Part("text"),
+            "identityHash": FieldShape("filled", required=True),
+            "identityType": FieldShape("text", required=True),
+            "hashed": FieldShape("flag", required=True),
+            "salt": FieldShape("text"),
         },
         "Alignment": {
-            "targetName": Part("filled", required=True),
-            "targetUrl": Part("address", required=True),
-            "targetCode": Part("text"),
-            "targetDescription": Part("text"),
-            "targetFramework": Part("text"),
-            "targetType": Part("text"),
+            "targetName": FieldShape("filled", required=True),
+            "targetUrl": FieldShape("address", required=True),
+            "targetCode": FieldShape("text"),
+            "targetDescription": FieldShape("text"),
+            "targetFramework": FieldShape("text"),
+            "targetType": FieldShape("text"),
         },
-        "Related": {"id": Part("address", required=True), "version": Part("text")},
-        "RubricCriterionLevel": {"id": Part("address", required=True), "name": Part("filled", required=True)},
+        "Related": {"id": FieldShape("address", required=True), "version": FieldShape("text")},
+        "RubricCriterionLevel": {
+            "id": FieldShape("address", required=True),
+            "name": FieldShape("filled", required=True),
+        },
         "ResultDescription": {
-            "id": Part("address", required=True),
-            "name": Part("filled", required=True),
-            "resultType": Part("text", required=True),
-            "alignment": Part("Alignment", many=True),
-            "allowedValue": Part("text", many=True),
-            "rubricCriterionLevel": Part("RubricCriterionLevel", many=True),
+            "id": FieldShape("address", required=True),
+            "name": FieldShape("filled", required=True),
+            "resultType": FieldShape("text", required=True),
+            "alignment": FieldShape("Alignment", many=True),
+            "allowedValue": FieldShape("text", many=True),
+            "rubricCriterionLevel": FieldShape("RubricCriterionLevel", many=True),
         },
         "Achievement": {
-            "id": Part("address", required=True),
-            "name": Part("filled", required=True),
-            "description": Part("text", required=True),
-            "achievementType": Part("text"),
-            "alignment": Part("Alignment", many=True),
-            "creator": Part("Profile"),
-            "creditsAvailable": Part("number"),
-            "fieldOfStudy": Part("text"),
-            "humanCode": Part("text"),
-            "image": Part("Image"),
-            "otherIdentifier": Part("IdentifierEntry", many=True),
-            "related": Part("Related", many=True),
-            "resultDescription": Part("ResultDescription", many=True),
-            "specialization": Part("text"),
-            "tag": Part("text", many=True),
-            "version": Part("text"),
+            "id": FieldShape("address", required=True),
+            "name": FieldShape("filled", required=True),
+            "description": FieldShape("text", required=True),
+            "achievementType": FieldShape("text"),
+            "alignment": FieldShape("Alignment", many=True),
+            "creator": FieldShape("Profile"),
+            "creditsAvailable": FieldShape("number"),
+            "fieldOfStudy": FieldShape("text"),
+            "humanCode": FieldShape("text"),
+            "image": FieldShape("Image"),
+            "otherIdentifier": FieldShape("IdentifierEntry", many=True),
+            "related": FieldShape("Related", many=True),
+            "resultDescription": FieldShape("ResultDescription", many=True),
+            "specialization": FieldShape("text"),
+            "tag": FieldShape("text", many=True),
+            "version": FieldShape("text"),
         },
         "Result": {
-            "achievedLevel": Part("address"),
-            "alignment": Part("Alignment", many=True),
-            "resultDescription": Part("address"),
-            "status": Part("text"),
-            "value": Part("text"),
+            "achievedLevel": FieldShape("address"),
+            "alignment": FieldShape("Alignment", many=True),
+            "resultDescription": FieldShape("address"),
+            "status": FieldShape("text"),
+            "value": FieldShape("text"),
         },
         "AchievementSubject": {
-            "id": Part("address"),
-            "achievement": Part("Achievement", required=True),
-            "activityStartDate": Part("time"),
-            "activityEndDate": Part("time"),
-            "creditsEarned": Part("number"),
-            "identifier": Part("IdentityObject", many=True),
-            "image": Part("Image"),
-            "licenseNumber": Part("text"),
-            "narrative": Part("text"),
-            "result": Part("Result", many=True),
-            "role": Part("text"),
-            "source": Part("Profile"),
-            "term": Part("text"),
+            "id": FieldShape("address"),
+            "achievement": FieldShape("Achievement", required=True),
+            "activityStartDate": FieldShape("time"),
+            "activityEndDate": FieldShape("time"),
+            "creditsEarned": FieldShape("number"),
+            "identifier": FieldShape("IdentityObject", many=True),
+            "image": FieldShape("Image"),
+            "licenseNumber": FieldShape("text"),
+            "narrative": FieldShape("text"),
+            "result": FieldShape("Result", many=True),
+            "role": FieldShape("text"),
+            "source": FieldShape("Profile"),
+            "term": FieldShape("text"),
         },
         "Evidence": {
-            "id": Part("address"),
-            "narrative": Part("text"),
-            "name": Part("text"),
-            "description": Part("text"),
-            "genre": Part("text"),
-            "audience": Part("text"),
+            "id": FieldShape("address"),
+            "narrative": FieldShape("text"),
+            "name": FieldShape("text"),
+            "description": FieldShape("text"),
+            "genre": FieldShape("text"),
+            "audience": FieldShape("text"),
         },
     }
 )
-CREDENTIAL: Mapping[str, Part] = MappingProxyType(
+CREDENTIAL: Mapping[str, FieldShape] = MappingProxyType(
     {
-        "id": Part("address", required=True),
-        "issuer": Part("Profile", required=True),
-        "name": Part("text"),
-        "description": Part("text"),
-        "image": Part("Image"),
-        "awardedDate": Part("time"),
-        "credentialSubject": Part("AchievementSubject", required=True),
-        "evidence": Part("Evidence", many=True),
+        "id": FieldShape("address", required=True),
+        "issuer": FieldShape("Profile", required=True),
+        "name": FieldShape("text"),
+        "description": FieldShape("text"),
+        "image": FieldShape("Image"),
+        "awardedDate": FieldShape("time"),
+        "credentialSubject": FieldShape("AchievementSubject", required=True),
+        "evidence": FieldShape("Evidence", many=True),
     }
 )
 
@@ -205,7 +211,7 @@ def _faults_of_head(credential: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{name} must be an object with a type, or a list of them."
 
 
-def _faults(given: Mapping[str, Any], fields: Mapping[str, Part], where: str) -> Iterator[str]:
+def _faults(given: Mapping[str, Any], fields: Mapping[str, FieldShape], where: str) -> Iterator[str]:
     for name, part in fields.items():
         place = f"{where}{name}"
         values = _listed(given.get(name)) if part.many else [given[name]] if given.get(name) is not None else []

@@ -12,8 +12,9 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.domain.moments import SECOND
 from mastery_engine.out.badges.proofs import ProofBroken
+from mastery_engine.out.badges.shape import moment_in
 
 MEDIA_TYPE = "application/vc+jwt"
 ALGORITHMS = ("EdDSA", "RS256", "ES256")  # we sign by the first; Open Badges asks of verifiers to know the others
@@ -30,16 +31,18 @@ class ReadToken(msgspec.Struct, frozen=True):
     method: str
 
 
-def token_of(credential: Mapping[str, Any], key: Ed25519PrivateKey, method: str, awarded: Micros) -> str:
-    """The credential, without a proof of its own, as a token that counts from a moment on."""
-    issuer = credential["issuer"]
+def token_of(credential: Mapping[str, Any], key: Ed25519PrivateKey, method: str) -> str:
+    """The credential, without a proof of its own, as a token that counts when it does."""
+    issuer, first, last = credential["issuer"], credential["validFrom"], credential.get("validUntil")
     claims = {
         **credential,
         "iss": issuer if isinstance(issuer, str) else issuer["id"],
         "jti": credential["id"],
         "sub": credential["credentialSubject"]["id"],
-        "nbf": awarded // SECOND,
+        "nbf": (moment_in(first) or 0) // SECOND,
     }
+    if last is not None:
+        claims["exp"] = (moment_in(last) or 0) // SECOND
     return jwt.encode(claims, key, algorithm="EdDSA", headers={"typ": "vc+jwt", "kid": method})
 
 

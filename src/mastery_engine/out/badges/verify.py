@@ -1,6 +1,6 @@
 """Verifying a badge, wherever it comes from: its shape, its signature, when it counts, and its status.
 
-Nothing is fetched. The keys of an issuer are those of its DID document, where ``Known`` has it. Of an issuer without
+Nothing is fetched. The keys of an issuer are those of its DID document, where it is known. Of an issuer without
 did:web, a key that names itself (did:key, an address that ends in the key, a token's ``jwk``) shows that nothing was
 changed, but not whose it is: ``is_issuer_known`` tells the two apart. A status that cannot be looked up leaves a badge
 unverified.
@@ -20,6 +20,7 @@ from mastery_engine.errors import InvalidInput
 from mastery_engine.out.badges.baking import is_picture, taken_out
 from mastery_engine.out.badges.canonical import ContextNamed
 from mastery_engine.out.badges.contexts import context
+from mastery_engine.out.badges.issuer import document_address
 from mastery_engine.out.badges.multibase import key_in
 from mastery_engine.out.badges.proofs import ProofBroken, check_proofs
 from mastery_engine.out.badges.shape import dates_of, faults_of, moment_in
@@ -34,7 +35,7 @@ LIST_TYPE, ENTRY_TYPE = "BitstringStatusListCredential", "BitstringStatusListEnt
 MOST_STATUSES = 10
 
 
-class Known(msgspec.Struct, frozen=True):
+class KnownIssuers(msgspec.Struct, frozen=True):
     """What a verifier knows: DID documents by their DID, and status lists, as they were served, by their address."""
 
     documents: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
@@ -69,7 +70,7 @@ class Opened(msgspec.Struct, frozen=True):
     claims: Mapping[str, Any] = MappingProxyType({})
 
 
-def verify(document: bytes, now: Micros, known: Known) -> Verdict:
+def verify(document: bytes, now: Micros, known: KnownIssuers) -> Verdict:
     """Look at a badge: a JSON document, a token, or a picture with one of them. It raises nothing."""
     try:
         text = _text_of(document)
@@ -94,7 +95,7 @@ def verify(document: bytes, now: Micros, known: Known) -> Verdict:
     return Verdict(all(one.passed for one in checks), is_known, checks, issuer, keys, credential)
 
 
-def open_credential(text: str, known: Known) -> Opened:
+def open_credential(text: str, known: KnownIssuers) -> Opened:
     """The credential of a signed document or token. Raises InvalidInput where the signature does not fit."""
     if not text.startswith("{"):
         read = read_token(text, lambda header, claims: _key_of_token(header, claims, known))
@@ -103,6 +104,17 @@ def open_credential(text: str, known: Known) -> Opened:
     issuer = issuer_of(credential)
     keys = check_proofs(credential, lambda method: _key_at(method, issuer, known), known.named)
     return Opened(credential, keys)
+
+
+def status_lists_of(document: bytes) -> list[str]:
+    """The addresses of the status lists that a badge names, whoever signed it; none where it is no badge."""
+    try:
+        given = _unsigned(_text_of(document)).get("credentialStatus")
+    except InvalidInput:
+        return []
+    entries = given if isinstance(given, list) else [given]
+    found = [one.get("statusListCredential") for one in entries[:MOST_STATUSES] if isinstance(one, dict)]
+    return [one for one in found if isinstance(one, str)]
 
 
 def issuer_of(credential: Mapping[str, Any]) -> str | None:
@@ -195,7 +207,7 @@ def _seconds(value: object) -> Micros | None:
     return int(value * 1_000_000)
 
 
-def _check_status(credential: Mapping[str, Any], issuer: str | None, now: Micros, known: Known) -> str:
+def _check_status(credential: Mapping[str, Any], issuer: str | None, now: Micros, known: KnownIssuers) -> str:
     given = credential.get("credentialStatus")
     entries = given if isinstance(given, list) else [] if given is None else [given]
     if len(entries) > MOST_STATUSES or not all(isinstance(one, dict) for one in entries):
@@ -205,7 +217,7 @@ def _check_status(credential: Mapping[str, Any], issuer: str | None, now: Micros
     return "It was not revoked." if entries else "It has no status: its issuer cannot revoke it."
 
 
-def _check_entry(entry: Mapping[str, Any], issuer: str | None, now: Micros, known: Known) -> None:
+def _check_entry(entry: Mapping[str, Any], issuer: str | None, now: Micros, known: KnownIssuers) -> None:
     if entry.get("type") != ENTRY_TYPE:
         raise InvalidInput(f"Its status is of a kind that is not known here: {str(entry.get('type'))[:100]!r}.")
     address, purpose = entry.get("statusListCredential"), entry.get("statusPurpose")
@@ -229,7 +241,7 @@ def _check_entry(entry: Mapping[str, Any], issuer: str | None, now: Micros, know
         raise InvalidInput("It was revoked." if purpose == "revocation" else f"Its status is set: {purpose}.")
 
 
-def _key_at(method: str, issuer: str | None, known: Known) -> Ed25519PublicKey:
+def _key_at(method: str, issuer: str | None, known: KnownIssuers) -> Ed25519PublicKey:
     """The key at an address, which must be the issuer's."""
     owner, _, name = method.partition("#")
     if owner != issuer:
@@ -241,7 +253,9 @@ def _key_at(method: str, issuer: str | None, known: Known) -> Ed25519PublicKey:
         elif owner.startswith("did:key:") and name in ("", owner.removeprefix("did:key:")):
             found = key_in(owner.removeprefix("did:key:"))
         elif owner.startswith("did:web:"):
-            raise ProofBroken(f"Its key is in the DID document of {owner[:200]}, which was not given.")
+            raise ProofBroken(
+                f"Its key is in the DID document at {document_address(owner)[:200]}, which was not given."
+            )
         elif owner.startswith("did:"):
             raise ProofBroken(f"Its key is at an address of a kind that is not known here: {owner[:100]!r}.")
         else:
@@ -265,7 +279,7 @@ def _key_in(document: Mapping[str, Any], method: str) -> TokenKey:
     raise ProofBroken("Its issuer has no such key.")
 
 
-def _key_of_token(header: Mapping[str, Any], claims: Mapping[str, Any], known: Known) -> tuple[TokenKey, str]:
+def _key_of_token(header: Mapping[str, Any], claims: Mapping[str, Any], known: KnownIssuers) -> tuple[TokenKey, str]:
     """The key of a token, and its address: the issuer's where it is known, else one that the token itself names."""
     issuer, method, own = claims.get("iss"), header.get("kid"), header.get("jwk")
     if isinstance(issuer, str) and issuer in known.documents:

@@ -14,7 +14,7 @@ from mastery_engine.out.badges.multibase import multikey
 from mastery_engine.out.badges.proofs import signed
 from mastery_engine.out.badges.status_list import LENGTH, NOTHING_REVOKED, with_bit
 from mastery_engine.out.badges.tokens import token_of
-from mastery_engine.out.badges.verify import Known, Verdict, verify
+from mastery_engine.out.badges.verify import KnownIssuers, Verdict, verify
 from tests.support.badges import (
     AWARDED,
     BADGE,
@@ -108,10 +108,10 @@ def test_a_key_that_is_not_the_issuers() -> None:
     other = multikey(OTHER.public_key())
     for method in (METHOD, SCHOOL.method(other), f"did:key:{other}#{other}", f"https://evil.example#{other}"):
         forged = json.dumps(signed(credential, OTHER, method, AWARDED)).encode()
-        token = token_of(credential, OTHER, method, AWARDED).encode()
+        token = token_of(credential, OTHER, method).encode()
         assert _failed(_verified(forged)) == ["signature"]
         assert _failed(_verified(token)) == ["signature"]
-        unknown = Known(lists=known().lists)
+        unknown = KnownIssuers(lists=known().lists)
         assert "signature" in _failed(_verified(forged, known=unknown)), "a DID of a website names its keys itself"
         assert "signature" in _failed(_verified(token, known=unknown))
 
@@ -140,9 +140,9 @@ def test_a_revoked_badge_says_so() -> None:
 
 def test_a_status_that_is_not_known_verifies_nothing() -> None:
     keys = known().documents
-    assert _failed(_verified(DOCUMENT, known=Known(keys))) == ["status"]
+    assert _failed(_verified(DOCUMENT, known=KnownIssuers(keys))) == ["status"]
     lists = {SCHOOL.status_list(0): served_list().replace(b"uH4s", b"uH5s")}
-    assert _failed(_verified(DOCUMENT, known=Known(keys, lists))) == ["status"]
+    assert _failed(_verified(DOCUMENT, known=KnownIssuers(keys, lists))) == ["status"]
     beyond = signed_badge(credentialStatus={**signed_badge()["credentialStatus"], "statusListIndex": str(LENGTH)})
     assert _failed(_verified(json.dumps(beyond).encode())) == ["status"]
 
@@ -200,7 +200,7 @@ def test_badges_of_others() -> None:
     status = json.loads((OB30 / "bit-string-list/credential-status-revoked.json").read_text())["credentialStatus"]
     lists = {status["statusListCredential"]: (OB30 / "bit-string-list/testlist").read_bytes()}
     found = {
-        file.name: set(_failed(_verified(file.read_bytes(), known=Known(lists=lists))))
+        file.name: set(_failed(_verified(file.read_bytes(), known=KnownIssuers(lists=lists))))
         for file in sorted(OB30.rglob("*"))
         if file.is_file() and file.name != "testlist"
     }
