@@ -303,6 +303,14 @@ async def test_without_a_public_address_the_error_says_what_to_set(tmp_path: Pat
         assert [one["badge_id"] for one in await badges_of(api)] == [badge_id], "nothing was lost meanwhile"
 
 
+async def test_links_are_limited_by_address(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mastery_engine.auth.limits.LINKS", 3)
+    badge = await issued(api)
+    places = ["/badges/status/0", "/.well-known/did.json", badge["url"], badge["url"], f"{badge['url']}.png"]
+    assert [(await shown(api, place)).status_code for place in places] == [200, 200, 200, 429, 429]
+    assert len(await badges_of(api)) == 1, "who has a token is not meant"
+
+
 async def test_the_status_list(api: Api) -> None:
     first = (await shown(api, "/badges/status/0")).json()
     assert first["type"] == ["VerifiableCredential", "BitstringStatusListCredential"]

@@ -40,6 +40,7 @@ PER_MINUTE: Mapping[LimitKind, int] = {
 }
 TIMES: Mapping[str, int] = {"student": 1, "teacher": 20}
 BAD_TOKENS = 30
+LINKS = 600  # of badges, from an address: a school may have one for all
 LAUNCHES = 1_200  # of one address: a school may have only one, and a launch takes four calls
 WINDOW_S = 60
 PATIENCE_S = 0.5
@@ -85,6 +86,12 @@ class Limits:
         allowance = await self._take(now, LAUNCHES, "launch", derived_id("address", neighbourhood(address)))
         if allowance is not None and allowance.is_over:
             raise rate_limited(allowance, "Too many launches came from your address", now)
+
+    async def take_link(self, address: str, now: Micros) -> None:
+        """Count one more call by a badge's link from an address. Raises RateLimited if there were too many."""
+        allowance = await self._take(now, LINKS, "link", derived_id("address", neighbourhood(address)))
+        if allowance is not None and allowance.is_over:
+            raise rate_limited(allowance, "Too many badges were asked for from your address", now)
 
     async def _take(self, now: Micros, limit: int, *names: str) -> Allowance | None:
         if self._windows is None or now < self._away_until:

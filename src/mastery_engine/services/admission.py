@@ -76,6 +76,10 @@ class Admission:
         """Count one more call about a launch, of nobody who is known yet. Raises RateLimited if there were too many."""
         await self._limits.take_launch(address, at)
 
+    async def take_link(self, address: str, at: Micros) -> None:
+        """Count one more call by a badge's link, of nobody who is known. Raises RateLimited if there were too many."""
+        await self._limits.take_link(address, at)
+
     async def take(self, caller: Caller, kind: LimitKind | None) -> Allowance | None:
         """Count one more call of a kind; None if this caller has no limit for it."""
         return await self._limits.take(caller, kind, caller.moment(self._clock))

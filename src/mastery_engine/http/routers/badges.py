@@ -5,21 +5,22 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from mastery_engine.engine import Engine
 from mastery_engine.errors import Gone, NotFound
 from mastery_engine.http.accept import preferred
 from mastery_engine.http.body import StudentId, read_struct
 from mastery_engine.http.dashboard.badge import badge_page, sorry_page
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.envelope_route import EnvelopeRoute
-from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body
+from mastery_engine.http.incoming import Authenticated, TheEngine, address_of, idempotency_key, json_body
 from mastery_engine.http.openapi import KEYED, failing, responds, serves, takes
-from mastery_engine.out.badges.badge import ShownName
+from mastery_engine.out.badges.badge import Badge, ShownName
 from mastery_engine.responses.badges import BadgeEntry, BadgeList
 from mastery_engine.services.badge_credentials import Form
 
 HTML, VC, JWT, LINKED = "text/html", "application/vc", "application/vc+jwt", "application/ld+json"
 CREDENTIAL_FORMS = (JSON, VC, LINKED, JWT, HTML)
-NO_ADDRESS = (400, 409)
+NO_ADDRESS = (400, 409, 429)
 FAILURES = (*NO_ADDRESS, 404, 410)
 LIST_FORMS = (JSON, VC, LINKED, JWT)
 # Whoever verifies a badge may do so in a page of their own. A badge may be revoked at any time, so nobody keeps it.
@@ -57,6 +58,7 @@ async def put_badge_name(
 @router.get("/badges/status/{number}", openapi_extra=serves("A signed status list.", *LIST_FORMS, also=NO_ADDRESS))
 async def status_list(engine: TheEngine, request: Request, number: Annotated[int, Path(ge=0, le=9_999)]) -> Response:
     """Which badges were revoked, as a BitstringStatusListCredential: a bit for each, at a place that tells nothing."""
+    await engine.admission.take_link(address_of(request), request.state.at)
     form = preferred(request.headers.get("accept", ""), LIST_FORMS)
     found = await engine.badge_credentials.status_list(number, _form(form), request.state.at)
     return Response(found, media_type=form, headers=SHARED)
@@ -65,7 +67,7 @@ async def status_list(engine: TheEngine, request: Request, number: Annotated[int
 @router.get("/badges/{badge_id}.svg", openapi_extra=serves("The badge as SVG.", "image/svg+xml", also=FAILURES))
 async def badge_svg(engine: TheEngine, request: Request, badge_id: BadgeId) -> Response:
     """The badge's picture, with its signed credential baked in."""
-    badge = await engine.badge_credentials.badge(badge_id, request.state.at)
+    badge = await _linked(engine, request, badge_id)
     picture = await engine.badge_credentials.svg(badge, request.state.at)
     return Response(picture, media_type="image/svg+xml", headers=SHARED)
 
@@ -73,7 +75,7 @@ async def badge_svg(engine: TheEngine, request: Request, badge_id: BadgeId) -> R
 @router.get("/badges/{badge_id}.png", openapi_extra=serves("The badge as PNG.", "image/png", also=FAILURES))
 async def badge_png(engine: TheEngine, request: Request, badge_id: BadgeId) -> Response:
     """The badge's picture, with its signed credential baked in."""
-    badge = await engine.badge_credentials.badge(badge_id, request.state.at)
+    badge = await _linked(engine, request, badge_id)
     picture = await engine.badge_credentials.png(badge, request.state.at)
     return Response(picture, media_type="image/png", headers=SHARED)
 
@@ -81,7 +83,7 @@ async def badge_png(engine: TheEngine, request: Request, badge_id: BadgeId) -> R
 @router.get("/badges/{badge_id}.json", openapi_extra=serves("The signed credential.", JSON, also=FAILURES))
 async def badge_json(engine: TheEngine, request: Request, badge_id: BadgeId) -> Response:
     """The badge's signed credential as JSON, whatever the caller accepts."""
-    badge = await engine.badge_credentials.badge(badge_id, request.state.at)
+    badge = await _linked(engine, request, badge_id)
     document = await engine.badge_credentials.credential(badge, "document", request.state.at)
     return Response(document, media_type=JSON, headers=SHARED)
 
@@ -89,7 +91,7 @@ async def badge_json(engine: TheEngine, request: Request, badge_id: BadgeId) -> 
 @router.get("/badges/{badge_id}.jwt", openapi_extra=serves("The credential as a token.", JWT, also=FAILURES))
 async def badge_jwt(engine: TheEngine, request: Request, badge_id: BadgeId) -> Response:
     """The badge's signed credential as a token (VC-JWT), whatever the caller accepts."""
-    badge = await engine.badge_credentials.badge(badge_id, request.state.at)
+    badge = await _linked(engine, request, badge_id)
     token = await engine.badge_credentials.credential(badge, "token", request.state.at)
     return Response(token, media_type=JWT, headers=SHARED)
 
@@ -102,7 +104,7 @@ async def show_badge(engine: TheEngine, request: Request, badge_id: BadgeId) -> 
     credentials, at = engine.badge_credentials, request.state.at
     form = preferred(request.headers.get("accept", ""), CREDENTIAL_FORMS)
     try:
-        badge = await credentials.badge(badge_id, at)
+        badge = await _linked(engine, request, badge_id)
     except (NotFound, Gone) as error:
         if form != HTML:
             raise
@@ -122,7 +124,14 @@ async def revoke_badge(engine: TheEngine, caller: Authenticated, badge_id: Badge
 @router.get("/.well-known/did.json", openapi_extra=serves("The DID document.", JSON, also=NO_ADDRESS))
 async def did_document(engine: TheEngine, request: Request) -> Response:
     """The DID document of this service (did:web): all keys that ever signed a badge."""
+    await engine.admission.take_link(address_of(request), request.state.at)
     return Response(await engine.badge_credentials.did_document(request.state.at), media_type=JSON, headers=SHARED)
+
+
+async def _linked(engine: Engine, request: Request, badge_id: str) -> Badge:
+    """The badge of a link. Raises NotFound, Gone, Conflict and RateLimited."""
+    await engine.admission.take_link(address_of(request), request.state.at)
+    return await engine.badge_credentials.badge(badge_id, request.state.at)
 
 
 def _form(media_type: str) -> Form:
