@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.http.dashboard import pages, student
 from mastery_engine.services import reports
 from tests.support.calibrated import learned
-from tests.support.calls import STUDENT, Api, enrolled, event
+from tests.support.calls import STUDENT, Api, enrolled, event, serving
 from tests.support.live import make_token
+from tests.support.receivers import HookServer
 
 PAGE = f"/dashboard/students/{STUDENT}"
 TEACHER = {"role": "teacher", "students": [STUDENT]}
@@ -163,3 +165,40 @@ async def test_of_a_large_class_nobody_who_needs_help_is_left_out(api: Api, monk
     monkeypatch.setattr(reports, "MOST_OWN", 2)
     _, page = await answered(api, "/dashboard", role="teacher", students=names)
     assert "Of your 6 students only the first 2 by id were looked at." in page
+
+
+async def test_an_operator_sees_webhooks_and_sends_a_message_again_after_a_question(tmp_path: Path) -> None:
+    cookie = {"Cookie": f"mastery_session={make_token()}"}
+    async with HookServer(500, 200).listening() as hook, serving(tmp_path, webhook_allow_private=True) as api:
+        assert "mastery-engine webhook put" in await shown(api, "/dashboard")
+        await api.call("PUT", "/webhooks/lms", {"url": hook.url, "types": ["mastery.updated"], "description": "<LMS>"})
+        await asyncio.sleep(1)  # what is set counts everywhere within two
+        await api.learn(event("quiz"))
+        await hook.has(1)
+        assert f'<a href="/dashboard/webhooks/lms">lms</a></th><td>{hook.url}</td><td>active' in await shown(
+            api, "/dashboard"
+        )
+        place = "/dashboard/webhooks/lms"
+        page = await shown(api, place)
+        assert "&lt;LMS&gt;" in page
+        (delivery_id,) = hook.ids
+        assert f"<td>{STUDENT}</td>" in page
+        assert f'href="{place}?resend={delivery_id}"' in page
+        assert "Send it again?" not in page
+        question = await shown(api, f"{place}?resend={delivery_id}&state=waiting")
+        assert "Send it again?" in question
+        (action,) = re.findall(r'action="([^"]*/resend)"', question)
+        foreign = {**cookie, "Sec-Fetch-Site": "cross-site"}
+        assert (await api.client.post(action, headers=foreign)).status_code == 403
+        assert len(hook.came) == 1
+        assert (await api.client.post(action, headers=cookie)).status_code == 303
+        await hook.has(2)
+        assert hook.ids == [delivery_id] * 2
+        tried = await api.client.post(f"{place}/test", headers=cookie)
+        assert "The test message was delivered:</strong> answered 200." in tried.text
+        for path in (f"{place}?state=lost", f"{place}?cursor=none"):
+            assert (await api.client.get(path, headers=cookie)).status_code == 400
+        teacher = {"Cookie": f"mastery_session={make_token('teacher', students=[STUDENT])}"}
+        for method, path in (("GET", place), ("POST", action), ("POST", f"{place}/test")):
+            assert (await api.client.request(method, path, headers=teacher)).status_code == 403
+        assert "h-webhooks" not in await shown(api, "/dashboard", role="service")

@@ -44,13 +44,14 @@ class Flaky(HookServer):
         self.taken: list[tuple[dict[str, str], bytes]] = []
 
     async def answer(self, writer: asyncio.StreamWriter) -> bool:
+        came = self.came[-1]
         fate = 1.0 if self.steady else self.chance.random()
         if fate < 0.05:
             return False
         await asyncio.sleep(self.chance.random() / 50)
         status = 500 if fate < 0.1 else 200
         if status == 200:
-            self.taken.append(self.came[-1])
+            self.taken.append(came)
         writer.write(f"HTTP/1.1 {status} Said\r\nContent-Length: 0\r\n\r\n".encode())
         return True
 

@@ -1,6 +1,7 @@
 """The webhooks of all tenants, as they were a moment ago: what publishing and sending go by."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,8 @@ from mastery_engine.ports.registry import Entry, RegistryStore
 
 CACHED_FOR: Micros = SECOND  # so that a change counts everywhere within two
 PAGE = 500
+
+logger = logging.getLogger(__name__)
 
 pack_webhook = msgspec.msgpack.Encoder().encode
 unpack_webhook = msgspec.msgpack.Decoder(Webhook).decode
@@ -66,8 +69,13 @@ class KnownWebhooks:
         known = {}
         for entry in entries:
             before = self._entries.get(entry.key)
-            same = before is not None and before[0].version == entry.version
-            known[entry.key] = before if before is not None and same else (entry, unpack_webhook(entry.value))
+            if before is not None and before[0].version == entry.version:
+                known[entry.key] = before
+                continue
+            try:
+                known[entry.key] = entry, unpack_webhook(entry.value)
+            except msgspec.DecodeError as error:  # one broken record must not keep results from the others
+                logger.error("a webhook cannot be read: %s", error, extra={"webhook": entry.key})
         self._entries = known
         webhooks = [webhook for _, webhook in known.values()]
         self.by_sink = {webhook.sink: webhook for webhook in webhooks}

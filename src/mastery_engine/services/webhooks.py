@@ -111,6 +111,8 @@ class Webhooks:
             write = RegistryWrite(_key(webhook), pack_webhook(webhook), 0 if entry is None else entry.version)
             if (await self._registry.write("webhooks", [write], now))[0]:
                 self._known.forget()
+                if before is not None and before.removed:  # nobody looks after its queue any more
+                    await self._queue.remove_sink(before.sink)
                 return set_webhook(webhook, None if secret is None else shown_secret(secret), now)
         raise Conflict("Others are setting this webhook at the same time: try again.")
 

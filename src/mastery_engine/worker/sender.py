@@ -85,6 +85,9 @@ class Sender:
                     if not hindered:
                         logger.warning("what is queued for others cannot be sent at the moment: %s", error.message)
                     hindered, pause = True, LOOK_EVERY_S
+                except Exception:  # a fault of ours with one kind of receiver must not end all sending
+                    logger.exception("what is queued for others cannot be looked at")
+                    pause = LOOK_EVERY_S
                 await self._wait(pause)
         finally:
             await self.stop()
