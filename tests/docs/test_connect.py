@@ -17,10 +17,13 @@ PAGES = sorted((ROOT / "docs" / "connect").glob("*.md"))
 LEADS_TO = {
     "README": ["secret: mes_"],
     "caliper": ["secret: mes_", '"status":"evidence"'],
+    "canvas-lti": ["https://canvas.instructure.com may launch", "frames on: ", "https://school.instructure.com"],
     "canvas": ["secret: mes_", '"status":"evidence"'],
     "h5p": ["1 evidence", "0 ignored"],
+    "moodle-lti": ["/lti/register?invitation=", "https://moodle.example.org may launch"],
     "moodle": ["1 evidence", "0 ignored"],
     "xapi": ["secret: mes_", "1 evidence, 1 ignored, 0 refused", '["fd41c918-b88b-4b20-a0a5-a4c32391aaa0","0d7a5b5e'],
+    "openedx-lti": ["https://lms.example.org may launch", "https://apps.lms.example.org"],
     "openedx": ["1 evidence (2 events), 0 ignored, 0 refused"],
 }
 
@@ -35,7 +38,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 def test_each_page_is_here_and_in_the_index() -> None:
     assert {page.stem for page in PAGES} == LEADS_TO.keys()
     index = (ROOT / "docs" / "connect" / "README.md").read_text()
-    assert set(re.findall(r"\]\((\w+)\.md\)", index)) >= LEADS_TO.keys() - {"README"}
+    assert set(re.findall(r"\]\(([\w-]+)\.md\)", index)) >= LEADS_TO.keys() - {"README"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
