@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, FrameLocator, Page, Route, expect, sync_playwright
 
+from scripts.servers import openedx
 from scripts.servers.cache import command, free_port
+from scripts.servers.openedx import OpenEdx
 from tests.support.live import COMMAND, Live, environment
 from tests.support.lti_platform import (
     ADMINISTRATOR,
@@ -46,14 +48,19 @@ def live(tmp_path_factory: pytest.TempPathFactory, foreign: ForeignPlatform) -> 
     home, port = tmp_path_factory.mktemp("lti"), str(free_port())
     foreign.tool_url = f"http://localhost:{port}"
     with Live(home / "data", home=home, PORT=port, PUBLIC_URL=foreign.tool_url, LTI_ALLOW_PRIVATE="true") as server:
-        words = ["--issuer", foreign.url, "--client-id", CLIENT, "--deployment-id", DEPLOYMENT]
-        for option, path in (("--auth-url", "auth"), ("--token-url", "token"), ("--jwks-url", "keys")):
-            words += [option, f"{foreign.url}/{path}"]
-        given = environment(server.data_dir, server.settings)
-        added = [*COMMAND, "lti", "add", *words, "--json"]
-        done = subprocess.run(added, env=given, capture_output=True, text=True, check=True, timeout=60)
-        assert json.loads(done.stdout)["deployment_ids"] == [DEPLOYMENT]
+        connect(server, foreign.url, CLIENT, DEPLOYMENT, "auth")
         yield server
+
+
+def connect(server: Live, url: str, client_id: str, deployment_id: str, auth: str) -> None:
+    """As an operator does it, beside the running service."""
+    words = ["--issuer", url, "--client-id", client_id, "--deployment-id", deployment_id]
+    for option, path in (("--auth-url", auth), ("--token-url", "token"), ("--jwks-url", "keys")):
+        words += [option, f"{url}/{path}"]
+    given = environment(server.data_dir, server.settings)
+    added = [*COMMAND, "lti", "add", *words, "--json"]
+    done = subprocess.run(added, env=given, capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout)["deployment_ids"] == [deployment_id]
 
 
 @contextmanager
@@ -98,6 +105,21 @@ def test_everybody_sees_their_page_in_a_frame_without_third_party_cookies(
         (cookie,) = [one for one in context.cookies() if one["name"] == "mastery_launch"]
         assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "None")
         assert not refused
+
+
+def test_open_edx_launches_into_the_right_pages(
+    real_servers: RealServers, live: Live, foreign: ForeignPlatform, tmp_path: Path
+) -> None:
+    """By the code of its own block."""
+    with (
+        real_servers.started("Open edX LTI Consumer", lambda: OpenEdx(foreign.tool_url)) as edx,
+        browsing(real_servers, tmp_path / "browser", NO_THIRD_PARTIES) as context,
+    ):
+        connect(live, edx.url, openedx.CLIENT, openedx.DEPLOYMENT, "launch")
+        page = context.new_page()
+        for who, heading in (("student", "Welcome"), ("instructor", "Your students"), ("staff", "Your students")):
+            page.goto(f"{edx.url}/course?who={who}")
+            check_heading(page.frame_locator("iframe"), heading)
 
 
 def test_the_platforms_storage_proves_a_sign_in_where_its_cookie_is_lost(
