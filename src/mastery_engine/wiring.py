@@ -402,7 +402,7 @@ def compose(
             new_id,
             new_secret,
             metrics,
-            secret=pseudonym_key,
+            seal=seal,
             public_url=public_url,
             allow_private=lti_allow_private,
         ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from mastery_engine.auth.sealing import Seal
 from mastery_engine.clock import Clock, NewId
 from mastery_engine.outbound.public_http import PublicHttp
 from mastery_engine.ports.registry import RegistryStore
@@ -40,13 +41,13 @@ def lti_services(
     new_secret: Callable[[], str],
     metrics: Metrics,
     *,
-    secret: bytes,
+    seal: Seal,
     public_url: str | None,
     allow_private: bool,
 ) -> LtiServices:
-    """The services of LTI. ``secret`` is PSEUDONYM_KEY, ``allow_private`` LTI_ALLOW_PRIVATE."""
+    """The services of LTI. ``allow_private`` is LTI_ALLOW_PRIVATE."""
     platforms = LtiPlatforms(registry, access, audit, clock, allow_private=allow_private)
-    keys = ToolKeys(registry, secret, new_secret)
+    keys = ToolKeys(registry, seal)
     web = PublicHttp(allow_private=allow_private, setting="LTI_ALLOW_PRIVATE")
     calls = PlatformCalls(web, keys, clock, new_id)
     people = LtiPeople(profiles, audit)

@@ -1,7 +1,6 @@
 """The key pairs by which this tool signs: made once for all replicas, kept in the store under a seal, and rotated."""
 
 import asyncio
-from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from mastery_engine.auth.seal import NONCE_BYTES, Seal
+from mastery_engine.auth.sealing import Seal
 from mastery_engine.domain.moments import DAY, MINUTE, Micros
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.registry import RegistryStore, RegistryWrite
@@ -31,7 +30,7 @@ CACHED_FOR: Micros = MINUTE
 MAX_ROUNDS = 20
 
 
-class KeptKey(msgspec.Struct, frozen=True):
+class KeptToolKey(msgspec.Struct, frozen=True):
     """A key pair as it is kept: ``sealed`` is the private key (PKCS #8)."""
 
     kid: str
@@ -45,17 +44,15 @@ class _Key(msgspec.Struct, frozen=True):
     created: Micros
 
 
-_decode = msgspec.msgpack.Decoder(list[KeptKey]).decode
+_decode = msgspec.msgpack.Decoder(list[KeptToolKey]).decode
 
 
 class ToolKeys:
     """Signs, and tells the public keys, newest first."""
 
-    def __init__(self, registry: RegistryStore, secret: bytes, new_secret: Callable[[], str]) -> None:
-        """``secret`` is PSEUDONYM_KEY, under which private keys are sealed."""
+    def __init__(self, registry: RegistryStore, seal: Seal) -> None:
         self._registry = registry
-        self._seal = Seal(secret, "lti keys")
-        self._new_secret = new_secret
+        self._seal = seal
         self._cached: tuple[Micros, list[_Key]] | None = None
 
     async def sign(self, claims: dict[str, Any], now: Micros) -> str:
@@ -92,16 +89,21 @@ class ToolKeys:
             await self._registry.write("lti-keys", [write], now)  # who loses reads what the winner wrote
         raise Unavailable("The keys for LTI cannot be made: others keep making them. Try again later.")
 
-    def _made(self, now: Micros) -> KeptKey:
+    def _made(self, now: Micros) -> KeptToolKey:
         private = generate_private_key(EXPONENT, BITS)
         packed = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        nonce = sha256(self._new_secret().encode()).digest()[:NONCE_BYTES]
         public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return KeptKey(f"lti-{sha256(public).hexdigest()[:16]}", self._seal.close(packed, nonce), now)
+        kid = f"lti-{sha256(public).hexdigest()[:16]}"
+        return KeptToolKey(kid, self._seal.seal(packed, _seal_name(kid)), now)
 
-    def _opened(self, kept: KeptKey) -> _Key | None:
-        packed = self._seal.open(kept.sealed)
-        if packed is None:
+    def _opened(self, kept: KeptToolKey) -> _Key | None:
+        try:
+            packed = self._seal.open(kept.sealed, _seal_name(kept.kid))
+        except Unavailable:
             return None
         private = load_der_private_key(packed, None)
         return _Key(kept.kid, private, kept.created) if isinstance(private, RSAPrivateKey) else None
+
+
+def _seal_name(kid: str) -> str:
+    return f"lti-keys/{kid}"
