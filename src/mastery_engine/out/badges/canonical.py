@@ -4,6 +4,8 @@ RDFC-1.0 is what the W3C made of URDNA2015. A signature covers statements and no
 that its contexts lack is in no statement, so that anybody could change it. Such a document has no canonical form here.
 """
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -18,7 +20,7 @@ ContextNamed: TypeAlias = Callable[[str], Mapping[str, Any]]
 CONTEXT = "@context"
 MOST_CONTEXTS = 8
 MOST_VALUES, DEEPEST = 5_000, 30  # of a document: the time grows with them
-MOST_ALIKE = 5  # values that differ in nothing: to tell nodes apart that are alike may take time without end
+MOST_ALIKE = 5  # nodes without an id that differ in nothing: to tell them apart may take time without end
 NOWHERE = "https://relative.invalid/"  # what an address that is none would be relative to
 
 
@@ -56,22 +58,24 @@ def check_form(document: Document) -> None:
     """Raises NotCanonical where a document does not use the plain words of its contexts, or is no badge by its size."""
     if not _contexts(document.get(CONTEXT)):
         raise NotCanonical("@context must be a list of the addresses of contexts.", field=CONTEXT)
-    alike = dict[str, int]()
     for values, (value, depth) in enumerate(_parts(document)):
         if values > MOST_VALUES or depth > DEEPEST:
             raise NotCanonical("It is larger or deeper than any badge.")
         if isinstance(value, dict):
-            written = repr(value)
-            alike[written] = alike.get(written, 0) + 1
-            if alike[written] > MOST_ALIKE:
-                raise NotCanonical("It says the same too often.")
-            for word, part in value.items():
-                if word == CONTEXT and not _contexts(part):
-                    raise NotCanonical("@context must be a list of the addresses of contexts.", field=CONTEXT)
-                if word != CONTEXT and (word.startswith("@") or ":" in word):
-                    raise NotCanonical(f"It must use the words of its contexts, and not {word[:100]!r}.")
-                if word == "id" and str(part).startswith("_:"):
-                    raise NotCanonical("An id must be an address.", field="id")
+            _check_words(value)
+    nodes = [value for value, _ in _parts(document) if isinstance(value, dict) and "id" not in value]
+    if any(number > MOST_ALIKE for number in Counter(json.dumps(_folded(node)) for node in nodes).values()):
+        raise NotCanonical("It says the same too often.")
+
+
+def _check_words(node: Mapping[str, Any]) -> None:
+    for word, part in node.items():
+        if word == CONTEXT and not _contexts(part):
+            raise NotCanonical("@context must be a list of the addresses of contexts.", field=CONTEXT)
+        if word != CONTEXT and (word.startswith("@") or ":" in word):
+            raise NotCanonical(f"It must use the words of its contexts, and not {word[:100]!r}.")
+        if word == "id" and str(part).startswith("_:"):
+            raise NotCanonical("An id must be an address.", field="id")
 
 
 def _contexts(given: Any) -> bool:
@@ -89,6 +93,20 @@ def _parts(document: Document) -> Iterator[tuple[Any, int]]:
         yield value, depth
         inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
         todo += [(part, depth + 1) for part in inner]
+
+
+def _folded(value: Any) -> Any:
+    """The value in one of the ways in which it can be written: lists are sets, and of one value that value."""
+    match value:
+        case float():
+            return int(value) if value.is_integer() else value
+        case list():
+            parts = {json.dumps(part): part for part in map(_folded, value) if part is not None}
+            return sorted(parts) if len(parts) != 1 else next(iter(parts.values()))
+        case dict():
+            folded = {name: _folded(value[name]) for name in sorted(value) if name != CONTEXT}
+            return {name: part for name, part in folded.items() if part not in (None, [])}
+    return value
 
 
 def _options(named: ContextNamed) -> dict[str, Any]:

@@ -153,8 +153,11 @@ def _json(text: str) -> dict[str, Any]:
             raise InvalidInput("It gives a field twice, so that readers may differ about it.")
         return found
 
+    def none(_: str) -> None:
+        raise InvalidInput("It has a number that is none.")
+
     try:
-        credential = json.loads(text, object_pairs_hook=once)
+        credential = json.loads(text, object_pairs_hook=once, parse_constant=none)
     except (ValueError, RecursionError) as error:
         raise InvalidInput("It is no JSON.") from error
     if not isinstance(credential, dict):

@@ -92,6 +92,7 @@ def test_what_no_statement_covers_is_refused() -> None:
     ):
         verdict = _verified(json.dumps({**secured, **added}).encode())
         assert "signature" in _failed(verdict), added
+    assert not _verified(DOCUMENT.replace(b'"proof":', b'"tag":NaN,"proof":')).verified
     twice = DOCUMENT.replace(b'"name":', b'"name":"Another","name":', 1)
     assert not _verified(twice).verified
 
