@@ -4,7 +4,7 @@ A score of 0.59996 is below the level that begins at 0.60, so it is shown as 0.5
 pass mark, which decides who needs help.
 """
 
-from math import ceil, inf
+from math import ceil, floor, inf
 
 import msgspec
 
@@ -36,6 +36,14 @@ def _on_its_side(score: float, shown: float, rules: Rules) -> float:
     steps = round(shown * STEPS)
     near = (shown, (steps - 1) / STEPS, (steps + 1) / STEPS)
     return next((one for least, most in (its_side, (low, high)) for one in near if least <= one < most), shown)
+
+
+def whole_per_cent(share: float) -> int:
+    """A share in [0, 1] in whole per cent, rounded down: 59.6% is not the 60% at which a level begins.
+
+    The errors of floating point, which would decide where it is rounded, are taken out before.
+    """
+    return floor(round(100 * share, 6))
 
 
 def at_least(value: float) -> float:

@@ -1,6 +1,6 @@
 """Rendering of pages from templates."""
 
-from math import ceil, floor
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.domain.evidence.shown import whole_per_cent
 from mastery_engine.http.page_headers import PAGE_HEADERS
 
 HERE = Path(__file__).parent
@@ -21,8 +22,8 @@ def _points(share: float) -> float:
 
 
 def percent(share: float) -> str:
-    """A share as all pages show it: rounded down, so that 59.6% is not shown as the 60% at which a level begins."""
-    return f"{floor(_points(share))}%"
+    """A share as all pages show it."""
+    return f"{whole_per_cent(share)}%"
 
 
 def signed_points(change: float) -> str:
