@@ -21,8 +21,10 @@ from mastery_engine.errors import FellBack, Unavailable
 from mastery_engine.ports.audit_log import AuditFilter
 from mastery_engine.ports.backend import Stores
 from mastery_engine.ports.cohorts import Join
+from mastery_engine.ports.deliveries import Delivery
 from mastery_engine.ports.documents import DocumentChange
 from mastery_engine.ports.jobs import BatchJob, names_student
+from mastery_engine.ports.registry import RegistryWrite
 from mastery_engine.ports.result_cache import LIFE_S, ResultKey
 from tests.support import stores as support
 from tests.support.dapr_stores import RETENTION_DAYS
@@ -757,6 +759,156 @@ async def test_a_result_is_cached_for_five_minutes_for_all_processes(world: Worl
     assert await other.get(key, "7") is None
     with pytest.raises(Unavailable):
         await other.drop("default", "ada")
+
+
+# ---- small records, and deliveries
+
+
+def waits(name: str, lane: str = "lane", at: int = NOW) -> Delivery:
+    return Delivery("webhook/1", name, lane, ADA, at, at, b"x")
+
+
+async def sent_now(stores: Stores, now: int) -> list[str]:
+    """All that may be sent, in its order, and how it ended."""
+    names: list[str] = []
+    while leased := await stores.deliveries.lease("webhook/1", now, now + SECOND, 9):
+        names += [one.delivery_id for one in leased]
+        await stores.deliveries.settle([msgspec.structs.replace(one, state="delivered", ended=now) for one in leased])
+    return names
+
+
+@PURGED
+async def test_a_record_lives_until_it_is_removed_or_expires_and_no_list_grows_without_end(
+    world: World, purged: bool
+) -> None:
+    registry = world.stores.registry
+    await registry.write("badges", [RegistryWrite("t/1", b"for good", owner=ADA)], world.clock())
+
+    async def use() -> None:
+        now = world.clock()
+        lives = RegistryWrite(f"t/{now}", b"x", owner=ADA, expires=now + DAY)
+        assert await world.process().registry.write("lti-once", [lives], now) == [True]
+        if purged:
+            await world.process().registry.purge(now)
+
+    await world.pass_days(400, use, purged=False)
+    (entry,) = await world.process().registry.find("badges", ["t/1"], world.clock())
+    assert entry is not None
+    assert [table for table, _ in await registry.owned(ADA, world.clock())] == ["badges", "lti-once"]
+    await registry.purge(world.clock() + 2 * DAY)
+    world.clock.tick(2 * DAY)
+    await registry.purge(world.clock())
+    assert (world.names("registry:lti-once"), len(world.names("owned:default:ada"))) == ([], 1)
+    assert await registry.erase(ADA) == 1
+    world.clock.tick(2 * DAY)
+    assert [key for start in ("registry:", "index:") for key in world.sidecar.keys_from(start)] == []
+
+
+@PURGED
+async def test_what_waits_is_sent_after_months_and_what_was_sent_leaves_nothing(world: World, purged: bool) -> None:
+    await world.stores.deliveries.enqueue([waits("old"), waits("older", "other")])
+    assert len(await world.stores.deliveries.lease("webhook/1", NOW, NOW + SECOND, 1)) == 1
+
+    async def purge() -> None:
+        if purged:
+            await world.process().deliveries.purge(world.clock() - 7 * DAY)
+
+    await world.pass_days(200, purge, purged=False)
+    assert sorted(await sent_now(world.process(), world.clock())) == ["old", "older"]
+    world.clock.tick(6 * DAY)
+    await purge()
+    assert len(await world.process().deliveries.of_student(ADA)) == 2
+    world.clock.tick(40 * DAY)
+    assert await world.process().deliveries.of_student(ADA) == []
+    await world.process().deliveries.purge(world.clock())
+    world.clock.tick(2 * DAY)
+    assert [key for start in ("delivery:", "lane:", "index:") for key in world.sidecar.keys_from(start)] == []
+
+
+@pytest.mark.parametrize("component", [REDIS, MONGODB])
+async def test_what_is_queued_while_its_lane_is_found_empty_is_sent(component: str) -> None:
+    async def one() -> tuple[World, Process, Process]:
+        world = World(component)
+        await world.stores.deliveries.enqueue([waits("1")])
+        assert await sent_now(world.stores, NOW) == ["1"]
+        return (
+            world,
+            Process(world, lambda stores: sent_now(stores, NOW)),
+            Process(world, lambda stores: stores.deliveries.enqueue([waits("2"), waits("3")])),
+        )
+
+    ways = 0
+    async for world in interleavings(one):
+        await sent_now(world.process(), NOW)
+        states = [known.state for known in await world.process().deliveries.of_student(ADA)]
+        assert states == ["delivered"] * 3
+        ways += 1
+    assert ways > 20
+
+
+@pytest.mark.parametrize("component", [REDIS, MONGODB])
+async def test_of_two_who_send_at_once_nobody_overtakes_and_none_is_left(component: str) -> None:
+    sent: list[str] = []
+
+    async def send(stores: Stores) -> None:
+        sent.extend(await sent_now(stores, NOW))
+
+    async def one() -> tuple[World, Process, Process]:
+        world = World(component)
+        sent.clear()
+        await world.stores.deliveries.enqueue([waits("1"), waits("2"), waits("3")])
+        return world, Process(world, send), Process(world, send)
+
+    ways = 0
+    async for world in interleavings(one, most=8):
+        await send(world.process())
+        assert sorted(sent) == ["1", "2", "3"]
+        ways += 1
+    assert ways > 50
+
+
+@pytest.mark.parametrize("component", [REDIS, MONGODB])
+async def test_one_that_is_to_be_sent_again_while_others_are_sent_is_sent_again(component: str) -> None:
+    async def one() -> tuple[World, Process, Process]:
+        world = World(component)
+        await world.stores.deliveries.enqueue([waits("1"), waits("2")])
+        (first,) = await world.stores.deliveries.lease("webhook/1", NOW, NOW + SECOND, 1)
+        await world.stores.deliveries.settle([msgspec.structs.replace(first, state="failed", ended=NOW, attempts=3)])
+        return (
+            world,
+            Process(world, lambda stores: sent_now(stores, NOW)),
+            Process(world, lambda stores: stores.deliveries.again("webhook/1", "1", NOW)),
+        )
+
+    ways = 0
+    async for world in interleavings(one, most=10):
+        await sent_now(world.process(), NOW)
+        states = [known.state for known in await world.process().deliveries.of_student(ADA)]
+        assert states == ["delivered"] * 2
+        ways += 1
+    assert ways > 30
+
+
+@pytest.mark.parametrize("component", [REDIS, MONGODB])
+async def test_a_record_that_comes_back_while_its_name_is_taken_out_is_listed(component: str) -> None:
+    write = RegistryWrite("t/1", b"x", owner=ADA, expires=NOW + 40 * DAY)
+
+    async def one() -> tuple[World, Process, Process]:
+        world = World(component)
+        await world.stores.registry.write("badges", [RegistryWrite("t/1", b"x", owner=ADA, expires=NOW + DAY)], NOW)
+        world.clock.tick(2 * DAY)
+        return (
+            world,
+            Process(world, lambda stores: stores.registry.purge(world.clock())),
+            Process(world, lambda stores: stores.registry.write("badges", [write], world.clock())),
+        )
+
+    ways = 0
+    async for world in interleavings(one, most=6):
+        assert len(await world.process().registry.page("badges", "t/", "", 9, world.clock())) == 1
+        assert len(await world.process().registry.owned(ADA, world.clock())) == 1
+        ways += 1
+    assert ways > 20
 
 
 # ---- data that an older engine left

@@ -50,7 +50,16 @@ class DaprRegistry:
         return [_entry(record, now) for record in await self._read(table, keys)]
 
     async def write(self, table: Table, writes: Sequence[RegistryWrite], now: Micros) -> list[bool]:
-        """A key is listed before its record is written: none is ever missing from a list."""
+        """A key is listed before its record is written, and again after: a purge may have taken it out meanwhile."""
+        await self._list(table, writes)
+        outcomes: list[bool] = []
+        for start in range(0, len(writes), AT_ONCE):
+            page = writes[start : start + AT_ONCE]
+            outcomes += await asyncio.gather(*[self._write(table, write, now) for write in page])
+        await self._list(table, [write for write, won in zip(writes, outcomes, strict=True) if won])
+        return outcomes
+
+    async def _list(self, table: Table, writes: Sequence[RegistryWrite]) -> None:
         put = [write for write in writes if write.value is not None]
         await self._listed(table).add([_name(write.key, write.owner) for write in put])
         by_owner: dict[StudentKey, list[str]] = defaultdict(list)
@@ -59,11 +68,6 @@ class DaprRegistry:
                 by_owner[write.owner].append(listed(table, write.key))
         for owner, names in by_owner.items():
             await self._owned(owner).add(names)
-        outcomes: list[bool] = []
-        for start in range(0, len(writes), AT_ONCE):
-            page = writes[start : start + AT_ONCE]
-            outcomes += await asyncio.gather(*[self._write(table, write, now) for write in page])
-        return outcomes
 
     async def _write(self, table: Table, write: RegistryWrite, now: Micros) -> bool:
         """By itself, so that it is not asked again once it was written."""
@@ -133,7 +137,7 @@ class DaprRegistry:
                     key, *owner = words_from(name)
                     if owner:
                         mine = self._owned(StudentKey(*owner))
-                        await mine.discard_gone([listed(table, key)], self._leading_owned)
+                        await mine.discard_gone([listed(table, key)], partial(self._leading_owned, now=now))
                 await self._listed(table).discard_gone(gone, partial(self._leading, table, now=now))
         return 0
 
@@ -146,13 +150,13 @@ class DaprRegistry:
             if record is not None and record.is_there(now) and _name(record.key, record.owner) == name
         ]
 
-    async def _leading_owned(self, names: Sequence[str]) -> list[str]:
+    async def _leading_owned(self, names: Sequence[str], now: Micros) -> list[str]:
         """Which names in the list of a student lead to a record that is there, whoever it is about now."""
         found = []
         for name in names:
             table, key = words_from(name)
             (record,) = await self._read(msgspec.convert(table, Table), [key])
-            if record is not None and record.value is not None:
+            if record is not None and record.is_there(now):
                 found.append(name)
         return found
 
