@@ -33,6 +33,7 @@ from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.doorways import Doorways
 from mastery_engine.services.forecasts import Forecasts
 from mastery_engine.services.ingest import Ingest
+from mastery_engine.services.lti.late_grades import LateGrades
 from mastery_engine.services.lti.services import LtiServices
 from mastery_engine.services.models import Models
 from mastery_engine.services.next_answers import NextAnswers
@@ -103,6 +104,7 @@ class Engine:
     webhooks: Webhooks
 
     lti: LtiServices
+    late_grades: LateGrades
 
     admission: Admission
     readiness: Readiness
@@ -147,7 +149,14 @@ class Engine:
     async def beside_worker(self) -> AsyncIterator[None]:
         """Run inside the block what runs beside the worker: what is daily, what is sent, the bridge from Open edX."""
         async with AsyncExitStack() as stack:
-            for work in (self.purge, self.calibrator, self.bridge, self.sender, self.lti.rosters):
+            for work in (
+                self.purge,
+                self.calibrator,
+                self.bridge,
+                self.sender,
+                self.lti.rosters,
+                self.late_grades,
+            ):
                 if work is not None:
                     stack.push_async_callback(ended, asyncio.create_task(work.keep_running()))
             yield

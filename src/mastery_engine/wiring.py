@@ -83,6 +83,7 @@ from mastery_engine.setting_files import files_in_setting_folder, read_setting_f
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, provider_for
+from mastery_engine.wiring_gradebooks import gradebook_services
 from mastery_engine.wiring_lti import lti_services
 from mastery_engine.wiring_webhooks import webhook_services
 from mastery_engine.worker.bridge import TopicBridge
@@ -318,8 +319,25 @@ def compose(
         pseudonym_key,
         issuer,
     )
-    followers: list[Follower] = [webhook_messages, badges]  # in this order each result comes to them
     admission = Admission(tokens, credentials, cohorts, limits, clock)
+    lti = lti_services(
+        stores.registry,
+        profiles,
+        cohorts,
+        courses,
+        access,
+        audit,
+        admission,
+        clock,
+        new_id,
+        new_secret,
+        metrics,
+        seal=seal,
+        public_url=public_url,
+        allow_private=lti_allow_private,
+    )
+    gradebooks, late_grades = gradebook_services(stores, lti, bell, cohorts, consents, students, courses, clock)
+    followers: list[Follower] = [webhook_messages, gradebooks, badges]  # in this order each result comes to them
     guard = FloodGuard(stores.checkpoints, logs.events)
     lag = Lag(logs.events, metrics)
     asked: dict[str, Connection] = {"store": stores.connection, "log": logs.connection}
@@ -390,22 +408,8 @@ def compose(
         dead_letters=dead_letters,
         webhooks=webhooks,
         admission=admission,
-        lti=lti_services(
-            stores.registry,
-            profiles,
-            cohorts,
-            courses,
-            access,
-            audit,
-            admission,
-            clock,
-            new_id,
-            new_secret,
-            metrics,
-            seal=seal,
-            public_url=public_url,
-            allow_private=lti_allow_private,
-        ),
+        lti=lti,
+        late_grades=late_grades,
         readiness=Readiness({name: one.ping for name, one in asked.items()}, dangers, addresses),
         dangers=dangers,
         metrics=metrics,
@@ -432,7 +436,7 @@ def compose(
             if platform_topic is None
             else TopicBridge(platform_topic, doorways, consents, logs.dead_letters, clock, metrics)
         ),
-        sender=Sender(stores.deliveries, [webhook_messages], bell, clock, chance, metrics),
+        sender=Sender(stores.deliveries, [webhook_messages, gradebooks], bell, clock, chance, metrics),
         public_https=[webhook_http],
         lag=lag,
         purge=Purge(stores, logs, consents, moving, courses, rules, clock),

@@ -48,7 +48,8 @@ def failures(registry: CollectorRegistry, follower: str) -> float:
 
 async def test_followers_come_after_the_log_each_with_all_results() -> None:
     done: list[Any] = []
-    outgoing = Outgoing(Log(done), [Follows(done, "grades"), Follows(done, "badges")], Metrics())  # type: ignore[arg-type]
+    followers = [Follows(done, "grades"), Follows(done, "badges")]
+    outgoing = Outgoing(Log(done), followers, Metrics())  # type: ignore[arg-type]
     await outgoing.publish(RESULTS[:2], {"a": "b"})
     both = ["s0", "s1"]
     assert done == [("published", both, {"a": "b"}), ("grades", both), ("badges", both)]
