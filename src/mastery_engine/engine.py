@@ -60,7 +60,7 @@ from mastery_engine.worker.logged_answers import LoggedAnswers
 from mastery_engine.worker.progress import LogProgress
 from mastery_engine.worker.purge import Purge
 from mastery_engine.worker.replay import Replay
-from mastery_engine.worker.sender import Sender
+from mastery_engine.worker.sender import DeliverySender
 from mastery_engine.worker.worker import Worker
 
 
@@ -116,7 +116,7 @@ class Engine:
 
     worker: Worker
     bridge: TopicBridge | None
-    sender: Sender
+    sender: DeliverySender
     public_https: Sequence[PublicHttp]
     lag: Lag
     purge: Purge

@@ -95,7 +95,7 @@ from mastery_engine.worker.logged_answers import LoggedAnswers
 from mastery_engine.worker.progress import LogProgress
 from mastery_engine.worker.purge import Purge
 from mastery_engine.worker.replay import Replay
-from mastery_engine.worker.sender import Sender
+from mastery_engine.worker.sender import DeliverySender
 from mastery_engine.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -436,7 +436,7 @@ def compose(
             if platform_topic is None
             else TopicBridge(platform_topic, doorways, consents, logs.dead_letters, clock, metrics)
         ),
-        sender=Sender(stores.deliveries, [webhook_messages, gradebooks], bell, clock, chance, metrics),
+        sender=DeliverySender(stores.deliveries, [webhook_messages, gradebooks], bell, clock, chance, metrics),
         public_https=[webhook_http],
         lag=lag,
         purge=Purge(stores, logs, consents, moving, courses, rules, clock),

@@ -156,6 +156,21 @@ async def test_while_a_secret_changes_both_sign_for_a_day(api: Api, hook: HookSe
     assert (await api.get("/webhooks/lms")).json()["data"]["secrets"] == 1
 
 
+async def test_a_call_that_is_repeated_under_its_key_makes_one_secret_and_shows_it_again(
+    api: Api, hook: HookServer
+) -> None:
+    async def keyed(key: str, **body: Any) -> Any:
+        answer = await api.call("PUT", "/webhooks/lms", {"url": hook.url, **body}, headers={"Idempotency-Key": key})
+        return answer.json()["data"]
+
+    made = [await keyed("k-1") for _ in range(2)]
+    assert made[0]["secret"] == made[1]["secret"]
+    rotations = [await keyed("k-2", rotate_secret=True) for _ in range(3)]
+    assert {(one["secret"], one["secrets"]) for one in rotations} == {(rotations[0]["secret"], 2)}
+    assert rotations[0]["secret"] != made[0]["secret"]
+    assert len((await tried(api, hook))["webhook-signature"].split(" ")) == 2
+
+
 async def tried(api: Api, hook: HookServer) -> dict[str, str]:
     """The headers of a test message."""
     answer = (await api.post("/webhooks/lms/test")).json()["data"]

@@ -24,7 +24,7 @@ PORTS = {"https": 443, "http": 80}
 CHECK_S = 5.0
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What a server answered; the names of ``headers`` are in small letters."""
 
     status: int
@@ -72,7 +72,7 @@ class PublicHttp:
         most_bytes: int,
         timeout_s: float,
         cuts_off: bool = False,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """The answer to one request, whatever its status.
 
         Raises InvalidInput if the URL is one that is never called, Unavailable with the reason if no answer comes
@@ -105,7 +105,7 @@ class PublicHttp:
             ):
                 body = await _body(answer.aiter_stream(), most_bytes, cuts_off=cuts_off)
                 named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-                return Answer(answer.status, named, body)
+                return HttpAnswer(answer.status, named, body)
         except TimeoutError:
             raise Unavailable(f"the server has not answered within {timeout_s:g} s") from None
 

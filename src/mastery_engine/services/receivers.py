@@ -10,7 +10,7 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.ports.deliveries import Delivery
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class SendOutcome(msgspec.Struct, frozen=True):
     """What came of sending a delivery, in words without what the receiver sent.
 
     One that is to be sent ``again`` is so after a pause, which is ``wait`` at least: for all of the sink, since its
@@ -31,7 +31,7 @@ class Receiver(Protocol):
         """The sinks from which something may be sent now. Raises Unavailable when the store is away."""
         ...
 
-    async def send(self, delivery: Delivery, now: Micros) -> Outcome:
+    async def send(self, delivery: Delivery, now: Micros) -> SendOutcome:
         """Send a delivery of one of its sinks, within ``SENT_WITHIN_S``; may be called for many at once.
 
         Raises Unavailable when our own store is away: then it is tried again soon, and that is no attempt.

@@ -15,13 +15,13 @@ from mastery_engine.errors import InvalidInput, Unavailable
 from mastery_engine.out.retries import asked_wait
 from mastery_engine.out.webhooks.signing import signed_headers
 from mastery_engine.out.webhooks.webhook import Webhook, body_of
-from mastery_engine.outbound.public_http import Answer, PublicHttp
+from mastery_engine.outbound.public_http import HttpAnswer, PublicHttp
 from mastery_engine.ports.deliveries import Delivery, DeliveryQueue
 from mastery_engine.ports.registry import RegistryStore, RegistryWrite
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.known_webhooks import KnownWebhooks, pack_webhook, unpack_webhook
-from mastery_engine.services.receivers import SENT_WITHIN_S, Bell, Outcome
+from mastery_engine.services.receivers import SENT_WITHIN_S, Bell, SendOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -94,28 +94,30 @@ class WebhookMessages:
                 await self._queue.remove_sink(webhook.sink)
         return [sink for sink, webhook in self._known.by_sink.items() if not webhook.removed]
 
-    async def send(self, delivery: Delivery, now: Micros) -> Outcome:
+    async def send(self, delivery: Delivery, now: Micros) -> SendOutcome:
         """Send a message, as the webhook is now."""
         await self._known.refresh(now)
         webhook = self._known.by_sink.get(delivery.sink)
         if webhook is None or webhook.removed:
-            return Outcome("never", "the webhook was removed")
+            return SendOutcome("never", "the webhook was removed")
         if webhook.inactive:
-            return Outcome("never", f"the webhook is not active: {webhook.inactive}")
+            return SendOutcome("never", f"the webhook is not active: {webhook.inactive}")
         if delivery.student.student_id and not await self._allowed(delivery.student, now):
-            return Outcome("never", "the student does not allow it")
+            return SendOutcome("never", "the student does not allow it")
         outcome = await self.post(webhook, delivery.delivery_id, delivery.body, now, timeout_s=SENT_WITHIN_S)
         if outcome.result == "never":
             await self._switch_off(webhook)
         return outcome
 
-    async def post(self, webhook: Webhook, message_id: str, body: bytes, now: Micros, *, timeout_s: float) -> Outcome:
+    async def post(
+        self, webhook: Webhook, message_id: str, body: bytes, now: Micros, *, timeout_s: float
+    ) -> SendOutcome:
         """Send a body, signed; what came of it."""
         try:
             secrets = [self._seal.open(sealed, webhook.seal_name) for sealed in webhook.signing(now)]
         except Unavailable as error:
             logger.error("a webhook needs a new secret: %s", error.message, extra={"webhook": webhook.seal_name})
-            return Outcome("again", "its secret cannot be read: set the webhook with a new one (rotate_secret)")
+            return SendOutcome("again", "its secret cannot be read: set the webhook with a new one (rotate_secret)")
         headers = {
             "Content-Type": "application/json",
             "User-Agent": self._agent,
@@ -132,7 +134,7 @@ class WebhookMessages:
                 cuts_off=True,
             )
         except (InvalidInput, Unavailable) as error:
-            return Outcome("again", error.message)
+            return SendOutcome("again", error.message)
         return outcome_of(answer, now)
 
     async def _allowed(self, student: StudentKey, now: Micros) -> bool:
@@ -155,13 +157,13 @@ class WebhookMessages:
         logger.warning("a webhook was switched off: %s", IS_GONE, extra={"webhook": key})
 
 
-def outcome_of(answer: Answer, now: Micros) -> Outcome:
+def outcome_of(answer: HttpAnswer, now: Micros) -> SendOutcome:
     """What an answer means, by Standard Webhooks: whatever is not 2xx is tried again, but for 410."""
     status = answer.status
     if 200 <= status < 300:
-        return Outcome("delivered", f"answered {status}")
+        return SendOutcome("delivered", f"answered {status}")
     if status == GONE:
-        return Outcome("never", f"answered {status}: the webhook is not active any more")
+        return SendOutcome("never", f"answered {status}: the webhook is not active any more")
     if 300 <= status < 400:
-        return Outcome("again", f"answered {status}: redirects are not followed")
-    return Outcome("again", f"answered {status}", asked_wait(answer.headers.get("retry-after"), now))
+        return SendOutcome("again", f"answered {status}: redirects are not followed")
+    return SendOutcome("again", f"answered {status}", asked_wait(answer.headers.get("retry-after"), now))

@@ -18,7 +18,7 @@ from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.errors import Unavailable
 from mastery_engine.out.retries import FIRST_PAUSE, next_attempt
 from mastery_engine.ports.deliveries import Delivery, DeliveryQueue
-from mastery_engine.services.receivers import SENT_WITHIN_S, Bell, Outcome, Receiver
+from mastery_engine.services.receivers import SENT_WITHIN_S, Bell, Receiver, SendOutcome
 from mastery_engine.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class _Sink:
         return self.failures >= AILING_AFTER
 
 
-class Sender:
+class DeliverySender:
     """Sends deliveries until cancelled."""
 
     def __init__(
@@ -205,10 +205,10 @@ class Sender:
             return msgspec.structs.replace(delivery, due=self._clock() + FIRST_PAUSE)
         except Exception:  # a fault of ours with one delivery must not keep the others from being sent
             logger.exception("a delivery cannot be sent", extra={"sink": sink.name, "delivery": delivery.delivery_id})
-            outcome = Outcome("again", OURS)
+            outcome = SendOutcome("again", OURS)
         return self._after(sink, delivery, outcome)
 
-    def _after(self, sink: _Sink, delivery: Delivery, outcome: Outcome) -> Delivery:
+    def _after(self, sink: _Sink, delivery: Delivery, outcome: SendOutcome) -> Delivery:
         now, attempts = self._clock(), delivery.attempts + 1
         self._note(sink, outcome, now)
         tried = msgspec.structs.replace(delivery, attempts=attempts, tried=now, outcome=outcome.words)
@@ -226,7 +226,7 @@ class Sender:
             logger.warning("a delivery was given up: %s", outcome.words, extra=about)
         return msgspec.structs.replace(tried, state=counted, ended=now)
 
-    def _note(self, sink: _Sink, outcome: Outcome, now: Micros) -> None:
+    def _note(self, sink: _Sink, outcome: SendOutcome, now: Micros) -> None:
         """What an attempt says about the sink's receiver."""
         was_ailing = sink.is_ailing
         if outcome.result == "delivered":

@@ -11,7 +11,7 @@ from mastery_engine.errors import InvalidInput, Unavailable
 from mastery_engine.outbound import checked_network
 from mastery_engine.outbound.addresses import may_be_called
 from mastery_engine.outbound.name_lookup import MOST_AT_ONCE
-from mastery_engine.outbound.public_http import Answer, PublicHttp
+from mastery_engine.outbound.public_http import HttpAnswer, PublicHttp
 from tests.support.receivers import OK, certified, endless, listening, saying
 
 PUBLIC = "93.184.215.14"
@@ -88,7 +88,7 @@ def lenient(names: Names | None = None) -> PublicHttp:
     return PublicHttp(allow_private=True, setting="WEBHOOK_ALLOW_PRIVATE", **chosen)
 
 
-async def get(http: PublicHttp, url: str, *, timeout_s: float = 5.0, cuts_off: bool = False) -> Answer:
+async def get(http: PublicHttp, url: str, *, timeout_s: float = 5.0, cuts_off: bool = False) -> HttpAnswer:
     try:
         return await http.request("GET", url, most_bytes=1_000, timeout_s=timeout_s, cuts_off=cuts_off)
     finally:

@@ -13,14 +13,14 @@ from mastery_engine.domain.moments import DAY, MINUTE, SECOND, Micros
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.deliveries import Delivery
-from mastery_engine.services.receivers import Bell, Outcome
+from mastery_engine.services.receivers import Bell, SendOutcome
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.worker import sender
-from mastery_engine.worker.sender import AILING_AFTER, AT_ONCE, AT_ONCE_OF_SINK, LEASE, Sender
+from mastery_engine.worker.sender import AILING_AFTER, AT_ONCE, AT_ONCE_OF_SINK, LEASE, DeliverySender
 from tests.support.samples import NOW, Clock
 
-DELIVERED, AGAIN = Outcome("delivered", "answered 200"), Outcome("again", "answered 500")
-Answer = Callable[[Delivery], Awaitable[Outcome]]
+DELIVERED, AGAIN = SendOutcome("delivered", "answered 200"), SendOutcome("again", "answered 500")
+Answer = Callable[[Delivery], Awaitable[SendOutcome]]
 
 
 class Receivers:
@@ -38,20 +38,20 @@ class Receivers:
         self.looks += 1
         return self.there
 
-    async def send(self, delivery: Delivery, now: Micros) -> Outcome:
+    async def send(self, delivery: Delivery, now: Micros) -> SendOutcome:
         self.sent.append(delivery.delivery_id)
         return await self.answer(delivery)
 
 
-async def takes(_: Delivery) -> Outcome:
+async def takes(_: Delivery) -> SendOutcome:
     return DELIVERED
 
 
-async def fails(_: Delivery) -> Outcome:
+async def fails(_: Delivery) -> SendOutcome:
     return AGAIN
 
 
-async def hangs(_: Delivery) -> Outcome:
+async def hangs(_: Delivery) -> SendOutcome:
     await asyncio.sleep(3_600)
     return AGAIN
 
@@ -69,7 +69,7 @@ class Bench:
         self.receivers = receivers
         self.metrics = Metrics()
         self.bell = Bell()
-        self.sender = Sender(self.queue, [receivers], self.bell, self.clock, lambda: 0.5, self.metrics)
+        self.sender = DeliverySender(self.queue, [receivers], self.bell, self.clock, lambda: 0.5, self.metrics)
 
     async def look(self) -> None:
         """One look, and all work that it begins."""
@@ -127,7 +127,7 @@ async def test_what_is_queued_is_sent_once_in_the_order_of_each_student() -> Non
 
 
 async def test_a_failure_is_tried_again_within_ten_seconds_and_holds_only_its_student() -> None:
-    async def answer(one: Delivery) -> Outcome:
+    async def answer(one: Delivery) -> SendOutcome:
         return AGAIN if one.delivery_id == "ada-1" and one.attempts < 2 else DELIVERED
 
     bench = Bench(Receivers(answer))
@@ -149,7 +149,7 @@ async def test_after_a_day_it_has_failed_and_the_next_of_its_student_goes_on(
 ) -> None:
     monkeypatch.setattr(sender, "AILING_PAUSE_S", 0.0)
 
-    async def answer(one: Delivery) -> Outcome:
+    async def answer(one: Delivery) -> SendOutcome:
         return AGAIN if one.delivery_id == "ada-1" else DELIVERED
 
     bench = Bench(Receivers(answer))
@@ -168,9 +168,9 @@ async def test_after_a_day_it_has_failed_and_the_next_of_its_student_goes_on(
 
 
 async def test_what_failed_is_sent_again_when_somebody_asks() -> None:
-    outcomes = [Outcome("never", "answered 410"), DELIVERED]
+    outcomes = [SendOutcome("never", "answered 410"), DELIVERED]
 
-    async def answer(_: Delivery) -> Outcome:
+    async def answer(_: Delivery) -> SendOutcome:
         return outcomes.pop(0)
 
     bench = Bench(Receivers(answer))
@@ -184,9 +184,9 @@ async def test_what_failed_is_sent_again_when_somebody_asks() -> None:
 
 
 async def test_a_receiver_that_asks_for_a_pause_gets_it_for_all_students() -> None:
-    outcomes = [Outcome("again", "answered 429", 5 * MINUTE)]
+    outcomes = [SendOutcome("again", "answered 429", 5 * MINUTE)]
 
-    async def answer(_: Delivery) -> Outcome:
+    async def answer(_: Delivery) -> SendOutcome:
         return outcomes.pop() if outcomes else DELIVERED
 
     bench = Bench(Receivers(answer))
@@ -205,7 +205,7 @@ async def test_a_sink_has_a_few_places_and_all_sinks_together_some_more() -> Non
     now_under_way, most, most_of_sink = dict.fromkeys(map(str, range(20)), 0), 0, 0
     released = asyncio.Event()
 
-    async def answer(one: Delivery) -> Outcome:
+    async def answer(one: Delivery) -> SendOutcome:
         nonlocal most, most_of_sink
         now_under_way[one.sink] += 1
         most, most_of_sink = max(most, sum(now_under_way.values())), max(most_of_sink, now_under_way[one.sink])
@@ -231,7 +231,7 @@ async def test_dead_receivers_hold_up_nobody_else(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sender, "AILING_PAUSE_S", 0.001)
     dead = [f"dead-{number}" for number in range(40)]
 
-    async def answer(one: Delivery) -> Outcome:
+    async def answer(one: Delivery) -> SendOutcome:
         if one.sink == "alive":
             return DELIVERED
         await asyncio.sleep(0.05 if one.attempts == 0 and not one.delivery_id.startswith("late") else 3_600)
@@ -266,7 +266,7 @@ async def test_a_receiver_that_comes_back_gets_all_its_places_again(
 async def test_two_workers_share_a_queue_and_send_each_once() -> None:
     queue, clock = MemoryDeliveries(), Clock()
 
-    async def answer(_: Delivery) -> Outcome:
+    async def answer(_: Delivery) -> SendOutcome:
         await asyncio.sleep(0.001)
         return DELIVERED
 
@@ -302,7 +302,7 @@ async def test_what_is_under_way_at_the_end_is_given_back_at_once(monkeypatch: p
 
 
 async def test_what_ends_in_time_is_settled_at_the_end() -> None:
-    async def answer(_: Delivery) -> Outcome:
+    async def answer(_: Delivery) -> SendOutcome:
         await asyncio.sleep(0.05)
         return DELIVERED
 
@@ -345,7 +345,7 @@ async def test_without_sinks_the_queue_is_not_asked() -> None:
 
 
 async def test_a_fault_of_ours_with_one_delivery_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    async def answer(one: Delivery) -> Outcome:
+    async def answer(one: Delivery) -> SendOutcome:
         if one.delivery_id == "ada-1":
             raise KeyError(one.delivery_id)
         return DELIVERED
@@ -359,7 +359,7 @@ async def test_a_fault_of_ours_with_one_delivery_stops_no_other(caplog: pytest.L
 
 
 async def test_a_store_of_ours_that_is_away_is_no_attempt() -> None:
-    async def answer(_: Delivery) -> Outcome:
+    async def answer(_: Delivery) -> SendOutcome:
         raise Unavailable("The store is away.")
 
     bench = Bench(Receivers(answer))
@@ -414,7 +414,7 @@ async def test_a_queue_that_is_away_for_a_moment_loses_nothing(
 
 
 async def test_a_removed_sink_s_deliveries_stay_removed() -> None:
-    async def answer(one: Delivery) -> Outcome:
+    async def answer(one: Delivery) -> SendOutcome:
         await bench.queue.remove_sink(one.sink)
         return AGAIN
 

@@ -14,7 +14,7 @@ from mastery_engine.domain.moments import MINUTE, SECOND, Micros
 from mastery_engine.errors import InvalidInput, Unavailable
 from mastery_engine.lti.messages import ASSERTION_TYPE, assertion_claims
 from mastery_engine.lti.platforms import LtiPlatform
-from mastery_engine.outbound.public_http import Answer, PublicHttp
+from mastery_engine.outbound.public_http import HttpAnswer, PublicHttp
 from mastery_engine.services.lti.keys import ToolKeys
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -68,7 +68,7 @@ class PlatformCalls:
         content: bytes | None = None,
         most_bytes: int = MOST_ANSWERED,
         timeout_s: float = PATIENCE_S,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """What an address of a platform answers, whatever it is. Raises PlatformFault where it is never called."""
         try:
             return await self._web.request(
@@ -100,7 +100,7 @@ class PlatformCalls:
         accept: str = JSON,
         body: Any = None,
         content_type: str = JSON,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """What a service of a platform answers to us; the token is asked for anew where it is refused.
 
         Raises PlatformFault where there is no answer of success, and Unavailable.
@@ -142,7 +142,7 @@ class PlatformCalls:
         return token.value
 
 
-def json_in(answer: Answer) -> Any:
+def json_in(answer: HttpAnswer) -> Any:
     """The JSON of an answer. Raises PlatformFault."""
     try:
         return json.loads(answer.body)

@@ -25,7 +25,7 @@ from mastery_engine.services.lti.calls import PlatformCalls, PlatformFault
 from mastery_engine.services.lti.graded_contexts import GradedContext, GradedContexts
 from mastery_engine.services.lti.grades import GradeCalls
 from mastery_engine.services.lti.platforms import LtiPlatforms
-from mastery_engine.services.receivers import Bell, Outcome
+from mastery_engine.services.receivers import Bell, SendOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -147,31 +147,31 @@ class Gradebooks:
         await self._contexts.refresh(now)
         return self._contexts.sinks()
 
-    async def send(self, delivery: Delivery, now: Micros) -> Outcome:
+    async def send(self, delivery: Delivery, now: Micros) -> SendOutcome:
         """Send a score, as consent and class are now, unless it is there already."""
         body, student = _decode(delivery.body), delivery.student
         if not await self._consents.refresh_lately(now):
             raise Unavailable("It is not known yet what students allow.")
         if not self._consents.state(student).processing:
-            return Outcome("never", "the student does not allow it")
+            return SendOutcome("never", "the student does not allow it")
         key = person_key(student.tenant, body.cohort_id, student.student_id)
         (context,) = await self._registry.find("lti-contexts", [f"{student.tenant}/{body.cohort_id}"], now)
         (person,) = await self._registry.find("lti-people", [key], now)
         (graded,) = await self._registry.find("lti-grades", [key], now)
         record = None if context is None else unpack_context(context.value)
         if record is None or body.line_item not in record.line_items or not may_score(record.scopes):
-            return Outcome("never", "the gradebook has no column of ours any more")
+            return SendOutcome("never", "the gradebook has no column of ours any more")
         known = None if person is None else unpack_person(person.value)
         if known is None or known.role != "learner":
-            return Outcome("never", "the student is not in the class any more")
+            return SendOutcome("never", "the student is not in the class any more")
         if graded is None:
-            return Outcome("again", "it is only being queued")
+            return SendOutcome("again", "it is only being queued")
         line = unpack_grades(graded.value).line(body.line_item)
         if line.sent == body.per_cent:
-            return Outcome("delivered", "the gradebook has it already")
+            return SendOutcome("delivered", "the gradebook has it already")
         platform = await self._platform(record, now)
         if platform is None:
-            return Outcome("never", "the platform was removed")
+            return SendOutcome("never", "the platform was removed")
         stamp = next_stamp(line, delivery.queued)
         outcome = await self._sent(platform, body, known, stamp, now)
         if outcome.result == "delivered":
@@ -188,16 +188,16 @@ class Gradebooks:
 
     async def _sent(
         self, platform: LtiPlatform, body: GradeBody, person: PersonRecord, stamp: Micros, now: Micros
-    ) -> Outcome:
+    ) -> SendOutcome:
         try:
             await self._calls.token(platform, [SCORE_SCOPE], now)
         except PlatformFault as fault:
-            return Outcome("again", fault.message)
+            return SendOutcome("again", fault.message)
         try:
             await self._grades.send_score(platform, body.line_item, person.sub, body.per_cent, rfc3339(stamp), now)
         except PlatformFault as fault:
             return _outcome_of(fault)
-        return Outcome("delivered", "the gradebook took it")
+        return SendOutcome("delivered", "the gradebook took it")
 
     async def _note(self, key: str, body: GradeBody, stamp: Micros, student: StudentKey, now: Micros) -> None:
         """Note what the gradebook took; of who was erased meanwhile nothing is noted."""
@@ -232,13 +232,13 @@ def _is_fresh(seen: tuple[Micros, bool] | None, now: Micros) -> bool:
     return seen is not None and abs(now - seen[0]) < SEEN_FOR
 
 
-def _outcome_of(fault: PlatformFault) -> Outcome:
+def _outcome_of(fault: PlatformFault) -> SendOutcome:
     """What a platform's refusal of a score means.
 
     With 409 it has a newer score: or this very one, of before a crash.
     """
     if fault.status == CONFLICT:
-        return Outcome("delivered", "the gradebook has it, or a newer one")
+        return SendOutcome("delivered", "the gradebook has it, or a newer one")
     if fault.status in TRIED_AGAIN or fault.status >= 500:
-        return Outcome("again", fault.message)
-    return Outcome("never", fault.message)
+        return SendOutcome("again", fault.message)
+    return SendOutcome("never", fault.message)
