@@ -1,5 +1,6 @@
 """Badges in the registry: found by id or by student, and changed by compare-and-set."""
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 
@@ -10,6 +11,8 @@ from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Conflict, Gone, NotFound
 from mastery_engine.out.badges.badge import Badge, ErasedBadge, KeptBadge, pack_badge, unpack_badge
 from mastery_engine.ports.registry import Entry, RegistryStore, RegistryWrite, Table
+
+logger = logging.getLogger(__name__)
 
 TABLE: Table = "badges"
 BADGE_ID = re.compile(r"([a-z0-9][a-z0-9-]{0,39})\.([a-z2-7]{26})")
@@ -49,9 +52,16 @@ class KeptBadges:
         return kept
 
     async def of(self, student: StudentKey, now: Micros) -> list[Kept]:
-        """The badges that are about a student under this very id."""
-        owned = await self._registry.owned(student, now)
-        return [kept for table, entry in owned if table == TABLE and (kept := _kept(entry)) is not None]
+        """The badges that are about a student under this very id; a record that is none stops no erasure."""
+        found: list[Kept] = []
+        for table, entry in await self._registry.owned(student, now):
+            try:
+                kept = _kept(entry) if table == TABLE else None
+            except msgspec.DecodeError:
+                logger.exception("a record of a badge cannot be read")
+                continue
+            found += [] if kept is None else [kept]
+        return found
 
     async def page(self, tenant: str, after: str, limit: int, now: Micros) -> tuple[list[Kept], str | None]:
         """The tenant's badges among the next ``limit`` records; the place after them if there may be more."""
