@@ -16,7 +16,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from itertools import cycle
 from pathlib import Path
@@ -30,6 +31,7 @@ FORKS = sys.platform == "linux" and not any(name.startswith("COVERAGE_PROCESS") 
 _PR_SET_CHILD_SUBREAPER = 36
 _ANSWER_S = 60.0
 _turns = cycle(range(2))
+_forking = threading.Lock()
 
 
 class Forked:
@@ -74,12 +76,21 @@ class Forked:
 Process: TypeAlias = "subprocess.Popen[bytes] | Forked"
 
 
+@contextmanager
+def _taking_in_orphans() -> Iterator[None]:
+    """What becomes an orphan inside the block is from then on this process's child; later ones are the system's."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        yield
+    finally:
+        prctl(_PR_SET_CHILD_SUBREAPER, 0)
+
+
 class _ForkServer:
     """A running ``tests.support.fork_server``."""
 
     def __init__(self) -> None:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        self._lock = threading.Lock()
         self._asking, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._asking.settimeout(_ANSWER_S)
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
@@ -93,7 +104,7 @@ class _ForkServer:
         atexit.register(self._close)
 
     def fork(self, asked: Mapping[str, Any], files: tuple[int, int, int]) -> Forked:
-        with self._lock:
+        with _forking, _taking_in_orphans():
             socket.send_fds(self._asking, [json.dumps(asked).encode()], files)
             return Forked(int(self._asking.recv(64)))
 
