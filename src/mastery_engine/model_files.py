@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -54,9 +55,15 @@ def forecast_model(settings: Settings) -> ForecastModel:
     source = _source(settings)
     try:
         own = source and parameters_from(source)
-        found = own or parameters_from(files("mastery_engine").joinpath(*SHIPPED_FORECAST).read_bytes())
+        return ForecastModel(own) if own else shipped_forecast()
     except InvalidInput as error:
         raise _unusable(settings, error) from error
+
+
+@cache
+def shipped_forecast() -> ForecastModel:
+    """The forecast model that comes with the package. Raises StartRefused."""
+    found = parameters_from(files("mastery_engine").joinpath(*SHIPPED_FORECAST).read_bytes())
     if found is None:
         raise StartRefused("The installed package lacks the parameters of the forecast: install it again.")
     return ForecastModel(found)

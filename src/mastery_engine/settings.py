@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -297,12 +298,19 @@ def warnings_for(environ: Mapping[str, str], settings: Settings) -> list[str]:
     for name in sorted(environ):
         if name in FIELD_OF:
             continue
-        near = difflib.get_close_matches(name, FIELD_OF, n=1, cutoff=0.85)
-        if near:
-            warnings.append(f"{name} is not a setting of the Mastery Engine: did you mean {near[0]}?")
+        meant = _setting_like(name)
+        if meant is not None:
+            warnings.append(f"{name} is not a setting of the Mastery Engine: did you mean {meant}?")
     if settings.in_production and not settings.rate_limit_enabled:
         warnings.append("RATE_LIMIT_ENABLED is false: no caller is limited, and wrong tokens are not counted.")
     return warnings + _warnings_of_trust(settings)
+
+
+@lru_cache(1_000)
+def _setting_like(name: str) -> str | None:
+    """The setting that somebody who wrote this name may have meant."""
+    near = difflib.get_close_matches(name, FIELD_OF, n=1, cutoff=0.85)
+    return near[0] if near else None
 
 
 def _warnings_of_trust(settings: Settings) -> list[str]:

@@ -29,6 +29,7 @@ from mastery_engine.services.folding import Folding
 from mastery_engine.settings import Settings
 from mastery_engine.wiring import system_clock
 from tests.support.live import SECRET, bearer, make_token
+from tests.support.new_database import lay_new_database
 
 Json = dict[str, Any]
 
@@ -148,7 +149,10 @@ class Api:
 async def serving(data_dir: Path, clock: MovedClock | None = None, **settings: Any) -> AsyncIterator[Api]:
     """The service on a data folder, in this process."""
     clock = clock or MovedClock()
-    app = create_app(settings_of(data_dir, **settings), clock=clock)
+    given = settings_of(data_dir, **settings)
+    if given.store == "sqlite":
+        lay_new_database(data_dir)
+    app = create_app(given, clock=clock)
     async with app.router.lifespan_context(app) as state:
         transport = Checked(httpx.ASGITransport(with_state(app, state or {})))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

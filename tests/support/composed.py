@@ -1,6 +1,5 @@
 """The engine composed as the wiring does it, on any stores and logs, with a clock of the test's own."""
 
-from importlib.resources import files
 from itertools import count
 from typing import Any
 
@@ -11,10 +10,9 @@ from mastery_engine.backends.memory import logs as memory_logs
 from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.clock import Clock
 from mastery_engine.domain.courses.curriculum import NO_CURRICULUM
-from mastery_engine.domain.forecast.model import ForecastModel, parameters_from
 from mastery_engine.domain.rules import Rules
 from mastery_engine.engine import Engine
-from mastery_engine.model_files import SHIPPED_FORECAST, ModelFileWatch
+from mastery_engine.model_files import ModelFileWatch, shipped_forecast
 from mastery_engine.outbound.public_http import PublicHttp
 from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.services.models import Models
@@ -25,13 +23,6 @@ from mastery_engine.wiring import compose, translation_profiles
 from tests.support.samples import Clock as FakeClock
 
 SECRET = "a secret that is long enough for all of the tests here"
-
-
-def shipped_forecast() -> ForecastModel:
-    """The forecast's model that comes with the package."""
-    parameters = parameters_from(files("mastery_engine").joinpath(*SHIPPED_FORECAST).read_bytes())
-    assert parameters is not None
-    return ForecastModel(parameters)
 
 
 def composed(

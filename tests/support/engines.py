@@ -1,7 +1,6 @@
 """The engine on any store and log, its doors, and faults at any step of its work."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -39,6 +38,7 @@ from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.services.idempotency import keyed
 from tests.support import oracle as plain
 from tests.support.composed import composed
+from tests.support.new_database import FAST, lay_new_database
 from tests.support.samples import Clock, raw, when
 
 ADAS, MAIL = Identity("https://lms.example", "42"), Identity("mailto", "ada@school.example")
@@ -46,7 +46,6 @@ Door: TypeAlias = Literal["ingest", "append", "fold", "calculate"]
 Sent: TypeAlias = dict[str, Any]
 
 CALLER = Caller("tests", "admin")
-FAST = next(filter(os.path.isdir, ["/dev/shm"]), None)  # where writing through to the disk takes no time
 CALCULATION = "mastery.calculation.requested"
 
 
@@ -325,7 +324,7 @@ async def engine(
         yield TestedEngine(memory, memory_logs.open_logs(batch_size=batch_size), clock, rules)
         return
     with TemporaryDirectory(dir=FAST) as folder:
-        database = Database(Path(folder) / "mastery.db")
+        database = Database(lay_new_database(Path(folder)))
         try:
             stores = sqlite_stores.open_stores(database, clock)
             await _set_course(stores, rules)

@@ -34,7 +34,7 @@ from mastery_engine.domain.student import NOBODY, Student
 from mastery_engine.domain.transition import aged
 from mastery_engine.errors import RefusedEvent
 from mastery_engine.lab.simulate.classes import past, pupils
-from tests.support.composed import shipped_forecast
+from mastery_engine.model_files import shipped_forecast
 from tests.support.samples import CURRICULUM, NOW, TODAY, event, failed
 
 GREENWICH = Rules(retention_days=60)

@@ -14,9 +14,10 @@ from mastery_engine.domain.student import DocumentKey
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Forbidden, Unavailable
 from mastery_engine.lab.simulate.classes import past, pupils
+from mastery_engine.model_files import shipped_forecast
 from mastery_engine.services.calibrations import CACHED_FOR
 from tests.support.calibrated import learned
-from tests.support.composed import composed, shipped_forecast
+from tests.support.composed import composed
 from tests.support.samples import NOW, Clock, done, quiz
 from tests.support.samples import logged as in_log
 

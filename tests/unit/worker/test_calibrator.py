@@ -24,10 +24,11 @@ from mastery_engine.domain.student import StudentKey
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Unavailable
 from mastery_engine.lab.simulate.classes import COHORT, past, pupils
+from mastery_engine.model_files import shipped_forecast
 from mastery_engine.responses.forecasts import CourseCalibration, course_calibration
 from mastery_engine.worker import calibrator
 from tests.support.calibrated import learned
-from tests.support.composed import composed, shipped_forecast
+from tests.support.composed import composed
 from tests.support.samples import NOW, Clock
 
 COURSE, OTHERS = CourseKey("default"), CourseKey("school-1")

@@ -38,11 +38,12 @@ def file_system(path: Path) -> str | None:
         lines = MOUNTS.read_text().splitlines()
     except OSError:
         return None
-    place, deepest, kind = path.resolve(), -1, None
+    place, longest, kind = f"{path.resolve()}/", 0, None
     for line in lines:
         before, _, after = line.partition(" - ")
-        mounted = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), before.split()[4]))
-        depth = len(mounted.parts)
-        if place.is_relative_to(mounted) and depth >= deepest:
-            deepest, kind = depth, after.split()[0]
+        mounted = before.split(" ", 5)[4].rstrip("/") + "/"
+        if "\\" in mounted:
+            mounted = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mounted)
+        if place.startswith(mounted) and len(mounted) >= longest:
+            longest, kind = len(mounted), after.split(" ", 1)[0]
     return kind
