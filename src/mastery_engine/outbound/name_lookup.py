@@ -51,7 +51,7 @@ class NameLookup:
     def _look_up(self, name: str, answer: "asyncio.Future[Sequence[str]]") -> None:
         try:
             found, error = self._lookup(name), None
-        except (OSError, UnicodeError) as caught:  # UnicodeError: labels too long for a name
+        except (OSError, ValueError) as caught:  # ValueError: labels too long for a name, or a zero byte in it
             found, error = [], OSError(str(caught))
         loop = answer.get_loop()
         try:

@@ -128,7 +128,7 @@ class PublicHttp:
             raise InvalidInput(
                 f"The URL has to begin with https://. Only with {self._setting}=true http:// is allowed.", field="url"
             )
-        if not parsed.host:
+        if not parsed.raw_host:  # as it is sent: what is shown, host, does not exist for every name that is sent
             raise InvalidInput("The URL names no server.", field="url")
         if parsed.userinfo:
             raise InvalidInput("The URL has a user name or password in it: leave them out.", field="url")

@@ -1,8 +1,10 @@
 """Calls to addresses that others named: where they do not go, and what a server cannot do to us."""
 
 import asyncio
+import random
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -200,6 +202,29 @@ async def test_what_is_no_plain_address_of_the_web_is_refused(url: str, dialled:
     with pytest.raises(InvalidInput):
         await get(http, url)
     assert (names.asked, dialled) == ([], [])
+
+
+async def test_whatever_a_url_holds_is_refused_or_passes(dialled: list[str]) -> None:
+    """Random pieces of URLs, among them names in Punycode that is none: the library decodes them when it is asked."""
+    chance = random.Random(1)
+    http = strict(Names([PUBLIC]))
+    pieces = [
+        *"[]@:#?/\\.%;<> \t\x00\ud800ßé。１😀\u202e",
+        "xn--",
+        "xn--a",
+        "a.example",
+        "::1",
+        "443",
+        "99999",
+        "%00",
+        "a" * 64,
+    ]
+    for _ in range(2_000):
+        url = "https://" + "".join(chance.choice(pieces) for _ in range(chance.randint(1, 6)))
+        with suppress(InvalidInput):
+            await http.check(url)
+    await http.check("https://xn--a.example/")
+    assert dialled == []
 
 
 @pytest.mark.parametrize("inner", ["127.0.0.1", "::1", "169.254.169.254", "::ffff:10.0.0.1", "64:ff9b::a00:1"])
