@@ -10,7 +10,7 @@ writes its claim anew, so that of two who want the same one loses.
 import asyncio
 from base64 import b64decode, b64encode
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -65,7 +65,11 @@ class DaprPeople:
         await self._list(writes)
         outcomes: list[ProfileOutcome] = []
         for page in _apart(writes):
-            outcomes += await asyncio.gather(*[self._write(write) for write in page])
+            people = await self._state.read([keys.person(write.key) for write in page])
+            names = [keys.identity(write.key.tenant, one) for write in page for one in (*write.added, *write.dropped)]
+            claims = dict(zip(names, await self._state.read(names), strict=True))
+            parts = [self._write(write, value, claims) for write, value in zip(page, people, strict=True)]
+            outcomes += await asyncio.gather(*parts)
         return outcomes
 
     async def _list(self, writes: Sequence[ProfileWrite]) -> None:
@@ -77,15 +81,14 @@ class DaprPeople:
         for tenant, texts_of_tenant in texts.items():
             await self._names(tenant).add(texts_of_tenant)
 
-    async def _write(self, write: ProfileWrite) -> ProfileOutcome:
+    async def _write(
+        self, write: ProfileWrite, value: Value | None, claims: Mapping[str, Value | None]
+    ) -> ProfileOutcome:
         tenant, student_id = write.key
-        name = keys.person(write.key)
-        (value,) = await self._state.read([name])
         if _stored(value).version != write.before.version:
             return ProfileOutcome.LOST
         added = [keys.identity(tenant, one) for one in write.added]
         dropped = [keys.identity(tenant, one) for one in write.dropped]
-        claims = dict(zip([*added, *dropped], await self._state.read([*added, *dropped]), strict=True))
         for one, claimed in zip(write.added, added, strict=True):
             outcome = await self._free(write.key, one, claims[claimed])
             if outcome is not ProfileOutcome.DONE:
