@@ -17,9 +17,9 @@ from mastery_engine.wiring import system_clock
 from mastery_engine.worker.flood import MOST
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
+from tests.support.fleet import bare_fleet
 from tests.support.live import environment
 from tests.support.processes import COMMAND, run_command
-from tests.support.real_servers import RealServers
 
 PUT = "INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, 'default', ?, NULL, ?)"
 
@@ -74,24 +74,21 @@ def test_a_flooded_worker_ends_with_1_until_it_is_told_that_somebody_has_looked(
 
 @pytest.mark.xdist_group("kafka")
 def test_on_kafka_and_redis_too_and_the_next_worker_does_not_take_the_partition_up(
-    real_servers: RealServers, tmp_path: Path
+    kafka: Kafka, redis_server: Redis, tmp_path: Path
 ) -> None:
-    with (
-        real_servers.started("Apache Kafka", lambda: Kafka(home=tmp_path / "kafka")) as kafka,
-        real_servers.started("Redis", lambda: Redis(home=tmp_path / "redis")) as redis,
-    ):
-        settings = {"KAFKA_BROKER": kafka.bootstrap, "REDIS_HOST": redis.url, "KAFKA_PARTITIONS": "2"}
-        reached = KafkaSettings(kafka.bootstrap, partitions=2)
-        asyncio.run(pour(reached, MOST + 100))
-        for _ in range(2):
-            ended = command("worker", home=tmp_path, **settings)
-            assert ended.returncode == 1, ended.stdout
-            assert "mastery-engine worker --after-flood" in ended.stderr
-        assert asyncio.run(buried(reached)) == 0
-        code = works_until(
-            lambda: asyncio.run(buried(reached)) == MOST + 100, "worker", "--after-flood", home=tmp_path, **settings
-        )
-        assert code == 0
+    bare_fleet(kafka, redis_server, tmp_path)
+    settings = {"KAFKA_BROKER": kafka.bootstrap, "REDIS_HOST": redis_server.url, "KAFKA_PARTITIONS": "2"}
+    reached = KafkaSettings(kafka.bootstrap, partitions=2)
+    asyncio.run(pour(reached, MOST + 100))
+    for _ in range(2):
+        ended = command("worker", home=tmp_path, **settings)
+        assert ended.returncode == 1, ended.stdout
+        assert "mastery-engine worker --after-flood" in ended.stderr
+    assert asyncio.run(buried(reached)) == 0
+    code = works_until(
+        lambda: asyncio.run(buried(reached)) == MOST + 100, "worker", "--after-flood", home=tmp_path, **settings
+    )
+    assert code == 0
 
 
 async def pour(settings: KafkaSettings, number: int) -> None:

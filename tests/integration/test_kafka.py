@@ -11,9 +11,8 @@ import pytest
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
 from tests.support.commands import command, query, quiz, raw
-from tests.support.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, Json, headers
+from tests.support.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, Json, bare_fleet, headers
 from tests.support.live import Live
-from tests.support.real_servers import RealServers
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
 
@@ -21,15 +20,10 @@ NOW = datetime.now(UTC).isoformat()
 
 
 @pytest.fixture(scope="module")
-def fleet(real_servers: RealServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    home = tmp_path_factory.mktemp("fleet")
-    with (
-        real_servers.started("Apache Kafka", lambda: Kafka(home=home / "kafka")) as kafka,
-        real_servers.started("Redis", lambda: Redis(home=home / "redis")) as redis,
-    ):
-        fleet = Fleet(kafka, redis, home)
-        yield fleet
-        fleet.close()
+def fleet(kafka: Kafka, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    fleet = bare_fleet(kafka, redis_server, tmp_path_factory.mktemp("fleet"))
+    yield fleet
+    fleet.close()
 
 
 @pytest.fixture(scope="module")
