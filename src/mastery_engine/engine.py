@@ -24,6 +24,7 @@ from mastery_engine.services.badge_credentials import BadgeCredentials
 from mastery_engine.services.badges import Badges
 from mastery_engine.services.batches import Batches
 from mastery_engine.services.calibrations import Calibrations
+from mastery_engine.services.classrooms import Classrooms
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
@@ -96,6 +97,7 @@ class Engine:
     reports: Reports
     watching: Watching
     pages: Pages
+    classrooms: Classrooms
     privacy: Privacy
     consents: Consents
     access: AccessControl

@@ -43,6 +43,7 @@ from mastery_engine.services.badge_statuses import BadgeStatuses
 from mastery_engine.services.badges import Badges
 from mastery_engine.services.batches import Batches
 from mastery_engine.services.calibrations import Calibrations
+from mastery_engine.services.classrooms import Classrooms
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
@@ -284,6 +285,7 @@ def compose(
     forecasts = Forecasts(forecast_model, cohorts, profiling, calibrations, stores.results, clock)
     skills = Skills(profiling, models, clock)
     advice = Advising(profiling, skills, current, clock)
+    next_answers = NextAnswers(profiling, skills, models, clock)
     members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results)
     reports = Reports(students, members, cohorts, consents, profiles, access, courses, clock)
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
@@ -355,7 +357,7 @@ def compose(
         forecasts=forecasts,
         calibrations=calibrations,
         advice=advice,
-        next_answers=NextAnswers(profiling, skills, models, clock),
+        next_answers=next_answers,
         skills=skills,
         cohorts=cohorts,
         courses=courses,
@@ -379,7 +381,21 @@ def compose(
         standings=Standings(members, cohorts, consents, profiles, access, audit, courses, clock),
         reports=reports,
         watching=Watching(students, scores, access, clock, metrics),
-        pages=Pages(students, scores, forecasts, advice, skills, reports, cohorts, consents, profiles, access, clock),
+        pages=Pages(
+            students,
+            scores,
+            forecasts,
+            advice,
+            skills,
+            reports,
+            cohorts,
+            consents,
+            profiles,
+            next_answers,
+            access,
+            clock,
+        ),
+        classrooms=Classrooms(students, reports, skills, cohorts, clock),
         privacy=Privacy(
             documents=stores.documents,
             jobs=stores.jobs,

@@ -308,8 +308,8 @@ async def test_a_student_is_told_averages_as_whole_per_cents_and_the_size_as_a_r
     assert row["components"] == {name: place["cohort_average"] for name, place in told["components"].items()}
     cookie = {"Cookie": f"mastery_session={own}"}
     page = (await api.get(f"/dashboard/compare?student=s2&cohort={COHORT}", token="", headers=cookie)).text
-    assert f"the class has {100 * told['cohort_average']:.0f}% on average. Place 6 of 5 to 9, ahead of" in page
-    assert "ahead of about 25% of the others, to the nearest quarter" in page
+    assert f"The class has {100 * told['cohort_average']:.0f}% on average. Place 6 of 5 to 9. Ahead of" in page
+    assert "Ahead of about 25% of the others, to the nearest quarter." in page
 
 
 @pytest.mark.parametrize("size", [5, 9, 30])

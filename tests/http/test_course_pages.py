@@ -72,10 +72,11 @@ async def test_a_class_is_shown_in_its_course_and_leads_to_pages_there(schools: 
     figures = await schools.data(
         "/analytics/cohort", {"cohort_id": "physics-1"}, token=make_token(tenant=OURS, **teacher)
     )
-    assert f"1 students, {int(100 * figures['average'])}% on average" in page
+    assert f'data-students="1" data-average="{figures["average"]}"' in page
+    assert f"{int(100 * figures['average'])}% on average" in page
     both = await shown(schools, "/dashboard", role="teacher", cohorts=["physics-1", "art-1"])
     assert {f"{PAGE}{IN_PHYSICS}", f"{PAGE}{IN_ART}", f"/dashboard{IN_PHYSICS}", f"/dashboard{IN_ART}"} <= links(both)
-    assert "1 students, " in both, "one person, in two rows"
+    assert 'data-students="1"' in both, "one person, in two rows"
     only = await shown(schools, f"/dashboard{IN_ART}", role="teacher", cohorts=["physics-1", "art-1"])
     assert (f"{PAGE}{IN_ART}" in links(only), f"{PAGE}{IN_PHYSICS}" in links(only)) == (True, False)
     assert "/dashboard" in links(only), "the way back to all"

@@ -182,6 +182,11 @@ KINDS: dict[str, LimitKind | None] = {
     "GET /dashboard/webhooks/{webhook_id}": "pages",
     "POST /dashboard/webhooks/{webhook_id}/deliveries/{delivery_id}/resend": "pages",
     "POST /dashboard/webhooks/{webhook_id}/test": "pages",
+    "GET /dashboard/class.csv": "pages",
+    "GET /dashboard/group": "pages",
+    "GET /dashboard/my-data": "pages",
+    "GET /dashboard/my-data/export": "pages",
+    "POST /dashboard/my-data/consent": "pages",
     # Whoever calls is not asked.
     "GET /dashboard/launched": None,  # it shows nobody anything
     "GET /badges/{badge_id}": None,
@@ -199,6 +204,7 @@ KINDS: dict[str, LimitKind | None] = {
     "POST /lti/choose": None,
     "GET /lti/register": None,
     "GET /lti/jwks": None,
+    "POST /dashboard/language": None,
     "GET /dashboard/assets/{name}": None,
     "GET /dapr/subscribe": None,
     "POST /dapr/events": None,
@@ -241,11 +247,12 @@ async def test_each_route_counts_its_calls_as_its_kind(told_apart: tuple[Api, di
     assert found == KINDS
 
 
-UNLIMITED_PAGES = {
+UNLIMITED_PAGES = {  # they read nothing of anybody
     "GET /dashboard/launched",
     "POST /dashboard/sign-out",
+    "POST /dashboard/language",
     "GET /dashboard/assets/{name}",
-}  # they read nothing of anybody
+}
 
 
 def test_no_page_and_no_call_about_own_data_is_without_its_limit() -> None:

@@ -1,6 +1,5 @@
 """Who needs help: every door has the same students, in the same order, for the same reasons."""
 
-import html
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -42,17 +41,14 @@ async def of_figures(api: Api, limit: int = 7) -> Listed:
             return listed(found)
 
 
-async def of_page(api: Api) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What the teacher's page says: the students who are marked, with message and evidence."""
+async def of_page(api: Api) -> list[tuple[str, list[str]]]:
+    """What the teacher's page says: the students who are marked, with the codes of their reasons."""
     cookie = {"Cookie": f"mastery_session={make_token('teacher', cohorts=[COHORT])}"}
     page = (await api.client.get("/dashboard", headers=cookie)).text
-    rows = re.findall(r'<tr data-needs-help><th scope="row"><a href="/dashboard/students/([^"]+)">.*?</tr>', page)
-    bodies = re.findall(r"<tr data-needs-help>(.*?)</tr>", page)
-    why = [re.findall(r'<li>(.*?) <span class="soft">(.*?)</span></li>', body) for body in bodies]
-    return [
-        (name, [(html.unescape(message), html.unescape(evidence)) for message, evidence in reasons])
-        for name, reasons in zip(rows, why, strict=True)
-    ]
+    rows = re.findall(r'<tr data-needs-help="([\w ]+)"><th scope="row"><a href="/dashboard/students/([^"]+)">', page)
+    cards = re.findall(r'<article class="card help" data-needs-help="([\w ]+)" data-student="([^"]+)">', page)
+    assert cards == rows[:5], "the cards are of those who need help most"
+    return [(name, codes.split()) for codes, name in rows]
 
 
 async def of_tools(api: Api) -> tuple[Listed, Listed]:
@@ -95,7 +91,7 @@ async def test_every_list_has_the_same_students_in_the_same_order_for_the_same_r
     assert await of_figures(api, limit=500) == figures
     assert await of_tools(api) == (figures, figures)
     page = await of_page(api)
-    assert page == [(name, [(message, evidence) for _, message, evidence in why]) for name, why in figures]
+    assert page == [(name, list(dict.fromkeys(code for code, _, _ in why))) for name, why in figures]
     glance = await api.engine.reports.glance(Caller("ada", "admin"), names[::-1])
     assert listed(msgspec.to_builtins(glance.students)) == figures
     assert [one.risk for one in glance.students] == sorted((one.risk for one in glance.students), reverse=True)

@@ -19,7 +19,6 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.domain.results import PathStep
 from mastery_engine.engine import Engine
 from mastery_engine.errors import NotFound
-from mastery_engine.http.dashboard.skill_map import SIGNS
 from mastery_engine.http.dashboard.templates import percent, signed_points
 from mastery_engine.mcp.context import ToolContext
 from mastery_engine.mcp.quoted import unquoted
@@ -347,50 +346,49 @@ async def tool_learning_path(visitor: Visitor, student_id: str) -> Facts:
 
 # ---- pages
 
-_SCORE = re.compile(r'<strong id="score">(\d+%)</strong> <span class="level">(\w+)</span>')
-_TREND = re.compile(r"Trend: (\w+)\. Evidence for (\d+%) of the score")
-_COMPONENT = re.compile(r'<tr><th scope="row">(\w+)</th><td> <svg.*?</svg> (\d+%)')
-_CHANGED = re.compile(r"From \d+% at the end of [\d-]+ to (\d+%) now: <strong>([+-][\d.]+)</strong> points")
-_CONTRIBUTED = re.compile(r"<li>(completion|quiz|quality|consistency) ([+-][\d.]+)<ul>")
-_TABLE = re.compile(r'<details id="([\w-]+)">.*?</details>')
-_SKILL = re.compile(r'<th scope="row">([^<]+)</th><td>(\w+)</td><td>(\d+%)</td><td>([\w ]+)</td>')
-_DAY = re.compile(r'<th scope="row">([\d-]+)</th><td>(\d+%)</td><td>(\w+)</td>')
-_AHEAD = re.compile(r'<th scope="row">([\d-]+)</th><td>(\d+%) \((\d+%) to (\d+%)\)</td><td>forecast</td>')
+_SCORE = re.compile(r'<strong data-score="([\d.]+)" id="score">(\d+%)</strong> <span class="level">(\w+)</span>')
+_TREND = re.compile(r'data-trend="(\w+)" data-coverage="([\d.]+)"')
+_COMPONENT = re.compile(r'<li data-component="(\w+)" data-value="([\d.]+)">.*?<span class="value">(\d+%)</span>')
+_CHANGED = re.compile(r'(\d+%) now: <strong data-moved="[^"]+"> ?<span class="moved \w+" dir="ltr">([^<]+)</span>')
+_CONTRIBUTED = re.compile(
+    r'<li data-component="(\w+)" data-moved="[^"]+">.*?<span class="moved \w+" dir="ltr">([^<]+)<'
+)
+_DAY = re.compile(r'<tr data-day="([\d-]+)">.*?<td>(\d+%)</td><td>(\w+)</td>')
+_AHEAD = re.compile(r'<tr data-ahead="([\d-]+)">.*?<td>(\d+%) \((\d+%) to (\d+%)\)</td>')
 _CALIBRATION = re.compile(r"((?:Not c|C)alibrated for this course[^<]+\.)</p>")
-_MAP = re.compile(r'<svg class="map (\w+)".*?</svg>')
-_BOX = re.compile(r'<g class="(\w+)" transform.*?<text class="sign"[^>]*>([^<]+)</text></g>')
+_SKILL = re.compile(r'data-skill="([^"]+)" data-state="(\w+)" data-basis="(\w+)">.*?<span class="value">(\d+%)</span>')
+_BESIDE = re.compile(r'data-skill="([^"]+)" data-basis="(\w+)">.*?<span class="value">(\d+%)</span>')
 
 
 @of_student
 async def page(visitor: Visitor, student_id: str) -> Facts:
     text = await visitor.page(f"/dashboard/students/{student_id}")
-    score, level = _one(_SCORE, text)
+    exact, score, level = _one(_SCORE, text)
+    assert percent(float(exact)) == score
     trend, coverage = _one(_TREND, text)
-    facts: Facts = {("score", "%"): score, ("level",): level, ("trend",): trend, ("coverage", "%"): coverage}
+    facts: Facts = {("score", "%"): score, ("level",): level, ("trend",): trend}
+    facts |= number(float(coverage), "coverage")
     now, points = _one(_CHANGED, text)
-    facts |= {("score", "%"): now, ("moved in a week", "score", "points"): points}
+    facts |= {("moved in a week", "score", "points"): points}
     assert now == score
     for component, points in _CONTRIBUTED.findall(text):
         facts["moved in a week", component, "points"] = points
-    for component, shown in _COMPONENT.findall(text):
-        facts["component", component, "%"] = shown
-    tables = {match.group(1): match.group() for match in _TABLE.finditer(text)}
-    for day, shown, day_level in _DAY.findall(tables["t-history"]):
+    for component, value, shown in _COMPONENT.findall(text):
+        facts |= number(float(value), "component", component)
+        assert percent(float(value)) == shown
+    for day, shown, day_level in _DAY.findall(text):
         facts |= {("day", day, "score", "%"): shown, ("day", day, "level"): day_level}
-    for day, *three in _AHEAD.findall(tables["t-history"]):
+    for day, *three in _AHEAD.findall(text):
         for name, shown in zip(("score", "lower", "upper"), three, strict=True):
             facts["ahead", day, name, "%"] = shown
     (facts["calibration", "words"],) = _one(_CALIBRATION, text)
-    ids = {skill.title: skill.id for skill in visitor.engine.curriculum.skills.values()}
-    signs = []
-    for title, state, shown, basis in _SKILL.findall(tables["t-skills"]):
-        skill_id = ids[title]
+    places = _SKILL.findall(text)
+    for skill_id, state, basis, shown in places:
         facts |= {("skill", skill_id, "state"): state, ("skill", skill_id, "probability", "%"): shown}
-        facts["skill", skill_id, "basis"] = "prior" if basis == "nothing yet" else basis
-        signs.append((state, f"{SIGNS[state]}, {shown}"))  # type: ignore[index]
-    maps = [sorted(_BOX.findall(match.group())) for match in _MAP.finditer(text)]
-    assert maps == [sorted(signs)] * 2, "the maps show what the table does"
-    assert len(signs) == len(ids)
+        facts["skill", skill_id, "basis"] = basis
+    assert [skill_id for skill_id, *_ in places] == list(visitor.engine.curriculum.module_of)
+    for skill_id, basis, shown in _BESIDE.findall(text):
+        facts |= {("skill", skill_id, "basis"): basis, ("skill", skill_id, "probability", "%"): shown}
     return facts
 
 
@@ -410,23 +408,28 @@ def _content(answer: Any) -> dict[str, Any]:
 
 FIRST = 50  # as many as a tool names
 _ROW = re.compile(
-    r'<tr(?: data-needs-help)?><th scope="row"><a href="/dashboard/students/([\w-]+)">[^<]*</a></th>'
-    r"<td>(\d+%)</td><td>(\w+)</td><td>(\w+)</td><td>(.*?)</td></tr>"
+    r'<tr(?: data-needs-help="([\w ]+)")?><th scope="row"><a href="/dashboard/students/([\w-]+)">.*?</th>'
+    r'<td data-score="([\d.]+)">(\d+%) <span class="level">(\w+)</span></td>'
+    r'<td> ?<span class="moved \w+" dir="ltr">([^<]+)</span>'
 )
-_REASON = re.compile(r'<li>(.*?) <span class="soft">(.*?)</span></li>')
 
 
-def _help(reasons: Sequence[tuple[str, str]]) -> Facts:
-    """Whether a student needs help, and why: the messages, each with its evidence."""
-    return {("needs help",): bool(reasons), ("reasons",): tuple(reasons)}
+def _help(reasons: Sequence[tuple[str, str, str]]) -> Facts:
+    """Whether a student needs help, and why: the codes, and the messages, each with its evidence."""
+    told = tuple([(message, evidence) for _, message, evidence in reasons])
+    return _codes([code for code, *_ in reasons]) | {("reasons",): told}
 
 
-def _reasons(reasons: Sequence[Reason]) -> list[tuple[str, str]]:
-    return [(reason.message, reason.evidence) for reason in reasons]
+def _codes(codes: Sequence[str]) -> Facts:
+    return {("needs help",): bool(codes), ("reasons", "codes"): tuple(dict.fromkeys(codes))}
 
 
-def _quoted_reasons(reasons: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
-    return [(unquoted(reason["message"]), unquoted(reason["evidence"])) for reason in reasons]
+def _reasons(reasons: Sequence[Reason]) -> list[tuple[str, str, str]]:
+    return [(reason.code, reason.message, reason.evidence) for reason in reasons]
+
+
+def _quoted_reasons(reasons: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
+    return [(one["code"], unquoted(one["message"]), unquoted(one["evidence"])) for one in reasons]
 
 
 def _order(in_need: Sequence[str], class_: Sequence[str]) -> Facts:
@@ -503,10 +506,11 @@ async def class_page(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]
         token = make_token("teacher", students=class_[start : start + MOST_AT_A_GLANCE], lives_s=LIVES_S)
         text = await visitor.page("/dashboard", token)
         rows = _ROW.findall(text)
-        for student_id, shown, level, trend, why in rows:
-            facts[student_id] = {("score", "%"): shown, ("level",): level, ("trend",): trend}
-            facts[student_id] |= _help(_REASON.findall(why))
+        for codes, student_id, exact, shown, level, moved in rows:
+            assert percent(float(exact)) == shown
+            facts[student_id] = number(float(exact), "score") | {("level",): level} | _codes(codes.split())
+            facts[student_id]["moved in a week", "score", "points"] = moved
         if start == 0:
-            in_need = [student_id for student_id, *_, why in rows if why]
+            in_need = [student_id for codes, student_id, *_ in rows if codes]
             facts[""] = {("calibration", "words"): _one(_CALIBRATION, text)[0]} | _order(in_need, class_)
     return facts

@@ -21,7 +21,7 @@ from mastery_engine.errors import InvalidInput, MasteryError
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import ROUTE as AGENTS_ROUTE
 from mastery_engine.http.agents import AgentsOnDemand, MakeAgentServer, agents_served
-from mastery_engine.http.dashboard import pages
+from mastery_engine.http.dashboard import class_routes, my_data, pages
 from mastery_engine.http.dashboard import webhooks as webhook_pages
 from mastery_engine.http.dashboard.student import SharedBodies
 from mastery_engine.http.envelope import JSON
@@ -86,6 +86,8 @@ PARTS = (
     pages,
     webhook_pages,
     lti,
+    class_routes,
+    my_data,
 )
 FAILURES = (MasteryError, HTTPException, RequestValidationError)
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from mastery_engine.domain.advice.learning_path import Goal, Step, Timetable
 from mastery_engine.domain.advice.patterns import Pattern, PatternKind
-from mastery_engine.domain.advice.recommendation import Recommendation
+from mastery_engine.domain.advice.recommendation import Action, Recommendation
 from mastery_engine.domain.advice.struggle import Spell
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.moments import iso_date, rfc3339
@@ -20,6 +20,28 @@ class Recommended(AdviceSent, frozen=True):
     """A piece of advice. ``expected_gain`` is in points of the mastery score, 0 to 1; ``estimated_time`` in minutes."""
 
     resources: Sequence[str]
+
+
+class NextStep(msgspec.Struct, frozen=True):
+    """A piece of advice for a page, which says it in its own words; ``gain`` and ``minutes`` are as it is sent.
+
+    ``steps`` counts exercises, questions, submissions or days. ``rises`` says that practice would make a right answer
+    likelier, ``begun`` that there is something already which it would better. ``link`` leads to where it is done: an
+    item of the course, named by ``link_title`` where it has a title, or a resource; None where there is neither.
+    """
+
+    action: Action
+    area: str
+    title: str
+    minutes: int
+    gain: float
+    steps: int
+    rises: bool
+    begun: bool
+    urgent: bool
+    is_skill: bool
+    link: str | None
+    link_title: str | None = None
 
 
 class PathAhead(msgspec.Struct, frozen=True):
@@ -87,6 +109,31 @@ def recommended(advice: Sequence[Recommendation], key: DocumentKey, curriculum: 
         Recommended(**msgspec.structs.asdict(advice_sent(*key, one)), resources=curriculum.resources(one.area))
         for one in advice
     ]
+
+
+def next_step(piece: Recommendation, curriculum: Curriculum) -> NextStep:
+    """A piece of advice as a page says it, with the first resource of its skill."""
+    skill = curriculum.skills.get(piece.area)
+    return NextStep(
+        piece.action,
+        piece.area,
+        _title(piece.area, curriculum),
+        piece.minutes,
+        piece.gain,
+        piece.steps,
+        piece.after > piece.before,
+        piece.before > 0.0,
+        piece.urgent,
+        skill is not None,
+        next(iter(curriculum.resources(piece.area)), None),
+    )
+
+
+def _title(area: str, curriculum: Curriculum) -> str:
+    """The title of a skill or a module; anything else by its own name."""
+    if area in curriculum.skills:
+        return curriculum.skills[area].title
+    return next((module.title for module in curriculum.modules if module.id == area), area)
 
 
 def path_ahead(steps: Sequence[Step]) -> PathAhead | None:

@@ -10,6 +10,7 @@ from mastery_engine.domain.advice.patterns import patterns
 from mastery_engine.domain.advice.recommendation import (
     RANKS,
     Priority,
+    Recommendation,
     recently_dismissed,
     recommendation_id,
 )
@@ -18,15 +19,18 @@ from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.errors import InvalidInput
 from mastery_engine.responses.advice import (
     LearningPath,
+    NextStep,
     Recommended,
     StudentPatterns,
     learning_path,
+    next_step,
     recommended,
     student_patterns,
 )
 from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.profiling import Profiling
 from mastery_engine.services.skills import Skills
+from mastery_engine.services.students import StudentInCourse
 
 
 class Advising:
@@ -51,6 +55,19 @@ class Advising:
 
         First the advice that a query shows too, then further advice of this day.
         """
+        found, wanted = await self._wanted(caller, student_id, course_id, priority)
+        return recommended(wanted[:limit], found.key, found.curriculum)
+
+    async def next_steps(
+        self, caller: Caller, student_id: str, *, course_id: str | None = None, limit: int = 3
+    ) -> list[NextStep]:
+        """The same advice in the same order, as pages say it."""
+        found, wanted = await self._wanted(caller, student_id, course_id, "low")
+        return [next_step(piece, found.curriculum) for piece in wanted[:limit]]
+
+    async def _wanted(
+        self, caller: Caller, student_id: str, course_id: str | None, priority: Priority
+    ) -> tuple[StudentInCourse, list[Recommendation]]:
         now = caller.moment(self._clock)
         found = await self._profiling.known_or_nobody(caller, student_id, course_id, "recommendations", now)
         student, key, rules = found.student, found.key, found.rules
@@ -64,7 +81,7 @@ class Advising:
             for piece in in_order(held, fresh)
             if RANKS[piece.priority] >= RANKS[priority] and recommendation_id(*key, piece) not in dismissed
         ]
-        return recommended(wanted[:limit], key, found.curriculum)
+        return found, wanted
 
     async def path(
         self,

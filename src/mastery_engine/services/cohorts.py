@@ -41,6 +41,7 @@ class SeenCohort(msgspec.Struct, frozen=True):
     members: frozenset[str]
     taught_by: frozenset[str]
     course_id: str
+    name: str = ""
 
 
 class Cohorts:
@@ -116,7 +117,7 @@ class Cohorts:
         if cached is not None and cached.at <= now < cached.at + MEMBERS_LIFE:
             return cached
         roster = await self.roster(tenant, cohort_id, now)
-        seen = SeenCohort(now, roster.members, roster.cohort.taught_by, roster.course_id)
+        seen = SeenCohort(now, roster.members, roster.cohort.taught_by, roster.course_id, roster.cohort.name)
         self._seen[tenant, cohort_id] = seen
         return seen
 
@@ -127,6 +128,18 @@ class Cohorts:
         for one in seen:
             members[one.course_id] |= one.members
         return members
+
+    async def titles(self, caller: Caller, now: Micros) -> dict[str, str]:
+        """The names of a caller's cohorts by their ids, which stand for those without one. Raises Unavailable."""
+        cohort_ids = sorted(caller.cohorts)
+        seen = await asyncio.gather(*(self._seen_now(caller.tenant, one, now) for one in cohort_ids))
+        return {cohort_id: one.name or cohort_id for cohort_id, one in zip(cohort_ids, seen, strict=True)}
+
+    async def narrowed(self, caller: Caller, cohort_id: str, now: Micros) -> Caller:
+        """A caller with one cohort alone, and its members as their students. Raises Forbidden and Unavailable."""
+        self._access.check_cohort(caller, Act.COHORT, cohort_id, "cohort-page")
+        members = await self._members_of(caller.tenant, cohort_id, now)
+        return msgspec.structs.replace(caller, cohorts=frozenset((cohort_id,)), students=members)
 
     async def in_course(self, course: CourseKey, cohort_ids: Iterable[str], now: Micros) -> list[str]:
         """Those of these cohorts that belong to a course, by id; it may be a second old. Raises Unavailable."""

@@ -4,10 +4,11 @@ import msgspec
 
 from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.clock import Clock
+from mastery_engine.domain.courses.curriculum import Module
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Level
 from mastery_engine.domain.student import DocumentKey
-from mastery_engine.responses.advice import Recommended
+from mastery_engine.responses.advice import NextStep
 from mastery_engine.responses.changes import Changes
 from mastery_engine.responses.forecasts import Prediction
 from mastery_engine.responses.history import MasteryHistory
@@ -18,11 +19,12 @@ from mastery_engine.services.advice import Advising
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.forecasts import Forecasts
+from mastery_engine.services.next_answers import NextAnswers
 from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.reports import Reports
 from mastery_engine.services.scores import Scores
 from mastery_engine.services.skills import SkillMap, Skills
-from mastery_engine.services.students import Students
+from mastery_engine.services.students import StudentInCourse, Students
 
 SHOWN_DAYS = 28
 ADVICE_SHOWN = 3
@@ -32,7 +34,8 @@ class PageOutline(msgspec.Struct, frozen=True):
     """The student of a page, the moment of the last change, and the day; ``profiled`` is whether they allow profiling.
 
     ``cohorts`` are the student's classes in the course whose figures the caller may see; ``courses`` are all of the
-    student's, if there are several. ``name`` is None where they have none.
+    student's, if there are several. ``name`` and ``language`` are None where they have none; ``course_language`` is
+    that of the course.
     """
 
     student: DocumentKey
@@ -42,20 +45,34 @@ class PageOutline(msgspec.Struct, frozen=True):
     cohorts: list[str]
     courses: list[str]
     name: str | None
+    language: str | None
+    course_language: str | None
 
 
 class PageBody(msgspec.Struct, frozen=True):
-    """The content. ``active_days`` are the last 28, oldest first; parts that need profiling are None without it."""
+    """The content; parts that need profiling are None without it.
+
+    ``active_days`` are the last 28, oldest first; ``streak`` counts the days in a row that end today or yesterday.
+    ``modules`` are the course's, for the map.
+    """
 
     now: StudentMastery
     why: Explanation
     history: MasteryHistory
     changes: Changes
     active_days: list[bool]
+    streak: int
     levels: tuple[Level, ...]
     forecast: Prediction | None
-    advice: list[Recommended]
+    steps: list[NextStep]
+    modules: tuple[Module, ...]
     skills: SkillMap | None
+
+
+def streak(active: int) -> int:
+    """The days in a row that end today, or yesterday where today has none yet; bit k stands for the day k days ago."""
+    days = active if active & 1 else active >> 1
+    return (~days & days + 1).bit_length() - 1
 
 
 class Pages:
@@ -72,6 +89,7 @@ class Pages:
         cohorts: Cohorts,
         consents: Consents,
         profiles: Profiles,
+        next_answers: NextAnswers,
         access: AccessControl,
         clock: Clock,
     ) -> None:
@@ -84,6 +102,7 @@ class Pages:
         self._cohorts = cohorts
         self._consents = consents
         self._profiles = profiles
+        self._next_answers = next_answers
         self._access = access
         self._clock = clock
 
@@ -96,8 +115,18 @@ class Pages:
         profiled = await self._consents.allows_profile(person, now)
         cohorts = await self._comparable(caller, found.key, now) if profiled else []
         others = sorted(found.courses) if len(found.courses) > 1 else []
-        name = (await self._profiles.names(caller.tenant, [student_id])).get(student_id)
-        return PageOutline(found.key, found.student.updated, found.today, profiled, cohorts, others, name)
+        (stored,) = await self._profiles.load([person])
+        return PageOutline(
+            found.key,
+            found.student.updated,
+            found.today,
+            profiled,
+            cohorts,
+            others,
+            stored.profile.display_name,
+            stored.profile.language,
+            found.setup.course.language,
+        )
 
     async def body(self, caller: Caller, outline: PageOutline) -> PageBody:
         """The content of the page. Raises NotFound and Forbidden."""
@@ -111,17 +140,36 @@ class Pages:
             history=await self._scores.history(caller, student_id, course_id=course_id),
             changes=await self._scores.changes(caller, student_id, course_id=course_id),
             active_days=[bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)],
+            streak=streak(active),
             levels=found.rules.levels,
             forecast=(
                 await self._forecasts.next_days(caller, student_id, course_id=course_id) if outline.profiled else None
             ),
-            advice=(
-                await self._advice.recommendations(caller, student_id, course_id=course_id, limit=ADVICE_SHOWN)
-                if outline.profiled
-                else []
-            ),
+            steps=await self._steps(caller, found) if outline.profiled else [],
+            modules=found.curriculum.modules,
             skills=await self._skills.map(caller, student_id, course_id=course_id) if outline.profiled else None,
         )
+
+    async def first_steps(self, caller: Caller, student_id: str, course_id: str | None) -> list[NextStep]:
+        """Where a student begins of whom nothing is known yet. Raises Forbidden, and Conflict without profiling."""
+        return await self._advice.next_steps(caller, student_id, course_id=course_id, limit=ADVICE_SHOWN)
+
+    async def _steps(self, caller: Caller, found: StudentInCourse) -> list[NextStep]:
+        """What to do next; where the course has items, a skill's step leads to the one to answer next."""
+        student_id, course_id = found.key.student_id, found.key.course_id
+        steps = await self._advice.next_steps(caller, student_id, course_id=course_id, limit=ADVICE_SHOWN)
+        if not found.setup.items:
+            return steps
+        led = []
+        for step in steps:
+            best = []
+            if step.is_skill:
+                best = await self._next_answers.items(caller, student_id, course_id=course_id, skill=step.area, limit=5)
+            item = next((one for one in best if one.url), None)
+            if item is not None:
+                step = msgspec.structs.replace(step, link=item.url, link_title=item.title)
+            led.append(step)
+        return led
 
     async def _comparable(self, caller: Caller, student: DocumentKey, now: Micros) -> list[str]:
         reach = TABLE[Act.COHORT][caller.role]

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import NamedTuple
 
-from mastery_engine.auth.access import TABLE, Act, Caller, Reach
+from mastery_engine.auth.access import TABLE, Act, Caller, Reach, check_student
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.people.profile import NO_PROFILE, ProfileChange, Words, has_words, words_of
 from mastery_engine.domain.student import DocumentKey, StudentKey
-from mastery_engine.errors import Conflict, NotFound
+from mastery_engine.errors import Conflict, Forbidden, NotFound
 from mastery_engine.ports.documents import DocumentStore
 from mastery_engine.ports.people import PeopleStore, ProfileWrite, searched_in
 from mastery_engine.responses.cursors import make_cursor, read_cursor
@@ -57,6 +57,10 @@ class People:
         self._audit = audit
         self._idempotency = idempotency
         self._clock = clock
+
+    async def names_for(self, caller: Caller, student_ids: Iterable[str]) -> dict[str, str]:
+        """The names of those of these students whom the caller may read, and who have one. Raises Unavailable."""
+        return await self._profiles.names(caller.tenant, [one for one in student_ids if _may_read(caller, one)])
 
     async def put(
         self, caller: Caller, student_id: str, change: ProfileChange, *, key: IdempotencyKey | None = None
@@ -202,3 +206,11 @@ def _next_cursor(found: Sequence[str], limit: int, cut: str | None) -> str | Non
     if len(found) > limit:
         return make_cursor(found[limit - 1])
     return None if cut is None else make_cursor(cut)
+
+
+def _may_read(caller: Caller, student_id: str) -> bool:
+    try:
+        check_student(caller, Act.READ, student_id)
+    except Forbidden:
+        return False
+    return True

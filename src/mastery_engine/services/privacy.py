@@ -21,6 +21,7 @@ from mastery_engine.ports.result_cache import ResultCache
 from mastery_engine.ports.result_log import ResultLog
 from mastery_engine.responses.people import profile_record
 from mastery_engine.responses.privacy import (
+    AuditEntry,
     AuditTrail,
     Consent,
     ConsentPoint,
@@ -49,6 +50,7 @@ from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.record_documents import RecordDocuments
 from mastery_engine.services.record_store import RecordStore
 
+LOOKS = 200
 ELSEWHERE = ("process logs, which have student ids", "backups, until they are overwritten")
 
 
@@ -180,6 +182,13 @@ class Privacy:
         retained = await self._events.retained_until(now)
         topics = [StaysUntil(place.where, None if place.until is None else rfc3339(place.until)) for place in retained]
         return [*topics, *(StaysUntil(where, None) for where in ELSEWHERE)]
+
+    async def looks(self, caller: Caller, student_id: str) -> list[AuditEntry]:
+        """Who saw a student's data, newest first: the last 200 calls about them, without the student's own."""
+        self._access.check_student(caller, Act.OWN_DATA, student_id, "looks")
+        query = AuditQuery(student_id=student_id, allowed=True, limit=LOOKS)
+        records = (await self._audit.page(caller.tenant, query)).records
+        return [entry for entry in records if entry.role != "student"]
 
     async def export(self, caller: Caller, student_id: str, *, scan: bool = False) -> Export:
         """Everything that is held about a student. Raises NotFound if that is nothing, or if they were erased.

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.standing import Standing, those_who_need_help_first
@@ -13,7 +15,7 @@ from mastery_engine.domain.evidence.explanation import costs
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.evidence.shown import at_least, shown_score
 from mastery_engine.domain.moments import Micros
-from mastery_engine.domain.rules import Component
+from mastery_engine.domain.rules import Component, Rules
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import CourseRequired, InvalidInput
 from mastery_engine.responses.cohorts import mean_score
@@ -36,6 +38,23 @@ WHAT_MOVES: Final[dict[Component, str]] = {
     "quality": "hand in reviewed code; the weight of old reviews halves every 14 days",
     "consistency": "work on more days; each day counts 0.9 times as much as the day after it",
 }
+
+
+class ClassStandings(msgspec.Struct, frozen=True):
+    """Where students stand, each in a course: those who need help, the worst first, and then the others.
+
+    ``names`` are theirs, by id; ``unknown`` are those without any event; ``profiled`` those who allow profiling.
+    """
+
+    students: list[tuple[CourseSetup, Standing]]
+    names: dict[str, str]
+    unknown: list[str]
+    profiled: list[tuple[Rules, Standing]]
+
+    @property
+    def average(self) -> float | None:
+        """The mean score of those who allow profiling, as in a cohort's figures."""
+        return mean_score([one for _, one in self.profiled])
 
 
 class Reports:
@@ -92,7 +111,11 @@ class Reports:
         )
 
     async def own(self, caller: Caller, *, course_id: str | None = None) -> ClassGlance:
-        """All students of a teacher at a glance; of more than 1,000 only the first by id.
+        """All students of a teacher at a glance, as ``own_standings`` has them."""
+        return _glance_of(await self.own_standings(caller, course_id=course_id))
+
+    async def own_standings(self, caller: Caller, *, course_id: str | None = None) -> ClassStandings:
+        """Where all students of a teacher stand; of more than 1,000 only the first by id.
 
         Without ``course_id`` the members of the teacher's cohorts are shown in the courses of these, as in a cohort's
         own figures; whom the token alone names in the course of a question about them, else in all that they are in.
@@ -101,7 +124,7 @@ class Reports:
         self._check(caller, chosen)
         now = caller.moment(self._clock)
         if course_id is not None:
-            return await self._glance(caller, chosen, {course_id: chosen}, now)
+            return await self._standings(caller, chosen, {course_id: chosen}, now)
         members = await self._cohorts.members_by_course(caller, now)
         by_course = {one: [name for name in chosen if name in own] for one, own in members.items()}
         taught = frozenset().union(*members.values())
@@ -109,7 +132,7 @@ class Reports:
         for name, asked in (await self._asked(caller.tenant, others, now)).items():
             for one in asked.courses if isinstance(asked, CourseRequired) else [asked]:
                 by_course.setdefault(one, []).append(name)
-        return await self._glance(caller, chosen, by_course, now)
+        return await self._standings(caller, chosen, by_course, now)
 
     async def glance(self, caller: Caller, student_ids: Sequence[str], *, course_id: str | None = None) -> ClassGlance:
         """At most 200 students at a glance, each in the course that a question about them alone would be of.
@@ -122,13 +145,13 @@ class Reports:
         self._check(caller, chosen)
         now = caller.moment(self._clock)
         if course_id is not None:
-            return await self._glance(caller, chosen, {course_id: chosen}, now)
+            return _glance_of(await self._standings(caller, chosen, {course_id: chosen}, now))
         by_course: dict[str, list[str]] = {}
         for name, asked in (await self._asked(caller.tenant, chosen, now)).items():
             if isinstance(asked, CourseRequired):
                 raise asked
             by_course.setdefault(asked, []).append(name)
-        return await self._glance(caller, chosen, by_course, now)
+        return _glance_of(await self._standings(caller, chosen, by_course, now))
 
     async def _asked(self, tenant: str, chosen: Sequence[str], now: Micros) -> dict[str, str | CourseRequired]:
         """By student the course of a question that names none; ``default``, where most are known, is tried first."""
@@ -146,9 +169,9 @@ class Reports:
         for student_id in chosen:
             self._access.check_student(caller, Act.READ, student_id, "glance")
 
-    async def _glance(
+    async def _standings(
         self, caller: Caller, chosen: Sequence[str], by_course: Mapping[str, Sequence[str]], now: Micros
-    ) -> ClassGlance:
+    ) -> ClassStandings:
         """The students ``chosen``, each in the courses that have them; one may stand in several."""
         setups = await self._courses.of_many([CourseKey(caller.tenant, one) for one in by_course], now)
         found = [
@@ -163,20 +186,26 @@ class Reports:
             if self._consents.state(StudentKey(caller.tenant, one.student_id)).profiling
         ]
         names = await self._profiles.names(caller.tenant, known)
-        return ClassGlance(
-            [
-                _at_a_glance(one, setup, names.get(one.student_id))
-                for setup, one in sorted(found, key=_those_who_need_help_first)
-            ],
+        return ClassStandings(
+            sorted(found, key=_those_who_need_help_first),
+            names,
             [student_id for student_id in chosen if student_id not in known],
-            mean_score([one for _, one in profiled]),
-            dict(Counter(rules.levels[one.rank].name for rules, one in profiled)),
+            profiled,
         )
 
 
 def _those_who_need_help_first(found: tuple[CourseSetup, Standing]) -> tuple[tuple[float, float, str], str]:
     """One student's courses by their ids."""
     return those_who_need_help_first(found[1]), found[0].key.course_id
+
+
+def _glance_of(found: ClassStandings) -> ClassGlance:
+    return ClassGlance(
+        [_at_a_glance(one, setup, found.names.get(one.student_id)) for setup, one in found.students],
+        found.unknown,
+        found.average,
+        dict(Counter(rules.levels[one.rank].name for rules, one in found.profiled)),
+    )
 
 
 def _at_a_glance(one: Standing, setup: CourseSetup, name: str | None) -> Glance:

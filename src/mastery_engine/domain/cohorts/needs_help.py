@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.advice.struggle import open_spells
+from mastery_engine.domain.advice.struggle import Trigger, open_spells
 from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.evidence.score import MasteryScore
 from mastery_engine.domain.evidence.shown import shown_points, shown_score
@@ -34,11 +34,15 @@ DOUBTFUL, LIKELY = 0.25, 0.50
 
 
 class StuckTopic(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A topic with an open spell of struggle: what shows it, and the day of its first sign."""
+    """A topic with an open spell of struggle: what shows it, the day of its first sign, and what raised it.
+
+    ``trigger`` is empty in what an older engine cached.
+    """
 
     topic: str
     evidence: str
     since: Day
+    trigger: Trigger = ""
 
 
 class StruggleSign(msgspec.Struct, frozen=True, array_like=True, tag="struggle", gc=False):
@@ -157,7 +161,7 @@ def signs_of(
 def _struggle(student: Student, today: Day, rules: Rules) -> StruggleSign | None:
     spells = student.guidance.spells
     topics = [
-        StuckTopic(topic, spell.evidence, rules.day_of(spell.since))
+        StuckTopic(topic, spell.evidence, rules.day_of(spell.since), spell.trigger)
         for topic, spell in open_spells(spells, rules.start_of(rules.first_day(today)))
     ]
     return StruggleSign(tuple(topics)) if topics else None

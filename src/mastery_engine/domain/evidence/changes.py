@@ -103,6 +103,14 @@ def score_change(student: Student, first: Day, last: Day, now: Micros, rules: Ru
     )
 
 
+def change_since(student: Student, first: Day, now: Micros, rules: Rules) -> float:
+    """The ``change`` of ``score_change`` from the end of a day to now: quicker, without its causes."""
+    path = ScorePath(student, now, rules)
+    begin, end = path.values(first), path.values(path.today)
+    parts = zip(begin, end, rules.component_weights, strict=True)
+    return sum([_points(after - before, weight) for before, after, weight in parts])
+
+
 class ScorePath:
     """A student's score and components at the end of each day, as they were known then."""
 

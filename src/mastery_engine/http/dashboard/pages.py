@@ -1,24 +1,28 @@
 """The routes of the dashboard's pages."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import wraps
-from typing import TypeAlias
+from functools import cache
 
 import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from mastery_engine import __version__
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.given_ids import check_student_id, is_student_id, normal_id
 from mastery_engine.domain.moments import day_of, iso_date
-from mastery_engine.errors import Conflict, CourseRequired, Forbidden, MasteryError, NotFound, Unauthenticated
-from mastery_engine.http.addresses import check_query
+from mastery_engine.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from mastery_engine.http.dashboard.class_routes import class_page
+from mastery_engine.http.dashboard.routing import asked_course, sign_in_page, with_error_pages
 from mastery_engine.http.dashboard.session import (
     admitted_by,
     caller_of,
     check_same_origin,
+    form_of,
+    remember,
     session_of,
     sign_in,
     sign_out,
@@ -26,73 +30,40 @@ from mastery_engine.http.dashboard.session import (
 )
 from mastery_engine.http.dashboard.student import course_query, student_page
 from mastery_engine.http.dashboard.templates import HERE, page
+from mastery_engine.http.dashboard.words import COOKIE as LANGUAGE_COOKIE
+from mastery_engine.http.dashboard.words import N_, served, spoken
 from mastery_engine.http.incoming import address_of, engine_of
 from mastery_engine.http.page_headers import show_in_frames_of
-from mastery_engine.http.problems import headers_of, status_of
 from mastery_engine.http.routers.stream import EventStream
-from mastery_engine.responses.advice import Recommended
+from mastery_engine.responses.advice import NextStep
 from mastery_engine.responses.cohorts import CohortFigures, Comparison
-from mastery_engine.responses.reports import Glance
 from mastery_engine.services.lti.sessions import is_launched, visit_of
 from mastery_engine.services.reports import MOST_STUDENTS
 from mastery_engine.services.standings import Standings
 
-ASSETS = {"style.css": "text/css", "live.js": "text/javascript", "launch.js": "text/javascript"}
-SIGNED_OUT = "You have signed out: open the link in your course to come again."
+STYLES = ("tokens", "base", "parts", "pages", "print")
+SCRIPTS = frozenset(("pages.js", "live.js", "chart.js", "launch.js"))
+SIGNED_OUT = N_("You have signed out: open the link in your course to come again.")
 MOST_CLASSES = 20
-FIGURES = {
-    "mastery_queue_depth": "events not yet folded",
-    "mastery_events_total": "events",
-    "mastery_dead_letters_total": "dead letters",
-    "mastery_results_published_total": "results published",
-    "mastery_deliveries_total": "attempts to deliver",
-    "mastery_http_requests_total": "calls",
-    "mastery_streams_open": "open streams",
-    "mastery_worker_up": "worker running",
-    "mastery_consumer_lag": "lag",
-}
+CACHED = {"Cache-Control": "max-age=300"}
+BACK = re.compile(r"/dashboard(?:[/?][\w/?=&%.~+#:-]*)?", re.ASCII)
 
 router = APIRouter(include_in_schema=False, prefix="/dashboard")
-Route: TypeAlias = Callable[..., Awaitable[Response]]
-
-
-def with_error_pages(route: Route) -> Route:
-    """The route with errors answered as pages; callers who have not signed in get the form."""
-
-    @wraps(route)
-    async def answered(request: Request, **values: str) -> Response:
-        try:
-            check_query(request.scope["query_string"])
-            return await route(request, **values)
-        except Unauthenticated as error:
-            if is_launched(session_of(request)):
-                return page("lti_refused.html", None, 401, message=error.message)
-            return page("sign_in.html", None, 401, message=error.message)
-        except CourseRequired as error:
-            links = [(one, f"{request.url.path}{course_query(one)}") for one in error.courses]
-            return page("choose_course.html", None, status_of(error), courses=links)
-        except MasteryError as error:
-            signed_in = bool(session_of(request))
-            sorry = page("sorry.html", None, status_of(error), message=error.message, signed_in=signed_in)
-            sorry.headers.update(headers_of(error))
-            return sorry
-
-    return answered
 
 
 @router.get("")
 @with_error_pages
 async def home(request: Request) -> Response:
     if not request.cookies:
-        return page("sign_in.html", None, message="")
+        return sign_in_page()
     caller = await caller_of(request)
     if caller.role == "student":
         _check_own_id(caller)
-        course_id = _asked_course(request)
+        course_id = asked_course(request)
         query = "" if course_id is None else course_query(course_id)
         return RedirectResponse(f"/dashboard/students/{caller.subject}{query}", 303)
     if caller.role == "teacher":
-        return await _class(request, caller)
+        return await class_page(request, caller)
     return await _operator(request, caller)
 
 
@@ -118,7 +89,7 @@ async def leave(request: Request) -> Response:
         with suppress(Unauthenticated):
             show_in_frames_of(request, (await lti.sessions.find(token, request.state.at)).framers)
         await lti.sessions.end(token, request.state.at)
-        answer = page("lti_refused.html", None, message=SIGNED_OUT)
+        answer = page("lti_refused.html", None, message=spoken().gettext(SIGNED_OUT), language=spoken().language)
     sign_out(request, answer)
     return answer
 
@@ -142,7 +113,7 @@ async def launched(request: Request) -> Response:
 async def find(request: Request) -> Response:
     await caller_of(request)
     chosen = check_student_id(request.query_params.get("student", "").strip(), "A student's id")
-    course_id = _asked_course(request)
+    course_id = asked_course(request)
     return RedirectResponse(f"/dashboard/students/{chosen}{'' if course_id is None else course_query(course_id)}", 303)
 
 
@@ -158,12 +129,15 @@ async def compare(request: Request) -> Response:
     if chosen and cohort_id:
         of, with_cohort = check_student_id(chosen, "student"), normal_id(cohort_id, "cohort")
         found = await standings.compare(caller, of, with_cohort, "by_component")
+    students = sorted(caller.students) if len(caller.students) <= MOST_STUDENTS else []
     return page(
         "compare.html",
         caller,
         student=chosen,
         cohort=cohort_id,
-        students=sorted(caller.students) if len(caller.students) <= MOST_STUDENTS else [],
+        students=students,
+        names=await engine_of(request).people.names_for(caller, [*students, *([chosen] if found else [])]),
+        size=_size(found) if found else "",
         cohorts=cohorts,
         found=found,
         query=course_query(found.course_id) if found and found.course_id != DEFAULT_COURSE else "",
@@ -180,11 +154,11 @@ async def student(request: Request, student_id: str) -> Response:
         _check_own_id(caller)
     check_student_id(student_id)
     try:
-        return await student_page(request, caller, student_id, _asked_course(request))
+        return await student_page(request, caller, student_id, asked_course(request))
     except NotFound:
         if caller.role != "student":
             raise
-        return page("welcome.html", caller, first=await _first_steps(request, caller))
+        return page("welcome.html", caller, steps=await _first_steps(request, caller))
 
 
 @router.get("/students/{student_id}/live")
@@ -193,29 +167,46 @@ async def live(request: Request, student_id: str) -> Response:
     engine = engine_of(request)
     check_student_id(student_id)
     caller = await caller_of(request)
-    watched = engine.watching.watch(caller, student_id, admitted_by(request), course_id=_asked_course(request))
+    watched = engine.watching.watch(caller, student_id, admitted_by(request), course_id=asked_course(request))
     return EventStream(await watched)
+
+
+@router.post("/language")
+@with_error_pages
+async def language(request: Request) -> Response:
+    """Choose a language, which stays until another is chosen, and go back to the page where it was chosen."""
+    check_same_origin(request)
+    form = await form_of(request)
+    chosen, back = served(form.get("language")), form.get("back", "")
+    answer = RedirectResponse(back if BACK.fullmatch(back) else "/dashboard", 303)
+    if chosen is not None:
+        remember(request, answer, LANGUAGE_COOKIE, chosen)
+    return answer
 
 
 @router.get("/assets/{name}")
 async def asset(name: str) -> Response:
-    if name not in ASSETS:
+    if name == "style.css":
+        return Response(_style(), media_type="text/css", headers=CACHED)
+    if name not in SCRIPTS:
         raise NotFound("There is no page at this address.")
-    return Response((HERE / name).read_bytes(), media_type=ASSETS[name], headers={"Cache-Control": "max-age=300"})
+    return Response((HERE / "scripts" / name).read_bytes(), media_type="text/javascript", headers=CACHED)
 
 
-def _asked_course(request: Request) -> str | None:
-    """The course that the address names, if any. Raises InvalidInput."""
-    named = request.query_params.get("course_id", "").strip()
-    return normal_id(named, "course_id") if named else None
+@cache
+def _style() -> bytes:
+    """The style of all pages, in the order of the design system's files."""
+    return b"".join([(HERE / "design" / f"{name}.css").read_bytes() for name in STYLES])
 
 
 def _check_own_id(caller: Caller) -> None:
     """Raises Forbidden for a student whose token names them by what is no student's id, such as an e-mail address."""
     if not is_student_id(caller.subject):
         raise Forbidden(
-            "Your token does not name you by a student's id of this service: sign out, and ask your school for a "
-            "token that does."
+            N_(
+                "Your token does not name you by a student's id of this service: sign out, and ask your school for a "
+                "token that does."
+            )
         )
 
 
@@ -235,57 +226,49 @@ def _places(found: Comparison) -> list[tuple[str, float, float, int]]:
     return [overall, *[(name, one.student, one.cohort_average, one.rank) for name, one in parts.items()]]
 
 
-async def _first_steps(request: Request, caller: Caller) -> list[Recommended]:
+def _size(found: Comparison) -> str:
+    """The size of a class, which students are given as a range."""
+    if not isinstance(found.size, str):
+        return str(found.size)
+    low, _, high = found.size.partition(" to ")
+    return spoken().gettext("%(low)s to %(high)s") % {"low": low, "high": high}
+
+
+async def _first_steps(request: Request, caller: Caller) -> list[NextStep]:
     with suppress(Conflict):  # they do not allow profiling
-        return await engine_of(request).advice.recommendations(
-            caller, caller.subject, course_id=_asked_course(request), limit=3
-        )
+        return await engine_of(request).pages.first_steps(caller, caller.subject, asked_course(request))
     return []
-
-
-async def _class(request: Request, caller: Caller) -> Response:
-    if not caller.students and not caller.cohorts:
-        raise Forbidden("This token names no students and no class: sign out, and ask your school for one that does.")
-    engine = engine_of(request)
-    asked = _asked_course(request)
-    found = await engine.reports.own(caller, course_id=asked)
-    named = sorted({one.course_id for one in found.students})
-    courses = named if asked is None else [asked]
-    calibrations = [(one, await engine.calibrations.of_course(caller, one)) for one in courses or [DEFAULT_COURSE]]
-    return page(
-        "class.html",
-        caller,
-        found=found,
-        shown=[(one, _page_of(one, asked)) for one in found.students[:MOST_STUDENTS]],
-        students=len({one.student_id for one in found.students}),
-        all=len(caller.students),
-        calibrations=calibrations,
-        asked=asked,
-        courses=[(one, f"/dashboard{course_query(one)}") for one in courses] if courses != [DEFAULT_COURSE] else [],
-    )
-
-
-def _page_of(one: Glance, asked: str | None) -> str:
-    """The address of a student's page in the course in which a class shows them."""
-    query = "" if asked is None and one.course_id == DEFAULT_COURSE else course_query(one.course_id)
-    return f"/dashboard/students/{one.student_id}{query}"
 
 
 async def _operator(request: Request, caller: Caller) -> Response:
     engine = engine_of(request)
     engine.access.check_act(caller, Act.RECORD, "operator-page")
+    words = spoken()
+    figures = {
+        "mastery_queue_depth": words.gettext("events not yet folded"),
+        "mastery_events_total": words.gettext("events"),
+        "mastery_dead_letters_total": words.gettext("dead letters"),
+        "mastery_results_published_total": words.gettext("results published"),
+        "mastery_deliveries_total": words.gettext("attempts to deliver"),
+        "mastery_http_requests_total": words.gettext("calls"),
+        "mastery_streams_open": words.gettext("open streams"),
+        "mastery_worker_up": words.gettext("worker running"),
+        "mastery_consumer_lag": words.gettext("lag"),
+    }
     rows = [
-        (FIGURES[sample.name], ", ".join(f"{name} {value}" for name, value in sample.labels.items()), sample.value)
+        (figures[sample.name], ", ".join(f"{name} {value}" for name, value in sample.labels.items()), sample.value)
         for metric in engine.metrics.registry.collect()
         for sample in metric.samples
-        if sample.name in FIGURES
+        if sample.name in figures
     ]
-    calibrations = await engine.calibrations.of_tenant(caller)
     return page(
         "operator.html",
         caller,
         rows=rows,
         day=iso_date(day_of(request.state.at)),
-        calibrations=calibrations,
         webhooks=(await engine.webhooks.all(caller)).webhooks if caller.role == "admin" else None,
+        version=__version__,
+        environment=request.state.settings.environment,
+        dependencies=await engine.readiness.dependencies(),
+        calibrations=await engine.calibrations.of_tenant(caller),
     )

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
+from mastery_engine.http.dashboard.words import N_
 from mastery_engine.http.incoming import MAX_TOKEN, address_of, authenticated, engine_of, is_foreign, take_call
 from mastery_engine.http.lti.cookies import kept, put, take_away
 from mastery_engine.http.page_headers import show_in_frames_of
@@ -23,6 +24,7 @@ COOKIE, LAUNCHED = "mastery_session", "mastery_launch"
 PATH = "/dashboard"
 LAUNCHED_PATH = f"{PATH}/launched"
 MOST_FIELDS = 16
+A_YEAR_S = 365 * 86_400
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -41,7 +43,7 @@ async def caller_of(request: Request, token: str | None = None) -> Caller:
         if is_launched(token):
             return await _launched(request, token)
     if not token or len(token) > MAX_TOKEN:
-        raise Unauthenticated("Sign in with your token.")
+        raise Unauthenticated(N_("Sign in with your token."))
     caller = await authenticated(request, token)
     await take_call(request, caller, "pages")
     return await engine_of(request).admission.with_cohorts(caller)
@@ -68,20 +70,25 @@ def admitted_by(request: Request) -> Callable[[], Awaitable[Caller]]:
 
 async def token_in(request: Request) -> str:
     """The token in the sign-in form. Raises InvalidInput."""
+    return (await form_of(request)).get("token", "").strip()
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form of our pages. Raises InvalidInput."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-        raise InvalidInput("The sign-in form could not be read: send it from the page /dashboard.", field="token")
+        raise InvalidInput(N_("The form could not be read: send it from the page /dashboard."), field="token")
     form = (await request.body()).decode("utf-8", "replace")
     try:
         fields = parse_qs(form, max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise InvalidInput(f"The sign-in form has more than {MOST_FIELDS} fields: it needs one, token.") from None
-    return fields.get("token", [""])[0].strip()
+        raise InvalidInput(f"The form has more than {MOST_FIELDS} fields: it needs one or two.") from None
+    return {name: values[0] for name, values in fields.items()}
 
 
 def check_same_origin(request: Request) -> None:
     """Raises Forbidden if the form was sent from another site."""
     if is_foreign(request):
-        raise Forbidden("This form was sent from another site: use the form at /dashboard.")
+        raise Forbidden(N_("This form was sent from another site: use the form at /dashboard."))
 
 
 def sign_in(request: Request, answer: Response, token: str) -> None:
@@ -102,6 +109,13 @@ def sign_out(request: Request, answer: Response) -> None:
     if kept(request, LAUNCHED) is not None:
         take_away(request, answer, LAUNCHED, PATH)
     answer.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict", secure=_is_secure(request))
+
+
+def remember(request: Request, answer: Response, name: str, value: str) -> None:
+    """Keep a choice of the reader's for a year; it says nothing of who they are."""
+    answer.set_cookie(
+        name, value, max_age=A_YEAR_S, path=PATH, httponly=True, samesite="lax", secure=_is_secure(request)
+    )
 
 
 def _is_secure(request: Request) -> bool:

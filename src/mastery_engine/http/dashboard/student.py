@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import date
+from math import ceil
 from typing import TypeAlias, cast
 from urllib.parse import quote
 
@@ -11,25 +13,38 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.domain.forecast.calibration import ENOUGH
 from mastery_engine.domain.moments import Day, Micros, rfc3339
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.engine import Engine
 from mastery_engine.http.dashboard import charts, skill_map
+from mastery_engine.http.dashboard.sentences import (
+    calibration_words,
+    cause_words,
+    component_name,
+    level_name,
+    titles_of,
+)
 from mastery_engine.http.dashboard.templates import page, part
+from mastery_engine.http.dashboard.words import points_of, speak, spoken
 from mastery_engine.http.incoming import engine_of
-from mastery_engine.services.pages import PageOutline
+from mastery_engine.services.pages import PageBody, PageOutline
 
 SHARED_S = 1.0
-BROAD, NARROW = 6, 2  # skills in a row of the map
 
 
 class View(msgspec.Struct, frozen=True):
-    """The key of a rendered body: the student, the last change, the day, and whether the student allows profiling."""
+    """The key of a rendered body: the student, the last change, the day, and whether the student allows profiling.
+
+    Students are spoken to, others about them; each in their language.
+    """
 
     student: DocumentKey
     updated: Micros
     day: Day
     profiled: bool
+    own: bool
+    language: str
 
 
 Render: TypeAlias = Callable[[], Awaitable[Markup]]
@@ -61,11 +76,14 @@ async def student_page(request: Request, caller: Caller, student_id: str, course
     """
     engine, bodies = engine_of(request), cast("SharedBodies", request.state.bodies)
     outline = await engine.pages.outline(caller, student_id, course_id=course_id)
-    view = View(outline.student, outline.updated, outline.day, outline.profiled)
-    body = await bodies.body(view, lambda: _body(engine, caller, outline))
+    own = caller.role == "student"
+    words = speak(request, own=outline.language if own else None, course=outline.course_language)
+    view = View(outline.student, outline.updated, outline.day, outline.profiled, own, words.language)
+    body = await bodies.body(view, lambda: _body(engine, caller, outline, own=own))
     return page(
         "student.html",
         caller,
+        own=own,
         student_id=student_id,
         display_name=outline.name,
         updated=rfc3339(outline.updated),
@@ -77,21 +95,68 @@ async def student_page(request: Request, caller: Caller, student_id: str, course
     )
 
 
-async def _body(engine: Engine, caller: Caller, outline: PageOutline) -> Markup:
+async def _body(engine: Engine, caller: Caller, outline: PageOutline, *, own: bool) -> Markup:
     body = await engine.pages.body(caller, outline)
-    history, forecast, course = body.history.history, body.forecast, body.skills
+    history, forecast, course, why = body.history.history, body.forecast, body.skills, body.why
+    words, titles = spoken(), titles_of(body.modules)
+    drawn = charts.chart(history, forecast) if history else None
     return part(
         "student_body.html",
+        own=own,
         now=body.now,
-        why=body.why,
+        why=why,
+        missing=None if why.missing is None else ceil(points_of(why.missing)),
+        lacking=[component_name(one.component) for one in why.costs if not one.has_evidence],
+        levels=body.levels,
         history=history,
         changes=body.changes,
-        chart=charts.chart(history, forecast) if history else None,
-        levels=[(level.name, charts.y_of(level.from_score)) for level in body.levels if level.from_score],
-        days=body.active_days,
+        causes={
+            one.component: [(cause_words(cause, titles), cause.change) for cause in one.causes if _shows(cause.change)]
+            for one in body.changes.contributions
+        },
+        chart=drawn,
+        readings=_readings(drawn, body) if drawn else [],
+        levels_at=[(level.name, charts.y_of(level.from_score)) for level in body.levels if level.from_score],
+        active=sum(body.active_days),
+        shown_days=len(body.active_days),
+        streak=body.streak,
+        calendar=charts.calendar(
+            body.active_days,
+            date.fromisoformat(body.changes.to).toordinal(),
+            first_weekday=words.locale.first_week_day,
+            names=words.weekdays,
+            mirrored=words.direction == "rtl",
+        ),
         ahead=forecast,
-        advice=body.advice,
-        course=course,
-        broad=skill_map.picture(course.places, BROAD) if course else None,
-        narrow=skill_map.picture(course.places, NARROW) if course else None,
+        calibration=calibration_words(forecast.calibration, ENOUGH) if forecast else "",
+        steps=body.steps,
+        modules=skill_map.mapped(body.modules, course.places) if course else [],
+        beside=[(titles.get(one.skill, one.skill), one) for one in course.beside] if course else [],
     )
+
+
+def _shows(change: float) -> bool:
+    """Whether a change is more than the +0.0 that it would be shown as."""
+    return round(points_of(change), 1) != 0.0
+
+
+def _readings(drawn: charts.Chart, body: PageBody) -> list[tuple[float, float, str]]:
+    """What the chart says of each of its days: the coordinates, and the words."""
+    words = spoken()
+    days = body.forecast.days if body.forecast else []
+    said = [
+        f"{words.day(point.date)}: {words.percent(point.mastery_score)}, {level_name(point.level)}"
+        for point in body.history.history
+    ]
+    ahead = words.gettext("%(day)s: %(score)s, between %(low)s and %(high)s")
+    said += [
+        ahead
+        % {
+            "day": words.day(one.date),
+            "score": words.percent(one.score),
+            "low": words.percent(one.lower),
+            "high": words.percent(one.upper),
+        }
+        for one in days
+    ]
+    return [(x, y, text) for (x, y), text in zip(drawn.places, said, strict=True)]

@@ -1,6 +1,6 @@
-"""Rendering of pages from templates."""
+"""Rendering of pages from templates, in the language of the reader."""
 
-from math import ceil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,41 +9,73 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.domain.evidence.shown import whole_per_cent
+from mastery_engine.http.dashboard import sentences
+from mastery_engine.http.dashboard.words import LANGUAGES, Words, address, spoken, words_of
 from mastery_engine.http.page_headers import PAGE_HEADERS
 
+VARIES = "Accept-Language, Cookie"
 HERE = Path(__file__).parent
-SAFE = {**PAGE_HEADERS, "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
-
-
-def _points(share: float) -> float:
-    """A share as points of 100, without the errors of floating point: they would decide where it is rounded."""
-    return round(100 * share, 6)
+SAFE = {
+    **PAGE_HEADERS,
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Vary": "Accept-Language, Cookie",
+}
 
 
 def percent(share: float) -> str:
-    """A share as all pages show it."""
-    return f"{whole_per_cent(share)}%"
+    """A share as all pages show it in English."""
+    return words_of("en").percent(share)
 
 
 def signed_points(change: float) -> str:
-    """A change of a share in points of 100, such as +2.5."""
-    return f"{round(_points(change), 1) or 0.0:+.1f}"
+    """A change of a share as all pages show it in English."""
+    return words_of("en").signed_points(change)
 
 
-# What is needed rounds up.
-_templates = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-_templates.filters["percent"] = percent
-_templates.filters["percent_needed"] = lambda value: f"{ceil(_points(value))}%"
-_templates.filters["signed_points"] = signed_points
-_templates.filters["points_needed"] = lambda value: ceil(_points(value))
+@cache
+def _templates(words: Words) -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        words.gettext, words.ngettext, newstyle=True, pgettext=words.pgettext, npgettext=words.npgettext
+    )
+    made.filters.update(
+        percent=words.percent,
+        percent_needed=words.percent_needed,
+        exact_percent=words.exact_percent,
+        signed_points=words.signed_points,
+        number=words.number,
+        day=words.day,
+        short_day=words.short_day,
+        full_day=words.full_day,
+        moment=words.moment,
+        ago=words.ago,
+        listed=words.listed,
+        level_name=sentences.level_name,
+        component_name=sentences.component_name,
+        what_moves=sentences.what_moves,
+        trend_words=sentences.trend_words,
+        state_words=sentences.state_words,
+        step_title=sentences.step_title,
+        step_reason=sentences.step_reason,
+        step_size=sentences.step_size,
+    )
+    made.globals.update(words=words, languages=LANGUAGES, signs=sentences.SIGNS)
+    return made
 
 
 def page(name: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:
     """The answer with a whole page."""
-    return HTMLResponse(part(name, caller=caller, **values), status, SAFE)
+    return HTMLResponse(part(name, caller=caller, address=address(), **values), status, SAFE)
 
 
 def part(name: str, **values: Any) -> Markup:
     """A part of a page, already escaped, for another template to include."""
-    return Markup(_templates.get_template(name).render(**values))  # nosec B704
+    return Markup(_templates(spoken()).get_template(name).render(**values))  # nosec B704

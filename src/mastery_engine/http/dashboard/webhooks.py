@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.errors import InvalidInput
-from mastery_engine.http.dashboard.pages import with_error_pages
+from mastery_engine.http.dashboard.routing import with_error_pages
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin
 from mastery_engine.http.dashboard.templates import page
 from mastery_engine.http.incoming import engine_of

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from mastery_engine.errors import LaunchRefused, MasteryError
 from mastery_engine.http.dashboard.session import LAUNCHED_PATH, check_same_origin, sign_in_launched
 from mastery_engine.http.dashboard.templates import page
+from mastery_engine.http.dashboard.words import speak
 from mastery_engine.http.incoming import address_of, engine_of, is_foreign
 from mastery_engine.http.lti.cookies import kept, put, take_away
 from mastery_engine.http.lti.fields import fields_of, login_request
@@ -32,6 +33,7 @@ def with_refusals(route: Route) -> Route:
 
     @wraps(route)
     async def answered(request: Request) -> Response:
+        speak(request)
         engine = engine_of(request)
         try:
             await engine.admission.take_launch(address_of(request), request.state.at)

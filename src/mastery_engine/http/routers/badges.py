@@ -108,9 +108,9 @@ async def show_badge(engine: TheEngine, request: Request, badge_id: BadgeId) -> 
     except (NotFound, Gone) as error:
         if form != HTML:
             raise
-        return sorry_page(error)
+        return sorry_page(request, error)
     if form == HTML:
-        return badge_page(badge, credentials.issuer)
+        return badge_page(request, badge, credentials.issuer)
     found = await credentials.credential(badge, _form(form), at)
     return Response(found, media_type=form, headers=SHARED)
 

@@ -1,0 +1,226 @@
+"""A teacher's class: what of it is asked for, its rows, and the same as CSV. All of it works without a script."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from math import floor
+from typing import Any, TypeAlias
+from urllib.parse import quote, urlencode
+
+import msgspec
+from fastapi import Request
+from markupsafe import Markup
+
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
+from mastery_engine.domain.given_ids import normal_id
+from mastery_engine.domain.moments import iso_date, rfc3339
+from mastery_engine.domain.people.profile import has_words, searched, words_of
+from mastery_engine.http.dashboard import charts
+from mastery_engine.http.dashboard.sentences import HelpReason, Titles, help_reasons, level_name
+from mastery_engine.http.dashboard.words import points_of, spoken
+from mastery_engine.services.classrooms import Classroom, ClassStudent, SkillRow, SkillsOfClass
+
+SORTS = ("help", "name", "score", "change", "active")
+WINDOWS = (7, 14, 28, 84)
+MOST_CARDS = 5
+GROUPS = 5
+LEAST_GROUP = 2
+MOST_CELLS, LEAST_ROWS = 2_500, 10
+LEVEL_STEPS = (0.25, 0.5, 0.75)
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
+
+SortKey: TypeAlias = Callable[[ClassStudent], Any]
+_KEYS: Mapping[str, SortKey] = {
+    "name": lambda one: (one.name or one.student_id).casefold(),
+    "score": lambda one: one.score,
+    "change": lambda one: one.change,
+    "active": lambda one: one.latest or 0,
+}
+
+
+class ClassQuery(msgspec.Struct, frozen=True):
+    """What is asked for: the words of the search, a level, the order, a class, a course, the days of the trend."""
+
+    q: str = ""
+    level: str = ""
+    sort: str = "help"
+    descending: bool = False
+    cohort: str = ""
+    course_id: str | None = None
+    days: int = 28
+    whole_map: bool = False
+
+    def fields(self, **changes: Any) -> dict[str, Any]:
+        """What the address has, with some of it changed; what is as usual is left out."""
+        asked = msgspec.structs.replace(self, **changes)
+        fields: dict[str, Any] = {
+            "cohort": asked.cohort,
+            "course_id": asked.course_id or "",
+            "q": asked.q,
+            "level": asked.level,
+            "sort": "" if asked.sort == "help" else asked.sort,
+            "dir": "desc" if asked.descending else "",
+            "days": "" if asked.days == 28 else asked.days,
+            "map": "all" if asked.whole_map else "",
+        }
+        return {name: value for name, value in fields.items() if value}
+
+    def address(self, path: str = "/dashboard", **changes: Any) -> str:
+        """The address of the page with some of it changed."""
+        query = urlencode(self.fields(**changes))
+        return f"{path}?{query}" if query else path
+
+    def toggled(self, sort: str) -> str:
+        """Where the head of a column leads: names from A, figures from the highest, and again the other way round."""
+        first = sort != "name"
+        return self.address(sort=sort, descending=not self.descending if self.sort == sort else first)
+
+    def direction(self, sort: str) -> str:
+        """What ``aria-sort`` says of a column."""
+        if self.sort != sort:
+            return "none"
+        return "descending" if self.descending else "ascending"
+
+
+def class_query(request: Request, course_id: str | None) -> ClassQuery:
+    """What the address asks for; what makes no sense there is passed over. Raises InvalidInput."""
+    asked = request.query_params
+    days, cohort = asked.get("days", ""), asked.get("cohort", "").strip()
+    return ClassQuery(
+        asked.get("q", "").strip()[:200],
+        asked.get("level", "")[:100],
+        asked.get("sort", "") if asked.get("sort") in SORTS else "help",
+        asked.get("dir") == "desc",
+        normal_id(cohort, "cohort") if cohort else "",
+        course_id,
+        int(days) if days in map(str, WINDOWS) else 28,
+        asked.get("map") == "all",
+    )
+
+
+class ClassRow(msgspec.Struct, frozen=True):
+    """A student in the table: where their page is, why they need help, and the last four weeks as a line."""
+
+    one: ClassStudent
+    link: str
+    reasons: list[HelpReason]
+    spark: str
+    stuck: str
+
+    @property
+    def codes(self) -> str:
+        return " ".join(dict.fromkeys(reason.code for reason in self.reasons))
+
+
+def class_rows(found: Classroom, asked: ClassQuery, titles: Titles) -> list[ClassRow]:
+    """The students who are asked for, in the order that is asked for."""
+    words = words_of(asked.q)
+    chosen = [
+        one
+        for one in found.students
+        if has_words(searched(one.student_id, one.name), words) and (not asked.level or one.level == asked.level)
+    ]
+    key = _KEYS.get(asked.sort)
+    if key is not None:
+        chosen = sorted(chosen, key=key, reverse=asked.descending)
+    return [_row(one, asked, titles) for one in chosen]
+
+
+def cards(found: Classroom, asked: ClassQuery, titles: Titles) -> list[ClassRow]:
+    """Those who need help most, whatever the table shows."""
+    return [_row(one, asked, titles) for one in found.students[:MOST_CARDS] if one.signs]
+
+
+def _row(one: ClassStudent, asked: ClassQuery, titles: Titles) -> ClassRow:
+    spark = charts.spark(one.scores, one.scores[-1][0]) if one.scores else ""
+    stuck = ", ".join(titles.get(topic, topic) for topic in one.stuck_on)
+    return ClassRow(one, _page_of(one, asked), help_reasons(one.signs, titles), spark, stuck)
+
+
+def links_of(found: Classroom, asked: ClassQuery) -> dict[str, str]:
+    """The addresses of the students' pages on the map."""
+    of = found.skills.course_id if found.skills else DEFAULT_COURSE
+    return {one.student_id: _page_of(one, asked) for one in found.students if one.course_id == of}
+
+
+def _page_of(one: ClassStudent, asked: ClassQuery) -> str:
+    """The address of a student's page in the course in which a class shows them."""
+    is_plain = asked.course_id is None and one.course_id == DEFAULT_COURSE
+    query = "" if is_plain else f"?{urlencode({'course_id': one.course_id}, quote_via=quote, safe='')}"
+    return f"/dashboard/students/{one.student_id}{query}"
+
+
+def class_trend(found: Classroom, days: int) -> tuple[charts.Chart, list[tuple[float, float, str]]] | None:
+    """The mean score of the class by day, and what the chart says of each; None with fewer than two days."""
+    words = spoken()
+    past = [(date.fromisoformat(iso_date(day)), score) for day, score in found.days[-days:]]
+    if len(past) < 2:
+        return None
+    drawn = charts.chart_of([(day.toordinal(), score) for day, score in past])
+    said = [f"{words.day(day)}: {words.percent(score)}" for day, score in past]
+    return drawn, [(x, y, text) for (x, y), text in zip(drawn.places, said, strict=True)]
+
+
+def groups(skills: SkillsOfClass) -> list[tuple[str, str, int]]:
+    """The skills that could be taught to most students now: id, title, and how many."""
+    named = {skill.id: skill.title for skill in skills.skills}
+    most = sorted(skills.to_teach.items(), key=lambda one: -one[1])
+    return [(name, named[name], count) for name, count in most[:GROUPS] if count >= LEAST_GROUP]
+
+
+class HeatMap(msgspec.Struct, frozen=True):
+    """The map of a class: its skills in the order of the modules (id, title, how many could be taught it), and rows."""
+
+    heads: list[tuple[str, str, int]]
+    rows: list[SkillRow]
+    left_out: int
+
+
+def heat_map(skills: SkillsOfClass, *, whole: bool) -> HeatMap:
+    """The map: of a large class the first rows, unless the whole is asked for."""
+    rows = skills.rows if whole else skills.rows[: max(LEAST_ROWS, MOST_CELLS // max(1, len(skills.skills)))]
+    heads = [(skill.id, skill.title, skills.to_teach[skill.id]) for skill in skills.skills]
+    return HeatMap(heads, rows, len(skills.rows) - len(rows))
+
+
+def heat_cells(skills: SkillsOfClass, count: int) -> list[Markup]:
+    """The cells of the first rows: the per cent of a right next answer, and its state as a class. Numbers alone."""
+    rows = [
+        "".join([f"<td class={cell.state[0]}>{floor(points_of(cell.probability))}" for cell in row.cells])
+        for row in skills.rows[:count]
+    ]
+    return [Markup(row) for row in rows]  # nosec B704
+
+
+def class_csv(rows: Sequence[ClassRow]) -> str:
+    """The rows as CSV, in numbers that programs read."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\r\n")
+    writer.writerow(
+        ("student_id", "name", "course_id", "score", "level", "change_7_days", "needs_help", "stuck_on", "last_active")
+    )
+    for row in rows:
+        one = row.one
+        texts = (one.student_id, one.name or "", one.course_id)
+        writer.writerow(
+            (
+                *map(_plain, texts),
+                one.score,
+                _plain(one.level),
+                round(one.change, 4),
+                row.codes,
+                _plain("; ".join(one.stuck_on)),
+                "" if one.latest is None else rfc3339(one.latest),
+            )
+        )
+    return written.getvalue()
+
+
+def _plain(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULAS) else text
+
+
+def level_choices(found: Classroom) -> list[tuple[str, str]]:
+    return [(level, level_name(level)) for level in found.levels]

@@ -1,0 +1,128 @@
+"""The routes of a teacher's class: the page, the same as CSV, and the group for a skill."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from mastery_engine.auth.access import Caller
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
+from mastery_engine.domain.forecast.calibration import ENOUGH
+from mastery_engine.errors import Forbidden, NotFound
+from mastery_engine.http.dashboard.charts import y_of
+from mastery_engine.http.dashboard.class_page import (
+    LEVEL_STEPS,
+    WINDOWS,
+    ClassQuery,
+    cards,
+    class_csv,
+    class_query,
+    class_rows,
+    class_trend,
+    groups,
+    heat_cells,
+    heat_map,
+    level_choices,
+    links_of,
+)
+from mastery_engine.http.dashboard.routing import asked_course, with_error_pages
+from mastery_engine.http.dashboard.sentences import Titles, calibration_words, titles_of
+from mastery_engine.http.dashboard.session import caller_of
+from mastery_engine.http.dashboard.student import course_query
+from mastery_engine.http.dashboard.templates import SAFE, page
+from mastery_engine.http.dashboard.words import N_, speak, spoken
+from mastery_engine.http.incoming import engine_of
+from mastery_engine.services.classrooms import Classroom
+from mastery_engine.services.reports import MOST_STUDENTS
+
+router = APIRouter(include_in_schema=False, prefix="/dashboard")
+
+
+async def class_page(request: Request, caller: Caller) -> Response:
+    """The class of a teacher who has signed in."""
+    asked, found, titles = await _found(request, caller)
+    engine = engine_of(request)
+    named = [asked.course_id] if asked.course_id is not None else found.courses
+    calibrations = [
+        (one, calibration_words(await engine.calibrations.of_course(caller, one), ENOUGH))
+        for one in named or [DEFAULT_COURSE]
+    ]
+    rows = class_rows(found, asked, titles)
+    drawn = heat_map(found.skills, whole=asked.whole_map) if found.skills else None
+    words = spoken()
+    return page(
+        "class.html",
+        caller,
+        asked=asked,
+        found=found,
+        people=len({one.student_id for one in found.students}),
+        helped=len({one.student_id for one in found.students if one.signs}),
+        cards=cards(found, asked, titles),
+        rows=rows,
+        shown=rows[:MOST_STUDENTS],
+        levels=level_choices(found),
+        heads=[
+            (sort, name, asked.direction(sort), asked.toggled(sort))
+            for sort, name in (
+                ("name", words.gettext("Student")),
+                ("score", words.gettext("Score")),
+                ("change", words.gettext("Last 7 days")),
+                ("active", words.gettext("Last active")),
+            )
+        ],
+        courses=(
+            [(one, f"/dashboard{course_query(one)}") for one in named] if named not in ([DEFAULT_COURSE], []) else []
+        ),
+        windows=WINDOWS,
+        trend=class_trend(found, asked.days),
+        grid=[(share, y_of(share)) for share in LEVEL_STEPS],
+        map=drawn,
+        cells=heat_cells(found.skills, len(drawn.rows)) if found.skills and drawn else [],
+        map_links=links_of(found, asked),
+        groups=groups(found.skills) if found.skills else [],
+        calibrations=calibrations,
+        now=request.state.at,
+    )
+
+
+@router.get("/class.csv")
+@with_error_pages
+async def class_as_csv(request: Request) -> Response:
+    """What the table shows, in full, as CSV."""
+    asked, found, titles = await _found(request, await caller_of(request))
+    headers = {**SAFE, "Content-Disposition": 'attachment; filename="class.csv"'}
+    return Response(class_csv(class_rows(found, asked, titles)), media_type="text/csv", headers=headers)
+
+
+@router.get("/group")
+@with_error_pages
+async def group(request: Request) -> Response:
+    """Who could be taught a skill now."""
+    caller = await caller_of(request)
+    asked, found, _ = await _found(request, caller)
+    skill_id = request.query_params.get("skill", "")
+    skills = found.skills
+    skill = next((one for one in skills.skills if one.id == skill_id), None) if skills else None
+    if skills is None or skill is None:
+        raise NotFound(N_("The course has no such skill."))
+    links = links_of(found, asked)
+    chosen = skills.group(skill_id)
+    place = skills.skills.index(skill)
+    return page(
+        "group.html",
+        caller,
+        skill=skill,
+        rows=[(row, cell, links[row.student_id]) for row, cell in chosen],
+        later=sum(row.cells[place].state == "later" for row in skills.rows),
+        back=asked.address(),
+    )
+
+
+async def _found(request: Request, caller: Caller) -> tuple[ClassQuery, Classroom, Titles]:
+    """What is asked for, the class, and the titles of what its courses teach. Raises Forbidden."""
+    if not caller.students and not caller.cohorts:
+        raise Forbidden(
+            N_("This token names no students and no class: sign out, and ask your school for one that does.")
+        )
+    asked = class_query(request, asked_course(request))
+    found = await engine_of(request).classrooms.of(caller, course_id=asked.course_id, cohort_id=asked.cohort or None)
+    speak(request, course=found.language)
+    return asked, found, titles_of(found.modules)

@@ -1,0 +1,75 @@
+"""What all routes of pages share: errors are answered as pages, in the reader's language."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import TypeAlias
+
+from fastapi import Request
+from starlette.responses import Response
+
+from mastery_engine.domain.given_ids import normal_id
+from mastery_engine.errors import CourseRequired, MasteryError, Unauthenticated
+from mastery_engine.http.addresses import check_query
+from mastery_engine.http.dashboard.session import session_of
+from mastery_engine.http.dashboard.student import course_query
+from mastery_engine.http.dashboard.templates import page
+from mastery_engine.http.dashboard.words import ENGLISH, speak, spoken
+from mastery_engine.http.problems import headers_of, status_of
+from mastery_engine.services.lti.sessions import is_launched
+
+Route: TypeAlias = Callable[..., Awaitable[Response]]
+
+
+def with_error_pages(route: Route) -> Route:
+    """The route with errors answered as pages; callers who have not signed in get the form."""
+
+    @wraps(route)
+    async def answered(request: Request, **values: str) -> Response:
+        speak(request)
+        try:
+            check_query(request.scope["query_string"])
+            return await route(request, **values)
+        except Unauthenticated as error:
+            if is_launched(session_of(request)):
+                text, language = in_words(error)
+                return page("lti_refused.html", None, 401, message=text, language=language)
+            return sign_in_page(error)
+        except CourseRequired as error:
+            links = [(one, f"{request.url.path}{course_query(one)}") for one in error.courses]
+            return page("choose_course.html", None, status_of(error), courses=links)
+        except MasteryError as error:
+            text, language = in_words(error)
+            sorry = page(
+                "sorry.html",
+                None,
+                status_of(error),
+                code=status_of(error),
+                message=text,
+                language=language,
+                signed_in=bool(session_of(request)),
+            )
+            sorry.headers.update(headers_of(error))
+            return sorry
+
+    return answered
+
+
+def sign_in_page(error: Unauthenticated | None = None) -> Response:
+    """The form by which one signs in, with what was wrong, if anything was."""
+    text, language = ("", ENGLISH) if error is None else in_words(error)
+    return page(
+        "sign_in.html", None, 200 if error is None else 401, message=text, language=language, doors=[], people=[]
+    )
+
+
+def in_words(error: MasteryError) -> tuple[str, str]:
+    """What an error says, and in which language: that of the page where the catalogue has it, else English."""
+    words = spoken()
+    text = words.gettext(error.message)
+    return text, ENGLISH if text == error.message else words.language
+
+
+def asked_course(request: Request) -> str | None:
+    """The course that the address names, if any. Raises InvalidInput."""
+    named = request.query_params.get("course_id", "").strip()
+    return normal_id(named, "course_id") if named else None

@@ -1,0 +1,181 @@
+"""The languages of the pages: every sentence in a catalogue, numbers and dates as a reader writes them.
+
+Catalogues are the ``.po`` files of ``locale/``, read at their first use, so that nothing is compiled that could be old.
+A page is in the language that the reader chose, else that of their profile, else the first of their browser's that
+there is, else the course's.
+"""
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from io import BytesIO
+from math import ceil, floor
+from pathlib import Path
+
+from babel import Locale
+from babel.dates import format_date, format_datetime, format_timedelta, get_day_names
+from babel.lists import format_list
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, format_percent
+from fastapi import Request
+
+from mastery_engine.domain.moments import SECOND, Micros
+
+LOCALES = Path(__file__).parent / "locale"
+LANGUAGES = {"en": "English", "es": "Español", "ar": "العربية"}
+ENGLISH = "en"
+RIGHT_TO_LEFT = frozenset(("ar",))
+COOKIE = "mastery_language"
+MINUS = "\N{MINUS SIGN}"
+LONGEST_HEADER = 1_000
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name by which catalogues find a sentence that is translated later
+    return message
+
+
+@cache
+def _translations(language: str) -> NullTranslations:
+    if language == ENGLISH:
+        return NullTranslations()
+    with (LOCALES / language / "pages.po").open("rb") as written:
+        catalogue = read_po(written, locale=language)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+def points_of(share: float) -> float:
+    """A share as points of 100, without the errors of floating point: they would decide where it is rounded."""
+    return round(100 * share, 6)
+
+
+class Words:
+    """A language: its sentences, and how it writes numbers, days and lists."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self.direction = "rtl" if language in RIGHT_TO_LEFT else "ltr"
+        self.locale = Locale.parse(language)
+        translations = _translations(language)
+        self.gettext = translations.gettext
+        self.ngettext = translations.ngettext
+        self.pgettext = translations.pgettext
+        self.npgettext = translations.npgettext
+
+    def percent(self, share: float) -> str:
+        """A share as all pages show it: rounded down, so that 59.6% is not shown as the 60% at which a level begins."""
+        return format_percent(floor(points_of(share)) / 100, locale=self.locale)
+
+    def percent_needed(self, share: float) -> str:
+        """What is needed, which rounds up."""
+        return format_percent(ceil(points_of(share)) / 100, locale=self.locale)
+
+    def exact_percent(self, share: float) -> str:
+        """A share with one decimal."""
+        return format_percent(share, format="0.0%", locale=self.locale)
+
+    def signed_points(self, change: float) -> str:
+        """A change of a share in points of 100, such as +2.5."""
+        points = round(points_of(change), 1) or 0.0
+        written = format_decimal(abs(points), format="0.0", locale=self.locale)
+        return f"{MINUS if points < 0 else '+'}{written}"
+
+    def number(self, value: float) -> str:
+        return str(format_decimal(value, locale=self.locale))
+
+    def day(self, day: str | date) -> str:
+        """A day with its weekday, as of the last weeks."""
+        return format_date(_date(day), "EEEE, d MMMM" if self.language == ENGLISH else "EEEE d MMMM", self.locale)
+
+    def short_day(self, day: str | date) -> str:
+        return format_date(_date(day), "d MMM", self.locale)
+
+    def full_day(self, day: str | date) -> str:
+        return format_date(_date(day), "long", self.locale)
+
+    def moment(self, at: Micros, zone: tzinfo = UTC) -> str:
+        """A moment in a time zone, to the minute."""
+        when = datetime.fromtimestamp(at / SECOND, zone)
+        return format_datetime(when, "d MMM, HH:mm", tzinfo=zone, locale=self.locale)
+
+    def ago(self, at: Micros, now: Micros) -> str:
+        """How long ago a moment was, in one unit."""
+        return format_timedelta(
+            timedelta(microseconds=at - now), add_direction=True, format="narrow", locale=self.locale
+        )
+
+    @property
+    def weekdays(self) -> list[str]:
+        """The narrowest names of the weekdays, from Monday."""
+        names = get_day_names("narrow", "stand-alone", self.locale)
+        return [names[day] for day in range(7)]
+
+    def listed(self, items: Sequence[str]) -> str:
+        return format_list(list(items), locale=self.locale)
+
+
+def _date(day: str | date) -> date:
+    return date.fromisoformat(day) if isinstance(day, str) else day
+
+
+@cache
+def words_of(language: str) -> Words:
+    """The words of one of the languages."""
+    return Words(language)
+
+
+_spoken: ContextVar[Words | None] = ContextVar("spoken", default=None)
+_address: ContextVar[str] = ContextVar("address", default="/dashboard")
+
+
+def spoken() -> Words:
+    """The words of the page that is being made."""
+    return _spoken.get() or words_of(ENGLISH)
+
+
+def address() -> str:
+    """The address of the page that is being made, to which the choice of another language leads back."""
+    return _address.get()
+
+
+def speak(request: Request, *, own: str | None = None, course: str | None = None) -> Words:
+    """Make the page in the reader's language. ``own`` is that of the reader's profile, ``course`` the course's."""
+    choices = (
+        served(request.cookies.get(COOKIE)),
+        served(own),
+        _accepted(request.headers.get("accept-language", "")),
+        served(course),
+        ENGLISH,
+    )
+    words = words_of(next(one for one in choices if one is not None))
+    _spoken.set(words)
+    query = request.url.query
+    asked = f"{request.url.path}?{query}" if query else request.url.path
+    _address.set(asked if asked.isascii() else "/dashboard")
+    return words
+
+
+def served(tag: str | None) -> str | None:
+    """The language of the pages that a BCP 47 tag asks for, if there is one."""
+    language = (tag or "").partition("-")[0].strip().lower()
+    return language if language in LANGUAGES else None
+
+
+def _accepted(header: str) -> str | None:
+    """The most wanted language of an Accept-Language header that there is (RFC 9110, section 12.5.4)."""
+    wanted: list[tuple[float, int, str]] = []
+    for place, part in enumerate(header[:LONGEST_HEADER].split(",")):
+        tag, _, quality = part.partition(";q=")
+        language = served(tag)
+        try:
+            weight = float(quality or 1)
+        except ValueError:
+            continue
+        if language is not None and weight > 0:
+            wanted.append((-weight, place, language))
+    return min(wanted)[2] if wanted else None

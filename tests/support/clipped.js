@@ -1,0 +1,30 @@
+// What a reader cannot see whole: text that its box cuts off, boxes of one row that lie on each other, and whatever reaches
+// out of the screen. A region that scrolls within itself may, and so may a line of text that ends in dots.
+() => {
+  const said = (one) => `${one.tagName} ${one.className?.baseVal ?? one.className}: ${one.textContent.trim().slice(0, 40)}`;
+  const faults = [];
+  const wide = document.documentElement.clientWidth;
+  for (const one of document.querySelectorAll("main *, header *, footer *")) {
+    if (one.closest(".scroll, svg, [hidden], .skip") || !one.checkVisibility()) continue;
+    const box = one.getBoundingClientRect();
+    if (!box.width || !box.height) continue;
+    if (box.left < -1 || box.right > wide + 1) faults.push(`outside: ${said(one)}`);
+    const style = getComputedStyle(one);
+    const cuts = style.overflowX !== "visible" && style.textOverflow !== "ellipsis" && !["INPUT", "SELECT"].includes(one.tagName);
+    if (cuts && one.scrollWidth > one.clientWidth + 1) faults.push(`cut: ${said(one)}`);
+    if (!["TD", "TH", "LI", "BUTTON", "A", "P", "H1", "H2", "H3"].includes(one.tagName) || style.display === "inline") continue;
+    if (one.scrollWidth > one.clientWidth + 2 && style.overflowX === "visible" && one.clientWidth) faults.push(`spills: ${said(one)}`);
+  }
+  for (const row of document.querySelectorAll("main tr, .fields, .cards, .modules, .grid, header.top")) {
+    if (row.closest(".scroll") || !row.checkVisibility()) continue;
+    const boxes = [...row.children].filter((one) => one.checkVisibility()).map((one) => [one, one.getBoundingClientRect()]);
+    for (const [place, [one, a]] of boxes.entries())
+      for (const [other, b] of boxes.slice(place + 1))
+        if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+          faults.push(`overlap: ${said(one)} and ${said(other)}`);
+  }
+  const texts = [...document.querySelectorAll(".chart .date")].map((one) => one.getBoundingClientRect());
+  for (const [place, box] of texts.entries())
+    if (texts.slice(place + 1).some((other) => box.left < other.right && other.left < box.right)) faults.push("dates overlap");
+  return faults;
+}
