@@ -17,7 +17,7 @@ from mastery_engine.domain.given_ids import normal_id
 from mastery_engine.domain.moments import iso_date, rfc3339
 from mastery_engine.domain.people.profile import has_words, searched, words_of
 from mastery_engine.http.dashboard import charts
-from mastery_engine.http.dashboard.sentences import HelpReason, Titles, help_reasons, level_name
+from mastery_engine.http.dashboard.sentences import HelpWords, Titles, help_reasons, level_name
 from mastery_engine.http.dashboard.words import points_of, spoken
 from mastery_engine.services.classrooms import Classroom, ClassStudent, SkillRow, SkillsOfClass
 
@@ -99,12 +99,12 @@ def class_query(request: Request, course_id: str | None) -> ClassQuery:
     )
 
 
-class ClassRow(msgspec.Struct, frozen=True):
+class TableRow(msgspec.Struct, frozen=True):
     """A student in the table: where their page is, why they need help, and the last four weeks as a line."""
 
     one: ClassStudent
     link: str
-    reasons: list[HelpReason]
+    reasons: list[HelpWords]
     spark: str
     stuck: str
 
@@ -113,7 +113,7 @@ class ClassRow(msgspec.Struct, frozen=True):
         return " ".join(dict.fromkeys(reason.code for reason in self.reasons))
 
 
-def class_rows(found: Classroom, asked: ClassQuery, titles: Titles) -> list[ClassRow]:
+def class_rows(found: Classroom, asked: ClassQuery, titles: Titles) -> list[TableRow]:
     """The students who are asked for, in the order that is asked for."""
     words = words_of(asked.q)
     chosen = [
@@ -127,15 +127,15 @@ def class_rows(found: Classroom, asked: ClassQuery, titles: Titles) -> list[Clas
     return [_row(one, asked, titles) for one in chosen]
 
 
-def cards(found: Classroom, asked: ClassQuery, titles: Titles) -> list[ClassRow]:
+def cards(found: Classroom, asked: ClassQuery, titles: Titles) -> list[TableRow]:
     """Those who need help most, whatever the table shows."""
     return [_row(one, asked, titles) for one in found.students[:MOST_CARDS] if one.signs]
 
 
-def _row(one: ClassStudent, asked: ClassQuery, titles: Titles) -> ClassRow:
+def _row(one: ClassStudent, asked: ClassQuery, titles: Titles) -> TableRow:
     spark = charts.spark(one.scores, one.scores[-1][0]) if one.scores else ""
     stuck = ", ".join(titles.get(topic, topic) for topic in one.stuck_on)
-    return ClassRow(one, _page_of(one, asked), help_reasons(one.signs, titles), spark, stuck)
+    return TableRow(one, _page_of(one, asked), help_reasons(one.signs, titles), spark, stuck)
 
 
 def links_of(found: Classroom, asked: ClassQuery) -> dict[str, str]:
@@ -193,7 +193,7 @@ def heat_cells(skills: SkillsOfClass, count: int) -> list[Markup]:
     return [Markup(row) for row in rows]  # nosec B704
 
 
-def class_csv(rows: Sequence[ClassRow]) -> str:
+def class_csv(rows: Sequence[TableRow]) -> str:
     """The rows as CSV, in numbers that programs read."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")

@@ -253,7 +253,7 @@ def calibration_words(known: ForecastCalibration, missing_of: int) -> str:
     return said % {"weeks": weeks, "enough": words.number(missing_of)}
 
 
-class HelpReason(msgspec.Struct, frozen=True):
+class HelpWords(msgspec.Struct, frozen=True):
     """Why a student needs help: the code as calls send it, what it is in a few words, what it rests on, what to do."""
 
     code: Code
@@ -262,12 +262,12 @@ class HelpReason(msgspec.Struct, frozen=True):
     advice: str
 
 
-def help_reasons(signs: Sequence[Sign], titles: Titles) -> list[HelpReason]:
+def help_reasons(signs: Sequence[Sign], titles: Titles) -> list[HelpWords]:
     """A reason for each sign, and for each topic on which the student is stuck: in the order of every list."""
     return [reason for sign in signs for reason in _reasons(sign, titles)]
 
 
-def _reasons(sign: Sign, titles: Titles) -> list[HelpReason]:
+def _reasons(sign: Sign, titles: Titles) -> list[HelpWords]:
     match sign:
         case StruggleSign():
             return [_stuck(one.topic, one.trigger, iso_date(one.since), titles) for one in sign.topics]
@@ -281,13 +281,13 @@ def _reasons(sign: Sign, titles: Titles) -> list[HelpReason]:
             return [_away(sign)]
 
 
-def _stuck(topic: str, trigger: Trigger, since: str, titles: Titles) -> HelpReason:
+def _stuck(topic: str, trigger: Trigger, since: str, titles: Titles) -> HelpWords:
     words = spoken()
     title = titles.get(topic, topic)
     short = words.gettext("Stuck on “%(topic)s”") if topic else words.gettext("Stuck")
     advice = words.gettext("Go through it together, starting from what they tried last.")
     said = _since(since, trigger, words)
-    return HelpReason("struggle", short % {"topic": title}, said, advice)
+    return HelpWords("struggle", short % {"topic": title}, said, advice)
 
 
 def _since(since: str, trigger: Trigger, words: Words) -> str:
@@ -302,11 +302,11 @@ def _since(since: str, trigger: Trigger, words: Words) -> str:
     return what[trigger]() % {"day": words.short_day(since)}
 
 
-def _forecast(sign: ForecastSign) -> HelpReason:
+def _forecast(sign: ForecastSign) -> HelpWords:
     words = spoken()
     said = words.gettext("Most likely %(score)s on %(day)s (%(level)s).")
     shown = {"score": words.percent(sign.predicted), "day": words.short_day(iso_date(sign.day))}
-    return HelpReason(
+    return HelpWords(
         "forecast",
         words.gettext("Likely to fall behind next week"),
         said % {**shown, "level": level_name(sign.level)},
@@ -314,17 +314,17 @@ def _forecast(sign: ForecastSign) -> HelpReason:
     )
 
 
-def _low(sign: LowScoreSign) -> HelpReason:
+def _low(sign: LowScoreSign) -> HelpWords:
     words = spoken()
     if sign.since is not None:
         said = words.gettext("Below half since %(day)s.") % {"day": words.short_day(iso_date(sign.since))}
     else:
         said = words.gettext("Has just fallen below half.")
     short = words.gettext("The score is low: %(score)s") % {"score": words.percent(sign.score)}
-    return HelpReason("low_score", short, said, words.gettext("Begin with the first step that their page advises."))
+    return HelpWords("low_score", short, said, words.gettext("Begin with the first step that their page advises."))
 
 
-def _fell(sign: FallSign) -> HelpReason:
+def _fell(sign: FallSign) -> HelpWords:
     words = spoken()
     fall = round(100 * sign.fall)
     short = words.ngettext("Fell by %(num)s point", "Fell by %(num)s points", fall) % {"num": words.number(fall)}
@@ -336,14 +336,14 @@ def _fell(sign: FallSign) -> HelpReason:
         "quality": words.gettext("Look at the last review together."),
         "consistency": words.gettext("Ask what keeps them from working."),
     }[sign.component]
-    return HelpReason("falling", short, said % shown, advice)
+    return HelpWords("falling", short, said % shown, advice)
 
 
-def _away(sign: InactivitySign) -> HelpReason:
+def _away(sign: InactivitySign) -> HelpWords:
     words = spoken()
     days = words.ngettext("Away for %(num)s day", "Away for %(num)s days", sign.days)
     said = words.gettext("Last seen on %(day)s.") % {"day": words.short_day(iso_date(sign.last))}
-    return HelpReason(
+    return HelpWords(
         "inactive",
         days % {"num": words.number(sign.days)},
         said,
