@@ -94,7 +94,7 @@ async def test_a_learner_sees_their_own_page_and_no_other(lti: Api, foreign: For
     assert (page.status_code, page.url.path) == (200, f"/dashboard/students/{own}")
     await lti.learn(event(student_id=own))
     page = await opened(lti, foreign, "ada")
-    assert "<h1>Ada Lovelace</h1>" in page.text
+    assert "<h1>Hello, Ada Lovelace</h1>" in page.text
     others = await lti.client.get("/dashboard/students/somebody-else")
     assert others.status_code == 403
     assert (await lti.client.get("/dashboard")).url.path == "/dashboard"

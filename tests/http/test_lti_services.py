@@ -90,7 +90,7 @@ async def test_a_roster_of_three_pages_fills_the_class_before_its_page_is_seen(
     assert await in_class(lti) == ({"u0", "u1", "u2", "u3"}, {"t1"})
     while answer.is_redirect:
         answer = await lti.client.get(answer.headers["location"])
-    assert "Nothing known yet of" in answer.text
+    assert "Nothing is known yet of" in answer.text
     students = (await lti.get("/students")).json()["data"]["students"]
     assert {one["display_name"] for one in students} >= {"Name of u1", "Name of u3"}
     metrics = (await lti.client.get("/metrics")).text

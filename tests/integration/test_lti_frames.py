@@ -96,7 +96,7 @@ def test_everybody_sees_their_page_in_a_frame_without_third_party_cookies(
                 frame = page.frame_locator("iframe")
                 check_heading(frame, heading)
                 expect(frame.get_by_role("link", name="Mastery Engine")).to_be_visible()
-        frame.get_by_role("link", name="Ada Lovelace").or_(frame.get_by_text("Nothing known yet")).first.wait_for()
+        frame.get_by_role("link", name="Ada Lovelace").or_(frame.get_by_text("Nothing is known yet")).first.wait_for()
         frame.get_by_role("link", name="Mastery Engine").click()
         check_heading(frame, "Your students")
         tool = next(one for one in page.frames if one.url.startswith(foreign.tool_url))

@@ -32,7 +32,7 @@ def badge_page(request: Request, badge: Badge, issuer: Issuer) -> Response:
         picture=Markup(svg_of(badge)),  # nosec B704: its texts are escaped where it is drawn
         issuer=issuer.name,
         did=issuer.did,
-        address=issuer.badge(badge.badge_id),
+        badge_address=issuer.badge(badge.badge_id),
         link=f"/badges/{badge.badge_id}",
     )
     shown.headers["Vary"] = "Accept, Accept-Language, Cookie"
