@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from math import floor
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -13,12 +12,13 @@ from fastapi import Request
 from markupsafe import Markup
 
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
+from mastery_engine.domain.evidence.shown import whole_per_cent
 from mastery_engine.domain.given_ids import normal_id
 from mastery_engine.domain.moments import iso_date, rfc3339
 from mastery_engine.domain.people.profile import has_words, searched, words_of
 from mastery_engine.http.dashboard import charts
 from mastery_engine.http.dashboard.sentences import HelpWords, Titles, help_reasons, level_name
-from mastery_engine.http.dashboard.words import points_of, spoken
+from mastery_engine.http.dashboard.words import spoken
 from mastery_engine.services.classrooms import Classroom, ClassStudent, SkillRow, SkillsOfClass
 
 SORTS = ("help", "name", "score", "change", "active")
@@ -187,7 +187,7 @@ def heat_map(skills: SkillsOfClass, *, whole: bool) -> HeatMap:
 def heat_cells(skills: SkillsOfClass, count: int) -> list[Markup]:
     """The cells of the first rows: the per cent of a right next answer, and its state as a class. Numbers alone."""
     rows = [
-        "".join([f"<td class={cell.state[0]}>{floor(points_of(cell.probability))}" for cell in row.cells])
+        "".join([f"<td class={cell.state[0]}>{whole_per_cent(cell.probability)}" for cell in row.cells])
         for row in skills.rows[:count]
     ]
     return [Markup(row) for row in rows]  # nosec B704

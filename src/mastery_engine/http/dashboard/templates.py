@@ -19,7 +19,7 @@ SAFE = {
     **PAGE_HEADERS,
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
-    "Vary": "Accept-Language, Cookie",
+    "Vary": VARIES,
 }
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
-from math import ceil, floor
+from math import ceil
 from pathlib import Path
 
 from babel import Locale
@@ -22,6 +22,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 from fastapi import Request
 
+from mastery_engine.domain.evidence.shown import whole_per_cent
 from mastery_engine.domain.moments import SECOND, Micros
 
 LOCALES = Path(__file__).parent / "locale"
@@ -69,7 +70,7 @@ class Words:
 
     def percent(self, share: float) -> str:
         """A share as all pages show it: rounded down, so that 59.6% is not shown as the 60% at which a level begins."""
-        return format_percent(floor(points_of(share)) / 100, locale=self.locale)
+        return format_percent(whole_per_cent(share) / 100, locale=self.locale)
 
     def percent_needed(self, share: float) -> str:
         """What is needed, which rounds up."""
