@@ -59,7 +59,8 @@ async def launched(api: Api, foreign: ForeignPlatform, who: str) -> str:
     assert answer.status_code in (200, 302, 303), answer.text
     late = api.engine.late_grades  # what is known of classes may be some seconds old, and the platform's clock stays
     late._contexts._asked = 0
-    late._gradebooks._learns.clear()
+    await late._contexts.refresh(api.clock())
+    await late._contexts.read_learners(api.clock())
     return str(api.engine.people._profiles.derived_id("default", identity(foreign.url, f"sub-{who}")))
 
 

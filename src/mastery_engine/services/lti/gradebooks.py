@@ -5,12 +5,11 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 import msgspec
-from cachetools import LRUCache
 
 from mastery_engine.clock import Clock
 from mastery_engine.domain.evidence.shown import whole_per_cent
 from mastery_engine.domain.ids import derived_id
-from mastery_engine.domain.moments import SECOND, Micros, rfc3339
+from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.results import Result, Updated
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import MasteryError, Unavailable
@@ -31,8 +30,6 @@ logger = logging.getLogger(__name__)
 
 PAGE = 500
 MAX_ROUNDS = 20
-MOST_SEEN = 200_000
-SEEN_FOR: Micros = 10 * SECOND  # who joined since is found by the look for those without a score
 CONFLICT = 409
 TRIED_AGAIN = frozenset({0, 401, 408, 425, 429})  # and whatever says that the fault is the platform's own
 
@@ -80,7 +77,6 @@ class Gradebooks:
         self._grades = grades
         self._consents = consents
         self._clock = clock
-        self._learns: LRUCache[str, tuple[Micros, bool]] = LRUCache(MOST_SEEN)
 
     async def follow(self, results: Sequence[Result]) -> None:
         """Queue the scores that changed by a whole per cent. Raises Unavailable."""
@@ -88,14 +84,15 @@ class Gradebooks:
         await self._contexts.refresh(now)
         if not self._contexts.graded:
             return
+        if not self._contexts.knows_learners:
+            await self._contexts.read_learners(now)
         told = [
             GradeNow(context, StudentKey(result.tenant, result.student_id), whole_per_cent(result.score), result.at)
             for result in results
             if isinstance(result, Updated)
-            for context in self._contexts.in_course(result.tenant, result.course_id)
+            for context in self._contexts.of_student(StudentKey(result.tenant, result.student_id), result.course_id)
         ]
-        learn = await self._learners({one.key for one in told}, now) if told else frozenset()
-        await self.queue([one for one in told if one.key in learn], now)
+        await self.queue(told, now)
 
     async def queue(self, told: Sequence[GradeNow], now: Micros) -> None:
         """Queue these scores, but those that are queued already or are older, and those without consent.
@@ -128,14 +125,6 @@ class Gradebooks:
             self._bell.ring({one.sink for one in deliveries})
             waiting = {write.key: waiting[write.key] for write, won in zip(writes, written, strict=True) if not won}
         raise Unavailable("Others keep changing what is known of these scores: try again.")
-
-    async def _learners(self, keys: Collection[str], now: Micros) -> Collection[str]:
-        """Which of these are learners in their contexts; it may be some seconds old."""
-        asked = [key for key in keys if not _is_fresh(self._learns.get(key), now)]
-        for key, entry in zip(asked, await self._find("lti-people", asked, now), strict=True):
-            learns = entry is not None and unpack_person(entry.value).role == "learner"
-            self._learns[key] = (now, learns)
-        return {key for key in keys if self._learns.get(key, (0, False))[1]}
 
     async def _find(self, table: Table, keys: Sequence[str], now: Micros) -> list[Entry | None]:
         found: list[Entry | None] = []
@@ -226,10 +215,6 @@ def _queued(record: GradeRecord, told: Sequence[GradeNow], now: Micros) -> tuple
                 lane = f"{context.cohort_id}/{one.student.student_id}"
                 new.append(Delivery(one.context.sink, delivery_id, lane, one.student, now, now, body))
     return record, new
-
-
-def _is_fresh(seen: tuple[Micros, bool] | None, now: Micros) -> bool:
-    return seen is not None and abs(now - seen[0]) < SEEN_FOR
 
 
 def _outcome_of(fault: PlatformFault) -> SendOutcome:

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
-from mastery_engine.lti.contexts import ContextRecord, unpack_context
+from mastery_engine.lti.contexts import ContextRecord, unpack_context, unpack_person
 from mastery_engine.lti.grades import may_score
 from mastery_engine.lti.platforms import platform_key
 from mastery_engine.ports.registry import RegistryStore
@@ -45,7 +46,8 @@ class GradedContexts:
         self._asked: Micros = 0
         self._reading = asyncio.Lock()
         self._courses: dict[str, tuple[Micros, str]] = {}
-        self._by_course: Mapping[tuple[str, str], Sequence[GradedContext]] = {}
+        self._by_key: Mapping[str, GradedContext] = {}
+        self._of_student: Mapping[StudentKey, Sequence[str]] | None = None
         self.records: Sequence[ContextRecord] = ()
         self.graded: Sequence[GradedContext] = ()
 
@@ -61,9 +63,36 @@ class GradedContexts:
                 if not self._was_read:
                     raise
 
-    def in_course(self, tenant: str, course_id: str) -> Sequence[GradedContext]:
-        """The contexts whose gradebooks get scores of a course."""
-        return self._by_course.get((tenant, course_id), ())
+    async def read_learners(self, now: Micros) -> None:
+        """Know who learns in these contexts, as of now: in memory, since each result asks. Raises Unavailable."""
+        found: dict[StudentKey, list[str]] = defaultdict(list)
+        for context in self.graded:
+            prefix, after = f"{context.record.key}/", ""
+            while page := await self._registry.page("lti-people", prefix, after, PAGE, now):
+                after = page[-1].key
+                for entry in page:
+                    if unpack_person(entry.value).role == "learner":
+                        student = StudentKey(context.record.tenant, entry.key.removeprefix(prefix))
+                        found[student].append(context.record.key)
+        self._of_student = dict(found)
+
+    @property
+    def knows_learners(self) -> bool:
+        """Whether they were read before. Who joined since then is known with the next reading."""
+        return self._of_student is not None
+
+    def of_student(self, student: StudentKey, course_id: str) -> list[GradedContext]:
+        """The contexts in which a student learns, whose gradebooks get scores of a course."""
+        known = [self._by_key.get(key) for key in (self._of_student or {}).get(student, ())]
+        return [context for context in known if context is not None and context.course_id == course_id]
+
+    def learners(self) -> dict[str, list[StudentKey]]:
+        """Who learns in each context, by its key."""
+        found: dict[str, list[StudentKey]] = defaultdict(list)
+        for student, keys in (self._of_student or {}).items():
+            for key in keys:
+                found[key].append(student)
+        return found
 
     def sinks(self) -> Collection[str]:
         """Where scores wait, or may."""
@@ -83,10 +112,8 @@ class GradedContexts:
             for record in records
             if record.line_items and may_score(record.scopes)
         ]
-        by_course: dict[tuple[str, str], list[GradedContext]] = defaultdict(list)
-        for context in graded:
-            by_course[context.record.tenant, context.course_id].append(context)
-        self.records, self.graded, self._by_course = records, graded, dict(by_course)
+        self.records, self.graded = records, graded
+        self._by_key = {context.record.key: context for context in graded}
         self._was_read = True
 
     async def _course_of(self, record: ContextRecord, now: Micros) -> str:

@@ -11,7 +11,7 @@ from mastery_engine.domain.evidence.shown import shown_score, whole_per_cent
 from mastery_engine.domain.moments import MINUTE, SECOND, Micros
 from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import MasteryError, Unavailable
-from mastery_engine.lti.contexts import ContextRecord, unpack_person
+from mastery_engine.lti.contexts import ContextRecord, person_key
 from mastery_engine.lti.grade_records import unpack_grades
 from mastery_engine.lti.grades import LINE_ITEM_SCOPE, may_score
 from mastery_engine.ports.registry import Entry, RegistryStore, RegistryWrite
@@ -74,22 +74,20 @@ class LateGrades:
         for record in self._contexts.records:
             if not record.line_items and may_score(record.scopes) and LINE_ITEM_SCOPE in record.scopes:
                 await self._make_column(record, now)
+        await self._contexts.read_learners(now)
+        learners = self._contexts.learners()
         for context in self._contexts.graded:
-            await self._look_at(context, now)
+            mine = learners.get(context.record.key, [])
+            for start in range(0, len(mine), PAGE):
+                await self._look_at(context, mine[start : start + PAGE], now)
 
-    async def _look_at(self, context: GradedContext, now: Micros) -> None:
-        prefix, after = f"{context.record.key}/", ""
-        while page := await self._registry.page("lti-people", prefix, after, PAGE, now):
-            after = page[-1].key
-            learners = [one.key for one in page if unpack_person(one.value).role == "learner"]
-            found = await self._registry.find("lti-grades", learners, now)
-            late = [
-                StudentKey(context.record.tenant, key.removeprefix(prefix))
-                for key, entry in zip(learners, found, strict=True)
-                if _lacks(entry, context)
-            ]
-            if late:
-                await self._gradebooks.queue(await self._present(context, late, now), now)
+    async def _look_at(self, context: GradedContext, learners: Sequence[StudentKey], now: Micros) -> None:
+        record = context.record
+        keys = [person_key(record.tenant, record.cohort_id, one.student_id) for one in learners]
+        found = await self._registry.find("lti-grades", keys, now)
+        late = [one for one, entry in zip(learners, found, strict=True) if _lacks(entry, context)]
+        if late:
+            await self._gradebooks.queue(await self._present(context, late, now), now)
 
     async def _present(self, context: GradedContext, late: Sequence[StudentKey], now: Micros) -> list[GradeNow]:
         """The scores of now of those who are known in the course."""
