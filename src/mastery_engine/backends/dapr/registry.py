@@ -16,12 +16,13 @@ import msgspec
 
 from mastery_engine.backends.dapr import keys
 from mastery_engine.backends.dapr.client import DaprState, Replacement, Value
-from mastery_engine.backends.dapr.index import SHARDS, TOMBSTONE_S, DaprIndex, listed, words_from
+from mastery_engine.backends.dapr.index import TOMBSTONE_S, DaprIndex, listed, words_from
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.registry import Entry, RegistryWrite, Table
 
 AT_ONCE = 32
+SHARDS = 16  # of each table
 PAGE = 200
 TABLES: tuple[Table, ...] = get_args(Table)
 
