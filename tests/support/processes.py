@@ -106,7 +106,9 @@ class _ForkServer:
     def fork(self, asked: Mapping[str, Any], files: tuple[int, int, int]) -> Forked:
         with _forking, _taking_in_orphans():
             socket.send_fds(self._asking, [json.dumps(asked).encode()], files)
-            return Forked(int(self._asking.recv(64)))
+            answer = self._asking.recv(64)
+        assert answer, "the engine cannot be imported: what stands above says why"
+        return Forked(int(answer))
 
     def _close(self) -> None:
         self._asking.close()
