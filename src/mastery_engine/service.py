@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import cache
 
@@ -36,7 +36,9 @@ LONGEST_STOP_S = 15.0
 class Service:
     """The application, with the engine while it runs. Raises StartRefused if traces cannot be sent."""
 
-    def __init__(self, settings: Settings, *, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Clock = system_clock, doors: Mapping[str, str] = http_app.NO_DOORS
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._metrics = Metrics()
@@ -50,6 +52,7 @@ class Service:
             new_id=new_id,
             metrics=self._metrics,
             tracing=self._tracing,
+            doors=doors,
         )
 
     def shared_by_connections(self) -> EdgeServices:
@@ -101,11 +104,14 @@ def listen(settings: Settings) -> socket.socket:
     return http_server.listen(settings.host, settings.port)
 
 
-def serve(settings: Settings) -> None:
-    """Serve HTTP until SIGTERM or SIGINT. Raises StartRefused if the port is taken or the engine cannot start."""
+def serve(settings: Settings, *, doors: Mapping[str, str] = http_app.NO_DOORS) -> None:
+    """Serve HTTP until SIGTERM or SIGINT. Raises StartRefused if the port is taken or the engine cannot start.
+
+    ``doors`` are those of a demo.
+    """
     with listen(settings) as listener:
         asyncio.run(_try_start(settings))
-        service = Service(settings)
+        service = Service(settings, doors=doors)
         http_server.serve(
             service.app, listener, shared=service.shared_by_connections(), end_streams=service.end_streams
         )

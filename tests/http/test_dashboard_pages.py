@@ -178,7 +178,7 @@ async def test_an_operator_sees_webhooks_and_sends_a_message_again_after_a_quest
         await asyncio.sleep(1)  # what is set counts everywhere within two
         await api.learn(event("quiz"))
         await hook.has(1)
-        assert f'<a href="/dashboard/webhooks/lms">lms</a></th><td>{hook.url}</td><td>active' in await shown(
+        assert f'<a href="/dashboard/webhooks/lms">lms</a></th><td dir="ltr">{hook.url}</td><td>active' in await shown(
             api, "/dashboard"
         )
         place = "/dashboard/webhooks/lms"
@@ -198,7 +198,8 @@ async def test_an_operator_sees_webhooks_and_sends_a_message_again_after_a_quest
         await hook.has(2)
         assert hook.ids == [delivery_id] * 2
         tried = await api.client.post(f"{place}/test", headers=cookie)
-        assert "The test message was delivered:</strong> answered 200." in tried.text
+        assert "The test message was delivered." in tried.text
+        assert "answered 200" in tried.text
         for path in (f"{place}?state=lost", f"{place}?cursor=none"):
             assert (await api.client.get(path, headers=cookie)).status_code == 400
         teacher = {"Cookie": f"mastery_session={make_token('teacher', students=[STUDENT])}"}

@@ -205,6 +205,7 @@ KINDS: dict[str, LimitKind | None] = {
     "GET /lti/register": None,
     "GET /lti/jwks": None,
     "POST /dashboard/language": None,
+    "POST /dashboard/door": None,  # there is one in a demo alone
     "GET /dashboard/assets/{name}": None,
     "GET /dapr/subscribe": None,
     "POST /dapr/events": None,
@@ -251,6 +252,7 @@ UNLIMITED_PAGES = {  # they read nothing of anybody
     "GET /dashboard/launched",
     "POST /dashboard/sign-out",
     "POST /dashboard/language",
+    "POST /dashboard/door",
     "GET /dashboard/assets/{name}",
 }
 

@@ -1,5 +1,6 @@
 """What pages of other sites can do with a user's browser, and the cookie of the dashboard."""
 
+import re
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -118,3 +119,29 @@ async def test_guesses_are_counted_at_every_door(api: Api, path: str) -> None:
         for guess in range(BAD_TOKENS + 1)
     ]
     assert codes == [401] * BAD_TOKENS + [429]
+
+
+async def test_a_demo_has_three_doors_and_anything_else_none(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "/dashboard/door" not in (await api.get("/dashboard", token="")).text
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    closed = await api.client.post("/dashboard/door", content="door=operator", headers=form)
+    assert (closed.status_code, "set-cookie" in closed.headers) == (404, False)
+    doors = {"student": make_token("student", subject="s1"), "operator": make_token()}
+    monkeypatch.setitem(api.state, "doors", doors)
+    page = (await api.get("/dashboard", token="")).text
+    assert re.findall(r'name="door" value="(\w+)"', page) == ["student", "operator"]
+    foreign = await api.client.post(
+        "/dashboard/door", content="door=operator", headers={**form, "Origin": "https://evil.test"}
+    )
+    assert (foreign.status_code, "set-cookie" in foreign.headers) == (403, False)
+    entered = await api.client.post("/dashboard/door", content="door=student", headers=form)
+    assert (entered.status_code, entered.headers["location"]) == (303, "/dashboard")
+    assert doors["student"] in entered.headers["set-cookie"]
+
+
+async def test_a_browser_is_led_to_the_pages_and_a_program_gets_json(api: Api) -> None:
+    browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    led = await api.get("/", token="", headers={"Accept": browser})
+    assert (led.status_code, led.headers["location"]) == (303, "/dashboard")
+    for accept in ("*/*", "application/json", ""):
+        assert (await api.get("/", token="", headers={"Accept": accept})).json()["data"]["name"] == "mastery-engine"

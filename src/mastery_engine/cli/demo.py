@@ -32,8 +32,8 @@ TOKEN_S = 7 * 86_400
 CLASS = Caller("simulated-class", "service", "default")
 
 TO_TRY = """
-A simulated class of {students} works at {url} (Ctrl-C ends it). Its dashboard is {url}/dashboard.
-Sign in there as its teacher with this token:
+A simulated class of {students} works at {url} (Ctrl-C ends it). Open that address in a browser: it
+lets you in as a student, as the teacher, or as the operator. Elsewhere its teacher signs in with this token:
 
 {teacher}
 
@@ -66,7 +66,7 @@ def demo(host: Host = None, port: Port = None) -> None:
     end_well_on_signals()
     chosen, class_ = asyncio.run(_prepared(settings(host=host, port=port, worker_enabled=True)))
     with _living(chosen, class_):
-        serve(chosen)
+        serve(chosen, doors=_doors(chosen))
 
 
 async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
@@ -193,6 +193,21 @@ def _listens(settings: "Settings", stopping: threading.Event) -> bool:
             continue
         return True
     return False
+
+
+def _doors(settings: "Settings") -> dict[str, str]:
+    """The tokens by which a browser looks at the class as each of three people; none in production."""
+    from mastery_engine.lab.simulate.classes import BEST_KNOWN, COHORT
+    from mastery_engine.wiring import tokens
+
+    if settings.in_production:
+        return {}
+    issuer = tokens(settings)
+    return {
+        "student": issuer.make(subject=BEST_KNOWN, role="student", lives_s=TOKEN_S),
+        "teacher": issuer.make(subject="teacher", role="teacher", cohorts=[COHORT], lives_s=TOKEN_S),
+        "operator": issuer.make(subject="operator", role="admin", lives_s=TOKEN_S),
+    }
 
 
 def _to_try(settings: "Settings") -> str:

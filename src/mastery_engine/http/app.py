@@ -1,9 +1,10 @@
 """The HTTP application: its routes and middleware, with an engine that is opened at the start."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, TypedDict
 
 import msgspec
@@ -89,6 +90,7 @@ PARTS = (
     class_routes,
     my_data,
 )
+NO_DOORS: Mapping[str, str] = MappingProxyType({})
 FAILURES = (MasteryError, HTTPException, RequestValidationError)
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
@@ -100,6 +102,7 @@ class RunningState(TypedDict):
     settings: Settings
     agents: AgentsOnDemand
     bodies: SharedBodies
+    doors: Mapping[str, str]
 
 
 def create_app(
@@ -111,13 +114,17 @@ def create_app(
     new_id: NewId,
     metrics: Metrics,
     tracing: Tracing,
+    doors: Mapping[str, str] = NO_DOORS,
 ) -> FastAPI:
-    """The application; ``opened`` gives the engine from start to end, and may raise StartRefused at the start."""
+    """The application; ``opened`` gives the engine from start to end, and may raise StartRefused at the start.
+
+    ``doors`` are the tokens by which anybody may look at a demo: as student, as teacher, as operator.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[RunningState]:
         async with opened() as engine, agents_served(make_agents, engine) as agents:
-            yield RunningState(engine=engine, settings=settings, agents=agents, bodies=SharedBodies())
+            yield RunningState(engine=engine, settings=settings, agents=agents, bodies=SharedBodies(), doors=doors)
 
     app = FastAPI(
         title=openapi.TITLE,

@@ -33,7 +33,7 @@ def with_error_pages(route: Route) -> Route:
             if is_launched(session_of(request)):
                 text, language = in_words(error)
                 return page("lti_refused.html", None, 401, message=text, language=language)
-            return sign_in_page(error)
+            return sign_in_page(request, error)
         except CourseRequired as error:
             links = [(one, f"{request.url.path}{course_query(one)}") for one in error.courses]
             return page("choose_course.html", None, status_of(error), courses=links)
@@ -54,12 +54,11 @@ def with_error_pages(route: Route) -> Route:
     return answered
 
 
-def sign_in_page(error: Unauthenticated | None = None) -> Response:
+def sign_in_page(request: Request, error: Unauthenticated | None = None) -> Response:
     """The form by which one signs in, with what was wrong, if anything was."""
     text, language = ("", ENGLISH) if error is None else in_words(error)
-    return page(
-        "sign_in.html", None, 200 if error is None else 401, message=text, language=language, doors=[], people=[]
-    )
+    status, doors = 200 if error is None else 401, list(request.state.doors)
+    return page("sign_in.html", None, status, message=text, language=language, doors=doors)
 
 
 def in_words(error: MasteryError) -> tuple[str, str]:

@@ -1,16 +1,20 @@
 """Calls for operators, without a token: health, readiness, the service's name and version, and metrics."""
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from mastery_engine import __version__
 from mastery_engine.errors import NotFound, Unavailable
+from mastery_engine.http.accept import preferred
+from mastery_engine.http.envelope import JSON
 from mastery_engine.http.envelope_route import PROBES, EnvelopeRoute
 from mastery_engine.http.incoming import TheEngine
 from mastery_engine.http.openapi import responds_openly
 from mastery_engine.http.problems import problem
 from mastery_engine.http.proxies import forwarding_header
 from mastery_engine.responses.readiness import Health, ReadinessReport, ServiceInfo
+
+HTML = "text/html"
 
 router = APIRouter(route_class=EnvelopeRoute, tags=[PROBES])
 
@@ -33,9 +37,14 @@ async def ready(engine: TheEngine, request: Request) -> ReadinessReport | Respon
     return problem(error, request.state.meta, accept=request.headers.get("accept", ""), details=details)
 
 
-@router.get("/", openapi_extra=responds_openly(ServiceInfo))
-async def service(request: Request) -> ServiceInfo:
-    """The name, version and environment of the service."""
+LED = {"303": {"description": "A browser is led to the pages."}}
+
+
+@router.get("/", openapi_extra={"responses": responds_openly(ServiceInfo)["responses"] | LED})
+async def service(request: Request) -> ServiceInfo | Response:
+    """The name, version and environment of the service; a browser is led to the pages."""
+    if preferred(request.headers.get("accept", ""), (JSON, HTML)) == HTML:
+        return RedirectResponse("/dashboard", 303, {"Vary": "Accept"})
     return ServiceInfo("mastery-engine", __version__, request.state.settings.environment)
 
 
