@@ -22,6 +22,7 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.auth.limits import BAD_TOKENS
 from mastery_engine.domain.moments import DAY, MINUTE, SECOND
 from mastery_engine.domain.people.identity import identity
+from mastery_engine.errors import Unauthenticated
 from mastery_engine.lti.platforms import LtiPlatform
 from tests.support.calls import COHORT, Api, enrolled, event, serving
 from tests.support.live import make_token
@@ -379,7 +380,11 @@ async def test_a_session_opens_pages_and_no_call(lti: Api, foreign: ForeignPlatf
 
 async def test_a_session_ends_by_time_by_sign_out_and_with_its_platform(lti: Api, foreign: ForeignPlatform) -> None:
     own = (await opened(lti, foreign, "ada")).url.path
+    token = next(one.value for one in lti.client.cookies.jar if one.name.startswith("mastery_launch")) or ""
+    assert (await lti.engine.lti.admitted(token)).subject == own.rpartition("/")[2], "as a live page asks"
     lti.clock.ahead += 8 * 60 * MINUTE + SECOND
+    with pytest.raises(Unauthenticated):
+        await lti.engine.lti.admitted(token)
     ended = await lti.client.get(own)
     assert (ended.status_code, "open the link in your course again" in ended.text) == (401, True)
     assert f"frame-ancestors {foreign.url}" in ended.headers["content-security-policy"]
@@ -425,6 +430,25 @@ async def test_launches_are_audited_and_counted(lti: Api, foreign: ForeignPlatfo
     assert 'mastery_lti_launches_total{outcome="learner"} 1.0' in metrics
     assert 'mastery_lti_launches_total{outcome="audience"} 1.0' in metrics
     assert not [one for one in await lti.audited() if "Ada" in str(one) or foreign.url in str(one)]
+
+
+async def test_calls_of_nobody_who_is_known_are_limited_by_address(
+    lti: Api, foreign: ForeignPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mastery_engine.auth.limits.LAUNCHES", 4)
+    assert (await launched(lti, foreign, "ada")).status_code == 303
+    codes = [(await lti.client.get("/lti/login", params=foreign.login_fields("ada"))).status_code for _ in range(4)]
+    assert codes == [302, 302, 429, 429]
+
+
+async def test_a_title_that_turns_the_direction_of_text_is_a_plain_one(lti: Api, foreign: ForeignPlatform) -> None:
+    foreign.forge = changed(context={"id": "course-9", "title": "Py\u202ethon\n 1"})
+    try:
+        assert (await launched(lti, foreign, "ada")).status_code == 303
+    finally:
+        foreign.forge = lambda claims: claims
+    (record,) = await lti.engine.lti.classes.page("", lti.clock())
+    assert (await lti.get(f"/cohorts/{record.cohort_id}")).json()["data"]["name"] == "Python 1"
 
 
 async def test_guesses_are_limited_by_address(lti: Api) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from mastery_engine.domain.given_ids import NOT_ALLOWED
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.errors import LaunchRefused
 from mastery_engine.lti.platforms import LtiPlatform, origin_of
@@ -25,7 +26,7 @@ PAGE = "mastery_page"  # the custom parameter of a link that we made: which page
 SKEW: Micros = 60 * SECOND
 OLDEST: Micros = 60 * 60 * SECOND  # a launch that was made so long ago was kept by somebody
 LATEST_S = 253_402_300_799
-LONGEST, LONGEST_NAME, LONGEST_URL = 255, 200, 2_000
+LONGEST, LONGEST_NAME, LONGEST_TITLE, LONGEST_URL = 255, 200, 100, 2_000
 MOST_SCOPES = 20
 
 Claims: TypeAlias = Mapping[str, Any]
@@ -230,7 +231,7 @@ def _context(claims: Claims) -> LtiContext | None:
     if context_id is None:
         return None
     title = _optional(said, "title", LONGEST_URL) or _optional(said, "label", LONGEST_URL) or "Class"
-    return LtiContext(context_id, " ".join(title.split())[:100])
+    return LtiContext(context_id, NOT_ALLOWED.sub("", " ".join(title.split()))[:LONGEST_TITLE].strip() or "Class")
 
 
 def _page(claims: Claims) -> PageName:

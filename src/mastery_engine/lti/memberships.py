@@ -8,7 +8,8 @@ from urllib.parse import urljoin
 import msgspec
 
 from mastery_engine.domain.cohorts.cohort import MOST_MEMBERS, Cohort, Teacher
-from mastery_engine.domain.given_ids import NOT_ALLOWED
+from mastery_engine.domain.given_ids import NOT_ALLOWED, normal_id
+from mastery_engine.errors import InvalidInput
 from mastery_engine.lti.platforms import origin_of
 from mastery_engine.lti.roles import LtiRole, member_role
 
@@ -40,10 +41,17 @@ def _member(row: Any) -> LtiMember | None:
     if not isinstance(row, Mapping):
         return None
     sub, roles, status = row.get("user_id"), row.get("roles"), row.get("status", "Active")
-    if not isinstance(sub, str) or not 1 <= len(sub.strip()) <= LONGEST or NOT_ALLOWED.search(sub):
+    if not isinstance(sub, str) or not _is_id(sub):
         return None
     named = [one for one in roles if isinstance(one, str)] if isinstance(roles, list) else []
     return LtiMember(sub, _name(row), member_role(named) if status == "Active" else None)
+
+
+def _is_id(sub: str) -> bool:
+    try:
+        return bool(normal_id(sub, "user_id", LONGEST))
+    except InvalidInput:
+        return False
 
 
 def _name(row: Mapping[str, Any]) -> str | None:

@@ -44,6 +44,7 @@ def test_members_learn_or_teach_or_are_nobody() -> None:
     assert member_role([f"{MEMBERSHIP}#Mentor"]) is None
     assert member_role([f"{SYSTEM}Administrator"]) is None
     rows = [{"user_id": "1"}, {"user_id": ""}, {"user_id": 3}, None, {"user_id": "a\nb"}, {"roles": []}]
+    rows += [{"user_id": ".."}, {"user_id": "\u200b"}, {"user_id": "\ud800"}, {"user_id": "x" * 300}]
     found = members_in({"members": rows})
     assert found is not None
     assert [one.sub for one in found] == ["1"]
