@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.auth.limits import BAD_TOKENS
+from mastery_engine.domain.cohorts.cohort import Cohort, Teacher
 from mastery_engine.domain.moments import DAY, MINUTE, SECOND
 from mastery_engine.domain.people.identity import identity
 from mastery_engine.errors import Unauthenticated
@@ -109,6 +110,9 @@ async def test_an_instructor_sees_the_class_of_the_context_and_an_administrator_
     await launched(lti, foreign, "ada")
     own = lti.engine.people._profiles.derived_id("default", identity(foreign.url, "42"))
     await lti.learn(event(student_id=own), enrolled("of-another-class", 5))
+    eve = lti.engine.people._profiles.derived_id("default", identity(foreign.url, "7"))
+    elsewhere = Cohort("Other", put=("of-another-class",), teachers=(Teacher(eve, (eve,)),))
+    await lti.engine.cohorts.revise(OPERATOR, "other", "test", lambda _: elsewhere)  # a roster says she teaches it
     lti.clock.ahead += 5 * SECOND  # who is in a class may be a second old
     for who in ("eve", "root"):
         page = await opened(lti, foreign, who)
