@@ -26,7 +26,7 @@ WINDOWS = (7, 14, 28, 84)
 MOST_CARDS = 5
 GROUPS = 5
 LEAST_GROUP = 2
-MOST_CELLS, LEAST_ROWS = 2_500, 10
+MOST_CELLS, LEAST_ROWS = 2_000, 5
 LEVEL_STEPS = (0.25, 0.5, 0.75)
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
 
@@ -178,8 +178,9 @@ class HeatMap(msgspec.Struct, frozen=True):
 
 
 def heat_map(skills: SkillsOfClass, *, whole: bool) -> HeatMap:
-    """The map: of a large class the first rows, unless the whole is asked for."""
-    rows = skills.rows if whole else skills.rows[: max(LEAST_ROWS, MOST_CELLS // max(1, len(skills.skills)))]
+    """The map: of a large class the first rows, unless the whole is asked for, so that the page is there at once."""
+    is_small = len(skills.rows) * len(skills.skills) <= MOST_CELLS
+    rows = skills.rows if whole or is_small else skills.rows[:LEAST_ROWS]
     heads = [(skill.id, skill.title, skills.to_teach[skill.id]) for skill in skills.skills]
     return HeatMap(heads, rows, len(skills.rows) - len(rows))
 
