@@ -27,6 +27,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOTED] = RealServers()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what their module makes run in one of xdist's processes: the others would make it once more."""
+    for item in items:
+        module = item.nodeid.partition("::")[0]
+        made = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+        shared = [
+            name
+            for name, (*_, fixture) in made.items()
+            if fixture.scope in ("module", "class") and fixture.baseid.partition("::")[0] == module
+        ]
+        if item.get_closest_marker("xdist_group") is None and any(not name.startswith("_xunit") for name in shared):
+            item.add_marker(pytest.mark.xdist_group(module))
+
+
 @pytest.fixture(scope="session")
 def real_servers(pytestconfig: pytest.Config) -> RealServers:
     return pytestconfig.stash[NOTED]
