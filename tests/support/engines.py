@@ -89,6 +89,8 @@ class Watched:
         method = getattr(self.inner, name)
         if name in self.UNWATCHED:
             return method
+        if name == "precedes":  # asks about another part, and of what is behind it
+            return lambda other: method(getattr(other, "inner", other))
 
         async def call(*values: Any, **named: Any) -> Any:
             if name == "publish":
