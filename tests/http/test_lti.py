@@ -145,6 +145,24 @@ async def test_another_class_is_another_cohort_in_the_course_of_the_platform(
     assert len(await lti.engine.lti.classes.page("", lti.clock())) == 2
 
 
+@pytest.mark.parametrize(
+    ("title", "name"), [("Py\x07thon \u202e101 ", "Python 101"), ("\u200b", "Class"), ("x" * 300, "x" * 100)]
+)
+async def test_a_class_is_named_so_that_an_admin_can_set_it_again(
+    lti: Api, foreign: ForeignPlatform, title: str, name: str
+) -> None:
+    foreign.context = {"context_id": "course-9", "context_title": title}
+    try:
+        await launched(lti, foreign, "ada")
+    finally:
+        foreign.context = {"context_id": "course-7", "context_title": "Python 101"}
+    (record,) = await lti.engine.lti.classes.page("", lti.clock())
+    shown = (await lti.get(f"/cohorts/{record.cohort_id}")).json()["data"]
+    assert (shown["name"], record.title) == (name, name)
+    again = {"name": shown["name"], "members": shown["members"]}
+    assert (await lti.call("PUT", f"/cohorts/{record.cohort_id}", again)).status_code == 200
+
+
 async def test_no_parameter_says_whose_page_or_which_class_it_is(lti: Api, foreign: ForeignPlatform) -> None:
     url = await begun(lti, foreign, "ada", student_id="somebody-else", cohort_id=COHORT, role="Instructor")
     fields = foreign.answer(url) | {"student_id": "somebody-else", "role": "Instructor", "cohort_id": COHORT}
@@ -326,6 +344,10 @@ async def test_a_browser_without_cookies_comes_to_an_end(lti: Api, foreign: Fore
     lost = await lti.client.get(visit)
     assert (lost.status_code, "Open it in a new window" in lost.text) == (403, True)
     assert f"frame-ancestors {foreign.url};" in lost.headers["content-security-policy"] + ";"
+
+
+async def test_the_address_of_launches_opened_by_hand_says_where_to_begin(lti: Api) -> None:
+    check_refusal(await lti.client.get("/lti/launch"), "opens from a course")
 
 
 async def test_a_sign_in_that_cannot_be_is_refused(lti: Api, foreign: ForeignPlatform) -> None:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from mastery_engine.domain.given_ids import NOT_ALLOWED
+from mastery_engine.domain.given_ids import NOT_ALLOWED, normal_id
 from mastery_engine.domain.moments import SECOND, Micros
-from mastery_engine.errors import LaunchRefused
+from mastery_engine.errors import InvalidInput, LaunchRefused
 from mastery_engine.lti.platforms import LtiPlatform, origin_of
 from mastery_engine.lti.roles import LtiRole, role_of
 
@@ -231,7 +231,15 @@ def _context(claims: Claims) -> LtiContext | None:
     if context_id is None:
         return None
     title = _optional(said, "title", LONGEST_URL) or _optional(said, "label", LONGEST_URL) or "Class"
-    return LtiContext(context_id, NOT_ALLOWED.sub("", " ".join(title.split()))[:LONGEST_TITLE].strip() or "Class")
+    return LtiContext(context_id, _class_name(title))
+
+
+def _class_name(title: str) -> str:
+    """A title as a class may be called: under another name no admin could set the class again."""
+    try:
+        return normal_id(NOT_ALLOWED.sub("", " ".join(title.split()))[:LONGEST_TITLE], "title", LONGEST_TITLE)
+    except InvalidInput:
+        return "Class"
 
 
 def _page(claims: Claims) -> PageName:

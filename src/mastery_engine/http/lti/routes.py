@@ -84,7 +84,7 @@ async def login(request: Request) -> Response:
 
 @router.get("/launch")
 @with_refusals
-async def launch_by_hand(_: Request) -> Response:
+async def launch_by_hand(request: Request) -> Response:  # noqa: ARG001 routes take it by this name
     """Whoever opens the address by hand is told where to begin."""
     raise LaunchRefused("claims", "This address opens from a course: open the link there.")
 
