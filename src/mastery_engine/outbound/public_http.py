@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from mastery_engine.errors import InvalidInput, Unavailable
+from mastery_engine.errors import Busy, InvalidInput, Unavailable
 from mastery_engine.outbound.checked_addresses import CheckedAddresses
 from mastery_engine.outbound.name_lookup import Lookup, system_lookup
 
@@ -108,6 +108,8 @@ class PublicHttp:
                 return HttpAnswer(answer.status, named, body)
         except TimeoutError:
             raise Unavailable(f"the server has not answered within {timeout_s:g} s") from None
+        except Busy:
+            raise Unavailable("too many names are being looked up at once") from None
 
     async def close(self) -> None:
         """Close the connections that are kept for the next call."""

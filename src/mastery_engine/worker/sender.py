@@ -1,9 +1,10 @@
 """The sender: it sends what waits in the queues of deliveries, each sink's at its own pace.
 
-A sink that has something due is worked by a task of its own, on a few deliveries at once. One whose receiver fails all
-the time is only tried, one delivery at once, and all such sinks share a few places of their own: so a dead receiver
-holds up nobody. Leases keep several workers apart, and give back what a crash left; what a crash may repeat goes out
-under the same id.
+A sink that has something due is worked by a task of its own, on a few deliveries at once. One that has taken nothing yet,
+or has just failed, begins with one at once, and an attempt that takes long gives its place to others while it waits.
+One whose receiver fails all the time is only tried, and all such sinks share a few places of their own. So dead
+receivers, however many die at once, hold up nobody. Leases keep several workers apart, and give back what a crash left;
+what a crash may repeat goes out under the same id.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from mastery_engine.telemetry.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 AT_ONCE, AT_ONCE_OF_SINK = 64, 8
+SLOW_AFTER_S, SLOW_AT_ONCE = 1.0, 192  # attempts that take longer, besides those at once
 AILING_AT_ONCE, AILING_AFTER = 16, 10  # failures without a success between them
 AILING_PAUSE_S = 1.0
 LEASE: Micros = int(SENT_WITHIN_S + 5) * SECOND
@@ -40,6 +42,7 @@ class _Sink:
     name: str
     receiver: Receiver
     failures: int = 0
+    may_have: int = 1  # places: more with each success
     rests_until: Micros = 0
     has_more: bool = False
     under_way: dict[asyncio.Task[Delivery], Delivery] = field(default_factory=dict)
@@ -72,6 +75,7 @@ class DeliverySender:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._places = asyncio.Semaphore(AT_ONCE)
         self._ailing_places = asyncio.Semaphore(AILING_AT_ONCE)
+        self._slow: set[asyncio.Task[Delivery]] = set()
 
     async def keep_running(self) -> None:
         """Send until cancelled; then what is under way may end within a moment, and the rest is given back."""
@@ -172,7 +176,7 @@ class DeliverySender:
     async def _fill(self, sink: _Sink) -> bool:
         """Begin to send what is due, in the places that the sink may have; whether more may be due."""
         now = self._clock()
-        room = (1 if sink.is_ailing else AT_ONCE_OF_SINK) - len(sink.under_way)
+        room = (1 if sink.is_ailing else sink.may_have) - len(sink.under_way)
         if room <= 0 or now < sink.rests_until:
             return room <= 0
         places = self._ailing_places if sink.is_ailing else self._places
@@ -193,8 +197,23 @@ class DeliverySender:
 
     def _send(self, sink: _Sink, delivery: Delivery, places: asyncio.Semaphore) -> None:
         task = asyncio.create_task(self._sent(sink, delivery))
-        task.add_done_callback(lambda _: places.release())
+        waiting = asyncio.get_running_loop().call_later(SLOW_AFTER_S, self._give_place, task, places)
+        task.add_done_callback(lambda _: self._end(waiting, task, places))
         sink.under_way[task] = delivery
+
+    def _give_place(self, task: asyncio.Task[Delivery], places: asyncio.Semaphore) -> None:
+        """An attempt takes long: others have its place meanwhile, unless too many take long already."""
+        if places is self._places and len(self._slow) < SLOW_AT_ONCE:
+            self._slow.add(task)
+            places.release()
+
+    def _end(self, waiting: asyncio.TimerHandle, task: asyncio.Task[Delivery], places: asyncio.Semaphore) -> None:
+        """An attempt has ended: its place is free, unless others have it already."""
+        waiting.cancel()
+        if task in self._slow:
+            self._slow.remove(task)
+        else:
+            places.release()
 
     async def _sent(self, sink: _Sink, delivery: Delivery) -> Delivery:
         """The delivery after an attempt."""
@@ -231,8 +250,10 @@ class DeliverySender:
         was_ailing = sink.is_ailing
         if outcome.result == "delivered":
             sink.failures = 0
+            sink.may_have = min(2 * sink.may_have, AT_ONCE_OF_SINK)
         elif outcome.result == "again":
             sink.failures += 1
+            sink.may_have = 1
             sink.rests_until = max(sink.rests_until, now + outcome.wait if outcome.wait else 0)
         if sink.is_ailing != was_ailing:
             words = "a receiver fails all the time" if sink.is_ailing else "a receiver takes deliveries again"

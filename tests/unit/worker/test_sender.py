@@ -203,10 +203,14 @@ async def test_a_receiver_that_asks_for_a_pause_gets_it_for_all_students() -> No
 
 async def test_a_sink_has_a_few_places_and_all_sinks_together_some_more() -> None:
     now_under_way, most, most_of_sink = dict.fromkeys(map(str, range(20)), 0), 0, 0
+    taken = dict.fromkeys(now_under_way, 0)
     released = asyncio.Event()
 
     async def answer(one: Delivery) -> SendOutcome:
         nonlocal most, most_of_sink
+        taken[one.sink] += 1
+        if taken[one.sink] <= 3:  # by then it may have all its places
+            return DELIVERED
         now_under_way[one.sink] += 1
         most, most_of_sink = max(most, sum(now_under_way.values())), max(most_of_sink, now_under_way[one.sink])
         await released.wait()
@@ -247,6 +251,36 @@ async def test_dead_receivers_hold_up_nobody_else(monkeypatch: pytest.MonkeyPatc
         bench.bell.ring(["alive"])
         await until(lambda: sum(one.startswith("alive") for one in bench.receivers.sent) == 100)
         assert sum(one.startswith("late") for one in bench.receivers.sent) == sender.AILING_AT_ONCE
+
+
+async def test_receivers_that_all_hang_from_the_beginning_hold_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None has failed yet, since none has answered, and there are more of them than places."""
+    monkeypatch.setattr(sender, "SLOW_AFTER_S", 0.02)
+    hung = [f"hung-{number}" for number in range(100)]
+
+    async def answer(one: Delivery) -> SendOutcome:
+        return DELIVERED if one.sink == "alive" else await hangs(one)
+
+    bench = Bench(Receivers(answer, *hung, "alive"))
+    await bench.queue.enqueue([delivery(f"{sink}-{n}", f"s-{n}", sink) for sink in hung for n in range(30)])
+    await bench.queue.enqueue([delivery(f"alive-{n}", f"s-{n % 10}", "alive") for n in range(100)])
+    async with bench.running():
+        await until(lambda: sum(one.startswith("alive") for one in bench.receivers.sent) == 100)
+        await until(lambda: len(bench.receivers.sent) == 200)
+        await asyncio.sleep(0.05)
+        assert sum(one.startswith("hung") for one in bench.receivers.sent) == 100, "one of each, until it answers"
+
+
+async def test_so_many_attempts_take_long_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "SLOW_AFTER_S", 0.001)
+    monkeypatch.setattr(sender, "SLOW_AT_ONCE", 30)
+    hung = [f"hung-{number}" for number in range(200)]
+    bench = Bench(Receivers(hangs, *hung))
+    await bench.queue.enqueue([delivery(sink, "ada", sink) for sink in hung])
+    async with bench.running():
+        await until(lambda: len(bench.receivers.sent) == AT_ONCE + 30)
+        await asyncio.sleep(0.05)
+        assert len(bench.receivers.sent) == AT_ONCE + 30
 
 
 async def test_a_receiver_that_comes_back_gets_all_its_places_again(
@@ -290,9 +324,9 @@ async def test_what_a_crash_left_is_sent_by_another_worker_after_its_lease() -> 
 
 
 async def test_what_is_under_way_at_the_end_is_given_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender, "END_S", 0.02)
-    bench = Bench(Receivers(hangs))
-    await bench.queue.enqueue([delivery("ada-1"), delivery("bob-1", "bob")])
+    monkeypatch.setattr(sender, "END_S", 0.1)
+    bench = Bench(Receivers(hangs, "sink", "other"))
+    await bench.queue.enqueue([delivery("ada-1"), delivery("bob-1", "bob", "other")])
     async with bench.running():
         await until(lambda: len(bench.receivers.sent) == 2)
     bench.receivers.answer = takes
