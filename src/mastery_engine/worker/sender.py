@@ -1,10 +1,10 @@
 """The sender: it sends what waits in the queues of deliveries, each sink's at its own pace.
 
-A sink that has something due is worked by a task of its own, on a few deliveries at once. One that has taken nothing yet,
-or has just failed, begins with one at once, and an attempt that takes long gives its place to others while it waits.
-One whose receiver fails all the time is only tried, and all such sinks share a few places of their own. So dead
-receivers, however many die at once, hold up nobody. Leases keep several workers apart, and give back what a crash left;
-what a crash may repeat goes out under the same id.
+A sink that has something due is worked by a task of its own, on a few deliveries at once. One that has taken nothing
+yet, or has just failed, begins with one at once, and an attempt that takes long gives its place to others while it
+waits. One whose receiver fails all the time is only tried, and all such sinks share a few places of their own. So
+dead receivers, however many die at once, hold up nobody. Leases keep several workers apart, and give back what a
+crash left; what a crash may repeat goes out under the same id.
 """
 
 import asyncio

@@ -73,7 +73,7 @@ async def put(log: EventLog, values: list[bytes], start: int = 0) -> None:
     elif isinstance(log, SqliteEventLog):
         rows = [(NOW, "default", f"{start}-{place}", b"ada", value) for place, value in enumerate(values)]
         statement = "INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, ?, ?, ?, ?)"
-        await log._database.put(statement, rows)
+        await log.database.put(statement, rows)
 
 
 async def work(service: Restarted, *, after_flood: bool = False) -> None:
