@@ -243,6 +243,19 @@ async def test_an_invitation_registers_one_platform_once(tmp_path: Path, foreign
         assert (await launched(api, foreign, "ada")).status_code == 303
 
 
+async def test_an_invitation_that_did_not_register_is_good_for_its_week_and_no_longer(
+    tmp_path: Path, foreign: ForeignPlatform
+) -> None:
+    async with serving(tmp_path, public_url=OURS, lti_allow_private=True) as api:
+        invitation = await api.engine.lti.registrations.invite(OPERATOR)
+        query = httpx.QueryParams(invitation.url.partition("?")[2])
+        asked = query.merge({"openid_configuration": f"{foreign.url}/configuration", "registration_token": "wrong"})
+        for days, why in [(0, "answered 500"), (6, "answered 500"), (2, "needs an invitation")]:
+            api.clock.ahead += days * DAY
+            answer = await api.client.get("/lti/register", params=asked)
+            assert (answer.status_code, why in answer.text) == (403, True), answer.text
+
+
 async def test_the_first_deployment_that_launches_is_the_one_where_none_was_named(
     tmp_path: Path, foreign: ForeignPlatform
 ) -> None:

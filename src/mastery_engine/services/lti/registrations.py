@@ -26,10 +26,11 @@ LONGEST = 8_192
 
 
 class Invited(msgspec.Struct, frozen=True):
-    """What an invitation is for."""
+    """What an invitation is for, and until when."""
 
     tenant: str
     course_id: str | None
+    until: Micros = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -71,8 +72,8 @@ class Registrations:
             raise Conflict("Set PUBLIC_URL first, to the address by which browsers reach this service.")
         token, now = self._new_secret(), caller.moment(self._clock)
         await self._audit.write(caller, "invite-lti-platform", [None])
-        invited = Invited(caller.tenant, course_id)
-        write = RegistryWrite(_name(token), _encode(invited), expected=0, expires=now + LIVES)
+        invited = Invited(caller.tenant, course_id, now + LIVES)
+        write = RegistryWrite(_name(token), _encode(invited), expected=0, expires=invited.until)
         await self._registry.write("lti-once", [write], now)
         return LtiInvitation(f"{self._our_url}{REGISTER_PATH}?invitation={token}")
 
@@ -128,8 +129,8 @@ class Registrations:
             if not await self._platforms.add_new(platform, at):
                 raise LaunchRefused("registration", "This platform is connected already, under this client id.")
         except BaseException:
-            # Nothing was registered, so that the invitation may be used again.
-            again = RegistryWrite(_name(token), entry.value, expected=0, expires=at + DAY)
+            # Nothing was registered, so that the invitation may be used again, for as long as before.
+            again = RegistryWrite(_name(token), entry.value, expected=0, expires=invited.until or at + DAY)
             await self._registry.write("lti-once", [again], at)
             raise
         return platform
