@@ -334,6 +334,7 @@ async def test_what_cannot_be_a_webhook_is_refused(api: Api) -> None:
         ({"url": good, "types": ["mastery.dlq"]}, "types"),
         ({"url": good, "secret": "mine"}, "secret"),
         ({"url": good, "description": "x" * 201}, "description"),
+        ({"url": good, "description": "\x1b]0;a terminal takes this for a command\x07"}, "description"),
     ):
         error = await put(api, status=400, **body)  # type: ignore[arg-type]
         assert error["details"]["field"].startswith(field), body

@@ -7,12 +7,12 @@ import msgspec
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.auth.sealing import Seal
 from mastery_engine.clock import Clock, NewId
-from mastery_engine.domain.given_ids import FORMS, STUDENT_ID, is_student_id
+from mastery_engine.domain.given_ids import FORMS, STUDENT_ID, is_student_id, normal_id
 from mastery_engine.domain.moments import MINUTE, Micros, rfc3339
 from mastery_engine.domain.results import EVENTS_TOPIC, RESULTS_TOPIC
 from mastery_engine.errors import Conflict, InvalidInput, NotFound, Unavailable
 from mastery_engine.out.webhooks.signing import shown_secret
-from mastery_engine.out.webhooks.webhook import NAMES, Webhook, WebhookChange, rotated, test_body
+from mastery_engine.out.webhooks.webhook import LONGEST_DESCRIPTION, NAMES, Webhook, WebhookChange, rotated, test_body
 from mastery_engine.outbound.public_http import PublicHttp
 from mastery_engine.ports.deliveries import DeliveryQueue, DeliveryState, place
 from mastery_engine.ports.registry import Entry, RegistryStore, RegistryWrite
@@ -90,6 +90,8 @@ class Webhooks:
         self._access.check_act(caller, Act.WEBHOOKS, "put-webhook")
         _check_id(webhook_id)
         now = caller.moment(self._clock)
+        if change.description is not None:
+            change = msgspec.structs.replace(change, description=_description(change.description))
         if change.url is not None:
             await self._http.check(change.url)
         call = f"put-webhook {webhook_id}"
@@ -202,7 +204,7 @@ class Webhooks:
             webhook,
             url=webhook.url if change.url is None else change.url,
             types=webhook.types if change.types is None else tuple(one for one in NAMES if one in change.types),
-            description=webhook.description if change.description is None else change.description.strip(),
+            description=webhook.description if change.description is None else change.description,
             secrets=secrets,
             changed=now,
             inactive="" if change.active else SWITCHED_OFF,
@@ -250,6 +252,11 @@ class Webhooks:
 def _check_id(webhook_id: str) -> None:
     if not is_student_id(webhook_id):
         raise InvalidInput(f"webhook_id {FORMS[STUDENT_ID].partition(';')[0]}.", field="webhook_id")
+
+
+def _description(text: str) -> str:
+    """Raises InvalidInput for control characters: terminals show it."""
+    return normal_id(text, "description", LONGEST_DESCRIPTION) if text.strip() else ""
 
 
 def _key(webhook: Webhook) -> str:
