@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 
 from mastery_engine.domain.courses.course_key import CourseKey
+from mastery_engine.errors import Unavailable
 from mastery_engine.http.dashboard import class_routes, pages, student
 from mastery_engine.services import reports
+from mastery_engine.wiring import system_clock
 from tests.support.calibrated import learned
 from tests.support.calls import STUDENT, Api, enrolled, event, serving
 from tests.support.live import make_token
+from tests.support.logs import letter
 from tests.support.receivers import HookServer
+from tests.support.samples import raw
 
 PAGE = f"/dashboard/students/{STUDENT}"
 TEACHER = {"role": "teacher", "students": [STUDENT]}
@@ -206,3 +210,82 @@ async def test_an_operator_sees_webhooks_and_sends_a_message_again_after_a_quest
         for method, path in (("GET", place), ("POST", action), ("POST", f"{place}/test")):
             assert (await api.client.request(method, path, headers=teacher)).status_code == 403
         assert "h-webhooks" not in await shown(api, "/dashboard", role="service")
+
+
+LETTERS = "/dashboard/dead-letters"
+
+
+async def test_an_operator_redrives_a_dead_letter_in_three_clicks(api: Api) -> None:
+    cookie = {"Cookie": f"mastery_session={make_token(subject='ops')}"}
+    assert "None waits to be redriven." in await shown(api, "/dashboard")
+    now = {"received": system_clock(), "at": system_clock()}  # what is old is purged
+    sound = raw({**event("quiz"), "event_id": "e-9"})
+    await api.logs.dead_letters.append(
+        [
+            letter(1, value=b'{"<b>": 1}', **now),
+            letter(2, value=sound, key=STUDENT.encode(), student_id=STUDENT, event_id="e-9", **now),
+            letter(3, code="CONSENT_REQUIRED", key=None, value=None, student_id=None, **now),
+            letter(4, value=b"of another school", tenant="school-2", **now),
+        ]
+    )
+    page = await shown(api, "/dashboard")
+    reasons = dict(re.findall(rf'<a href="({LETTERS}[?]code=\w+)">\w+</a></th><td>(\d+)</td>', page))
+    place, *_ = [path for path in reasons if path.endswith("VALIDATION_ERROR")]  # the first click
+    assert reasons == {f"{LETTERS}?code=CONSENT_REQUIRED": "1", place: "2"}
+
+    page = await shown(api, place)
+    assert re.findall(r'id="letter-(\d+)"', page) == ["2", "1"]
+    assert "{&#34;&lt;b&gt;&#34;: 1}" in page
+    assert "of another school" not in page
+    assert "Put it back?" not in page
+    assert re.findall(r'<button [^>]*name="redrive" value="(\d+)"[^>]*>Redrive</button>', page) == ["2", "1"]
+    question = await shown(api, f"{place}&redrive=2")  # the second
+    (action,) = re.findall(r'action="([^"]*/redrive)"><button class="button">Redrive</button>', question)
+    assert "Put it back?" in question
+    foreign = await api.client.post(action, headers={**cookie, "Sec-Fetch-Site": "cross-site"})
+    assert (foreign.status_code, (await api.logs.dead_letters.page())[1].redriven) == (403, None)
+    answer = await api.client.post(action, headers=cookie)  # the third
+    assert (answer.status_code, answer.headers["location"]) == (303, place)
+    async with asyncio.timeout(10):
+        while (await api.post("/mastery/query", {"student_id": STUDENT})).status_code != 200:
+            await asyncio.sleep(0.01)
+    assert "redriven 20" in await shown(api, place)
+    assert f'{place}">VALIDATION_ERROR</a></th><td>1</td>' in await shown(api, "/dashboard")
+    ends = await api.logs.events.ends()
+    assert (await api.client.post(action, headers=cookie)).status_code == 303
+    assert await api.logs.events.ends() == ends, "once"
+
+    assert "it cannot be redriven" in await shown(api, f"{LETTERS}?code=CONSENT_REQUIRED")
+    for number in (4, 5, 10**20):
+        assert (await api.client.post(f"{LETTERS}/{number}/redrive", headers=cookie)).status_code == 404
+    for query in ("", "?code=X&redrive=two", "?code=X&before=-1"):
+        assert (await api.client.get(LETTERS + query, headers=cookie)).status_code == 400
+    redrives = [one for one in await api.audited() if one.call == "dlq-redrive" and one.subject == "ops"]
+    assert [one.student_id for one in redrives] == [api.pseudonym(STUDENT)] * 2
+
+
+async def test_the_content_of_dead_letters_is_for_admins_in_pages(api: Api) -> None:
+    await api.logs.dead_letters.append(
+        [letter(number, value=b"x" * 5_000, received=system_clock()) for number in range(26)]
+    )
+    page = await shown(api, f"{LETTERS}?code=VALIDATION_ERROR")
+    assert len(re.findall(r'id="letter-\d+"', page)) == 25
+    assert "x" * 4_001 not in page
+    assert "the whole is shown by mastery-engine dlq show 26." in page
+    (older,) = re.findall(rf'<a href="({LETTERS}[^"]+)">Older ones', page)
+    page = await shown(api, older.replace("&amp;", "&"))
+    assert re.findall(r'id="letter-(\d+)"', page) == ["1"]
+    for role in ("student", "teacher", "service"):
+        who = {"Cookie": f"mastery_session={make_token(role, students=[STUDENT])}"}
+        for method, path in (("GET", f"{LETTERS}?code=VALIDATION_ERROR"), ("POST", f"{LETTERS}/1/redrive")):
+            assert (await api.client.request(method, path, headers=who)).status_code == 403
+    page = await shown(api, "/dashboard", role="service")
+    assert '<th scope="row">VALIDATION_ERROR</th><td>26</td>' in page
+
+
+async def test_the_operators_page_is_there_while_the_log_is_away(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(tenant: str) -> None:
+        raise Unavailable("The log is away.")
+
+    monkeypatch.setattr(api.logs.dead_letters, "reasons", away)
+    assert "They could not be read just now" in await shown(api, "/dashboard")

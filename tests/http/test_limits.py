@@ -182,6 +182,8 @@ KINDS: dict[str, LimitKind | None] = {
     "GET /dashboard/webhooks/{webhook_id}": "pages",
     "POST /dashboard/webhooks/{webhook_id}/deliveries/{delivery_id}/resend": "pages",
     "POST /dashboard/webhooks/{webhook_id}/test": "pages",
+    "GET /dashboard/dead-letters": "pages",
+    "POST /dashboard/dead-letters/{letter_id}/redrive": "pages",
     "GET /dashboard/class.csv": "pages",
     "GET /dashboard/group": "pages",
     "GET /dashboard/my-data": "pages",

@@ -105,6 +105,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "find": (TEACHER, f"/dashboard/find?student={STUDENT}"),
     "operator": (make_token(), "/dashboard"),
     "a webhook": (make_token(), "/dashboard/webhooks/lms"),
+    "dead letters of a reason": (make_token(), "/dashboard/dead-letters?code=VALIDATION_ERROR"),
     "a class as CSV": (TEACHER, "/dashboard/class.csv"),
     "own data": (STUDENTS_OWN, "/dashboard/my-data"),
     "own export": (STUDENTS_OWN, "/dashboard/my-data/export"),

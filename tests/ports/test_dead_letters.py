@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.dead_letters import DeadLetter, DeadLetterQueue
+from mastery_engine.ports.dead_letters import DeadLetter, DeadLetterQueue, LetterReason
 from mastery_engine.ports.event_log import EventLog
 from tests.support.logs import OpenedLogs, batches_from, letter, logs_fixture, on_one_machine, place, records
 from tests.support.samples import NOW, envelope, helped, raw
@@ -74,6 +74,26 @@ async def test_dead_letters_come_in_pages(queue: DeadLetterQueue) -> None:
         letters += page
         after = page[-1].letter_id
     assert [each.offset for each in letters] == list(range(25))
+
+
+async def test_dead_letters_are_counted_and_found_by_their_code(queue: DeadLetterQueue, log: EventLog) -> None:
+    await log.append([helped("before")])
+    await queue.append(
+        [
+            letter(0, code="B", at=NOW + 9),
+            letter(1, code="B", at=NOW + 3),
+            letter(2, code="B", at=NOW + 5),
+            letter(3, code="A", at=NOW + 4),
+            letter(4, code="B", tenant="school-1", headers={"tenant": "school-1"}),
+        ]
+    )
+    first, second, third, *_ = await queue.page()
+    await queue.redrive([first.letter_id], NOW + 99)
+    assert await queue.reasons("default") == [LetterReason("A", 1, NOW + 4), LetterReason("B", 2, NOW + 5)]
+    assert await queue.reasons("school-2") == []
+    found = await queue.with_code("default", "B", before=None, limit=10)
+    assert found == [third, second, msgspec.structs.replace(first, redriven=NOW + 99)]
+    assert await queue.with_code("default", "B", before=third.letter_id, limit=1) == [second]
 
 
 # ---- back into the log

@@ -23,6 +23,7 @@ from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import ROUTE as AGENTS_ROUTE
 from mastery_engine.http.agents import AgentsOnDemand, MakeAgentServer, agents_served
 from mastery_engine.http.dashboard import class_routes, my_data, pages
+from mastery_engine.http.dashboard import dead_letters as letter_pages
 from mastery_engine.http.dashboard import webhooks as webhook_pages
 from mastery_engine.http.dashboard.student import SharedBodies
 from mastery_engine.http.envelope import JSON
@@ -86,6 +87,7 @@ PARTS = (
     docs,
     pages,
     webhook_pages,
+    letter_pages,
     lti,
     class_routes,
     my_data,

@@ -1,6 +1,6 @@
 """Dead letters: what could not be processed, with its bytes as they came, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -63,6 +63,35 @@ def letter_of(
     )
 
 
+class LetterReason(msgspec.Struct, frozen=True):
+    """How many dead letters of one code wait for somebody, and when the newest of them became one."""
+
+    code: str
+    count: int
+    newest: Micros
+
+
+def reasons_among(letters: Iterable[DeadLetter], tenant: str) -> list[LetterReason]:
+    """What ``DeadLetterQueue.reasons`` gives, where all letters are at hand."""
+    moments: dict[str, list[Micros]] = {}
+    for letter in letters:
+        if letter.tenant == tenant and letter.redriven is None:
+            moments.setdefault(letter.code, []).append(letter.at)
+    return [LetterReason(code, len(times), max(times)) for code, times in sorted(moments.items())]
+
+
+def with_code_among(
+    letters: Iterable[DeadLetter], tenant: str, code: str, *, before: int | None, limit: int
+) -> list[DeadLetter]:
+    """What ``DeadLetterQueue.with_code`` gives, where all letters are at hand."""
+    chosen = [
+        letter
+        for letter in letters
+        if (letter.tenant, letter.code) == (tenant, code) and (before is None or letter.letter_id < before)
+    ]
+    return sorted(chosen, key=lambda letter: -letter.letter_id)[:limit]
+
+
 class DeadLetterQueue(Protocol):
     """Dead letters in, and out again by an operator. All calls raise Unavailable when the log is away."""
 
@@ -79,6 +108,14 @@ class DeadLetterQueue(Protocol):
 
     async def find(self, letter_id: int) -> DeadLetter | None:
         """One dead letter; None where there is none with this id."""
+        ...
+
+    async def reasons(self, tenant: str) -> list[LetterReason]:
+        """The codes of a tenant's dead letters that were not redriven, in alphabetical order."""
+        ...
+
+    async def with_code(self, tenant: str, code: str, *, before: int | None, limit: int) -> list[DeadLetter]:
+        """A tenant's dead letters of one code by falling ``letter_id``, those before one; redriven ones too."""
         ...
 
     async def redrive(self, letter_ids: Sequence[int], at: Micros) -> Mapping[int, Position | None]:

@@ -3,7 +3,7 @@
 import msgspec
 
 from mastery_engine.domain.moments import rfc3339
-from mastery_engine.ports.dead_letters import DeadLetter
+from mastery_engine.ports.dead_letters import DeadLetter, LetterReason
 
 
 class ShownLetter(msgspec.Struct, frozen=True):
@@ -28,6 +28,19 @@ class ShownLetter(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     key: str | None
     value: str | None
+
+
+class ShownReason(msgspec.Struct, frozen=True):
+    """How many dead letters of one code wait for a redrive, and when the newest of them became one."""
+
+    code: str
+    count: int
+    newest: str
+
+
+def shown_reason(reason: LetterReason) -> ShownReason:
+    """A reason as it is shown."""
+    return ShownReason(reason.code, reason.count, rfc3339(reason.newest))
 
 
 def shown_letter(letter: DeadLetter) -> ShownLetter:

@@ -1,4 +1,7 @@
-"""Dead letters for operators: read and redriven, with every read and redrive in the audit trail."""
+"""Dead letters for operators: read and redriven, with every read and redrive in the audit trail.
+
+Commands reach those of all tenants, since whoever runs them can read the data folder; pages those of the caller's.
+"""
 
 from collections.abc import Sequence
 
@@ -9,7 +12,7 @@ from mastery_engine.clock import Clock
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import NotFound
 from mastery_engine.ports.dead_letters import DeadLetter, DeadLetterQueue
-from mastery_engine.responses.dead_letters import ShownLetter, shown_letter
+from mastery_engine.responses.dead_letters import ShownLetter, ShownReason, shown_letter, shown_reason
 from mastery_engine.responses.privacy import HeldLetter, held_letter
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
@@ -71,6 +74,28 @@ class DeadLetters:
             return Redriven(list(positions), [], [], ends)
         return Redriven(list(positions), [number for number in full if number not in positions], empty, ends)
 
+    async def reasons(self, caller: Caller) -> list[ShownReason]:
+        """Why letters of the caller's tenant wait for a redrive; nobody's data is in it. Raises Forbidden."""
+        self._access.check_act(caller, Act.RECORD, "dlq-reasons")
+        return [shown_reason(reason) for reason in await self._queue.reasons(caller.tenant)]
+
+    async def with_code(self, caller: Caller, code: str, *, before: int | None, limit: int) -> list[ShownLetter]:
+        """Letters of the caller's tenant that have one code, by falling id, redriven ones too. Raises Forbidden."""
+        self._access.check_act(caller, Act.GOVERN, "dlq-list")
+        letters = await self._queue.with_code(caller.tenant, code, before=before, limit=limit)
+        await self._on_record(caller, letters, "dlq-list")
+        return [shown_letter(letter) for letter in letters]
+
+    async def redrive_own(self, caller: Caller, letter_id: int) -> ShownLetter:
+        """Put a letter of the caller's tenant back into the log, once; the letter as it was before.
+
+        Raises NotFound, also for a letter of another tenant, and Forbidden.
+        """
+        self._access.check_act(caller, Act.GOVERN, "dlq-redrive")
+        letter = await self._find(letter_id, caller.tenant)
+        await self.redrive(caller, [letter_id])
+        return shown_letter(letter)
+
     async def ids(self) -> set[int]:
         """The ids of all dead letters."""
         return {letter.letter_id for letter in await self._all()}
@@ -88,9 +113,10 @@ class DeadLetters:
         """Remove the dead letters of a student; how many there were."""
         return await self._queue.erase(key)
 
-    async def _find(self, letter_id: int) -> DeadLetter:
+    async def _find(self, letter_id: int, tenant: str | None = None) -> DeadLetter:
+        """A letter, of one tenant if it is given. Raises NotFound."""
         letter = await self._queue.find(letter_id)
-        if letter is None:
+        if letter is None or tenant not in (None, letter.tenant):
             raise NotFound(f"There is no dead letter {letter_id}: `mastery-engine dlq list` lists them.")
         return letter
 

@@ -21,7 +21,7 @@ from mastery_engine.domain.events.event import DEFAULT_TENANT
 from mastery_engine.domain.moments import Micros, moment_of, rfc3339
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import TooLarge
-from mastery_engine.ports.dead_letters import DeadLetter
+from mastery_engine.ports.dead_letters import DeadLetter, LetterReason, reasons_among, with_code_among
 from mastery_engine.ports.event_log import REQUESTS_TOPIC, Position
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,12 @@ class KafkaDeadLetters:
 
     async def find(self, letter_id: int) -> DeadLetter | None:
         return next((letter for letter in await self._all() if letter.letter_id == letter_id), None)
+
+    async def reasons(self, tenant: str) -> list[LetterReason]:
+        return reasons_among(await self._all(), tenant)
+
+    async def with_code(self, tenant: str, code: str, *, before: int | None, limit: int) -> list[DeadLetter]:
+        return with_code_among(await self._all(), tenant, code, before=before, limit=limit)
 
     async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position | None]:
         waiting = {letter.letter_id: letter for letter in await self._all() if letter.redriven is None}

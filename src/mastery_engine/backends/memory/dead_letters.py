@@ -7,7 +7,7 @@ import msgspec
 from mastery_engine.backends.memory.event_log import MemoryEventLog
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.dead_letters import DeadLetter
+from mastery_engine.ports.dead_letters import DeadLetter, LetterReason, reasons_among, with_code_among
 from mastery_engine.ports.event_log import Position
 
 
@@ -43,6 +43,12 @@ class MemoryDeadLetters:
 
     async def find(self, letter_id: int) -> DeadLetter | None:
         return self._letters.get(letter_id)
+
+    async def reasons(self, tenant: str) -> list[LetterReason]:
+        return reasons_among(self._letters.values(), tenant)
+
+    async def with_code(self, tenant: str, code: str, *, before: int | None, limit: int) -> list[DeadLetter]:
+        return with_code_among(self._letters.values(), tenant, code, before=before, limit=limit)
 
     async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position]:
         positions = {}

@@ -11,7 +11,7 @@ from mastery_engine.backends.sqlite.event_log import PARTITION, SqliteEventLog, 
 from mastery_engine.backends.sqlite.joined_blobs import parted
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.dead_letters import DeadLetter
+from mastery_engine.ports.dead_letters import DeadLetter, LetterReason
 from mastery_engine.ports.event_log import Position
 
 _LETTERS = (
@@ -25,6 +25,12 @@ _PAGE = (
     "FROM (SELECT * FROM dead_letters WHERE letter_id > ? ORDER BY letter_id LIMIT ?)"
 )
 _FIND = _LETTERS + "WHERE letter_id = ?"
+_REASONS = (
+    "SELECT code, count(*), max(at) FROM dead_letters WHERE tenant = ? AND redriven IS NULL GROUP BY code ORDER BY code"
+)
+_WITH_CODE = _LETTERS + (
+    "WHERE tenant = ?1 AND code = ?2 AND (?3 IS NULL OR letter_id < ?3) ORDER BY letter_id DESC LIMIT ?4"
+)
 _APPEND = (
     "INSERT OR IGNORE INTO dead_letters (topic, part, position, tenant, key, value, headers, received, student_id, "
     "event_id, code, message, attempts, at, redriven, letter_id) "
@@ -71,6 +77,12 @@ class SqliteDeadLetters:
 
     async def find(self, letter_id: int) -> DeadLetter | None:
         return next(map(_letter, self._database.read(_FIND, (letter_id,))), None)
+
+    async def reasons(self, tenant: str) -> list[LetterReason]:
+        return [LetterReason(*row) for row in await self._database.fetch(_REASONS, (tenant,))]
+
+    async def with_code(self, tenant: str, code: str, *, before: int | None, limit: int) -> list[DeadLetter]:
+        return [_letter(row) for row in await self._database.fetch(_WITH_CODE, (tenant, code, before, limit))]
 
     async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position]:
         def write(connection: sqlite3.Connection) -> dict[int, Position]:

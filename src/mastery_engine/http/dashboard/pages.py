@@ -1,5 +1,6 @@
 """The routes of the dashboard's pages."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,8 @@ from mastery_engine.auth.access import Act, Caller
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.given_ids import check_student_id, is_student_id, normal_id
 from mastery_engine.domain.moments import day_of, iso_date
-from mastery_engine.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from mastery_engine.engine import Engine
+from mastery_engine.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
 from mastery_engine.http.dashboard.class_routes import class_page
 from mastery_engine.http.dashboard.routing import asked_course, sign_in_page, with_error_pages
 from mastery_engine.http.dashboard.session import (
@@ -37,6 +39,7 @@ from mastery_engine.http.page_headers import show_in_frames_of
 from mastery_engine.http.routers.stream import EventStream
 from mastery_engine.responses.advice import NextStep
 from mastery_engine.responses.cohorts import CohortFigures, Comparison
+from mastery_engine.responses.dead_letters import ShownReason
 from mastery_engine.services.lti.sessions import is_launched, visit_of
 from mastery_engine.services.reports import MOST_STUDENTS
 from mastery_engine.services.standings import Standings
@@ -45,6 +48,8 @@ STYLES = ("tokens", "base", "parts", "pages", "print")
 SCRIPTS = frozenset(("pages.js", "live.js", "chart.js", "launch.js"))
 SIGNED_OUT = N_("You have signed out: open the link in your course to come again.")
 MOST_CLASSES = 20
+PATIENCE_S = 5.0
+RUNBOOK = "MasteryUnavailable"
 CACHED = {"Cache-Control": "max-age=300"}
 BACK = re.compile(r"/dashboard(?:[/?][\w/?=&%.~+#:-]*)?", re.ASCII)
 
@@ -254,6 +259,14 @@ async def _first_steps(request: Request, caller: Caller) -> list[NextStep]:
     return []
 
 
+async def _reasons(engine: Engine, caller: Caller) -> list[ShownReason] | None:
+    """The dead letters by reason; None where the log does not answer, which the page is there to say."""
+    with suppress(Unavailable, TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            return await engine.dead_letters.reasons(caller)
+    return None
+
+
 async def _operator(request: Request, caller: Caller) -> Response:
     engine = engine_of(request)
     engine.access.check_act(caller, Act.RECORD, "operator-page")
@@ -283,6 +296,8 @@ async def _operator(request: Request, caller: Caller) -> Response:
         webhooks=(await engine.webhooks.all(caller)).webhooks if caller.role == "admin" else None,
         version=__version__,
         environment=request.state.settings.environment,
+        runbook=RUNBOOK,
+        reasons=await _reasons(engine, caller),
         dependencies=await engine.readiness.dependencies(),
         calibrations=await engine.calibrations.of_tenant(caller),
     )
