@@ -11,6 +11,7 @@ from functools import cache
 from fastapi import FastAPI
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.auth.demo_doors import DemoDoor
 from mastery_engine.clock import Clock
 from mastery_engine.collector import exclude_from_gc
 from mastery_engine.data_folder import WorkerLock
@@ -37,7 +38,7 @@ class Service:
     """The application, with the engine while it runs. Raises StartRefused if traces cannot be sent."""
 
     def __init__(
-        self, settings: Settings, *, clock: Clock = system_clock, doors: Mapping[str, str] = http_app.NO_DOORS
+        self, settings: Settings, *, clock: Clock = system_clock, doors: Mapping[str, DemoDoor] = http_app.NO_DOORS
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -104,7 +105,7 @@ def listen(settings: Settings) -> socket.socket:
     return http_server.listen(settings.host, settings.port)
 
 
-def serve(settings: Settings, *, doors: Mapping[str, str] = http_app.NO_DOORS) -> None:
+def serve(settings: Settings, *, doors: Mapping[str, DemoDoor] = http_app.NO_DOORS) -> None:
     """Serve HTTP until SIGTERM or SIGINT. Raises StartRefused if the port is taken or the engine cannot start.
 
     ``doors`` are those of a demo.

@@ -27,6 +27,7 @@ from mastery_engine.domain.events.kinds import ALIASES, KINDS
 from mastery_engine.domain.model_file import answers_from
 from mastery_engine.domain.student import Student, unpack
 from mastery_engine.lab.simulate.classes import BEST_KNOWN_EVERY
+from mastery_engine.lab.simulate.stories import STORIES
 from scripts import submit_event
 from scripts.servers.cache import free_port
 from scripts.servers.kafka import Kafka
@@ -508,6 +509,7 @@ def test_demo_is_a_living_class_that_goes_on(shell: Shell) -> None:
             teacher = said(shell).partition("with this token:")[2].split()[0]
             page = httpx.get(f"{url}/dashboard", cookies={"mastery_session": teacher})
             assert ("Your students" in page.text, "/students/student_12345" in page.text) == (True, True)
+            assert tells_its_stories(url, token, page.text)
             page = httpx.get(f"{url}/dashboard/students/student_12345", cookies={"mastery_session": teacher})
             assert "Calibrated for this course" in page.text, "when the page first shows a forecast"
             assert knows_here_what_the_map_knows(url, token), "what was learned of the class serves"
@@ -519,6 +521,24 @@ def test_demo_is_a_living_class_that_goes_on(shell: Shell) -> None:
             assert demo.wait(PATIENCE_S) == 0
     assert completions[1] >= completions[0] > 0
     assert len(shell.documents()) == STUDENTS
+
+
+def tells_its_stories(url: str, token: str, class_page: str) -> bool:
+    """Each story's student has a name, at the door too, and is on the class's list for the reasons of their story."""
+    with httpx.Client(base_url=url, headers=bearer(token)) as client:
+        doors = client.get("/dashboard", headers={"Authorization": ""}).text
+        names = {
+            story.code: client.get(f"/students/{story.student_id}/profile").json()["data"]["display_name"]
+            for story in STORIES
+        }
+        assert all(name in doors and name in class_page for name in names.values())
+        figures = client.post("/analytics/cohort", json={"cohort_id": "py-101"}).json()["data"]
+        found = {one["student_id"]: {why["code"] for why in one["reasons"]} for one in figures["at_risk"]}
+        badges = client.get("/students/student_12345/badges").json()["data"]["badges"]
+    by_story = {story.code: found.get(story.student_id, set()) for story in STORIES}
+    assert ("struggle" in by_story["stuck"], "inactive" in by_story["vanished"]) == (True, True)
+    assert badges[0]["url"].startswith(url.replace("127.0.0.1", "localhost"))
+    return "low_score" in by_story["new"]
 
 
 def knows_here_what_the_map_knows(url: str, token: str) -> bool:

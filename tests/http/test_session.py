@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mastery_engine.auth.demo_doors import DemoDoor
 from mastery_engine.auth.limits import BAD_TOKENS
 from tests.support.calls import STUDENT, Api, serving, with_state
 from tests.support.live import bearer, make_token
@@ -126,17 +127,22 @@ async def test_a_demo_has_three_doors_and_anything_else_none(api: Api, monkeypat
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     closed = await api.client.post("/dashboard/door", content="door=operator", headers=form)
     assert (closed.status_code, "set-cookie" in closed.headers) == (404, False)
-    doors = {"student": make_token("student", subject="s1"), "operator": make_token()}
+    doors = {
+        "student": DemoDoor("student", make_token("student", subject="s1")),
+        "stuck": DemoDoor("student", make_token("student", subject="s2"), "Mei <Lin>", "stuck"),
+        "operator": DemoDoor("operator", make_token()),
+    }
     monkeypatch.setitem(api.state, "doors", doors)
     page = (await api.get("/dashboard", token="")).text
-    assert re.findall(r'name="door" value="(\w+)"', page) == ["student", "operator"]
+    assert re.findall(r'name="door" value="(\w+)"', page) == ["student", "stuck", "operator"]
+    assert ("Mei &lt;Lin&gt;" in page, "Is stuck on loops." in page) == (True, True)
     foreign = await api.client.post(
         "/dashboard/door", content="door=operator", headers={**form, "Origin": "https://evil.test"}
     )
     assert (foreign.status_code, "set-cookie" in foreign.headers) == (403, False)
-    entered = await api.client.post("/dashboard/door", content="door=student", headers=form)
+    entered = await api.client.post("/dashboard/door", content="door=stuck", headers=form)
     assert (entered.status_code, entered.headers["location"]) == (303, "/dashboard")
-    assert doors["student"] in entered.headers["set-cookie"]
+    assert doors["stuck"].token in entered.headers["set-cookie"]
 
 
 async def test_a_browser_is_led_to_the_pages_and_a_program_gets_json(api: Api) -> None:

@@ -5,17 +5,18 @@ import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mastery_engine.auth.access import Caller
-from mastery_engine.cli.console import counted, opened, progress, settings, warn
+from mastery_engine.cli.console import counted, opened, operator, progress, settings, warn
 from mastery_engine.cli.serving import Host, Port, end_well_on_signals
 
 if TYPE_CHECKING:
+    from mastery_engine.auth.demo_doors import DemoDoor
     from mastery_engine.data_folder import WorkerLock
     from mastery_engine.domain.events.event import LearningEvent
     from mastery_engine.engine import Engine
@@ -29,11 +30,12 @@ PAUSE_S = (2.0, 5.0)
 LOOK_S = 0.1
 STOP_S = 5.0
 TOKEN_S = 7 * 86_400
+BADGES = "proficient"
 CLASS = Caller("simulated-class", "service", "default")
 
 TO_TRY = """
 A simulated class of {students} works at {url} (Ctrl-C ends it). Open that address in a browser: it
-lets you in as a student, as the teacher, or as the operator. Elsewhere its teacher signs in with this token:
+lets you in as one of six students, as the teacher, or as the operator. Elsewhere its teacher signs in with this token:
 
 {teacher}
 
@@ -66,7 +68,7 @@ def demo(host: Host = None, port: Port = None) -> None:
     end_well_on_signals()
     chosen, class_ = asyncio.run(_prepared(settings(host=host, port=port, worker_enabled=True)))
     with _living(chosen, class_):
-        serve(chosen, doors=_doors(chosen))
+        serve(chosen, doors=_doors(chosen, class_))
 
 
 async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
@@ -75,18 +77,24 @@ async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
     Raises StartRefused if another process works that folder or uses the port.
     """
     from mastery_engine.data_folder import WorkerLock
-    from mastery_engine.lab.simulate.classes import past, pupils
+    from mastery_engine.domain.courses.course import CourseChange
+    from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
+    from mastery_engine.lab.simulate.classes import past
+    from mastery_engine.lab.simulate.stories import class_with_stories
     from mastery_engine.service import listen
 
-    class_ = pupils(STUDENTS, SEED)
     with WorkerLock(settings) as lock, listen(settings) as listener:
-        chosen = settings.model_copy(update={"port": listener.getsockname()[1]})
+        chosen = _with_an_address(settings.model_copy(update={"port": listener.getsockname()[1]}))
         async with opened(settings, apart=True) as engine:
             days = min(DAYS, engine.rules.retention_days)
-            events = past(class_, days=days, seed=SEED, until=engine.clock())
+            now = engine.clock()
+            class_ = class_with_stories(STUDENTS, SEED, now)
+            events = past(class_, days=days, seed=SEED, until=now)
+            await _name(engine, class_)
             if await engine.replay.students() or sum((await engine.progress.ends()).values()) > 1:
                 await _resume(engine, class_)
             else:
+                await engine.courses.put(operator(), DEFAULT_COURSE, CourseChange(badges=BADGES))
                 await _seed(engine, lock, events)
                 warn(f"The class starts with {counted(len(events), 'event')} from its last {days} days.")
             await engine.calibrator.learn(await engine.calibrator.sample())
@@ -94,6 +102,26 @@ async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
                 learned = await _answers_learned(engine, chosen.data_dir / "model.msgpack")
                 chosen = chosen.model_copy(update={"model_file": learned})
     return chosen, class_
+
+
+def _with_an_address(settings: "Settings") -> "Settings":
+    """The settings with PUBLIC_URL; where none is set, that of this machine, but in production none."""
+    if settings.public_url is not None or settings.in_production:
+        return settings
+    return settings.model_copy(update={"public_url": _url(settings)})
+
+
+async def _name(engine: "Engine", class_: list["Pupil"]) -> None:
+    """Put the names of those in the class who have none; who was erased keeps none."""
+    from mastery_engine.domain.people.profile import ProfileChange
+    from mastery_engine.errors import Forbidden
+    from mastery_engine.lab.simulate.stories import names_of
+
+    names = names_of(class_)
+    known = await engine.people.names_for(CLASS, names)
+    for student_id in names.keys() - known.keys():
+        with suppress(Forbidden):
+            await engine.people.put(CLASS, student_id, ProfileChange(display_name=names[student_id]))
 
 
 async def _answers_learned(engine: "Engine", path: Path) -> Path:
@@ -195,29 +223,43 @@ def _listens(settings: "Settings", stopping: threading.Event) -> bool:
     return False
 
 
-def _doors(settings: "Settings") -> dict[str, str]:
-    """The tokens by which a browser looks at the class as each of three people; none in production."""
-    from mastery_engine.lab.simulate.classes import BEST_KNOWN, COHORT
+def _doors(settings: "Settings", class_: list["Pupil"]) -> dict[str, "DemoDoor"]:
+    """The ways in for a browser: as a student with a story, as the teacher, as the operator; none in production."""
+    from mastery_engine.auth.demo_doors import DemoDoor
+    from mastery_engine.lab.simulate.classes import COHORT
+    from mastery_engine.lab.simulate.stories import STORIES, names_of
     from mastery_engine.wiring import tokens
 
     if settings.in_production:
         return {}
-    issuer = tokens(settings)
-    return {
-        "student": issuer.make(subject=BEST_KNOWN, role="student", lives_s=TOKEN_S),
-        "teacher": issuer.make(subject="teacher", role="teacher", cohorts=[COHORT], lives_s=TOKEN_S),
-        "operator": issuer.make(subject="operator", role="admin", lives_s=TOKEN_S),
+    issuer, names = tokens(settings), names_of(class_)
+    students = {
+        story.code: DemoDoor(
+            "student",
+            issuer.make(subject=story.student_id, role="student", lives_s=TOKEN_S),
+            names[story.student_id],
+            story.code,
+        )
+        for story in STORIES
     }
+    teacher = issuer.make(subject="teacher", role="teacher", cohorts=[COHORT], lives_s=TOKEN_S)
+    operates = issuer.make(subject="operator", role="admin", lives_s=TOKEN_S)
+    return students | {"teacher": DemoDoor("teacher", teacher), "operator": DemoDoor("operator", operates)}
+
+
+def _url(settings: "Settings") -> str:
+    """The address at which a browser on this machine reaches the demo."""
+    from mastery_engine.doctor import address_of
+
+    is_local = settings.host in ("127.0.0.1", "0.0.0.0", "::")  # nosec B104
+    return f"http://localhost:{settings.port}" if is_local else address_of(settings.host, settings.port)
 
 
 def _to_try(settings: "Settings") -> str:
-    from mastery_engine.doctor import address_of
     from mastery_engine.lab.simulate.classes import BEST_KNOWN, COHORT
     from mastery_engine.wiring import tokens
 
     issuer = tokens(settings)
     token = issuer.make(subject="demo", role="admin", lives_s=TOKEN_S)
     teacher = issuer.make(subject="teacher", role="teacher", cohorts=[COHORT], lives_s=TOKEN_S)
-    is_local = settings.host in ("127.0.0.1", "0.0.0.0", "::")  # nosec B104
-    url = f"http://localhost:{settings.port}" if is_local else address_of(settings.host, settings.port)
-    return TO_TRY.format(students=STUDENTS, url=url, teacher=teacher, token=token, student=BEST_KNOWN)
+    return TO_TRY.format(students=STUDENTS, url=_url(settings), teacher=teacher, token=token, student=BEST_KNOWN)

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from mastery_engine import __version__
+from mastery_engine.auth.demo_doors import DemoDoor
 from mastery_engine.clock import Clock, NewId
 from mastery_engine.domain.faults import sentence
 from mastery_engine.engine import Engine
@@ -92,7 +93,7 @@ PARTS = (
     class_routes,
     my_data,
 )
-NO_DOORS: Mapping[str, str] = MappingProxyType({})
+NO_DOORS: Mapping[str, DemoDoor] = MappingProxyType({})
 FAILURES = (MasteryError, HTTPException, RequestValidationError)
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
@@ -104,7 +105,7 @@ class RunningState(TypedDict):
     settings: Settings
     agents: AgentsOnDemand
     bodies: SharedBodies
-    doors: Mapping[str, str]
+    doors: Mapping[str, DemoDoor]
 
 
 def create_app(
@@ -116,11 +117,11 @@ def create_app(
     new_id: NewId,
     metrics: Metrics,
     tracing: Tracing,
-    doors: Mapping[str, str] = NO_DOORS,
+    doors: Mapping[str, DemoDoor] = NO_DOORS,
 ) -> FastAPI:
     """The application; ``opened`` gives the engine from start to end, and may raise StartRefused at the start.
 
-    ``doors`` are the tokens by which anybody may look at a demo: as student, as teacher, as operator.
+    ``doors`` are those by which anybody may look at a demo: as a student, as the teacher, as the operator.
     """
 
     @asynccontextmanager

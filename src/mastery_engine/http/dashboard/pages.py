@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mastery_engine import __version__
 from mastery_engine.auth.access import Act, Caller
+from mastery_engine.auth.demo_doors import DemoDoor
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.given_ids import check_student_id, is_student_id, normal_id
 from mastery_engine.domain.moments import day_of, iso_date
@@ -88,12 +89,12 @@ async def enter(request: Request) -> Response:
 async def come_in(request: Request) -> Response:
     """Look at a demo as a student, a teacher or an operator; elsewhere there is no such door."""
     check_same_origin(request)
-    token = request.state.doors.get((await form_of(request)).get("door", ""))
-    if token is None:
+    door: DemoDoor | None = request.state.doors.get((await form_of(request)).get("door", ""))
+    if door is None:
         raise NotFound(N_("There is no such door here."))
-    await caller_of(request, token)
+    await caller_of(request, door.token)
     answer = RedirectResponse("/dashboard", 303)
-    sign_in(request, answer, token)
+    sign_in(request, answer, door.token)
     return answer
 
 

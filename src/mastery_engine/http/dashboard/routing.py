@@ -7,6 +7,7 @@ from typing import TypeAlias
 from fastapi import Request
 from starlette.responses import Response
 
+from mastery_engine.auth.demo_doors import DemoDoor
 from mastery_engine.domain.given_ids import normal_id
 from mastery_engine.errors import CourseRequired, MasteryError, Unauthenticated
 from mastery_engine.http.addresses import check_query
@@ -57,7 +58,10 @@ def with_error_pages(route: Route) -> Route:
 def sign_in_page(request: Request, error: Unauthenticated | None = None) -> Response:
     """The form by which one signs in, with what was wrong, if anything was."""
     text, language = ("", ENGLISH) if error is None else in_words(error)
-    status, doors = 200 if error is None else 401, list(request.state.doors)
+    status = 200 if error is None else 401
+    doors: dict[str, list[tuple[str, DemoDoor]]] = {}
+    for key, door in request.state.doors.items():
+        doors.setdefault(door.role, []).append((key, door))
     return page("sign_in.html", None, status, message=text, language=language, doors=doors)
 
 

@@ -56,7 +56,12 @@ Step: TypeAlias = tuple[float, Data]
 
 
 class Pupil:
-    """One simulated student; ``sitting`` lets them work, and moves them."""
+    """One simulated student; ``sitting`` lets them work, and moves them.
+
+    Who ``is_here`` takes part in a living class.
+    """
+
+    is_here = True
 
     def __init__(self, student_id: str, chance: Random) -> None:
         self.student_id = student_id
@@ -83,6 +88,10 @@ class Pupil:
         """Whether this is a day to work; weekends (day 0 was a Thursday) less often are."""
         weekend = (day + 3) % 7 >= 5
         return self.chance.random() < self.diligence * (0.5 if weekend else 1.0)
+
+    def begins(self, day: Day) -> Micros:
+        """When the sitting of a day begins."""
+        return day * DAY + round((self.hour + self.chance.uniform(-1.5, 1.5)) * 60 * MINUTE)
 
     def sitting(self, day: Day) -> Iterator[Step]:
         """What is done in one sitting: seconds since the last thing, and what."""
@@ -210,7 +219,7 @@ def _past(pupil: Pupil, *, days: int, seed: int, until: Micros, cohort: str) -> 
     for day in range(last - days + 1, last + 1):
         if not pupil.works_on(day):
             continue
-        at = day * DAY + round((pupil.hour + pupil.chance.uniform(-1.5, 1.5)) * 60 * MINUTE)
+        at = pupil.begins(day)
         for pause, data in pupil.sitting(day):
             at += round(pause * SECOND)
             event_id = derived_id("simulated", str(seed), pupil.student_id, str(next(numbers)))
@@ -223,14 +232,16 @@ class LivingClass:
     """A class at work: each call gives the next thing that somebody does, often the best-known student."""
 
     def __init__(self, class_: list[Pupil], chance: Random) -> None:
-        self._class = class_
+        self._best_known = class_[0]
+        self._class = [pupil for pupil in class_ if pupil.is_here]
         self._chance = chance
         self._turn = count()
         self._sittings: dict[str, Iterator[Step]] = {}
 
     def next(self, at: Micros, event_id: str, cohort: str = COHORT) -> LearningEvent:
         """What happens at a moment."""
-        pupil = self._class[0] if next(self._turn) % BEST_KNOWN_EVERY == 0 else self._chance.choice(self._class)
+        is_best_known = next(self._turn) % BEST_KNOWN_EVERY == 0
+        pupil = self._best_known if is_best_known else self._chance.choice(self._class)
         return LearningEvent(
             event_id, pupil.student_id, at, at, self._step(pupil, at), source=SOURCE, metadata={"cohort_id": cohort}
         )
