@@ -50,6 +50,7 @@ class Audit:
         self._pseudonym = pseudonym
         self._pending: list[AuditRecord] = []
         self._is_away = False
+        self._flushing = asyncio.Lock()
 
     def note(self, caller: Caller, call: str, student_id: str | None, *, allowed: bool) -> None:
         """Record an access that changes nothing; it is written soon. Raises Unavailable if too many are unwritten."""
@@ -84,19 +85,23 @@ class Audit:
         return done[1]
 
     async def flush(self) -> None:
-        """Write the pending records; they stay pending if the store does not answer."""
-        pending, self._pending = self._pending, []
-        if not pending:
-            return
-        try:
-            await self._log.append(pending)
-        except Unavailable as error:
-            self._pending = pending + self._pending
-            if not self._is_away:
-                logger.warning("the audit trail cannot be written at the moment: %s", error)
-            self._is_away = True
-        else:
-            self._is_away = False
+        """Write the pending records, on return those that another call is writing too.
+
+        They stay pending if the store does not answer.
+        """
+        async with self._flushing:
+            pending, self._pending = self._pending, []
+            if not pending:
+                return
+            try:
+                await self._log.append(pending)
+            except Unavailable as error:
+                self._pending = pending + self._pending
+                if not self._is_away:
+                    logger.warning("the audit trail cannot be written at the moment: %s", error)
+                self._is_away = True
+            else:
+                self._is_away = False
 
     async def keep_flushing(self) -> None:
         """Flush every half second, until cancelled."""
