@@ -15,11 +15,13 @@ from tests.support.live import Live, environment
 from tests.support.processes import ROOT
 
 FOLLOWING = ROOT / "tests" / "support" / "following_serve.py"
-DEATHS = ("1-before", "2-after")  # at which call of which process the service is killed
+DEATHS = ("1-after", "2-before")  # at which call of which process the service is killed
 
 
 class FollowedLive(Live):
     """The service with a follower that notes ids, and that kills it."""
+
+    forks = False
 
     def argv(self) -> list[str]:
         given = [f"{name}={value}" for name, value in environment(self.data_dir, self.settings).items()]

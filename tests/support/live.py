@@ -28,7 +28,12 @@ def environment(data_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
 
 
 class EngineProcess(Server):
-    """A command of the engine that runs until it is ended, on a data folder; a restart keeps that."""
+    """A command of the engine that runs until it is ended, on a data folder; a restart keeps that.
+
+    It is forked from a process that has imported the engine, unless ``forks`` is false: then ``argv`` says what runs.
+    """
+
+    forks = FORKS
 
     def __init__(self, command: str, data_dir: Path, *, home: Path, settings: Mapping[str, str]) -> None:
         """Settings by the names of their variables; the home holds the log."""
@@ -49,7 +54,7 @@ class EngineProcess(Server):
         return self.log.read_text(errors="replace")
 
     def _spawn(self, argv: Sequence[str]) -> Any:
-        if not FORKS:
+        if not self.forks:
             return super()._spawn(argv)
         given = environment(self.data_dir, self.settings)
         with self.log.open("ab") as log:

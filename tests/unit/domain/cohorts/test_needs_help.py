@@ -68,8 +68,8 @@ def test_an_open_spell_says_on_what_and_since_when() -> None:
     events = [failed(str(number), error_type="TypeError", at=NOW - DAY + number) for number in range(3)]
     said = event("help", {"topic": "dicts", "message": "I'm stuck"}, "h")
     found = signs(student_of(set_to(**GOOD), *events, said))
-    stuck = StuckTopic("dicts", 'a help message that says "im stuck"', TODAY)
-    older = StuckTopic("loops", "TypeError 3 times since the last success", TODAY - 1)
+    stuck = StuckTopic("dicts", 'a help message that says "im stuck"', TODAY, "asked_for_help")
+    older = StuckTopic("loops", "TypeError 3 times since the last success", TODAY - 1, "repeated_error")
     assert found == {"struggle": StruggleSign((stuck, older))}
     ended = student_of(set_to(**GOOD), *events, event("execution", {"outcome": "success", "topic": "loops"}, "s"))
     assert signs(ended) == {}
