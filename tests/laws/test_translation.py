@@ -1,7 +1,6 @@
 """Whatever a platform sends: each message has an outcome with its reason, and none raises."""
 
 import random
-from copy import deepcopy
 from typing import Any, get_args
 
 import msgspec
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from mastery_engine.domain.events.envelope import SentEvent
 from mastery_engine.domain.events.event import DEFAULT_TENANT, decode, decode_naming_unknown
 from mastery_engine.doors.drafts import DoorName, Translation
+from tests.support.junk import changed, places
 from tests.support.profiles import became, foreign, messages_of, shipped
 
 DOORS: tuple[DoorName, ...] = get_args(DoorName)
@@ -62,24 +62,6 @@ def checked(one: Translation) -> Translation:
         assert one.reason
         assert not one.drafts
     return one
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Each place in a document."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *[place for key, part in inner for place in places(part, (*path, key))]]
-
-
-def changed(document: Any, path: tuple[Any, ...], junk: Any) -> Any:
-    """The document with something else at a place."""
-    if not path:
-        return junk
-    copy = deepcopy(document)
-    within = copy
-    for key in path[:-1]:
-        within = within[key]
-    within[path[-1]] = junk
-    return copy
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -79,6 +79,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 Tenant = Annotated[
     str, typer.Option(help="The school or customer.", callback=tenant_named, metavar="NAME", show_default=True)
 ]
+OnlyTenant = Annotated[
+    str | None,
+    typer.Option(
+        "--tenant", help="Only those of this school.", callback=tenant_if_named, metavar="NAME", show_default=False
+    ),
+]
 
 
 def settings(**given: Any) -> "Settings":

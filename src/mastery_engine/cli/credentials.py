@@ -8,13 +8,13 @@ import typer
 
 from mastery_engine.cli.console import (
     AsJson,
+    OnlyTenant,
     Tenant,
     course_if_named,
     opened,
     operator,
     say,
     settings,
-    tenant_if_named,
 )
 from mastery_engine.doors.names import DOORS, Door
 
@@ -85,10 +85,7 @@ def create(
 
 @app.command("list")
 def list_all(
-    tenant: Annotated[
-        str | None,
-        typer.Option(help="Only those of this school.", callback=tenant_if_named, metavar="NAME", show_default=False),
-    ] = None,
+    tenant: OnlyTenant = None,
     as_json: AsJson = False,
 ) -> None:
     """List the credentials, without their secrets.

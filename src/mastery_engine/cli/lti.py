@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery_engine.cli.console import AsJson, Tenant, course_if_named, opened, operator, say, settings, tenant_if_named
+from mastery_engine.cli.console import AsJson, OnlyTenant, Tenant, course_if_named, opened, operator, say, settings
 
 if TYPE_CHECKING:
     from mastery_engine.responses.lti import LtiInvitation, LtiPlatformEntry
@@ -106,10 +106,7 @@ def invite(tenant: Tenant = "default", course: Course = None, as_json: AsJson = 
 
 @app.command("list")
 def list_all(
-    tenant: Annotated[
-        str | None,
-        typer.Option(help="Only those of this school.", callback=tenant_if_named, metavar="NAME", show_default=False),
-    ] = None,
+    tenant: OnlyTenant = None,
     as_json: AsJson = False,
 ) -> None:
     """List the learning platforms that may launch.

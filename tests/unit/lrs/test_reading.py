@@ -16,6 +16,7 @@ from mastery_engine.lrs.reading import ReadStatement, statement_under, statement
 from mastery_engine.lrs.rules.statements import statement_is_valid
 from mastery_engine.lrs.rules.values import Version, timestamp_is_iso8601
 from mastery_engine.lrs.sameness import content_digest, derived_id, digest_of
+from tests.support.junk import changed, places
 from tests.support.profiles import foreign, messages_of, needs_foreign
 from tests.support.statements import FIRST_ID, SECOND_ID, account, small, voiding, whole, within
 
@@ -44,22 +45,6 @@ STATEMENTS = [
 
 def encoded(value: Any) -> bytes:
     return msgspec.json.encode(value)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *[place for key, part in inner for place in places(part, (*path, key))]]
-
-
-def changed(document: Any, path: tuple[Any, ...], junk: Any) -> Any:
-    if not path:
-        return junk
-    copy = deepcopy(document)
-    part = copy
-    for key in path[:-1]:
-        part = part[key]
-    part[path[-1]] = junk
-    return copy
 
 
 def as_lists(statement: dict[str, Any]) -> dict[str, Any]:
