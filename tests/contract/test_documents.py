@@ -1,6 +1,7 @@
 """The contracts under specs/ are what the code says, and the topics' messages are what is really taken and sent."""
 
 import json
+import re
 from typing import Any
 
 import jsonschema_rs
@@ -33,6 +34,15 @@ def test_the_committed_contracts_are_the_codes() -> None:
     assert committed("asyncapi.json") == document(), advice
     events = {file.stem: json.loads(file.read_text()) for file in (CONTRACTS / "events").glob("*.json")}
     assert events == event_schemas(), advice
+
+
+def test_every_call_has_a_short_name_of_its_own_by_which_clients_call_it() -> None:
+    paths = committed("openapi.json")["paths"]
+    names = [operation["operationId"] for path in paths.values() for operation in path.values()]
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+){0,2}", name)] == []
+    assert len(names) == len(set(names))
+    promised = "query calculate ingest ingest_batch event_status next_week history skills cohort recommendations"
+    assert {*promised.split(), "consent", "set_consent", "audit"} <= set(names)
 
 
 def test_every_topic_is_described() -> None:

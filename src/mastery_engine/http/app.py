@@ -138,6 +138,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,  # clients name their methods by it, so it is a promise
         telemetry={"tracing": False, "metrics": False, "logs": False},  # the engine has its own
     )
     for part in PARTS:

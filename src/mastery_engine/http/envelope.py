@@ -6,6 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from mastery_engine import __version__
+from mastery_engine.responses.times import MomentText
 
 JSON = "application/json"
 
@@ -13,7 +14,7 @@ JSON = "application/json"
 class Meta(msgspec.Struct, frozen=True):
     """The time of an answer, the version of the service, and the id of the request."""
 
-    timestamp: str
+    timestamp: MomentText
     request_id: str
     version: str = __version__
 

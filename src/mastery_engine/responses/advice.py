@@ -14,6 +14,7 @@ from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.moments import iso_date, rfc3339
 from mastery_engine.domain.results import AdviceSent, PathStep, advice_sent, path_steps
 from mastery_engine.domain.student import DocumentKey
+from mastery_engine.responses.times import DateText, MomentText
 
 
 class Recommended(AdviceSent, frozen=True):
@@ -54,15 +55,15 @@ class PathAhead(msgspec.Struct, frozen=True):
 class EstimatedCompletion(msgspec.Struct, frozen=True):
     """The days on which the path will be done: at the earliest, expected, and at the latest."""
 
-    earliest: str
-    expected: str
-    latest: str
+    earliest: DateText
+    expected: DateText
+    latest: DateText
 
 
 class ScheduledDay(msgspec.Struct, frozen=True):
     """What to work on, on one day."""
 
-    date: str
+    date: DateText
     skills: Sequence[str]
 
 
@@ -82,7 +83,7 @@ class FoundPattern(msgspec.Struct, frozen=True):
 
     kind: PatternKind
     strength: Annotated[float, Meta(ge=0.0, le=1.0)]
-    since: str
+    since: DateText
     evidence: str
 
 
@@ -91,7 +92,7 @@ class OpenStruggle(msgspec.Struct, frozen=True):
 
     topic: str
     pattern: str
-    since: str
+    since: MomentText
     evidence: str
 
 

@@ -5,6 +5,7 @@ import msgspec
 from mastery_engine.domain.moments import rfc3339
 from mastery_engine.out.badges.badge import Badge
 from mastery_engine.out.badges.issuer import Issuer
+from mastery_engine.responses.times import MomentText
 
 
 class BadgeEntry(msgspec.Struct, frozen=True):
@@ -19,9 +20,9 @@ class BadgeEntry(msgspec.Struct, frozen=True):
     course_id: str
     title: str
     level: str
-    awarded: str
+    awarded: MomentText
     name: str | None
-    revoked: str | None
+    revoked: MomentText | None
 
 
 class BadgeList(msgspec.Struct, frozen=True):

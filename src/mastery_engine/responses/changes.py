@@ -12,6 +12,7 @@ from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.moments import Day, iso_date
 from mastery_engine.domain.rules import Component, Rules
 from mastery_engine.responses.scores import Score
+from mastery_engine.responses.times import DateText
 
 Change = Annotated[float, Meta(ge=-1.0, le=1.0)]
 
@@ -46,8 +47,8 @@ class Changes(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """
 
     student_id: str
-    from_: str
-    to: str
+    from_: DateText
+    to: DateText
     previous_score: Score
     mastery_score: Score
     change: Change

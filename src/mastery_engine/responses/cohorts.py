@@ -12,6 +12,7 @@ from mastery_engine.domain.cohorts.standing import Standing
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.responses.help import Reason
 from mastery_engine.responses.scores import Components, Score
+from mastery_engine.responses.times import DateText
 
 Percentile = Annotated[float, Meta(ge=0.0, le=100.0)]
 SizeRange = Annotated[str, Meta(pattern=r"^[0-9]+ to [0-9]+$")]
@@ -21,7 +22,7 @@ QUARTER = 25
 class DueDay(msgspec.Struct, frozen=True):
     """A day on which work is due; ``minutes`` is the amount of work."""
 
-    due: str
+    due: DateText
     topic: str | None
     kind: str | None
     minutes: int | None
@@ -75,7 +76,7 @@ class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
     student_id: str
     cohort_id: str
     metric: Literal["overall", "by_component"]
-    as_of: str
+    as_of: DateText
     student: Score
     level: str
     cohort_average: Score
@@ -109,7 +110,7 @@ class CohortFigures(msgspec.Struct, frozen=True):
 
     cohort_id: str
     name: str
-    as_of: str
+    as_of: DateText
     members: int
     size: int
     average: Score | None

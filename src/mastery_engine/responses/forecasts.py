@@ -13,6 +13,7 @@ from mastery_engine.domain.forecast.forecast import Forecast
 from mastery_engine.domain.moments import iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.responses.scores import Score
+from mastery_engine.responses.times import DateText, MomentText
 
 
 class ForecastCalibration(msgspec.Struct, frozen=True):
@@ -27,7 +28,7 @@ class ForecastCalibration(msgspec.Struct, frozen=True):
     calibrated: bool
     coverage: Score | None
     student_weeks: int
-    as_of: str | None
+    as_of: MomentText | None
 
     @property
     def held(self) -> str:
@@ -59,7 +60,7 @@ class CourseCalibration(ForecastCalibration, frozen=True):
 class ForecastDay(msgspec.Struct, frozen=True):
     """One day: the median of the score, and the 10% and 90% points of its distribution."""
 
-    date: str
+    date: DateText
     score: Score
     lower: Score
     upper: Score
@@ -86,7 +87,7 @@ class Prediction(msgspec.Struct, frozen=True):
 class TrajectoryPoint(msgspec.Struct, frozen=True):
     """A past day's score, as it was known then."""
 
-    date: str
+    date: DateText
     score: Score
     level: str
 

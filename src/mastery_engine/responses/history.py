@@ -7,12 +7,13 @@ import msgspec
 
 from mastery_engine.domain.evidence.history import Point
 from mastery_engine.responses.scores import Score
+from mastery_engine.responses.times import DateText
 
 
 class HistoryPoint(msgspec.Struct, frozen=True):
     """A day's score, or the mean of a week's (``date``: its Monday) or a month's (its first)."""
 
-    date: str
+    date: DateText
     mastery_score: Score
     level: str
 
@@ -30,8 +31,8 @@ class MasteryHistory(msgspec.Struct, frozen=True):
     """The scores of a range of days."""
 
     student_id: str
-    start_date: str
-    end_date: str
+    start_date: DateText
+    end_date: DateText
     aggregation: Literal["daily", "weekly", "monthly"]
     history: list[HistoryPoint]
     summary: HistorySummary

@@ -20,12 +20,13 @@ from mastery_engine.ports.registry import Entry, Table
 from mastery_engine.responses.batches import BatchFailure, BatchResult
 from mastery_engine.responses.ingest import Problem
 from mastery_engine.responses.people import ProfileRecord
+from mastery_engine.responses.times import DateText, MomentText
 
 
 class ConsentPoint(msgspec.Struct, frozen=True):
     """A change of consent: what was allowed from then on. ``erased`` says that the student was erased then."""
 
-    at: str
+    at: MomentText
     processing: bool
     profiling: bool
     erased: bool
@@ -44,14 +45,14 @@ class StaysUntil(msgspec.Struct, frozen=True):
     """A place where an erasure cannot remove data, and until when they stay; null if the engine cannot know."""
 
     where: str
-    until: str | None
+    until: MomentText | None
 
 
 class Erasure(msgspec.Struct, frozen=True):
     """What was erased. ``proof`` is a keyed hash, by PSEUDONYM_KEY, of the student and the moment."""
 
     pseudonym: str
-    erased_at: str
+    erased_at: MomentText
     removed_from_store: int
     removed_from_log: int
     ages_out: list[StaysUntil]
@@ -64,7 +65,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
     The ``subject`` of a student's own call is a keyed hash, too; ``call`` names the kind of call.
     """
 
-    at: str
+    at: MomentText
     subject: str
     role: str
     call: str
@@ -86,7 +87,7 @@ class HeldEvent(msgspec.Struct, frozen=True):
 
     partition: int
     offset: int
-    received: str
+    received: MomentText
     event_id: str
     content: str
 
@@ -97,14 +98,14 @@ class HeldLetter(msgspec.Struct, frozen=True):
     event_id: str | None
     code: str
     message: str
-    at: str
+    at: MomentText
     content: str | None
 
 
 class HeldDay(msgspec.Struct, frozen=True):
     """The mastery at the end of a day."""
 
-    date: str
+    date: DateText
     mastery_score: float
     level: str
     completion: float | None
@@ -146,7 +147,7 @@ class HeldBatch(msgspec.Struct, frozen=True):
     """What a batch of calculations holds about the student; without any row their sender's token names them."""
 
     batch_id: str
-    created: str
+    created: MomentText
     is_sent_by_student: bool
     rows: list[HeldRow]
     results: list[BatchResult]
@@ -162,7 +163,7 @@ class HeldResource(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     about: dict[str, Any]
     content_type: str
-    updated: str
+    updated: MomentText
     content: str
     registration: str | None = None
     is_base64: bool = False
@@ -173,13 +174,13 @@ class HeldDelivery(msgspec.Struct, frozen=True, omit_defaults=True):
 
     sink: str
     delivery_id: str
-    queued: str
+    queued: MomentText
     state: DeliveryState
     attempts: int
     content: str
     outcome: str = ""
-    tried: str | None = None
-    ended: str | None = None
+    tried: MomentText | None = None
+    ended: MomentText | None = None
 
 
 class HeldEntry(msgspec.Struct, frozen=True):
@@ -202,7 +203,7 @@ class Export(msgspec.Struct, frozen=True, omit_defaults=True):
 
     student_id: str
     tenant: str
-    exported_at: str
+    exported_at: MomentText
     document: dict[str, Any] | None
     history: list[HeldDay]
     consent: Consent

@@ -11,6 +11,7 @@ from mastery_engine.domain.evidence.score import MasteryScore
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.rules import COMPONENTS, Component, Rules
 from mastery_engine.responses.advice import PathAhead, Recommended
+from mastery_engine.responses.times import MomentText
 
 Score = Annotated[float, Meta(ge=0.0, le=1.0)]
 
@@ -39,7 +40,7 @@ class CurrentMastery(msgspec.Struct, frozen=True):
     mastery_score: Score
     level: str
     coverage: Score
-    timestamp: str
+    timestamp: MomentText
     recommendations: list[Recommended]
     components: Components | UnsetType = UNSET
     breakdown: list[Contribution] | UnsetType = UNSET
@@ -52,7 +53,7 @@ class CourseMastery(msgspec.Struct, frozen=True):
     title: str
     mastery_score: Score
     level: str
-    last_updated: str
+    last_updated: MomentText
 
 
 class StudentMastery(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ class StudentMastery(msgspec.Struct, frozen=True):
     current_mastery: CurrentMastery
     historical_average: Score | None
     trend: Trend
-    last_updated: str
+    last_updated: MomentText
     learning_path: PathAhead | None = None
     courses: list[CourseMastery] | UnsetType = UNSET
 

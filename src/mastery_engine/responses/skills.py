@@ -8,6 +8,7 @@ from msgspec import Meta
 from mastery_engine.domain.moments import rfc3339
 from mastery_engine.domain.skills.estimates import MOST_UNCERTAIN, Basis, SkillEstimate
 from mastery_engine.responses.scores import Score
+from mastery_engine.responses.times import MomentText
 
 
 class SkillState(msgspec.Struct, frozen=True):
@@ -22,7 +23,7 @@ class SkillState(msgspec.Struct, frozen=True):
     probability: Score
     uncertainty: Annotated[float, Meta(ge=0.0, le=MOST_UNCERTAIN)]
     forgotten: Score
-    last_practised: str | None
+    last_practised: MomentText | None
     answers: int
     basis: Basis
 

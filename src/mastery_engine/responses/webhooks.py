@@ -7,6 +7,7 @@ import msgspec
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.out.webhooks.webhook import Webhook, type_in
 from mastery_engine.ports.deliveries import Delivery
+from mastery_engine.responses.times import MomentText
 
 ShownState: TypeAlias = Literal["waiting", "delivered", "failed"]
 
@@ -24,8 +25,8 @@ class WebhookRecord(msgspec.Struct, frozen=True):
     active: bool
     inactive_because: str | None
     secrets: int
-    created: str
-    changed: str
+    created: MomentText
+    changed: MomentText
 
 
 class SetWebhook(WebhookRecord, frozen=True):
@@ -59,10 +60,10 @@ class DeliveryEntry(msgspec.Struct, frozen=True):
     state: ShownState
     attempts: int
     outcome: str
-    queued: str
-    last_attempt: str | None
-    next_attempt: str | None
-    ended: str | None
+    queued: MomentText
+    last_attempt: MomentText | None
+    next_attempt: MomentText | None
+    ended: MomentText | None
 
 
 class DeliveryList(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ class FindPath(OfStudent):
 
 
 @router.post("/recommendations/adaptive", openapi_extra=responds(Recommended, many=True, limit="recommendations"))
-async def adaptive(engine: TheEngine, caller: Authenticated, body: Advise) -> list[Recommended]:
+async def recommendations(engine: TheEngine, caller: Authenticated, body: Advise) -> list[Recommended]:
     """What to do next, ranked by the gain of mastery per minute; a student without events is advised where to start."""
     return await engine.advice.recommendations(
         caller, body.student_id, course_id=body.course_id, limit=body.limit, priority=body.priority
@@ -42,7 +42,7 @@ async def adaptive(engine: TheEngine, caller: Authenticated, body: Advise) -> li
 
 
 @router.post("/recommendations/learning-path", openapi_extra=responds(LearningPath, limit="recommendations"))
-async def path(engine: TheEngine, caller: Authenticated, body: FindPath) -> LearningPath:
+async def learning_path(engine: TheEngine, caller: Authenticated, body: FindPath) -> LearningPath:
     """The shortest path to a goal, with minutes, a schedule by day and the estimated completion."""
     return await engine.advice.path(caller, body.student_id, body.goal, body.topic, course_id=body.course_id)
 
@@ -66,7 +66,7 @@ class ChooseItems(OfStudent):
 
 
 @router.post("/recommendations/items", openapi_extra=responds(ItemToAnswer, many=True, limit="recommendations"))
-async def items(engine: TheEngine, caller: Authenticated, body: ChooseItems) -> list[ItemToAnswer]:
+async def next_items(engine: TheEngine, caller: Authenticated, body: ChooseItems) -> list[ItemToAnswer]:
     """Which items to answer next, best first: ready, near the wanted chance of a right answer, due ones first."""
     offered = None
     if body.items is not None:

@@ -36,7 +36,7 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["badges"])
 
 
 @router.get("/students/{student_id}/badges", openapi_extra=responds(BadgeList, limit="query"))
-async def badges_of_student(engine: TheEngine, caller: Authenticated, student_id: StudentId) -> BadgeList:
+async def badges(engine: TheEngine, caller: Authenticated, student_id: StudentId) -> BadgeList:
     """A student's badges, with the link of each, by which anybody may see and verify it."""
     return await engine.badges.of_student(caller, student_id)
 
@@ -45,7 +45,7 @@ async def badges_of_student(engine: TheEngine, caller: Authenticated, student_id
     "/students/{student_id}/badges/{badge_id}/name",
     openapi_extra=failing(responds(BadgeEntry, limit="query"), 410) | KEYED | takes(ShownName),
 )
-async def put_badge_name(
+async def set_badge_name(
     engine: TheEngine, caller: Authenticated, request: Request, student_id: StudentId, badge_id: BadgeId
 ) -> BadgeEntry:
     """Have a badge of your own show your name, as your school has set it, or none again. Only you may."""
@@ -56,7 +56,9 @@ async def put_badge_name(
 
 
 @router.get("/badges/status/{number}", openapi_extra=serves("A signed status list.", *LIST_FORMS, also=NO_ADDRESS))
-async def status_list(engine: TheEngine, request: Request, number: Annotated[int, Path(ge=0, le=9_999)]) -> Response:
+async def badge_status_list(
+    engine: TheEngine, request: Request, number: Annotated[int, Path(ge=0, le=9_999)]
+) -> Response:
     """Which badges were revoked, as a BitstringStatusListCredential: a bit for each, at a place that tells nothing."""
     await engine.admission.take_link(address_of(request), request.state.at)
     form = preferred(request.headers.get("accept", ""), LIST_FORMS)
@@ -99,7 +101,7 @@ async def badge_jwt(engine: TheEngine, request: Request, badge_id: BadgeId) -> R
 @router.get(
     "/badges/{badge_id}", openapi_extra=serves("The signed credential, or its page.", *CREDENTIAL_FORMS, also=FAILURES)
 )
-async def show_badge(engine: TheEngine, request: Request, badge_id: BadgeId) -> Response:
+async def badge(engine: TheEngine, request: Request, badge_id: BadgeId) -> Response:
     """A badge, for whoever has its link: the signed credential for programs, a page for browsers."""
     credentials, at = engine.badge_credentials, request.state.at
     form = preferred(request.headers.get("accept", ""), CREDENTIAL_FORMS)

@@ -32,7 +32,7 @@ async def calculate_batch(engine: TheEngine, caller: Authenticated, request: Req
 
 
 @router.get("/batch/mastery/{batch_id}", openapi_extra=responds(BatchState, limit="query"))
-async def batch_state(
+async def batch_status(
     engine: TheEngine, caller: Authenticated, batch_id: Annotated[str, Path(max_length=100)]
 ) -> BatchState:
     """The state of a batch, with its answer once there is one."""

@@ -61,7 +61,7 @@ class CaliperEnvelope(Struct, frozen=True, rename="camel"):
     "/caliper",
     openapi_extra=responds(DoorResults, limit=None) | takes_messages(CaliperEnvelope, A_GRADE) | KEYED | BY_PLATFORM,
 )
-async def take_caliper(engine: TheEngine, request: Request) -> DoorResults:
+async def send_caliper(engine: TheEngine, request: Request) -> DoorResults:
     """Take Caliper events (1.1 and 1.2): each becomes evidence, or is ignored or refused with its reason.
 
     The learner of a grade is its assignee. A platform shows its key and secret by Basic authentication, or its secret

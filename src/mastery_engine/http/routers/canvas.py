@@ -48,7 +48,7 @@ class CanvasEvent(Struct, frozen=True):
     "/canvas/events",
     openapi_extra=responds(DoorResults, limit=None) | takes_messages(CanvasEvent, A_CHANGE) | KEYED | BY_PLATFORM,
 )
-async def take_canvas(engine: TheEngine, request: Request) -> DoorResults:
+async def send_canvas(engine: TheEngine, request: Request) -> DoorResults:
     """Take Canvas's Live Events: grades, outcomes and submitted quizzes become evidence, others are ignored by name.
 
     A signed body is checked by the keys that Canvas publishes (CANVAS_JWKS_URL). Signed or not, the school is that of

@@ -70,7 +70,7 @@ class CohortAnalytics(Body):
 
 
 @router.put("/cohorts/{cohort_id}", openapi_extra=responds(CohortRecord, limit=None) | KEYED)
-async def put_cohort(
+async def set_cohort(
     engine: TheEngine, caller: Authenticated, request: Request, cohort_id: NamePath, body: PutCohort
 ) -> CohortRecord:
     """Set the members of a cohort; students left out stay out, whatever events say, until they are put in again."""
@@ -81,7 +81,7 @@ async def put_cohort(
 
 
 @router.get("/cohorts/{cohort_id}", openapi_extra=responds(CohortRecord, limit="analytics"))
-async def show_cohort(
+async def cohort_members(
     engine: TheEngine,
     caller: Authenticated,
     cohort_id: NamePath,
@@ -99,6 +99,6 @@ async def compare(engine: TheEngine, caller: Authenticated, body: Compare) -> Co
 
 
 @router.post("/analytics/cohort", openapi_extra=responds(CohortFigures, limit="analytics"))
-async def cohort_figures(engine: TheEngine, caller: Authenticated, body: CohortAnalytics) -> CohortFigures:
+async def cohort(engine: TheEngine, caller: Authenticated, body: CohortAnalytics) -> CohortFigures:
     """The figures of a cohort: levels, component means, and who needs help and why."""
     return await engine.standings.cohort(caller, body.cohort_id, limit=body.limit, cursor=body.cursor)

@@ -16,7 +16,7 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["courses"])
 
 
 @router.put("/courses/{course_id}", openapi_extra=responds(CourseRecord, limit=None) | KEYED | takes(CourseChange))
-async def put_course(engine: TheEngine, caller: Authenticated, request: Request, course_id: NamePath) -> CourseRecord:
+async def set_course(engine: TheEngine, caller: Authenticated, request: Request, course_id: NamePath) -> CourseRecord:
     """Set parts of a course: its title, time zone, language, rules, curriculum, items and badges.
 
     What is left out stays. It counts for what is folded and asked from then on, everywhere within 5 seconds.
@@ -27,13 +27,13 @@ async def put_course(engine: TheEngine, caller: Authenticated, request: Request,
 
 
 @router.get("/courses/{course_id}", openapi_extra=responds(CourseRecord, limit="query"))
-async def show_course(engine: TheEngine, caller: Authenticated, course_id: NamePath) -> CourseRecord:
+async def course(engine: TheEngine, caller: Authenticated, course_id: NamePath) -> CourseRecord:
     """A course as it holds now, with what nobody set by default."""
     return await engine.courses.show(caller, course_id)
 
 
 @router.get("/courses", openapi_extra=responds(CourseList, limit="query"))
-async def list_courses(
+async def courses(
     engine: TheEngine,
     caller: Authenticated,
     limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,

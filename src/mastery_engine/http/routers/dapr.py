@@ -42,7 +42,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 @router.get("/dapr/subscribe", openapi_extra=bare(Subscription, many=True))
-async def subscribe(request: Request) -> Response:
+async def dapr_subscriptions(request: Request) -> Response:
     """The topics that Dapr should deliver: none if the log is Kafka, since the worker then reads the topic itself."""
     await check_sidecar(request)
     settings: Settings = request.state.settings
@@ -51,7 +51,7 @@ async def subscribe(request: Request) -> Response:
 
 
 @router.post(ROUTE, openapi_extra=bare(Outcome))
-async def deliver(engine: TheEngine, request: Request) -> Response:
+async def dapr_event(engine: TheEngine, request: Request) -> Response:
     """Take an event that Dapr delivers, inside a CloudEvent or bare."""
     await check_sidecar(request)
     caller = await caller_of(request, SecurityContext())

@@ -44,7 +44,7 @@ async def changes(engine: TheEngine, caller: Authenticated, body: ChangeRange) -
 
 
 @router.post("/mastery-history", openapi_extra=responds(MasteryHistory, also="text/csv", limit="analytics"))
-async def mastery_history(
+async def history(
     engine: TheEngine,
     caller: Authenticated,
     body: HistoryRange,

@@ -18,7 +18,7 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["people"])
 @router.put(
     "/students/{student_id}/profile", openapi_extra=responds(ProfileRecord, limit=None) | KEYED | takes(ProfileChange)
 )
-async def put_profile(
+async def set_profile(
     engine: TheEngine, caller: Authenticated, request: Request, student_id: StudentId
 ) -> ProfileRecord:
     """Set parts of a student's profile: the name, the language, and all ids on other platforms.
@@ -31,13 +31,13 @@ async def put_profile(
 
 
 @router.get("/students/{student_id}/profile", openapi_extra=responds(ProfileRecord, limit="query"))
-async def show_profile(engine: TheEngine, caller: Authenticated, student_id: StudentId) -> ProfileRecord:
+async def profile(engine: TheEngine, caller: Authenticated, student_id: StudentId) -> ProfileRecord:
     """A student's name, language, and ids on other platforms; 404 where nobody has put a profile."""
     return await engine.people.show(caller, student_id)
 
 
 @router.get("/students", openapi_extra=responds(StudentList, limit="analytics"))
-async def find_students(
+async def students(
     engine: TheEngine,
     caller: Authenticated,
     query: Annotated[str, Query(max_length=LONGEST_DISPLAY_NAME)] = "",

@@ -52,7 +52,7 @@ async def consent(engine: TheEngine, caller: Authenticated, student_id: StudentI
 
 
 @router.put("/students/{student_id}/consent", openapi_extra=responds(Consent, limit="compliance") | KEYED)
-async def change_consent(
+async def set_consent(
     engine: TheEngine, caller: Authenticated, request: Request, student_id: StudentId, body: ConsentChanged
 ) -> Consent:
     """Give or withdraw consent; it holds for what is received from now on."""

@@ -20,7 +20,7 @@ router = APIRouter(route_class=EnvelopeRoute, tags=["rosters"])
 
 
 @router.post("/rosters/oneroster", openapi_extra=responds(ImportedRoster, limit=None) | KEYED | TAKES_ZIP)
-async def import_oneroster(
+async def import_roster(
     engine: TheEngine,
     caller: Authenticated,
     request: Request,

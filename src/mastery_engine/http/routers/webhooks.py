@@ -30,7 +30,7 @@ DeliveryId = Annotated[str, StringConstraints(pattern=EVENT_ID), Path(descriptio
 
 
 @router.put("/webhooks/{webhook_id}", openapi_extra=responds(SetWebhook, limit=None) | KEYED | takes(WebhookChange))
-async def put_webhook(engine: TheEngine, caller: Authenticated, request: Request, webhook_id: WebhookId) -> SetWebhook:
+async def set_webhook(engine: TheEngine, caller: Authenticated, request: Request, webhook_id: WebhookId) -> SetWebhook:
     """Set parts of a webhook: its url, types and description. What is left out stays.
 
     A new one is answered with its secret, which is never shown again. It counts for what happens from then on, in all
@@ -42,7 +42,7 @@ async def put_webhook(engine: TheEngine, caller: Authenticated, request: Request
 
 
 @router.get("/webhooks/{webhook_id}", openapi_extra=responds(WebhookRecord, limit="query"))
-async def show_webhook(engine: TheEngine, caller: Authenticated, webhook_id: WebhookId) -> WebhookRecord:
+async def webhook(engine: TheEngine, caller: Authenticated, webhook_id: WebhookId) -> WebhookRecord:
     """A webhook, without its secret."""
     return await engine.webhooks.show(caller, webhook_id)
 
@@ -54,13 +54,13 @@ async def delete_webhook(engine: TheEngine, caller: Authenticated, webhook_id: W
 
 
 @router.get("/webhooks", openapi_extra=responds(WebhookList, limit="query"))
-async def list_webhooks(engine: TheEngine, caller: Authenticated) -> WebhookList:
+async def webhooks(engine: TheEngine, caller: Authenticated) -> WebhookList:
     """The tenant's webhooks, without their secrets."""
     return await engine.webhooks.all(caller)
 
 
 @router.get("/webhooks/{webhook_id}/deliveries", openapi_extra=responds(DeliveryList, limit="query"))
-async def list_deliveries(
+async def deliveries(
     engine: TheEngine,
     caller: Authenticated,
     webhook_id: WebhookId,
