@@ -1,9 +1,11 @@
 """The dashboard in a real browser."""
 
+import asyncio
 import os
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -11,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
+from mastery_engine.backends.sqlite.database import FILE_NAME, Database
 from scripts.servers.cache import command
 from tests.support.calls import STUDENT, event
 from tests.support.live import Live, bearer, make_token
@@ -277,6 +280,92 @@ def test_an_operator_sees_figures_and_signs_out(live: Live, page: Page) -> None:
     page.wait_for_selector("#score")
     page.click("text=Sign out")
     page.wait_for_selector("#token")
+
+
+class Stranger:
+    """Somebody who was not told how the pages work: presses what they read, one thing after the other, and is timed."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.clicks = 0
+        self.began = time.perf_counter()
+
+    def press(self, name: str | re.Pattern[str]) -> None:
+        """The first link or button of this name that they see."""
+        found = self.page.get_by_role("link", name=name, exact=True).or_(
+            self.page.get_by_role("button", name=name, exact=True)
+        )
+        found.first.click()
+        self.clicks += 1
+
+    def reads(self, text: str) -> None:
+        """Sees it, at most five seconds after they began."""
+        expect(self.page.get_by_text(text).first).to_be_visible(timeout=5_000)
+        assert time.perf_counter() - self.began < 5
+
+
+def test_a_teacher_who_was_not_told_how_finds_who_is_stuck_on_lists(live: Live, page: Page) -> None:
+    error = {"outcome": "error", "error_type": "IndexError", "exercise_id": "lists-1", "topic": "lists"}
+    with live.client() as client:
+        tried = _sent(client, [event("execution", **error, student_id=OTHER) for _ in range(5)])
+        _wait_for(client, OTHER, tried[-1]["event_id"])
+    sign_in(page, live, TEACHER_TOKEN)
+    stranger = Stranger(page)
+    stranger.press("Lists")
+    stranger.reads("Stuck on it now")
+    assert page.locator("[data-stuck] a").all_inner_texts() == [OTHER]
+    assert stranger.clicks <= 2
+
+    page.go_back()
+    page.get_by_label("Search").fill("lists")
+    page.keyboard.press("Enter")
+    expect(page.locator("table.class tbody tr")).to_have_count(1)
+    expect(page.locator("table.class tbody th a")).to_have_text(OTHER)
+
+
+def test_a_student_begins_the_advised_exercise_with_one_click(live: Live, page: Page) -> None:
+    done = [event("quality", student_id="student_7", correctness_score=1.0), event("quiz", student_id="student_7")]
+    with live.client() as client:
+        sent = _sent(client, [*done, event("answer", student_id="student_7", correct=False)])
+        _wait_for(client, "student_7", sent[-1]["event_id"])
+    sign_in(page, live, make_token("student", subject="student_7"))
+    asked: list[str] = []
+    page.context.route(lambda url: not url.startswith(live.url), lambda route: _note(route, asked))
+    stranger = Stranger(page)
+    leads = page.locator(".step-big a").get_attribute("href")
+    stranger.press("Start now")
+    page.wait_for_url(lambda url: url == leads)
+    assert (asked, stranger.clicks) == ([leads], 1)
+
+
+def _note(route: Route, asked: list[str]) -> None:
+    asked.append(route.request.url)
+    route.fulfill(body="the exercise", content_type="text/plain")
+
+
+def test_an_operator_redrives_a_letter_with_three_clicks(live: Live, page: Page) -> None:
+    with ThreadPoolExecutor(1) as beside:  # the browser's own loop runs in this thread
+        beside.submit(asyncio.run, _no_event_at_all(live.data_dir / FILE_NAME)).result()
+    sign_in(page, live, make_token())
+    reason = re.compile("VALIDATION_ERROR")
+    for _ in range(50):
+        if page.get_by_role("link", name=reason).count():
+            break
+        page.reload()
+    stranger = Stranger(page)
+    for name in (reason, "Redrive", "Redrive"):
+        stranger.press(name)
+    stranger.reads("redriven")
+    assert stranger.clicks == 3
+    check(page, "dead-letters")
+
+
+async def _no_event_at_all(path: Path) -> None:
+    """Puts into the log what no event is."""
+    database = Database(path)
+    put = "INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, 'default', ?, NULL, ?)"
+    await database.put(put, [(time.time_ns() // 1_000, "e-none", b"no event")])
+    await database.close()
 
 
 def test_a_badge_is_shown_to_whoever_has_its_link(live: Live, page: Page) -> None:

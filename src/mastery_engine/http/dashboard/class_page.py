@@ -11,11 +11,12 @@ import msgspec
 from fastapi import Request
 from markupsafe import Markup
 
+from mastery_engine.domain.cohorts.needs_help import StruggleSign
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.evidence.shown import whole_per_cent
 from mastery_engine.domain.given_ids import normal_id
 from mastery_engine.domain.moments import iso_date, rfc3339
-from mastery_engine.domain.people.profile import has_words, searched, words_of
+from mastery_engine.domain.people.profile import folded, has_words, searched, words_of
 from mastery_engine.http.dashboard import charts
 from mastery_engine.http.dashboard.sentences import HelpWords, Titles, help_reasons, level_name
 from mastery_engine.http.dashboard.words import spoken
@@ -119,12 +120,17 @@ def class_rows(found: Classroom, asked: ClassQuery, titles: Titles) -> list[Tabl
     chosen = [
         one
         for one in found.students
-        if has_words(searched(one.student_id, one.name), words) and (not asked.level or one.level == asked.level)
+        if has_words(_searched(one, titles), words) and (not asked.level or one.level == asked.level)
     ]
     key = _KEYS.get(asked.sort)
     if key is not None:
         chosen = sorted(chosen, key=key, reverse=asked.descending)
     return [_row(one, asked, titles) for one in chosen]
+
+
+def _searched(one: ClassStudent, titles: Titles) -> str:
+    """What the words of a search are looked for in: the name, the id, and on what the student is stuck."""
+    return "\n".join((searched(one.student_id, one.name), *(folded(titles.get(on, on)) for on in one.stuck_on)))
 
 
 def cards(found: Classroom, asked: ClassQuery, titles: Titles) -> list[TableRow]:
@@ -167,6 +173,22 @@ def groups(skills: SkillsOfClass) -> list[tuple[str, str, int]]:
     named = {skill.id: skill.title for skill in skills.skills}
     most = sorted(skills.to_teach.items(), key=lambda one: -one[1])
     return [(name, named[name], count) for name, count in most[:GROUPS] if count >= LEAST_GROUP]
+
+
+def stuck_on(found: Classroom, skill_id: str, asked: ClassQuery, titles: Titles) -> list[TableRow]:
+    """The students of the map's course who are stuck on a skill or on its module, with the reasons that say so."""
+    course_id = found.skills.course_id if found.skills else DEFAULT_COURSE
+    topics = {skill_id, *[module.id for module in found.modules if skill_id in {one.id for one in module.skills}]}
+    rows: list[TableRow] = []
+    for one in found.students:
+        of_it = [
+            StruggleSign(tuple([topic for topic in sign.topics if topic.topic in topics]))
+            for sign in one.signs
+            if isinstance(sign, StruggleSign) and one.course_id == course_id
+        ]
+        if any(sign.topics for sign in of_it):
+            rows.append(_row(msgspec.structs.replace(one, signs=tuple(of_it)), asked, titles))
+    return rows
 
 
 class HeatMap(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from mastery_engine.http.dashboard.class_page import (
     heat_map,
     level_choices,
     links_of,
+    stuck_on,
 )
 from mastery_engine.http.dashboard.routing import asked_course, with_error_pages
 from mastery_engine.http.dashboard.sentences import Titles, calibration_words, titles_of
@@ -95,9 +96,9 @@ async def class_as_csv(request: Request) -> Response:
 @router.get("/group")
 @with_error_pages
 async def group(request: Request) -> Response:
-    """Who could be taught a skill now."""
+    """Who is stuck on a skill, and who could be taught it now."""
     caller = await caller_of(request)
-    asked, found, _ = await _found(request, caller)
+    asked, found, titles = await _found(request, caller)
     skill_id = request.query_params.get("skill", "")
     skills = found.skills
     skill = next((one for one in skills.skills if one.id == skill_id), None) if skills else None
@@ -110,6 +111,7 @@ async def group(request: Request) -> Response:
         "group.html",
         caller,
         skill=skill,
+        stuck=stuck_on(found, skill_id, asked, titles),
         rows=[(row, cell, links[row.student_id]) for row, cell in chosen],
         later=sum(row.cells[place].state == "later" for row in skills.rows),
         back=asked.address(),
