@@ -38,6 +38,7 @@ from mastery_engine.services.lti.late_grades import LateGrades
 from mastery_engine.services.lti.services import LtiServices
 from mastery_engine.services.models import Models
 from mastery_engine.services.next_answers import NextAnswers
+from mastery_engine.services.notes import Notes
 from mastery_engine.services.pages import Pages
 from mastery_engine.services.people import People
 from mastery_engine.services.privacy import Privacy
@@ -90,6 +91,7 @@ class Engine:
     doorways: Doorways
     canvas_bodies: SignedBodies
     people: People
+    notes: Notes
     rosters: Rosters
     record_store: RecordStore
     record_documents: RecordDocuments

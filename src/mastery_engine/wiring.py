@@ -61,6 +61,7 @@ from mastery_engine.services.member_standings import MemberStandings
 from mastery_engine.services.models import Models
 from mastery_engine.services.moving import Moving
 from mastery_engine.services.next_answers import NextAnswers
+from mastery_engine.services.notes import Notes
 from mastery_engine.services.outgoing import Follower, Outgoing
 from mastery_engine.services.pages import Pages
 from mastery_engine.services.people import People
@@ -288,6 +289,17 @@ def compose(
     next_answers = NextAnswers(profiling, skills, models, clock)
     members = MemberStandings(stores.documents, cohorts, consents, forecasts, stores.results)
     reports = Reports(students, members, cohorts, consents, profiles, access, courses, clock)
+    notes = Notes(
+        stores.registry,
+        students,
+        consents,
+        access,
+        audit,
+        idempotency,
+        clock,
+        new_id,
+        retention_days=rules.retention_days,
+    )
     dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
     bell = Bell()
     webhooks, webhook_messages = webhook_services(
@@ -375,6 +387,7 @@ def compose(
         doorways=doorways,
         canvas_bodies=SignedBodies(canvas_keys),
         people=People(stores.people, stores.documents, profiles, cohorts, consents, access, audit, idempotency, clock),
+        notes=notes,
         rosters=Rosters(stores.people, profiles, cohorts, courses, access, audit, idempotency, clock),
         record_store=record_store,
         record_documents=record_documents,
@@ -392,6 +405,7 @@ def compose(
             consents,
             profiles,
             next_answers,
+            badges,
             access,
             clock,
         ),
@@ -408,6 +422,7 @@ def compose(
             consents=consents,
             erasing=erasing,
             profiles=profiles,
+            notes=notes,
             moving=moving,
             record_store=record_store,
             record_documents=record_documents,

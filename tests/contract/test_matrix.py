@@ -165,6 +165,8 @@ BESIDE: dict[str, Json] = {
     "PUT /compliance/students/{student_id}/consent": {"profiling": False},
     "PUT /students/{student_id}/profile": {"display_name": "Ada"},
     "PUT /students/{student_id}/badges/{badge_id}/name": {"shown": True},
+    "POST /students/{student_id}/notes": {"text": "Ask about home."},
+    "PUT /students/{student_id}/notes/{note_id}": {"text": "Asked."},
     "event_status": {"event_id": "e-1"},
     "compare": {"cohort_ids": [OURS]},
     "ingest_events": {"events": [event(student_id=OTHER)]},
@@ -193,7 +195,10 @@ async def test_no_call_is_about_another_student(api: Api, call: str) -> None:
     if method == "GET" and path.endswith("/stream"):
         await api.learn(event(student_id=OTHER))
     answer = await api.call(
-        method, path.format(student_id=OTHER, event_id="e-1", badge_id="b-1"), body, token=TOKENS["student"]
+        method,
+        path.format(student_id=OTHER, event_id="e-1", badge_id="b-1", note_id="n-1"),
+        body,
+        token=TOKENS["student"],
     )
     assert answer.status_code == 403, answer.text
     refusals = [record for record in await api.audited() if not record.allowed]

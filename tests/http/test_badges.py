@@ -13,6 +13,7 @@ from mastery_engine.cli.console import operator
 from mastery_engine.domain.people.identity import Identity
 from mastery_engine.domain.results import Updated
 from mastery_engine.domain.student import StudentKey
+from mastery_engine.http.dashboard import student
 from mastery_engine.out.badges.issuer import Issuer, document_address
 from tests.support.badges import ForeignVerifier
 from tests.support.calls import STUDENT, Api, Json, event, serving
@@ -235,6 +236,33 @@ async def test_an_erased_badge_is_gone_and_revoked(api: Api) -> None:
     assert (await shown(api, badge["url"])).status_code == 410
 
 
+async def test_the_students_page_shows_what_they_earned_and_what_was_taken_back(api: Api) -> None:
+    async def page(token: str) -> str:
+        await asyncio.sleep(student.SHARED_S)
+        answer = await api.client.get(
+            f"/dashboard/students/{STUDENT}?course_id=rust", headers={"Cookie": f"mastery_session={token}"}
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    await api.learn({**event("quiz"), "course_id": "rust"})
+    teacher = make_token("teacher", students=[STUDENT])
+    assert 'id="h-badges"' not in await page(ME)
+    badge = await issued(api)
+    link = badge["url"].removeprefix(SCHOOL.address)
+    for token in (ME, teacher):
+        found = await page(token)
+        assert f'<a href="{link}">Rust &lt;for&gt; you &amp; me: competent</a>' in found
+        assert "Earned on " in found
+        assert found.count('class="medal"') == 1
+        assert "Taken back" not in found
+    assert (await api.call("DELETE", f"/badges/{badge['badge_id']}")).status_code == 200
+    found = await page(teacher)
+    assert "Taken back" in found
+    assert "It no longer counts." in found
+    assert link in found
+
+
 async def test_without_consent_there_is_no_badge(api: Api) -> None:
     await set_course(api)
     place = f"/compliance/students/{STUDENT}/consent"
@@ -299,6 +327,9 @@ async def test_without_a_public_address_the_error_says_what_to_set(tmp_path: Pat
         for path in (f"/students/{STUDENT}/badges", f"/badges/{badge_id}", "/badges/status/0", "/.well-known/did.json"):
             answer = await api.get(path)
             assert (answer.status_code, "PUBLIC_URL" in answer.text) == (409, True), path
+        await api.learn(event("quiz"))
+        page = await api.client.get(f"/dashboard/students/{STUDENT}", headers={"Cookie": f"mastery_session={ME}"})
+        assert (page.status_code, 'id="h-badges"' in page.text) == (200, False), "its link would lead nowhere"
     async with serving(tmp_path, public_url=SCHOOL.address) as api:
         assert [one["badge_id"] for one in await badges_of(api)] == [badge_id], "nothing was lost meanwhile"
 

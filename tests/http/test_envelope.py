@@ -39,6 +39,10 @@ CALLS = {
     ("GET", "/students/{student_id}/badges"),
     ("PUT", "/students/{student_id}/badges/{badge_id}/name"),
     ("DELETE", "/badges/{badge_id}"),
+    ("GET", "/students/{student_id}/notes"),
+    ("POST", "/students/{student_id}/notes"),
+    ("PUT", "/students/{student_id}/notes/{note_id}"),
+    ("DELETE", "/students/{student_id}/notes/{note_id}"),
     ("POST", "/analytics/skills"),
     ("POST", "/analytics/patterns"),
     ("POST", "/predictions/next-week"),
@@ -111,7 +115,9 @@ async def test_every_request_gets_an_id_of_its_own(api: Api) -> None:
 @pytest.mark.parametrize(("method", "path"), sorted(CALLS))
 async def test_a_call_without_a_token_is_401(api: Api, method: str, path: str) -> None:
     ids = {"student_id": "s", "event_id": "e", "batch_id": "b", "cohort_id": "c", "course_id": "k"}
-    answer = await api.call(method, path.format(**ids, webhook_id="w", delivery_id="d", badge_id="g"), {}, token="")
+    answer = await api.call(
+        method, path.format(**ids, webhook_id="w", delivery_id="d", badge_id="g", note_id="n"), {}, token=""
+    )
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AUTH_ERROR")
     assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -183,7 +189,7 @@ async def test_a_wrong_method_is_405_and_says_which_are_right(api: Api, method: 
 @pytest.mark.parametrize("path", WITH_A_BODY)
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "json"])
 async def test_a_body_that_says_it_is_not_json_is_415(api: Api, path: str, kind: str) -> None:
-    answer = await api.post(path, content=b"{}", headers={"Content-Type": kind})
+    answer = await api.post(path.format(student_id="s_1"), content=b"{}", headers={"Content-Type": kind})
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 

@@ -18,6 +18,7 @@ ROW = {"student_id": STUDENT, "components": COMPONENTS}
 OF_STUDENT = {"student_id": STUDENT}
 NO_BADGE = "default.aaaaaaaaaaaaaaaaaaaaaaaaaa"
 NAMING = ("PUT", f"/students/{STUDENT}/badges/{NO_BADGE}/name")  # by its student, of a badge that is there: test_badges
+NOTING = ("PUT", f"/students/{STUDENT}/notes/{{note_id}}")  # by its author, of a note that is there: test_notes
 CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/mastery/query"): OF_STUDENT,
     ("POST", "/mastery/calculate"): ROW,
@@ -40,6 +41,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/courses/physics"): {"title": "Physics"},
     ("PUT", "/webhooks/lms"): {"url": "https://93.184.215.14/"},
     ("PUT", f"/students/{STUDENT}/profile"): {"display_name": "Ada"},
+    ("POST", f"/students/{STUDENT}/notes"): {"text": "Ask about home."},
     ("PUT", f"/compliance/students/{STUDENT}/consent"): {"processing": True},
     ("POST", "/caliper"): {
         "sensor": "https://lms.example.edu",
@@ -67,7 +69,7 @@ def test_every_call_with_a_json_body_is_in_the_table() -> None:
         and not path.startswith("/webhooks/{webhook_id}/")  # which take no body
         and "application/zip" not in operation.get("requestBody", {}).get("content", {})
     }
-    assert with_body - {NAMING} == CALLS.keys()
+    assert with_body - {NAMING, NOTING} == CALLS.keys()
 
 
 @pytest.fixture

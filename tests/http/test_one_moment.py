@@ -76,6 +76,8 @@ CALLS: dict[str, tuple[str, str, Json | None]] = {
     "show a profile": ("GET", f"/students/{STUDENT}/profile", None),
     "students": ("GET", "/students", None),
     "badges": ("GET", f"/students/{STUDENT}/badges", None),
+    "notes": ("GET", f"/students/{STUDENT}/notes", None),
+    "add a note": ("POST", f"/students/{STUDENT}/notes", {"text": "Ask about home."}),
     "a status list": ("GET", "/badges/status/0", None),
     "the DID document": ("GET", "/.well-known/did.json", None),
     "forecast": ("POST", "/predictions/next-week", OF_STUDENT),
@@ -127,6 +129,8 @@ APART = {
 # A badge that is there has a clock of its own in test_badges.
 APART |= {f"GET /badges/{{badge_id}}{ending}" for ending in ("", ".json", ".jwt", ".png", ".svg")}
 APART |= {"DELETE /badges/{badge_id}", "PUT /students/{student_id}/badges/{badge_id}/name"}
+# A note that is there has a clock of its own in test_notes.
+APART |= {"PUT /students/{student_id}/notes/{note_id}", "DELETE /students/{student_id}/notes/{note_id}"}
 APART |= {"PUT /compliance/students/{student_id}/consent", "DELETE /compliance/students/{student_id}"}  # they wait
 
 

@@ -117,6 +117,19 @@ def choose(page: Page, language: str) -> None:
     expect(page.locator("html")).to_have_attribute("lang", language)
 
 
+def check_without_loading(page: Page, name: str) -> None:
+    """As ``check``, in the page's own language alone, so that what was typed stays."""
+    for width, scheme in SIZES:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+        assert page.evaluate(CLIPPED) == [], (name, width)
+        if pictures := os.environ.get("PICTURES"):
+            page.screenshot(path=Path(pictures) / f"{name}-{width}.png", full_page=True)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
 def check(page: Page, name: str) -> None:
     """In three languages and sizes nothing is clipped and nothing overlaps; axe finds nothing; under 100 KB.
 
@@ -232,6 +245,40 @@ def test_a_teacher_finds_who_needs_help_and_a_group_to_teach(live: Live, page: P
     page.locator("[data-needs-help] h3 a").first.click()
     assert page.locator("h1").inner_text() == OTHER
     check(page, "student-for-teacher")
+
+
+def test_a_teacher_writes_notes_by_keyboard_and_a_change_of_the_page_leaves_what_is_typed(
+    live: Live, page: Page
+) -> None:
+    sign_in(page, live, make_token("teacher", subject="grace", students=["student_5"]))
+    place = f"{live.url}/dashboard/students/student_5"
+    page.goto(place)
+    page.get_by_role("link", name="Teachers' notes").press("Enter")
+    box = page.get_by_label("A new note")
+    box.fill("Ask about home.\nقبل العطلة")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".written .text")).to_have_text("Ask about home.\nقبل العطلة")
+    page.get_by_role("link", name="Change the note").press("Enter")
+    changed = page.get_by_label("Change the note")
+    changed.press("ControlOrMeta+End")
+    changed.press_sequentially(" Soon")
+    with live.client() as client:
+        page.evaluate(NOTE_THE_CHANGE)
+        _sent(client, [event("quality", student_id="student_5", code_quality_score=0.1)])
+        assert page.evaluate("() => window.changedAt") < float("inf")
+    expect(changed).to_be_focused()
+    changed.press_sequentially(".")
+    check_without_loading(page, "notes")
+    page.get_by_role("button", name="Keep the note").first.press("Enter")
+    expect(page.locator(".written .text")).to_contain_text("قبل العطلة Soon.")
+    page.get_by_role("link", name="Remove the note").press("Enter")
+    check(page, "note-removal")
+    page.emulate_media(media="print")
+    expect(page.locator("#notes")).to_be_hidden()
+    page.emulate_media(media="screen")
+    page.get_by_role("button", name="Remove it").press("Enter")
+    expect(page.get_by_text("No note yet.")).to_be_visible()
 
 
 def test_a_student_decides_what_is_allowed_and_sees_who_looked(live: Live, page: Page) -> None:

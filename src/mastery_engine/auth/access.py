@@ -34,6 +34,7 @@ class Act(Enum):
     READ_PROFILE = "read a student's profile"
     SET_PROFILE = "set a student's profile"
     OWN_DATA = "see or change a student's consent, or export their data"
+    NOTES = "read or write teachers' notes on a student"
     NAME_BADGE = "have a student's badge show their name"
     REVOKE_BADGE = "list all badges, or revoke one"
     BADGE_KEYS = "see or rotate the keys that sign badges"
@@ -66,6 +67,7 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
     Act.READ_PROFILE: {"student": Reach.SELF, "teacher": Reach.NOBODY, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.SET_PROFILE: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.OWN_DATA: {"student": Reach.SELF, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.NOTES: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.NAME_BADGE: {"student": Reach.SELF, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.NOBODY},
     Act.REVOKE_BADGE: {
         "student": Reach.NOBODY,

@@ -23,7 +23,7 @@ from mastery_engine.errors import InvalidInput, MasteryError
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import ROUTE as AGENTS_ROUTE
 from mastery_engine.http.agents import AgentsOnDemand, MakeAgentServer, agents_served
-from mastery_engine.http.dashboard import class_routes, my_data, pages
+from mastery_engine.http.dashboard import class_routes, my_data, note_routes, pages
 from mastery_engine.http.dashboard import dead_letters as letter_pages
 from mastery_engine.http.dashboard import webhooks as webhook_pages
 from mastery_engine.http.dashboard.student import SharedBodies
@@ -48,6 +48,7 @@ from mastery_engine.http.routers import (
     events,
     forecasts,
     history,
+    notes,
     operations,
     people,
     privacy,
@@ -80,6 +81,7 @@ PARTS = (
     canvas,
     advice,
     badges,
+    notes,
     operations,
     process,
     dapr,
@@ -92,6 +94,7 @@ PARTS = (
     lti,
     class_routes,
     my_data,
+    note_routes,
 )
 NO_DOORS: Mapping[str, DemoDoor] = MappingProxyType({})
 FAILURES = (MasteryError, HTTPException, RequestValidationError)

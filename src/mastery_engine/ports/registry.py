@@ -23,6 +23,7 @@ Table: TypeAlias = Literal[
     "badges",
     "badge-keys",
     "badge-statuses",
+    "notes",
 ]
 
 

@@ -19,6 +19,7 @@ from mastery_engine.ports.record_documents import RecordDocument
 from mastery_engine.ports.registry import Entry, Table
 from mastery_engine.responses.batches import BatchFailure, BatchResult
 from mastery_engine.responses.ingest import Problem
+from mastery_engine.responses.notes import NoteRecord
 from mastery_engine.responses.people import ProfileRecord
 from mastery_engine.responses.times import DateText, MomentText
 
@@ -198,7 +199,8 @@ class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     and ``history`` are those of the default course; each other course stands in ``courses``, which is there if any is.
     ``statements`` are those of xAPI about the student, without who else is in them, and ``resources`` what other
     platforms keep here about the student (State, Agent Profile); ``deliveries`` are what is or was sent to other
-    services about the student, and ``entries`` what doors to them keep. Each is there if there are any.
+    services about the student, and ``entries`` what doors to them keep; ``notes`` are what teachers wrote down about
+    the student. Each is there if there are any.
     """
 
     student_id: str
@@ -219,6 +221,7 @@ class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     resources: list[HeldResource] = []
     deliveries: list[HeldDelivery] = []
     entries: list[HeldEntry] = []
+    notes: list[NoteRecord] = []
 
 
 def audit_entry(record: AuditRecord) -> AuditEntry:

@@ -9,6 +9,7 @@ import hmac
 import logging
 from base64 import b32encode
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -205,6 +206,17 @@ class Badges:
         if not badges and not await self._students.has_documents(key):
             raise unknown_student()
         return BadgeList([badge_entry(badge, issuer) for badge in badges])
+
+    async def shown(self, caller: Caller, student_id: str) -> list[Badge]:
+        """A student's badges for their page, oldest first; none where no public address is set, which no link has then.
+
+        Raises Forbidden and Unavailable.
+        """
+        self._access.check_student(caller, Act.READ, student_id, "badges")
+        with suppress(Conflict):
+            self._issuer()
+            return await self._owners.of(StudentKey(caller.tenant, student_id), caller.moment(self._clock))
+        return []
 
     async def show_name(
         self, caller: Caller, student_id: str, badge_id: str, *, shown: bool, key: IdempotencyKey | None = None

@@ -5,9 +5,11 @@ import msgspec
 from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.clock import Clock
 from mastery_engine.domain.courses.curriculum import Module
+from mastery_engine.domain.courses.zone import Zone
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.rules import Level
 from mastery_engine.domain.student import DocumentKey
+from mastery_engine.out.badges.badge import Badge
 from mastery_engine.responses.advice import NextStep
 from mastery_engine.responses.changes import Changes
 from mastery_engine.responses.forecasts import Prediction
@@ -16,6 +18,7 @@ from mastery_engine.responses.reports import Explanation
 from mastery_engine.responses.scores import StudentMastery
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.advice import Advising
+from mastery_engine.services.badges import Badges
 from mastery_engine.services.cohorts import Cohorts
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.forecasts import Forecasts
@@ -35,7 +38,7 @@ class PageOutline(msgspec.Struct, frozen=True):
 
     ``cohorts`` are the student's classes in the course whose figures the caller may see; ``courses`` are all of the
     student's, if there are several. ``name`` and ``language`` are None where they have none; ``course_language`` is
-    that of the course.
+    that of the course, and ``zone`` its time zone.
     """
 
     student: DocumentKey
@@ -47,13 +50,14 @@ class PageOutline(msgspec.Struct, frozen=True):
     name: str | None
     language: str | None
     course_language: str | None
+    zone: Zone
 
 
 class PageBody(msgspec.Struct, frozen=True):
     """The content; parts that need profiling are None without it.
 
     ``active_days`` are the last 28, oldest first; ``streak`` counts the days in a row that end today or yesterday.
-    ``modules`` are the course's, for the map.
+    ``modules`` are the course's, for the map; ``badges`` are the student's in all courses.
     """
 
     now: StudentMastery
@@ -67,6 +71,7 @@ class PageBody(msgspec.Struct, frozen=True):
     steps: list[NextStep]
     modules: tuple[Module, ...]
     skills: SkillMap | None
+    badges: list[Badge]
 
 
 def streak(active: int) -> int:
@@ -90,6 +95,7 @@ class Pages:
         consents: Consents,
         profiles: Profiles,
         next_answers: NextAnswers,
+        badges: Badges,
         access: AccessControl,
         clock: Clock,
     ) -> None:
@@ -103,6 +109,7 @@ class Pages:
         self._consents = consents
         self._profiles = profiles
         self._next_answers = next_answers
+        self._badges = badges
         self._access = access
         self._clock = clock
 
@@ -126,6 +133,7 @@ class Pages:
             stored.profile.display_name,
             stored.profile.language,
             found.setup.course.language,
+            found.rules.zone,
         )
 
     async def body(self, caller: Caller, outline: PageOutline) -> PageBody:
@@ -148,6 +156,7 @@ class Pages:
             steps=await self._steps(caller, found) if outline.profiled else [],
             modules=found.curriculum.modules,
             skills=await self._skills.map(caller, student_id, course_id=course_id) if outline.profiled else None,
+            badges=await self._badges.shown(caller, student_id),
         )
 
     async def first_steps(self, caller: Caller, student_id: str, course_id: str | None) -> list[NextStep]:

@@ -46,6 +46,8 @@ from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.erasing import Erasing
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
 from mastery_engine.services.moving import Moving
+from mastery_engine.services.notes import TABLE as NOTES
+from mastery_engine.services.notes import Notes
 from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.record_documents import RecordDocuments
 from mastery_engine.services.record_store import RecordStore
@@ -71,6 +73,7 @@ class Privacy:
         consents: Consents,
         erasing: Erasing,
         profiles: Profiles,
+        notes: Notes,
         moving: Moving,
         record_store: RecordStore,
         record_documents: RecordDocuments,
@@ -92,6 +95,7 @@ class Privacy:
         self._consents = consents
         self._erasing = erasing
         self._profiles = profiles
+        self._notes = notes
         self._moving = moving
         self._record_store = record_store
         self._record_documents = record_documents
@@ -248,7 +252,8 @@ class Privacy:
             statements,
             [held_resource(*document) for document in kept],
             [held_delivery(delivery) for delivery in deliveries],
-            [held_entry(*entry) for entry in entries],
+            [held_entry(table, entry) for table, entry in entries if table != NOTES],
+            await self._notes.held(key, now),
         )
 
     async def _records_of(self, ids: Sequence[StudentKey], *, scan: bool) -> list[Record] | None:

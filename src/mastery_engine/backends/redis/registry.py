@@ -111,8 +111,10 @@ class RedisRegistry:
     @or_unavailable
     async def owned(self, key: StudentKey, now: Micros) -> list[tuple[Table, Entry]]:
         found: list[tuple[Table, Entry]] = []
+        pipeline = self._client.pipeline(transaction=False)
         for table in sorted(TABLES):
-            listed = await self._client.smembers(f"{names.registry(table)}o:{names.owner(key)}")
+            pipeline.smembers(f"{names.registry(table)}o:{names.owner(key)}")
+        for table, listed in zip(sorted(TABLES), await pipeline.execute(), strict=True):
             entries = await self._read(table, sorted(name.decode() for name in listed), now)
             found += [(table, entry) for entry in entries if entry is not None]
         return found

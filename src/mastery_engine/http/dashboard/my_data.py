@@ -29,7 +29,14 @@ async def my_data(request: Request) -> Response:
     """What the student who has signed in allows, and who looked at their data."""
     caller, privacy = await _student(request), engine_of(request).privacy
     consent = await privacy.consent(caller, caller.subject)
-    return page("my_data.html", caller, consent=consent, looks=_by_reader(await privacy.looks(caller, caller.subject)))
+    notes = len(await engine_of(request).notes.own(caller, caller.subject))
+    return page(
+        "my_data.html",
+        caller,
+        consent=consent,
+        notes=notes,
+        looks=_by_reader(await privacy.looks(caller, caller.subject)),
+    )
 
 
 @router.post("/consent")

@@ -14,10 +14,11 @@ from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.forecast.calibration import ENOUGH
-from mastery_engine.domain.moments import Day, Micros, rfc3339
+from mastery_engine.domain.moments import Day, Micros, day_of, iso_date, rfc3339
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.engine import Engine
 from mastery_engine.http.dashboard import charts, skill_map
+from mastery_engine.http.dashboard.notes import NoteForm, asked_form, notes_section
 from mastery_engine.http.dashboard.sentences import (
     calibration_words,
     cause_words,
@@ -28,6 +29,9 @@ from mastery_engine.http.dashboard.sentences import (
 from mastery_engine.http.dashboard.templates import page, part
 from mastery_engine.http.dashboard.words import points_of, speak, spoken
 from mastery_engine.http.incoming import engine_of
+from mastery_engine.out.badges.badge import Badge
+from mastery_engine.out.badges.credential import name_of
+from mastery_engine.out.badges.pictures import medal_svg
 from mastery_engine.services.pages import PageBody, PageOutline
 
 SHARED_S = 1.0
@@ -70,9 +74,18 @@ def course_query(course_id: str) -> str:
     return f"?course_id={quote(course_id, safe='')}"
 
 
-async def student_page(request: Request, caller: Caller, student_id: str, course_id: str | None) -> Response:
-    """A student's page in a course. Every reader is recorded in the audit trail. Raises NotFound, Forbidden
-    and CourseRequired.
+async def student_page(
+    request: Request,
+    caller: Caller,
+    student_id: str,
+    course_id: str | None,
+    *,
+    form: NoteForm | None = None,
+    status: int = 200,
+) -> Response:
+    """A student's page in a course; ``form`` is what was typed of a note, and was wrong.
+
+    Every reader is recorded in the audit trail. Raises NotFound, Forbidden, CourseRequired and Unavailable.
     """
     engine, bodies = engine_of(request), cast("SharedBodies", request.state.bodies)
     outline = await engine.pages.outline(caller, student_id, course_id=course_id)
@@ -80,9 +93,18 @@ async def student_page(request: Request, caller: Caller, student_id: str, course
     words = speak(request, own=outline.language if own else None, course=outline.course_language)
     view = View(outline.student, outline.updated, outline.day, outline.profiled, own, words.language)
     body = await bodies.body(view, lambda: _body(engine, caller, outline, own=own))
+    notes = await notes_section(
+        engine,
+        caller,
+        student_id,
+        outline.zone,
+        form or asked_form(request),
+        whole=request.query_params.get("notes") == "all",
+    )
     return page(
         "student.html",
         caller,
+        status,
         own=own,
         student_id=student_id,
         display_name=outline.name,
@@ -92,6 +114,9 @@ async def student_page(request: Request, caller: Caller, student_id: str, course
         query=course_query(outline.student.course_id) if outline.courses else "",
         courses=[(one, f"/dashboard/students/{student_id}{course_query(one)}") for one in outline.courses],
         body=body,
+        notes=notes,
+        here=f"/dashboard/students/{student_id}",
+        retention=engine.rules.retention_days,
     )
 
 
@@ -131,8 +156,24 @@ async def _body(engine: Engine, caller: Caller, outline: PageOutline, *, own: bo
         calibration=calibration_words(forecast.calibration, ENOUGH) if forecast else "",
         steps=body.steps,
         modules=skill_map.mapped(body.modules, course.places) if course else [],
+        badges=[_shown_badge(one) for one in body.badges],
+        medal=Markup(medal_svg()),  # nosec B704: it holds no text
         beside=[(titles.get(one.skill, one.skill), one) for one in course.beside] if course else [],
     )
+
+
+class ShownBadge(msgspec.Struct, frozen=True):
+    """A badge as the page shows it: its name, its page, and the days on which it was given and taken back."""
+
+    name: str
+    link: str
+    awarded: str
+    revoked: str | None
+
+
+def _shown_badge(badge: Badge) -> ShownBadge:
+    revoked = None if badge.revoked is None else iso_date(day_of(badge.revoked))
+    return ShownBadge(name_of(badge), f"/badges/{badge.badge_id}", iso_date(day_of(badge.awarded)), revoked)
 
 
 def _shows(change: float) -> bool:

@@ -23,15 +23,26 @@ RIGHT = tuple((SIZE - x, y) for x, y in LEFT)
 
 def svg_of(badge: Badge) -> str:
     """The medal with its name as title and description, for who does not see it."""
-    ribbons = "".join(f'<polygon points="{_points(one)}" fill="{RIBBON}"/>' for one in (LEFT, RIGHT))
     title, description = escape(name_of(badge)), escape(description_of(badge))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE} {SIZE}" width="{SIZE}" height="{SIZE}" '
         f'role="img" aria-labelledby="title desc">'
-        f'<title id="title">{title}</title><desc id="desc">{description}</desc>{ribbons}'
-        f'<circle cx="{CENTRE_X:g}" cy="{CENTRE_Y:g}" r="{RADIUS:g}" fill="{RIM}"/>'
+        f'<title id="title">{title}</title><desc id="desc">{description}</desc>{_drawing()}</svg>'
+    )
+
+
+def medal_svg() -> str:
+    """The medal alone, for a page that says beside it what it is."""
+    return f'<svg class="medal" viewBox="0 0 {SIZE} {SIZE}" aria-hidden="true">{_drawing()}</svg>'
+
+
+@cache
+def _drawing() -> str:
+    ribbons = "".join(f'<polygon points="{_points(one)}" fill="{RIBBON}"/>' for one in (LEFT, RIGHT))
+    return (
+        f'{ribbons}<circle cx="{CENTRE_X:g}" cy="{CENTRE_Y:g}" r="{RADIUS:g}" fill="{RIM}"/>'
         f'<circle cx="{CENTRE_X:g}" cy="{CENTRE_Y:g}" r="{INNER:g}" fill="{FACE}"/>'
-        f'<polygon points="{_points(_star())}" fill="{STAR}"/></svg>'
+        f'<polygon points="{_points(_star())}" fill="{STAR}"/>'
     )
 
 

@@ -8,15 +8,30 @@ const again = async () => {
   return again();
 };
 
+const isTouched = (part) =>
+  part.contains(document.activeElement) ||
+  [...part.querySelectorAll("input, textarea")].some((one) => one.value !== one.defaultValue);
+
+// Puts the new content in the place of the old; a part in which somebody writes stays as it is, and only what is around
+// it is replaced.
+const exchange = (main, fresh) => {
+  const [kept, other] = [main, fresh].map((one) => one.querySelector(":scope > [data-kept]"));
+  if (!kept || !other || !isTouched(kept)) return main.replaceChildren(...fresh.childNodes);
+  for (const one of [...main.childNodes]) if (one !== kept) one.remove();
+  const all = [...fresh.childNodes];
+  kept.before(...all.slice(0, all.indexOf(other)));
+  kept.after(...all.slice(all.indexOf(other) + 1));
+};
+
 // Takes up the new content; what was open stays open, and what had the focus has it.
 const replace = (main, fresh, prepare) => {
   const open = [...main.querySelectorAll("details[open]")].map((one) => one.id);
   const focused = main.querySelector(":focus")?.closest("main [id]")?.id;
-  main.replaceChildren(...fresh.childNodes);
+  exchange(main, fresh);
   main.dataset.updated = fresh.dataset.updated;
   for (const one of main.querySelectorAll("details")) one.open = open.includes(one.id);
   const had = focused && document.getElementById(focused);
-  if (had) (had.querySelector("summary") ?? had).focus({ preventScroll: true });
+  if (had && !had.contains(document.activeElement)) (had.querySelector("summary") ?? had).focus({ preventScroll: true });
   prepare();
 };
 
@@ -42,8 +57,9 @@ export const follow = (main, prepare) => {
 
 export const refresh = (main, prepare) => {
   setInterval(async () => {
-    if (document.hidden || main.querySelector("form :focus")) return;
+    const isBusy = () => document.hidden || [...main.querySelectorAll("form")].some(isTouched);
+    if (isBusy()) return;
     const fresh = await load();
-    if (fresh && !main.querySelector("form :focus")) replace(main, fresh, prepare);
+    if (fresh && !isBusy()) replace(main, fresh, prepare);
   }, 1000 * main.dataset.refresh);
 };
