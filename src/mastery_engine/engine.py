@@ -32,6 +32,7 @@ from mastery_engine.services.credentials import Credentials
 from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.doorways import Doorways
+from mastery_engine.services.dumps import Dumps
 from mastery_engine.services.forecasts import Forecasts
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.lti.late_grades import LateGrades
@@ -105,6 +106,7 @@ class Engine:
     access: AccessControl
     audit: Audit
     dead_letters: DeadLetters
+    dumps: Dumps
     webhooks: Webhooks
 
     lti: LtiServices

@@ -52,6 +52,7 @@ from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.doorways import Doorways
+from mastery_engine.services.dumps import Dumps
 from mastery_engine.services.erasing import Erasing
 from mastery_engine.services.folding import Folding
 from mastery_engine.services.forecasts import Forecasts
@@ -437,6 +438,20 @@ def compose(
         access=access,
         audit=audit,
         dead_letters=dead_letters,
+        dumps=Dumps(
+            stores.documents,
+            logs.events,
+            decoder.events_in,
+            consents,
+            courses,
+            moving,
+            cohorts,
+            forecasts,
+            models,
+            access,
+            audit,
+            clock,
+        ),
         webhooks=webhooks,
         admission=admission,
         lti=lti,

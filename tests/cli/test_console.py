@@ -30,6 +30,7 @@ COMMANDS = [
     ("dlq", "show"),
     ("dlq", "redrive"),
     ("purge",),
+    ("dump",),
     ("curriculum", "check"),
     ("curriculum", "show"),
     ("profile", "test"),

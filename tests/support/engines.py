@@ -78,7 +78,7 @@ class Faults:
 class Watched:
     """A part of a store or a log whose calls can fail; what it published is noted, repeats too."""
 
-    UNWATCHED = ("batches", "all_keys", "close", "forget", "forget_students", "read_cached")
+    UNWATCHED = ("batches", "pages", "all_keys", "close", "forget", "forget_students", "read_cached")
 
     def __init__(self, inner: Any, faults: Faults) -> None:
         self.inner = inner

@@ -146,13 +146,19 @@ def started(
 
 
 def run_command(
-    *words: str, environment: Mapping[str, str], stdin: str = "", timeout: float = 60, check: bool = False
+    *words: str,
+    environment: Mapping[str, str],
+    stdin: str = "",
+    timeout: float = 60,
+    check: bool = False,
+    folder: Path | None = None,
 ) -> "subprocess.CompletedProcess[str]":
     """As ``subprocess.run`` does it: what a command said, and its exit code."""
     with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as errors:
         given.write(stdin.encode())
         given.seek(0)
-        process = started(*words, environment=environment, out=out, errors=errors, stdin=given)
+        where = {} if folder is None else {"folder": folder}
+        process = started(*words, environment=environment, out=out, errors=errors, stdin=given, **where)
         try:
             code = process.wait(timeout)
         finally:

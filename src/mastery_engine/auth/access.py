@@ -38,6 +38,7 @@ class Act(Enum):
     NAME_BADGE = "have a student's badge show their name"
     REVOKE_BADGE = "list all badges, or revoke one"
     BADGE_KEYS = "see or rotate the keys that sign badges"
+    DUMP = "dump the data of a school"
     GOVERN = "erase students or read the audit trail"
 
 
@@ -76,6 +77,7 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
         "admin": Reach.TENANT,
     },
     Act.BADGE_KEYS: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
+    Act.DUMP: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.GOVERN: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},
 }
 

@@ -22,6 +22,7 @@ from mastery_engine.cli import (
     curriculum,
     demo,
     dlq,
+    dump,
     fit,
     health,
     ingest,
@@ -102,6 +103,7 @@ app.add_typer(lti.app, name="lti")
 app.add_typer(roster.app, name="roster")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(profile.app, name="profile")
+app.command()(dump.dump)
 app.command()(privacy.export)
 app.command()(privacy.erase)
 app.command()(simulate.simulate)

@@ -88,15 +88,15 @@ class EventFile:
 
 
 @contextmanager
-def open_events(path: Path) -> Iterator[EventFile]:
+def open_events(path: Path, kind: type[EventFile] = EventFile) -> Iterator[EventFile]:
     """The file, or standard input for ``-``; input that cannot be read twice is copied to a temporary file."""
     with sys.stdin.buffer if str(path) == "-" else path.open("rb") as file:
         if file.seekable():
-            yield EventFile(file, path.stat().st_size if path.is_file() else None)
+            yield kind(file, path.stat().st_size if path.is_file() else None)
             return
         with tempfile.TemporaryFile() as copy:
             shutil.copyfileobj(file, copy)
-            yield EventFile(copy, copy.tell())
+            yield kind(copy, copy.tell())
 
 
 def event_in(

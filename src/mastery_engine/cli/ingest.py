@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast
 
 import msgspec
 import typer
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
     from mastery_engine.cli.event_file import EventFile
     from mastery_engine.cli.ingest_messages import IngestedMessages
     from mastery_engine.domain.events.event import LearningEvent
+    from mastery_engine.doors.drafts import DoorName
     from mastery_engine.engine import Engine
     from mastery_engine.errors import MasteryError
 
 CHUNK = 5_000
 
-Form: TypeAlias = Literal["native", "xapi", "caliper", "canvas", "openedx"]
+Form: TypeAlias = Literal["native", "jsonl", "csv", "parquet", "xapi", "caliper", "canvas", "openedx"]
+OWN: tuple[Form, ...] = ("native", "jsonl", "csv", "parquet")
 
 
 class RefusedLine(msgspec.Struct, frozen=True):
@@ -60,7 +63,12 @@ class Ingested(msgspec.Struct, frozen=True):
 class EventFileReader:
     """Reads a file's events in chunks, and counts its lines."""
 
-    def __init__(self, engine: "Engine", source: "EventFile", tenant: str, days: int) -> None:
+    def __init__(
+        self, engine: "Engine", source: "EventFile", tenant: str, days: int, *, is_dump: bool, keeps_receipt: bool
+    ) -> None:
+        """The lines of a dump tell their receipt. A log that keeps it takes by it what is too old by now."""
+        self._is_dump = is_dump
+        self._keeps_receipt = is_dump and keeps_receipt and not days
         self._engine = engine
         self._source = source
         self._tenant = tenant
@@ -94,17 +102,24 @@ class EventFileReader:
         on_progress(self._source.position)
 
     def _event(self, number: int, line: bytes) -> "LearningEvent":
+        from mastery_engine.cli.dump_reader import RECEIVED, dumped_receipt
         from mastery_engine.cli.event_file import event_in
         from mastery_engine.domain.student import key_of
+        from mastery_engine.errors import RefusedEvent
 
-        event, unknown = event_in(
-            number,
-            line,
-            received=self._engine.clock(),
-            tenant=self._tenant,
-            days=self.days,
-            rules_of=self._engine.courses.at_hand,
+        take = partial(
+            event_in, number, line, tenant=self._tenant, days=self.days, rules_of=self._engine.courses.at_hand
         )
+        now = self._engine.clock()
+        try:
+            event, unknown = take(received=now)
+        except RefusedEvent:
+            before = dumped_receipt(line) if self._keeps_receipt else None
+            if before is None or before >= now:
+                raise
+            event, unknown = take(received=before)
+        if self._is_dump:
+            unknown = [name for name in unknown if name != RECEIVED]
         event = self._engine.consents.as_owners(event)
         self._engine.consents.check_processing(key_of(event))
         self.ignored.update(unknown)
@@ -147,7 +162,9 @@ def ingest(
     form: Annotated[
         Form,
         typer.Option(
-            "--format", help="Whose messages the file has: our own events, or those of a platform.", show_default=True
+            "--format",
+            help="Whose messages the file has: our own events, a dump of them, or those of a platform.",
+            show_default=True,
         ),
     ] = "native",
     course: Annotated[
@@ -169,8 +186,9 @@ def ingest(
     Examples:
       mastery-engine ingest events.jsonl.gz --shift-to-now
       mastery-engine ingest statements.json --format xapi --course algebra
+      mastery-engine ingest events.parquet --format parquet
     """
-    if course is not None and form == "native":
+    if course is not None and form in OWN:
         raise typer.BadParameter("our own events name their course themselves, by course_id.", param_hint="--course")
     done = asyncio.run(_ingest(file, tenant, form, course, shift_to_now=shift_to_now))
     say(as_json, done, *(_words(done) if isinstance(done, Ingested) else _message_words(done)))
@@ -181,21 +199,23 @@ def ingest(
 async def _ingest(
     path: Path, tenant: str, form: Form, course: str | None, *, shift_to_now: bool
 ) -> "Ingested | IngestedMessages":
-    from mastery_engine.cli.event_file import days_to_now, open_events
+    from mastery_engine.cli.dump_reader import DUMPS
+    from mastery_engine.cli.event_file import EventFile, days_to_now, open_events
     from mastery_engine.cli.feeding import append, catch_up, folded, working
     from mastery_engine.cli.ingest_messages import MessageFileReader
     from mastery_engine.data_folder import WorkerLock
 
     started = perf_counter()
     chosen = settings()
-    with open_events(path) as source:
+    with open_events(path, DUMPS.get(form, EventFile)) as source:
         async with opened(chosen, apart=True) as engine:
             reader: EventFileReader | MessageFileReader
-            if form == "native":
+            if form in OWN:
                 days = days_to_now(source, engine.clock()) if shift_to_now else 0
-                reader = EventFileReader(engine, source, tenant, days)
+                on_sqlite = chosen.log == "sqlite"
+                reader = EventFileReader(engine, source, tenant, days, is_dump=form in DUMPS, keeps_receipt=on_sqlite)
             else:
-                reader = MessageFileReader(engine, source, tenant, form, course)
+                reader = MessageFileReader(engine, source, tenant, cast("DoorName", form), course)
                 if shift_to_now:
                     reader.shift_to_now()
             lock = WorkerLock(chosen)
