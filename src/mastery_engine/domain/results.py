@@ -37,8 +37,9 @@ class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Updated(Fact, frozen=True, array_like=True, tag="mastery.updated", gc=False):
     """A student's mastery after a batch of events; components in [0, 1], in the order of ``COMPONENTS``.
 
-    The scores are as they are shown: with 4 decimals, in the level that is beside them. ``moved`` is None after an
-    update of an engine that did not keep the components that it sent.
+    The scores are as they are shown: with 4 decimals, in the level that is beside them. ``advice`` is None where it is
+    that of the update before. ``moved`` is None after an update of an engine that did not keep the components that it
+    sent.
     """
 
     score: float
@@ -46,7 +47,7 @@ class Updated(Fact, frozen=True, array_like=True, tag="mastery.updated", gc=Fals
     level: str
     components: tuple[float | None, float | None, float | None, float | None]
     coverage: float
-    advice: tuple[Recommendation, ...] = ()
+    advice: tuple[Recommendation, ...] | None = ()
     moved: tuple[Moved, ...] | None = None
     course_id: str = DEFAULT_COURSE
     named_by_fold: bool = False
@@ -159,7 +160,10 @@ class SentChanges(msgspec.Struct, frozen=True, gc=False):
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A result as it is published; scores are rounded to 4 decimals."""
+    """A result as it is published; scores are rounded to 4 decimals.
+
+    An update has ``recommendations`` where they are other than those last sent: left out means unchanged.
+    """
 
     event_id: str
     event_type: str
@@ -201,7 +205,9 @@ def message(result: Result) -> Message:
             return Message(*common, *scores, previous_level=result.previous_level)
     scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
     components = {name: round(value or 0.0, 4) for name, value in zip(COMPONENTS, result.components)}  # noqa: B905
-    advice = [advice_sent(result.tenant, result.student_id, result.course_id, one) for one in result.advice]
+    advice = None
+    if result.advice is not None:
+        advice = [advice_sent(result.tenant, result.student_id, result.course_id, one) for one in result.advice]
     coverage, changes = round(result.coverage, 4), None if result.moved is None else _changes_sent(result.moved)
     return Message(*common, *scores, components=components, coverage=coverage, recommendations=advice, changes=changes)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance, Raised, advise, guidance_after, is_outdated
+from mastery_engine.domain.advice.recommendation import advice_checksum
 from mastery_engine.domain.cohorts.cohort import enrolled
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import Logged
@@ -66,6 +67,7 @@ class Stages(msgspec.Struct, gc=False):
     guidance: Guidance = NO_GUIDANCE
     raised: Sequence[Raised] = ()
     path_changed: bool = False
+    advised: int = 0
     outbox: tuple[Pending, ...] = ()
 
 
@@ -272,6 +274,7 @@ def add_results(turn: Stages, at: Micros, today: Day, rules: Rules, settled: Map
     caused_by = tuple([logged.event.event_id for logged in fresh])
     guidance = turn.guidance
     advice = guidance.advised(tenant, student_id, course_id, at)
+    turn.advised = advice_checksum(advice)
     shown, before = turn.shown, shown_score(sent.score, rules)
     moved: tuple[Moved, ...] | None = None
     if sent.components is not None or sent.level is None:
@@ -294,7 +297,7 @@ def add_results(turn: Stages, at: Micros, today: Day, rules: Rules, settled: Map
         score.level,
         score.components,
         score.coverage,
-        advice,
+        None if turn.advised == sent.advised else advice,
         moved,
         course_id,
         named_by_fold=True,

@@ -62,12 +62,14 @@ def course_of(event: LearningEvent) -> CourseKey:
 class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The score, level and components in the last result; 0 and the lowest level before the first one.
 
-    An engine that did not keep ``components`` has none of a student whom it has sent a level of.
+    An engine that did not keep ``components`` has none of a student whom it has sent a level of. ``advised`` is the
+    checksum of the advice last sent; 0 where none was, or an engine sent it that did not keep this.
     """
 
     score: float = 0.0
     level: str | None = None
     components: FourValues | None = None
+    advised: int = 0
 
 
 class Student(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -5,7 +5,7 @@ and leaves the results in the document until they were published. ``aged`` remov
 Neither reads a clock or has side effects.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -111,33 +111,62 @@ def apply_all(
     this makes the same work a third cheaper.
     """
     turns = [Stages(student, events, cold) for student, events, cold in batch]
+    stages = passed(
+        turns, at, rules, skills=skills, answers=answers, settled=settled, curriculum=curriculum, profiled=profiled
+    )
+    for _ in stages:
+        pass
+    return [_transition(turn, at, rules) if turn.fresh else Transition(turn.student, ()) for turn in turns]
+
+
+def passed(
+    turns: Sequence[Stages],
+    at: Micros,
+    rules: Rules,
+    *,
+    skills: SkillModel,
+    answers: AnswerModels,
+    settled: Mapping[int, int] | None,
+    curriculum: Curriculum | None,
+    profiled: Sequence[bool] | None,
+) -> Iterator[str]:
+    """Takes students through all stages, and names each once it is done: whoever times a fold asks the clock then."""
     for turn in turns:
         admit(turn)
     live = [turn for turn in turns if turn.fresh]
     known = (
         live if profiled is None else [turn for turn, may in zip(turns, profiled, strict=True) if may and turn.fresh]
     )
+    yield "ids"
     for turn in live:
         add_evidence(turn, rules)
+    yield "evidence"
     for turn in known:
         trace_skills(turn, skills, rules)
+    yield "tracing"
     for turn in known:
         trace_answers(turn, skills, answers, rules)
+    yield "next answer"
     today = rules.day_of(at)
     for turn in live:
         set_score(turn, today, rules)
+    yield "score"
     for turn in live:
         set_point(turn, today, rules)
+    yield "history"
     for turn in live:
         add_causes(turn, rules)
+    yield "causes"
     for turn in known:
         add_guidance(turn, rules)
+    yield "struggles and habits"
     if curriculum is not None:
         for turn in known:
             renew_advice(turn, today, rules, curriculum, skills)
+    yield "advice"
     for turn in live:
         add_results(turn, at, today, rules, settled)
-    return [_transition(turn, at, rules) if turn.fresh else Transition(turn.student, ()) for turn in turns]
+    yield "results"
 
 
 def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transition | None:
@@ -172,7 +201,7 @@ def _transition(turn: Stages, at: Micros, rules: Rules) -> Transition:
         turn.evidence,
         turn.history,
         seen,
-        Sent(score.score, score.level, score.components),
+        Sent(score.score, score.level, score.components, turn.advised),
         turn.outbox,
         turn.latest,
         turn.received,

@@ -302,7 +302,7 @@ def test_a_level_that_changes_is_told_up_and_down_and_only_then() -> None:
     fold(set_to("1", completion=1.0, quiz=1.0))
     assert sent(fold(set_to("2", at=NOW + 1, quality=0.1)), 2) == [
         Updated("default", "ada", NOW, ("2",), near(0.72), near(0.7), "competent",
-                (1.0, 1.0, 0.1, None), near(0.9), (),
+                (1.0, 1.0, 0.1, None), near(0.9), None,
                 (Moved(2, near(0.02), (MovedBy("calculation", None, 1, near(0.02)),)),), named_by_fold=True)
     ]  # fmt: skip
     down = sent(fold(set_to("3", at=NOW + 2, completion=0.0), at=NOW + 9), 3)

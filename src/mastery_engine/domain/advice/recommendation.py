@@ -1,6 +1,8 @@
 """A piece of advice: what to do, what it would gain, and why, in words. And the advice that a document holds."""
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
+from zlib import crc32
 
 import msgspec
 
@@ -67,6 +69,13 @@ class Advice(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 NO_ADVICE = Advice()
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+def advice_checksum(items: Sequence[Recommendation]) -> int:
+    """A checksum, never 0, of advice as it is sent."""
+    return crc32(_pack(items)) or 1
 
 
 def recommendation_id(tenant: str, student_id: str, course_id: str, recommendation: Recommendation) -> str:

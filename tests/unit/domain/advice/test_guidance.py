@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from mastery_engine.domain.advice.guidance import NO_GUIDANCE, PATH_HELD
@@ -130,7 +131,9 @@ def test_dismissed_advice_stays_away_for_a_week() -> None:
     gone = recommendation_id(*ADA, first)
 
     def told(results: list[Any]) -> list[str]:
-        return [recommendation_id(*ADA, one) for one in results[0].advice]
+        advice = fold.student.guidance.advised(*ADA, results[0].at)
+        assert results[0].advice in (None, advice)
+        return [recommendation_id(*ADA, one) for one in advice]
 
     assert gone not in told(fold(dismissal(first, "d")))
     for day in (1, 6):
@@ -148,7 +151,39 @@ def test_followed_advice_is_taken() -> None:
     fold(quiz(1, 2, "1"))
     before = fold.made
     (update,) = fold(event("recommendation.followed", {"recommendation_id": "r-1"}, "2"))
-    assert update.advice == before.items
+    assert fold.made == before
+    assert update.advice is None, "the same as that sent before"
+    assert message(update).recommendations is None
+    assert b"recommendations" not in msgspec.json.encode(message(update))
+
+
+def test_an_update_has_the_advice_where_it_is_other_than_that_last_sent() -> None:
+    fold = Fold()
+    (first, _) = fold(quiz(1, 2, "1"))
+    assert first.advice == fold.made.items
+    dismissed = first.advice[0]
+    (without, *_) = fold(dismissal(dismissed, "d"))
+    assert without.advice == first.advice[1:]
+    (same, *_) = fold(helped("h"))
+    assert same.advice is None
+    (tomorrow, *_) = fold(helped("t", at=NOW + DAY, received=NOW + DAY), at=NOW + DAY)
+    assert tomorrow.advice == fold.student.guidance.advised(*ADA, NOW + DAY) != without.advice
+    fold.student = msgspec.structs.replace(fold.student, guidance=NO_GUIDANCE)  # as who withdraws consent to profiling
+    assert fold_without_course(fold, helped("n", at=NOW + DAY, received=NOW + DAY)).advice == ()
+
+
+def test_a_document_of_an_engine_that_did_not_keep_what_it_sent_sends_its_advice_once_more() -> None:
+    fold = Fold()
+    fold(quiz(1, 2, "1"))
+    older = msgspec.structs.replace(fold.student.sent, advised=0)
+    fold.student = msgspec.structs.replace(fold.student, sent=older)
+    assert fold(helped("2"))[0].advice == fold.made.items
+    assert fold(helped("3"))[0].advice is None
+
+
+def fold_without_course(fold: Fold, one: LearningEvent) -> Any:
+    arrived = logged([one], first=fold.offset)
+    return apply(fold.student, arrived, one.received, RULES, settled={0: fold.offset}).student.outbox[0].result
 
 
 def test_advice_and_dismissals_age_out_with_the_retention() -> None:
