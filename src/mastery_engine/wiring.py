@@ -133,15 +133,17 @@ def open_engine(
     batch_size: int = SERVING_BATCH,
     metrics: Metrics | None = None,
     tracing: Tracing | None = None,
+    stores: Stores | None = None,
+    logs: Logs | None = None,
 ) -> Engine:
-    """The engine with the stores and logs of the settings; the worker reads at most ``batch_size`` events at once.
+    """The engine with the stores and logs of the settings, or those given; the worker reads ``batch_size`` at once.
 
     Raises StartRefused.
     """
     database = Database(data_folder(settings) / FILE_NAME) if settings.is_on_one_machine else None
     metrics = metrics or Metrics()
-    stores = _stores(settings, database)
-    logs = _logs(settings, database, batch_size, metrics)
+    stores = stores or _stores(settings, database)
+    logs = logs or _logs(settings, database, batch_size, metrics)
     limits, connections = _limits(settings)
     models = Models(skill_model(settings), answer_models(settings))
     return compose(

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab.bench import attacks, watch, xapi
+from mastery_engine.lab.bench import attacks, bare, query_steps, steps, watch, xapi
 from mastery_engine.lab.bench.load import Load, tool
 from mastery_engine.lab.bench.measures import UNMEASURED, Report, at_least, at_most, ratios, shown
 from mastery_engine.lab.bench.report import page
@@ -49,6 +49,25 @@ def test_the_fold_and_a_file_are_timed(tmp_path: Path) -> None:
     assert figures["ratio to the floor"][0] == pytest.approx(ours / floor, abs=0.001)
     low, middle, high = (figures["transition.apply_all, 500 events over 400 students"][place] for place in (1, 0, 2))
     assert 0 < low <= middle <= high
+
+
+def test_the_steps_of_an_event_and_of_a_query_sum_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "STUDENTS", 120)
+    monkeypatch.setattr(query_steps, "CALLS", 10)
+    lines = {line.what: line.median for line in steps.steps(1, system_clock(), 0)}
+    for what in ("an event", "the first event of a day"):
+        own = [value for name, value in lines.items() if name.startswith(f"{what}: ")]
+        assert lines[f"{what} of a large class: all of these"] == pytest.approx(sum(own), abs=0.1)
+        assert len(own) > 15
+    assert lines["the first event of a day: advice"] > lines["an event: advice"]
+    assert 0 < lines["a query: floor, a bare FastAPI route"] < lines["a query: all of these"]
+
+
+def test_a_query_of_the_bench_that_is_refused_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_steps, "CALLS", 1)
+    monkeypatch.setattr(query_steps, "PATH", b"/mastery/none")
+    with pytest.raises(StartRefused, match=r"answered with \[404\]"):
+        asyncio.run(query_steps._asked(bare.app, {}, "", 0))
 
 
 def test_a_batch_costs_less_than_its_calculations_one_by_one_and_events_are_soon_seen(tmp_path: Path) -> None:

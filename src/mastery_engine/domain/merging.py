@@ -12,7 +12,8 @@ import msgspec
 
 from mastery_engine.domain.advice.guidance import merged_guidance
 from mastery_engine.domain.cohorts.cohort import COHORTS_KEPT
-from mastery_engine.domain.events.seen import IdsByDay, Seen, cooled
+from mastery_engine.domain.events.cooling import cooled
+from mastery_engine.domain.events.seen import IdsByDay, Seen
 from mastery_engine.domain.evidence.causes import NO_CAUSES, Causes
 from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.history import History

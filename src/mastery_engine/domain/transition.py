@@ -11,8 +11,9 @@ from typing import TypeAlias
 import msgspec
 
 from mastery_engine.domain.courses.curriculum import Curriculum
+from mastery_engine.domain.events.cooling import cooled
 from mastery_engine.domain.events.event import LearningEvent, Logged
-from mastery_engine.domain.events.seen import IdsByDay, cooled
+from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.evidence.causes import CAUSE_DAYS
 from mastery_engine.domain.ids import id_hash
 from mastery_engine.domain.moments import Micros, day_of
@@ -116,7 +117,7 @@ def apply_all(
     )
     for _ in stages:
         pass
-    return [_transition(turn, at, rules) if turn.fresh else Transition(turn.student, ()) for turn in turns]
+    return [concluded(turn, at, rules) if turn.fresh else Transition(turn.student, ()) for turn in turns]
 
 
 def passed(
@@ -192,7 +193,8 @@ def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transiti
     return Transition(left, (), cold_left)
 
 
-def _transition(turn: Stages, at: Micros, rules: Rules) -> Transition:
+def concluded(turn: Stages, at: Micros, rules: Rules) -> Transition:
+    """What the stages made of a student with new events: the document, and the ids that became cold."""
     seen, moved, today = turn.seen, None, day_of(turn.received)
     if turn.student.seen.is_due(today):
         seen, moved = cooled(seen, turn.cold or {}, today, rules.retention_days)

@@ -10,7 +10,6 @@ from sys import byteorder
 from typing import TypeAlias
 
 import msgspec
-import numpy as np
 
 from mastery_engine.domain.ids import ID_BYTES
 from mastery_engine.domain.moments import Day
@@ -19,7 +18,6 @@ HOT_DAYS = 7
 BITS_PER_ID = 10
 MANY = 8  # making a set of a few hundred ids takes as long as searching for eight
 HASHES = 5  # with 10 bits and 5 hashes an id, 1 of 100 unknown ids reads the cold value in vain (Bloom 1970)
-_TURNS = np.arange(HASHES, dtype=np.int64)[:, None]
 
 IdsByDay: TypeAlias = dict[Day, bytes]
 
@@ -57,21 +55,6 @@ def with_ids(seen: Seen, new: IdsByDay) -> Seen:
     return Seen(recent, seen.cold_filter)
 
 
-def cooled(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple[Seen, IdsByDay]:
-    """Moves ids received more than 7 days ago to the cold value, and drops those that can no longer come again.
-
-    An id lives for a day more than its event counts: a course's days begin at another time than those of receipts, and
-    may have 25 hours.
-    """
-    moved = dict(cold)
-    for day, ids in seen.recent.items():
-        if day <= today - HOT_DAYS:
-            moved[day] = moved.get(day, b"") + ids
-    moved = {day: ids for day, ids in sorted(moved.items()) if day >= today - retention_days - 1}
-    recent = {day: ids for day, ids in seen.recent.items() if day > today - HOT_DAYS}
-    return Seen(recent, _filter_of(moved)), moved
-
-
 def holds(ids: IdsByDay, id_hash: bytes) -> bool:
     """Whether an id is among the ids of any day."""
     packed = b"".join(ids.values())
@@ -93,17 +76,3 @@ def _places(id_hash: bytes, size: int) -> Iterator[int]:
     """The bits that a filter of ``size`` bits sets for an id (Kirsch and Mitzenmacher 2006: two hashes make all)."""
     first, second = int.from_bytes(id_hash[:4], "little"), int.from_bytes(id_hash[4:], "little") | 1
     return ((first + turn * second) % size for turn in range(HASHES))
-
-
-def _filter_of(cold: IdsByDay) -> bytes:
-    """The filter in which ``_places`` of each id are set: in arrays, since a school's morning makes all of them anew."""
-    packed = b"".join(cold.values())
-    count = len(packed) // ID_BYTES
-    if not count:
-        return b""
-    size = (count * BITS_PER_ID + 7) // 8 * 8
-    halves = np.frombuffer(packed, "<u4").astype(np.int64)
-    first, second = halves[::2], halves[1::2] | 1
-    bits = np.zeros(size, np.uint8)
-    bits[(first + _TURNS * second) % size] = 1
-    return np.packbits(bits, bitorder="little").tobytes()

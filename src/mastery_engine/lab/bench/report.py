@@ -23,6 +23,7 @@ from mastery_engine.lab.bench.measures import Line, Report, at_least, ratios, sh
 from mastery_engine.lab.bench.peers import peers
 from mastery_engine.lab.bench.scale import scale
 from mastery_engine.lab.bench.soak import soak
+from mastery_engine.lab.bench.steps import steps
 from mastery_engine.lab.bench.stream import stream
 from mastery_engine.lab.bench.tokens import tokens
 from mastery_engine.lab.bench.watch import watch
@@ -135,6 +136,7 @@ def _ingested(source: Path, data: Path) -> float:
 
 PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "fold": fold,
+    "steps": steps,
     "embedded": embedded,
     "http": http,
     "batch": batch,

@@ -159,14 +159,14 @@ def test_followed_advice_is_taken() -> None:
 
 def test_an_update_has_the_advice_where_it_is_other_than_that_last_sent() -> None:
     fold = Fold()
-    (first, _) = fold(quiz(1, 2, "1"))
+    first, _ = fold(quiz(1, 2, "1"))
     assert first.advice == fold.made.items
     dismissed = first.advice[0]
-    (without, *_) = fold(dismissal(dismissed, "d"))
+    without, *_ = fold(dismissal(dismissed, "d"))
     assert without.advice == first.advice[1:]
-    (same, *_) = fold(helped("h"))
+    same, *_ = fold(helped("h"))
     assert same.advice is None
-    (tomorrow, *_) = fold(helped("t", at=NOW + DAY, received=NOW + DAY), at=NOW + DAY)
+    tomorrow, *_ = fold(helped("t", at=NOW + DAY, received=NOW + DAY), at=NOW + DAY)
     assert tomorrow.advice == fold.student.guidance.advised(*ADA, NOW + DAY) != without.advice
     fold.student = msgspec.structs.replace(fold.student, guidance=NO_GUIDANCE)  # as who withdraws consent to profiling
     assert fold_without_course(fold, helped("n", at=NOW + DAY, received=NOW + DAY)).advice == ()

@@ -1,10 +1,13 @@
 """Twice is once for the whole retention, and the ids of a document stay few."""
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.events.seen import IdsByDay, Seen, cooled, holds, with_ids
+from mastery_engine.domain.events.cooling import cooled, filter_of
+from mastery_engine.domain.events.seen import BITS_PER_ID, IdsByDay, Seen, _places, holds, with_ids
 from mastery_engine.domain.ids import id_hash
 from tests.support.samples import TODAY
 
@@ -89,3 +92,17 @@ def test_few_unknown_ids_ask_for_the_cold_value(count: int) -> None:
     asked = sum(seen.may_be_cold(id_hash(f"unknown-{n}")) for n in range(5_000))
     assert asked / 5_000 < (0.05 if count < 50 else 0.02)
     assert len(seen.cold_filter) <= count * 10 / 8 + 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 130, 1_000])
+def test_the_filter_is_the_one_that_sets_the_places_of_each_id(count: int) -> None:
+    """Bit by bit, as engines wrote it before it was made in arrays: what is stored stays as it is."""
+    chance = Random(count)
+    cold = {TODAY - 20: chance.randbytes(8 * (count // 2)), TODAY - 9: chance.randbytes(8 * (count - count // 2))}
+    size = (count * BITS_PER_ID + 7) // 8 * 8
+    bits = bytearray(size // 8)
+    for ids in cold.values():
+        for start in range(0, len(ids), 8):
+            for place in _places(ids[start : start + 8], size):
+                bits[place >> 3] |= 1 << (place & 7)
+    assert filter_of(cold) == bytes(bits)

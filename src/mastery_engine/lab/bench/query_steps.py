@@ -1,0 +1,177 @@
+"""The steps of a query, beside a bare route that is called the same way: within one process, without a network."""
+
+import asyncio
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+from fastapi import FastAPI
+
+from mastery_engine.auth.tokens import Tokens
+from mastery_engine.backends.sqlite.database import FILE_NAME, Database
+from mastery_engine.backends.sqlite.documents import SqliteDocuments
+from mastery_engine.collector import tune_gc
+from mastery_engine.domain.advice.guidance import current
+from mastery_engine.domain.events.event import DEFAULT_TENANT
+from mastery_engine.domain.evidence.history import average, trend
+from mastery_engine.domain.evidence.score import score_on
+from mastery_engine.domain.evidence.shown import shown_scores
+from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.student import DocumentKey, Student, pack, unpack
+from mastery_engine.errors import StartRefused
+from mastery_engine.lab.bench import bare
+from mastery_engine.lab.bench.measures import Line, at_least, ratios, shown
+from mastery_engine.lab.bench.term import StudentAtWork
+from mastery_engine.lab.folded import course
+from mastery_engine.ports.documents import DocumentChange
+from mastery_engine.service import create_app
+from mastery_engine.settings import Settings
+
+CALLS = 1_000
+PATH = b"/mastery/query"
+SECRET = "for-benches-alone-0123456789-0123456789"  # nosec B105
+RULES, COURSE = Rules(), course()
+
+
+def query_steps(runs: int, until: Micros, models: Sequence[StudentAtWork]) -> list[Line]:
+    """Queries of as many students, each asked for once in a run, so that no document is in the process's memory."""
+    documents = [pack(models[number % len(models)].student) for number in range(CALLS)]
+    costs: dict[str, list[float]] = defaultdict(list)
+    for run in range(-1, runs):  # the first one warms
+        for name, value in _domain_costs(documents, until).items():
+            if run >= 0:
+                costs[name].append(value)
+    whole, floor = asyncio.run(_called(runs, until, models))
+    known = [sum(values) for values in zip(*costs.values(), strict=True)]
+    return [
+        *[shown("steps", f"a query: {name}", "µs", values) for name, values in costs.items()],
+        shown(
+            "steps",
+            "a query: the call (route, caller, limits, audit, body, JSON, log line) and the store",
+            "µs",
+            [call - steps for call, steps in zip(whole, known, strict=True)],
+        ),
+        shown("steps", "a query: all of these", "µs", whole),
+        shown("steps", "a query: floor, a bare FastAPI route", "µs", floor),
+        at_least("steps", "a query: ratio to the floor", "", ratios(floor, whole), 0.65),
+    ]
+
+
+def _domain_costs(documents: Sequence[bytes], now: Micros) -> dict[str, float]:
+    """µs a query by step of the domain."""
+    costs: dict[str, float] = {}
+    today = RULES.day_of(now)
+
+    def timed(name: str, work: Callable[[Student], Any]) -> list[Any]:
+        started = process_time()
+        done = [work(student) for student in students]
+        costs[name] = (process_time() - started) / len(students) * 1e6
+        return done
+
+    started = process_time()
+    students = [unpack(one) for one in documents]
+    costs["unpack"] = (process_time() - started) / len(students) * 1e6
+    timed("score", lambda student: score_on(student.evidence, today, RULES))
+    scored = {id(student): score_on(student.evidence, today, RULES) for student in students}
+    timed("history and trend", lambda student: _past(student, today))
+    timed(
+        "advice and path",
+        lambda student: current(
+            student.guidance, student.evidence, scored[id(student)], today, COURSE, RULES, student.knowledge
+        ),
+    )
+    return costs
+
+
+def _past(student: Student, today: int) -> Any:
+    scores = shown_scores(student.history, RULES, first=RULES.first_day(today), last=today)
+    return average(scores), trend(scores, today)
+
+
+async def _called(runs: int, until: Micros, models: Sequence[StudentAtWork]) -> tuple[list[float], list[float]]:
+    """µs a call of ours and of the bare route, run by run, by turns."""
+    ours: list[float] = []
+    floor: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder), jwt_secret=SECRET, worker_enabled=False, log_level="WARNING")
+        await _fill(Path(folder), runs + 1, models)
+        token = Tokens(SECRET, lambda: until).make(subject="bench", role="service", lives_s=86_400)
+        app = create_app(settings, clock=lambda: until)
+        async with AsyncExitStack() as stack:
+            state = await stack.enter_async_context(app.router.lifespan_context(app))
+            tune_gc()
+            for run in range(runs + 1):
+                own, plain = await _asked(app, dict(state or {}), token, run), await _asked(bare.app, {}, token, run)
+                if run:
+                    ours.append(own)
+                    floor.append(plain)
+    return ours, floor
+
+
+async def _fill(folder: Path, runs: int, models: Sequence[StudentAtWork]) -> None:
+    database = Database(folder / FILE_NAME)
+    store = SqliteDocuments(database)
+    await store.commit(
+        [
+            DocumentChange(DocumentKey(DEFAULT_TENANT, f"student_{number}"), 0, models[number % len(models)].student)
+            for number in range(runs * CALLS)
+        ]
+    )
+    await database.close()
+
+
+async def _asked(app: FastAPI, state: dict[str, Any], token: str, run: int) -> float:
+    """µs a query. Raises StartRefused if one is not answered."""
+    headers = [
+        (b"host", b"127.0.0.1"),
+        (b"content-type", b"application/json"),
+        (b"authorization", f"Bearer {token}".encode()),
+    ]
+    bodies = [json.dumps({"student_id": f"student_{run * CALLS + number}"}).encode() for number in range(CALLS)]
+    statuses = set()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.add(message["status"])
+
+    started = process_time()
+    for body in bodies:
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": PATH.decode(),
+            "raw_path": PATH,
+            "root_path": "",
+            "query_string": b"",
+            "headers": [*headers, (b"content-length", str(len(body)).encode())],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+            "state": state,
+        }
+        await app(scope, _Body(body), send)
+    seconds = process_time() - started
+    if statuses != {200}:
+        raise StartRefused(f"A query of the bench was answered with {sorted(statuses)}.")
+    return seconds / CALLS * 1e6
+
+
+class _Body:
+    """What a server gives an application: the body, once, and then that the client is there."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body: bytes | None = body
+
+    async def __call__(self) -> dict[str, Any]:
+        if self._body is None:
+            await asyncio.Event().wait()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}

@@ -1,0 +1,197 @@
+"""Where the time of an event and of a query goes: each step alone, in microseconds of this process's processor time.
+
+The class is large: 4,000 students with a month behind them, and each event is another student's. Nothing waits for a
+server here: stores and logs are in memory, and documents lie there as bytes, as they do everywhere.
+"""
+
+import asyncio
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import msgspec
+
+from mastery_engine.backends.kafka.headers import SOURCE, cloudevent_headers
+from mastery_engine.backends.memory import logs as memory_logs
+from mastery_engine.backends.memory import stores as memory_stores
+from mastery_engine.collector import tune_gc
+from mastery_engine.domain.events.event import DEFAULT_TENANT, NAME_OF
+from mastery_engine.domain.moments import DAY, Micros
+from mastery_engine.domain.results import Result, message
+from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.skills.model import DEFAULT_SKILLS
+from mastery_engine.domain.skills.next_answer.parameters import NO_ANSWER_MODELS
+from mastery_engine.domain.stages import Stages
+from mastery_engine.domain.student import DocumentKey, pack, unpack
+from mastery_engine.domain.transition import concluded, needs_cold, passed
+from mastery_engine.lab.bench.measures import Line, at_most, shown
+from mastery_engine.lab.bench.query_steps import query_steps
+from mastery_engine.lab.bench.term import StudentAtWork, at_work
+from mastery_engine.lab.folded import course
+from mastery_engine.ports.documents import DocumentChange
+from mastery_engine.ports.event_log import Batch, Record
+from mastery_engine.services.folding import STUDENTS_AT_ONCE
+from mastery_engine.settings import Settings
+from mastery_engine.wiring import open_engine
+from mastery_engine.worker.decoding import RecordDecoder
+
+STUDENTS, STEPS = 4_000, 40
+PARTITION = 0
+RULES, COURSE = Rules(), course()
+
+Costs = dict[str, list[float]]
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def steps(runs: int, until: Micros, events: int) -> list[Line]:
+    """An event, the first event of a student's day (a school has all of them in one morning), and a query."""
+    del events
+    models = at_work(until, STEPS, COURSE)
+    lines = _event_steps("an event", models, runs, until, pause=0)
+    lines += _event_steps("the first event of a day", models, runs, until, pause=DAY)
+    return lines + query_steps(runs, until, models)
+
+
+def _event_steps(what: str, models: Sequence[StudentAtWork], runs: int, until: Micros, *, pause: Micros) -> list[Line]:
+    """The steps of an event ``pause`` after the student's last, its whole way through the worker, and the floor."""
+    costs: Costs = defaultdict(list)
+    for run in range(-1, runs):  # the first one warms
+        for name, value in asyncio.run(_event_costs(models, run, until + pause)).items():
+            if run >= 0:
+                costs[name].append(value)
+    whole, floor = costs.pop("worker"), costs.pop("floor")
+    title = f"{what} of a large class"
+    lines = [shown("steps", f"{what}: {name}", "µs", values) for name, values in costs.items()]
+    total = [sum(values) for values in zip(*costs.values(), strict=True)]
+    return [
+        *lines,
+        at_most("steps", f"{title}: all of these", "µs", total, 85.0 if not pause else 170.0),
+        shown("steps", f"{title}: in the worker, without result's JSON", "µs", whole),
+        shown("steps", f"{title}: floor, the same bytes without a domain", "µs", floor),
+    ]
+
+
+async def _event_costs(models: Sequence[StudentAtWork], run: int, now: Micros) -> dict[str, float]:
+    """µs an event by step, for one event of each student, folded as the worker does: so many students at once."""
+    records = [_record(models[number % len(models)], number, run + 1, now) for number in range(STUDENTS)]
+    documents = [pack(models[number % len(models)].student) for number in range(STUDENTS)]
+    laps, results = Laps(), list[Result]()
+    for start in range(0, STUDENTS, STUDENTS_AT_ONCE):
+        part = slice(start, start + STUDENTS_AT_ONCE)
+        own = [models[number % len(models)] for number in range(STUDENTS)[part]]
+        results += _fold(laps, records[part], documents[part], own, now)
+    laps.begin()
+    sent = [message(result) for result in results]
+    laps.end("result: message")
+    bodies = [_encode(one) for one in sent]
+    laps.end("result: JSON")
+    for one in sent:
+        cloudevent_headers(one.event_id, SOURCE, one.event_type, one.timestamp, one.student_id, one.tenant)
+    laps.end("result: headers")
+    laps.seconds["worker"] = await _worked(records, models, now)
+    laps.begin()
+    for record, document, body in zip(records, documents, bodies, strict=False):
+        _copied(record, document, body)
+    laps.end("floor")
+    return {name: seconds / STUDENTS * 1e6 for name, seconds in laps.seconds.items()}
+
+
+class Laps:
+    """Processor time by the names of what it went into."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = process_time()
+
+    def begin(self) -> None:
+        """What was until now counts for nothing."""
+        self._since = process_time()
+
+    def end(self, name: str) -> None:
+        """What was since the last end, or beginning, was this."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + process_time() - self._since
+        self._since = process_time()
+
+
+def _fold(
+    laps: Laps, records: Sequence[Record], documents: Sequence[bytes], models: Sequence[StudentAtWork], now: Micros
+) -> list[Result]:
+    """The steps from records and documents to results and documents."""
+    decoder, start = RecordDecoder(lambda _: RULES, lambda: now), records[0].offset
+    batch = Batch(tuple(records), {PARTITION: start}, {PARTITION: start + len(records)})
+    laps.begin()
+    decoded = decoder.decode(batch).events
+    laps.end("decode")
+    students = [unpack(one) for one in documents]
+    laps.end("unpack")
+    turns = [
+        Stages(student, (logged,), model.cold if needs_cold(student, (logged,)) else None)
+        for student, logged, model in zip(students, decoded, models, strict=True)
+    ]
+    laps.end("grouping")
+    for name in _stages(turns, now):
+        laps.end(name)
+    done = [concluded(turn, now, RULES) for turn in turns]
+    laps.end("new documents")
+    for after in done:
+        pack(after.student)
+    laps.end("pack")
+    results = [pending.result for one in done for pending in one.student.outbox]
+    laps.begin()
+    del students, turns, decoded, done, after
+    laps.end("free")
+    return results
+
+
+def _stages(turns: Sequence[Stages], now: Micros) -> Iterator[str]:
+    return passed(
+        turns,
+        now,
+        RULES,
+        skills=DEFAULT_SKILLS,
+        answers=NO_ANSWER_MODELS,
+        settled={PARTITION: 0},
+        curriculum=COURSE,
+        profiled=None,
+    )
+
+
+def _record(model: StudentAtWork, number: int, turn: int, now: Micros) -> Record:
+    """What a student does next, as it lies in the log."""
+    data = model.next[turn % len(model.next)]
+    student_id, event_id = f"student_{number}", f"steps-{turn}-{number}"
+    value = {"event_id": event_id, "event_type": NAME_OF[type(data)], "student_id": student_id, "data": data}
+    return Record(PARTITION, number, now, DEFAULT_TENANT, student_id.encode(), _encode(value), "")
+
+
+async def _worked(records: Sequence[Record], models: Sequence[StudentAtWork], now: Micros) -> float:
+    """Processor seconds of the worker for these records, the same class in its store."""
+    stores = memory_stores.open_stores(lambda: now)
+    await stores.documents.commit(
+        [
+            DocumentChange(DocumentKey(DEFAULT_TENANT, f"student_{number}"), 0, model.student, model.cold)
+            for number, model in ((number, models[number % len(models)]) for number in range(STUDENTS))
+        ]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_engine(
+            Settings(data_dir=Path(folder)), clock=lambda: now, stores=stores, logs=memory_logs.open_logs()
+        )
+        tune_gc()
+        batch = Batch(tuple(records), {PARTITION: 0}, {PARTITION: len(records)})
+        started = process_time()
+        await engine.worker.work("steps", batch)
+        seconds = process_time() - started
+        await engine.close()
+    return seconds
+
+
+def _copied(record: Record, document: bytes, body: bytes) -> tuple[str, bytes, bytes, Mapping[str, str]]:
+    """What is left of an event without a domain: whose it is, and the bytes of the document and the result."""
+    student_id = _decode(record.value or b"")["student_id"]
+    return student_id, document[:8] + document[8:], body[:], {"student": student_id}
