@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab.bench import attacks, bare, query_steps, steps, watch, xapi
+from mastery_engine.lab.bench import attacks, bare, pages, query_steps, steps, watch, xapi
 from mastery_engine.lab.bench.load import Load, tool
 from mastery_engine.lab.bench.measures import UNMEASURED, Report, at_least, at_most, ratios, shown
 from mastery_engine.lab.bench.report import page
@@ -91,6 +91,15 @@ def test_open_pages_are_watched_and_what_they_cost_is_the_serving_process_s(monk
     assert (idle.what, busy.what) == ("20 open pages, nothing happens", "20 open pages, 10 events/s")
     assert 0 <= idle.median <= busy.median < 2
     assert 0 < seen.median < 10
+
+
+def test_a_teachers_page_is_measured_with_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("STUDENTS", 8), ("LOADS", 1), ("MODULES", 2)):
+        monkeypatch.setattr(pages, name, value)
+    first, whole, html, sent = pages.pages(1, system_clock(), 0)
+    assert (first.what, whole.what) == ("teacher's page, 8 students", "the same with the whole map, 8 by 10")
+    assert first.median < 1_000 > whole.median
+    assert 5 < sent.median < html.median < 100
 
 
 def test_attacks_come_from_elsewhere_and_good_calls_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,8 @@ def bench(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="fold, steps, embedded, http, batch, lag, xapi, forecasts, watch, attacks, scale, tokens, stream, "
-            "workers, peers, soak; all of them.",
+            help="fold, steps, embedded, http, batch, lag, xapi, forecasts, watch, pages, attacks, scale, tokens, "
+            "stream, workers, peers, soak; all of them.",
             show_default=False,
         ),
     ] = None,

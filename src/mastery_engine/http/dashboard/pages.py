@@ -19,6 +19,7 @@ from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
 from mastery_engine.http.dashboard.class_routes import class_page
+from mastery_engine.http.dashboard.packing import packed
 from mastery_engine.http.dashboard.routing import asked_course, sign_in_page, with_error_pages
 from mastery_engine.http.dashboard.session import (
     admitted_by,
@@ -205,12 +206,13 @@ async def language(request: Request) -> Response:
 
 
 @router.get("/assets/{name}")
-async def asset(name: str) -> Response:
+async def asset(request: Request, name: str) -> Response:
     if name == "style.css":
-        return Response(_style(), media_type="text/css", headers=CACHED)
+        return packed(request, Response(_style(), media_type="text/css", headers=CACHED))
     if name not in SCRIPTS:
         raise NotFound("There is no page at this address.")
-    return Response((HERE / "scripts" / name).read_bytes(), media_type="text/javascript", headers=CACHED)
+    script = (HERE / "scripts" / name).read_bytes()
+    return packed(request, Response(script, media_type="text/javascript", headers=CACHED))
 
 
 @cache

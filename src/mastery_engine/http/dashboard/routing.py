@@ -11,6 +11,7 @@ from mastery_engine.auth.demo_doors import DemoDoor
 from mastery_engine.domain.given_ids import normal_id
 from mastery_engine.errors import CourseRequired, MasteryError, Unauthenticated
 from mastery_engine.http.addresses import check_query
+from mastery_engine.http.dashboard.packing import packed
 from mastery_engine.http.dashboard.session import session_of
 from mastery_engine.http.dashboard.student import course_query
 from mastery_engine.http.dashboard.templates import page
@@ -26,6 +27,9 @@ def with_error_pages(route: Route) -> Route:
 
     @wraps(route)
     async def answered(request: Request, **values: str) -> Response:
+        return packed(request, await unpacked(request, values))
+
+    async def unpacked(request: Request, values: dict[str, str]) -> Response:
         speak(request)
         try:
             check_query(request.scope["query_string"])

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -153,15 +153,23 @@ async def _ingesting(client: httpx.AsyncClient, run: int) -> None:
 @contextmanager
 def served(until: Micros, students: int) -> Iterator[tuple[RunningService, str]]:
     """The engine on SQLite with so many students who have a few events each; and a service's token."""
+    with served_events(_of_each(students, until)) as served_ones:
+        yield served_ones
+
+
+@contextmanager
+def served_events(events: Iterable[LearningEvent], **settings: str) -> Iterator[tuple[RunningService, str]]:
+    """The engine on SQLite that has folded these events; and a service's token."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             "DATA_DIR": str(Path(folder, "data")),
             "LOG_LEVEL": "WARNING",
             "JWT_SECRET": SECRET,
             "FORWARDED_ALLOW_IPS": "127.0.0.1",  # the load comes from one address, as from a proxy
+            **settings,
         }
         source = Path(folder, "events.jsonl")
-        source.write_bytes(b"\n".join(encode(event) for event in _of_each(students, until)))
+        source.write_bytes(b"\n".join(encode(event) for event in events))
         command("ingest", str(source), "--json", environment=environment)
         token = command("token", "--role", "service", environment=environment).strip()
         with serving("-m", "mastery_engine", "serve", ready="/ready", environment=environment) as service:

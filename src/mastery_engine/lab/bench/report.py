@@ -20,6 +20,7 @@ from mastery_engine.lab.bench.fold import fold
 from mastery_engine.lab.bench.forecasts import forecasts
 from mastery_engine.lab.bench.http import batch, http, lag
 from mastery_engine.lab.bench.measures import Line, Report, at_least, ratios, shown, unmeasured
+from mastery_engine.lab.bench.pages import pages
 from mastery_engine.lab.bench.peers import peers
 from mastery_engine.lab.bench.scale import scale
 from mastery_engine.lab.bench.soak import soak
@@ -144,6 +145,7 @@ PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "xapi": xapi,
     "forecasts": forecasts,
     "watch": watch,
+    "pages": pages,
     "attacks": attacks,
     "scale": scale,
     "tokens": tokens,
