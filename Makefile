@@ -5,7 +5,7 @@ CONTRACTS := specs/003-mastery-engine/contracts
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check format bench chaos fuzz services contracts lock images sbom clean
+.PHONY: help setup run test coverage check format bench chaos fuzz services contracts lock images sbom dist oldest clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -81,6 +81,15 @@ sbom: setup ## sbom.cdx.json, the bill of materials of what the requirements ins
 		--report $(VENV)/report.json -r requirements.txt
 	$(BIN)/python scripts/sbom.py $(VENV)/report.json > sbom.cdx.json
 
+dist: setup ## dist/: wheel and sdist of the last commit, tried in empty environments with the newest and the oldest packages
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m scripts.dist dist
+	DIST=dist $(PYTEST) -m dist --timeout=0 $(ARGS)
+
+oldest: setup ## the quick tests with the oldest packages that pyproject.toml allows
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	scripts/oldest.sh $(ARGS)
+
 clean: ## removes what these targets made, .venv too
-	rm -rf $(VENV) build dist sbom.cdx.json htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-oldest build dist sbom.cdx.json htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

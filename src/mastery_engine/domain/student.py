@@ -18,7 +18,10 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState
 from mastery_engine.errors import StartRefused
 
-FORMAT = 1
+# What is written. An engine takes every format that ever was, and refuses a newer one, of which it would lose what it
+# does not know. Whoever adds a field to a document begins a new format; see docs/releases.md.
+FORMAT = 2
+READ = frozenset((1, FORMAT))
 
 
 class StudentKey(NamedTuple):
@@ -120,9 +123,10 @@ def pack(student: Student) -> bytes:
 
 def unpack(packed: bytes) -> Student:
     """The document in ``packed``. Raises StartRefused if a newer engine wrote it."""
-    if packed[0] != FORMAT:
+    if packed[0] not in READ:
         raise StartRefused(
-            f"A document has format {packed[0]}, but this engine reads format {FORMAT}: run the engine that wrote it."
+            f"A document has format {packed[0]}, but this engine reads up to {FORMAT}: run the engine that wrote it. "
+            "Nothing was changed."
         )
     return _decode(memoryview(packed)[1:])
 

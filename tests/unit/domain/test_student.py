@@ -1,11 +1,14 @@
 """The document: what is packed comes back, and who is known."""
 
-from typing import Any
+from hashlib import blake2b
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.rules import Rules
@@ -61,8 +64,35 @@ def test_cold_ids_unpack_to_the_same(ids: dict[int, bytes]) -> None:
 
 def test_a_document_of_a_newer_format_is_refused_and_not_misread() -> None:
     newer = bytes((FORMAT + 1,)) + pack(folded(quiz(1, 2)))[1:]
-    with pytest.raises(StartRefused, match=f"format {FORMAT + 1}.*{FORMAT}"):
+    with pytest.raises(StartRefused, match=f"format {FORMAT + 1}.*up to {FORMAT}"):
         unpack(newer)
+
+
+# What the documents of a format hold. An engine that does not know a field drops it when it writes: so where this
+# changes, a new FORMAT begins, which older engines refuse, and new fields come last, so that older ones can be read.
+SHAPE_OF = {2: "c8e5cc0c51ad6aed"}
+
+
+def test_a_document_that_holds_more_than_before_has_a_new_format() -> None:
+    assert shape(Student, set()) == SHAPE_OF[FORMAT]
+
+
+def shape(kind: Any, known: set[Any]) -> str:
+    """The hash of all names and types in a struct."""
+    return blake2b(_written(kind, known).encode(), digest_size=8).hexdigest()
+
+
+def _written(kind: Any, known: set[Any]) -> str:
+    """A type with those of its fields, each struct once."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if kind in known:
+            return "again"
+        known.add(kind)
+        return ",".join(f"{field.name}:{_written(field.type, known)}" for field in msgspec.structs.fields(kind))
+    inside = ";".join(_written(one, known) for one in get_args(kind) if not isinstance(one, Meta))
+    origin = get_origin(kind) or kind
+    name = "Union" if origin in (Union, UnionType) else getattr(origin, "__qualname__", repr(origin))
+    return f"{name}[{inside}]"
 
 
 def test_topics_may_be_in_any_script() -> None:
