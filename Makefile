@@ -17,8 +17,9 @@ $(VENV)/.installed-run: requirements.txt requirements-build.txt pyproject.toml s
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed-run requirements-dev.txt
+$(VENV)/.installed-dev: $(VENV)/.installed-run requirements-dev.txt clients/python/pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable clients/python
 	@touch $@
 
 setup: $(VENV)/.installed-dev ## the virtual environment .venv, again only when the requirements changed
@@ -38,12 +39,14 @@ check: setup ## format, lint, types, security, import rules, unused and undeclar
 	export PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	run ruff format --check .; \
 	run ruff check .; \
-	run black --check --quiet src/ tests/; \
+	run black --check --quiet src/ tests/ clients/; \
 	run flake8; \
 	run mypy src/; \
+	run mypy clients/python/src/; \
 	run bandit --quiet --recursive src/; \
 	run lint-imports --no-logo --no-cache; \
 	run deptry src; \
+	(cd clients/python && run deptry src); \
 	run scripts/dead_code.sh; \
 	run pylint --disable=all --enable=duplicate-code --score=no src/; \
 	if [ -n "$$failed" ]; then echo "check failed:$$failed" >&2; exit 1; fi
@@ -65,9 +68,10 @@ fuzz: setup ## random and mutated events and heads of requests; FUZZ_EVENTS=1000
 services: setup ## real Kafka and Redis on this machine, until Ctrl-C
 	$(BIN)/python -m scripts.servers
 
-contracts: setup ## specs/003-mastery-engine/contracts/, as the code says it
+contracts: setup ## specs/003-mastery-engine/contracts/ and the Python client, as the code says it
 	$(BIN)/mastery-engine openapi > $(CONTRACTS)/openapi.json
 	$(BIN)/mastery-engine asyncapi --schemas $(CONTRACTS)/events > $(CONTRACTS)/asyncapi.json
+	$(BIN)/python -m scripts.client
 
 lock: setup ## requirements*.txt anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,0 +1,785 @@
+"""The methods of the async client.
+
+Made by `make contracts` from the OpenAPI document; don't edit.
+"""
+
+import datetime
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from mastery_client import calls
+from mastery_client.answers import (
+    AtRisk,
+    AuditEntry,
+    AuditTrail,
+    BadgeEntry,
+    BadgeList,
+    BatchResponse,
+    BatchState,
+    Calculated,
+    Changes,
+    CohortFigures,
+    CohortRecord,
+    Comparison,
+    Consent,
+    CourseEntry,
+    CourseItem,
+    CourseList,
+    CourseRecord,
+    DeliveryEntry,
+    DeliveryList,
+    DoorResults,
+    Erasure,
+    EventStatus,
+    Export,
+    FoundStudent,
+    Health,
+    Identity,
+    ImportedRoster,
+    IngestResponse,
+    ItemToAnswer,
+    LearningPath,
+    MasteryHistory,
+    NextAnswer,
+    NoteList,
+    NoteRecord,
+    Outcome,
+    Prediction,
+    ProfileRecord,
+    ReadinessReport,
+    Receipt,
+    Recommended,
+    RemovedNote,
+    RemovedWebhook,
+    ServiceInfo,
+    SetWebhook,
+    StudentList,
+    StudentMastery,
+    StudentPatterns,
+    StudentSkills,
+    Subscription,
+    Trajectory,
+    TriedWebhook,
+    WebhookList,
+    WebhookRecord,
+)
+from mastery_client.events import EventData, LearningEvent
+from mastery_client.pages import AsyncPages
+from mastery_client.requests import (
+    Advise,
+    AskedItem,
+    BatchCalculate,
+    Calculate,
+    ChangedNote,
+    ChangeRange,
+    ChooseItems,
+    CohortAnalytics,
+    Compare,
+    ConsentChanged,
+    CourseChange,
+    CourseRules,
+    DaysBack,
+    DueWork,
+    FindPath,
+    GivenComponents,
+    HistoryRange,
+    ManyItems,
+    MasteryQuery,
+    NewNote,
+    NextWeek,
+    OfferedItem,
+    OfStudent,
+    Outline,
+    ProcessBody,
+    ProfileChange,
+    PutCohort,
+    RowBody,
+    Rows,
+    SecurityContext,
+    ShownName,
+    WebhookChange,
+)
+from mastery_client.response import RowList
+from mastery_client.sending import AsyncSender
+from mastery_client.words import (
+    Aggregation,
+    BatchPriority,
+    DeliveryState,
+    EventType,
+    Goal,
+    Metric,
+    Priority,
+    WebhookChangeTypes,
+)
+
+
+class AsyncCalls(AsyncSender):
+    """A method for each call, named as its operation id. They are awaited."""
+
+    async def query(
+        self,
+        student_id: str,
+        *,
+        course_id: str | None = None,
+        date: datetime.date | None = None,
+        include_components: bool = True,
+    ) -> StudentMastery:
+        """A student's mastery now, or as it was known on a day."""
+        return await self._call(
+            calls.QUERY,
+            body=MasteryQuery(
+                student_id=student_id, course_id=course_id, date=date, include_components=include_components
+            ),
+        )
+
+    async def calculate(
+        self,
+        student_id: str,
+        *,
+        course_id: str | None = None,
+        components: GivenComponents | Mapping[str, Any] | None = None,
+        record: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> Calculated:
+        """The score with the given components, the others from the evidence; recorded unless ``record`` is false."""
+        return await self._call(
+            calls.CALCULATE,
+            body=Calculate(student_id=student_id, course_id=course_id, components=components, record=record),
+            key=idempotency_key,
+        )
+
+    async def calculate_batch(
+        self,
+        requests: Sequence[RowBody | Mapping[str, Any]],
+        *,
+        record: bool | None = None,
+        priority: BatchPriority = "normal",
+        idempotency_key: str | None = None,
+    ) -> BatchResponse | BatchState:
+        """Calculate many: up to 100 rows are answered at once, up to 1,000 later, under a batch_id."""
+        return await self._call(
+            calls.CALCULATE_BATCH,
+            body=BatchCalculate(requests=requests, record=record, priority=priority),
+            key=idempotency_key,
+        )
+
+    async def batch_status(self, batch_id: str) -> BatchState:
+        """The state of a batch, with its answer once there is one."""
+        return await self._call(calls.BATCH_STATUS, path=(batch_id,))
+
+    async def ingest(
+        self,
+        event_type: EventType,
+        student_id: str,
+        data: EventData | Mapping[str, Any],
+        *,
+        event_id: str | None = None,
+        timestamp: datetime.datetime | int | None = None,
+        source: str | None = None,
+        metadata: Mapping[str, str | int | float | bool | None] | None = None,
+        course_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Receipt:
+        """Take one event; it is durable once this answers."""
+        return await self._call(
+            calls.INGEST,
+            body=LearningEvent(
+                event_type=event_type,
+                student_id=student_id,
+                data=data,
+                event_id=event_id,
+                timestamp=timestamp,
+                source=source,
+                metadata=metadata,
+                course_id=course_id,
+            ),
+            key=idempotency_key,
+        )
+
+    async def ingest_batch(
+        self, events: Sequence[LearningEvent | Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> IngestResponse:
+        """Take up to 1,000 events, each accepted or refused on its own; accepted ones are durable once this answers."""
+        return await self._call(calls.INGEST_BATCH, body=Rows(events=events), key=idempotency_key)
+
+    async def event_status(self, student_id: str, event_id: str, *, course_id: str | None = None) -> EventStatus:
+        """Whether an event was processed, dead-lettered, or neither so far; without a course, of any of the
+        student's.
+        """
+        return await self._call(calls.EVENT_STATUS, path=(student_id, event_id), query={"course_id": course_id})
+
+    async def changes(
+        self,
+        student_id: str,
+        *,
+        course_id: str | None = None,
+        from_: datetime.date | None = None,
+        to: datetime.date | None = None,
+    ) -> Changes:
+        """What changed in a student's score between two days, and why: by component, and of the last 14 days by
+        cause.
+        """
+        return await self._call(
+            calls.CHANGES, body=ChangeRange(student_id=student_id, course_id=course_id, from_=from_, to=to)
+        )
+
+    async def history(
+        self,
+        student_id: str,
+        *,
+        course_id: str | None = None,
+        start_date: datetime.date | None = None,
+        end_date: datetime.date | None = None,
+        aggregation: Aggregation = "daily",
+    ) -> MasteryHistory:
+        """Daily, weekly or monthly scores of a range of days."""
+        return await self._call(
+            calls.HISTORY,
+            body=HistoryRange(
+                student_id=student_id,
+                course_id=course_id,
+                start_date=start_date,
+                end_date=end_date,
+                aggregation=aggregation,
+            ),
+        )
+
+    async def skills(self, student_id: str, *, course_id: str | None = None) -> StudentSkills:
+        """For each skill: the chance that the next answer is right, its uncertainty, what is forgotten, last
+        practised.
+        """
+        return await self._call(calls.SKILLS, body=OfStudent(student_id=student_id, course_id=course_id))
+
+    def stream(self, student_id: str, *, course_id: str | None = None) -> AsyncIterator[StudentMastery]:
+        """The student's mastery now and after each change, as server-sent events, with heartbeats between.
+
+        The iterator opens the stream again where it ends; close it to end it.
+        """
+        return self._stream(calls.STREAM, path=(student_id,), query={"course_id": course_id}, of=StudentMastery)
+
+    async def next_week(self, student_id: str, *, course_id: str | None = None, timeframe_days: int = 7) -> Prediction:
+        """The forecast of a student's score for each of the next days, with its confidence."""
+        return await self._call(
+            calls.NEXT_WEEK, body=NextWeek(student_id=student_id, course_id=course_id, timeframe_days=timeframe_days)
+        )
+
+    async def trajectory(self, student_id: str, *, course_id: str | None = None, days: int = 30) -> Trajectory:
+        """A student's past scores, their trend, and the forecast for the next 7 days."""
+        return await self._call(calls.TRAJECTORY, body=DaysBack(student_id=student_id, course_id=course_id, days=days))
+
+    async def next_answer(
+        self,
+        student_id: str,
+        items: Sequence[AskedItem | Mapping[str, Any]],
+        *,
+        course_id: str | None = None,
+        at: datetime.datetime | int | None = None,
+    ) -> RowList[NextAnswer]:
+        """How likely a student's next answer to each item is right; who has answered nothing gets what the items
+        say.
+        """
+        return await self._call(
+            calls.NEXT_ANSWER, body=ManyItems(student_id=student_id, items=items, course_id=course_id, at=at)
+        )
+
+    async def set_cohort(
+        self,
+        cohort_id: str,
+        name: str,
+        members: Sequence[str],
+        *,
+        calendar: Sequence[DueWork | Mapping[str, Any]] | None = None,
+        course_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> CohortRecord:
+        """Set the members of a cohort; students left out stay out, whatever events say, until they are put in again."""
+        return await self._call(
+            calls.SET_COHORT,
+            path=(cohort_id,),
+            body=PutCohort(name=name, members=members, calendar=calendar, course_id=course_id),
+            key=idempotency_key,
+        )
+
+    async def cohort_members(self, cohort_id: str, *, limit: int = 1000, cursor: str | None = None) -> CohortRecord:
+        """A cohort's name, members and calendar.
+
+        ``iter_cohort_members`` goes through all pages.
+        """
+        return await self._call(calls.COHORT_MEMBERS, path=(cohort_id,), query={"limit": limit, "cursor": cursor})
+
+    def iter_cohort_members(self, cohort_id: str, *, limit: int = 1000, cursor: str | None = None) -> AsyncPages[str]:
+        """The ``members`` of ``cohort_members``, from page to page; ``cursor`` is where to start."""
+
+        def page(cursor: str | None) -> Awaitable[CohortRecord]:
+            return self.cohort_members(cohort_id, limit=limit, cursor=cursor)
+
+        return AsyncPages(page, lambda page: page.members, str, cursor)
+
+    async def compare(self, student_id: str, cohort_id: str, *, metric: Metric = "overall") -> Comparison:
+        """Where a student stands in a cohort: percentile and rank, overall or by component."""
+        return await self._call(calls.COMPARE, body=Compare(student_id=student_id, cohort_id=cohort_id, metric=metric))
+
+    async def cohort(self, cohort_id: str, *, limit: int = 50, cursor: str | None = None) -> CohortFigures:
+        """The figures of a cohort: levels, component means, and who needs help and why.
+
+        ``iter_cohort`` goes through all pages.
+        """
+        return await self._call(calls.COHORT, body=CohortAnalytics(cohort_id=cohort_id, limit=limit, cursor=cursor))
+
+    def iter_cohort(self, cohort_id: str, *, limit: int = 50, cursor: str | None = None) -> AsyncPages[AtRisk]:
+        """The ``at_risk`` of ``cohort``, from page to page; ``cursor`` is where to start."""
+
+        def page(cursor: str | None) -> Awaitable[CohortFigures]:
+            return self.cohort(cohort_id, limit=limit, cursor=cursor)
+
+        return AsyncPages(page, lambda page: page.at_risk, AtRisk, cursor)
+
+    async def set_course(
+        self,
+        course_id: str,
+        *,
+        title: str | None = None,
+        time_zone: str | None = None,
+        language: str | None = None,
+        rules: CourseRules | Mapping[str, Any] | None = None,
+        curriculum: Outline | Mapping[str, Any] | None = None,
+        items: Sequence[CourseItem | Mapping[str, Any]] | None = None,
+        badges: str | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> CourseRecord:
+        """Set parts of a course: its title, time zone, language, rules, curriculum, items and badges.
+
+        What is left out stays. It counts for what is folded and asked from then on, everywhere within 5 seconds.
+        """
+        return await self._call(
+            calls.SET_COURSE,
+            path=(course_id,),
+            body=CourseChange(
+                title=title,
+                time_zone=time_zone,
+                language=language,
+                rules=rules,
+                curriculum=curriculum,
+                items=items,
+                badges=badges,
+            ),
+            key=idempotency_key,
+        )
+
+    async def course(self, course_id: str) -> CourseRecord:
+        """A course as it holds now, with what nobody set by default."""
+        return await self._call(calls.COURSE, path=(course_id,))
+
+    async def courses(self, *, limit: int = 100, cursor: str | None = None) -> CourseList:
+        """The tenant's courses: those that were set, and those that events have named.
+
+        ``iter_courses`` goes through all pages.
+        """
+        return await self._call(calls.COURSES, query={"limit": limit, "cursor": cursor})
+
+    def iter_courses(self, *, limit: int = 100, cursor: str | None = None) -> AsyncPages[CourseEntry]:
+        """The ``courses`` of ``courses``, from page to page; ``cursor`` is where to start."""
+
+        def page(cursor: str | None) -> Awaitable[CourseList]:
+            return self.courses(limit=limit, cursor=cursor)
+
+        return AsyncPages(page, lambda page: page.courses, CourseEntry, cursor)
+
+    async def set_profile(
+        self,
+        student_id: str,
+        *,
+        display_name: str | UnsetType | None = UNSET,
+        language: str | UnsetType | None = UNSET,
+        external: Sequence[Identity | Mapping[str, Any]] | None = None,
+        idempotency_key: str | None = None,
+    ) -> ProfileRecord:
+        """Set parts of a student's profile: the name, the language, and all ids on other platforms.
+
+        What is left out stays. An identity that another student has, or that has evidence under an id of its own, is
+        409.
+        """
+        return await self._call(
+            calls.SET_PROFILE,
+            path=(student_id,),
+            body=ProfileChange(display_name=display_name, language=language, external=external),
+            key=idempotency_key,
+        )
+
+    async def profile(self, student_id: str) -> ProfileRecord:
+        """A student's name, language, and ids on other platforms; 404 where nobody has put a profile."""
+        return await self._call(calls.PROFILE, path=(student_id,))
+
+    async def students(
+        self,
+        *,
+        query: str = "",
+        cohort_id: str | None = None,
+        course_id: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> StudentList:
+        """The students whom the caller may see, in pages by id: those whose name or id has all words of ``query``.
+
+        ``cohort_id`` leaves the members of a cohort, ``course_id`` those with evidence in a course.
+
+        ``iter_students`` goes through all pages.
+        """
+        return await self._call(
+            calls.STUDENTS,
+            query={"query": query, "cohort_id": cohort_id, "course_id": course_id, "limit": limit, "cursor": cursor},
+        )
+
+    def iter_students(
+        self,
+        *,
+        query: str = "",
+        cohort_id: str | None = None,
+        course_id: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> AsyncPages[FoundStudent]:
+        """The ``students`` of ``students``, from page to page; ``cursor`` is where to start."""
+
+        def page(cursor: str | None) -> Awaitable[StudentList]:
+            return self.students(query=query, cohort_id=cohort_id, course_id=course_id, limit=limit, cursor=cursor)
+
+        return AsyncPages(page, lambda page: page.students, FoundStudent, cursor)
+
+    async def import_roster(
+        self, archive: bytes, *, dry_run: bool = False, idempotency_key: str | None = None
+    ) -> ImportedRoster:
+        """Import a OneRoster zip (1.1 or 1.2, up to 64 MiB): users become profiles, classes cohorts with their
+        teachers.
+
+        It may be repeated: what is as the zip says stays as it is.
+        """
+        return await self._call(calls.IMPORT_ROSTER, query={"dry_run": dry_run}, body=archive, key=idempotency_key)
+
+    async def send_caliper(self, envelope: object, *, idempotency_key: str | None = None) -> DoorResults:
+        """Take Caliper events (1.1 and 1.2): each becomes evidence, or is ignored or refused with its reason.
+
+        The learner of a grade is its assignee. A platform shows its key and secret by Basic authentication, or its
+        secret as a bearer token.
+        """
+        return await self._call(calls.SEND_CALIPER, body=envelope, key=idempotency_key)
+
+    async def send_canvas(self, message: object, *, idempotency_key: str | None = None) -> DoorResults:
+        """Take Canvas's Live Events: grades, outcomes and submitted quizzes become evidence, others are ignored by
+        name.
+
+        A signed body is checked by the keys that Canvas publishes (CANVAS_JWKS_URL). Signed or not, the school is that
+        of the key and secret that the call shows by Basic authentication, or by its secret as a bearer token.
+        """
+        return await self._call(calls.SEND_CANVAS, body=message, key=idempotency_key)
+
+    async def recommendations(
+        self, student_id: str, *, course_id: str | None = None, limit: int = 5, priority: Priority = "low"
+    ) -> RowList[Recommended]:
+        """What to do next, ranked by the gain of mastery per minute; a student without events is advised where to
+        start.
+        """
+        return await self._call(
+            calls.RECOMMENDATIONS,
+            body=Advise(student_id=student_id, course_id=course_id, limit=limit, priority=priority),
+        )
+
+    async def learning_path(
+        self, student_id: str, *, course_id: str | None = None, goal: Goal = "improve_mastery", topic: str | None = None
+    ) -> LearningPath:
+        """The shortest path to a goal, with minutes, a schedule by day and the estimated completion."""
+        return await self._call(
+            calls.LEARNING_PATH, body=FindPath(student_id=student_id, course_id=course_id, goal=goal, topic=topic)
+        )
+
+    async def next_items(
+        self,
+        student_id: str,
+        *,
+        course_id: str | None = None,
+        items: Sequence[OfferedItem | Mapping[str, Any]] | None = None,
+        skill: str | None = None,
+        limit: int = 5,
+        target: float = 0.75,
+    ) -> RowList[ItemToAnswer]:
+        """Which items to answer next, best first: ready, near the wanted chance of a right answer, due ones first."""
+        return await self._call(
+            calls.NEXT_ITEMS,
+            body=ChooseItems(
+                student_id=student_id, course_id=course_id, items=items, skill=skill, limit=limit, target=target
+            ),
+        )
+
+    async def patterns(self, student_id: str, *, course_id: str | None = None) -> StudentPatterns:
+        """The patterns that a tutor would notice in a student's history, with their evidence, and the open
+        struggles.
+        """
+        return await self._call(calls.PATTERNS, body=OfStudent(student_id=student_id, course_id=course_id))
+
+    async def badges(self, student_id: str) -> BadgeList:
+        """A student's badges, with the link of each, by which anybody may see and verify it."""
+        return await self._call(calls.BADGES, path=(student_id,))
+
+    async def set_badge_name(
+        self, student_id: str, badge_id: str, shown: bool, *, idempotency_key: str | None = None
+    ) -> BadgeEntry:
+        """Have a badge of your own show your name, as your school has set it, or none again. Only you may."""
+        return await self._call(
+            calls.SET_BADGE_NAME, path=(student_id, badge_id), body=ShownName(shown=shown), key=idempotency_key
+        )
+
+    async def badge_status_list(self, number: int) -> dict[str, Any]:
+        """Which badges were revoked, as a BitstringStatusListCredential: a bit for each, at a place that tells
+        nothing.
+        """
+        return await self._call(calls.BADGE_STATUS_LIST, path=(str(number),))
+
+    async def badge_svg(self, badge_id: str) -> str:
+        """The badge's picture, with its signed credential baked in."""
+        return await self._call(calls.BADGE_SVG, path=(badge_id,))
+
+    async def badge_png(self, badge_id: str) -> bytes:
+        """The badge's picture, with its signed credential baked in."""
+        return await self._call(calls.BADGE_PNG, path=(badge_id,))
+
+    async def badge_json(self, badge_id: str) -> dict[str, Any]:
+        """The badge's signed credential as JSON, whatever the caller accepts."""
+        return await self._call(calls.BADGE_JSON, path=(badge_id,))
+
+    async def badge_jwt(self, badge_id: str) -> str:
+        """The badge's signed credential as a token (VC-JWT), whatever the caller accepts."""
+        return await self._call(calls.BADGE_JWT, path=(badge_id,))
+
+    async def badge(self, badge_id: str) -> dict[str, Any]:
+        """A badge, for whoever has its link: the signed credential for programs, a page for browsers."""
+        return await self._call(calls.BADGE, path=(badge_id,))
+
+    async def revoke_badge(self, badge_id: str) -> BadgeEntry:
+        """Revoke a badge: its status list says so from now on, and so does its page. It stays readable."""
+        return await self._call(calls.REVOKE_BADGE, path=(badge_id,))
+
+    async def did_document(self) -> dict[str, Any]:
+        """The DID document of this service (did:web): all keys that ever signed a badge."""
+        return await self._call(calls.DID_DOCUMENT)
+
+    async def notes(self, student_id: str) -> NoteList:
+        """The notes of teachers on a student, those written last first: for their teachers and for admins."""
+        return await self._call(calls.NOTES, path=(student_id,))
+
+    async def add_note(
+        self, student_id: str, text: str, *, course_id: str | None = None, idempotency_key: str | None = None
+    ) -> NoteRecord:
+        """Write a note on a student: up to 2,000 characters of plain text, up to 100 notes.
+
+        The student's other teachers see it; the student does not, but has it in the export of their data.
+        """
+        return await self._call(
+            calls.ADD_NOTE, path=(student_id,), body=NewNote(text=text, course_id=course_id), key=idempotency_key
+        )
+
+    async def change_note(
+        self, student_id: str, note_id: str, text: str, *, idempotency_key: str | None = None
+    ) -> NoteRecord:
+        """Change what a note of your own says. The time of its writing stays."""
+        return await self._call(
+            calls.CHANGE_NOTE, path=(student_id, note_id), body=ChangedNote(text=text), key=idempotency_key
+        )
+
+    async def delete_note(self, student_id: str, note_id: str) -> RemovedNote:
+        """Remove a note of your own; an admin may remove any."""
+        return await self._call(calls.DELETE_NOTE, path=(student_id, note_id))
+
+    async def health(self) -> Health:
+        """Alive."""
+        return await self._call(calls.HEALTH)
+
+    async def ready(self) -> ReadinessReport:
+        """Each dependency with its latency; 503 if one does not answer."""
+        return await self._call(calls.READY)
+
+    async def service(self) -> ServiceInfo:
+        """The name, version and environment of the service; a browser is led to the pages."""
+        return await self._call(calls.SERVICE)
+
+    async def metrics(self) -> str:
+        """The metrics in Prometheus's text format; 404 for calls through a proxy, since they are not for the public."""
+        return await self._call(calls.METRICS)
+
+    async def process(
+        self,
+        intent: str,
+        payload: Mapping[str, Any],
+        *,
+        security_context: SecurityContext | Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Any:
+        """Make the call that the intent stands for, as the sidecar or as the bearer whose token it sends."""
+        return await self._call(
+            calls.PROCESS,
+            body=ProcessBody(intent=intent, payload=payload, security_context=security_context),
+            key=idempotency_key,
+        )
+
+    async def dapr_subscriptions(self) -> RowList[Subscription]:
+        """The topics that Dapr should deliver: none if the log is Kafka, since the worker then reads the topic
+        itself.
+        """
+        return await self._call(calls.DAPR_SUBSCRIPTIONS)
+
+    async def dapr_event(self, delivery: object) -> Outcome:
+        """Take an event that Dapr delivers, inside a CloudEvent or bare."""
+        return await self._call(calls.DAPR_EVENT, body=delivery)
+
+    async def consent(self, student_id: str) -> Consent:
+        """What the student allows, and since when."""
+        return await self._call(calls.CONSENT, path=(student_id,))
+
+    async def set_consent(
+        self,
+        student_id: str,
+        *,
+        processing: bool | None = None,
+        profiling: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> Consent:
+        """Give or withdraw consent; it holds for what is received from now on."""
+        return await self._call(
+            calls.SET_CONSENT,
+            path=(student_id,),
+            body=ConsentChanged(processing=processing, profiling=profiling),
+            key=idempotency_key,
+        )
+
+    async def erase(self, student_id: str) -> Erasure:
+        """Erase the student; answers what was removed, and what stays elsewhere until when."""
+        return await self._call(calls.ERASE, path=(student_id,))
+
+    async def export(self, student_id: str) -> Export:
+        """Everything that is held about the student, as one document."""
+        return await self._call(calls.EXPORT, path=(student_id,))
+
+    async def audit(
+        self,
+        *,
+        student: str | None = None,
+        subject: str | None = None,
+        call: str | None = None,
+        from_: datetime.datetime | None = None,
+        to: datetime.datetime | None = None,
+        allowed: bool | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> AuditTrail:
+        """Who did what to whom, newest first; ``from`` is included, ``to`` is not.
+
+        ``iter_audit`` goes through all pages.
+        """
+        return await self._call(
+            calls.AUDIT,
+            query={
+                "student": student,
+                "subject": subject,
+                "call": call,
+                "from": from_,
+                "to": to,
+                "allowed": allowed,
+                "limit": limit,
+                "cursor": cursor,
+            },
+        )
+
+    def iter_audit(
+        self,
+        *,
+        student: str | None = None,
+        subject: str | None = None,
+        call: str | None = None,
+        from_: datetime.datetime | None = None,
+        to: datetime.datetime | None = None,
+        allowed: bool | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> AsyncPages[AuditEntry]:
+        """The ``records`` of ``audit``, from page to page; ``cursor`` is where to start."""
+
+        def page(cursor: str | None) -> Awaitable[AuditTrail]:
+            return self.audit(
+                student=student,
+                subject=subject,
+                call=call,
+                from_=from_,
+                to=to,
+                allowed=allowed,
+                limit=limit,
+                cursor=cursor,
+            )
+
+        return AsyncPages(page, lambda page: page.records, AuditEntry, cursor)
+
+    async def set_webhook(
+        self,
+        webhook_id: str,
+        *,
+        url: str | None = None,
+        types: Sequence[WebhookChangeTypes] | None = None,
+        description: str | None = None,
+        rotate_secret: bool = False,
+        active: bool = True,
+        idempotency_key: str | None = None,
+    ) -> SetWebhook:
+        """Set parts of a webhook: its url, types and description. What is left out stays.
+
+        A new one is answered with its secret, which is never shown again. It counts for what happens from then on, in
+        all processes within 2 seconds.
+        """
+        return await self._call(
+            calls.SET_WEBHOOK,
+            path=(webhook_id,),
+            body=WebhookChange(
+                url=url, types=types, description=description, rotate_secret=rotate_secret, active=active
+            ),
+            key=idempotency_key,
+        )
+
+    async def webhook(self, webhook_id: str) -> WebhookRecord:
+        """A webhook, without its secret."""
+        return await self._call(calls.WEBHOOK, path=(webhook_id,))
+
+    async def delete_webhook(self, webhook_id: str) -> RemovedWebhook:
+        """Remove a webhook, with all that was sent to it and what waits for it."""
+        return await self._call(calls.DELETE_WEBHOOK, path=(webhook_id,))
+
+    async def webhooks(self) -> WebhookList:
+        """The tenant's webhooks, without their secrets."""
+        return await self._call(calls.WEBHOOKS)
+
+    async def deliveries(
+        self, webhook_id: str, *, state: DeliveryState | None = None, limit: int = 100, cursor: str | None = None
+    ) -> DeliveryList:
+        """What was sent to a webhook or waits for it, newest first: what became of each, and when it is tried again.
+
+        ``iter_deliveries`` goes through all pages.
+        """
+        return await self._call(
+            calls.DELIVERIES, path=(webhook_id,), query={"state": state, "limit": limit, "cursor": cursor}
+        )
+
+    def iter_deliveries(
+        self, webhook_id: str, *, state: DeliveryState | None = None, limit: int = 100, cursor: str | None = None
+    ) -> AsyncPages[DeliveryEntry]:
+        """The ``deliveries`` of ``deliveries``, from page to page; ``cursor`` is where to start."""
+
+        def page(cursor: str | None) -> Awaitable[DeliveryList]:
+            return self.deliveries(webhook_id, state=state, limit=limit, cursor=cursor)
+
+        return AsyncPages(page, lambda page: page.deliveries, DeliveryEntry, cursor)
+
+    async def resend_delivery(self, webhook_id: str, delivery_id: str) -> DeliveryEntry:
+        """Send a message again under its webhook-id, at once, and with new attempts if it fails."""
+        return await self._call(calls.RESEND_DELIVERY, path=(webhook_id, delivery_id))
+
+    async def try_webhook(self, webhook_id: str) -> TriedWebhook:
+        """Send a message of the type `webhook.test` now and once, and say what the receiver answered."""
+        return await self._call(calls.TRY_WEBHOOK, path=(webhook_id,))
