@@ -46,7 +46,7 @@ check: setup ## format, lint, types, security, import rules, unused and undeclar
 	run bandit --quiet --recursive src/; \
 	run lint-imports --no-logo --no-cache; \
 	run deptry src; \
-	(cd clients/python && run deptry src); \
+	run deptry --config clients/python/pyproject.toml clients/python/src; \
 	run scripts/dead_code.sh; \
 	run pylint --disable=all --enable=duplicate-code --score=no src/; \
 	if [ -n "$$failed" ]; then echo "check failed:$$failed" >&2; exit 1; fi
