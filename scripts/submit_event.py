@@ -54,7 +54,7 @@ def main() -> None:
     from mastery_engine.domain.events.kinds import ALIASES
     from mastery_engine.errors import MasteryError
     from mastery_engine.settings import settings_from
-    from mastery_engine.wiring import system_clock
+    from mastery_engine.wiring_clocks import system_clock
 
     given = arguments()
     event = {
@@ -96,7 +96,7 @@ def arguments() -> argparse.Namespace:
 
 def over_http(body: bytes, url: str, tenant: str, settings: "Settings") -> str:
     """The service's answer. Raises NotTaken."""
-    from mastery_engine.wiring import tokens
+    from mastery_engine.wiring_tokens import tokens
 
     token = tokens(settings).make(subject="submit-event", role="service", tenant=tenant)
     request = urllib.request.Request(

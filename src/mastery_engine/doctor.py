@@ -26,6 +26,8 @@ from mastery_engine.model_files import NOT_THERE_YET, answer_models, forecast_mo
 from mastery_engine.ports.backend import Connection
 from mastery_engine.responses.readiness import ReadinessReport
 from mastery_engine.settings import Settings, settings_from, warnings_for
+from mastery_engine.wiring_clocks import system_clock
+from mastery_engine.wiring_tokens import tokens
 
 ANSWER_S = 5.0
 MOST_SKEW_S = 60  # a token is taken so long after its end
@@ -99,7 +101,7 @@ async def look_at_files(installation: Installation) -> AsyncIterator[Finding]:
 def _read_secret(settings: Settings) -> None:
     """Try the secret as the service does; a secret that the first start would make is not made here."""
     if settings.jwt_secret is not None:
-        wiring.tokens(settings)
+        tokens(settings)
 
 
 def _read_tracing(settings: Settings) -> None:
@@ -253,7 +255,7 @@ def _skew_s(date: str | None) -> float | None:
         said = parsedate_to_datetime(date or "")
     except (TypeError, ValueError):
         return None
-    return abs(said.timestamp() - wiring.system_clock() / SECOND)
+    return abs(said.timestamp() - system_clock() / SECOND)
 
 
 async def look_at_service(installation: Installation) -> AsyncIterator[Finding]:

@@ -27,7 +27,8 @@ from mastery_engine.settings import Settings, warnings_for
 from mastery_engine.tasks import ended
 from mastery_engine.telemetry.logging import configure_logging
 from mastery_engine.telemetry.metrics import Metrics
-from mastery_engine.wiring import new_id, open_engine, system_clock, tracing_for
+from mastery_engine.wiring import new_id, open_engine, tracing_for
+from mastery_engine.wiring_clocks import system_clock
 
 logger = logging.getLogger(__name__)
 

@@ -4,23 +4,22 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from importlib.resources import files
 from secrets import SystemRandom, token_bytes, token_hex, token_urlsafe
-from time import monotonic, monotonic_ns, time_ns
+from time import monotonic
 from typing import TYPE_CHECKING, assert_never
 from uuid import uuid4
 
 import msgspec
 
-from mastery_engine.auth.jwks import MOST_WAITING, KeySet
+from mastery_engine.auth.jwks import KeySet
 from mastery_engine.auth.limits import Limits
 from mastery_engine.auth.sealing import Seal
 from mastery_engine.auth.signed_bodies import SignedBodies
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.backends.sqlite.database import FILE_NAME, Database
 from mastery_engine.clock import Clock, NewId
-from mastery_engine.data_folder import PSEUDONYM_FILE, SECRET_FILE, data_folder, development_secret
+from mastery_engine.data_folder import PSEUDONYM_FILE, data_folder, development_secret
 from mastery_engine.domain.courses.curriculum import Curriculum, curriculum_from
 from mastery_engine.domain.forecast.model import ForecastModel
-from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.rules import Rules, rules_from
 from mastery_engine.doors.profiles.profile import TranslationProfile
 from mastery_engine.doors.profiles.reading import PROFILE_ENDINGS, profile_from
@@ -86,8 +85,10 @@ from mastery_engine.setting_files import files_in_setting_folder, read_setting_f
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
 from mastery_engine.telemetry.tracing import Tracing, provider_for
+from mastery_engine.wiring_clocks import steady_clock, system_clock
 from mastery_engine.wiring_gradebooks import gradebook_services
 from mastery_engine.wiring_lti import lti_services
+from mastery_engine.wiring_tokens import most_waiting, tokens
 from mastery_engine.wiring_webhooks import webhook_services
 from mastery_engine.worker.bridge import TopicBridge
 from mastery_engine.worker.calibrator import Calibrator
@@ -110,15 +111,6 @@ WORKER_BATCH = 20_000
 # The settings that say where the stores and logs are.
 KEY_BYTES, SECRET_BYTES = 10, 32  # of a platform's credential: no two keys are alike, nobody guesses a secret
 ADDRESS_OF = {"sqlite": "DATA_DIR", "redis": "REDIS_HOST", "dapr": "DAPR_HTTP_PORT", "kafka": "KAFKA_BROKER"}
-
-
-def system_clock() -> Micros:
-    return time_ns() // 1_000
-
-
-def steady_clock() -> Micros:
-    """Microseconds since the machine started, for the age of cached values; not a time of day."""
-    return monotonic_ns() // 1_000
 
 
 def new_id() -> str:
@@ -683,20 +675,3 @@ def translation_profiles(settings: Settings) -> ProfileSet:
         return profiles_of(own, shipped)
     except InvalidInput as error:
         raise StartRefused(f"PROFILES_DIR {folder} cannot be used: {error}") from error
-
-
-def most_waiting(settings: Settings) -> int:
-    """How many calls may wait for a slow provider of keys: they leave most places to those that need none."""
-    return min(MOST_WAITING, max(1, settings.max_concurrent_requests // 4))
-
-
-def tokens(settings: Settings, clock: Clock = system_clock) -> Tokens:
-    """Makes and checks tokens, with the secret of the settings or of the data folder."""
-    keys = KeySet(settings.jwt_jwks_url, clock, most_waiting=most_waiting(settings)) if settings.jwt_jwks_url else None
-    return Tokens(
-        settings.jwt_secret or (None if keys else development_secret(settings, SECRET_FILE)),
-        clock,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        keys=keys,
-    )

@@ -13,7 +13,7 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.errors import InvalidInput
 from mastery_engine.settings import settings_from, warnings_for
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from tests.support.live import SECRET
 from tests.support.processes import ROOT
 

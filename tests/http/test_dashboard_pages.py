@@ -11,7 +11,7 @@ from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.http.dashboard import class_routes, pages, student
 from mastery_engine.services import reports
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from tests.support.calibrated import learned
 from tests.support.calls import STUDENT, Api, enrolled, event, serving
 from tests.support.live import make_token

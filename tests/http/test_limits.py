@@ -16,7 +16,7 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.auth.limits import BAD_TOKENS, PER_MINUTE, WINDOW_S, LimitKind, Limits, neighbourhood
 from mastery_engine.errors import RateLimited
 from mastery_engine.http.routers.process import INTENTS
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from tests.support.calls import COMPONENTS, STUDENT, Api, document, event, serving
 from tests.support.live import make_token
 

@@ -14,7 +14,7 @@ from mastery_engine.lab.bench import attacks, bare, pages, query_steps, steps, w
 from mastery_engine.lab.bench.load import Load, tool
 from mastery_engine.lab.bench.measures import UNMEASURED, Report, at_least, at_most, ratios, shown
 from mastery_engine.lab.bench.report import page
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from scripts.servers import redis
 from scripts.servers.cache import command
 from tests.support.live import Live, environment, make_token
@@ -172,7 +172,7 @@ def test_a_part_that_cannot_be_measured_says_why_and_the_others_go_on(tmp_path: 
 
 
 def test_without_what_counts_tokens_it_says_how_to_install_it(tmp_path: Path) -> None:
-    program = "import sys; sys.modules['bpe_openai'] = None; from mastery_engine.cli import main; main()"
+    program = "import sys; sys.modules['bpe_openai'] = None; from mastery_engine.__main__ import main; main()"
     argv = [sys.executable, "-c", program, "bench", "tokens", "--quick"]
     done = subprocess.run(argv, env=environment(tmp_path, {}), capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -13,7 +13,7 @@ from redis import Redis as Client
 from mastery_engine.errors import StartRefused
 from mastery_engine.lab.bench import servers, soak, stream, workers
 from mastery_engine.lab.bench.servers import Servers
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
 from tests.support.fleet import REQUESTS, RESULTS, records_of

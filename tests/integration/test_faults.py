@@ -15,7 +15,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from mastery_engine.cli import main
+from mastery_engine.__main__ import main
 from tests.support.live import Live, bearer, environment, make_token, refused_start
 from tests.support.small_disk import mounted_small_disk, need_a_disk
 

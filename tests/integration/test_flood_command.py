@@ -13,7 +13,7 @@ from mastery_engine.backends.kafka.settings import KafkaSettings
 from mastery_engine.backends.kafka.topics import ensure_topics
 from mastery_engine.backends.sqlite.database import FILE_NAME, Database
 from mastery_engine.ports.event_log import REQUESTS_TOPIC
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from mastery_engine.worker.flood import MOST
 from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis

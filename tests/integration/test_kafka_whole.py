@@ -20,7 +20,7 @@ from mastery_engine.domain.evidence.score import MasteryScore, mastery_score
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.domain.rules import Rules
 from mastery_engine.ports.backend import Stores
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from scripts.servers.kafka import OLDEST, VERSION, Kafka
 from scripts.servers.redis import Redis
 from tests.support.fleet import RESULTS, Fleet, Foreign, events

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mastery_engine.ports.consent_ledger import ConsentLedger, ConsentRecord
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from tests.support.logs import OpenedLogs, logs_fixture
 from tests.support.samples import NOW
 

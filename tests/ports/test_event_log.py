@@ -11,7 +11,7 @@ import pytest
 from mastery_engine.domain.events.event import decode
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.event_log import MOST_IN_PAGE, EventLog
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from tests.support.logs import (
     BATCH_SIZE,
     LOGS,

@@ -27,7 +27,7 @@ from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.service import Service, create_app
 from mastery_engine.services.folding import Folding
 from mastery_engine.settings import Settings
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from tests.support.live import SECRET, bearer, make_token
 from tests.support.new_database import lay_new_database
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mastery_engine import wiring
-from mastery_engine.cli import main
+from mastery_engine.__main__ import main
 from mastery_engine.domain.results import Result, result_id
 from mastery_engine.ports.result_log import ResultLog
 from mastery_engine.services.outgoing import Follower, Outgoing

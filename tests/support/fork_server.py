@@ -71,6 +71,6 @@ if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as asking:
         fork_what_is_asked(asking)
 
-    from mastery_engine.cli import main
+    from mastery_engine.__main__ import main
 
     main()

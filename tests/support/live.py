@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from mastery_engine.auth.tokens import Tokens
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from scripts.servers.cache import free_port
 from scripts.servers.process import Server
 from tests.support.processes import COMMAND, FORKS, ROOT, run_command, started

@@ -49,7 +49,7 @@ def forecast(
 
     \b
     Example:
-      mastery-engine backtest forecast events.jsonl.gz --calendar due.csv --report forecast.html
+      mastery-engine backtest forecast events.jsonl.gz --report forecast.html
       mastery-engine backtest forecast --simulated
     """
     if simulated == (file is not None):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mastery_engine.cli.console import AsJson, Tenant, opened, operator, readable_file, say, settings
+from mastery_engine.cli.plain import PlainGroup
 
 if TYPE_CHECKING:
     from mastery_engine.out.badges.badge import Badge
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Badges: Open Badges 3.0 of courses.", no_args_is_help=True)
 keys = typer.Typer(help="The keys that sign badges.", no_args_is_help=True)
-app.add_typer(keys, name="keys")
+app.add_typer(keys, name="keys", cls=PlainGroup)
 
 BadgeId = Annotated[str, typer.Argument(help="The badge's id: the end of its link.", metavar="ID")]
 
@@ -63,7 +64,7 @@ def show(
 
     \b
     Example:
-      mastery-engine badge show default.k3v9… > badge.json
+      mastery-engine badge show default.k3v9Qm > badge.json
     """
     if form not in ("json", "jwt"):
         raise typer.BadParameter("--as must be json or jwt.")
@@ -144,7 +145,7 @@ def revoke(badge_id: BadgeId, as_json: AsJson = False) -> None:
 
     \b
     Example:
-      mastery-engine badge revoke default.k3v9…
+      mastery-engine badge revoke default.k3v9Qm
     """
 
     async def revoked() -> "BadgeEntry":

@@ -56,7 +56,7 @@ def bench(
       mastery-engine bench soak --plots soak.html
     """
     from mastery_engine.lab.bench.report import PARTS, machine, page, report
-    from mastery_engine.wiring import system_clock
+    from mastery_engine.wiring_clocks import system_clock
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what it started ends with it
     chosen = parts or list(PARTS)

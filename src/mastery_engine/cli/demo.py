@@ -228,7 +228,7 @@ def _doors(settings: "Settings", class_: list["Pupil"]) -> dict[str, "DemoDoor"]
     from mastery_engine.auth.demo_doors import DemoDoor
     from mastery_engine.lab.simulate.classes import COHORT
     from mastery_engine.lab.simulate.stories import STORIES, names_of
-    from mastery_engine.wiring import tokens
+    from mastery_engine.wiring_tokens import tokens
 
     if settings.in_production:
         return {}
@@ -257,7 +257,7 @@ def _url(settings: "Settings") -> str:
 
 def _to_try(settings: "Settings") -> str:
     from mastery_engine.lab.simulate.classes import BEST_KNOWN, COHORT
-    from mastery_engine.wiring import tokens
+    from mastery_engine.wiring_tokens import tokens
 
     issuer = tokens(settings)
     token = issuer.make(subject="demo", role="admin", lives_s=TOKEN_S)

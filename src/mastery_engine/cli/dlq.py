@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mastery_engine.responses.dead_letters import ShownLetter
     from mastery_engine.services.dead_letters import Redriven
 
+LARGEST = 2**63 - 1  # of ids in a database
+
 app = typer.Typer(
     help="The events that could not be processed: list, show, redrive.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -19,8 +21,8 @@ app = typer.Typer(
 
 @app.command("list")
 def list_(
-    after: Annotated[int, typer.Option(help="Only letters with a greater id.", min=0)] = 0,
-    limit: Annotated[int, typer.Option(help="The most letters to list.", min=1)] = 100,
+    after: Annotated[int, typer.Option(help="Only letters with a greater id.", min=0, max=LARGEST)] = 0,
+    limit: Annotated[int, typer.Option(help="The most letters to list.", min=1, max=LARGEST)] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List the dead letters, oldest first: id, time of receipt, student, event, reason.
@@ -34,7 +36,10 @@ def list_(
 
 
 @app.command()
-def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
+def show(
+    letter_id: Annotated[int, typer.Argument(help="The letter's id.", metavar="ID", min=1, max=LARGEST)],
+    as_json: AsJson = False,
+) -> None:
     """Show one dead letter with its content as it came.
 
     \b
@@ -50,7 +55,10 @@ def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJso
 
 @app.command()
 def redrive(
-    letter_ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", show_default=False)] = None,
+    letter_ids: Annotated[
+        list[int] | None,
+        typer.Argument(help="The ids of letters.", metavar="ID...", show_default=False, min=1, max=LARGEST),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All letters that were not redriven before.")] = False,
     as_json: AsJson = False,
 ) -> None:

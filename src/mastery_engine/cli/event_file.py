@@ -42,7 +42,7 @@ class EventFile:
         try:
             content = self._text().read()
         except (EOFError, OSError, zlib.error) as error:
-            raise InvalidInput(f"The compressed file is damaged: {error}.") from error
+            raise InvalidInput("The compressed file is damaged: copy it again.") from error
         check_not_wide(content)
         return without_mark(content)
 
@@ -72,7 +72,7 @@ class EventFile:
                     is_first = False
                     yield number, line
         except (EOFError, OSError, zlib.error) as error:
-            raise InvalidInput(f"The compressed file is damaged after line {number}: {error}.") from error
+            raise InvalidInput(f"The compressed file is damaged after line {number}: copy it again.") from error
 
     def _text(self) -> IO[bytes]:
         """The file from its beginning, unpacked."""

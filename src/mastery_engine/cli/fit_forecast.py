@@ -22,7 +22,7 @@ def forecast(
 
     \b
     Example:
-      mastery-engine fit forecast events.jsonl.gz --calendar due.csv --out model.msgpack
+      mastery-engine fit forecast events.jsonl.gz --out model.msgpack
     """
     from mastery_engine.domain.forecast.model import with_forecast
     from mastery_engine.lab.forecast.fit import fit_forecast

@@ -21,8 +21,8 @@ from mastery_engine.cli.console import (
     readable_file,
     say,
     settings,
-    warn,
 )
+from mastery_engine.cli.refusals import Refusals
 
 if TYPE_CHECKING:
     from mastery_engine.cli.event_file import EventFile
@@ -47,7 +47,10 @@ class RefusedLine(msgspec.Struct, frozen=True):
 
 
 class Ingested(msgspec.Struct, frozen=True):
-    """The outcome for a file. ``applied`` counts the events that were new; None if a running service folds them."""
+    """The outcome for a file. ``applied`` counts the events that were new; None if a running service folds them.
+
+    ``refusals`` are the lines that were named: of a file without a good line the first 20.
+    """
 
     read: int
     accepted: int
@@ -74,7 +77,7 @@ class EventFileReader:
         self._tenant = tenant
         self.days = days
         self.read = self.accepted = 0
-        self.refusals: list[RefusedLine] = []
+        self._refusals: Refusals[RefusedLine] = Refusals("line")
         self.ignored: set[str] = set()
 
     async def chunks(self, on_progress: Callable[[float], None]) -> AsyncIterator[list["LearningEvent"]]:
@@ -89,6 +92,7 @@ class EventFileReader:
                 try:
                     chunk.append(self._event(number, line))
                     self.accepted += 1
+                    self._refusals.take_good()
                 except MasteryError as error:
                     self._refuse(number, error)
                 if len(chunk) == CHUNK:
@@ -99,6 +103,7 @@ class EventFileReader:
             self._refuse(number + 1, error)
         if chunk:
             yield chunk
+        self._refusals.close()
         on_progress(self._source.position)
 
     def _event(self, number: int, line: bytes) -> "LearningEvent":
@@ -130,18 +135,17 @@ class EventFileReader:
         return Ingested(
             self.read,
             self.accepted,
-            len(self.refusals),
+            self._refusals.count,
             applied,
             self.days,
             sorted(self.ignored),
-            self.refusals,
+            self._refusals.named,
             round(seconds, 3),
             round(self.accepted / seconds),
         )
 
     def _refuse(self, number: int, error: "MasteryError") -> None:
-        self.refusals.append(RefusedLine(number, error.message, error.field))
-        warn(f"line {number}: {error.located}")
+        self._refusals.refuse(RefusedLine(number, error.message, error.field), f"line {number}: {error.located}")
 
 
 def ingest(
@@ -178,7 +182,8 @@ def ingest(
 ) -> None:
     """Ingest the learning events of a file, or another platform's messages, of which it says what each became.
 
-    Bad lines are reported and the others are ingested; then the exit status is 1. Events that were ingested before
+    Bad lines are named and the others are ingested; then the exit status is 1. Of a file without a good line the first
+    20 are named. Events that were ingested before
     change nothing. If a service is running, the command waits until it has folded the events, else it folds them.
     Messages of platforms may stand in lines, in a JSON list, or in an envelope.
 

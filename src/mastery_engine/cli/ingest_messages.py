@@ -6,9 +6,10 @@ from itertools import islice
 
 import msgspec
 
-from mastery_engine.cli.console import counted, warn
+from mastery_engine.cli.console import counted
 from mastery_engine.cli.event_file import LONGEST_LINE, EventFile, event_in
 from mastery_engine.cli.message_file import documents_in, messages_of
+from mastery_engine.cli.refusals import Refusals
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.faults import malformed
 from mastery_engine.domain.moments import DAY, moment_of
@@ -103,7 +104,7 @@ class MessageFileReader:
         self.statuses: Counter[str] = Counter()
         self.events = 0
         self.reasons: Counter[tuple[str, str]] = Counter()
-        self.refusals: list[RefusedMessage] = []
+        self._refusals: Refusals[RefusedMessage] = Refusals("message")
 
     def shift_to_now(self) -> None:
         """Move all times by whole days, so that the newest of a draft lies within the last 24 hours."""
@@ -134,6 +135,7 @@ class MessageFileReader:
             yield await self._events_of(part)
         if damage is not None:
             self._count("the file", Translation("refused", reason=damage.message), [])
+        self._refusals.close()
 
     def _translated(self, message: object) -> Translation:
         if isinstance(message, InvalidInput):
@@ -169,9 +171,10 @@ class MessageFileReader:
         self.statuses[result.status] += 1
         self.events += len(result.events)
         if result.status == "refused":
-            self.refusals.append(RefusedMessage(where, result.id, result.reason or ""))
-            warn(f"{where}: {result.reason}")
-        elif result.reason is not None and (
+            self._refusals.refuse(RefusedMessage(where, result.id, result.reason or ""), f"{where}: {result.reason}")
+            return
+        self._refusals.take_good()
+        if result.reason is not None and (
             len(self.reasons) < MOST_REASONS or (result.status, result.reason) in self.reasons
         ):
             self.reasons[result.status, result.reason] += 1
@@ -189,7 +192,7 @@ class MessageFileReader:
             applied,
             self.days,
             [ReasonCount(status, reason, number) for (status, reason), number in self.reasons.most_common()],
-            self.refusals,
+            self._refusals.named,
             round(seconds, 3),
             round(read / seconds),
         )

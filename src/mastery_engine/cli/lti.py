@@ -60,7 +60,8 @@ def add(
 
     \b
     Example:
-      mastery-engine lti add --issuer https://moodle.example.edu --client-id sXIBPzYcvBAsXlf --deployment-id 1 \\
+      mastery-engine lti add --issuer https://moodle.example.edu \\
+        --client-id sXIBPzYcvBAsXlf --deployment-id 1 \\
         --auth-url https://moodle.example.edu/mod/lti/auth.php \\
         --token-url https://moodle.example.edu/mod/lti/token.php \\
         --jwks-url https://moodle.example.edu/mod/lti/certs.php
@@ -131,7 +132,8 @@ def remove(issuer: Issuer, client_id: ClientId, as_json: AsJson = False) -> None
 
     \b
     Example:
-      mastery-engine lti remove --issuer https://moodle.example.edu --client-id sXIBPzYcvBAsXlf
+      mastery-engine lti remove --issuer https://moodle.example.edu \\
+        --client-id sXIBPzYcvBAsXlf
     """
 
     async def removed() -> "LtiPlatformEntry":

@@ -20,7 +20,8 @@ def mcp() -> None:
 
     \b
     Example:
-      MASTERY_TOKEN=$(mastery-engine token --role student --sub student_12345) mastery-engine mcp
+      export MASTERY_TOKEN=$(mastery-engine token --role student --sub ada)
+      mastery-engine mcp
     """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     chosen = settings()

@@ -26,7 +26,7 @@ def content_of(path: Path) -> bytes:
         try:
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error) as error:
-            raise InvalidInput(f"The compressed file is damaged: {error}.") from error
+            raise InvalidInput("The compressed file is damaged: copy it again.") from error
     check_not_wide(content)
     return without_mark(content)
 

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from mastery_engine.cli.console import AsJson, counted, readable_file, say, settings
+from mastery_engine.cli.refusals import NAMED
 from mastery_engine.domain.people.identity import Identity
 from mastery_engine.doors.drafts import DoorName, Status
 
@@ -83,7 +84,10 @@ def try_file(
     summary = {status: counts[status] for status in ("evidence", "ignored", "refused")}
     done = {"door": kind, "messages": tested, **summary}
     total = ", ".join(f"{count:,} {status}" for status, count in summary.items())
-    lines = [line for one in tested for line in _in_words(one)]
+    shown = tested if summary["refused"] < len(tested) else tested[:NAMED]
+    lines = [line for one in shown for line in _in_words(one)]
+    if len(shown) < len(tested):
+        lines.append(f"and {counted(len(tested) - NAMED, 'more message')}: nothing in the file is good")
     say(as_json, done, *lines, f"{counted(len(tested), 'message')} of {kind}: {total}.")
     if summary["refused"]:
         raise typer.Exit(1)

@@ -13,8 +13,10 @@ from mastery_engine.cli.console import AsJson, cohort_named, counted, progress, 
 
 
 def simulate(
-    students: Annotated[int, typer.Option(help="The number of students; student_12345 is one of them.", min=1)] = 30,
-    days: Annotated[int, typer.Option(help="The number of days, up to the last one.", min=1)] = 30,
+    students: Annotated[
+        int, typer.Option(help="The number of students; student_12345 is one of them.", min=1, max=1_000_000)
+    ] = 30,
+    days: Annotated[int, typer.Option(help="The number of days, up to the last one.", min=1, max=3_650)] = 30,
     seed: Annotated[int, typer.Option(help="The same seed gives the same class.")] = 1,
     cohort: Annotated[str, typer.Option(help="The cohort_id of the class.", callback=cohort_named)] = "py-101",
     until: Annotated[
@@ -67,7 +69,7 @@ def simulate(
     from mastery_engine.domain.events.event import encode
     from mastery_engine.domain.moments import moment_of
     from mastery_engine.lab.simulate.classes import past, pupils
-    from mastery_engine.wiring import system_clock
+    from mastery_engine.wiring_clocks import system_clock
 
     end = system_clock() if until is None else moment_of(until.replace(tzinfo=until.tzinfo or UTC))
     with progress("Simulating", students) as on_progress:

@@ -11,7 +11,7 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, Student
 from mastery_engine.domain.transition import apply
 from mastery_engine.errors import InvalidInput
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 
 
 def course() -> Curriculum:

@@ -22,7 +22,7 @@ from mastery_engine.auth.jwks import AGAIN, FRESH, LONGEST, MOST_WAITING, PATIEN
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.errors import InvalidInput, Unauthenticated, Unavailable
 from mastery_engine.settings import Settings
-from mastery_engine.wiring import tokens as wired_tokens
+from mastery_engine.wiring_tokens import tokens as wired_tokens
 from tests.support.live import SECRET
 from tests.support.samples import Clock
 

@@ -14,7 +14,7 @@ import pytest
 from mastery_engine.auth.jwks import KeySet
 from mastery_engine.auth.tokens import LATEST_S, Tokens
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, StartRefused, Unauthenticated, Unavailable
-from mastery_engine.wiring import tokens
+from mastery_engine.wiring_tokens import tokens
 from tests.support.calls import Api, settings_of
 from tests.support.live import SECRET
 from tests.support.samples import Clock

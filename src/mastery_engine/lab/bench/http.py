@@ -17,7 +17,7 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.lab.bench.load import Load, RunningService, command, point, serving
 from mastery_engine.lab.bench.measures import Line, at_least, at_most, ratios, shown
 from mastery_engine.lab.simulate.classes import past, pupils
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 
 SECONDS = 3
 RATE = 500

@@ -19,7 +19,7 @@ from mastery_engine.lab.bench.load import RunningService
 from mastery_engine.lab.bench.measures import Line, at_most
 from mastery_engine.lab.bench.servers import cpu_seconds
 from mastery_engine.lab.simulate.classes import past, pupils
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 
 STUDENTS, MODULES, SKILLS_EACH = 200, 10, 5
 DAYS, SEED = 28, 1

@@ -103,7 +103,7 @@ def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
         except EOFError as error:
             raise InvalidInput(f"{path} is cut short after line {number}: copy it again, whole.") from error
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise InvalidInput(f"{path} is damaged after line {number}, copy it again: {error}.") from error
+            raise InvalidInput(f"{path} is damaged after line {number}: copy it again.") from error
 
 
 def _calendars(
@@ -131,7 +131,7 @@ def calendar_from(path: Path) -> dict[str, tuple[Day, ...]]:
             cohort_id = normal_id(row["cohort_id"], f"{path}, line {rows.line_num}: cohort_id")
             due[cohort_id].append(day_of_date(date.fromisoformat(row["due"])))
     except csv.Error as error:
-        raise InvalidInput(f"{path} cannot be read as CSV after line {rows.line_num}: {error}.") from error
+        raise InvalidInput(f"{path} cannot be read as CSV after line {rows.line_num}.") from error
     except ValueError as error:
         raise InvalidInput(f"{path}, line {rows.line_num}: due is no date like 2026-01-14.") from error
     return {cohort: tuple(sorted(days)) for cohort, days in due.items()}

@@ -61,7 +61,9 @@ def read_answers(path: Path) -> Students:
                 rows = students.setdefault(line["student_id"], [])
                 rows.append(_row(line, reader.line_num - 2, len(rows)))
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInput(f"{path.name} cannot be read as CSV: {error}.") from error
+        raise InvalidInput(
+            f"{path.name} cannot be read as CSV: save it as UTF-8 text with commas, or as gzip of that."
+        ) from error
     if len(students) < FEWEST:
         raise InvalidInput(
             f"{path.name} has too few students, {len(students)}: fitting needs {FEWEST} or more, a backtest 20 or more."

@@ -8,7 +8,7 @@ import pytest
 from mastery_engine.domain.events.event import LearningEvent, decode, encode
 from mastery_engine.domain.events.kinds import ALIASES, KINDS, Consistency, Quality
 from mastery_engine.errors import InvalidInput
-from mastery_engine.wiring import system_clock
+from mastery_engine.wiring_clocks import system_clock
 from scripts.submit_event import SAMPLES
 from tests.support.calls import event
 from tests.support.samples import (

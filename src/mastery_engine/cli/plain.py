@@ -1,0 +1,65 @@
+"""Groups of commands that speak our words: no help is cut, and no library's wording names what is wrong."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+_WORDS = (
+    (r"No such option: (.+)", r"There is no option \1."),
+    (r"No such command '(.+)'\.(.*)", r"There is no command \1.\2"),
+    (r"Got unexpected extra argument\(s\) \((.+)\)", r"The command takes no further argument: \1."),
+    (r"Option '(.+)' requires an argument\.", r"\1 needs a value."),
+    (r"Option '(.+)' requires \d+ arguments\.", r"\1 needs more values."),
+    (r"Option '(.+)' does not take a value\.", r"\1 takes no value."),
+)
+
+
+class PlainGroup(TyperGroup):
+    """A group whose help shows the whole first sentence of each command."""
+
+    def make_context(self, *about: Any, **more: Any) -> Any:
+        with _in_our_words():
+            return super().make_context(*about, **more)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        with _in_our_words():
+            return super().invoke(ctx)
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        """The commands, each with its first sentence, which goes on in further lines where one is too short."""
+        rows = [(name, first_sentence(self.commands[name].help or "")) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def first_sentence(text: str) -> str:
+    """What a text says first, in a line."""
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    sentence, stop, _ = paragraph.partition(". ")
+    return sentence + stop.rstrip()
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except typer.BadParameter as error:
+        from mastery_engine.domain.faults import plain_words
+
+        error.message = plain_words(error.message)
+        raise
+    except (typer.Abort, UnicodeDecodeError):  # what was answered is no text either
+        print("Stopped: nothing was done.", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except Exception as error:
+        message = getattr(error, "message", None)
+        if isinstance(message, str):
+            for pattern, words in _WORDS:
+                if re.fullmatch(pattern, message):
+                    error.message = re.sub(pattern, words, message)  # type: ignore[attr-defined]
+        raise
