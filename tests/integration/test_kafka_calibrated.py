@@ -1,4 +1,4 @@
-"""Courses calibrated from a log that is Kafka, beside the same events in an embedded one."""
+"""Courses calibrated and events dumped from a log that is Kafka, beside the same events in an embedded one."""
 
 import json
 from collections.abc import Iterator
@@ -50,3 +50,20 @@ async def test_what_kafka_holds_calibrates_as_an_embedded_log_does(fleet: Fleet,
     run(tmp_path / "embedded", "ingest", str(file))
     (alone,) = json.loads(run(tmp_path / "embedded", "calibrate", "--json"))["courses"]
     assert {**alone, "as_of": None} == {**learned, "as_of": None}
+
+    # A dump holds each event once, and the scores of both are those of an engine that took it in.
+    out = tmp_path / "events.parquet"
+    assert command(fleet, "dump", "events", "--out", str(out))["rows"] == len(events)
+    run(tmp_path / "fresh", "ingest", str(out), "--format", "parquet")
+    kafkas = scores(command(fleet, "dump", "scores", "--out", str(tmp_path / "kafka.jsonl"))["out"])
+    for name in ("embedded", "fresh"):
+        run(tmp_path / name, "dump", "scores", "--out", f"{tmp_path}/{name}.jsonl")
+        found = scores(f"{tmp_path}/{name}.jsonl")
+        assert found.keys() == kafkas.keys()
+        assert all(found[student_id] == pytest.approx(kafkas[student_id], abs=1e-9) for student_id in found)
+    assert len(kafkas) == 8
+
+
+def scores(path: str) -> dict[str, float]:
+    rows = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    return {row["student_id"]: row["mastery_score"] for row in rows}
