@@ -256,12 +256,16 @@ def add_guidance(turn: Stages, rules: Rules) -> None:
     turn.guidance, turn.raised = guidance_after(before, turn.fresh, floor, rules)
 
 
-def renew_advice(turn: Stages, today: Day, rules: Rules, curriculum: Curriculum, model: SkillModel) -> None:
-    """Renews advice and path if a component or the level has changed, a day has passed, or they no longer hold."""
+def renew_advice(
+    turn: Stages, today: Day, rules: Rules, curriculum: Curriculum, model: SkillModel, *, is_busy: bool = False
+) -> None:
+    """Renews advice and path if a component or the level has changed, a day has passed, or they no longer hold.
+
+    In a busy hour a day alone is no reason for who has advice: their next event, or whoever asks, has it made.
+    """
     before = turn.guidance
-    if before.advice.is_due(turn.score, today) or is_outdated(
-        before, turn.fresh, turn.evidence, today, curriculum, rules, turn.knowledge, model
-    ):
+    is_due = before.advice.is_of_another(turn.score) if is_busy else before.advice.is_due(turn.score, today)
+    if is_due or is_outdated(before, turn.fresh, turn.evidence, today, curriculum, rules, turn.knowledge, model):
         turn.guidance = advise(before, turn.evidence, turn.score, today, curriculum, rules, turn.knowledge, model)
         turn.path_changed = [step.skill for step in before.path] != [step.skill for step in turn.guidance.path]
 

@@ -50,7 +50,7 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     cold: IdsByDay | None = None
 
 
-def needs_cold(student: Student, events: Sequence[Logged]) -> bool:
+def needs_cold(student: Student, events: Sequence[Logged], *, is_busy: bool = False) -> bool:
     """Whether ``apply`` needs the cold ids of this student for these events."""
     seen, received = student.seen, student.received
     for one in events:
@@ -59,7 +59,7 @@ def needs_cold(student: Student, events: Sequence[Logged]) -> bool:
             received = event.received
         if seen.cold_filter and seen.may_be_cold(id_hash(event.event_id)):
             return True
-    return seen.is_due(day_of(received))
+    return seen.is_due(day_of(received), is_busy=is_busy)
 
 
 def apply(
@@ -74,6 +74,7 @@ def apply(
     settled: Mapping[int, int] | None = None,
     curriculum: Curriculum | None = None,
     profiled: bool = True,
+    is_busy: bool = False,
 ) -> Transition:
     """The document after events of this student, which may be repeats, in the order of their arrival.
 
@@ -81,7 +82,8 @@ def apply(
     receipts, so that a replay makes the same document. ``skills`` is the model of knowledge tracing, ``answers`` are
     those of the next answer. ``cold`` are the cold ids, required if ``needs_cold``. ``settled`` gives for each
     partition the offset below which all results were published, so that the document may drop them. Advice needs a
-    ``curriculum``. Without ``profiled`` the events leave no skills, struggles, habits or advice.
+    ``curriculum``. Without ``profiled`` the events leave no skills, struggles, habits or advice. ``is_busy`` is as for
+    ``apply_all``.
     """
     return apply_all(
         [(student, events, cold)],
@@ -92,6 +94,7 @@ def apply(
         settled=settled,
         curriculum=curriculum,
         profiled=(profiled,),
+        is_busy=is_busy,
     )[0]
 
 
@@ -105,19 +108,33 @@ def apply_all(
     settled: Mapping[int, int] | None = None,
     curriculum: Curriculum | None = None,
     profiled: Sequence[bool] | None = None,
+    is_busy: bool = False,
 ) -> list[Transition]:
     """``apply`` for a batch of students, each with their events and cold ids; all are profiled by default.
+
+    ``is_busy``: more waits than this batch has, as on a school's morning. Then what is due because a day has passed,
+    and for no other reason, is left to the students' next events: advice, and ids that become cold.
 
     Each stage runs over all students before the next stage, so that the processor caches hold the code of one stage:
     this makes the same work a third cheaper.
     """
     turns = [Stages(student, events, cold) for student, events, cold in batch]
     stages = passed(
-        turns, at, rules, skills=skills, answers=answers, settled=settled, curriculum=curriculum, profiled=profiled
+        turns,
+        at,
+        rules,
+        skills=skills,
+        answers=answers,
+        settled=settled,
+        curriculum=curriculum,
+        profiled=profiled,
+        is_busy=is_busy,
     )
     for _ in stages:
         pass
-    return [concluded(turn, at, rules) if turn.fresh else Transition(turn.student, ()) for turn in turns]
+    return [
+        concluded(turn, at, rules, is_busy=is_busy) if turn.fresh else Transition(turn.student, ()) for turn in turns
+    ]
 
 
 def passed(
@@ -130,6 +147,7 @@ def passed(
     settled: Mapping[int, int] | None,
     curriculum: Curriculum | None,
     profiled: Sequence[bool] | None,
+    is_busy: bool,
 ) -> Iterator[str]:
     """Takes students through all stages, and names each once it is done: whoever times a fold asks the clock then."""
     for turn in turns:
@@ -163,7 +181,7 @@ def passed(
     yield "struggles and habits"
     if curriculum is not None:
         for turn in known:
-            renew_advice(turn, today, rules, curriculum, skills)
+            renew_advice(turn, today, rules, curriculum, skills, is_busy=is_busy)
     yield "advice"
     for turn in live:
         add_results(turn, at, today, rules, settled)
@@ -193,10 +211,10 @@ def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transiti
     return Transition(left, (), cold_left)
 
 
-def concluded(turn: Stages, at: Micros, rules: Rules) -> Transition:
+def concluded(turn: Stages, at: Micros, rules: Rules, *, is_busy: bool = False) -> Transition:
     """What the stages made of a student with new events: the document, and the ids that became cold."""
     seen, moved, today = turn.seen, None, day_of(turn.received)
-    if turn.student.seen.is_due(today):
+    if turn.student.seen.is_due(today, is_busy=is_busy):
         seen, moved = cooled(seen, turn.cold or {}, today, rules.retention_days)
     score = turn.score
     student = Student(

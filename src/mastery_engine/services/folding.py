@@ -99,14 +99,20 @@ class Folding:
         for start in range(0, len(keys), STUDENTS_AT_ONCE):
             own = {key: pending[key] for key in keys[start : start + STUDENTS_AT_ONCE]}
             async with self._turn(list(own)):
-                await self._fold(own, at, settled or {}, folded)
+                await self._fold(own, at, settled or {}, folded, is_busy=len(keys) > STUDENTS_AT_ONCE)
         return folded
 
     async def _fold(
-        self, pending: Mapping[DocumentKey, Sequence[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
+        self,
+        pending: Mapping[DocumentKey, Sequence[Logged]],
+        at: Micros,
+        settled: Mapping[int, int],
+        folded: Folded,
+        *,
+        is_busy: bool,
     ) -> None:
         for _ in range(MAX_ROUNDS):
-            pending = await self._round(pending, at, settled, folded)
+            pending = await self._round(pending, at, settled, folded, is_busy=is_busy)
             if not pending:
                 return
             self._metrics.conflicts.inc(len(pending))
@@ -133,7 +139,13 @@ class Folding:
                     del self._last_turn[key]
 
     async def _round(
-        self, pending: Mapping[DocumentKey, Sequence[Logged]], at: Micros, settled: Mapping[int, int], folded: Folded
+        self,
+        pending: Mapping[DocumentKey, Sequence[Logged]],
+        at: Micros,
+        settled: Mapping[int, int],
+        folded: Folded,
+        *,
+        is_busy: bool,
     ) -> dict[DocumentKey, Sequence[Logged]]:
         """Fold the pending events that count; returns those of students whose commit lost a race, to be tried again.
 
@@ -156,14 +168,14 @@ class Folding:
             {key.student for key in erased if stored[key] is not None and self._consents.state(key).erased}
         )
         held = {key: document for key, document in stored.items() if key not in late and allowed[key]}
-        cold = await self._cold_ids(held, allowed)
+        cold = await self._cold_ids(held, allowed, is_busy=is_busy)
         courses = [CourseKey(*course) for course in set(map(COURSE, held))]
         setups = await self._courses.of_many(courses, at)
         await self._courses.note(courses)
         started = perf_counter()
         batch = [(before.student if before else NOBODY, allowed[key], cold.get(key)) for key, before in held.items()]
         done, failed = self._apply_by_course(
-            list(held), batch, at, settled, self._consents.profiling(list(held)), setups
+            list(held), batch, at, settled, self._consents.profiling(list(held)), setups, is_busy=is_busy
         )
         changes = [
             DocumentChange(key, before.version if before else 0, after.student, after.cold)
@@ -248,9 +260,17 @@ class Folding:
         return {change.key for change, took in zip(changes, won, strict=True) if not took}
 
     async def _cold_ids(
-        self, held: Mapping[DocumentKey, StoredDocument | None], pending: Mapping[DocumentKey, Sequence[Logged]]
+        self,
+        held: Mapping[DocumentKey, StoredDocument | None],
+        pending: Mapping[DocumentKey, Sequence[Logged]],
+        *,
+        is_busy: bool,
     ) -> dict[DocumentKey, IdsByDay]:
-        keys = [key for key, before in held.items() if before is not None and needs_cold(before.student, pending[key])]
+        keys = [
+            key
+            for key, before in held.items()
+            if before is not None and needs_cold(before.student, pending[key], is_busy=is_busy)
+        ]
         return dict(zip(keys, await self._documents.load_cold(keys), strict=True)) if keys else {}
 
     def _apply_by_course(
@@ -261,13 +281,17 @@ class Folding:
         settled: Mapping[int, int],
         profiled: Sequence[bool],
         setups: Mapping[CourseKey, CourseSetup],
+        *,
+        is_busy: bool,
     ) -> tuple[list[Transition], list[tuple[Logged, Exception]]]:
         """As ``_apply``, once for each course: the turns of one lie side by side."""
         done: list[Transition] = []
         failed: list[tuple[Logged, Exception]] = []
         for course, own in groupby(keys, key=COURSE):
             part = slice(len(done), len(done) + len(list(own)))
-            of_course, failed_there = self._apply(batch[part], at, settled, profiled[part], setups[CourseKey(*course)])
+            of_course, failed_there = self._apply(
+                batch[part], at, settled, profiled[part], setups[CourseKey(*course)], is_busy=is_busy
+            )
             done += of_course
             failed += failed_there
         return done, failed
@@ -279,6 +303,8 @@ class Folding:
         settled: Mapping[int, int],
         profiled: Sequence[bool],
         setup: CourseSetup,
+        *,
+        is_busy: bool,
     ) -> tuple[list[Transition], list[tuple[Logged, Exception]]]:
         """Fold a batch of one course. An event that raises an error is left out alone, to become a dead letter."""
         given: dict[str, Any] = {
@@ -288,6 +314,7 @@ class Folding:
             "answers": self._models.answers,
             "settled": settled,
             "curriculum": setup.curriculum,
+            "is_busy": is_busy,
         }
         items, named = setup.skills_of_items, setup.curriculum.named
         if items or named:

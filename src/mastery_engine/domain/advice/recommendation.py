@@ -60,7 +60,11 @@ class Advice(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def is_due(self, score: MasteryScore, today: Day) -> bool:
         """Whether a day has passed, the level has changed, or a component has changed by 0.05 or more."""
-        if self.day != today or self.level != score.level:
+        return self.day != today or self.is_of_another(score)
+
+    def is_of_another(self, score: MasteryScore) -> bool:
+        """Whether the level has changed, or a component by 0.05 or more."""
+        if self.level != score.level:
             return True
         for made, now in zip(self.components, score.components):  # noqa: B905
             if made != now and abs((made or 0.0) - (now or 0.0)) >= MOVED - 1e-9:

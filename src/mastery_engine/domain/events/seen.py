@@ -42,9 +42,10 @@ class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
                 return False
         return True
 
-    def is_due(self, today: Day) -> bool:
-        """Whether recent ids are old enough to become cold."""
-        return bool(self.recent) and min(self.recent) <= today - HOT_DAYS
+    def is_due(self, today: Day, *, is_busy: bool = False) -> bool:
+        """Whether recent ids are old enough to become cold; in a busy hour they may stay twice as long."""
+        days = 2 * HOT_DAYS if is_busy else HOT_DAYS
+        return bool(self.recent) and min(self.recent) <= today - days
 
 
 def with_ids(seen: Seen, new: IdsByDay) -> Seen:

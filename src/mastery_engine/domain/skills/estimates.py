@@ -296,7 +296,7 @@ def _joined(
 
     A known skill last practised before ``rested`` is to be reviewed.
     """
-    chance, variance, left = level.probability, level.uncertainty, exercises.left
+    chance, variance, whole, left = level.probability, level.uncertainty, exercises.whole, exercises.left
     variance *= variance
     before = chance + level.forgotten
     answers, last, is_lately_right = 0, exercises.at, True
@@ -309,10 +309,11 @@ def _joined(
     if left:
         # As of the last answer: a variance that grows with time would let exercises weigh more by time alone.
         settled = shared + (model.skill_variance if own is None else own.variance)
-        before = _after_exercises(before, settled * exercises.whole)
+        before = _after_exercises(before, settled * whole)
         chance = _after_exercises(chance, settled * left)
         variance /= 1.0 + variance * left / 4.0
-    chance, before = _shown(chance), _shown(before)
+    chance = int(10_000.0 * chance + 0.5) / 10_000.0  # as ``_shown``
+    before = int(10_000.0 * before + 0.5) / 10_000.0
     is_enough = exercises.is_enough or answers >= ENOUGH_ANSWERS
     return SkillEstimate(
         chance,
@@ -324,7 +325,7 @@ def _joined(
         is_enough,
         is_enough and last < rested and before >= (KNOWN if is_lately_right else MASTERED),
         is_lately_right,
-        answers + exercises.whole,
+        answers + whole,
     )
 
 

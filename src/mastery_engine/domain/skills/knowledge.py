@@ -146,20 +146,28 @@ def estimates(
     knowledge: KnowledgeState, names: Sequence[str], at: Micros, model: SkillModel
 ) -> list[KnowledgeEstimate]:
     """The estimates for several skills at a moment, in their order."""
-    at = at if knowledge.general is None else max(at, knowledge.general.at)
-    general = _general(knowledge.general, at, model)
-    shared = model.carry_over**2 * general.variance
+    general = _general(knowledge.general, at if knowledge.general is None else max(at, knowledge.general.at), model)
+    at, shared, carried = general.at, model.carry_over**2 * general.variance, model.carry_over * general.mean
+    half_life, unsure_days, most = model.half_life_days, model.unsure_days, model.skill_variance
+    chance, practice, offset, skills = model.chance, model.practice, model.offset, knowledge.skills
     found: list[KnowledgeEstimate] = []
-    for name in names:
-        known = knowledge.skills.get(name)
-        skill = _now(known, name, at, model)
-        level = _level(skill, general, skill.left, model)
-        probability, uncertainty = model.chance(level), sqrt(skill.variance + shared)
+    for name in names:  # as ``_now`` and ``_level`` have it, in a loop that a class's morning runs for each skill
+        known, usual = skills.get(name), offset(name)
         if known is None:
-            found.append(KnowledgeEstimate(probability, uncertainty, 0.0, None))
-        else:
-            forgotten = model.chance(_level(skill, general, 1.0, model)) - probability if skill.left < 1.0 else 0.0
-            found.append(KnowledgeEstimate(probability, uncertainty, forgotten, known.at))
+            found.append(KnowledgeEstimate(chance(usual + carried), sqrt(most + shared), 0.0, None))
+            continue
+        own, successes, away = known.mean - usual, known.successes, (at - known.at) / DAY
+        if successes is None:
+            own, successes = own_level(known, name, model), 0.0
+        left = 2.0 ** (-away / half_life)
+        level = usual + carried + (own * left if own > 0.0 else own)
+        now = chance(level + practice(left * successes) if successes else level)
+        forgotten = 0.0
+        if left < 1.0:
+            level = usual + carried + own
+            forgotten = chance(level + practice(successes) if successes else level) - now
+        variance = most - (most - known.variance) * 2.0 ** (-away / unsure_days)
+        found.append(KnowledgeEstimate(now, sqrt(variance + shared), forgotten, known.at))
     return found
 
 

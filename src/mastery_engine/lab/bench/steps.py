@@ -52,31 +52,48 @@ def steps(runs: int, until: Micros, events: int) -> list[Line]:
     """An event, the first event of a student's day (a school has all of them in one morning), and a query."""
     del events
     models = at_work(until, STEPS, COURSE)
-    lines = _event_steps("an event", models, runs, until, pause=0)
-    lines += _event_steps("the first event of a day", models, runs, until, pause=DAY)
+    lines: list[Line] = []
+    for case in CASES:
+        lines += _event_steps(case, models, runs, until)
     return lines + query_steps(runs, until, models)
 
 
-def _event_steps(what: str, models: Sequence[StudentAtWork], runs: int, until: Micros, *, pause: Micros) -> list[Line]:
-    """The steps of an event ``pause`` after the student's last, its whole way through the worker, and the floor."""
+class Case(msgspec.Struct, frozen=True):
+    """Events so long after the students' last, in a busy hour or not, and what one may cost."""
+
+    what: str
+    pause: Micros
+    is_busy: bool
+    most: float
+
+
+CASES = (
+    Case("an event", 0, is_busy=False, most=85.0),
+    Case("the first event of a day", DAY, is_busy=False, most=170.0),
+    Case("the first event of a day, in a busy hour", DAY, is_busy=True, most=110.0),
+)
+
+
+def _event_steps(case: Case, models: Sequence[StudentAtWork], runs: int, until: Micros) -> list[Line]:
+    """The steps of an event, its whole way through the worker, and the floor."""
     costs: Costs = defaultdict(list)
     for run in range(-1, runs):  # the first one warms
-        for name, value in asyncio.run(_event_costs(models, run, until + pause)).items():
+        for name, value in asyncio.run(_event_costs(models, run, until + case.pause, is_busy=case.is_busy)).items():
             if run >= 0:
                 costs[name].append(value)
     whole, floor = costs.pop("worker"), costs.pop("floor")
-    title = f"{what} of a large class"
+    what, title = case.what, f"{case.what}, of a large class"
     lines = [shown("steps", f"{what}: {name}", "µs", values) for name, values in costs.items()]
     total = [sum(values) for values in zip(*costs.values(), strict=True)]
     return [
         *lines,
-        at_most("steps", f"{title}: all of these", "µs", total, 85.0 if not pause else 170.0),
+        at_most("steps", f"{title}: all of these", "µs", total, case.most),
         shown("steps", f"{title}: in the worker, without result's JSON", "µs", whole),
         shown("steps", f"{title}: floor, the same bytes without a domain", "µs", floor),
     ]
 
 
-async def _event_costs(models: Sequence[StudentAtWork], run: int, now: Micros) -> dict[str, float]:
+async def _event_costs(models: Sequence[StudentAtWork], run: int, now: Micros, *, is_busy: bool) -> dict[str, float]:
     """µs an event by step, for one event of each student, folded as the worker does: so many students at once."""
     records = [_record(models[number % len(models)], number, run + 1, now) for number in range(STUDENTS)]
     documents = [pack(models[number % len(models)].student) for number in range(STUDENTS)]
@@ -84,7 +101,7 @@ async def _event_costs(models: Sequence[StudentAtWork], run: int, now: Micros) -
     for start in range(0, STUDENTS, STUDENTS_AT_ONCE):
         part = slice(start, start + STUDENTS_AT_ONCE)
         own = [models[number % len(models)] for number in range(STUDENTS)[part]]
-        results += _fold(laps, records[part], documents[part], own, now)
+        results += _fold(laps, records[part], documents[part], own, now, is_busy=is_busy)
     laps.begin()
     sent = [message(result) for result in results]
     laps.end("result: message")
@@ -93,7 +110,7 @@ async def _event_costs(models: Sequence[StudentAtWork], run: int, now: Micros) -
     for one in sent:
         cloudevent_headers(one.event_id, SOURCE, one.event_type, one.timestamp, one.student_id, one.tenant)
     laps.end("result: headers")
-    laps.seconds["worker"] = await _worked(records, models, now)
+    laps.seconds["worker"] = await _worked(records, models, now, STUDENTS if is_busy else STUDENTS_AT_ONCE)
     laps.begin()
     for record, document, body in zip(records, documents, bodies, strict=False):
         _copied(record, document, body)
@@ -119,7 +136,13 @@ class Laps:
 
 
 def _fold(
-    laps: Laps, records: Sequence[Record], documents: Sequence[bytes], models: Sequence[StudentAtWork], now: Micros
+    laps: Laps,
+    records: Sequence[Record],
+    documents: Sequence[bytes],
+    models: Sequence[StudentAtWork],
+    now: Micros,
+    *,
+    is_busy: bool,
 ) -> list[Result]:
     """The steps from records and documents to results and documents."""
     decoder, start = RecordDecoder(lambda _: RULES, lambda: now), records[0].offset
@@ -130,13 +153,13 @@ def _fold(
     students = [unpack(one) for one in documents]
     laps.end("unpack")
     turns = [
-        Stages(student, (logged,), model.cold if needs_cold(student, (logged,)) else None)
+        Stages(student, (logged,), model.cold if needs_cold(student, (logged,), is_busy=is_busy) else None)
         for student, logged, model in zip(students, decoded, models, strict=True)
     ]
     laps.end("grouping")
-    for name in _stages(turns, now):
+    for name in _stages(turns, now, is_busy=is_busy):
         laps.end(name)
-    done = [concluded(turn, now, RULES) for turn in turns]
+    done = [concluded(turn, now, RULES, is_busy=is_busy) for turn in turns]
     laps.end("new documents")
     for after in done:
         pack(after.student)
@@ -148,7 +171,7 @@ def _fold(
     return results
 
 
-def _stages(turns: Sequence[Stages], now: Micros) -> Iterator[str]:
+def _stages(turns: Sequence[Stages], now: Micros, *, is_busy: bool) -> Iterator[str]:
     return passed(
         turns,
         now,
@@ -158,6 +181,7 @@ def _stages(turns: Sequence[Stages], now: Micros) -> Iterator[str]:
         settled={PARTITION: 0},
         curriculum=COURSE,
         profiled=None,
+        is_busy=is_busy,
     )
 
 
@@ -169,8 +193,8 @@ def _record(model: StudentAtWork, number: int, turn: int, now: Micros) -> Record
     return Record(PARTITION, number, now, DEFAULT_TENANT, student_id.encode(), _encode(value), "")
 
 
-async def _worked(records: Sequence[Record], models: Sequence[StudentAtWork], now: Micros) -> float:
-    """Processor seconds of the worker for these records, the same class in its store."""
+async def _worked(records: Sequence[Record], models: Sequence[StudentAtWork], now: Micros, at_once: int) -> float:
+    """Processor seconds of the worker for these records, ``at_once`` of them, the same class in its store."""
     stores = memory_stores.open_stores(lambda: now)
     await stores.documents.commit(
         [
@@ -183,9 +207,10 @@ async def _worked(records: Sequence[Record], models: Sequence[StudentAtWork], no
             Settings(data_dir=Path(folder)), clock=lambda: now, stores=stores, logs=memory_logs.open_logs()
         )
         tune_gc()
-        batch = Batch(tuple(records), {PARTITION: 0}, {PARTITION: len(records)})
         started = process_time()
-        await engine.worker.work("steps", batch)
+        for start in range(0, len(records), at_once):
+            batch = Batch(tuple(records[start : start + at_once]), {PARTITION: start}, {PARTITION: start + at_once})
+            await engine.worker.work("steps", batch)
         seconds = process_time() - started
         await engine.close()
     return seconds
