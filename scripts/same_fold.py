@@ -101,8 +101,8 @@ def fold(source: Path, events: int) -> None:
             cold[name] = cold[name] if after.cold is None else after.cold
             told += [_plain(after.student), cold[name], len(after.new)]
         if number % 50 == 49:
-            for name in documents:
-                left = aged(unpack(documents[name]), cold[name], now, rules)
+            for name, packed in list(documents.items()):
+                left = aged(unpack(packed), cold[name], now, rules)
                 documents[name], cold[name] = (pack(NOBODY), {}) if left is None else (pack(left.student), left.cold)
         print(f"{crc32(repr(told).encode()):08x}", flush=True)
 

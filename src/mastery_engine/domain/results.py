@@ -12,9 +12,10 @@ from mastery_engine.domain.advice.recommendation import Action, Priority, Recomm
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.evidence.causes import ChangeKind
 from mastery_engine.domain.evidence.moves import Moved
+from mastery_engine.domain.evidence.shown import SURELY
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, rfc3339
-from mastery_engine.domain.rules import COMPONENTS, Component
+from mastery_engine.domain.rules import COMPONENTS, STEPS, Component
 
 RESULTS_TOPIC = "mastery.results"
 EVENTS_TOPIC = "mastery.events"
@@ -94,8 +95,13 @@ class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
     result: Result
 
 
+_TYPES: dict[type[Fact], str] = {
+    kind: str(kind.__struct_config__.tag) for kind in (Updated, ThresholdReached, StruggleDetected, PathRecommended)
+}
+
+
 def event_type(result: Result) -> str:
-    return str(type(result).__struct_config__.tag)
+    return _TYPES[type(result)]
 
 
 def result_id(result: Result) -> str:
@@ -203,13 +209,24 @@ def message(result: Result) -> Message:
         case ThresholdReached():
             scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
             return Message(*common, *scores, previous_level=result.previous_level)
-    scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
-    components = {name: round(value or 0.0, 4) for name, value in zip(COMPONENTS, result.components)}  # noqa: B905
+    scores = (result.score, result.previous_score, result.level)
+    if not result.named_by_fold:  # an older engine may have left more decimals
+        scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
+    components = dict(zip(COMPONENTS, map(_with_4_decimals, result.components), strict=True))
     advice = None
     if result.advice is not None:
         advice = [advice_sent(result.tenant, result.student_id, result.course_id, one) for one in result.advice]
-    coverage, changes = round(result.coverage, 4), None if result.moved is None else _changes_sent(result.moved)
+    coverage, changes = _with_4_decimals(result.coverage), None if result.moved is None else _changes_sent(result.moved)
     return Message(*common, *scores, components=components, coverage=coverage, recommendations=advice, changes=changes)
+
+
+def _with_4_decimals(value: float | None) -> float:
+    """As ``round(value, 4)``, which writes a number as text and reads it back: that is left for what is near a tie."""
+    if not value:
+        return 0.0
+    scaled = value * STEPS
+    steps = round(scaled)
+    return steps / STEPS if -SURELY < scaled - steps < SURELY else round(value, 4)
 
 
 def _changes_sent(moved: Sequence[Moved]) -> SentChanges:

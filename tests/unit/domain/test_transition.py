@@ -48,11 +48,13 @@ class Fold:
         self.cold: IdsByDay = {}
         self.offset = 0
 
-    def __call__(self, *events: LearningEvent, at: int = NOW, settled: dict[int, int] | None = None) -> Transition:
+    def __call__(
+        self, *events: LearningEvent, at: int = NOW, settled: dict[int, int] | None = None, is_busy: bool = False
+    ) -> Transition:
         arrived = logged(events, first=self.offset)
         self.offset += len(events)
-        cold = self.cold if needs_cold(self.student, arrived) else None
-        done = apply(self.student, arrived, at, self.rules, cold=cold, settled=settled)
+        cold = self.cold if needs_cold(self.student, arrived, is_busy=is_busy) else None
+        done = apply(self.student, arrived, at, self.rules, cold=cold, settled=settled, is_busy=is_busy)
         self.student = done.student
         self.cold = self.cold if done.cold is None else done.cold
         return done
@@ -124,6 +126,22 @@ def test_ids_go_to_the_cold_value_after_7_days_and_the_document_stays_small() ->
             fold(helped(f"{day}-{number}", at=at, received=at), at=at)
         assert sum(map(len, fold.student.seen.recent.values())) <= 8 * 10 * 8
     assert sorted(fold.cold) == [TODAY + day for day in range(23)]
+
+
+def test_in_busy_hours_ids_go_to_the_cold_value_once_a_week_and_repeats_are_repeats() -> None:
+    """Each of 40 mornings is busy; every third one brings an id again, which may be cold by then."""
+    fold = Fold()
+    moved = []
+    for day in range(40):
+        at = NOW + day * DAY
+        fold(helped(f"{day}-a", at=at, received=at), at=at, is_busy=True)
+        before = fold.student
+        assert fold(helped(f"{day // 3}-a", at=at, received=at), at=at, is_busy=True).student is before
+        moved.append(len(fold.cold))
+        assert sum(map(len, fold.student.seen.recent.values())) <= 8 * 14
+    assert len(set(moved)) == 5, "four times within 40 days, and not on each of 33"
+    fold(helped("quiet", at=at, received=at), at=at)
+    assert sorted(fold.cold) == [TODAY + day for day in range(33)]
 
 
 def test_an_old_receipt_takes_no_cold_ids_away() -> None:

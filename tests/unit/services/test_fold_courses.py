@@ -11,8 +11,8 @@ from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.moments import DAY
-from mastery_engine.domain.student import DocumentKey, StudentKey
-from mastery_engine.domain.transition import apply_all
+from mastery_engine.domain.student import DocumentKey, Student, StudentKey
+from mastery_engine.domain.transition import apply_all, needs_cold
 from mastery_engine.engine import Engine
 from mastery_engine.services import folding
 from mastery_engine.services.folding import Folded
@@ -144,3 +144,26 @@ async def test_who_has_no_evidence_left_in_one_course_stays_in_the_cohorts_that_
     assert await versions(engine) == {"default": 2}
     roster = {name: (await stores.cohorts.roster("default", name, since=0)).joined for name in ("rs", "all")}
     assert roster == {"rs": frozenset(), "all": {"ada"}}
+
+
+async def test_an_hour_is_busy_when_more_students_wait_than_are_folded_at_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the whole batch is: advice and cold ids of a day wait, and both calls of the fold are told the same."""
+    told: list[tuple[bool, bool]] = []
+
+    def asked(student: Student, events: Sequence[Logged], *, is_busy: bool) -> bool:
+        told.append((needs_cold(student, events), is_busy))
+        return True
+
+    def noted(batch: Any, *args: Any, **named: Any) -> Any:
+        told.append((False, named["is_busy"]))
+        return apply_all(batch, *args, **named)
+
+    monkeypatch.setattr(folding, "apply_all", noted)
+    monkeypatch.setattr(folding, "needs_cold", asked)
+    monkeypatch.setattr(folding, "STUDENTS_AT_ONCE", 1)
+    await fold(engine, logged([quiz("1")]))
+    assert told == [(False, False)]
+    await fold(engine, logged([quiz("2"), quiz("3", student=BOB)], first=1))
+    assert told[1:] == [(False, True)] * 3

@@ -18,6 +18,7 @@ from mastery_engine.backends.kafka.headers import SOURCE, cloudevent_headers
 from mastery_engine.backends.memory import logs as memory_logs
 from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.collector import tune_gc
+from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.event import DEFAULT_TENANT, NAME_OF
 from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.results import Result, message
@@ -207,6 +208,7 @@ async def _worked(records: Sequence[Record], models: Sequence[StudentAtWork], no
             Settings(data_dir=Path(folder)), clock=lambda: now, stores=stores, logs=memory_logs.open_logs()
         )
         tune_gc()
+        await engine.courses.learn([CourseKey(DEFAULT_TENANT)], now)  # as a worker knows it after its first batch
         started = process_time()
         for start in range(0, len(records), at_once):
             batch = Batch(tuple(records[start : start + at_once]), {PARTITION: start}, {PARTITION: start + at_once})

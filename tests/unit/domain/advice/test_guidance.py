@@ -5,9 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from mastery_engine.domain.advice.guidance import NO_GUIDANCE, PATH_HELD
+from mastery_engine.domain.advice.guidance import NO_GUIDANCE, PATH_HELD, Guidance
+from mastery_engine.domain.advice.guidance import current as shown_now
 from mastery_engine.domain.advice.recommendation import HELD, recommendation_id
 from mastery_engine.domain.events.event import LearningEvent
+from mastery_engine.domain.evidence.score import score_on
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.results import PathRecommended, Updated, message, topic_of
 from mastery_engine.domain.rules import Rules
@@ -28,17 +30,47 @@ class Fold:
         self.student: Student = NOBODY
         self.offset = 0
 
-    def __call__(self, *events: LearningEvent, at: int = NOW) -> list[Any]:
+    def __call__(self, *events: LearningEvent, at: int = NOW, is_busy: bool = False) -> list[Any]:
         """What this batch sends."""
         settled = {0: self.offset}
         arrived = logged(events, first=self.offset)
         self.offset += len(events)
-        self.student = apply(self.student, arrived, at, RULES, cold={}, settled=settled, curriculum=CURRICULUM).student
+        self.student = apply(
+            self.student, arrived, at, RULES, cold={}, settled=settled, curriculum=CURRICULUM, is_busy=is_busy
+        ).student
         return [one.result for one in self.student.outbox]
 
     @property
     def made(self) -> Any:
         return self.student.guidance.advice
+
+
+def test_in_a_busy_hour_advice_is_made_for_what_happened_and_not_for_a_day_that_passed() -> None:
+    fold = Fold()
+    first, *_ = fold(set_to("1", completion=0.5, quiz=0.5, quality=0.5), is_busy=True)
+    assert first.advice, "whoever has none gets it"
+    before, tomorrow = fold.made, NOW + DAY
+    (update,) = fold(followed("2", tomorrow), at=tomorrow, is_busy=True)
+    assert (fold.made, update.advice) == (before, None)
+    shown = current(fold.student, tomorrow)
+    assert shown.advice.day == TODAY + 1, "who asks is told of today"
+    fold(set_to("3", at=tomorrow + 1, quality=0.56), at=tomorrow, is_busy=True)
+    assert fold.made.day == TODAY + 1, "a component has moved"
+    later = tomorrow + DAY
+    fold(followed("4", later), at=later, is_busy=True)
+    assert fold.made.day == TODAY + 1
+    fold(followed("5", later), at=later)
+    assert fold.made.day == TODAY + 2, "the next event of a quieter hour"
+
+
+def followed(event_id: str, at: int) -> LearningEvent:
+    """What moves no component, not even consistency."""
+    return event("recommendation.followed", {"recommendation_id": "r-1"}, event_id, at=at, received=at)
+
+
+def current(student: Student, at: int) -> Guidance:
+    score = score_on(student.evidence, RULES.day_of(at), RULES)
+    return shown_now(student.guidance, student.evidence, score, RULES.day_of(at), CURRICULUM, RULES, student.knowledge)
 
 
 def test_without_a_course_no_advice_is_made() -> None:
