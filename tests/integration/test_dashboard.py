@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -213,6 +214,75 @@ def test_the_map_opens_by_module_on_a_phone_and_the_history_is_read_by_keys(live
     assert page.locator(".next a.button").get_attribute("href"), "the next step is one click away"
     page.emulate_media(media="print")
     expect(page.locator("[data-skill=variables]")).to_be_visible()
+
+
+OLD_BROWSER = """() => {
+  const known = CSS.supports.bind(CSS);
+  CSS.supports = (asked, ...more) => !String(asked).includes("details-content") && known(asked, ...more);
+}"""
+
+
+def test_older_browsers_open_the_modules_by_script(live: Live, page: Page) -> None:
+    """As one that cannot show a closed part by style: so the styles for those that can are taken out, too."""
+    page.add_init_script(f"({OLD_BROWSER})()")
+    styled = httpx.get(f"{live.url}/dashboard/assets/style.css").text
+    older, count = re.subn(r"@supports selector[(]::details-content[)]", "@supports (none:none)", styled)
+    assert count == 1
+    older = older.replace(".module::details-content{content-visibility:visible;block-size:auto}", "")
+    page.route("**/assets/style.css", lambda route: route.fulfill(body=older, content_type="text/css"))
+    sign_in(page, live, STUDENT_TOKEN)
+    skill = page.locator("[data-skill=loops]")
+    expect(skill).to_be_visible()
+    assert page.evaluate(CLIPPED) == []
+    page.set_viewport_size({"width": 360, "height": 900})
+    expect(skill).to_be_hidden()
+    page.locator("details.module summary").first.press("Enter")
+    expect(page.locator("[data-skill=variables]")).to_be_visible()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(skill).to_be_visible()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    expect(skill).to_be_hidden()
+    expect(page.locator("[data-skill=variables]")).to_be_visible()
+
+
+def test_a_teacher_chooses_the_days_without_a_script_and_by_keyboard(live: Live, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(f"{live.url}/dashboard")
+    page.fill("#token", TEACHER_TOKEN)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("button:has-text('Sign out')")
+    first, last = (str(datetime.now(UTC).date() - timedelta(days=back)) for back in (15, 3))
+    page.get_by_label("From").fill(first)
+    page.get_by_label("To", exact=True).fill(last)
+    page.get_by_label("To", exact=True).press("Enter")
+    expect(page.locator(f"[data-from='{first}'][data-to='{last}']")).to_be_visible()
+    assert page.get_by_label("From").input_value() == first
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").press("Enter")
+    assert download.value.suggested_filename == f"class-{first}-{last}.csv"
+    page.emulate_media(media="print")
+    expect(page.locator(f"[data-from='{first}'][data-to='{last}']")).to_be_visible()
+    expect(page.locator("#from")).to_be_hidden()
+    page.emulate_media(media="screen")
+    page.locator("table.class tbody th a").first.press("Enter")
+    expect(page.locator("#h-changes")).to_contain_text("What changed from")
+    page.locator(".crumbs a").press("Enter")
+    expect(page.locator(f"[data-from='{first}']")).to_be_visible()
+    page.goto(f"{live.url}/dashboard?from=2020-01-01")
+    expect(page.get_by_role("alert")).to_contain_text("Only the days from")
+    context.close()
+
+
+def test_the_page_of_chosen_days_in_all_sizes(live: Live, page: Page) -> None:
+    sign_in(page, live, TEACHER_TOKEN)
+    first, last = (str(datetime.now(UTC).date() - timedelta(days=back)) for back in (15, 3))
+    page.goto(f"{live.url}/dashboard?from={first}&to={last}")
+    check(page, "teacher-days")
+    page.goto(f"{live.url}/dashboard?from={last}&to={first}")
+    check(page, "teacher-bad-days")
+    page.goto(f"{live.url}/dashboard/students/{STUDENT}?from={first}&to={last}")
+    check(page, "student-days")
 
 
 def test_a_teacher_finds_who_needs_help_and_a_group_to_teach(live: Live, page: Page) -> None:

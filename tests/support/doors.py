@@ -349,10 +349,8 @@ async def tool_learning_path(visitor: Visitor, student_id: str) -> Facts:
 _SCORE = re.compile(r'<strong data-score="([\d.]+)" id="score">(\d+%)</strong> <span class="level">(\w+)</span>')
 _TREND = re.compile(r'data-trend="(\w+)" data-coverage="([\d.]+)"')
 _COMPONENT = re.compile(r'<li data-component="(\w+)" data-value="([\d.]+)">.*?<span class="value">(\d+%)</span>')
-_CHANGED = re.compile(r'(\d+%) now: <strong data-moved="[^"]+"> ?<span class="moved \w+" dir="ltr">([^<]+)</span>')
-_CONTRIBUTED = re.compile(
-    r'<li data-component="(\w+)" data-moved="[^"]+">.*?<span class="moved \w+" dir="ltr">([^<]+)<'
-)
+_CHANGED = re.compile(r'(\d+%) now: <strong data-moved="[^"]+"> ?<span class="moved \w+">([^<]+)</span>')
+_CONTRIBUTED = re.compile(r'<li data-component="(\w+)" data-moved="[^"]+">.*?<span class="moved \w+">([^<]+)<')
 _DAY = re.compile(r'<tr data-day="([\d-]+)">.*?<td>(\d+%)</td><td>(\w+)</td>')
 _AHEAD = re.compile(r'<tr data-ahead="([\d-]+)">.*?<td>(\d+%) \((\d+%) to (\d+%)\)</td>')
 _CALIBRATION = re.compile(r"((?:Not c|C)alibrated for this course[^<]+\.)</p>")
@@ -408,9 +406,9 @@ def _content(answer: Any) -> dict[str, Any]:
 
 FIRST = 50  # as many as a tool names
 _ROW = re.compile(
-    r'<tr(?: data-needs-help="([\w ]+)")?><th scope="row"><a href="/dashboard/students/([\w-]+)">.*?</th>'
-    r'<td data-score="([\d.]+)">(\d+%) <span class="level">(\w+)</span></td>'
-    r'<td> ?<span class="moved \w+" dir="ltr">([^<]+)</span>'
+    r'<tr(?: data-needs-help="([\w ]+)")?><th scope="row"><a href="/dashboard/students/([\w-]+)">.*?'
+    r'<td data-score="([\d.]+)">(\d+%) <span class="level">(\w+)</span>'
+    r'<td> ?<span class="moved \w+">([^<]+)</span>'
 )
 
 

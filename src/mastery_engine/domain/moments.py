@@ -4,6 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TypeAlias
 
+import msgspec
+
 Micros: TypeAlias = int
 Day: TypeAlias = int
 
@@ -19,6 +21,13 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 NEVER: Micros = -1
 EARLIEST: Micros = 0
 LATEST: Micros = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+
+
+class DaySpan(msgspec.Struct, frozen=True):
+    """Two days: what is said of them is from the end of the first to the end of the last."""
+
+    first: Day
+    last: Day
 
 
 def day_of(at: Micros) -> Day:

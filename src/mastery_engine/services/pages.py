@@ -6,7 +6,7 @@ from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.clock import Clock
 from mastery_engine.domain.courses.curriculum import Module
 from mastery_engine.domain.courses.zone import Zone
-from mastery_engine.domain.moments import Day, Micros
+from mastery_engine.domain.moments import Day, DaySpan, Micros, date_of
 from mastery_engine.domain.rules import Level
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.out.badges.badge import Badge
@@ -38,7 +38,7 @@ class PageOutline(msgspec.Struct, frozen=True):
 
     ``cohorts`` are the student's classes in the course whose figures the caller may see; ``courses`` are all of the
     student's, if there are several. ``name`` and ``language`` are None where they have none; ``course_language`` is
-    that of the course, and ``zone`` its time zone.
+    that of the course, ``zone`` its time zone, and ``first_day`` the first whose evidence counts.
     """
 
     student: DocumentKey
@@ -51,6 +51,7 @@ class PageOutline(msgspec.Struct, frozen=True):
     language: str | None
     course_language: str | None
     zone: Zone
+    first_day: Day
 
 
 class PageBody(msgspec.Struct, frozen=True):
@@ -134,10 +135,14 @@ class Pages:
             stored.profile.language,
             found.setup.course.language,
             found.rules.zone,
+            found.first_day,
         )
 
-    async def body(self, caller: Caller, outline: PageOutline) -> PageBody:
-        """The content of the page. Raises NotFound and Forbidden."""
+    async def body(self, caller: Caller, outline: PageOutline, span: DaySpan | None = None) -> PageBody:
+        """The content of the page, with the change between these days, else of the last week.
+
+        Raises NotFound and Forbidden.
+        """
         _, student_id, course_id = outline.student
         now = caller.moment(self._clock)
         found = await self._students.known(caller, student_id, course_id, now)
@@ -146,7 +151,13 @@ class Pages:
             now=await self._scores.query(caller, student_id, course_id=course_id),
             why=await self._reports.explain(caller, student_id, course_id=course_id),
             history=await self._scores.history(caller, student_id, course_id=course_id),
-            changes=await self._scores.changes(caller, student_id, course_id=course_id),
+            changes=await self._scores.changes(
+                caller,
+                student_id,
+                None if span is None else date_of(span.first),
+                None if span is None else date_of(span.last),
+                course_id=course_id,
+            ),
             active_days=[bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)],
             streak=streak(active),
             levels=found.rules.levels,

@@ -15,7 +15,7 @@ from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, TopicProgress
 from mastery_engine.domain.evidence.history import NOTHING_YET, SIXTHS, FourSixths, Point, sixths
 from mastery_engine.domain.evidence.score import component, mastery_score
 from mastery_engine.domain.evidence.shown import shown_points
-from mastery_engine.domain.moments import Day, Micros, iso_date
+from mastery_engine.domain.moments import Day, DaySpan, Micros, iso_date
 from mastery_engine.domain.rules import COMPONENTS, CONSISTENCY, Component, Rules
 from mastery_engine.domain.student import Student
 
@@ -106,9 +106,13 @@ def score_change(student: Student, first: Day, last: Day, now: Micros, rules: Ru
 def change_since(student: Student, first: Day, now: Micros, rules: Rules) -> float:
     """The ``change`` of ``score_change`` from the end of a day to now: quicker, without its causes."""
     path = ScorePath(student, now, rules)
-    begin, end = path.values(first), path.values(path.today)
-    parts = zip(begin, end, rules.component_weights, strict=True)
-    return sum([_points(after - before, weight) for before, after, weight in parts])
+    return path.change(first, path.today)
+
+
+def score_and_change(student: Student, span: DaySpan, now: Micros, rules: Rules) -> tuple[float | None, float]:
+    """The score at the end of the last day, None where nothing was known by then, and its change since the first."""
+    path = ScorePath(student, now, rules)
+    return path.known_score(span.last), path.change(span.first, span.last)
 
 
 class ScorePath:
@@ -154,6 +158,15 @@ class ScorePath:
             return 0.0
         faded = self.values(day)[CONSISTENCY] - self._history.before(day + 1).values()[CONSISTENCY]
         return points[-1].score + _points(faded, self._rules.weights.consistency)
+
+    def known_score(self, day: Day) -> float | None:
+        """As ``score``; None before anything is known."""
+        return self.score(day) if day >= self.today or any(self._history.before(day + 1).points()) else None
+
+    def change(self, first: Day, last: Day) -> float:
+        """The change of the score from the end of a day to that of another, in whole steps of its components."""
+        parts = zip(self.values(first), self.values(last), self._rules.component_weights, strict=True)
+        return sum([_points(after - before, weight) for before, after, weight in parts])
 
     def older_point(self, day: Day) -> Point | None:
         """The newest point before a past day without one, where days away have lowered the score since."""

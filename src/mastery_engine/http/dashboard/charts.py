@@ -88,22 +88,21 @@ def y_of(score: float) -> float:
     return round(BOTTOM - (BOTTOM - TOP) * score, 1)
 
 
-def spark(scores: Sequence[tuple[int, float]], today: int) -> str:
-    """The last four weeks of (day, score) as a small SVG path; empty with fewer than two days.
+def spark(scores: Sequence[tuple[int, float]], today: int, days: int = SPARK_DAYS) -> str:
+    """The last days of (day, score) as a small SVG path; empty with fewer than two.
 
     It runs from the lowest to the highest of these days, but over 10 points at least: so that little looks little.
     """
-    recent = [one for one in scores if today - SPARK_DAYS < one[0] <= today]
+    recent = [one for one in scores if today - days < one[0] <= today]
     if len(recent) < 2:
         return ""
     every = -(-len(recent) // SPARK_POINTS)
     recent = recent[::-1][::every][::-1]
     low, high = min(score for _, score in recent), max(score for _, score in recent)
     middle, span = (low + high) / 2, max(0.1, high - low)
-    step = SPARK_WIDTH / SPARK_DAYS
+    step = SPARK_WIDTH / days
     places = [
-        f"{round((day - today + SPARK_DAYS) * step)} "
-        f"{round(SPARK_HEIGHT / 2 - (score - middle) / span * (SPARK_HEIGHT - 4))}"
+        f"{round((day - today + days) * step)} {round(SPARK_HEIGHT / 2 - (score - middle) / span * (SPARK_HEIGHT - 4))}"
         for day, score in recent
     ]
     return "M" + "L".join(places)

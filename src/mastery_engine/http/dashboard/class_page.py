@@ -2,10 +2,11 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeAlias
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from fastapi import Request
@@ -15,33 +16,45 @@ from mastery_engine.domain.cohorts.needs_help import StruggleSign
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.evidence.shown import whole_per_cent
 from mastery_engine.domain.given_ids import normal_id
-from mastery_engine.domain.moments import iso_date, rfc3339
+from mastery_engine.domain.moments import Day, DaySpan, day_of_date, iso_date, rfc3339
 from mastery_engine.domain.people.profile import folded, has_words, searched, words_of
 from mastery_engine.http.dashboard import charts
 from mastery_engine.http.dashboard.sentences import HelpWords, Titles, help_reasons, level_name
+from mastery_engine.http.dashboard.student import query_of
 from mastery_engine.http.dashboard.words import spoken
-from mastery_engine.services.classrooms import Classroom, ClassStudent, SkillRow, SkillsOfClass
+from mastery_engine.services.classrooms import ChosenDays, Classroom, ClassStudent, SkillRow, SkillsOfClass
 
 SORTS = ("help", "name", "score", "change", "active")
 WINDOWS = (7, 14, 28, 84)
+USUAL_TREND = 28
+LONGEST_DATE = 40
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 MOST_CARDS = 5
 GROUPS = 5
 LEAST_GROUP = 2
 MOST_CELLS, LEAST_ROWS = 2_000, 5
 LEVEL_STEPS = (0.25, 0.5, 0.75)
+CSV_HEAD = (
+    *("student_id", "name", "course_id", "from", "to", "score", "level", "change"),
+    *("needs_help", "stuck_on", "last_active"),
+)
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
 
 SortKey: TypeAlias = Callable[[ClassStudent], Any]
 _KEYS: Mapping[str, SortKey] = {
     "name": lambda one: (one.name or one.student_id).casefold(),
-    "score": lambda one: one.score,
+    "score": lambda one: one.score if one.is_known else -1.0,
     "change": lambda one: one.change,
     "active": lambda one: one.latest or 0,
 }
 
 
 class ClassQuery(msgspec.Struct, frozen=True):
-    """What is asked for: the words of the search, a level, the order, a class, a course, the days of the trend."""
+    """What is asked for: the words of the search, a level, the order, a class, a course, and of which days.
+
+    ``days`` are so many up to today; 0 and no ``since`` or ``until`` are the usual ones. ``span`` are the days that
+    were chosen by these, once the class is known.
+    """
 
     q: str = ""
     level: str = ""
@@ -49,8 +62,11 @@ class ClassQuery(msgspec.Struct, frozen=True):
     descending: bool = False
     cohort: str = ""
     course_id: str | None = None
-    days: int = 28
+    days: int = 0
+    since: str = ""
+    until: str = ""
     whole_map: bool = False
+    span: DaySpan | None = None
 
     def fields(self, **changes: Any) -> dict[str, Any]:
         """What the address has, with some of it changed; what is as usual is left out."""
@@ -62,7 +78,9 @@ class ClassQuery(msgspec.Struct, frozen=True):
             "level": asked.level,
             "sort": "" if asked.sort == "help" else asked.sort,
             "dir": "desc" if asked.descending else "",
-            "days": "" if asked.days == 28 else asked.days,
+            "days": asked.days or "",
+            "from": asked.since,
+            "to": asked.until,
             "map": "all" if asked.whole_map else "",
         }
         return {name: value for name, value in fields.items() if value}
@@ -71,6 +89,14 @@ class ClassQuery(msgspec.Struct, frozen=True):
         """The address of the page with some of it changed."""
         query = urlencode(self.fields(**changes))
         return f"{path}?{query}" if query else path
+
+    def of_course(self, course_id: str | None) -> str:
+        """The address of the page in another course, of the same days."""
+        return ClassQuery(course_id=course_id, days=self.days, since=self.since, until=self.until).address()
+
+    def of_days(self, days: int) -> str:
+        """The address of the page of so many days up to today; 0 stands for the usual ones."""
+        return self.address(days=days, since="", until="")
 
     def toggled(self, sort: str) -> str:
         """Where the head of a column leads: names from A, figures from the highest, and again the other way round."""
@@ -88,6 +114,7 @@ def class_query(request: Request, course_id: str | None) -> ClassQuery:
     """What the address asks for; what makes no sense there is passed over. Raises InvalidInput."""
     asked = request.query_params
     days, cohort = asked.get("days", ""), asked.get("cohort", "").strip()
+    since, until = (asked.get(name, "").strip()[:LONGEST_DATE] for name in ("from", "to"))
     return ClassQuery(
         asked.get("q", "").strip()[:200],
         asked.get("level", "")[:100],
@@ -95,9 +122,45 @@ def class_query(request: Request, course_id: str | None) -> ClassQuery:
         asked.get("dir") == "desc",
         normal_id(cohort, "cohort") if cohort else "",
         course_id,
-        int(days) if days in map(str, WINDOWS) else 28,
+        0 if since or until or days not in map(str, WINDOWS) else int(days),
+        since,
+        until,
         asked.get("map") == "all",
     )
+
+
+def chosen_days(asked: ClassQuery) -> ChosenDays | None:
+    """The days that are asked for; None where they are the usual ones, or no days."""
+    if not asked.since and not asked.until:
+        return ChosenDays(back=asked.days) if asked.days else None
+    first, last = day_typed(asked.since), day_typed(asked.until)
+    is_wrong = (asked.since and first is None) or (asked.until and last is None)
+    return None if is_wrong else ChosenDays(first, last)
+
+
+def days_fault(asked: ClassQuery, known: DaySpan) -> str:
+    """What is wrong with the days that are asked for, in the reader's language; empty where nothing is."""
+    words = spoken()
+    given = [text for text in (asked.since, asked.until) if text]
+    days = [day_typed(text) for text in given]
+    if None in days:
+        return words.gettext("“%(typed)s” is no date: write it as 2026-11-29.") % {"typed": given[days.index(None)]}
+    chosen = [day for day in days if day is not None]
+    if chosen != sorted(chosen):
+        return words.gettext("The first day lies after the last: change one of them.")
+    if not all(known.first <= day <= known.last for day in chosen):
+        said = words.gettext("Only the days from %(first)s to %(last)s are known: choose from them.")
+        first, last = (words.full_day(iso_date(day)) for day in (known.first, known.last))
+        return said % {"first": first, "last": last}
+    return ""
+
+
+def day_typed(text: str) -> Day | None:
+    """A day as 2026-11-29; None for any other text."""
+    try:
+        return day_of_date(date.fromisoformat(text)) if ISO_DATE.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 class TableRow(msgspec.Struct, frozen=True):
@@ -139,7 +202,11 @@ def cards(found: Classroom, asked: ClassQuery, titles: Titles) -> list[TableRow]
 
 
 def _row(one: ClassStudent, asked: ClassQuery, titles: Titles) -> TableRow:
-    spark = charts.spark(one.scores, one.scores[-1][0]) if one.scores else ""
+    spark, span = "", asked.span
+    if span is not None:
+        spark = charts.spark(one.scores, span.last, span.last - span.first + 1)
+    elif one.scores:
+        spark = charts.spark(one.scores, one.scores[-1][0])
     stuck = ", ".join(titles.get(topic, topic) for topic in one.stuck_on)
     return TableRow(one, _page_of(one, asked), help_reasons(one.signs, titles), spark, stuck)
 
@@ -153,19 +220,23 @@ def links_of(found: Classroom, asked: ClassQuery) -> dict[str, str]:
 def _page_of(one: ClassStudent, asked: ClassQuery) -> str:
     """The address of a student's page in the course in which a class shows them."""
     is_plain = asked.course_id is None and one.course_id == DEFAULT_COURSE
-    query = "" if is_plain else f"?{urlencode({'course_id': one.course_id}, quote_via=quote, safe='')}"
+    query = query_of(None if is_plain else one.course_id, asked.span)
     return f"/dashboard/students/{one.student_id}{query}"
 
 
-def class_trend(found: Classroom, days: int) -> tuple[charts.Chart, list[tuple[float, float, str]]] | None:
-    """The mean score of the class by day, and what the chart says of each; None with fewer than two days."""
+def class_trend(found: Classroom) -> tuple[charts.Chart, list[tuple[float, float, str]], date, date] | None:
+    """The mean score of the class by day, what the chart says of each, and the first and the last of these days.
+
+    None with fewer than two days.
+    """
     words = spoken()
-    past = [(date.fromisoformat(iso_date(day)), score) for day, score in found.days[-days:]]
+    shown = found.days if found.is_chosen else found.days[-USUAL_TREND:]
+    past = [(date.fromisoformat(iso_date(day)), score) for day, score in shown]
     if len(past) < 2:
         return None
     drawn = charts.chart_of([(day.toordinal(), score) for day, score in past])
     said = [f"{words.day(day)}: {words.percent(score)}" for day, score in past]
-    return drawn, [(x, y, text) for (x, y), text in zip(drawn.places, said, strict=True)]
+    return drawn, [(x, y, text) for (x, y), text in zip(drawn.places, said, strict=True)], past[0][0], past[-1][0]
 
 
 def groups(skills: SkillsOfClass) -> list[tuple[str, str, int]]:
@@ -216,22 +287,39 @@ def heat_cells(skills: SkillsOfClass, count: int) -> list[Markup]:
     return [Markup(row) for row in rows]  # nosec B704
 
 
-def class_csv(rows: Sequence[TableRow]) -> str:
-    """The rows as CSV, in numbers that programs read."""
+def score_head(found: Classroom) -> str:
+    """The head of the column of scores, which says the day where that is not today."""
+    words = spoken()
+    if found.span.last == found.known.last:
+        return words.gettext("Score")
+    return words.gettext("Score on %(day)s") % {"day": words.short_day(iso_date(found.span.last))}
+
+
+def change_head(found: Classroom) -> str:
+    """The head of the column of changes, which says the days where they are not the usual ones."""
+    words = spoken()
+    if not found.is_chosen:
+        return words.gettext("Last 7 days")
+    first, last = (words.short_day(iso_date(day)) for day in (found.span.first, found.span.last))
+    return words.gettext("%(first)s to %(last)s") % {"first": first, "last": last}
+
+
+def class_csv(rows: Sequence[TableRow], span: DaySpan) -> str:
+    """The rows as CSV, in numbers that programs read: the score of the day ``to``, and its change since ``from``."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")
-    writer.writerow(
-        ("student_id", "name", "course_id", "score", "level", "change_7_days", "needs_help", "stuck_on", "last_active")
-    )
+    writer.writerow(CSV_HEAD)
+    days = (iso_date(span.first), iso_date(span.last))
     for row in rows:
         one = row.one
         texts = (one.student_id, one.name or "", one.course_id)
         writer.writerow(
             (
                 *map(_plain, texts),
-                one.score,
+                *days,
+                one.score if one.is_known else "",
                 _plain(one.level),
-                round(one.change, 4),
+                round(one.change, 4) if one.is_known else "",
                 row.codes,
                 _plain("; ".join(one.stuck_on)),
                 "" if one.latest is None else rfc3339(one.latest),

@@ -1,33 +1,40 @@
 """The routes of a teacher's class: the page, the same as CSV, and the group for a skill."""
 
+from functools import partial
+
+import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.forecast.calibration import ENOUGH
-from mastery_engine.errors import Forbidden, NotFound
+from mastery_engine.domain.moments import iso_date
+from mastery_engine.errors import Forbidden, InvalidInput, NotFound
 from mastery_engine.http.dashboard.charts import y_of
 from mastery_engine.http.dashboard.class_page import (
     LEVEL_STEPS,
     WINDOWS,
     ClassQuery,
     cards,
+    change_head,
+    chosen_days,
     class_csv,
     class_query,
     class_rows,
     class_trend,
+    days_fault,
     groups,
     heat_cells,
     heat_map,
     level_choices,
     links_of,
+    score_head,
     stuck_on,
 )
 from mastery_engine.http.dashboard.routing import asked_course, with_error_pages
 from mastery_engine.http.dashboard.sentences import Titles, calibration_words, titles_of
 from mastery_engine.http.dashboard.session import caller_of
-from mastery_engine.http.dashboard.student import course_query
 from mastery_engine.http.dashboard.templates import SAFE, page
 from mastery_engine.http.dashboard.words import N_, speak, spoken
 from mastery_engine.http.incoming import engine_of
@@ -39,7 +46,8 @@ router = APIRouter(include_in_schema=False, prefix="/dashboard")
 
 async def class_page(request: Request, caller: Caller) -> Response:
     """The class of a teacher who has signed in."""
-    asked, found, titles = await _found(request, caller)
+    asked, found, titles, fault = await _found(request, caller)
+    typed = class_query(request, None)
     engine = engine_of(request)
     named = [asked.course_id] if asked.course_id is not None else found.courses
     calibrations = [
@@ -52,7 +60,10 @@ async def class_page(request: Request, caller: Caller) -> Response:
     return page(
         "class.html",
         caller,
+        400 if fault else 200,
         asked=asked,
+        typed=typed,
+        fault=fault,
         found=found,
         people=len({one.student_id for one in found.students}),
         helped=len({one.student_id for one in found.students if one.signs}),
@@ -64,16 +75,18 @@ async def class_page(request: Request, caller: Caller) -> Response:
             (sort, name, asked.direction(sort), asked.toggled(sort))
             for sort, name in (
                 ("name", words.gettext("Student")),
-                ("score", words.gettext("Score")),
-                ("change", words.gettext("Last 7 days")),
+                ("score", score_head(found)),
+                ("change", change_head(found)),
                 ("active", words.gettext("Last active")),
             )
         ],
-        courses=(
-            [(one, f"/dashboard{course_query(one)}") for one in named] if named not in ([DEFAULT_COURSE], []) else []
-        ),
-        windows=WINDOWS,
-        trend=class_trend(found, asked.days),
+        courses=([(one, asked.of_course(one)) for one in named] if named not in ([DEFAULT_COURSE], []) else []),
+        windows=[(one, asked.of_days(one)) for one in WINDOWS],
+        usual=asked.of_days(0),
+        first=iso_date(found.span.first),
+        last=iso_date(found.span.last),
+        known=(iso_date(found.known.first), iso_date(found.known.last)),
+        trend=class_trend(found),
         grid=[(share, y_of(share)) for share in LEVEL_STEPS],
         map=drawn,
         cells=heat_cells(found.skills, len(drawn.rows)) if found.skills and drawn else [],
@@ -88,9 +101,12 @@ async def class_page(request: Request, caller: Caller) -> Response:
 @with_error_pages
 async def class_as_csv(request: Request) -> Response:
     """What the table shows, in full, as CSV."""
-    asked, found, titles = await _found(request, await caller_of(request))
-    headers = {**SAFE, "Content-Disposition": 'attachment; filename="class.csv"'}
-    return Response(class_csv(class_rows(found, asked, titles)), media_type="text/csv", headers=headers)
+    asked, found, titles, fault = await _found(request, await caller_of(request))
+    if fault:
+        raise InvalidInput(fault, field="from")
+    name = f"class-{iso_date(found.span.first)}-{iso_date(found.span.last)}.csv"
+    headers = {**SAFE, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(class_csv(class_rows(found, asked, titles), found.span), media_type="text/csv", headers=headers)
 
 
 @router.get("/group")
@@ -98,7 +114,7 @@ async def class_as_csv(request: Request) -> Response:
 async def group(request: Request) -> Response:
     """Who is stuck on a skill, and who could be taught it now."""
     caller = await caller_of(request)
-    asked, found, titles = await _found(request, caller)
+    asked, found, titles, _ = await _found(request, caller)
     skill_id = request.query_params.get("skill", "")
     skills = found.skills
     skill = next((one for one in skills.skills if one.id == skill_id), None) if skills else None
@@ -118,13 +134,24 @@ async def group(request: Request) -> Response:
     )
 
 
-async def _found(request: Request, caller: Caller) -> tuple[ClassQuery, Classroom, Titles]:
-    """What is asked for, the class, and the titles of what its courses teach. Raises Forbidden."""
+async def _found(request: Request, caller: Caller) -> tuple[ClassQuery, Classroom, Titles, str]:
+    """What is asked for, the class, the titles of what its courses teach, and what is wrong with the days, if anything.
+
+    With wrong days the class is that of the usual ones. Raises Forbidden.
+    """
     if not caller.students and not caller.cohorts:
         raise Forbidden(
             N_("This token names no students and no class: sign out, and ask your school for one that does.")
         )
     asked = class_query(request, asked_course(request))
-    found = await engine_of(request).classrooms.of(caller, course_id=asked.course_id, cohort_id=asked.cohort or None)
+    days = chosen_days(asked)
+    read = partial(engine_of(request).classrooms.of, caller, course_id=asked.course_id, cohort_id=asked.cohort or None)
+    found = await read(chosen=days)
     speak(request, course=found.language)
-    return asked, found, titles_of(found.modules)
+    fault = days_fault(asked, found.known)
+    if fault:
+        found = await read() if days is not None else found
+        asked = msgspec.structs.replace(asked, since="", until="")
+    elif days is not None:
+        asked = msgspec.structs.replace(asked, span=found.span)
+    return asked, found, titles_of(found.modules), fault

@@ -1,5 +1,7 @@
 """The route of the forms by which teachers write, change and remove notes on a student's page."""
 
+from urllib.parse import quote, urlencode
+
 import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -12,12 +14,14 @@ from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, Unauthe
 from mastery_engine.http.dashboard.notes import NoteForm
 from mastery_engine.http.dashboard.routing import asked_course, in_words, with_error_pages
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, form_of
-from mastery_engine.http.dashboard.student import course_query, student_page
+from mastery_engine.http.dashboard.student import student_page
 from mastery_engine.http.dashboard.templates import page
 from mastery_engine.http.dashboard.words import N_
 from mastery_engine.http.incoming import engine_of
 from mastery_engine.http.problems import status_of
 from mastery_engine.services.idempotency import keyed
+
+KEPT = ("course_id", "from", "to")
 
 router = APIRouter(include_in_schema=False, prefix="/dashboard")
 
@@ -27,7 +31,7 @@ router = APIRouter(include_in_schema=False, prefix="/dashboard")
 async def notes(request: Request, student_id: str) -> Response:
     """Where the form was sent to: whoever loads that again is led to the page."""
     await caller_of(request)
-    return _back(check_student_id(student_id), asked_course(request))
+    return _back(request, check_student_id(student_id))
 
 
 @router.post("/students/{student_id}/notes")
@@ -44,7 +48,7 @@ async def change_notes(request: Request, student_id: str) -> Response:
         raise
     except MasteryError as error:
         return await _again(request, caller, student_id, course_id, form, error)
-    return _back(student_id, course_id)
+    return _back(request, student_id)
 
 
 async def _done(request: Request, caller: Caller, student_id: str, course_id: str | None, form: dict[str, str]) -> None:
@@ -82,6 +86,8 @@ async def _again(
         )
 
 
-def _back(student_id: str, course_id: str | None) -> Response:
-    query = "" if course_id is None else course_query(course_id)
+def _back(request: Request, student_id: str) -> Response:
+    """To the page in the course and of the days that it was of."""
+    kept = {name: value for name in KEPT if (value := request.query_params.get(name))}
+    query = f"?{urlencode(kept, quote_via=quote, safe='')}" if kept else ""
     return RedirectResponse(f"/dashboard/students/{student_id}{query}#notes", 303)

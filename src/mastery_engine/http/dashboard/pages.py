@@ -47,7 +47,7 @@ from mastery_engine.services.reports import MOST_STUDENTS
 from mastery_engine.services.standings import Standings
 
 STYLES = ("tokens", "base", "parts", "pages", "print")
-SCRIPTS = frozenset(("pages.js", "live.js", "chart.js", "launch.js"))
+SCRIPTS = frozenset(("pages.js", "live.js", "modules.js", "chart.js", "launch.js"))
 SIGNED_OUT = N_("You have signed out: open the link in your course to come again.")
 MOST_CLASSES = 20
 PATIENCE_S = 5.0

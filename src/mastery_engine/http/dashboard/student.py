@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import date
 from math import ceil
 from typing import TypeAlias, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 from fastapi import Request
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.domain.forecast.calibration import ENOUGH
-from mastery_engine.domain.moments import Day, Micros, day_of, iso_date, rfc3339
+from mastery_engine.domain.moments import Day, DaySpan, Micros, day_of, day_of_date, iso_date, rfc3339
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.engine import Engine
 from mastery_engine.http.dashboard import charts, skill_map
@@ -38,7 +38,8 @@ SHARED_S = 1.0
 
 
 class View(msgspec.Struct, frozen=True):
-    """The key of a rendered body: the student, the last change, the day, and whether the student allows profiling.
+    """The key of a rendered body: the student, the last change, the day, whether the student allows profiling, and of
+    which days the change is.
 
     Students are spoken to, others about them; each in their language.
     """
@@ -49,6 +50,7 @@ class View(msgspec.Struct, frozen=True):
     profiled: bool
     own: bool
     language: str
+    span: DaySpan | None
 
 
 Render: TypeAlias = Callable[[], Awaitable[Markup]]
@@ -67,6 +69,23 @@ class SharedBodies:
             made = self._made[view] = asyncio.ensure_future(render())
             asyncio.get_running_loop().call_later(SHARED_S, self._made.pop, view, None)
         return await asyncio.shield(made)
+
+
+def query_of(course_id: str | None, span: DaySpan | None) -> str:
+    """What names a course and days in the address of a page; empty where neither is to be named."""
+    fields = {} if course_id is None else {"course_id": course_id}
+    if span is not None:
+        fields |= {"from": iso_date(span.first), "to": iso_date(span.last)}
+    return f"?{urlencode(fields, quote_via=quote, safe='')}" if fields else ""
+
+
+def asked_span(request: Request, today: Day, first_day: Day) -> DaySpan | None:
+    """The days that the address names, where they are days that are known."""
+    try:
+        first, last = (day_of_date(date.fromisoformat(request.query_params.get(name, ""))) for name in ("from", "to"))
+    except ValueError:
+        return None
+    return DaySpan(first, last) if first_day <= first <= last <= today else None
 
 
 def course_query(course_id: str) -> str:
@@ -91,8 +110,9 @@ async def student_page(
     outline = await engine.pages.outline(caller, student_id, course_id=course_id)
     own = caller.role == "student"
     words = speak(request, own=outline.language if own else None, course=outline.course_language)
-    view = View(outline.student, outline.updated, outline.day, outline.profiled, own, words.language)
-    body = await bodies.body(view, lambda: _body(engine, caller, outline, own=own))
+    span = asked_span(request, outline.day, outline.first_day)
+    view = View(outline.student, outline.updated, outline.day, outline.profiled, own, words.language, span)
+    body = await bodies.body(view, lambda: _body(engine, caller, outline, span, own=own))
     notes = await notes_section(
         engine,
         caller,
@@ -111,8 +131,9 @@ async def student_page(
         updated=rfc3339(outline.updated),
         cohorts=outline.cohorts,
         course=outline.student.course_id,
-        query=course_query(outline.student.course_id) if outline.courses else "",
-        courses=[(one, f"/dashboard/students/{student_id}{course_query(one)}") for one in outline.courses],
+        query=query_of(outline.student.course_id if outline.courses else None, span),
+        back=f"/dashboard{query_of(None, span)}",
+        courses=[(one, f"/dashboard/students/{student_id}{query_of(one, span)}") for one in outline.courses],
         body=body,
         notes=notes,
         here=f"/dashboard/students/{student_id}",
@@ -120,8 +141,8 @@ async def student_page(
     )
 
 
-async def _body(engine: Engine, caller: Caller, outline: PageOutline, *, own: bool) -> Markup:
-    body = await engine.pages.body(caller, outline)
+async def _body(engine: Engine, caller: Caller, outline: PageOutline, span: DaySpan | None, *, own: bool) -> Markup:
+    body = await engine.pages.body(caller, outline, span)
     history, forecast, course, why = body.history.history, body.forecast, body.skills, body.why
     words, titles = spoken(), titles_of(body.modules)
     drawn = charts.chart(history, forecast) if history else None
@@ -135,6 +156,9 @@ async def _body(engine: Engine, caller: Caller, outline: PageOutline, *, own: bo
         levels=body.levels,
         history=history,
         changes=body.changes,
+        is_chosen=span is not None,
+        usual=f"/dashboard/students/{outline.student.student_id}"
+        f"{query_of(outline.student.course_id if outline.courses else None, None)}",
         causes={
             one.component: [(cause_words(cause, titles), cause.change) for cause in one.causes if _shows(cause.change)]
             for one in body.changes.contributions
@@ -147,7 +171,7 @@ async def _body(engine: Engine, caller: Caller, outline: PageOutline, *, own: bo
         streak=body.streak,
         calendar=charts.calendar(
             body.active_days,
-            date.fromisoformat(body.changes.to).toordinal(),
+            date.fromisoformat(iso_date(outline.day)).toordinal(),
             first_weekday=words.locale.first_week_day,
             names=words.weekdays,
             mirrored=words.direction == "rtl",
