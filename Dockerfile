@@ -12,6 +12,7 @@ RUN python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r
     && python -m pip --python /opt/mastery-engine/bin/python install --no-cache-dir --require-hashes --only-binary :all: \
         --report report.json -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY docs/runbooks.md ./docs/
 COPY src ./src
 COPY scripts/sbom.py ./scripts/
 RUN python -m pip wheel --no-cache-dir --no-deps --no-index --no-build-isolation --wheel-dir dist . \

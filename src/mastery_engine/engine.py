@@ -20,6 +20,7 @@ from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.admission import Admission
 from mastery_engine.services.advice import Advising
 from mastery_engine.services.audit import Audit
+from mastery_engine.services.backlog import Backlog
 from mastery_engine.services.badge_credentials import BadgeCredentials
 from mastery_engine.services.badges import Badges
 from mastery_engine.services.batches import Batches
@@ -33,6 +34,7 @@ from mastery_engine.services.dangers import Dangers
 from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.doorways import Doorways
 from mastery_engine.services.dumps import Dumps
+from mastery_engine.services.figures import Figures
 from mastery_engine.services.forecasts import Forecasts
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.lti.late_grades import LateGrades
@@ -47,6 +49,7 @@ from mastery_engine.services.readiness import Readiness
 from mastery_engine.services.record_documents import RecordDocuments
 from mastery_engine.services.record_store import RecordStore
 from mastery_engine.services.reports import Reports
+from mastery_engine.services.retention import Retention
 from mastery_engine.services.rosters import Rosters
 from mastery_engine.services.scores import Scores
 from mastery_engine.services.skills import Skills
@@ -107,7 +110,9 @@ class Engine:
     audit: Audit
     dead_letters: DeadLetters
     dumps: Dumps
+    retention: Retention
     webhooks: Webhooks
+    backlog: Backlog
 
     lti: LtiServices
     late_grades: LateGrades
@@ -115,6 +120,7 @@ class Engine:
     admission: Admission
     readiness: Readiness
     dangers: Dangers
+    figures: Figures
     metrics: Metrics
     tracing: Tracing
     models: Models
@@ -144,9 +150,11 @@ class Engine:
                 self.model_file.keep_watching(),
                 self.dangers.keep_looking(),
                 self.readiness.keep_looking(),
+                self.figures.keep_telling(serves=serves),
             ]
             if serves:
                 beside.append(self.watching.keep_looking())
+            stack.push_async_callback(self.figures.end)
             for work in beside:
                 stack.push_async_callback(ended, asyncio.create_task(work))
             yield

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from importlib.resources import files
 from secrets import SystemRandom, token_bytes, token_hex, token_urlsafe
+from socket import gethostname
 from time import monotonic
 from typing import TYPE_CHECKING, assert_never
 from uuid import uuid4
@@ -35,6 +36,7 @@ from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.admission import Admission
 from mastery_engine.services.advice import Advising
 from mastery_engine.services.audit import Audit
+from mastery_engine.services.backlog import Backlog
 from mastery_engine.services.badge_credentials import BadgeCredentials
 from mastery_engine.services.badge_keys import BadgeKeys
 from mastery_engine.services.badge_owners import BadgeOwners
@@ -53,6 +55,7 @@ from mastery_engine.services.dead_letters import DeadLetters
 from mastery_engine.services.doorways import Doorways
 from mastery_engine.services.dumps import Dumps
 from mastery_engine.services.erasing import Erasing
+from mastery_engine.services.figures import Figures
 from mastery_engine.services.folding import Folding
 from mastery_engine.services.forecasts import Forecasts
 from mastery_engine.services.idempotency import Idempotency
@@ -74,6 +77,7 @@ from mastery_engine.services.record_documents import RecordDocuments
 from mastery_engine.services.record_store import RecordStore
 from mastery_engine.services.recording import Recording
 from mastery_engine.services.reports import Reports
+from mastery_engine.services.retention import Retention
 from mastery_engine.services.rosters import Rosters
 from mastery_engine.services.scores import Scores
 from mastery_engine.services.skills import Skills
@@ -161,6 +165,7 @@ def open_engine(
         limits=limits,
         connections=connections,
         addresses={"store": ADDRESS_OF[settings.store], "log": ADDRESS_OF[settings.log]},
+        host=gethostname(),
         clock=clock,
         new_id=new_id,
         new_key=partial(token_hex, KEY_BYTES),
@@ -202,6 +207,7 @@ def compose(
     lti_allow_private: bool = False,
     connections: Sequence[Connection] = (),
     addresses: Mapping[str, str] | None = None,
+    host: str = "",
 ) -> Engine:
     """Build every service once, each with only what it needs, in the order of their dependencies."""
     consents = Consents(logs.consents, clock, pseudonym_key, default=consent_default)
@@ -295,7 +301,8 @@ def compose(
         new_id,
         retention_days=rules.retention_days,
     )
-    dead_letters = DeadLetters(logs.dead_letters, access, audit, clock)
+    dead_letters = DeadLetters(logs.dead_letters, logs.events, stores.registry, access, audit, clock, new_id)
+    retention = Retention(stores.registry, access, clock, rules.retention_days)
     bell = Bell()
     webhooks, webhook_messages = webhook_services(
         stores.registry,
@@ -348,7 +355,7 @@ def compose(
     gradebooks, late_grades = gradebook_services(stores, lti, bell, cohorts, consents, students, courses, clock)
     followers: list[Follower] = [webhook_messages, gradebooks, badges]  # in this order each result comes to them
     guard = FloodGuard(stores.checkpoints, logs.events)
-    lag = Lag(logs.events, metrics)
+    lag = Lag(logs.events, platform_topic, metrics)
     asked: dict[str, Connection] = {"store": stores.connection, "log": logs.connection}
     if model_file.is_named:
         asked["models"] = model_file
@@ -422,6 +429,7 @@ def compose(
             record_store=record_store,
             record_documents=record_documents,
             dead_letters=dead_letters,
+            retention=retention,
             access=access,
             audit=audit,
             idempotency=idempotency,
@@ -452,6 +460,7 @@ def compose(
         late_grades=late_grades,
         readiness=Readiness({name: one.ping for name, one in asked.items()}, dangers, addresses),
         dangers=dangers,
+        figures=Figures(stores.registry, metrics, lag.latest, access, clock, new_id, host),
         metrics=metrics,
         tracing=tracing,
         models=models,
@@ -479,7 +488,9 @@ def compose(
         sender=DeliverySender(stores.deliveries, [webhook_messages, gradebooks], bell, clock, chance, metrics),
         public_https=[webhook_http],
         lag=lag,
-        purge=Purge(stores, logs, consents, moving, courses, rules, clock),
+        purge=Purge(stores, logs, consents, moving, courses, retention, rules, clock),
+        retention=retention,
+        backlog=Backlog(stores.deliveries, webhooks, gradebooks, access, clock),
         calibrator=Calibrator(
             stores, logs, cohorts, consents, courses, calibrations, decoder, forecast_model, clock, new_id
         ),

@@ -323,6 +323,9 @@ def test_dead_letters_are_listed_shown_and_redriven(shell: Shell, tmp_path: Path
     letters = shell.json("dlq", "list")
     assert [bool(letter["redriven"]) for letter in letters] == [True, True, False]
     assert shell.json("dlq", "redrive", str(first["id"]))["skipped"] == [first["id"]]
+    assert shell.json("dlq", "list", "--tenant", "school-9") == []
+    assert shell.json("dlq", "list", "--tenant", "default") == letters
+    assert shell.json("dlq", "redrive", "--all", "--tenant", "school-9")["redriven"] == []
     assert shell.json("dlq", "redrive", "--all", exits=1)["redriven"] == [letters[2]["id"]]
     (last,) = [letter for letter in shell.json("dlq", "list") if not letter["redriven"]]
     shell.rows("UPDATE dead_letters SET key = NULL, value = NULL WHERE letter_id = ?", last["id"])

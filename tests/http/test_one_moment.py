@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mastery_engine.services import figures
 from tests.support.calls import COHORT, COMPONENTS, STUDENT, Api, Json, MovedClock, document, enrolled, event, serving
 from tests.support.live import make_token
 
@@ -23,9 +24,10 @@ class CountingClock(MovedClock):
 
 
 @pytest.fixture
-async def counted(tmp_path: Path) -> AsyncIterator[tuple[Api, CountingClock]]:
+async def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Api, CountingClock]]:
     """A service in which nothing runs that reads the clock but the calls; its log was worked before."""
     clock = CountingClock()
+    monkeypatch.setattr(figures, "TELL_EVERY_S", 10**12)
     async with serving(
         tmp_path, clock, worker_enabled=False, dapr_trust_loopback=True, public_url="https://school.example"
     ) as api:
@@ -108,6 +110,9 @@ PAGES: dict[str, tuple[str, str]] = {
     "operator": (make_token(), "/dashboard"),
     "a webhook": (make_token(), "/dashboard/webhooks/lms"),
     "dead letters of a reason": (make_token(), "/dashboard/dead-letters?code=VALIDATION_ERROR"),
+    "figures": (make_token(), "/dashboard/figures"),
+    "runbooks": (make_token(), "/dashboard/runbooks"),
+    "redrive of a reason": (make_token(), "/dashboard/dead-letters/redrive?code=VALIDATION_ERROR"),
     "a class as CSV": (TEACHER, "/dashboard/class.csv"),
     "own data": (STUDENTS_OWN, "/dashboard/my-data"),
     "own export": (STUDENTS_OWN, "/dashboard/my-data/export"),

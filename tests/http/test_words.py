@@ -17,7 +17,7 @@ from tests.support.calls import STUDENT, Api, event, make_token
 OTHERS = sorted(set(LANGUAGES) - {"en"})
 PLURALS = {"es": 3, "ar": 6}
 PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
-NAMES = {"Mastery Engine", "CSV"}
+NAMES = {"Mastery Engine", "CSV", "JSON"}
 SPOKEN = frozenset(("aria-label", "title", "placeholder", "alt", "data-name", "data-change", "data-ended"))
 
 

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.dead_letters import DeadLetter, DeadLetterQueue, LetterReason
-from mastery_engine.ports.event_log import EventLog
+from mastery_engine.ports.dead_letters import DeadLetter, DeadLetterQueue, LetterReason, LetterReasons
+from mastery_engine.ports.event_log import EventLog, Position
 from tests.support.logs import OpenedLogs, batches_from, letter, logs_fixture, on_one_machine, place, records
 from tests.support.samples import NOW, envelope, helped, raw
 
@@ -89,11 +89,45 @@ async def test_dead_letters_are_counted_and_found_by_their_code(queue: DeadLette
     )
     first, second, third, *_ = await queue.page()
     await queue.redrive([first.letter_id], NOW + 99)
-    assert await queue.reasons("default") == [LetterReason("A", 1, NOW + 4), LetterReason("B", 2, NOW + 5)]
-    assert await queue.reasons("school-2") == []
+    assert (await queue.reasons("default")).reasons == [LetterReason("A", 1, NOW + 4), LetterReason("B", 2, NOW + 5)]
+    assert await queue.reasons("school-2") == LetterReasons([])
     found = await queue.with_code("default", "B", before=None, limit=10)
     assert found == [third, second, msgspec.structs.replace(first, redriven=NOW + 99)]
     assert await queue.with_code("default", "B", before=third.letter_id, limit=1) == [second]
+
+
+async def test_what_waits_with_a_code_comes_oldest_first_up_to_a_moment(queue: DeadLetterQueue, log: EventLog) -> None:
+    await log.append([helped("before")])
+    await queue.append(
+        [
+            letter(0, at=NOW + 3),
+            letter(1, at=NOW + 1),
+            letter(2, at=NOW + 2, value=None),
+            letter(3, at=NOW + 2),
+            letter(4, at=NOW + 9),
+            letter(5, code="B"),
+            letter(6, tenant="school-1", headers={"tenant": "school-1"}),
+        ]
+    )
+    redriven = (await queue.page())[3]
+    await queue.redrive([redriven.letter_id], NOW + 4)
+
+    async def waiting(limit: int) -> list[int]:
+        found = await queue.waiting("default", "VALIDATION_ERROR", until=NOW + 3, limit=limit)
+        assert all(each.value is not None for each in found)
+        return [each.offset for each in found]
+
+    assert await waiting(10) == [1, 0]
+    assert await waiting(1) == [1]
+    await queue.append([letter(7, at=NOW)])
+    assert await waiting(10) == [7, 1, 0], "what came later is read, too"
+
+
+async def test_it_is_known_which_records_of_the_log_failed_and_why(queue: DeadLetterQueue) -> None:
+    assert await queue.codes_at([]) == {}
+    await queue.append([letter(1), letter(2, code="B", partition=1), letter(3, topic="other")])
+    asked = [Position(0, 1), Position(1, 2), Position(0, 3), Position(0, 9)]
+    assert await queue.codes_at(asked) == {Position(0, 1): "VALIDATION_ERROR", Position(1, 2): "B"}
 
 
 # ---- back into the log

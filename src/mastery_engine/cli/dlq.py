@@ -19,10 +19,16 @@ app = typer.Typer(
 )
 
 
+Tenant = Annotated[
+    str | None, typer.Option(help="Only letters of this tenant. Default: those of all.", show_default=False)
+]
+
+
 @app.command("list")
 def list_(
     after: Annotated[int, typer.Option(help="Only letters with a greater id.", min=0, max=LARGEST)] = 0,
     limit: Annotated[int, typer.Option(help="The most letters to list.", min=1, max=LARGEST)] = 100,
+    tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """List the dead letters, oldest first: id, time of receipt, student, event, reason.
@@ -31,7 +37,7 @@ def list_(
     Example:
       mastery-engine dlq list --limit 20
     """
-    letters = asyncio.run(_list(after, limit))
+    letters = asyncio.run(_list(after, limit, tenant))
     say(as_json, letters, *(map(_line, letters) if letters else ["There are no dead letters."]))
 
 
@@ -60,17 +66,21 @@ def redrive(
         typer.Argument(help="The ids of letters.", metavar="ID...", show_default=False, min=1, max=LARGEST),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All letters that were not redriven before.")] = False,
+    tenant: Tenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Put dead letters back into the log, each once, and process them. One that fails again becomes a new letter.
 
     \b
-    Example:
+    Examples:
       mastery-engine dlq redrive 17 18
+      mastery-engine dlq redrive --all --tenant school-1
     """
     if bool(letter_ids) == everything:
         raise typer.BadParameter("give the ids of dead letters, or --all.")
-    done, failed = asyncio.run(_redrive(letter_ids))
+    if tenant is not None and not everything:
+        raise typer.BadParameter("--tenant goes with --all: an id names one letter.")
+    done, failed = asyncio.run(_redrive(letter_ids, tenant))
     words = [
         f"Put {counted(len(done.redriven), 'dead letter')} back into the log; {failed:,} could not be processed again."
     ]
@@ -87,9 +97,9 @@ def redrive(
         raise typer.Exit(1)
 
 
-async def _list(after: int, limit: int) -> list["ShownLetter"]:
+async def _list(after: int, limit: int, tenant: str | None) -> list["ShownLetter"]:
     async with opened(settings()) as engine:
-        return await engine.dead_letters.page(operator(), after=after, limit=limit)
+        return await engine.dead_letters.page(operator(), after=after, limit=limit, tenant=tenant)
 
 
 async def _find(letter_id: int) -> "ShownLetter":
@@ -97,7 +107,7 @@ async def _find(letter_id: int) -> "ShownLetter":
         return await engine.dead_letters.find(operator(), letter_id)
 
 
-async def _redrive(letter_ids: Sequence[int] | None) -> tuple["Redriven", int]:
+async def _redrive(letter_ids: Sequence[int] | None, tenant: str | None) -> tuple["Redriven", int]:
     """What the redrive did, and how many of the letters failed again."""
     from mastery_engine.cli.feeding import working
     from mastery_engine.data_folder import WorkerLock
@@ -105,7 +115,7 @@ async def _redrive(letter_ids: Sequence[int] | None) -> tuple["Redriven", int]:
     chosen = settings()
     async with opened(chosen) as engine:
         before = await engine.dead_letters.ids()
-        done = await engine.dead_letters.redrive(operator(), letter_ids)
+        done = await engine.dead_letters.redrive(operator(), letter_ids, tenant=tenant)
         async with working(engine, WorkerLock(chosen)) as work:
             await engine.progress.wait_for(done.ends, work, ignore_progress)
         return done, len(await engine.dead_letters.ids() - before)

@@ -23,7 +23,7 @@ from mastery_engine.errors import InvalidInput, MasteryError
 from mastery_engine.http import docs, openapi
 from mastery_engine.http.agents import ROUTE as AGENTS_ROUTE
 from mastery_engine.http.agents import AgentsOnDemand, MakeAgentServer, agents_served
-from mastery_engine.http.dashboard import class_routes, my_data, note_routes, pages
+from mastery_engine.http.dashboard import class_routes, my_data, note_routes, operator_page, pages, runbooks
 from mastery_engine.http.dashboard import dead_letters as letter_pages
 from mastery_engine.http.dashboard import webhooks as webhook_pages
 from mastery_engine.http.dashboard.student import SharedBodies
@@ -93,6 +93,8 @@ PARTS = (
     letter_pages,
     lti,
     class_routes,
+    operator_page,
+    runbooks,
     my_data,
     note_routes,
 )

@@ -71,12 +71,18 @@ class LetterReason(msgspec.Struct, frozen=True):
     newest: Micros
 
 
-def reasons_among(letters: Iterable[DeadLetter], tenant: str) -> list[LetterReason]:
-    """What ``DeadLetterQueue.reasons`` gives, where all letters are at hand."""
+class LetterReasons(msgspec.Struct, frozen=True):
+    """The codes of letters that wait; ``of_newest`` is among how many they were counted, None where among all."""
+
+    reasons: list[LetterReason]
+    of_newest: int | None = None
+
+
+def reasons_among(waiting: Iterable[tuple[str, Micros]]) -> list[LetterReason]:
+    """The reasons of letters that wait, by the code and the moment of each."""
     moments: dict[str, list[Micros]] = {}
-    for letter in letters:
-        if letter.tenant == tenant and letter.redriven is None:
-            moments.setdefault(letter.code, []).append(letter.at)
+    for code, at in waiting:
+        moments.setdefault(code, []).append(at)
     return [LetterReason(code, len(times), max(times)) for code, times in sorted(moments.items())]
 
 
@@ -110,12 +116,23 @@ class DeadLetterQueue(Protocol):
         """One dead letter; None where there is none with this id."""
         ...
 
-    async def reasons(self, tenant: str) -> list[LetterReason]:
+    async def reasons(self, tenant: str) -> LetterReasons:
         """The codes of a tenant's dead letters that were not redriven, in alphabetical order."""
         ...
 
     async def with_code(self, tenant: str, code: str, *, before: int | None, limit: int) -> list[DeadLetter]:
         """A tenant's dead letters of one code by falling ``letter_id``, those before one; redriven ones too."""
+        ...
+
+    async def waiting(self, tenant: str, code: str, *, until: Micros, limit: int) -> list[DeadLetter]:
+        """A tenant's dead letters of one code that can be redriven, oldest first.
+
+        Those that became one after ``until`` are left out, so that what fails again is not met again.
+        """
+        ...
+
+    async def codes_at(self, positions: Sequence[Position]) -> dict[Position, str]:
+        """Which of these records of the log are dead letters, and by which code."""
         ...
 
     async def redrive(self, letter_ids: Sequence[int], at: Micros) -> Mapping[int, Position | None]:

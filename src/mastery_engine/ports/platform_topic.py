@@ -22,6 +22,10 @@ class PlatformTopic(Protocol):
         """Everything below these offsets was worked; who reads the topic anew begins there."""
         ...
 
+    async def lag(self) -> int:
+        """How many records of the topic nobody has worked yet, whoever reads them."""
+        ...
+
     async def close(self) -> None:
         """Let others read; may be called twice."""
         ...

@@ -1,7 +1,7 @@
 """Small records by table and key: what other platforms registered, what was agreed with them once, what was issued.
 
 A table is one kind of record; whoever owns it says what its values are. Keys of one tenant begin with the tenant and a
-slash, so that they are listed together.
+slash, so that they are listed together; replicas and purges belong to none.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,10 @@ Table: TypeAlias = Literal[
     "badge-keys",
     "badge-statuses",
     "notes",
+    "replicas",
+    "purges",
+    "erasures",
+    "redrives",
 ]
 
 

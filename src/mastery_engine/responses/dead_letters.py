@@ -3,7 +3,7 @@
 import msgspec
 
 from mastery_engine.domain.moments import rfc3339
-from mastery_engine.ports.dead_letters import DeadLetter, LetterReason
+from mastery_engine.ports.dead_letters import DeadLetter, LetterReason, LetterReasons
 
 
 class ShownLetter(msgspec.Struct, frozen=True):
@@ -41,6 +41,38 @@ class ShownReason(msgspec.Struct, frozen=True):
 def shown_reason(reason: LetterReason) -> ShownReason:
     """A reason as it is shown."""
     return ShownReason(reason.code, reason.count, rfc3339(reason.newest))
+
+
+class ShownReasons(msgspec.Struct, frozen=True):
+    """All reasons; ``of_newest`` is among how many letters they were counted, where there are more than were read."""
+
+    reasons: list[ShownReason]
+    of_newest: int | None
+
+
+def shown_reasons(found: LetterReasons) -> ShownReasons:
+    """All reasons as they are shown."""
+    return ShownReasons([shown_reason(reason) for reason in found.reasons], found.of_newest)
+
+
+class RedriveOutcome(msgspec.Struct, frozen=True):
+    """What came of a redrive of one reason.
+
+    ``failed_again`` counts by code the letters that are dead letters again, ``under_way`` those that nobody has
+    processed yet, ``elsewhere`` those that went back to another platform's topic. ``left`` wait still, without those
+    that failed again; ``has_more_left`` where they are more than one portion.
+    """
+
+    code: str
+    until: int
+    redriven: int
+    processed: int
+    failed: int
+    failed_again: dict[str, int]
+    under_way: int
+    elsewhere: int
+    left: int
+    has_more_left: bool
 
 
 def shown_letter(letter: DeadLetter) -> ShownLetter:

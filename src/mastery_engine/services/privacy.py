@@ -51,6 +51,7 @@ from mastery_engine.services.notes import Notes
 from mastery_engine.services.profiles import Profiles
 from mastery_engine.services.record_documents import RecordDocuments
 from mastery_engine.services.record_store import RecordStore
+from mastery_engine.services.retention import Retention
 
 LOOKS = 200
 ELSEWHERE = ("process logs, which have student ids", "backups, until they are overwritten")
@@ -78,6 +79,7 @@ class Privacy:
         record_store: RecordStore,
         record_documents: RecordDocuments,
         dead_letters: DeadLetters,
+        retention: Retention,
         access: AccessControl,
         audit: Audit,
         idempotency: Idempotency,
@@ -100,6 +102,7 @@ class Privacy:
         self._record_store = record_store
         self._record_documents = record_documents
         self._dead_letters = dead_letters
+        self._retention = retention
         self._access = access
         self._audit = audit
         self._idempotency = idempotency
@@ -159,6 +162,7 @@ class Privacy:
         await self._consents.refresh()
         self._consents.check_changes(key)
         await self._audit.write(caller, "erase", [student_id])
+        await self._retention.erasure_begins(key.tenant, self._consents.pseudonym(key), now)
         at = await self._consents.erase(key)
         stored = logged = 0
         for one in self._ids_of(key):
@@ -169,12 +173,15 @@ class Privacy:
             logged += await self._result_log.erase(one) + await self._dead_letters.erase(one)
             logged += await self._events.erase(one)  # last, since it also scrubs a file that all of them may share
         await self._consents.unlink(key)  # once all is gone: who calls again finds these ids until then
+        elsewhere = await self._elsewhere(now)
+        stays = max((one.until for one in elsewhere if one.until is not None), default=None)
+        await self._retention.erasure_ended(key.tenant, self._consents.pseudonym(key), now, stays)
         return Erasure(
             self._consents.pseudonym(key),
             rfc3339(at),
             stored,
             logged,
-            await self._elsewhere(now),
+            elsewhere,
             self._consents.proof(key, at),
         )
 

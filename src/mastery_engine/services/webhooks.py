@@ -130,6 +130,10 @@ class Webhooks:
         now = caller.moment(self._clock)
         return WebhookList([webhook_record(one, now) for one in await self._all(caller.tenant, now)])
 
+    async def sinks_of(self, tenant: str, now: Micros) -> dict[str, str]:
+        """Where messages to a tenant's webhooks wait, by the webhooks' ids. Raises Unavailable."""
+        return {one.webhook_id: one.sink for one in await self._all(tenant, now)}
+
     async def remove(self, caller: Caller, webhook_id: str) -> RemovedWebhook:
         """Remove a webhook and all that was sent or waits for it. Raises Forbidden, NotFound and Unavailable."""
         self._access.check_act(caller, Act.WEBHOOKS, "delete-webhook")

@@ -17,6 +17,7 @@ from mastery_engine.ports.idempotency import KEY_LIFE
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
 from mastery_engine.services.moving import Moving
+from mastery_engine.services.retention import Retention
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +36,11 @@ class Purge:
         consents: Consents,
         moving: Moving,
         courses: Courses,
+        retention: Retention,
         rules: Rules,
         clock: Clock,
     ) -> None:
+        self._retention = retention
         self._stores = stores
         self._logs = logs
         self._consents = consents
@@ -51,15 +54,22 @@ class Purge:
         now = self._clock()
         await self._consents.refresh()
         await self._moving.finish_all()  # before what was frozen is removed
+        await self._retention.purge_begins(now)
         before = (day_of(now) - self._rules.retention_days) * DAY
         logs, stores = self._logs, self._stores
-        records = 0
-        for part in (logs.events, logs.results, logs.dead_letters, stores.audit_log, stores.jobs, stores.refusals):
-            records += await part.purge(before)
-        for kept in (stores.statements, stores.record_documents):
-            records += 0 if kept is None else await kept.purge(before)
-        records += await stores.idempotency.purge(now - KEY_LIFE)
-        records += await stores.registry.purge(now) + await stores.deliveries.purge(now - ENDED_LIFE)
+        removed = {
+            "events": await logs.events.purge(before),
+            "results": await logs.results.purge(before),
+            "dead letters": await logs.dead_letters.purge(before),
+            "audit trail": await stores.audit_log.purge(before),
+            "batches": await stores.jobs.purge(before),
+            "refusals": await stores.refusals.purge(before),
+            "statements": 0 if stores.statements is None else await stores.statements.purge(before),
+            "xAPI documents": 0 if stores.record_documents is None else await stores.record_documents.purge(before),
+            "idempotency keys": await stores.idempotency.purge(now - KEY_LIFE),
+            "small records": await stores.registry.purge(now),
+            "deliveries": await stores.deliveries.purge(now - ENDED_LIFE),
+        }
         await stores.cohorts.purge(day_of(before))
         documents = 0
         page: list[DocumentKey] = []
@@ -68,7 +78,9 @@ class Purge:
             if len(page) == PAGE:
                 documents += await self._age(page, now)
                 page = []
-        return documents + await self._age(page, now), records
+        documents += await self._age(page, now)
+        await self._retention.purge_ended(now, documents, {part: number for part, number in removed.items() if number})
+        return documents, sum(removed.values())
 
     async def _age(self, keys: Sequence[DocumentKey], now: Micros) -> int:
         """Age these documents; returns how many were changed or removed.

@@ -18,9 +18,10 @@ T = TypeVar("T")
 class Asker:
     """Asks Kafka one thing after another, through a client that is in no group and has a thread of its own."""
 
-    def __init__(self, settings: KafkaSettings, name: str) -> None:
-        """``name`` is the thread's."""
+    def __init__(self, settings: KafkaSettings, name: str, *, group: str = GROUP) -> None:
+        """``name`` is the thread's; ``group`` is that whose offsets are asked for."""
         self._settings = settings
+        self._group = group
         self._thread = ThreadPoolExecutor(1, name)
         self._client: Consumer | None = None
         self._complaints = Complaints()
@@ -31,7 +32,7 @@ class Asker:
 
     def _ask(self, question: Callable[[Consumer], T]) -> T:
         if self._client is None:
-            outside = {"group.id": GROUP, "enable.auto.commit": False, "enable.partition.eof": True}
+            outside = {"group.id": self._group, "enable.auto.commit": False, "enable.partition.eof": True}
             self._client = new_client(Consumer, self._settings.client(**outside, error_cb=self._complaints))
         try:
             answer = when_settled(partial(question, self._client))
@@ -49,21 +50,21 @@ class Asker:
         self._thread.shutdown()
 
 
-def ends_of(client: Consumer) -> dict[int, int]:
-    """For each partition of the log, the offset that the next record will get."""
+def ends_of(client: Consumer, topic: str = REQUESTS_TOPIC) -> dict[int, int]:
+    """For each partition of a topic, by default the log, the offset that the next record will get."""
     return {
-        partition: client.get_watermark_offsets(TopicPartition(REQUESTS_TOPIC, partition), timeout=ANSWER_S)[1]
-        for partition in _partitions(client)
+        partition: client.get_watermark_offsets(TopicPartition(topic, partition), timeout=ANSWER_S)[1]
+        for partition in _partitions(client, topic)
     }
 
 
-def committed_of(client: Consumer) -> dict[int, int]:
-    """For each partition of the log, what the group of the client has committed; 0 where that is nothing."""
-    partitions = [TopicPartition(REQUESTS_TOPIC, partition) for partition in _partitions(client)]
+def committed_of(client: Consumer, topic: str = REQUESTS_TOPIC) -> dict[int, int]:
+    """For each partition of a topic, what the group of the client has committed; 0 where that is nothing."""
+    partitions = [TopicPartition(topic, partition) for partition in _partitions(client, topic)]
     return {
         committed.partition: max(committed.offset, 0) for committed in client.committed(partitions, timeout=ANSWER_S)
     }
 
 
-def _partitions(client: Consumer) -> list[int]:
-    return sorted(client.list_topics(REQUESTS_TOPIC, timeout=ANSWER_S).topics[REQUESTS_TOPIC].partitions)
+def _partitions(client: Consumer, topic: str) -> list[int]:
+    return sorted(client.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions)

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 from confluent_kafka import Message
 
 from mastery_engine.backends.kafka.headers import SentHeaders, bytes_of, headers_of, stated_id, text_of
+from mastery_engine.backends.kafka.letter_index import REDRIVEN, KnownLetters, LetterIndex, letter_id_of, moment_in
 from mastery_engine.backends.kafka.records import messages_of, origin_of
 from mastery_engine.backends.kafka.sender import Sender
 from mastery_engine.backends.kafka.settings import KafkaSettings
@@ -18,25 +19,26 @@ from mastery_engine.backends.kafka.topics import KafkaTopics
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.envelope import peek
 from mastery_engine.domain.events.event import DEFAULT_TENANT
-from mastery_engine.domain.moments import Micros, moment_of, rfc3339
+from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import TooLarge
-from mastery_engine.ports.dead_letters import DeadLetter, LetterReason, reasons_among, with_code_among
+from mastery_engine.ports.dead_letters import DeadLetter, LetterReasons, reasons_among
 from mastery_engine.ports.event_log import REQUESTS_TOPIC, Position
 
 logger = logging.getLogger(__name__)
 
-PER_PARTITION = 10**12
+T = TypeVar("T")
+
 ATTEMPTS_TEXT = re.compile("[0-9]{1,9}")
 OURS = "dlq."
-REDRIVEN = "dlq.redriven"
 ATTEMPTS = "dlq.attempts"
 SHORTENED = 64 * 1024
+FEW = 250
 REDRIVEN_AT_ONCE = 100  # a crash between these and their markers has them redriven again, under their ids
 
 
 class KafkaDeadLetters:
-    """See ``DeadLetterQueue``. To read it is to read the whole topic, which is short where things are well."""
+    """See ``DeadLetterQueue``. Pages go by an index; only commands, exports and erasures read the whole topic."""
 
     def __init__(
         self, settings: KafkaSettings, topics: KafkaTopics, sender: Sender, platform_topic: str | None = None
@@ -46,6 +48,11 @@ class KafkaDeadLetters:
         self._settings = settings
         self._topics = topics
         self._sender = sender
+        self._index = LetterIndex(settings)
+
+    async def close(self) -> None:
+        """May be called twice."""
+        await self._index.close()
 
     async def append(self, letters: Sequence[DeadLetter]) -> None:
         await self._topics.log_id()
@@ -67,17 +74,56 @@ class KafkaDeadLetters:
         return [letter for letter in await self._all() if letter.letter_id > after][:limit]
 
     async def find(self, letter_id: int) -> DeadLetter | None:
-        return next((letter for letter in await self._all() if letter.letter_id == letter_id), None)
+        return (await self._letters([letter_id])).get(letter_id)
 
-    async def reasons(self, tenant: str) -> list[LetterReason]:
-        return reasons_among(await self._all(), tenant)
+    async def reasons(self, tenant: str) -> LetterReasons:
+        def counted(known: KnownLetters) -> LetterReasons:
+            waiting = [
+                (one.code, one.at)
+                for one in known.letters.values()
+                if one.tenant == tenant and one.place not in known.redriven
+            ]
+            return LetterReasons(reasons_among(waiting), None if self._index.is_whole else len(known.letters))
+
+        return await self._ask(counted)
 
     async def with_code(self, tenant: str, code: str, *, before: int | None, limit: int) -> list[DeadLetter]:
-        return with_code_among(await self._all(), tenant, code, before=before, limit=limit)
+        def chosen(known: KnownLetters) -> list[int]:
+            ids = [
+                one.letter_id
+                for one in known.letters.values()
+                if (one.tenant, one.code) == (tenant, code) and (before is None or one.letter_id < before)
+            ]
+            return sorted(ids, reverse=True)[:limit]
+
+        return list((await self._letters(await self._ask(chosen))).values())
+
+    async def waiting(self, tenant: str, code: str, *, until: Micros, limit: int) -> list[DeadLetter]:
+        def chosen(known: KnownLetters) -> list[int]:
+            waiting = [
+                (one.at, one.letter_id)
+                for one in known.letters.values()
+                if (one.tenant, one.code) == (tenant, code)
+                and one.has_content
+                and one.at <= until
+                and one.place not in known.redriven
+            ]
+            return [letter_id for _, letter_id in sorted(waiting)[:limit]]
+
+        return list((await self._letters(await self._ask(chosen))).values())
+
+    async def codes_at(self, positions: Sequence[Position]) -> dict[Position, str]:
+        places = {one: (REQUESTS_TOPIC, one.partition, one.offset) for one in positions}
+
+        def codes(known: KnownLetters) -> dict[Position, str]:
+            found = known.letters
+            return {position: found[place].code for position, place in places.items() if place in found}
+
+        return await self._ask(codes)
 
     async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position | None]:
-        waiting = {letter.letter_id: letter for letter in await self._all() if letter.redriven is None}
-        chosen = [waiting[letter_id] for letter_id in dict.fromkeys(letter_ids) if letter_id in waiting]
+        wanted = list(dict.fromkeys(letter_ids))
+        chosen = [one for one in (await self._letters(wanted)).values() if one.redriven is None]
         positions: dict[int, Position | None] = {}
         for start in range(0, len(chosen), REDRIVEN_AT_ONCE):
             letters = chosen[start : start + REDRIVEN_AT_ONCE]
@@ -88,6 +134,29 @@ class KafkaDeadLetters:
                 for letter, position in zip(letters, sent, strict=True)
             }
         return positions
+
+    async def _ask(self, question: Callable[[KnownLetters], T]) -> T:
+        await self._topics.log_id()
+        return await self._index.ask(question)
+
+    async def _letters(self, letter_ids: Sequence[int]) -> dict[int, DeadLetter]:
+        """These letters, in this order, without those that are not there.
+
+        Few are read one by one. Many, and those that are older than what the index knows, by reading all.
+        """
+
+        def known(letters: KnownLetters) -> dict[int, Micros | None] | None:
+            found = {number: letters.find(number) for number in letter_ids}
+            if len(letter_ids) > FEW or (None in found.values() and not self._index.is_whole):
+                return None
+            return {number: letters.redriven.get(one.place) for number, one in found.items() if one is not None}
+
+        redriven = await self._ask(known)
+        if redriven is None:
+            there = {letter.letter_id: letter for letter in await self._all()}
+            return {number: there[number] for number in letter_ids if number in there}
+        log_id, messages = await self._topics.log_id(), await self._index.read(redriven)
+        return {number: _letter(messages[number], log_id, at) for number, at in redriven.items() if number in messages}
 
     def _home(self, letter: DeadLetter) -> str:
         return letter.topic if letter.topic == self._platform_topic else REQUESTS_TOPIC
@@ -114,9 +183,9 @@ def _read(settings: KafkaSettings, log_id: str) -> list[DeadLetter]:
         headers = headers_of(message)
         try:
             if "dlq.offset" in headers:
-                letters.append(_letter(message, headers, log_id))
+                letters.append(_letter(message, log_id))
             elif REDRIVEN in headers:
-                redriven[int(headers[REDRIVEN])] = _moment(headers["dlq.at"])
+                redriven[int(headers[REDRIVEN])] = moment_in(headers["dlq.at"])
         except (KeyError, ValueError):
             logger.warning("a record of %s is no dead letter of ours: it is passed over", DEAD_LETTERS_TOPIC)
     return _distinct(letters, redriven)
@@ -139,7 +208,8 @@ def _by_id(letter: DeadLetter) -> int:
     return letter.letter_id
 
 
-def _letter(message: Message, headers: Mapping[str, str], log_id: str) -> DeadLetter:
+def _letter(message: Message, log_id: str, redriven: Micros | None = None) -> DeadLetter:
+    headers = headers_of(message)
     value, partition, offset = message.value(), headers["dlq.partition"], headers["dlq.offset"]
     document, outside = (None, None) if value is None else unwrap(value)
     peeked = peek(document)
@@ -151,19 +221,16 @@ def _letter(message: Message, headers: Mapping[str, str], log_id: str) -> DeadLe
         key=message.key(),
         value=value,
         headers={name: header for name, header in headers.items() if not name.startswith(OURS)},
-        received=_moment(headers["dlq.received"]) if "dlq.received" in headers else message.timestamp()[1] * 1_000,
+        received=moment_in(headers["dlq.received"]) if "dlq.received" in headers else message.timestamp()[1] * 1_000,
         student_id=peeked.student_id,
         event_id=peeked.event_id or stated_id(headers) or outside or f"{origin_of(log_id)}:{partition}:{offset}",
         code=headers["dlq.code"],
         message=headers["dlq.message"],
         attempts=int(headers[ATTEMPTS]),
-        at=_moment(headers["dlq.at"]),
-        letter_id=(message.partition() or 0) * PER_PARTITION + (message.offset() or 0) + 1,
+        at=moment_in(headers["dlq.at"]),
+        redriven=redriven,
+        letter_id=letter_id_of(message),
     )
-
-
-def _moment(text: str) -> Micros:
-    return moment_of(datetime.fromisoformat(text))
 
 
 def _headers(letter: DeadLetter) -> dict[str, str]:

@@ -47,16 +47,17 @@ def open_logs(
     topics, sender = KafkaTopics(settings), Sender(settings)
     asker, pinger, consent_asker = (Asker(settings, f"kafka-{name}") for name in ("asker", "pinger", "consent"))
     events = KafkaEventLog(settings, topics, sender, asker, batch_size=batch_size, rebalanced=rebalanced)
+    dead_letters = KafkaDeadLetters(settings, topics, sender, platform_topic)
     return Logs(
         events=events,
         results=KafkaResultLog(topics, sender),
-        dead_letters=KafkaDeadLetters(settings, topics, sender, platform_topic),
+        dead_letters=dead_letters,
         consents=KafkaConsentLedger(topics, sender, consent_asker),
         connection=KafkaLogConnection(
             settings,
             sender,
             pinger,
-            [events.close, sender.close, asker.close, pinger.close, consent_asker.close],
+            [events.close, sender.close, asker.close, pinger.close, consent_asker.close, dead_letters.close],
             None if platform_topic is None else PlatformTopicWatch(settings, platform_topic),
         ),
     )

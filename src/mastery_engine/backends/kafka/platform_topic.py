@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from mastery_engine.backends.kafka.asker import Asker, committed_of, ends_of
 from mastery_engine.backends.kafka.faults import Complaints, as_engine_error, new_client
 from mastery_engine.backends.kafka.reader import LOST, WAIT_S
 from mastery_engine.backends.kafka.records import record_of
@@ -46,6 +48,7 @@ class KafkaPlatformTopic:
         self._name = name
         self._batch_size = batch_size
         self._thread = ThreadPoolExecutor(1, "kafka-platform")
+        self._asker = Asker(settings, "kafka-platform-lag", group=PLATFORM_GROUP)
         self._consumer: Consumer | None = None
         self._complaints = Complaints()
         self._fault: KafkaError | None = None
@@ -133,10 +136,14 @@ class KafkaPlatformTopic:
         else:
             self._owed.clear()
 
+    async def lag(self) -> int:
+        return await self._asker.ask(partial(_lag_of, topic=self._name))
+
     async def close(self) -> None:
         if self._closed:
             return
         self._closed = True
+        await self._asker.close()
         if self._consumer is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._consumer.close)
         self._thread.shutdown()
@@ -151,3 +158,11 @@ class KafkaPlatformTopic:
             raise as_engine_error(error, self._complaints) from error
         self._complaints.clear()
         return answer
+
+
+def _lag_of(client: Consumer, topic: str) -> int:
+    ends = ends_of(client, topic)
+    if not ends:
+        raise Unavailable(f"Kafka has no topic {topic}, or does not show it to this user.")
+    committed = committed_of(client, topic)
+    return sum(max(end - committed.get(partition, 0), 0) for partition, end in ends.items())

@@ -7,8 +7,8 @@ import msgspec
 from mastery_engine.backends.memory.event_log import MemoryEventLog
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.dead_letters import DeadLetter, LetterReason, reasons_among, with_code_among
-from mastery_engine.ports.event_log import Position
+from mastery_engine.ports.dead_letters import DeadLetter, LetterReasons, reasons_among, with_code_among
+from mastery_engine.ports.event_log import REQUESTS_TOPIC, Position
 
 
 class MemoryDeadLetters:
@@ -44,11 +44,29 @@ class MemoryDeadLetters:
     async def find(self, letter_id: int) -> DeadLetter | None:
         return self._letters.get(letter_id)
 
-    async def reasons(self, tenant: str) -> list[LetterReason]:
-        return reasons_among(self._letters.values(), tenant)
+    async def reasons(self, tenant: str) -> LetterReasons:
+        letters = self._letters.values()
+        return LetterReasons(
+            reasons_among((one.code, one.at) for one in letters if one.tenant == tenant and one.redriven is None)
+        )
 
     async def with_code(self, tenant: str, code: str, *, before: int | None, limit: int) -> list[DeadLetter]:
         return with_code_among(self._letters.values(), tenant, code, before=before, limit=limit)
+
+    async def waiting(self, tenant: str, code: str, *, until: Micros, limit: int) -> list[DeadLetter]:
+        waiting = [
+            one
+            for one in self._letters.values()
+            if (one.tenant, one.code, one.redriven) == (tenant, code, None)
+            and one.value is not None
+            and one.at <= until
+        ]
+        return sorted(waiting, key=lambda one: (one.at, one.letter_id))[:limit]
+
+    async def codes_at(self, positions: Sequence[Position]) -> dict[Position, str]:
+        codes = {_place(letter): letter.code for letter in self._letters.values()}
+        places = {one: (REQUESTS_TOPIC, one.partition, one.offset) for one in positions}
+        return {position: codes[place] for position, place in places.items() if place in codes}
 
     async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position]:
         positions = {}

@@ -29,5 +29,8 @@ class MemoryPlatformTopic:
     async def commit(self, ends: Mapping[int, int]) -> None:
         self.committed = ends[0]
 
+    async def lag(self) -> int:
+        return len(self.records) - self.committed
+
     async def close(self) -> None:
         self._next = None

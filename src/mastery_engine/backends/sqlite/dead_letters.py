@@ -11,8 +11,8 @@ from mastery_engine.backends.sqlite.event_log import PARTITION, SqliteEventLog, 
 from mastery_engine.backends.sqlite.joined_blobs import parted
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.dead_letters import DeadLetter, LetterReason
-from mastery_engine.ports.event_log import Position
+from mastery_engine.ports.dead_letters import DeadLetter, LetterReason, LetterReasons
+from mastery_engine.ports.event_log import REQUESTS_TOPIC, Position
 
 _LETTERS = (
     "SELECT topic, part, position, tenant, key, value, headers, received, student_id, event_id, code, message, "
@@ -30,6 +30,14 @@ _REASONS = (
 )
 _WITH_CODE = _LETTERS + (
     "WHERE tenant = ?1 AND code = ?2 AND (?3 IS NULL OR letter_id < ?3) ORDER BY letter_id DESC LIMIT ?4"
+)
+_WAITING = _LETTERS + (
+    "WHERE tenant = ? AND code = ? AND redriven IS NULL AND value IS NOT NULL AND at <= ? "
+    "ORDER BY at, letter_id LIMIT ?"
+)
+_CODES_AT = (
+    "SELECT part, position, code FROM json_each(?) AS asked JOIN dead_letters "
+    "ON topic = ? AND part = asked.value ->> 0 AND position = asked.value ->> 1"
 )
 _APPEND = (
     "INSERT OR IGNORE INTO dead_letters (topic, part, position, tenant, key, value, headers, received, student_id, "
@@ -78,11 +86,19 @@ class SqliteDeadLetters:
     async def find(self, letter_id: int) -> DeadLetter | None:
         return next(map(_letter, self._database.read(_FIND, (letter_id,))), None)
 
-    async def reasons(self, tenant: str) -> list[LetterReason]:
-        return [LetterReason(*row) for row in await self._database.fetch(_REASONS, (tenant,))]
+    async def reasons(self, tenant: str) -> LetterReasons:
+        return LetterReasons([LetterReason(*row) for row in await self._database.fetch(_REASONS, (tenant,))])
 
     async def with_code(self, tenant: str, code: str, *, before: int | None, limit: int) -> list[DeadLetter]:
         return [_letter(row) for row in await self._database.fetch(_WITH_CODE, (tenant, code, before, limit))]
+
+    async def waiting(self, tenant: str, code: str, *, until: Micros, limit: int) -> list[DeadLetter]:
+        return [_letter(row) for row in await self._database.fetch(_WAITING, (tenant, code, until, limit))]
+
+    async def codes_at(self, positions: Sequence[Position]) -> dict[Position, str]:
+        asked = msgspec.json.encode([(one.partition, one.offset) for one in positions]).decode()
+        rows = await self._database.fetch(_CODES_AT, (asked, REQUESTS_TOPIC))
+        return {Position(part, position): code for part, position, code in rows}
 
     async def redrive(self, letter_ids: Sequence[int], at: Micros) -> dict[int, Position]:
         def write(connection: sqlite3.Connection) -> dict[int, Position]:

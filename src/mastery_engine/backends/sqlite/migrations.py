@@ -230,6 +230,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     CREATE INDEX statement_facets_through ON statement_facets (via) WHERE via <> stored;
     CREATE INDEX statements_that_void ON statements (tenant, target) WHERE voids = 1;
     """,
+    "CREATE INDEX dead_letters_waiting ON dead_letters (tenant, code, at) WHERE redriven IS NULL;",
 )
 
 

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mastery_engine.errors import InvalidInput, NotFound
 from mastery_engine.http.dashboard.routing import with_error_pages
-from mastery_engine.http.dashboard.session import caller_of, check_same_origin
+from mastery_engine.http.dashboard.session import caller_of, check_same_origin, form_of
 from mastery_engine.http.dashboard.templates import page
 from mastery_engine.http.dashboard.words import N_
 from mastery_engine.http.incoming import engine_of
@@ -27,8 +27,7 @@ async def show(request: Request) -> Response:
     """The letters of a reason; with ``redrive`` in the address it asks whether that one is to be put back."""
     caller = await caller_of(request)
     code, before, asked = (request.query_params.get(name, "") for name in ("code", "before", "redrive"))
-    if not code:
-        raise InvalidInput("code must be that of a reason: /dashboard leads to each.", field="code")
+    _checked(code)
     for name, given in (("before", before), ("redrive", asked)):
         if given and not ID.fullmatch(given):
             raise InvalidInput(f"{name} must be the id of a dead letter.", field=name)
@@ -41,12 +40,45 @@ async def show(request: Request) -> Response:
         caller,
         code=code,
         before=before,
-        here=f"{PLACE}?{urlencode({'code': code})}",
+        here=_of(code),
         letters=shown,
         older=f"{PLACE}?{urlencode(older)}" if older else "",
         asked=int(asked) if asked else None,
         most=MOST_SHOWN,
     )
+
+
+@router.get("/redrive")
+@with_error_pages
+async def ask(request: Request) -> Response:
+    """The question before all that wait with a reason are put back, a portion at a time."""
+    caller = await caller_of(request)
+    code = _checked(request.query_params.get("code", ""))
+    until = request.state.at
+    count, has_more = await engine_of(request).dead_letters.count_waiting(caller, code, until)
+    return page("redrive.html", caller, code=code, here=_of(code), until=until, count=count, has_more=has_more)
+
+
+@router.post("/redrive")
+@with_error_pages
+async def redrive_reason(request: Request) -> Response:
+    check_same_origin(request)
+    caller = await caller_of(request)
+    form = await form_of(request)
+    code, until = _checked(form.get("code", "")), form.get("until", "")
+    if not ID.fullmatch(until):
+        raise InvalidInput("until must be the moment of the question.", field="until")
+    name = await engine_of(request).dead_letters.redrive_reason(caller, code, int(until))
+    return RedirectResponse(f"{PLACE}/redriven/{name}", 303)
+
+
+@router.get("/redriven/{name}")
+@with_error_pages
+async def redriven(request: Request, name: str) -> Response:
+    """What came of it: how many are processed, failed again, or are under way."""
+    caller = await caller_of(request)
+    outcome = await engine_of(request).dead_letters.outcome(caller, name)
+    return page("redriven.html", caller, outcome=outcome, here=_of(outcome.code))
 
 
 @router.post("/{letter_id}/redrive")
@@ -57,4 +89,15 @@ async def redrive(request: Request, letter_id: str) -> Response:
     if not ID.fullmatch(letter_id):
         raise NotFound(N_("There is no such dead letter."))
     letter = await engine_of(request).dead_letters.redrive_own(caller, int(letter_id))
-    return RedirectResponse(f"{PLACE}?{urlencode({'code': letter.code})}", 303)
+    return RedirectResponse(_of(letter.code), 303)
+
+
+def _of(code: str) -> str:
+    """The address of a reason's letters."""
+    return f"{PLACE}?{urlencode({'code': code})}"
+
+
+def _checked(code: str) -> str:
+    if not code:
+        raise InvalidInput("code must be that of a reason: /dashboard leads to each.", field="code")
+    return code

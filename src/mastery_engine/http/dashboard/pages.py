@@ -1,6 +1,5 @@
 """The routes of the dashboard's pages."""
 
-import asyncio
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,16 +9,14 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from mastery_engine import __version__
-from mastery_engine.auth.access import Act, Caller
+from mastery_engine.auth.access import Caller
 from mastery_engine.auth.demo_doors import DemoDoor
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.given_ids import check_student_id, is_student_id, normal_id
-from mastery_engine.domain.moments import day_of, iso_date
-from mastery_engine.engine import Engine
-from mastery_engine.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
+from mastery_engine.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from mastery_engine.http.dashboard.class_routes import class_page
 from mastery_engine.http.dashboard.packing import packed
+from mastery_engine.http.dashboard.operator_page import operator_page
 from mastery_engine.http.dashboard.routing import asked_course, sign_in_page, with_error_pages
 from mastery_engine.http.dashboard.session import (
     admitted_by,
@@ -41,7 +38,6 @@ from mastery_engine.http.page_headers import show_in_frames_of
 from mastery_engine.http.routers.stream import EventStream
 from mastery_engine.responses.advice import NextStep
 from mastery_engine.responses.cohorts import CohortFigures, Comparison
-from mastery_engine.responses.dead_letters import ShownReason
 from mastery_engine.services.lti.sessions import is_launched, visit_of
 from mastery_engine.services.reports import MOST_STUDENTS
 from mastery_engine.services.standings import Standings
@@ -50,8 +46,6 @@ STYLES = ("tokens", "base", "parts", "pages", "print")
 SCRIPTS = frozenset(("pages.js", "live.js", "modules.js", "chart.js", "launch.js"))
 SIGNED_OUT = N_("You have signed out: open the link in your course to come again.")
 MOST_CLASSES = 20
-PATIENCE_S = 5.0
-RUNBOOK = "MasteryUnavailable"
 CACHED = {"Cache-Control": "max-age=300"}
 BACK = re.compile(r"/dashboard(?:[/?][\w/?=&%.~+#:-]*)?", re.ASCII)
 
@@ -71,7 +65,7 @@ async def home(request: Request) -> Response:
         return RedirectResponse(f"/dashboard/students/{caller.subject}{query}", 303)
     if caller.role == "teacher":
         return await class_page(request, caller)
-    return await _operator(request, caller)
+    return await operator_page(request, caller)
 
 
 @router.post("")
@@ -260,47 +254,3 @@ async def _first_steps(request: Request, caller: Caller) -> list[NextStep]:
     with suppress(Conflict):  # they do not allow profiling
         return await engine_of(request).pages.first_steps(caller, caller.subject, asked_course(request))
     return []
-
-
-async def _reasons(engine: Engine, caller: Caller) -> list[ShownReason] | None:
-    """The dead letters by reason; None where the log does not answer, which the page is there to say."""
-    with suppress(Unavailable, TimeoutError):
-        async with asyncio.timeout(PATIENCE_S):
-            return await engine.dead_letters.reasons(caller)
-    return None
-
-
-async def _operator(request: Request, caller: Caller) -> Response:
-    engine = engine_of(request)
-    engine.access.check_act(caller, Act.RECORD, "operator-page")
-    words = spoken()
-    figures = {
-        "mastery_queue_depth": words.gettext("events not yet folded"),
-        "mastery_events_total": words.gettext("events"),
-        "mastery_dead_letters_total": words.gettext("dead letters"),
-        "mastery_results_published_total": words.gettext("results published"),
-        "mastery_deliveries_total": words.gettext("attempts to deliver"),
-        "mastery_http_requests_total": words.gettext("calls"),
-        "mastery_streams_open": words.gettext("open streams"),
-        "mastery_worker_up": words.gettext("worker running"),
-        "mastery_consumer_lag": words.gettext("lag"),
-    }
-    rows = [
-        (figures[sample.name], ", ".join(f"{name} {value}" for name, value in sample.labels.items()), sample.value)
-        for metric in engine.metrics.registry.collect()
-        for sample in metric.samples
-        if sample.name in figures
-    ]
-    return page(
-        "operator.html",
-        caller,
-        rows=rows,
-        day=iso_date(day_of(request.state.at)),
-        webhooks=(await engine.webhooks.all(caller)).webhooks if caller.role == "admin" else None,
-        version=__version__,
-        environment=request.state.settings.environment,
-        runbook=RUNBOOK,
-        reasons=await _reasons(engine, caller),
-        dependencies=await engine.readiness.dependencies(),
-        calibrations=await engine.calibrations.of_tenant(caller),
-    )

@@ -15,7 +15,7 @@ from math import ceil
 from pathlib import Path
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_timedelta, get_day_names
+from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_day_names
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -89,6 +89,12 @@ class Words:
     def number(self, value: float) -> str:
         return str(format_decimal(value, locale=self.locale))
 
+    def figure(self, value: float) -> str:
+        """A number of which the size matters: three places that count, whole from 100 on."""
+        if value >= 100 or value == round(value):
+            return self.number(round(value))
+        return str(format_decimal(value, format="@##", locale=self.locale))
+
     def day(self, day: str | date) -> str:
         """A day with its weekday, as of the last weeks."""
         return format_date(_date(day), "EEEE, d MMMM" if self.language == ENGLISH else "EEEE d MMMM", self.locale)
@@ -103,6 +109,14 @@ class Words:
         """A moment in a time zone, to the minute."""
         when = datetime.fromtimestamp(at / SECOND, zone)
         return format_datetime(when, "d MMM, HH:mm", tzinfo=zone, locale=self.locale)
+
+    def when(self, text: str) -> str:
+        """A moment of an answer (RFC 3339), to the minute, in UTC."""
+        return format_datetime(datetime.fromisoformat(text), "d MMM, HH:mm", locale=self.locale)
+
+    def clock(self, when: datetime) -> str:
+        """The time of day of a moment, to the minute."""
+        return format_time(when, "HH:mm", tzinfo=when.tzinfo, locale=self.locale)
 
     def ago(self, at: Micros, now: Micros) -> str:
         """How long ago a moment was, in one unit."""

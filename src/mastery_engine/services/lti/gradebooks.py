@@ -136,6 +136,11 @@ class Gradebooks:
         await self._contexts.refresh(now)
         return self._contexts.sinks()
 
+    async def sinks_of(self, tenant: str, now: Micros) -> list[str]:
+        """Where scores for a tenant's classes wait, or may. Raises Unavailable."""
+        await self._contexts.refresh(now)
+        return self._contexts.sinks_of(tenant)
+
     async def send(self, delivery: Delivery, now: Micros) -> SendOutcome:
         """Send a score, as consent and class are now, unless it is there already."""
         body, student = _decode(delivery.body), delivery.student

@@ -98,6 +98,10 @@ class GradedContexts:
         """Where scores wait, or may."""
         return {sink_of(record) for record in self.records}
 
+    def sinks_of(self, tenant: str) -> list[str]:
+        """Those of one tenant."""
+        return sorted({sink_of(record) for record in self.records if record.tenant == tenant})
+
     async def _read(self, now: Micros) -> None:
         records: list[ContextRecord] = []
         after = ""
