@@ -19,11 +19,13 @@ from scripts.dist import built, digests
 from tests.support.processes import ROOT
 
 EPOCH = "1700000000"
+SHOWN = "docs/runbooks.md"  # by the dashboard: the wheel has it beside the pages
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def files() -> list[str]:
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "src", "*.toml", "README.md", "LICENSE"]
+    named = ["src", SHOWN, "*.toml", "README.md", "LICENSE"]
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *named]
     found = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     return [name for name in found if (ROOT / name).is_file()]
 
@@ -71,11 +73,13 @@ def test_both_hold_every_file_of_the_package_and_nothing_else(distributions: Bui
         inside = {f"src/{name}" for name in wheel.namelist() if ".dist-info/" not in name}
         (entries,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
         assert "mastery-engine = mastery_engine.cli:main" in wheel.read(entries).decode()
-    assert inside == package
+        shown = wheel.read("mastery_engine/http/dashboard/runbooks.md")
+    assert inside == package | {"src/mastery_engine/http/dashboard/runbooks.md"}
+    assert shown == (ROOT / SHOWN).read_bytes()
     with tarfile.open(distributions.sdist) as sdist:
         held = {name.partition("/")[2] for name in sdist.getnames()}
     assert {name for name in files() if name.startswith("src/")} | {"README.md", "LICENSE", "pyproject.toml"} <= held
-    assert not any(name.startswith(("tests", "docs", "scripts", ".venv")) for name in held)
+    assert not any(name.startswith(("tests", "docs/", "scripts", ".venv")) for name in held - {SHOWN})
 
 
 def test_the_package_runs_from_its_wheel_alone(distributions: Built, tmp_path: Path) -> None:

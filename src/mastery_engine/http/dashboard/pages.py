@@ -15,8 +15,8 @@ from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.given_ids import check_student_id, is_student_id, normal_id
 from mastery_engine.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from mastery_engine.http.dashboard.class_routes import class_page
-from mastery_engine.http.dashboard.packing import packed
 from mastery_engine.http.dashboard.operator_page import operator_page
+from mastery_engine.http.dashboard.packing import packed
 from mastery_engine.http.dashboard.routing import asked_course, sign_in_page, with_error_pages
 from mastery_engine.http.dashboard.session import (
     admitted_by,
