@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mastery_engine.cli.console import AsJson, counted, ignore_progress, opened, operator, say, settings
+from mastery_engine.cli.console import AsJson, OnlyTenant, counted, ignore_progress, opened, operator, say, settings
 
 if TYPE_CHECKING:
     from mastery_engine.responses.dead_letters import ShownLetter
@@ -19,16 +19,11 @@ app = typer.Typer(
 )
 
 
-Tenant = Annotated[
-    str | None, typer.Option(help="Only letters of this tenant. Default: those of all.", show_default=False)
-]
-
-
 @app.command("list")
 def list_(
     after: Annotated[int, typer.Option(help="Only letters with a greater id.", min=0, max=LARGEST)] = 0,
     limit: Annotated[int, typer.Option(help="The most letters to list.", min=1, max=LARGEST)] = 100,
-    tenant: Tenant = None,
+    tenant: OnlyTenant = None,
     as_json: AsJson = False,
 ) -> None:
     """List the dead letters, oldest first: id, time of receipt, student, event, reason.
@@ -66,7 +61,7 @@ def redrive(
         typer.Argument(help="The ids of letters.", metavar="ID...", show_default=False, min=1, max=LARGEST),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All letters that were not redriven before.")] = False,
-    tenant: Tenant = None,
+    tenant: OnlyTenant = None,
     as_json: AsJson = False,
 ) -> None:
     """Put dead letters back into the log, each once, and process them. One that fails again becomes a new letter.
