@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mastery_client.sending import AGENT
 from tests.support.client import School
 from tests.support.processes import ROOT
 
@@ -48,6 +49,7 @@ def test_a_wheel_is_built_and_runs_with_nothing_but_what_it_names(school: School
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         metadata = archive.read("mastery_engine_client-1.0.0.dist-info/METADATA").decode()
+    assert f"mastery-engine-client/{wheel.name.split('-')[1]}" == AGENT
     assert "mastery_client/py.typed" in names
     assert {name.partition("/")[0] for name in names} == {"mastery_client", "mastery_engine_client-1.0.0.dist-info"}
     wants = sorted(line.partition(": ")[2] for line in metadata.splitlines() if line.startswith("Requires-Dist"))

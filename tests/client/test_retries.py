@@ -124,6 +124,7 @@ def test_it_is_sent_so_often_and_no_more(way: Way, between: Between) -> None:
     with pytest.raises(TransportError) as caught:
         way(lambda engine: engine.query(ADA), *["dropped"] * 9)
     assert len(between.heads) == caught.value.attempts == 4
+    assert (caught.value.code, caught.value.status, caught.value.request_id) == ("TRANSPORT_ERROR", None, None)
     assert "after 4 attempts" in str(caught.value)
     with pytest.raises(TransportError):
         way(lambda engine: engine.query(ADA), *["dropped"] * 9, retries=0)

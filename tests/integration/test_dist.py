@@ -13,7 +13,7 @@ import pytest
 
 from mastery_engine import __version__
 from scripts.servers.cache import free_port
-from tests.support.live import SECRET, bearer, make_token
+from tests.support.live import SECRET, Live, bearer, make_token
 
 DIST = os.environ.get("DIST")
 PATIENCE_S = 600.0
@@ -21,24 +21,29 @@ PATIENCE_S = 600.0
 pytestmark = [pytest.mark.dist, pytest.mark.skipif(DIST is None, reason="`make dist` builds the wheel that it tries")]
 
 
+def environment_with(wheel: str, extras: str, home: Path, resolution: str) -> Path:
+    """The programs of an environment that has a wheel of ours and what it needs, the newest or the oldest of it."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    (built,) = Path(DIST or "").resolve().glob(f"{wheel}-*.whl")
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(home / "venv")], check=True)
+    place = ["--python", str(home / "venv" / "bin" / "python"), "--resolution", resolution]
+    name = wheel.replace("_", "-")
+    subprocess.run([uv, "pip", "install", "--quiet", *place, f"{name}{extras} @ {built.as_uri()}"], check=True)
+    return home / "venv" / "bin"
+
+
 class Installed:
     """The package in an environment of its own, and a data folder."""
 
     def __init__(self, home: Path, resolution: str) -> None:
         self.home = home
-        self._bin = home / "venv" / "bin"
+        self._bin = environment_with("mastery_engine", "[docs,tokens,tracing]", home, resolution)
         self._environment = {
             "PATH": f"{self._bin}:{os.environ['PATH']}",
             "HOME": str(home),
             "JWT_SECRET": SECRET,
             "DATA_DIR": str(home / "data"),
         }
-        uv = str(Path(sys.executable).with_name("uv"))
-        (wheel,) = Path(DIST or "").resolve().glob("mastery_engine-*.whl")
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(home / "venv")], check=True)
-        place = ["--python", str(self._bin / "python"), "--resolution", resolution]
-        wanted = f"mastery-engine[docs,tokens,tracing] @ {wheel.as_uri()}"
-        subprocess.run([uv, "pip", "install", "--quiet", *place, wanted], check=True)
 
     def run(self, *words: str, **settings: str) -> str:
         """What a command prints that must succeed."""
@@ -68,6 +73,44 @@ class Installed:
             finally:
                 process.terminate()
                 process.wait(60)
+
+
+CLIENT = """
+import asyncio
+import sys
+from mastery_client import AsyncMasteryClient, FramesNotInstalled, MasteryClient
+
+url, token = sys.argv[1:]
+with MasteryClient(url, token=token) as engine:
+    receipt = engine.ingest("quiz", "ada", {"total_questions": 4, "correct_answers": 3})
+    print(engine.wait_for_event("ada", receipt.event_id).status)
+    print(next(engine.stream("ada")).current_mastery.components.quiz)
+    try:
+        frame = engine.history("ada").to_frame()
+        print(dict(frame.dtypes.astype(str)), len(engine.skills("ada").to_frame()))
+    except FramesNotInstalled:
+        print("no frames")
+
+async def queried():
+    async with AsyncMasteryClient(url, token=token) as engine:
+        return [row.student_id async for row in engine.iter_students()]
+
+print(asyncio.run(queried()))
+"""
+
+
+@pytest.mark.parametrize("extras", ["", "[frames]"])
+@pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
+def test_the_client_works_in_an_empty_environment(tmp_path: Path, resolution: str, extras: str) -> None:
+    programs = environment_with("mastery_engine_client", extras, tmp_path, resolution)
+    with Live(tmp_path / "data", home=tmp_path, LOG_LEVEL="WARNING") as live:
+        command = [str(programs / "python"), "-W", "error", "-c", CLIENT, live.url, make_token()]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    processed, quiz, frames, students = done.stdout.splitlines()
+    assert (processed, quiz, students) == ("processed", "0.75", "['ada']")
+    dtypes = "{'student_id': 'string', 'date': 'datetime64[us]', 'mastery_score': 'float64', 'level': 'string'} 0"
+    assert frames == (dtypes if extras else "no frames")
 
 
 @pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
 
 class MasteryError(Exception):
-    """The base of all errors of this client."""
+    """The base of all errors of this client.
+
+    Each has a ``code`` for programs; ``status`` and ``request_id`` are None where no answer came.
+    """
+
+    code: str = "CLIENT_ERROR"
+    status: int | None = None
+    request_id: str | None = None
 
 
 class TransportError(MasteryError):
@@ -35,6 +42,8 @@ class TransportError(MasteryError):
 
     ``attempts`` is how often the call was sent. Whether it took effect is not known.
     """
+
+    code = "TRANSPORT_ERROR"
 
     def __init__(self, message: str, *, attempts: int = 1) -> None:
         super().__init__(message)
@@ -44,9 +53,13 @@ class TransportError(MasteryError):
 class TimedOut(TransportError):
     """No answer came within the client's ``timeout``."""
 
+    code = "TIMED_OUT"
+
 
 class UnreadableAnswer(MasteryError):
     """An answer came that this client cannot read: another service answered, or an engine of another major version."""
+
+    code = "UNREADABLE_ANSWER"
 
     def __init__(self, message: str, *, status: int, request_id: str | None) -> None:
         super().__init__(message)
@@ -57,13 +70,18 @@ class UnreadableAnswer(MasteryError):
 class FramesNotInstalled(MasteryError, ImportError):
     """A data frame was asked for, and pandas is not installed."""
 
+    code = "FRAMES_NOT_INSTALLED"
+
 
 class IngestInterrupted(MasteryError):
     """``ingest_all`` ended before all events were sent.
 
     ``answered`` has what became of those before, in order; ``remaining`` are the others, of which the first may have
-    been taken: send them again with the ids that they have. ``__cause__`` says why.
+    been taken: send them again with the ids that they have. ``__cause__`` says why, with the same ``status`` and
+    ``request_id``.
     """
+
+    code = "INGEST_INTERRUPTED"
 
     def __init__(self, message: str, *, answered: "IngestResponse", remaining: Sequence[Any]) -> None:
         super().__init__(message)

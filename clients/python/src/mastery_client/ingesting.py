@@ -33,7 +33,9 @@ def parcels(events: Iterable[Event]) -> Generator[list[dict[str, Any]], IngestRe
             if isinstance(came, MasteryError):
                 remaining = [*parcel, *(() if named is None else (named,)), *map(with_id, left)]
                 message = f"{len(told.results)} events were sent, {len(remaining)} were not: {came}"
-                raise IngestInterrupted(message, answered=told, remaining=remaining) from came
+                interrupted = IngestInterrupted(message, answered=told, remaining=remaining)
+                interrupted.status, interrupted.request_id = came.status, came.request_id
+                raise interrupted from came
             told = IngestResponse(
                 accepted=told.accepted + came.accepted,
                 refused=told.refused + came.refused,
