@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mastery_engine.cli.dump_files import DumpForm, writer_for
 from mastery_engine.cli.dump_reader import DUMPS
-from mastery_engine.cli.ingest import EventFileReader
+from mastery_engine.cli.ingest import EventFileReader, Ingested
 from mastery_engine.domain.courses.course import CourseChange, CourseRules
 from mastery_engine.domain.courses.zone import zone_named
 from mastery_engine.domain.evidence.score import mastery_score
@@ -45,7 +45,7 @@ async def dumped(ours: TestedEngine, form: DumpForm, course_id: str | None = Non
     return file.getvalue()
 
 
-async def ingested(fresh: TestedEngine, form: DumpForm, content: bytes) -> EventFileReader:
+async def ingested(fresh: TestedEngine, form: DumpForm, content: bytes) -> Ingested:
     """Take a file into a fresh engine; what was read."""
     await fresh.engine.courses.learn_all("default", fresh.clock())
     source = DUMPS[form](BytesIO(content), len(content))
@@ -53,7 +53,7 @@ async def ingested(fresh: TestedEngine, form: DumpForm, content: bytes) -> Event
     async for chunk in reader.chunks(ignore):
         await fresh.engine.ingest.submit(CALLER, chunk, "ingest")
     await fresh.work()
-    return reader
+    return reader.done(None, 1.0)
 
 
 async def scores(ours: TestedEngine) -> dict[tuple[str, str], Any]:

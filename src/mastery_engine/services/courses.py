@@ -61,6 +61,7 @@ class Courses:
         # Whoever is asked of is read again every two seconds, so the oldest reading is the least wanted.
         self._cached: FIFOCache[CourseKey, CachedCourse] = FIFOCache(LARGEST_CACHE, _size)
         self._learned: dict[CourseKey, Rules] = {}
+        self._unset: dict[bool, Rules] = {}
         self._noted: LRUCache[CourseKey, None] = LRUCache(MOST_NOTED)
 
     async def of(self, key: CourseKey, now: Micros) -> CourseSetup:
@@ -122,7 +123,14 @@ class Courses:
         if learned is not None:
             return learned
         cached = self._cached.get(key)
-        return self._setup(key, StoredCourse()).rules if cached is None else cached.setup.rules
+        return self._unset_rules(key) if cached is None else cached.setup.rules
+
+    def _unset_rules(self, key: CourseKey) -> Rules:
+        """The rules of a course that nobody set, made once: who reads a log asks for them with each event."""
+        is_default = key.course_id == DEFAULT_COURSE
+        if is_default not in self._unset:
+            self._unset[is_default] = self._setup(key, StoredCourse()).rules
+        return self._unset[is_default]
 
     def _setup(self, key: CourseKey, stored: StoredCourse) -> CourseSetup:
         return setup_of(key, stored.version, stored.course, self._rules, self._curriculum)
