@@ -55,6 +55,9 @@ async def test_the_page_shows_the_last_hour_in_graphs_words_and_a_table(api: Api
     (minute,) = [one for one in answer.json()["minutes"] if one["replicas"]]
     assert min(minute["calls"], minute["events"], minute["client_errors"]) > 0
     assert answer.headers["cache-control"] == "no-store"
+    for language, said in (("es", "La última hora"), ("ar", "الساعة الأخيرة")):
+        other = {"Cookie": f"{COOKIE['Cookie']}; mastery_language={language}"}
+        assert said in (await api.client.get("/dashboard", headers=other)).text
     for role in ("student", "teacher"):
         who = {"Cookie": f"mastery_session={make_token(role, students=[STUDENT])}"}
         for path in ("/dashboard/figures", "/dashboard/runbooks"):
@@ -169,6 +172,10 @@ async def test_all_letters_of_a_reason_are_redriven_in_portions_after_a_question
     assert "2 were processed." in outcome
     assert "1 failed again, and is a new dead letter." in outcome
     assert "1 more waits with this reason." in outcome, "without the one that failed again"
+    for language in ("es", "ar"):
+        other = {"Cookie": f"{COOKIE['Cookie']}; mastery_language={language}"}
+        for path in (answer.headers["location"], f"{REDRIVE}?code={code}", f"/dashboard/dead-letters?code={code}"):
+            assert (await api.client.get(path, headers=other)).status_code == 200
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', outcome))
     answer = await api.client.post(REDRIVE, data=fields, headers=COOKIE)
     outcome = await shown(api, answer.headers["location"])

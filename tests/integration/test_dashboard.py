@@ -388,10 +388,21 @@ def test_an_operator_sees_figures_and_signs_out(live: Live, page: Page) -> None:
     page.goto(f"{live.url}/dashboard")
     check(page, "sign-in")
     sign_in(page, live, make_token())
-    assert "events" in page.locator("tbody").first.inner_text()
     assert "works" in page.locator(".light").first.inner_text()
+    assert page.locator("[data-graph]").count() == 7
+    assert page.locator("[data-graph=calls] polyline, [data-graph=calls] line.line").count() == 1
+    assert "at most, at" in page.locator("[data-graph=calls]").inner_text()
+    for name in ("figures", "processes", "since-start"):
+        page.locator(f"#{name} summary").press("Enter")
+    assert page.locator("#figures tbody tr").count() == 60
+    assert "answers calls, works the log" in page.locator("#processes tbody").inner_text()
+    assert "events" in page.locator("#since-start tbody").inner_text()
     expect(page.get_by_role("region", name="Calibrations of the forecast")).to_be_visible()
     check(page, "operator")
+    page.locator("[data-light=worker] a").press("Enter")
+    expect(page.locator("#masteryworkerstopped")).to_be_in_viewport()
+    check(page, "runbooks")
+    page.go_back()
     page.fill("#student", STUDENT)
     page.keyboard.press("Enter")
     page.wait_for_selector("#score")
@@ -475,6 +486,24 @@ def test_an_operator_redrives_a_letter_with_three_clicks(live: Live, page: Page)
     stranger.reads("redriven")
     assert stranger.clicks == 3
     check(page, "dead-letters")
+
+
+def test_all_letters_of_a_reason_go_back_without_a_script_by_keyboard(live: Live, browser: Browser) -> None:
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(asyncio.run, _no_event_at_all(live.data_dir / FILE_NAME)).result()
+    context = browser.new_context(java_script_enabled=False)
+    context.add_cookies([{"name": "mastery_session", "value": make_token(), "url": live.url}])
+    page = context.new_page()
+    page.goto(f"{live.url}/dashboard")
+    for _ in range(50):
+        if page.locator("button[value=VALIDATION_ERROR]").count():
+            break
+        page.reload()
+    page.locator("button[value=VALIDATION_ERROR]").press("Enter")
+    page.get_by_role("button", name="Redrive").press("Enter")
+    expect(page.locator("[data-redriven]")).to_be_visible()
+    assert "failed again" in page.locator("[data-redriven]").inner_text()
+    page.context.close()
 
 
 async def _no_event_at_all(path: Path) -> None:

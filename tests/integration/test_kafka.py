@@ -1,6 +1,8 @@
 """Kafka and Redis under the engine, as other clients of Kafka see it: what goes in, what comes out."""
 
+import asyncio
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,7 +14,7 @@ from scripts.servers.kafka import Kafka
 from scripts.servers.redis import Redis
 from tests.support.commands import command, query, quiz, raw
 from tests.support.fleet import DEAD, EVENTS, REQUESTS, RESULTS, Fleet, Foreign, Json, bare_fleet, headers
-from tests.support.live import Live
+from tests.support.live import Live, make_token
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(240)]
 
@@ -276,3 +278,45 @@ async def test_a_result_belongs_to_the_trace_of_the_last_event_that_caused_it(
     assert set(traces(bad["student_id"])) == {None}
     (asked,) = [one for one in fleet.records(REQUESTS) if one.key() == by_http["student_id"].encode()]
     assert headers(asked)["traceparent"] == trace(4)
+
+
+async def test_the_operators_page_has_the_last_hour_of_both_processes(
+    fleet: Fleet, foreign: Foreign, api: Live
+) -> None:
+    foreign.put(raw(quiz(event_type="essay")))
+    foreign.flush()
+    fleet.wait_until_worked()
+    who = {"Cookie": f"mastery_session={make_token()}"}
+    with api.client() as client:
+
+        def told() -> Json:
+            hour: Json = client.get("/dashboard/figures", headers=who).json()
+            return hour
+
+        async with asyncio.timeout(45):  # a process tells every 15 seconds
+            hour = told()
+            while not any(one["works"] for one in hour["replicas"]) or not _sum(hour, "dead_letters"):
+                await asyncio.sleep(0.5)
+                hour = told()
+        roles = {(one["serves"], one["works"]) for one in hour["replicas"] if not one["stopped"]}
+        assert {(True, False), (False, True)} <= roles
+        assert _sum(hour, "events") > 0, "folded by the worker, shown by the API"
+        assert _sum(hour, "calls") > 0
+        assert any(one["lag"].get("events") == 0 for one in hour["minutes"])
+        page = client.get("/dashboard", headers=who).text
+        (code,) = set(re.findall(r'name="code" value="(VALIDATION_ERROR)"', page))
+        question = client.get(f"/dashboard/dead-letters/redrive?code={code}", headers=who).text
+        fields = dict(re.findall(r'<input type="hidden" name="(code|until)" value="(\w+)">', question))
+        outcome = client.post("/dashboard/dead-letters/redrive", data=fields, headers=who, follow_redirects=True).text
+        async with asyncio.timeout(20):
+            while not (found := re.search(r'data-redriven="(\d+)" data-failed="(\d+)" data-under-way="0"', outcome)):
+                await asyncio.sleep(0.2)
+                place = re.search(r'name="back" value="([^"]+)"', outcome)
+                assert place is not None
+                outcome = client.get(place[1], headers=who).text
+        assert found[1] == found[2] != "0", "all that waited are none that can be read"
+    await fleet.check()
+
+
+def _sum(hour: Json, name: str) -> float:
+    return sum(one[name] or 0 for one in hour["minutes"])
