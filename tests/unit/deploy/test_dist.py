@@ -72,7 +72,7 @@ def test_both_hold_every_file_of_the_package_and_nothing_else(distributions: Bui
     with zipfile.ZipFile(distributions.wheel) as wheel:
         inside = {f"src/{name}" for name in wheel.namelist() if ".dist-info/" not in name}
         (entries,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-        assert "mastery-engine = mastery_engine.cli:main" in wheel.read(entries).decode()
+        assert f"mastery-engine = {PROJECT['scripts']['mastery-engine']}" in wheel.read(entries).decode()
         shown = wheel.read("mastery_engine/http/dashboard/runbooks.md")
     assert inside == package | {"src/mastery_engine/http/dashboard/runbooks.md"}
     assert shown == (ROOT / SHOWN).read_bytes()
