@@ -123,7 +123,7 @@ def test_the_package_works_in_an_empty_environment(tmp_path: Path, resolution: s
         page = client.get("/dashboard", headers={"Accept": "text/html", "Accept-Language": "es"})
         assert page.status_code == 200
         assert 'lang="es"' in page.text
-        client.post("/dashboard/sign-in", data={"token": make_token()})
+        client.post("/dashboard", data={"token": make_token()})
         assert "MasteryDeadLetters" in client.get("/dashboard/runbooks").text
         assert "swagger" in client.get("/docs").text.lower()
         assert client.get("/openapi.json").json()["info"]["version"] == __version__
