@@ -15,7 +15,8 @@
     ├── RateLimited         the caller has used up the calls of this minute
     ├── Busy                too much is under way at once; try again later
     ├── Unavailable         a store, a log or a disk does not answer; nothing was lost
-    │   └── FellBack        the store lost its last writes: the log must be read again from its checkpoint
+    │   ├── FellBack        the store lost its last writes: the log must be read again from its checkpoint
+    │   └── NewerFormat     a newer engine wrote this document: it has to be asked
     └── StartRefused        the service cannot start with this setting, data folder or file
         └── Flooded         too many records cannot be read: the worker stops until an operator decides
 
@@ -134,6 +135,10 @@ class Unavailable(MasteryError):
 
     code = "SERVICE_UNAVAILABLE"
     retry_after = 2
+
+
+class NewerFormat(Unavailable):
+    """A newer engine wrote a document, of which this one would lose what it does not know."""
 
 
 class FellBack(Unavailable):

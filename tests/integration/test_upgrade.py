@@ -1,5 +1,6 @@
 """Today's engine takes over the data folders of earlier ones, and an older engine leaves a newer folder as it is."""
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ import pytest
 from mastery_engine.auth.access import Caller
 from mastery_engine.backends.sqlite.database import FILE_NAME, Database
 from mastery_engine.backends.sqlite.migrations import MIGRATIONS
-from mastery_engine.domain.student import unpack
+from mastery_engine.domain.student import FORMAT, unpack
 from mastery_engine.errors import StartRefused
 from mastery_engine.wiring import system_clock
 from tests.support.calls import Api, MovedClock, serving
@@ -121,3 +122,30 @@ def test_what_a_newer_engine_left_stops_the_start_and_stays_as_it_is(tmp_path: P
     assert f"this engine knows {len(MIGRATIONS)}: run the one that wrote it" in said.stderr
     assert "Traceback" not in said.stderr
     assert (folder / FILE_NAME).read_bytes() == before
+
+
+async def test_a_document_of_a_newer_engine_is_left_alone_and_what_comes_for_it_waits(tmp_path: Path) -> None:
+    """As where a store is shared while its engines are replaced one by one."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    event = {"event_type": "quiz", "data": {"total_questions": 4, "correct_answers": 4}}
+    async with serving(folder) as api:
+        await api.learn(*[{**event, "event_id": "first", "student_id": one} for one in ("ada", "bob")])
+    bodies = "SELECT body FROM documents WHERE student_id = 'ada'"
+    with closing(sqlite3.connect(folder / FILE_NAME)) as database, database:
+        ((body,),) = database.execute(bodies)
+        newer = bytes((FORMAT + 1,)) + body[1:] + b"more"
+        database.execute("UPDATE documents SET body = ? WHERE student_id = 'ada'", (newer,))
+    async with serving(folder) as api:
+        refused = await api.post("/mastery/query", {"student_id": "ada"})
+        assert refused.status_code == 503
+        assert f"format {FORMAT + 1}" in refused.json()["error"]["message"]
+        assert (await api.post("/mastery/query", {"student_id": "bob"})).status_code == 200
+        await api.data("/mastery/ingest", {**event, "event_id": "second", "student_id": "ada"})
+        async with asyncio.timeout(10):
+            while (answer := await api.get("/ready")).status_code == 200:
+                await asyncio.sleep(0.02)
+        assert f"format {FORMAT + 1}" in answer.text
+        assert (await api.get("/students/ada/events/second")).status_code == 503
+    with closing(sqlite3.connect(folder / FILE_NAME)) as database:
+        assert database.execute(bodies).fetchone() == (newer,)

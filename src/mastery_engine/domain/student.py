@@ -16,7 +16,7 @@ from mastery_engine.domain.moments import NEVER, Day, Micros
 from mastery_engine.domain.results import Pending
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState
-from mastery_engine.errors import StartRefused
+from mastery_engine.errors import NewerFormat
 
 # What is written. An engine takes every format that ever was, and refuses a newer one, of which it would lose what it
 # does not know. Whoever adds a field to a document begins a new format; see docs/releases.md.
@@ -122,9 +122,9 @@ def pack(student: Student) -> bytes:
 
 
 def unpack(packed: bytes) -> Student:
-    """The document in ``packed``. Raises StartRefused if a newer engine wrote it."""
+    """The document in ``packed``. Raises NewerFormat if a newer engine wrote it."""
     if packed[0] not in READ:
-        raise StartRefused(
+        raise NewerFormat(
             f"A document has format {packed[0]}, but this engine reads up to {FORMAT}: run the engine that wrote it. "
             "Nothing was changed."
         )

@@ -25,7 +25,7 @@ from mastery_engine.domain.student import (
     unpack_ids,
 )
 from mastery_engine.domain.transition import apply
-from mastery_engine.errors import StartRefused
+from mastery_engine.errors import NewerFormat
 from tests.support.samples import ADVICE, NOW, TODAY, by_id, done, envelopes, event, helped, logged, quiz
 from tests.support.samples import given as set_to
 
@@ -64,7 +64,7 @@ def test_cold_ids_unpack_to_the_same(ids: dict[int, bytes]) -> None:
 
 def test_a_document_of_a_newer_format_is_refused_and_not_misread() -> None:
     newer = bytes((FORMAT + 1,)) + pack(folded(quiz(1, 2)))[1:]
-    with pytest.raises(StartRefused, match=f"format {FORMAT + 1}.*up to {FORMAT}"):
+    with pytest.raises(NewerFormat, match=f"format {FORMAT + 1}.*up to {FORMAT}"):
         unpack(newer)
 
 
