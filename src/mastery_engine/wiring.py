@@ -60,6 +60,7 @@ from mastery_engine.services.folding import Folding
 from mastery_engine.services.forecasts import Forecasts
 from mastery_engine.services.idempotency import Idempotency
 from mastery_engine.services.ingest import Ingest
+from mastery_engine.services.known_cohorts import KnownCohorts
 from mastery_engine.services.member_standings import MemberStandings
 from mastery_engine.services.models import Models
 from mastery_engine.services.moving import Moving
@@ -234,7 +235,19 @@ def compose(
         clock,
     )
     profiles = Profiles(stores.people, moving, consents, pseudonym_key)
-    cohorts = Cohorts(stores.cohorts, stores.documents, access, audit, idempotency, profiles, consents, rules, clock)
+    known_cohorts = KnownCohorts(stores.registry)
+    cohorts = Cohorts(
+        stores.cohorts,
+        known_cohorts,
+        stores.documents,
+        access,
+        audit,
+        idempotency,
+        profiles,
+        consents,
+        rules,
+        clock,
+    )
     students = Students(stores.reader, courses, consents)
     ingest = Ingest(
         logs.events,
@@ -277,7 +290,16 @@ def compose(
         stores.deliveries,
     )
     folding = Folding(
-        stores.documents, stores.reader, stores.cohorts, consents, erasing, moving, courses, models, metrics
+        stores.documents,
+        stores.reader,
+        stores.cohorts,
+        known_cohorts,
+        consents,
+        erasing,
+        moving,
+        courses,
+        models,
+        metrics,
     )
     recording = Recording(students, ingest, folding, consents, idempotency, tracing)
     current = CurrentAdvice(models)

@@ -186,6 +186,8 @@ TOOLS: dict[str, Json] = {
     "next_items": OF_STUDENT,
     "learning_path": OF_STUDENT,
     "struggles": OF_STUDENT,
+    "list_classes": {},
+    "find_student": {"query": STUDENT},
     "cohort_overview": {"cohort_id": COHORT},
     "compare": {**OF_STUDENT, "cohort_ids": [COHORT]},
     "who_needs_help": {"student_ids": [STUDENT]},

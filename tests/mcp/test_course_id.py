@@ -93,7 +93,7 @@ async def test_a_teacher_sees_each_class_in_its_course(schools: Api) -> None:
     both = {"role": "teacher", "cohorts": ["physics-1"], "students": [ADA, "nobody"]}
     async with agent_of(schools, OURS, **both) as client:
         found = await ask(client, "who_needs_help", limit=50)
-        assert (found["students"], found["unknown"]) == (2, ["nobody"])
+        assert (found["size"], found["unknown"]) == (2, ["nobody"])
         assert sum(found["levels"].values()) == 3, "whom the token alone names stands in each of their courses"
 
 

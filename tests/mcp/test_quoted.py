@@ -84,8 +84,9 @@ OURS = {
     "as_of",
     "note",
     "code",
-    *["student_id", "level", "next_level", "trend", "last_updated", "component", "what_moves_it", "status", "done_by"],
+    *["student_id", "level", "next_level", "last_updated", "component", "what_moves_it", "status", "done_by"],
     *["unknown", "event_ids", "skills", "size", "basis"],
+    *["action", "priority", "recommendation_id", "links", "tool", "cursor"],
 }
 
 

@@ -333,9 +333,11 @@ async def tool_skills(visitor: Visitor, student_id: str) -> Facts:
 @of_student
 async def tool_forecast(visitor: Visitor, student_id: str) -> Facts:
     found = _content(await visitor.advice_tools.forecast(student_id))
-    facts: Facts = {("ahead", "trend"): found["trend"], ("needs intervention",): found["intervention_needed"]}
+    facts: Facts = {("ahead", "trend"): found["expected_trend"], ("needs intervention",): found["intervention_needed"]}
     known = found["calibration"]
-    known = ForecastCalibration(known["calibrated"], known.get("coverage"), known["student_weeks"], known.get("as_of"))
+    known = ForecastCalibration(
+        known["calibrated"], known.get("interval_held"), known["student_weeks"], known.get("as_of")
+    )
     return facts | number(found["now"], "score") | number(found["then"], "predicted") | _calibration(known)
 
 

@@ -36,6 +36,9 @@ class BriefServer(MCPServer):
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool. Raises ToolError with everything that is wrong with the arguments."""
         taken = next((tool.input_schema for tool in await super().list_tools() if tool.name == name), None)
+        if taken is not None:  # null for what is optional means that it is left out
+            required = taken.get("required", ())
+            arguments = {key: value for key, value in arguments.items() if value is not None or key in required}
         faults = None if taken is None else faults_in(arguments, taken.get("properties", {}), taken.get("required", ()))
         if faults is not None:
             raise ToolError(f"{InvalidInput.code}: {faults}")
@@ -62,12 +65,25 @@ class BriefServer(MCPServer):
 
 
 def _brief(tool: Tool) -> Tool:
-    answer = plain(tool.output_schema)
+    answer = _without_what_only_validators_need(plain(tool.output_schema))
     answer.pop("description", None)  # the tool's own description is enough
     words = cleandoc(tool.description or "")
     return tool.model_copy(
         update={"description": words, "input_schema": plain(tool.input_schema), "output_schema": answer}
     )
+
+
+def _without_what_only_validators_need(schema: Any) -> Any:
+    """The schema of an answer without the lists of the fields that are always there: a reader sees them in it."""
+    if isinstance(schema, list):
+        return [_without_what_only_validators_need(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: _without_what_only_validators_need(value)
+        for name, value in schema.items()
+        if name != "required" or not isinstance(value, list)
+    }
 
 
 def plain(schema: Any) -> Any:

@@ -16,6 +16,7 @@ from mastery_engine.domain.courses.choice import MOST_NAMED
 from mastery_engine.domain.given_ids import EVENT_ID, LONGEST_NAME, STUDENT_ID, normal_name
 from mastery_engine.engine import Engine
 from mastery_engine.errors import Busy, CourseRequired, Forbidden, InvalidInput, MasteryError, NotFound, Unavailable
+from mastery_engine.mcp.hints import in_words, to_find_ids
 from mastery_engine.mcp.quoted import GivenBack, quoted
 from mastery_engine.mcp.results import ToolResult
 from mastery_engine.mcp.tokens import count
@@ -45,12 +46,13 @@ Course = Annotated[Annotated[str, GivenBack, AfterValidator(normal_name)] | None
 # Strict, as over HTTP: a text or a boolean is no number.
 Share = Annotated[float, Field(ge=0.0, le=1.0, strict=True, allow_inf_nan=False)]
 Whole = Annotated[int, Strict()]
+Cursor = Annotated[Annotated[str, Field(max_length=500)] | None, Field()]
 Flag = Annotated[bool, Strict()]
 Day = Annotated[date, BeforeValidator(_a_text)]
 
 WHAT_TO_DO: tuple[tuple[type[MasteryError], str], ...] = (
-    (NotFound, "Check the id with the user; a student without any event is unknown."),
-    (Forbidden, "Do not try again: this token does not allow it. Ask the user for another token or another student."),
+    (NotFound, "A student without any event is unknown."),
+    (Forbidden, "Do not try again: this token does not allow it."),
     (InvalidInput, "Correct this argument and call again."),
     (Busy, "Wait a second and call again."),
     (Unavailable, "Nothing was lost: wait a few seconds and call again."),
@@ -73,21 +75,28 @@ class ToolContext(msgspec.Struct, frozen=True):
             content=[TextContent(type="text", text=text)], structured_content=result.model_dump(exclude_none=True)
         )
 
+    @contextmanager
+    def plainly(self, given: str | None = None) -> Iterator[None]:
+        """Turn the engine's errors into tool errors that say what is wrong and what to do.
 
-@contextmanager
-def plainly(given: str | None = None) -> Iterator[None]:
-    """Turn the engine's errors into tool errors that say what is wrong and what to do.
+        ``given`` is an argument of any text: an error that repeats it has it quoted.
+        """
+        try:
+            yield
+        except MasteryError as error:
+            raise ToolError(_told(error, given, self.who())) from error
 
-    ``given`` is an argument of any text: an error that repeats it has it quoted.
-    """
-    try:
-        yield
-    except MasteryError as error:
-        advice = next((words for kind, words in WHAT_TO_DO if isinstance(error, kind)), "")
-        if isinstance(error, CourseRequired):  # what a school calls its courses is data
-            courses = ", ".join(quoted(one) for one in error.courses[:MOST_NAMED])
-            message = f"The student is in several courses: give course_id, one of {courses}."
-            raise ToolError(f"{error.code}: {message} {advice}") from error
-        where = f" (argument {error.field})" if error.field and error.field not in error.message else ""
-        message = error.message if given is None else error.message.replace(repr(given), quoted(given))
-        raise ToolError(f"{error.code}: {message}{where} {advice}".strip()) from error
+
+def _told(error: MasteryError, given: str | None, caller: Caller) -> str:
+    advice = next((words for kind, words in WHAT_TO_DO if isinstance(error, kind)), "")
+    if isinstance(error, CourseRequired):  # what a school calls its courses is data
+        courses = ", ".join(quoted(one) for one in error.courses[:MOST_NAMED])
+        return f"{error.code}: The student is in several courses: give course_id, one of {courses}. {advice}"
+    where = f" (argument {error.field})" if error.field and error.field not in error.message else ""
+    message = error.message if given is None else error.message.replace(repr(given), quoted(given))
+    ids = to_find_ids(caller, error.field) if isinstance(error, _WRONG_ID) else None
+    hint = "" if ids is None else in_words(ids)
+    return " ".join(part for part in (f"{error.code}: {message}{where}", advice, hint) if part)
+
+
+_WRONG_ID = (NotFound, Forbidden, InvalidInput)

@@ -1,10 +1,11 @@
 """The answers of the tools: short and typed. What students or other systems wrote is ``Quoted``."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from mastery_engine.domain.evidence.history import Trend
 from mastery_engine.mcp.quoted import Quoted
 from mastery_engine.responses.help import Reason
 
@@ -13,6 +14,19 @@ class ToolResult(BaseModel):
     """The base of all answers; fields that are None are left out."""
 
     model_config = ConfigDict(frozen=True)
+
+
+class NextCall(ToolResult):
+    """A tool that answers what is asked next, and its arguments, in which ids of classes and courses are quoted."""
+
+    tool: str
+    arguments: dict[str, Any]
+
+
+# Its schema is short, since agents pay for it in several tools.
+Proposal = Annotated[
+    NextCall, WithJsonSchema({"type": "object", "description": "a fitting next call: tool, arguments"})
+]
 
 
 class Parts(ToolResult):
@@ -32,15 +46,20 @@ class CourseResult(ToolResult):
     level: str
 
 
-class MasteryResult(ToolResult):
-    """A student's mastery."""
+class ScoreResult(ToolResult):
+    """A score."""
 
     student_id: str
     score: float = Field(description="0 to 1")
     level: str
     coverage: float = Field(description="share of the score's weights that has evidence; below 1 it is provisional")
     components: Parts
-    trend: str | None = None
+
+
+class MasteryResult(ScoreResult):
+    """A student's mastery."""
+
+    trend: Trend | None = None
     historical_average: float | None = None
     last_updated: str | None = None
     recommendations: list[dict[str, Any]] | None = Field(None, description="area and reason are quoted data")
@@ -87,12 +106,12 @@ class ChangeResult(ToolResult):
 class HistoryResult(ToolResult):
     """A range of days in a line; ``points`` only on request."""
 
-    trend: str
-    first: float | None = None
-    last: float | None = None
+    trend: Trend
+    first_score: float | None = None
+    last_score: float | None = None
     lowest: float | None = None
     highest: float | None = None
-    average: float | None = None
+    days_average: float | None = None
     points: dict[str, float] | None = Field(None, description="score by day, or by the first day of a week or month")
 
 
@@ -130,7 +149,7 @@ class HelpResult(ToolResult):
     name: Quoted | None = None
     course_id: Quoted | None = None
     score: float
-    trend: str | None = None
+    trend: Trend | None = None
     reasons: list[HelpReason]
 
 
@@ -139,15 +158,49 @@ def help_reasons(reasons: Sequence[Reason]) -> list[HelpReason]:
     return [HelpReason(code=one.code, message=one.message, evidence=one.evidence) for one in reasons]
 
 
+class FoundResult(ToolResult):
+    """A student who was found."""
+
+    student_id: str
+    name: Quoted | None = None
+    cohort_ids: list[Quoted]
+
+
+class FoundStudents(ToolResult):
+    """The students found, by id; with ``cursor`` the next call gives more."""
+
+    students: list[FoundResult]
+    cursor: str | None = None
+    next: Proposal | None = None
+
+
+class ListedClass(ToolResult):
+    """A class."""
+
+    cohort_id: Quoted
+    name: Quoted
+    course_id: Quoted | None = None
+    size: int | None = None
+
+
+class ClassList(ToolResult):
+    """Classes, by id; with ``cursor`` the next call gives more."""
+
+    classes: list[ListedClass]
+    cursor: str | None = None
+    next: Proposal | None = None
+
+
 class ClassResult(ToolResult):
     """Several students in a few lines."""
 
-    students: int
+    size: int
     average: float | None = None
     levels: dict[str, int]
     need_help: int
-    first: list[HelpResult] = Field(description="those who need help most")
+    first: list[HelpResult]
     unknown: list[str] | None = None
+    next: Proposal | None = None
 
 
 class IngestResult(ToolResult):
@@ -167,10 +220,10 @@ class StatusResult(ToolResult):
 
 
 class CalibrationResult(ToolResult):
-    """Whether forecasts are true of this course: ``coverage`` is how often the interval held in its past weeks."""
+    """Whether forecasts are true of this course."""
 
     calibrated: bool
-    coverage: float | None = None
+    interval_held: float | None = Field(None, description="share of past weeks")
     student_weeks: int
     as_of: str | None = None
 
@@ -182,24 +235,39 @@ class ForecastResult(ToolResult):
     then: float
     lower: float
     upper: float
-    trend: str
+    expected_trend: Trend
     intervention_needed: bool
     calibration: CalibrationResult
+
+
+class Advice(ToolResult):
+    """A piece of advice: ``gain`` of the score for ``minutes`` of work; ``links`` lead to what to use."""
+
+    recommendation_id: str
+    action: str
+    area: Quoted
+    priority: str
+    minutes: int
+    gain: float
+    reason: Quoted
+    links: list[str]
 
 
 class AdviceResult(ToolResult):
     """What to do next, best first."""
 
-    steps: list[Quoted]
+    advice: list[Advice]
 
 
 class NextItem(ToolResult):
-    """An item; ``chance`` is that of a right answer."""
+    """An item to answer."""
 
     item_id: Quoted
     title: Quoted | None = None
-    chance: float
-    why: Quoted
+    skill: Quoted | None = None
+    right_next: float
+    reason: Quoted
+    links: list[str]
 
 
 class ItemsResult(ToolResult):
@@ -209,10 +277,10 @@ class ItemsResult(ToolResult):
 
 
 class PathResult(ToolResult):
-    """The next skills of a path of so many ``steps`` and ``minutes``."""
+    """The next skills of a path of so many ``skills_in_all`` and ``minutes``."""
 
     skills: list[str]
-    steps: int
+    skills_in_all: int
     minutes: int
     done_by: str
 
@@ -232,6 +300,7 @@ class CohortResult(ToolResult):
     levels: dict[str, int]
     need_help: int
     first: list[HelpResult]
+    next: Proposal | None = None
 
 
 class ClassRow(ToolResult):

@@ -13,6 +13,7 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
 
 Table: TypeAlias = Literal[
+    "cohorts",
     "webhooks",
     "lti-platforms",
     "lti-once",

@@ -45,6 +45,22 @@ class CohortRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     display_names: dict[str, str] = {}
 
 
+class ListedCohort(msgspec.Struct, frozen=True):
+    """A cohort in a list; ``size`` is how many are in it, null for students."""
+
+    cohort_id: str
+    name: str
+    course_id: str
+    size: int | None
+
+
+class CohortList(msgspec.Struct, frozen=True):
+    """A page of cohorts, by id; ``next_cursor`` leads to the next one, null on the last."""
+
+    cohorts: list[ListedCohort]
+    next_cursor: str | None
+
+
 class ComponentPlace(msgspec.Struct, frozen=True):
     """Where a student stands in a cohort by one component."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 from cachetools import LRUCache
 
-from mastery_engine.auth.access import Act, Caller
+from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.clock import Clock
 from mastery_engine.domain.cohorts.cohort import Cohort, Due
 from mastery_engine.domain.courses.course_key import CourseKey
@@ -18,13 +18,14 @@ from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import Conflict, NotFound
 from mastery_engine.ports.cohorts import CohortStore, Roster
 from mastery_engine.ports.documents import DocumentStore
-from mastery_engine.responses.cohorts import CohortRecord, DueDay
+from mastery_engine.responses.cohorts import CohortList, CohortRecord, DueDay, ListedCohort
 from mastery_engine.responses.cursors import make_cursor, read_cursor
 from mastery_engine.responses.privacy import HeldMembership
 from mastery_engine.services.access_control import AccessControl
 from mastery_engine.services.audit import Audit
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.idempotency import Idempotency, IdempotencyKey
+from mastery_engine.services.known_cohorts import KnownCohorts
 from mastery_engine.services.profiles import Profiles
 
 MEMBERS_LIFE: Micros = SECOND
@@ -50,6 +51,7 @@ class Cohorts:
     def __init__(
         self,
         store: CohortStore,
+        known: KnownCohorts,
         documents: DocumentStore,
         access: AccessControl,
         audit: Audit,
@@ -62,6 +64,7 @@ class Cohorts:
         most: int = MOST_COHORTS,
     ) -> None:
         self._store = store
+        self._known = known
         self._documents = documents
         self._access = access
         self._audit = audit
@@ -141,6 +144,10 @@ class Cohorts:
         members = await self._members_of(caller.tenant, cohort_id, now)
         return msgspec.structs.replace(caller, cohorts=frozenset((cohort_id,)), students=members)
 
+    async def course_of(self, caller: Caller, cohort_id: str) -> str:
+        """The course that a cohort belongs to; it may be a second old. Raises Unavailable."""
+        return (await self._seen_now(caller.tenant, cohort_id, caller.moment(self._clock))).course_id
+
     async def in_course(self, course: CourseKey, cohort_ids: Iterable[str], now: Micros) -> list[str]:
         """Those of these cohorts that belong to a course, by id; it may be a second old. Raises Unavailable."""
         named = sorted(cohort_ids)
@@ -186,6 +193,7 @@ class Cohorts:
             if course_id is not None:
                 cohort = msgspec.structs.replace(cohort, course_id=course_id)
             await self._audit.write(caller, "put-cohort", sorted(roster.members ^ wanted) or [None])
+            await self._known.note([(caller.tenant, cohort_id)], now)
             if await self._store.put(caller.tenant, cohort_id, roster.version, cohort):
                 self._seen.pop((caller.tenant, cohort_id), None)
                 return _record(cohort_id, msgspec.structs.replace(roster, cohort=cohort), PAGE, None)
@@ -206,6 +214,7 @@ class Cohorts:
                 return after, after
             touched = roster.members ^ after.members(roster.joined)
             await self._audit.write(caller, call, sorted(touched) or [None])
+            await self._known.note([(caller.tenant, cohort_id)], now)
             if await self._store.put(caller.tenant, cohort_id, roster.version, after):
                 self._seen.pop((caller.tenant, cohort_id), None)
                 self._hinted.clear()
@@ -243,6 +252,33 @@ class Cohorts:
         """The cohorts that admins and rosters put a person in, or may have them teach."""
         put_into, taught = await asyncio.gather(self._store.put_into(key), self._store.taught_by(*key))
         return put_into | taught
+
+    async def listed(self, caller: Caller, *, limit: int = PAGE, cursor: str | None = None) -> CohortList:
+        """A page of the cohorts that the caller may ask about, by id: a teacher's own, or all of the tenant.
+
+        Students are shown those that they are in, without their sizes. Raises Unavailable.
+        """
+        self._access.check_act(caller, Act.LIST_COHORTS, "cohorts")
+        self._audit.note(caller, "cohorts", None, allowed=True)
+        now, after = caller.moment(self._clock), read_cursor(cursor, str) or ""
+        reach = TABLE[Act.LIST_COHORTS][caller.role]
+        if reach is Reach.TENANT:
+            asked = await self._known.page(caller.tenant, after, limit + 1, now)
+        else:
+            own: Iterable[str] = caller.cohorts
+            if reach is Reach.SELF:
+                own = (await self.of_many([StudentKey(caller.tenant, caller.subject)], now))[caller.subject]
+            asked = sorted(name for name in own if name > after)[: limit + 1]
+        page = asked[:limit]
+        seen = await asyncio.gather(*(self._seen_now(caller.tenant, one, now) for one in page))
+        return CohortList(
+            [
+                ListedCohort(name, one.name or name, one.course_id, None if reach is Reach.SELF else len(one.members))
+                for name, one in zip(page, seen, strict=True)
+                if one.members or one.name
+            ],
+            make_cursor(page[-1]) if len(asked) > limit else None,
+        )
 
     async def show(
         self, caller: Caller, cohort_id: str, *, limit: int = PAGE, cursor: str | None = None

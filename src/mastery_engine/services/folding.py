@@ -18,7 +18,7 @@ from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.courses.naming import as_in_course
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.moments import Micros, day_of
+from mastery_engine.domain.moments import DAY, Micros, day_of
 from mastery_engine.domain.people.identity import DERIVED
 from mastery_engine.domain.student import NOBODY, DocumentKey, Student, document_key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
@@ -28,6 +28,7 @@ from mastery_engine.ports.documents import DocumentChange, DocumentReader, Docum
 from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
 from mastery_engine.services.erasing import Erasing
+from mastery_engine.services.known_cohorts import KnownCohorts
 from mastery_engine.services.models import Models
 from mastery_engine.services.moving import Moving
 from mastery_engine.telemetry.metrics import Metrics
@@ -60,6 +61,7 @@ class Folding:
         documents: DocumentStore,
         reader: DocumentReader,
         cohorts: CohortStore,
+        known_cohorts: KnownCohorts,
         consents: Consents,
         erasing: Erasing,
         moving: Moving,
@@ -70,6 +72,7 @@ class Folding:
         self._documents = documents
         self._reader = reader
         self._cohorts = cohorts
+        self._known_cohorts = known_cohorts
         self._consents = consents
         self._erasing = erasing
         self._moving = moving
@@ -227,6 +230,8 @@ class Folding:
             for cohort_id in after.student.cohorts
         ]
         if joins:
+            named = {(join.key.tenant, join.cohort_id) for join in joins}
+            await self._known_cohorts.note(named, max(join.day for join in joins) * DAY)
             refused = await self._cohorts.join(joins)
             if refused:
                 self._metrics.joins_refused.inc(len(refused))

@@ -142,6 +142,13 @@ class People:
             _next_cursor(found, limit, cut),
         )
 
+    async def courses_of(self, caller: Caller, student_id: str) -> list[str]:
+        """The courses in which a student has evidence, by id; none where the caller may not read them."""
+        if not _may_read(caller, student_id):
+            return []
+        (courses,) = await self._documents.of_students([StudentKey(caller.tenant, student_id)])
+        return sorted(courses)
+
     async def _candidates(
         self, caller: Caller, cohort_id: str | None, words: Words, after: str, now: Micros
     ) -> AsyncIterator[Looked]:

@@ -117,7 +117,7 @@ async def _check(
     """Raises ValueError where an answer is not what the calls of HTTP say."""
     if tool == "who_needs_help":
         average = await _average(engine, arguments["student_ids"])
-        right = abs(answer["average"] - average) < CLOSE and answer["students"] == len(arguments["student_ids"])
+        right = abs(answer["average"] - average) < CLOSE and answer["size"] == len(arguments["student_ids"])
     elif tool == "compare":
         averages = [await _average(engine, members) for members in classes.values()]
         right = all(
@@ -132,7 +132,7 @@ async def _check(
     elif tool == "forecast":
         right = answer["lower"] <= answer["then"] <= answer["upper"]
     elif tool == "recommend":
-        right = bool(answer["steps"])
+        right = bool(answer["advice"])
     else:
         weakest = [skill["right_next"] for skill in answer["weakest"]]
         right = weakest == sorted(weakest)

@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-import msgspec
 from mcp.server import MCPServer
 from mcp.types import CallToolResult
 from pydantic import Field
 
 from mastery_engine.domain.advice.learning_path import Goal
-from mastery_engine.mcp.context import READS, Course, Name, StudentId, ToolContext, Whole, plainly
+from mastery_engine.mcp.context import READS, Course, Name, StudentId, ToolContext, Whole
+from mastery_engine.mcp.quoted import as_links
 from mastery_engine.mcp.results import (
+    Advice,
     AdviceResult,
     CalibrationResult,
     ForecastResult,
@@ -44,19 +45,24 @@ class AdviceTools:
         course_id: Course = None,
     ) -> Annotated[CallToolResult, ForecastResult]:
         """A student's score some days from now, with an 80% interval. Use it for "will he pass"."""
-        with plainly():
+        with self._context.plainly():
             prediction = await self._engine.forecasts.next_days(
                 self._context.who(), student_id, days, course_id=course_id
             )
-        last = prediction.days[-1]
+        last, known = prediction.days[-1], prediction.calibration
         result = ForecastResult(
             now=prediction.current_score,
             then=prediction.predicted_score,
             lower=last.lower,
             upper=last.upper,
-            trend=prediction.trend,
+            expected_trend=prediction.trend,
             intervention_needed=prediction.intervention_needed,
-            calibration=CalibrationResult.model_validate(msgspec.structs.asdict(prediction.calibration)),
+            calibration=CalibrationResult(
+                calibrated=known.calibrated,
+                interval_held=known.coverage,
+                student_weeks=known.student_weeks,
+                as_of=known.as_of,
+            ),
         )
         return await self._context.respond("forecast", result)
 
@@ -66,13 +72,30 @@ class AdviceTools:
         limit: Annotated[Whole, Field(ge=1, le=10)] = 3,
         course_id: Course = None,
     ) -> Annotated[CallToolResult, AdviceResult]:
-        """What a student should do next and why, best first. It also works for a student without events."""
-        with plainly():
+        """What a student should do next, why, and with what (links), best first. Works without any event too.
+
+        Use it for "what next".
+        """
+        with self._context.plainly():
             advice = await self._engine.advice.recommendations(
                 self._context.who(), student_id, course_id=course_id, limit=limit
             )
-        steps = [f"{piece.action} {piece.area}, {piece.estimated_time} min: {piece.reason}" for piece in advice]
-        return await self._context.respond("recommend", AdviceResult(steps=steps))
+        result = AdviceResult(
+            advice=[
+                Advice(
+                    recommendation_id=piece.recommendation_id,
+                    action=piece.action,
+                    area=piece.area,
+                    priority=piece.priority,
+                    minutes=piece.estimated_time,
+                    gain=piece.expected_gain,
+                    reason=piece.reason,
+                    links=as_links(piece.resources),
+                )
+                for piece in advice
+            ]
+        )
+        return await self._context.respond("recommend", result)
 
     async def next_items(
         self,
@@ -81,14 +104,21 @@ class AdviceTools:
         limit: Annotated[Whole, Field(ge=1, le=20)] = 3,
         course_id: Course = None,
     ) -> Annotated[CallToolResult, ItemsResult]:
-        """The items a student should answer next, best first, each with the chance of a right answer and why."""
-        with plainly(skill):
+        """The items a student should answer next, best first, each with the chance that it is right, why, and links."""
+        with self._context.plainly(skill):
             items = await self._engine.next_answers.items(
                 self._context.who(), student_id, course_id=course_id, skill=skill, limit=limit
             )
         result = ItemsResult(
             items=[
-                NextItem(item_id=item.item_id, title=item.title, chance=item.probability, why=item.reason)
+                NextItem(
+                    item_id=item.item_id,
+                    title=item.title,
+                    skill=item.skill,
+                    right_next=item.probability,
+                    reason=item.reason,
+                    links=as_links([] if item.url is None else [item.url]),
+                )
                 for item in items
             ]
         )
@@ -103,11 +133,11 @@ class AdviceTools:
     ) -> Annotated[CallToolResult, PathResult]:
         """The skills to learn next, in order, prerequisites first, with the expected day of completion."""
         goal: Goal = "improve_mastery" if topic is None else "master_topic"
-        with plainly(topic):
+        with self._context.plainly(topic):
             path = await self._engine.advice.path(self._context.who(), student_id, goal, topic, course_id=course_id)
         result = PathResult(
             skills=[step.skill for step in path.steps[:limit]],
-            steps=len(path.steps),
+            skills_in_all=len(path.steps),
             minutes=sum(step.minutes for step in path.steps),
             done_by=path.estimated_completion.expected,
         )
@@ -119,7 +149,7 @@ class AdviceTools:
         course_id: Course = None,
     ) -> Annotated[CallToolResult, NoticedResult]:
         """The topics on which a student is stuck now, and habits that a tutor would notice, with the evidence."""
-        with plainly():
+        with self._context.plainly():
             noticed = await self._engine.advice.patterns(self._context.who(), student_id, course_id=course_id)
         result = NoticedResult(
             stuck_on=[f"{struggle.topic} ({struggle.pattern}): {struggle.evidence}" for struggle in noticed.struggles],

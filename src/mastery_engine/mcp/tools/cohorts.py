@@ -8,14 +8,18 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.errors import InvalidInput
-from mastery_engine.mcp.context import READS, Name, StudentId, ToolContext, Whole, plainly
+from mastery_engine.mcp.context import READS, Cursor, Name, StudentId, ToolContext, Whole
+from mastery_engine.mcp.hints import about_class, about_student
 from mastery_engine.mcp.results import (
+    ClassList,
     ClassRow,
     CohortResult,
     ComparedResult,
     ComparedStudent,
     HelpResult,
+    ListedClass,
     Parts,
     help_reasons,
 )
@@ -26,8 +30,9 @@ CohortId = Annotated[Name, Field(description="the class, such as py-101")]
 
 
 def add_cohort_tools(server: MCPServer, context: ToolContext) -> None:
-    """Add the tools cohort_overview and compare."""
+    """Add the tools list_classes, cohort_overview and compare."""
     tools = CohortTools(context)
+    server.add_tool(tools.list_classes, annotations=READS)
     server.add_tool(tools.cohort_overview, annotations=READS)
     server.add_tool(tools.compare, annotations=READS)
 
@@ -37,14 +42,39 @@ class CohortTools:
 
     def __init__(self, context: ToolContext) -> None:
         self._context = context
+        self._cohorts = context.engine.cohorts
         self._standings = context.engine.standings
+
+    async def list_classes(
+        self, limit: Annotated[Whole, Field(ge=1, le=100)] = 20, cursor: Cursor = None
+    ) -> Annotated[CallToolResult, ClassList]:
+        """The classes that you may ask about: id, name, size. Start here if you know no ids."""
+        caller = self._context.who()
+        with self._context.plainly():
+            page = await self._cohorts.listed(caller, limit=limit, cursor=cursor)
+        result = ClassList(
+            classes=[
+                ListedClass(
+                    cohort_id=one.cohort_id,
+                    name=one.name,
+                    course_id=None if one.course_id == DEFAULT_COURSE else one.course_id,
+                    size=one.size,
+                )
+                for one in page.cohorts
+            ],
+            cursor=page.next_cursor,
+            next=about_class(caller, page.cohorts[0].cohort_id) if page.cohorts else None,
+        )
+        return await self._context.respond("list_classes", result)
 
     async def cohort_overview(
         self, cohort_id: CohortId, limit: Annotated[Whole, Field(ge=1, le=50)] = 5
     ) -> Annotated[CallToolResult, CohortResult]:
-        """One class: size, average, levels, and who needs help most and why."""
-        with plainly():
-            figures = await self._standings.cohort(self._context.who(), cohort_id, limit=limit)
+        """One class: size, average, levels, and who needs help most, and why."""
+        caller = self._context.who()
+        with self._context.plainly():
+            figures = await self._standings.cohort(caller, cohort_id, limit=limit)
+            course_id = await self._cohorts.course_of(caller, cohort_id)
         result = CohortResult(
             size=figures.size,
             average=figures.average,
@@ -59,6 +89,13 @@ class CohortTools:
                 )
                 for student in figures.at_risk
             ],
+            next=(
+                about_student(
+                    "recommend", figures.at_risk[0].student_id, None if course_id == DEFAULT_COURSE else course_id
+                )
+                if figures.at_risk
+                else None
+            ),
         )
         return await self._context.respond("cohort_overview", result)
 
@@ -75,10 +112,10 @@ class CohortTools:
         Use it for "compare classes" and "is she better than her class".
         """
         caller = self._context.who()
-        with plainly():
+        with self._context.plainly():
             chosen = cohort_ids or sorted(caller.cohorts)[:MOST_COMPARED]
             if not chosen:
-                raise InvalidInput("This token names no classes: give the classes to compare.", field="cohort_ids")
+                raise InvalidInput("Your token names no classes: give the classes to compare.", field="cohort_ids")
             if student_id is None:
                 result = ComparedResult(classes=[await self._class(caller, cohort_id) for cohort_id in chosen])
             else:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.evidence.periods import Aggregation
-from mastery_engine.mcp.context import READS, Course, Day, Flag, Share, StudentId, ToolContext, Whole, plainly
+from mastery_engine.mcp.context import READS, Course, Day, Flag, Share, StudentId, ToolContext, Whole
 from mastery_engine.mcp.quoted import quoted
 from mastery_engine.mcp.results import (
     ChangeResult,
@@ -21,6 +21,7 @@ from mastery_engine.mcp.results import (
     HistoryResult,
     MasteryResult,
     Parts,
+    ScoreResult,
     SkillResult,
     SkillsResult,
 )
@@ -56,7 +57,7 @@ class StudentTools:
 
         Start here for "what does she know" or "how is he doing". Low coverage means that little is known yet.
         """
-        with plainly():
+        with self._context.plainly():
             known = await self._engine.scores.query(self._context.who(), student_id, course_id=course_id, on=on)
         more: dict[str, Any] = (
             {
@@ -75,7 +76,8 @@ class StudentTools:
             more["courses"] = [
                 CourseResult(course_id=one.course_id, score=one.mastery_score, level=one.level) for one in courses
             ]
-        result = _mastery_result(student_id, known.current_mastery).model_copy(update={"trend": known.trend, **more})
+        shown = _score_result(student_id, known.current_mastery)
+        result = MasteryResult(**dict(shown), trend=known.trend, **more)
         return await self._context.respond("get_mastery", result)
 
     async def what_if(
@@ -86,17 +88,17 @@ class StudentTools:
         quality: Share | None = None,
         consistency: Share | None = None,
         course_id: Course = None,
-    ) -> Annotated[CallToolResult, MasteryResult]:
+    ) -> Annotated[CallToolResult, ScoreResult]:
         """The score that a student would have with other component values; the rest stays. Nothing is recorded.
 
-        Use it for "will he pass if ..." and to compare plans.
+        Use it for "what if he ..." and to compare plans.
         """
         given = ComponentValues(completion, quiz, quality, consistency)
-        with plainly():
+        with self._context.plainly():
             calculated = await self._engine.scores.calculate(
                 self._context.who(), student_id, given, course_id=course_id, record=False
             )
-        return await self._context.respond("what_if", _mastery_result(student_id, calculated.current_mastery))
+        return await self._context.respond("what_if", _score_result(student_id, calculated.current_mastery))
 
     async def explain_score(
         self,
@@ -108,7 +110,7 @@ class StudentTools:
 
         Use it for "why this score" and "what should she do next": the first component costs the most.
         """
-        with plainly():
+        with self._context.plainly():
             explanation = await self._engine.reports.explain(self._context.who(), student_id, course_id=course_id)
         result = ExplanationResult(
             score=explanation.mastery_score,
@@ -140,7 +142,7 @@ class StudentTools:
         Use it for "what happened" and "why did it fall".
         """
         caller = self._context.who()
-        with plainly():
+        with self._context.plainly():
             changes = await self._engine.scores.changes(caller, student_id, course_id=course_id, days=days)
         result = ChangeResult(
             change=changes.change,
@@ -170,7 +172,7 @@ class StudentTools:
         Use it for "is he getting better".
         """
         caller = self._context.who()
-        with plainly():
+        with self._context.plainly():
             shown = await self._engine.scores.history(
                 caller, student_id, course_id=course_id, aggregation=aggregation if detail else "daily", days=days
             )
@@ -178,11 +180,11 @@ class StudentTools:
         points, summary = shown.history, shown.summary
         result = HistoryResult(
             trend=now.trend,
-            first=points[0].mastery_score if points else None,
-            last=points[-1].mastery_score if points else None,
+            first_score=points[0].mastery_score if points else None,
+            last_score=points[-1].mastery_score if points else None,
             lowest=summary.lowest,
             highest=summary.highest,
-            average=summary.average,
+            days_average=summary.average,
             points={point.date: point.mastery_score for point in points} if detail else None,
         )
         return await self._context.respond("get_history", result)
@@ -197,7 +199,7 @@ class StudentTools:
 
         Use it to choose what to practise. Only skills with answers or exercises are named.
         """
-        with plainly():
+        with self._context.plainly():
             states = (await self._engine.skills.of(self._context.who(), student_id, course_id=course_id)).skills
         skills = [
             SkillResult(
@@ -217,10 +219,10 @@ class StudentTools:
         )
 
 
-def _mastery_result(student_id: str, current: CurrentMastery) -> MasteryResult:
+def _score_result(student_id: str, current: CurrentMastery) -> ScoreResult:
     parts = current.components
     values = {} if parts is UNSET else {name: getattr(parts, name) for name in Parts.model_fields}
-    return MasteryResult(
+    return ScoreResult(
         student_id=student_id,
         score=current.mastery_score,
         level=current.level,
