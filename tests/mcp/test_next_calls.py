@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from mcp.types import Tool
 from mastery_engine.errors import NotFound
 from mastery_engine.mcp.quoted import quoted, unquoted
 from tests.support.agents import agent, ask, text_of
-from tests.support.calls import COHORT, Api, event, serving
+from tests.support.calls import COHORT, Api, Json, event, serving
 from tests.support.live import make_token
 
 NAMES = {"s0": "Ada Lovelace", "s1": "Bo", "s2": "Cy", "s3": "Di", "s4": "Ed", "s5": "Flo"}
@@ -74,7 +74,7 @@ async def test_a_stranger_s_agent_learns_who_needs_help_in_a_class_and_why(schoo
 
 
 # The jobs of an agent, each by the words of a description, with what is known by then.
-JOBS = {
+JOBS: dict[str, Callable[[Json], Any]] = {
     "what does she know": lambda found: 0.0 <= found["score"] <= 1.0,
     "will he pass": lambda found: found["lower"] <= found["then"] <= found["upper"],
     "what next": lambda found: found["advice"][0]["reason"],

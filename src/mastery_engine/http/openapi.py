@@ -13,8 +13,8 @@ from mastery_engine.auth.limits import LimitKind
 from mastery_engine.domain.events.envelope import Envelope
 from mastery_engine.domain.events.kinds import ALIASES, KINDS
 from mastery_engine.http.body import BatchCalculate, Rows
+from mastery_engine.http.document.described import describe, failure
 from mastery_engine.http.envelope import Meta
-from mastery_engine.http.problems import CODE
 from mastery_engine.services.batches import RowBody
 
 LIMIT = "x-rate-limit"  # the kind of a route's rate limit; None, which is left out of the document, means no limit
@@ -108,16 +108,13 @@ def serves(description: str, *media_types: str, also: Sequence[int] = ()) -> dic
     """
     content = {one: {"schema": {"type": "object"} if one == "application/json" else {}} for one in media_types}
     responses: dict[str, Any] = {"200": {"description": description, "content": content}}
-    responses = failing({"responses": responses}, *also)["responses"]
-    if "text/html" in media_types:
-        for status in map(str, also):
-            responses[status]["content"]["text/html"] = {}
-    return {"responses": responses}
+    failures = {str(status): failure(status, has_page="text/html" in media_types) for status in also}
+    return {"responses": responses | failures}
 
 
 def failing(extra: dict[str, Any], *statuses: int) -> dict[str, Any]:
     """A route's ``openapi_extra`` with statuses with which it may fail beside those of all calls."""
-    return extra | {"responses": extra["responses"] | {str(status): _failure(status) for status in statuses}}
+    return extra | {"responses": extra["responses"] | {str(status): failure(status) for status in statuses}}
 
 
 def takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
@@ -188,6 +185,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     for path in made["paths"].values():
         for operation in path.values():
             _add_failures(operation)
+    describe(made)
     return made
 
 
@@ -227,9 +225,4 @@ def _add_failures(operation: dict[str, Any]) -> None:
     guarded = bool(operation.get("security"))
     likely = [404, 431, 500, 503] if not guarded else [400, 401, 403, 404, 408, 409, 413, 415, 429, 431, 500, 503]
     for status in likely:
-        responses.setdefault(str(status), _failure(status))
-
-
-def _failure(status: int) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": REF.format(name="Failure")}}}
-    return {"description": CODE[status], "content": content}
+        responses.setdefault(str(status), failure(status))

@@ -4,7 +4,7 @@ The answer to Dapr is SUCCESS once the event is durable, RETRY if a dependency d
 never be read: Dapr puts that into the dead-letter topic, and the logs and the event's status have the reason.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -41,6 +41,15 @@ class Outcome(msgspec.Struct, frozen=True):
     status: Literal["SUCCESS", "RETRY", "DROP"]
 
 
+TAKES_ANY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A CloudEvent whose `data` is a learning event, or the learning event itself.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
+
 @router.get("/dapr/subscribe", openapi_extra=bare(Subscription, many=True))
 async def dapr_subscriptions(request: Request) -> Response:
     """The topics that Dapr should deliver: none if the log is Kafka, since the worker then reads the topic itself."""
@@ -50,7 +59,7 @@ async def dapr_subscriptions(request: Request) -> Response:
     return Response(msgspec.json.encode([] if settings.log == "kafka" else wanted), media_type=JSON)
 
 
-@router.post(ROUTE, openapi_extra=bare(Outcome))
+@router.post(ROUTE, openapi_extra=bare(Outcome) | TAKES_ANY)
 async def dapr_event(engine: TheEngine, request: Request) -> Response:
     """Take an event that Dapr delivers, inside a CloudEvent or bare."""
     await check_sidecar(request)
