@@ -18,6 +18,7 @@ import pytest
 from mastery_engine.auth.access import Caller
 from mastery_engine.cli import demo
 from mastery_engine.errors import Unavailable
+from mastery_engine.http.document.described import words
 from mastery_engine.lab.simulate.classes import BEST_KNOWN
 from tests.support.calls import Api, Json, check_answer, document, event, listening, settings_of
 from tests.support.live import bearer, make_token
@@ -226,6 +227,23 @@ def test_summaries_are_sentences_and_nothing_is_without_words() -> None:
         for part in [schema, *schema.get("oneOf", [])]:
             fields = part.get("properties", {})
             assert [field for field, one in fields.items() if not one.get("description")] == [], kind
+
+
+def test_no_words_are_of_what_is_not_there() -> None:
+    """And each parameter of an example is one of its call."""
+    calls, schemas = words("calls"), document()["components"]["schemas"]
+    assert calls["calls"].keys() == OPERATIONS.keys()
+    for name, said in calls["calls"].items():
+        there = {one["name"] for one in OPERATIONS[name][2].get("parameters", [])}
+        assert set(said.get("parameters", {})) <= there, name
+    parts = [(kind, part) for kind, schema in schemas.items() for part in [schema, *schema.get("oneOf", [])]]
+    fields = {
+        name for kind, part in parts for field in part.get("properties", {}) for name in (field, f"{kind}.{field}")
+    }
+    assert words("fields").keys() <= fields
+    for link in calls["links"]:
+        for name in link["to"]:
+            assert link["parameter"] in {one["name"] for one in OPERATIONS[name][2]["parameters"]}, name
 
 
 def test_calls_fail_by_one_shared_response() -> None:
