@@ -77,8 +77,17 @@ FORMATS = {"date": "datetime.date", "date-time": "datetime.datetime"}
 @cache
 def document() -> Schema:
     """The OpenAPI document; it is the same whatever the settings."""
-    found: Schema = create_app(Settings()).openapi()
+    found: Schema = _with_defaults(create_app(Settings()).openapi())
     return found
+
+
+def _with_defaults(value: Any) -> Any:
+    """With what holds where a field is left out as its default, which the document keeps from other generators."""
+    if isinstance(value, list):
+        return [_with_defaults(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    return {"default" if name == "x-default" else name: _with_defaults(part) for name, part in value.items()}
 
 
 def schemas() -> dict[str, Schema]:

@@ -240,7 +240,7 @@ class ForecastResult(ToolResult):
     calibration: CalibrationResult
 
 
-class Advice(ToolResult):
+class AdvicePiece(ToolResult):
     """A piece of advice: ``gain`` of the score for ``minutes`` of work; ``links`` lead to what to use."""
 
     recommendation_id: str
@@ -256,7 +256,7 @@ class Advice(ToolResult):
 class AdviceResult(ToolResult):
     """What to do next, best first."""
 
-    advice: list[Advice]
+    advice: list[AdvicePiece]
 
 
 class NextItem(ToolResult):

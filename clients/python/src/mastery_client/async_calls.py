@@ -126,7 +126,10 @@ class AsyncCalls(AsyncSender):
         date: datetime.date | None = None,
         include_components: bool = True,
     ) -> StudentMastery:
-        """A student's mastery now, or as it was known on a day."""
+        """Ask how well a student masters the course, now or as it was known on a day.
+
+        A student's mastery now, or as it was known on a day.
+        """
         return await self._call(
             calls.QUERY,
             body=MasteryQuery(
@@ -143,7 +146,10 @@ class AsyncCalls(AsyncSender):
         record: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Calculated:
-        """The score with the given components, the others from the evidence; recorded unless ``record`` is false."""
+        """Calculate the score that given components come to, and record it unless you say otherwise.
+
+        The score with the given components, the others from the evidence; recorded unless ``record`` is false.
+        """
         return await self._call(
             calls.CALCULATE,
             body=Calculate(student_id=student_id, course_id=course_id, components=components, record=record),
@@ -158,7 +164,10 @@ class AsyncCalls(AsyncSender):
         priority: BatchPriority = "normal",
         idempotency_key: str | None = None,
     ) -> BatchResponse | BatchState:
-        """Calculate many: up to 100 rows are answered at once, up to 1,000 later, under a batch_id."""
+        """Calculate for many students at once; more than 100 rows are answered later, under a batch_id.
+
+        Calculate many: up to 100 rows are answered at once, up to 1,000 later, under a batch_id.
+        """
         return await self._call(
             calls.CALCULATE_BATCH,
             body=BatchCalculate(requests=requests, record=record, priority=priority),
@@ -166,7 +175,10 @@ class AsyncCalls(AsyncSender):
         )
 
     async def batch_status(self, batch_id: str) -> BatchState:
-        """The state of a batch, with its answer once there is one."""
+        """Ask how far a batch is, and for its answer once there is one.
+
+        The state of a batch, with its answer once there is one.
+        """
         return await self._call(calls.BATCH_STATUS, path=(batch_id,))
 
     async def ingest(
@@ -182,7 +194,10 @@ class AsyncCalls(AsyncSender):
         course_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Receipt:
-        """Take one event; it is durable once this answers."""
+        """Send one event; it is durable once this answers.
+
+        Take one event; it is durable once this answers.
+        """
         return await self._call(
             calls.INGEST,
             body=LearningEvent(
@@ -201,12 +216,16 @@ class AsyncCalls(AsyncSender):
     async def ingest_batch(
         self, events: Sequence[LearningEvent | Mapping[str, Any]], *, idempotency_key: str | None = None
     ) -> IngestResponse:
-        """Take up to 1,000 events, each accepted or refused on its own; accepted ones are durable once this answers."""
+        """Send up to 1,000 events, of which each is accepted or refused on its own.
+
+        Take up to 1,000 events, each accepted or refused on its own; accepted ones are durable once this answers.
+        """
         return await self._call(calls.INGEST_BATCH, body=Rows(events=events), key=idempotency_key)
 
     async def event_status(self, student_id: str, event_id: str, *, course_id: str | None = None) -> EventStatus:
-        """Whether an event was processed, dead-lettered, or neither so far; without a course, of any of the
-        student's.
+        """Ask whether an event was processed, dead-lettered, or neither so far.
+
+        Whether an event was processed, dead-lettered, or neither so far; without a course, of any of the student's.
         """
         return await self._call(calls.EVENT_STATUS, path=(student_id, event_id), query={"course_id": course_id})
 
@@ -218,8 +237,9 @@ class AsyncCalls(AsyncSender):
         from_: datetime.date | None = None,
         to: datetime.date | None = None,
     ) -> Changes:
-        """What changed in a student's score between two days, and why: by component, and of the last 14 days by
-        cause.
+        """Ask what changed in a student's score between two days, and why.
+
+        What changed in a student's score between two days, and why: by component, and of the last 14 days by cause.
         """
         return await self._call(
             calls.CHANGES, body=ChangeRange(student_id=student_id, course_id=course_id, from_=from_, to=to)
@@ -247,26 +267,35 @@ class AsyncCalls(AsyncSender):
         )
 
     async def skills(self, student_id: str, *, course_id: str | None = None) -> StudentSkills:
-        """For each skill: the chance that the next answer is right, its uncertainty, what is forgotten, last
-        practised.
+        """Ask how well a student knows each skill, and how much is forgotten.
+
+        For each skill: the chance that the next answer is right, its uncertainty, what is forgotten, last practised.
         """
         return await self._call(calls.SKILLS, body=OfStudent(student_id=student_id, course_id=course_id))
 
     def stream(self, student_id: str, *, course_id: str | None = None) -> AsyncIterator[StudentMastery]:
-        """The student's mastery now and after each change, as server-sent events, with heartbeats between.
+        """Follow a student's mastery as server-sent events, now and after each change.
+
+        The student's mastery now and after each change, as server-sent events, with heartbeats between.
 
         The iterator opens the stream again where it ends; close it to end it.
         """
         return self._stream(calls.STREAM, path=(student_id,), query={"course_id": course_id}, of=StudentMastery)
 
     async def next_week(self, student_id: str, *, course_id: str | None = None, timeframe_days: int = 7) -> Prediction:
-        """The forecast of a student's score for each of the next days, with its confidence."""
+        """Ask where a student's score will be on each of the next days.
+
+        The forecast of a student's score for each of the next days, with its confidence.
+        """
         return await self._call(
             calls.NEXT_WEEK, body=NextWeek(student_id=student_id, course_id=course_id, timeframe_days=timeframe_days)
         )
 
     async def trajectory(self, student_id: str, *, course_id: str | None = None, days: int = 30) -> Trajectory:
-        """A student's past scores, their trend, and the forecast for the next 7 days."""
+        """Ask for a student's past scores, their trend, and the next seven days.
+
+        A student's past scores, their trend, and the forecast for the next 7 days.
+        """
         return await self._call(calls.TRAJECTORY, body=DaysBack(student_id=student_id, course_id=course_id, days=days))
 
     async def next_answer(
@@ -277,8 +306,9 @@ class AsyncCalls(AsyncSender):
         course_id: str | None = None,
         at: datetime.datetime | int | None = None,
     ) -> RowList[NextAnswer]:
-        """How likely a student's next answer to each item is right; who has answered nothing gets what the items
-        say.
+        """Ask how likely a student's next answer to each item is right.
+
+        How likely a student's next answer to each item is right; who has answered nothing gets what the items say.
         """
         return await self._call(
             calls.NEXT_ANSWER, body=ManyItems(student_id=student_id, items=items, course_id=course_id, at=at)
@@ -294,7 +324,10 @@ class AsyncCalls(AsyncSender):
         course_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> CohortRecord:
-        """Set the members of a cohort; students left out stay out, whatever events say, until they are put in again."""
+        """Set the members of a cohort, its name and its calendar.
+
+        Set the members of a cohort; students left out stay out, whatever events say, until they are put in again.
+        """
         return await self._call(
             calls.SET_COHORT,
             path=(cohort_id,),
@@ -303,7 +336,9 @@ class AsyncCalls(AsyncSender):
         )
 
     async def cohort_members(self, cohort_id: str, *, limit: int = 1000, cursor: str | None = None) -> CohortRecord:
-        """A cohort's name, members and calendar.
+        """Ask who is in a cohort, and when its work is due.
+
+        A cohort's name, members and calendar.
 
         ``iter_cohort_members`` goes through all pages.
         """
@@ -318,11 +353,16 @@ class AsyncCalls(AsyncSender):
         return AsyncPages(page, lambda page: page.members, str, cursor)
 
     async def compare(self, student_id: str, cohort_id: str, *, metric: Metric = "overall") -> Comparison:
-        """Where a student stands in a cohort: percentile and rank, overall or by component."""
+        """Ask where a student stands in a cohort, overall or by component.
+
+        Where a student stands in a cohort: percentile and rank, overall or by component.
+        """
         return await self._call(calls.COMPARE, body=Compare(student_id=student_id, cohort_id=cohort_id, metric=metric))
 
     async def cohort(self, cohort_id: str, *, limit: int = 50, cursor: str | None = None) -> CohortFigures:
-        """The figures of a cohort: levels, component means, and who needs help and why.
+        """Ask how a cohort fares, who needs help there, and why.
+
+        The figures of a cohort: levels, component means, and who needs help and why.
 
         ``iter_cohort`` goes through all pages.
         """
@@ -349,7 +389,9 @@ class AsyncCalls(AsyncSender):
         badges: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> CourseRecord:
-        """Set parts of a course: its title, time zone, language, rules, curriculum, items and badges.
+        """Set parts of a course, such as its title, its items and its rules.
+
+        Set parts of a course: its title, time zone, language, rules, curriculum, items and badges.
 
         What is left out stays. It counts for what is folded and asked from then on, everywhere within 5 seconds.
         """
@@ -369,11 +411,16 @@ class AsyncCalls(AsyncSender):
         )
 
     async def course(self, course_id: str) -> CourseRecord:
-        """A course as it holds now, with what nobody set by default."""
+        """Ask for a course as it holds now.
+
+        A course as it holds now, with what nobody set by default.
+        """
         return await self._call(calls.COURSE, path=(course_id,))
 
     async def courses(self, *, limit: int = 100, cursor: str | None = None) -> CourseList:
-        """The tenant's courses: those that were set, and those that events have named.
+        """List the courses of your school.
+
+        The tenant's courses: those that were set, and those that events have named.
 
         ``iter_courses`` goes through all pages.
         """
@@ -396,7 +443,9 @@ class AsyncCalls(AsyncSender):
         external: Sequence[Identity | Mapping[str, Any]] | None = None,
         idempotency_key: str | None = None,
     ) -> ProfileRecord:
-        """Set parts of a student's profile: the name, the language, and all ids on other platforms.
+        """Set a student's name, language, and ids on other platforms.
+
+        Set parts of a student's profile: the name, the language, and all ids on other platforms.
 
         What is left out stays. An identity that another student has, or that has evidence under an id of its own, is
         409.
@@ -409,7 +458,10 @@ class AsyncCalls(AsyncSender):
         )
 
     async def profile(self, student_id: str) -> ProfileRecord:
-        """A student's name, language, and ids on other platforms; 404 where nobody has put a profile."""
+        """Ask for a student's name, language, and ids on other platforms.
+
+        A student's name, language, and ids on other platforms; 404 where nobody has put a profile.
+        """
         return await self._call(calls.PROFILE, path=(student_id,))
 
     async def students(
@@ -421,7 +473,9 @@ class AsyncCalls(AsyncSender):
         limit: int = 100,
         cursor: str | None = None,
     ) -> StudentList:
-        """The students whom the caller may see, in pages by id: those whose name or id has all words of ``query``.
+        """Find the students whom you may see, by name or id.
+
+        The students whom the caller may see, in pages by id: those whose name or id has all words of ``query``.
 
         ``cohort_id`` leaves the members of a cohort, ``course_id`` those with evidence in a course.
 
@@ -451,15 +505,18 @@ class AsyncCalls(AsyncSender):
     async def import_roster(
         self, archive: bytes, *, dry_run: bool = False, idempotency_key: str | None = None
     ) -> ImportedRoster:
-        """Import a OneRoster zip (1.1 or 1.2, up to 64 MiB): users become profiles, classes cohorts with their
-        teachers.
+        """Import a roster from a OneRoster zip, or say what it would change.
+
+        Import a OneRoster zip (1.1 or 1.2, up to 64 MiB): users become profiles, classes cohorts with their teachers.
 
         It may be repeated: what is as the zip says stays as it is.
         """
         return await self._call(calls.IMPORT_ROSTER, query={"dry_run": dry_run}, body=archive, key=idempotency_key)
 
     async def send_caliper(self, envelope: object, *, idempotency_key: str | None = None) -> DoorResults:
-        """Take Caliper events (1.1 and 1.2): each becomes evidence, or is ignored or refused with its reason.
+        """Send Caliper events, of which each becomes evidence, or is ignored or refused with its reason.
+
+        Take Caliper events (1.1 and 1.2): each becomes evidence, or is ignored or refused with its reason.
 
         The learner of a grade is its assignee. A platform shows its key and secret by Basic authentication, or its
         secret as a bearer token.
@@ -467,8 +524,9 @@ class AsyncCalls(AsyncSender):
         return await self._call(calls.SEND_CALIPER, body=envelope, key=idempotency_key)
 
     async def send_canvas(self, message: object, *, idempotency_key: str | None = None) -> DoorResults:
-        """Take Canvas's Live Events: grades, outcomes and submitted quizzes become evidence, others are ignored by
-        name.
+        """Send Canvas's Live Events, of which grades, outcomes and quizzes become evidence.
+
+        Take Canvas's Live Events: grades, outcomes and submitted quizzes become evidence, others are ignored by name.
 
         A signed body is checked by the keys that Canvas publishes (CANVAS_JWKS_URL). Signed or not, the school is that
         of the key and secret that the call shows by Basic authentication, or by its secret as a bearer token.
@@ -478,8 +536,9 @@ class AsyncCalls(AsyncSender):
     async def recommendations(
         self, student_id: str, *, course_id: str | None = None, limit: int = 5, priority: Priority = "low"
     ) -> RowList[Recommended]:
-        """What to do next, ranked by the gain of mastery per minute; a student without events is advised where to
-        start.
+        """Ask what a student should do next, best first.
+
+        What to do next, ranked by the gain of mastery per minute; a student without events is advised where to start.
         """
         return await self._call(
             calls.RECOMMENDATIONS,
@@ -489,7 +548,10 @@ class AsyncCalls(AsyncSender):
     async def learning_path(
         self, student_id: str, *, course_id: str | None = None, goal: Goal = "improve_mastery", topic: str | None = None
     ) -> LearningPath:
-        """The shortest path to a goal, with minutes, a schedule by day and the estimated completion."""
+        """Ask for the shortest path to a goal, with a schedule by day.
+
+        The shortest path to a goal, with minutes, a schedule by day and the estimated completion.
+        """
         return await self._call(
             calls.LEARNING_PATH, body=FindPath(student_id=student_id, course_id=course_id, goal=goal, topic=topic)
         )
@@ -504,7 +566,10 @@ class AsyncCalls(AsyncSender):
         limit: int = 5,
         target: float = 0.75,
     ) -> RowList[ItemToAnswer]:
-        """Which items to answer next, best first: ready, near the wanted chance of a right answer, due ones first."""
+        """Ask which items a student should answer next, best first.
+
+        Which items to answer next, best first: ready, near the wanted chance of a right answer, due ones first.
+        """
         return await self._call(
             calls.NEXT_ITEMS,
             body=ChooseItems(
@@ -513,65 +578,99 @@ class AsyncCalls(AsyncSender):
         )
 
     async def patterns(self, student_id: str, *, course_id: str | None = None) -> StudentPatterns:
-        """The patterns that a tutor would notice in a student's history, with their evidence, and the open
-        struggles.
+        """Ask what a tutor would notice in a student's history, and where the student is stuck.
+
+        The patterns that a tutor would notice in a student's history, with their evidence, and the open struggles.
         """
         return await self._call(calls.PATTERNS, body=OfStudent(student_id=student_id, course_id=course_id))
 
     async def badges(self, student_id: str) -> BadgeList:
-        """A student's badges, with the link of each, by which anybody may see and verify it."""
+        """List a student's badges, with the link of each.
+
+        A student's badges, with the link of each, by which anybody may see and verify it.
+        """
         return await self._call(calls.BADGES, path=(student_id,))
 
     async def set_badge_name(
         self, student_id: str, badge_id: str, shown: bool, *, idempotency_key: str | None = None
     ) -> BadgeEntry:
-        """Have a badge of your own show your name, as your school has set it, or none again. Only you may."""
+        """Have a badge of your own show your name, or none again.
+
+        Have a badge of your own show your name, as your school has set it, or none again. Only you may.
+        """
         return await self._call(
             calls.SET_BADGE_NAME, path=(student_id, badge_id), body=ShownName(shown=shown), key=idempotency_key
         )
 
     async def badge_status_list(self, number: int) -> dict[str, Any]:
-        """Which badges were revoked, as a BitstringStatusListCredential: a bit for each, at a place that tells
-        nothing.
+        """Look up which badges were revoked, in a signed list.
+
+        Which badges were revoked, as a BitstringStatusListCredential: a bit for each, at a place that tells nothing.
         """
         return await self._call(calls.BADGE_STATUS_LIST, path=(str(number),))
 
     async def badge_svg(self, badge_id: str) -> str:
-        """The badge's picture, with its signed credential baked in."""
+        """Look at a badge as SVG, with its signed credential baked in.
+
+        The badge's picture, with its signed credential baked in.
+        """
         return await self._call(calls.BADGE_SVG, path=(badge_id,))
 
     async def badge_png(self, badge_id: str) -> bytes:
-        """The badge's picture, with its signed credential baked in."""
+        """Look at a badge as PNG, with its signed credential baked in.
+
+        The badge's picture, with its signed credential baked in.
+        """
         return await self._call(calls.BADGE_PNG, path=(badge_id,))
 
     async def badge_json(self, badge_id: str) -> dict[str, Any]:
-        """The badge's signed credential as JSON, whatever the caller accepts."""
+        """Read the signed credential of a badge as JSON.
+
+        The badge's signed credential as JSON, whatever the caller accepts.
+        """
         return await self._call(calls.BADGE_JSON, path=(badge_id,))
 
     async def badge_jwt(self, badge_id: str) -> str:
-        """The badge's signed credential as a token (VC-JWT), whatever the caller accepts."""
+        """Read the signed credential of a badge as a token.
+
+        The badge's signed credential as a token (VC-JWT), whatever the caller accepts.
+        """
         return await self._call(calls.BADGE_JWT, path=(badge_id,))
 
     async def badge(self, badge_id: str) -> dict[str, Any]:
-        """A badge, for whoever has its link: the signed credential for programs, a page for browsers."""
+        """Read a badge by its link, as a credential or as a page.
+
+        A badge, for whoever has its link: the signed credential for programs, a page for browsers.
+        """
         return await self._call(calls.BADGE, path=(badge_id,))
 
     async def revoke_badge(self, badge_id: str) -> BadgeEntry:
-        """Revoke a badge: its status list says so from now on, and so does its page. It stays readable."""
+        """Revoke a badge, which its status list says from then on.
+
+        Revoke a badge: its status list says so from now on, and so does its page. It stays readable.
+        """
         return await self._call(calls.REVOKE_BADGE, path=(badge_id,))
 
     async def did_document(self) -> dict[str, Any]:
-        """The DID document of this service (did:web): all keys that ever signed a badge."""
+        """Look up the keys that ever signed a badge of this service.
+
+        The DID document of this service (did:web): all keys that ever signed a badge.
+        """
         return await self._call(calls.DID_DOCUMENT)
 
     async def notes(self, student_id: str) -> NoteList:
-        """The notes of teachers on a student, those written last first: for their teachers and for admins."""
+        """List the notes of teachers on a student.
+
+        The notes of teachers on a student, those written last first: for their teachers and for admins.
+        """
         return await self._call(calls.NOTES, path=(student_id,))
 
     async def add_note(
         self, student_id: str, text: str, *, course_id: str | None = None, idempotency_key: str | None = None
     ) -> NoteRecord:
-        """Write a note on a student: up to 2,000 characters of plain text, up to 100 notes.
+        """Write a note on a student, which their other teachers see.
+
+        Write a note on a student: up to 2,000 characters of plain text, up to 100 notes.
 
         The student's other teachers see it; the student does not, but has it in the export of their data.
         """
@@ -588,23 +687,38 @@ class AsyncCalls(AsyncSender):
         )
 
     async def delete_note(self, student_id: str, note_id: str) -> RemovedNote:
-        """Remove a note of your own; an admin may remove any."""
+        """Remove a note of your own, or as an admin any.
+
+        Remove a note of your own; an admin may remove any.
+        """
         return await self._call(calls.DELETE_NOTE, path=(student_id, note_id))
 
     async def health(self) -> Health:
-        """Alive."""
+        """Ask whether this process is alive.
+
+        Alive.
+        """
         return await self._call(calls.HEALTH)
 
     async def ready(self) -> ReadinessReport:
-        """Each dependency with its latency; 503 if one does not answer."""
+        """Ask whether each server that the service needs answers and takes writes.
+
+        Each dependency with its latency; 503 if one does not answer.
+        """
         return await self._call(calls.READY)
 
     async def service(self) -> ServiceInfo:
-        """The name, version and environment of the service; a browser is led to the pages."""
+        """Ask for the name, the version and the environment of the service.
+
+        The name, version and environment of the service; a browser is led to the pages.
+        """
         return await self._call(calls.SERVICE)
 
     async def metrics(self) -> str:
-        """The metrics in Prometheus's text format; 404 for calls through a proxy, since they are not for the public."""
+        """Read the metrics in Prometheus's text format.
+
+        The metrics in Prometheus's text format; 404 for calls through a proxy, since they are not for the public.
+        """
         return await self._call(calls.METRICS)
 
     async def process(
@@ -615,7 +729,10 @@ class AsyncCalls(AsyncSender):
         security_context: SecurityContext | Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Any:
-        """Make the call that the intent stands for, as the sidecar or as the bearer whose token it sends."""
+        """Make one of the other calls by its intent, as the sidecar or as the bearer of a token.
+
+        Make the call that the intent stands for, as the sidecar or as the bearer whose token it sends.
+        """
         return await self._call(
             calls.PROCESS,
             body=ProcessBody(intent=intent, payload=payload, security_context=security_context),
@@ -623,17 +740,24 @@ class AsyncCalls(AsyncSender):
         )
 
     async def dapr_subscriptions(self) -> RowList[Subscription]:
-        """The topics that Dapr should deliver: none if the log is Kafka, since the worker then reads the topic
-        itself.
+        """Ask which topics Dapr should deliver here.
+
+        The topics that Dapr should deliver: none if the log is Kafka, since the worker then reads the topic itself.
         """
         return await self._call(calls.DAPR_SUBSCRIPTIONS)
 
     async def dapr_event(self, delivery: object) -> Outcome:
-        """Take an event that Dapr delivers, inside a CloudEvent or bare."""
+        """Deliver an event as Dapr does, bare or inside a CloudEvent.
+
+        Take an event that Dapr delivers, inside a CloudEvent or bare.
+        """
         return await self._call(calls.DAPR_EVENT, body=delivery)
 
     async def consent(self, student_id: str) -> Consent:
-        """What the student allows, and since when."""
+        """Ask what a student allows, and since when.
+
+        What the student allows, and since when.
+        """
         return await self._call(calls.CONSENT, path=(student_id,))
 
     async def set_consent(
@@ -644,7 +768,10 @@ class AsyncCalls(AsyncSender):
         profiling: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Consent:
-        """Give or withdraw consent; it holds for what is received from now on."""
+        """Give or withdraw a student's consent.
+
+        Give or withdraw consent; it holds for what is received from now on.
+        """
         return await self._call(
             calls.SET_CONSENT,
             path=(student_id,),
@@ -653,11 +780,17 @@ class AsyncCalls(AsyncSender):
         )
 
     async def erase(self, student_id: str) -> Erasure:
-        """Erase the student; answers what was removed, and what stays elsewhere until when."""
+        """Erase a student, and learn what stays elsewhere until when.
+
+        Erase the student; answers what was removed, and what stays elsewhere until when.
+        """
         return await self._call(calls.ERASE, path=(student_id,))
 
     async def export(self, student_id: str) -> Export:
-        """Everything that is held about the student, as one document."""
+        """Ask for everything that is held about a student.
+
+        Everything that is held about the student, as one document.
+        """
         return await self._call(calls.EXPORT, path=(student_id,))
 
     async def audit(
@@ -672,7 +805,9 @@ class AsyncCalls(AsyncSender):
         limit: int = 100,
         cursor: str | None = None,
     ) -> AuditTrail:
-        """Who did what to whom, newest first; ``from`` is included, ``to`` is not.
+        """Ask who did what to whom, newest first.
+
+        Who did what to whom, newest first; ``from`` is included, ``to`` is not.
 
         ``iter_audit`` goes through all pages.
         """
@@ -729,7 +864,9 @@ class AsyncCalls(AsyncSender):
         active: bool = True,
         idempotency_key: str | None = None,
     ) -> SetWebhook:
-        """Set parts of a webhook: its url, types and description. What is left out stays.
+        """Set where your school's results are sent, and which.
+
+        Set parts of a webhook: its url, types and description. What is left out stays.
 
         A new one is answered with its secret, which is never shown again. It counts for what happens from then on, in
         all processes within 2 seconds.
@@ -744,21 +881,32 @@ class AsyncCalls(AsyncSender):
         )
 
     async def webhook(self, webhook_id: str) -> WebhookRecord:
-        """A webhook, without its secret."""
+        """Ask for a webhook, without its secret.
+
+        A webhook, without its secret.
+        """
         return await self._call(calls.WEBHOOK, path=(webhook_id,))
 
     async def delete_webhook(self, webhook_id: str) -> RemovedWebhook:
-        """Remove a webhook, with all that was sent to it and what waits for it."""
+        """Remove a webhook, with all that waits for it.
+
+        Remove a webhook, with all that was sent to it and what waits for it.
+        """
         return await self._call(calls.DELETE_WEBHOOK, path=(webhook_id,))
 
     async def webhooks(self) -> WebhookList:
-        """The tenant's webhooks, without their secrets."""
+        """List your school's webhooks.
+
+        The tenant's webhooks, without their secrets.
+        """
         return await self._call(calls.WEBHOOKS)
 
     async def deliveries(
         self, webhook_id: str, *, state: DeliveryState | None = None, limit: int = 100, cursor: str | None = None
     ) -> DeliveryList:
-        """What was sent to a webhook or waits for it, newest first: what became of each, and when it is tried again.
+        """List what was sent to a webhook, or waits for it.
+
+        What was sent to a webhook or waits for it, newest first: what became of each, and when it is tried again.
 
         ``iter_deliveries`` goes through all pages.
         """
@@ -777,9 +925,15 @@ class AsyncCalls(AsyncSender):
         return AsyncPages(page, lambda page: page.deliveries, DeliveryEntry, cursor)
 
     async def resend_delivery(self, webhook_id: str, delivery_id: str) -> DeliveryEntry:
-        """Send a message again under its webhook-id, at once, and with new attempts if it fails."""
+        """Send a message to a webhook again, at once.
+
+        Send a message again under its webhook-id, at once, and with new attempts if it fails.
+        """
         return await self._call(calls.RESEND_DELIVERY, path=(webhook_id, delivery_id))
 
     async def try_webhook(self, webhook_id: str) -> TriedWebhook:
-        """Send a message of the type `webhook.test` now and once, and say what the receiver answered."""
+        """Send a message to a webhook to see whether it arrives.
+
+        Send a message of the type `webhook.test` now and once, and say what the receiver answered.
+        """
         return await self._call(calls.TRY_WEBHOOK, path=(webhook_id,))

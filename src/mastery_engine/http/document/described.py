@@ -14,6 +14,7 @@ from mastery_engine import __version__
 from mastery_engine.http.problems import CODE
 
 FAILURE, FAILURE_OR_PAGE = "Failure", "FailureOrPage"
+DEFAULT = "x-default"
 AT, REQUEST_ID = "2026-01-14T10:30:00.000000Z", "3f0f2b6e-0d0b-4f0e-9a4e-0f3f5f0a7c11"
 ON_THE_DEMO = (
     "Each request's example succeeds on `mastery-engine demo` as it stands, in the order of this document, with the "
@@ -90,11 +91,13 @@ def _describe_fields(schemas: Json, said: Json) -> None:
 
 
 def _say_default(field: Json) -> None:
-    """Say in words what holds where a field is left out.
+    """Say in words, and as ``x-default``, what holds where a field is left out.
 
     Generators of types take a field with a ``default`` for one that is always there, in bodies and answers alike.
     """
     default = field.pop("default", None)
+    if default is not None:
+        field[DEFAULT] = default
     if default not in (None, [], {}):
         field["description"] = f"{field['description']} Left out: {json.dumps(default)}."
 

@@ -10,7 +10,7 @@ from mastery_engine.domain.advice.learning_path import Goal
 from mastery_engine.mcp.context import READS, Course, Name, StudentId, ToolContext, Whole
 from mastery_engine.mcp.quoted import as_links
 from mastery_engine.mcp.results import (
-    Advice,
+    AdvicePiece,
     AdviceResult,
     CalibrationResult,
     ForecastResult,
@@ -82,7 +82,7 @@ class AdviceTools:
             )
         result = AdviceResult(
             advice=[
-                Advice(
+                AdvicePiece(
                     recommendation_id=piece.recommendation_id,
                     action=piece.action,
                     area=piece.area,
