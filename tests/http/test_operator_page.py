@@ -102,6 +102,7 @@ def test_lights_are_on_where_an_alert_would_be() -> None:
     assert lit(*map(minute_of, range(60))) == set()
     assert lit(*[minute_of(number, latency=slow) for number in range(10)]) == {"latency"}
     assert lit(*[minute_of(number, latency=slow) for number in range(9)], minute_of(9)) == set(), "not for so long yet"
+    assert lit(*[minute_of(number, latency=slow) for number in range(4)]) == set(), "a few calls alone"
     assert lit(*[minute_of(number, failed=2) for number in range(60)]) == {"errors"}
     assert lit(minute_of(0), *[minute_of(number, failed=2) for number in range(10, 60)]) == set(), "it is over"
     assert lit(*[minute_of(number, refused=50) for number in range(60)]) == set(), "whoever is refused was wrong"

@@ -402,7 +402,7 @@ def test_an_operator_sees_figures_and_signs_out(live: Live, page: Page) -> None:
     page.locator("[data-light=worker] a").press("Enter")
     expect(page.locator("#masteryworkerstopped")).to_be_in_viewport()
     check(page, "runbooks")
-    page.go_back()
+    page.get_by_role("link", name="Operations", exact=True).first.click()
     page.fill("#student", STUDENT)
     page.keyboard.press("Enter")
     page.wait_for_selector("#score")

@@ -283,6 +283,7 @@ async def test_a_result_belongs_to_the_trace_of_the_last_event_that_caused_it(
 async def test_the_operators_page_has_the_last_hour_of_both_processes(
     fleet: Fleet, foreign: Foreign, api: Live
 ) -> None:
+    foreign.put(raw(quiz()))
     foreign.put(raw(quiz(event_type="essay")))
     foreign.flush()
     fleet.wait_until_worked()
@@ -302,7 +303,7 @@ async def test_the_operators_page_has_the_last_hour_of_both_processes(
         assert {(True, False), (False, True)} <= roles
         assert _sum(hour, "events") > 0, "folded by the worker, shown by the API"
         assert _sum(hour, "calls") > 0
-        assert any(one["lag"].get("events") == 0 for one in hour["minutes"])
+        assert any("events" in one["lag"] for one in hour["minutes"])
         page = client.get("/dashboard", headers=who).text
         (code,) = set(re.findall(r'name="code" value="(VALIDATION_ERROR)"', page))
         question = client.get(f"/dashboard/dead-letters/redrive?code={code}", headers=who).text

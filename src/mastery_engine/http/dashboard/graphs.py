@@ -67,7 +67,7 @@ def graphs_of(hour: HourOfFigures) -> list[Graph]:
                 (_("95%"), lambda one: one.p95),
                 (_("99%"), lambda one: one.p99),
             ],
-            needs_look=_all_of(hour.minutes[-LONGER:], lambda one: one.p95, lambda p95: p95 > SLOW_MS),
+            needs_look=_all_of(hour.minutes[-LONGER:], lambda one: one.p95, lambda p95: p95 > SLOW_MS, least=LATELY),
         ),
         _graph(
             hour,
@@ -133,10 +133,12 @@ def _all_of(
     value: Value,
     is_bad: Callable[[float], bool],
     also: Callable[[MinuteOfAll], bool] = lambda _: True,
+    *,
+    least: int = 2,
 ) -> bool:
-    """Whether every minute that has the value is bad, of two at least: one alone is no news."""
+    """Whether every minute that has the value is bad, of so many at least: one alone is no news."""
     found = [(one, number) for one in minutes if (number := value(one)) is not None]
-    return len(found) > 1 and all(is_bad(number) and also(one) for one, number in found)
+    return len(found) >= least and all(is_bad(number) and also(one) for one, number in found)
 
 
 def _failing(minutes: Sequence[MinuteOfAll]) -> float:

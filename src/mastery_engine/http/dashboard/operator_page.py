@@ -24,7 +24,7 @@ from mastery_engine.services.backlog import MOST_COUNTED
 
 T = TypeVar("T")
 
-PATIENCE_S = 5.0
+PATIENCE_S = 3.0
 RUNBOOKS = {
     "sqlite": "sqlite-cannot-be-written",
     "redis": "redis-timeout",
