@@ -84,7 +84,7 @@ class Operation:
     @property
     def row(self) -> str | None:
         """The type of the rows of a list."""
-        (schema, *_) = self.answers.values() or ({},)
+        schema, *_ = self.answers.values() or ({},)
         return name_of(schema["items"]) if schema.get("type") == "array" else None
 
     @property

@@ -24,7 +24,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             help="fold, steps, embedded, http, batch, lag, xapi, forecasts, watch, pages, attacks, scale, tokens, "
-            "stream, workers, peers, soak; all of them.",
+            "stream, workers, peers, class, soak; all of them.",
             show_default=False,
         ),
     ] = None,
@@ -35,9 +35,19 @@ def bench(
             min=100,
             max=1_000_000,
             help="How many events (stream: twice as many; stream, workers: 100,000 at most), statements (xapi: 10,000 "
-            "at most), students (http; scale: a twentieth), or 150ths of a second (soak: 300 s at most).",
+            "at most), students (http; scale: a twentieth; class), or 150ths of a second (soak: 300 s at most).",
         ),
     ] = 50_000,
+    rate: Annotated[
+        int | None, typer.Option(min=100, max=100_000, help="Events a second of soak; by default 10,000.")
+    ] = None,
+    on_paper: Annotated[
+        bool,
+        typer.Option(
+            "--workers",
+            help="Scale: what 100,000 events/s and 5,000,000 students need, by what an event costs here.",
+        ),
+    ] = False,
     quick: Annotated[
         bool,
         typer.Option("--quick", help="One small run; exits with 1 only if a ratio misses its goal twentyfold."),
@@ -53,7 +63,7 @@ def bench(
     \b
     Example:
       mastery-engine bench embedded --runs 5
-      mastery-engine bench soak --plots soak.html
+      mastery-engine bench soak --rate 4000 --plots soak.html
     """
     from mastery_engine.lab.bench.report import PARTS, machine, page, report
     from mastery_engine.wiring_clocks import system_clock
@@ -67,7 +77,15 @@ def bench(
         runs, events = 1, QUICK_EVENTS
     if not as_json:
         print("{}; Python {}, SQLite {}".format(*machine()), *HEAD, sep="\n", flush=True)
-    measured = report(chosen, runs=runs, until=system_clock(), events=events, on_part=None if as_json else _print)
+    measured = report(
+        chosen,
+        runs=runs,
+        until=system_clock(),
+        events=events,
+        rate=rate,
+        workers_on_paper=on_paper,
+        on_part=None if as_json else _print,
+    )
     if plots is not None:
         plots.write_text(page(measured))
     if as_json:

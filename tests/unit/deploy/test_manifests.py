@@ -178,7 +178,7 @@ def test_production_brings_no_secret_and_refuses_the_public_one() -> None:
         settings_from(given | {"JWT_SECRET": base64.b64decode(public["data"]["JWT_SECRET"]).decode()})
 
 
-@pytest.mark.parametrize("name", ["scaled", "production"])
+@pytest.mark.parametrize("name", ["scaled", "large", "production"])
 def test_apart_the_api_serves_and_the_workers_work(name: str) -> None:
     found = objects(name)
     assert settings_given(found, "mastery-engine")["WORKER_ENABLED"] == "false"
@@ -235,7 +235,7 @@ def test_each_topic_has_three_copies_where_kafka_has_the_brokers() -> None:
         assert config["data"]["KAFKA_REPLICATION"] == ("3" if brokers == 0 else ""), name
 
 
-@pytest.mark.parametrize("name", ["scaled", "production"])
+@pytest.mark.parametrize("name", ["scaled", "large", "production"])
 def test_what_is_not_allowed_on_the_network_is_denied(name: str) -> None:
     (deny,) = by_kind(objects(name), "NetworkPolicy", "deny-by-default")
     assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
@@ -278,6 +278,7 @@ def test_every_overlay_is_whole(name: str) -> None:
     wanted = {
         "external": set(),
         "scaled": {"StatefulSet", "Secret", "HorizontalPodAutoscaler", "ScaledObject", "NetworkPolicy"},
+        "large": {"StatefulSet", "Secret", "HorizontalPodAutoscaler", "ScaledObject", "NetworkPolicy"},
         "monitored": {"ServiceMonitor", "PrometheusRule", "StatefulSet"},
         "dapr": {"Component", "StatefulSet"},
         "production": {

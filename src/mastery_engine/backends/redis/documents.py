@@ -25,20 +25,24 @@ LISTED_FOR_S = 10.0
 MOST_LISTED = 16  # tenants
 SCANNED = 5_000  # keys that the server looks at in one go: some milliseconds
 
+# Each value is the expected version (8 bytes, zeros where there is no document) and the new value: one argument, as
+# the client's time goes by their number. Cold ids follow, each after the place of its document: few have any.
 COMMIT = """
-local won = {}
-for i = 1, #KEYS / 2 do
-  local document, cold = KEYS[2 * i - 1], KEYS[2 * i]
-  local expected, body, ids = ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
+local won, number, none, ids = {}, #KEYS / 2, string.rep('\\0', 8), {}
+for i = number + 2, #ARGV, 2 do ids[tonumber(ARGV[i])] = ARGV[i + 1] end
+for i = 1, number do
+  local document, cold, value = KEYS[2 * i - 1], KEYS[2 * i], ARGV[i + 1]
+  local expected = string.sub(value, 1, 8)
+  if expected == none then expected = '' end
   if redis.call('GETRANGE', document, 0, 7) == expected then
-    if body == '' then
+    if #value == 8 then
       redis.call('DEL', document, cold)
     else
-      redis.call('SET', document, body, 'PX', ARGV[1])
-      if ids == '' then
-        redis.call('PEXPIRE', cold, ARGV[1])
+      redis.call('SET', document, string.sub(value, 9), 'PX', ARGV[1])
+      if ids[i] then
+        redis.call('SET', cold, ids[i], 'PX', ARGV[1])
       else
-        redis.call('SET', cold, ids, 'PX', ARGV[1])
+        redis.call('PEXPIRE', cold, ARGV[1])
       end
     end
     won[i] = 1
@@ -128,8 +132,14 @@ class RedisDocuments:
         for start in range(0, len(in_default), size):
             page = in_default[start : start + size]
             keys = [name for change in page for name in (names.document(change.key), names.cold_ids(change.key))]
-            values = [value for change in page for value in _written(change)]
-            pipeline.execute_command("EVAL", COMMIT, len(keys), *keys, self._life_ms, *values)
+            values = [_in_one(change) for change in page]
+            cold = [
+                part
+                for place, change in enumerate(page, 1)
+                if change.cold is not None and change.student is not None
+                for part in (place, pack_ids(change.cold))
+            ]
+            pipeline.execute_command("EVAL", COMMIT, len(keys), *keys, self._life_ms, *values, *cold)
         for start in range(0, len(in_others), size):
             page = in_others[start : start + size]
             keys = [name for change in page for name in _names(change.key)]
@@ -228,6 +238,14 @@ def _course_ids(listed: bytes | None) -> list[str]:
 def _names(key: DocumentKey) -> tuple[str, ...]:
     """The keys that the script of a change in another course than the default one is given."""
     return names.document(key), names.cold_ids(key), names.other_courses(key.student)
+
+
+def _in_one(change: DocumentChange) -> bytes:
+    """What the script of the default course is given for a change: the expected version, and the value."""
+    expected = change.version.to_bytes(VERSION_BYTES, "big")
+    if change.student is None:
+        return expected
+    return b"".join((expected, (change.version + 1).to_bytes(VERSION_BYTES, "big"), pack(change.student)))
 
 
 def _written(change: DocumentChange) -> tuple[bytes, bytes, bytes]:

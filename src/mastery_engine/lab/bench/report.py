@@ -8,6 +8,7 @@ import subprocess  # nosec B404
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from time import perf_counter
@@ -19,10 +20,12 @@ from mastery_engine.lab.bench.attacks import attacks
 from mastery_engine.lab.bench.fold import fold
 from mastery_engine.lab.bench.forecasts import forecasts
 from mastery_engine.lab.bench.http import batch, http, lag
+from mastery_engine.lab.bench.large_class import large_class
 from mastery_engine.lab.bench.measures import Line, Report, at_least, ratios, shown, unmeasured
 from mastery_engine.lab.bench.pages import pages
 from mastery_engine.lab.bench.peers import peers
 from mastery_engine.lab.bench.scale import scale
+from mastery_engine.lab.bench.sizing import sizing
 from mastery_engine.lab.bench.soak import soak
 from mastery_engine.lab.bench.steps import steps
 from mastery_engine.lab.bench.stream import stream
@@ -43,17 +46,23 @@ def report(
     runs: int,
     until: Micros,
     events: int,
+    rate: int | None = None,
+    workers_on_paper: bool = False,
     on_part: Callable[[Sequence[Line]], None] | None = None,
 ) -> Report:
     """Measure the parts; ``until`` is the time of the newest simulated event, ``events`` how many a file has.
 
-    ``on_part`` is given the lines of each part as it ends. A part that cannot be measured here says why, and the
-    others go on.
+    ``rate`` is how many a second come in a soak; with ``workers_on_paper`` the part ``scale`` says what many events and
+    students need. ``on_part`` is given the lines of each part as it ends. A part that
+    cannot be measured here says why, and the others go on.
     """
     lines: list[Line] = []
+    work = PARTS | {"soak": partial(soak, rate=rate)}
+    if workers_on_paper:
+        work["scale"] = sizing
     for part in parts:
         try:
-            measured = PARTS[part](runs, until, events)
+            measured = work[part](runs, until, events)
         except StartRefused as error:
             measured = [unmeasured(part, str(error))]
         lines += measured
@@ -152,5 +161,6 @@ PARTS: dict[str, Callable[[int, Micros, int], list[Line]]] = {
     "stream": stream,
     "workers": workers,
     "peers": peers,
+    "class": large_class,
     "soak": soak,
 }

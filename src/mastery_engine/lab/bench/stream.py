@@ -16,6 +16,7 @@ from mastery_engine.errors import StartRefused
 from mastery_engine.lab.bench.measures import Line, at_least, ratios, shown
 from mastery_engine.lab.bench.peer_environments import ROOT, python_with
 from mastery_engine.lab.bench.servers import PATIENCE_S, fresh, produce, servers
+from mastery_engine.lab.bench.timed_loops import TimeTaken
 from mastery_engine.lab.simulate.classes import past, pupils
 
 QUIX = "3.28.1"
@@ -68,7 +69,18 @@ def class_events(number: int, until: Micros, run: int) -> list[tuple[str, bytes]
 def _timed(what: str, written: Path, environment: dict[str, str], records: Sequence[tuple[str, bytes]]) -> float:
     """Seconds that one of ``timed_loops`` takes for the records, less those that it starts with."""
     fresh(environment)
-    produce(environment, records[:WARMING])
+    return timed_loop(what, written, environment, records[:WARMING], records[WARMING:]).seconds
+
+
+def timed_loop(
+    what: str,
+    written: Path,
+    environment: dict[str, str],
+    before: Sequence[tuple[str, bytes]],
+    records: Sequence[tuple[str, bytes]],
+) -> TimeTaken:
+    """What one of ``timed_loops`` takes for the records, which come once it has worked those ``before``."""
+    produce(environment, before)
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH", "LANG") if name in os.environ}
     with (
         tempfile.TemporaryDirectory() as data,
@@ -84,10 +96,11 @@ def _timed(what: str, written: Path, environment: dict[str, str], records: Seque
         assert run.stdin is not None  # nosec B101
         if run.stdout.readline().strip() != "ready":
             raise StartRefused(f"The bench's {what} did not start: see what it wrote above.")
-        produce(environment, records[WARMING:])
+        produce(environment, records)
         run.stdin.write("go\n")
         run.stdin.flush()
-        return float(run.stdout.readline())
+        seconds, processor = run.stdout.readline().split()
+        return TimeTaken(float(seconds), float(processor))
 
 
 def _peer(python: Path, environment: dict[str, str], records: Sequence[tuple[str, bytes]], folder: Path) -> float:
