@@ -59,7 +59,7 @@ def steps(runs: int, until: Micros, events: int) -> list[Line]:
     return lines + query_steps(runs, until, models)
 
 
-class Case(msgspec.Struct, frozen=True):
+class FoldCase(msgspec.Struct, frozen=True):
     """Events so long after the students' last, in a busy hour or not, and what one may cost."""
 
     what: str
@@ -69,13 +69,13 @@ class Case(msgspec.Struct, frozen=True):
 
 
 CASES = (
-    Case("an event", 0, is_busy=False, most=85.0),
-    Case("the first event of a day", DAY, is_busy=False, most=170.0),
-    Case("the first event of a day, in a busy hour", DAY, is_busy=True, most=110.0),
+    FoldCase("an event", 0, is_busy=False, most=85.0),
+    FoldCase("the first event of a day", DAY, is_busy=False, most=170.0),
+    FoldCase("the first event of a day, in a busy hour", DAY, is_busy=True, most=110.0),
 )
 
 
-def _event_steps(case: Case, models: Sequence[StudentAtWork], runs: int, until: Micros) -> list[Line]:
+def _event_steps(case: FoldCase, models: Sequence[StudentAtWork], runs: int, until: Micros) -> list[Line]:
     """The steps of an event, its whole way through the worker, and the floor."""
     costs: Costs = defaultdict(list)
     for run in range(-1, runs):  # the first one warms
