@@ -1,0 +1,62 @@
+"""Builds the site into build/site: the pages of docs/, and a reference that is made from the code.
+
+    python -m scripts.site [FOLDER]
+
+A link that leads nowhere, in any page, fails.
+"""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from sphinx.cmd.build import main as sphinx_build
+
+from scripts.site.reference import reference
+
+ROOT = Path(__file__).parents[2]
+# Pages of the site that stand outside of docs/, by their names there.
+OUTSIDE = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "clients/python/README.md": "python-client.md",
+}
+BELOW_CONNECT = "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
+APART = "---\norphan: true\n---\n"  # a page that others link to, and the navigation, which stands on every page, has not
+
+
+def build(out: Path) -> int:
+    """Make the site anew in a folder; returns Sphinx's exit code."""
+    source = out.with_name(f"{out.name}-source")
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(ROOT / "docs", source)
+    for name, page in OUTSIDE.items():
+        text = (ROOT / name).read_text()
+        (source / page).write_text(_shown(text.replace("](docs/", "](")))
+    for path in source.rglob("*.md"):
+        path.write_text(_shown(path.read_text()))
+    for path in (source / "decisions").glob("*.md"):
+        path.write_text(APART + path.read_text())
+    with (source / "connect" / "README.md").open("a") as page:
+        page.write(BELOW_CONNECT)
+    (source / "reference").mkdir()
+    for name, text in reference(ROOT):
+        (source / "reference" / f"{name}.md").write_text(text)
+    return int(sphinx_build(["-q", "-W", "--keep-going", "-n", "-b", "html", str(source), str(out)]))
+
+
+def _shown(text: str) -> str:
+    """A page without what only GitHub draws: a diagram is its text here, since a drawing needs another host's script."""
+    text = text.replace("```mermaid", "```text").replace("```console", "```text")
+    for name, page in OUTSIDE.items():
+        text = re.sub(rf"\]\((?:\.\./)+{re.escape(name)}", f"]({page}", text)
+    return re.sub(r"\[([^\]]+)\]\((?:\.\./)+README\.md[^)]*\)", r"\1", text)  # the repository's first page stays there
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "site"
+    code = build(folder)
+    if code == 0:
+        print(f"The site is in {folder}: open {folder / 'index.html'}")
+    sys.exit(code)
