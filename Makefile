@@ -5,7 +5,7 @@ CONTRACTS := specs/003-mastery-engine/contracts
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check format bench chaos fuzz services contracts lock images sbom dist oldest clean
+.PHONY: help setup run test coverage check format bench chaos fuzz services docs contracts lock images sbom dist oldest clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

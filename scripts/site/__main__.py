@@ -22,7 +22,7 @@ OUTSIDE = {
     "clients/python/README.md": "python-client.md",
 }
 BELOW_CONNECT = "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
-APART = "---\norphan: true\n---\n"  # a page that others link to, and the navigation, which stands on every page, has not
+APART = "---\norphan: true\n---\n"  # others link to it; the navigation, which is on every page, does not
 
 
 def build(out: Path) -> int:
@@ -33,9 +33,9 @@ def build(out: Path) -> int:
     shutil.copytree(ROOT / "docs", source)
     for name, page in OUTSIDE.items():
         text = (ROOT / name).read_text()
-        (source / page).write_text(_shown(text.replace("](docs/", "](")))
+        (source / page).write_text(_shown(re.sub(r"\]\((?:\.\./)*docs/", "](", text)))
     for path in source.rglob("*.md"):
-        path.write_text(_shown(path.read_text()))
+        path.write_text(_shown(path.read_text(), len(path.relative_to(source).parts) - 1))
     for path in (source / "decisions").glob("*.md"):
         path.write_text(APART + path.read_text())
     with (source / "connect" / "README.md").open("a") as page:
@@ -46,11 +46,11 @@ def build(out: Path) -> int:
     return int(sphinx_build(["-q", "-W", "--keep-going", "-n", "-b", "html", str(source), str(out)]))
 
 
-def _shown(text: str) -> str:
-    """A page without what only GitHub draws: a diagram is its text here, since a drawing needs another host's script."""
+def _shown(text: str, depth: int = 0) -> str:
+    """A page without what only GitHub draws: a diagram is its text, since drawing it takes another host's script."""
     text = text.replace("```mermaid", "```text").replace("```console", "```text")
     for name, page in OUTSIDE.items():
-        text = re.sub(rf"\]\((?:\.\./)+{re.escape(name)}", f"]({page}", text)
+        text = re.sub(rf"\]\((?:\.\./)+{re.escape(name)}", f"]({'../' * depth}{page}", text)
     return re.sub(r"\[([^\]]+)\]\((?:\.\./)+README\.md[^)]*\)", r"\1", text)  # the repository's first page stays there
 
 

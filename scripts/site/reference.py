@@ -1,4 +1,4 @@
-"""The reference, as pages in Markdown, each made from what it is about: commands, settings, calls, events, tools, metrics."""
+"""The reference, as pages in Markdown, each made from the code: commands, settings, calls, events, tools, metrics."""
 
 import ast
 import json
@@ -13,6 +13,7 @@ from mastery_engine.cli import app
 from scripts.site.tools import tools
 
 CONTRACTS = Path("specs/003-mastery-engine/contracts")
+SHALLOW = "---\ntocdepth: 2\n---\n"  # hundreds of names: the search finds them, each page's navigation need not
 METHODS = ("get", "put", "post", "delete", "head", "patch")
 
 
@@ -21,11 +22,15 @@ def reference(root: Path) -> Iterator[tuple[str, str]]:
     operations = (root / "docs" / "operations.md").read_text()
     yield "cli", _page("Commands", "Every command of `mastery-engine`, as `--help` has it.", _commands())
     yield "settings", _page("Settings", "Every environment variable that the engine reads.", _settings(operations))
-    yield "http", _page("HTTP calls", "Every call, from the OpenAPI document.", _calls(root / CONTRACTS / "openapi.json"))
+    yield (
+        "http",
+        _page("HTTP calls", "Every call, from the OpenAPI document.", _calls(root / CONTRACTS / "openapi.json")),
+    )
     yield "events", _page("Events", "Every kind of event, from its JSON schema.", _events(root / CONTRACTS / "events"))
     yield "mcp", _page("Tools for agents", "Every tool of the MCP server.", _tools())
     yield "metrics", _page("Metrics", "Every metric at `/metrics`.", _table_of(operations, "Metrics"))
-    yield "client", _page("Python client", "Every public name of `mastery_client`.", _client(root / "clients/python/src"))
+    names = _client(root / "clients/python/src")
+    yield "client", SHALLOW + _page("Python client by name", "Every public name of `mastery_client`.", names)
 
 
 def _page(title: str, about: str, parts: Iterator[str]) -> str:
@@ -135,7 +140,8 @@ def _call(document: dict[str, Any], name: str, call: dict[str, Any]) -> Iterator
     if body:
         yield from _fields(document, _resolved(document, body))
     answers = [
-        (code, _marked(_resolved(document, one).get("description", ""))) for code, one in call.get("responses", {}).items()
+        (code, _marked(_resolved(document, one).get("description", "")))
+        for code, one in call.get("responses", {}).items()
     ]
     yield _table(("status", "answer"), list(answers))
 
@@ -151,7 +157,12 @@ def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any
 
 def _fields(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
     rows = [
-        (f"`{name}`", _kind(field), "yes" if name in schema.get("required", ()) else "", _marked(_about(document, field)))
+        (
+            f"`{name}`",
+            _kind(field),
+            "yes" if name in schema.get("required", ()) else "",
+            _marked(_about(document, field)),
+        )
         for name, field in schema.get("properties", {}).items()
     ]
     if rows:
@@ -227,12 +238,19 @@ def _defined(one: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, within:
 
 def _head(one: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
     return type(one)(
-        name=one.name, args=one.args, body=[ast.Expr(ast.Constant(...))], decorator_list=[], returns=one.returns,
-        lineno=0, col_offset=0,
+        name=one.name,
+        args=one.args,
+        body=[ast.Expr(ast.Constant(...))],
+        decorator_list=[],
+        returns=one.returns,
+        lineno=0,
+        col_offset=0,
     )
 
 
 def _prose(text: str) -> str:
     """A docstring, whose examples are code."""
     marked = _marked(text)
-    return re.sub(r"((?:^>>> .*\n?)+)", lambda found: f"```python\n{found[1].rstrip()}\n```\n", marked, flags=re.MULTILINE)
+    return re.sub(
+        r"((?:^>>> .*\n?)+)", lambda found: f"```python\n{found[1].rstrip()}\n```\n", marked, flags=re.MULTILINE
+    )
