@@ -68,6 +68,9 @@ fuzz: setup ## random and mutated events and heads of requests; FUZZ_EVENTS=1000
 services: setup ## real Kafka and Redis on this machine, until Ctrl-C
 	$(BIN)/python -m scripts.servers
 
+docs: setup ## the documentation as a site that needs no network: build/site/index.html
+	$(BIN)/python -m scripts.site
+
 contracts: setup ## specs/003-mastery-engine/contracts/ and the Python client, as the code says it
 	$(BIN)/mastery-engine openapi > $(CONTRACTS)/openapi.json
 	$(BIN)/mastery-engine asyncapi --schemas $(CONTRACTS)/events > $(CONTRACTS)/asyncapi.json

@@ -22,6 +22,14 @@ OUTSIDE = {
     "clients/python/README.md": "python-client.md",
 }
 BELOW_CONNECT = "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
+# What the theme leaves out, and who hears a page or has no mouse needs.
+FOR_ALL = {
+    ' role="heading">': ' role="heading" aria-level="2">',
+    '<aside class="sidebar-drawer"': '<aside aria-label="All pages" class="sidebar-drawer"',
+    '<aside class="toc-drawer': '<aside aria-label="On this page" class="toc-drawer',
+    '<div class="table-wrapper ': '<div tabindex="0" role="group" aria-label="Table" class="table-wrapper ',
+    "<pre>": '<pre tabindex="0">',
+}
 APART = "---\norphan: true\n---\n"  # others link to it; the navigation, which is on every page, does not
 
 
@@ -43,7 +51,13 @@ def build(out: Path) -> int:
     (source / "reference").mkdir()
     for name, text in reference(ROOT):
         (source / "reference" / f"{name}.md").write_text(text)
-    return int(sphinx_build(["-q", "-W", "--keep-going", "-n", "-b", "html", str(source), str(out)]))
+    code = int(sphinx_build(["-q", "-W", "--keep-going", "-n", "-b", "html", str(source), str(out)]))
+    for path in out.rglob("*.html"):
+        text = path.read_text()
+        for made, heard in FOR_ALL.items():
+            text = text.replace(made, heard)
+        path.write_text(text)
+    return code
 
 
 def _shown(text: str, depth: int = 0) -> str:

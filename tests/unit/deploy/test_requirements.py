@@ -33,7 +33,9 @@ def test_the_files_have_what_the_project_names_and_agree_with_one_another() -> N
     served = [*project["dependencies"], *extras["docs"], *extras["tokens"], *extras["tracing"]]
     run, dev, build = ({pin.name for pin in pins(file)} for file in FILES)
     assert wanted(*served) <= run
-    assert wanted(*PROJECT["dependency-groups"]["dev"]) <= run | dev
+    groups = PROJECT["dependency-groups"]
+    assert {"include-group": "site"} in groups["dev"]
+    assert wanted(*(one for one in groups["dev"] if isinstance(one, str)), *groups["site"]) <= run | dev
     assert wanted(*PROJECT["build-system"]["requires"]) <= build
     both = [pin.requirement for file in FILES[:2] for pin in pins(file) if pin.name in run & dev]
     told_apart = {(each.name, *each.extras, str(each.marker)) for each in both}
