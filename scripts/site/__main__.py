@@ -46,8 +46,8 @@ def build(out: Path) -> int:
         path.write_text(_shown(path.read_text(), len(path.relative_to(source).parts) - 1))
     for path in (source / "decisions").glob("*.md"):
         path.write_text(APART + path.read_text())
-    with (source / "connect" / "README.md").open("a") as page:
-        page.write(BELOW_CONNECT)
+    with (source / "connect" / "README.md").open("a") as connect:
+        connect.write(BELOW_CONNECT)
     (source / "reference").mkdir()
     for name, text in reference(ROOT):
         (source / "reference" / f"{name}.md").write_text(text)

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from typer.main import get_command
 
@@ -88,12 +88,25 @@ def _settings(operations: str) -> Iterator[str]:
 
     for names, default, meaning in _rows(operations, "Settings"):
         listed = [name for name in re.findall(r"`([A-Z_]+)`", names) if name in FIELD_OF]
-        for name in listed:
-            field = Settings.model_fields[FIELD_OF[name]]
-            kind = getattr(field.annotation, "__name__", None) or str(field.annotation)
+        defaults = [one.strip() for one in default.split(",", len(listed) - 1)] if default else []
+        for place, name in enumerate(listed):
+            given = defaults[place] if place < len(defaults) else ""
             yield f"## {name}"
-            yield _without_links(meaning)
-            yield f"Default: {default or 'none'} ({', '.join(listed)}). Type: `{kind.replace('typing.', '')}`."
+            yield f"{_without_links(meaning)}."
+            yield f"Takes {_takes(Settings.model_fields[FIELD_OF[name]].annotation)}. Default: {given or 'none'}."
+
+
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+
+
+def _takes(annotation: Any) -> str:
+    """What a setting may be, in words."""
+    if get_origin(annotation) is Literal:
+        return ", ".join(map(str, get_args(annotation)))
+    parts = [part for part in get_args(annotation) if part not in (type(None), ...)]
+    if get_origin(annotation) is tuple:
+        return "a list, with commas"
+    return WORDS.get(annotation) or (_takes(parts[0]) if parts else "a text")
 
 
 def _rows(text: str, heading: str) -> list[list[str]]:
