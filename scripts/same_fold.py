@@ -77,7 +77,7 @@ def fold(source: Path, events: int) -> None:
     for number in count():
         if offset >= events:
             return
-        now += int(chance.expovariate(1 / (DAY / 12)))
+        now += int(chance.expovariate(1 / DAY))
         named: dict[str, list[Any]] = {}
         for place in range(BATCH):
             student = f"s-{chance.randrange(STUDENTS)}"
@@ -145,6 +145,8 @@ def main() -> None:
         same = 0
         for old, new in zip(*(side.stdout or () for side in sides), strict=False):
             if old != new:
+                for side in sides:
+                    side.kill()
                 sys.exit(f"Batch {same} differs: {old.strip()} by {commit}, {new.strip()} now.")
             same += 1
         if any(side.wait() for side in sides) or same * BATCH < int(events):
