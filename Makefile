@@ -5,7 +5,7 @@ CONTRACTS := specs/003-mastery-engine/contracts
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check format bench chaos fuzz services docs contracts lock images sbom dist oldest clean
+.PHONY: help setup run test coverage check format bench chaos fuzz services docs contracts pictures lock images sbom dist oldest clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,9 @@ contracts: setup ## specs/003-mastery-engine/contracts/ and the Python client, a
 	$(BIN)/mastery-engine openapi > $(CONTRACTS)/openapi.json
 	$(BIN)/mastery-engine asyncapi --schemas $(CONTRACTS)/events > $(CONTRACTS)/asyncapi.json
 	$(BIN)/python -m scripts.client
+
+pictures: setup ## docs/img/*.png, the pictures of the pages, from the demo's class
+	$(BIN)/python -m scripts.pictures
 
 lock: setup ## requirements*.txt anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -13,6 +13,7 @@ from scripts.servers.redis import Redis, RedisCluster, RedisSentinel
 from tests.support.real_servers import RealServers
 
 if TYPE_CHECKING:
+    from scripts.class_at_work import ClassAtWork
     from tests.support.calls import Api
 
 SERVERS = "mastery_real_servers"  # under which an xdist worker hands its list over
@@ -64,6 +65,15 @@ def redis_server(real_servers: RealServers, tmp_path_factory: pytest.TempPathFac
     home = tmp_path_factory.mktemp("redis")
     with real_servers.started("Redis", lambda: Redis(home=home)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def class_at_work(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[ClassAtWork]":
+    """The demo's class at a fixed moment; nobody changes it. Who uses it is of the xdist group of that name."""
+    from scripts.class_at_work import class_at_work as at_work
+
+    with at_work(tmp_path_factory.mktemp("class")) as class_:
+        yield class_
 
 
 @pytest.fixture(scope="session")

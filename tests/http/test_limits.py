@@ -197,11 +197,13 @@ KINDS: dict[str, LimitKind | None] = {
     "POST /dashboard/dead-letters/{letter_id}/redrive": "pages",
     "GET /dashboard/class.csv": "pages",
     "GET /dashboard/group": "pages",
+    "GET /dashboard/accessibility": "pages",
     "GET /dashboard/my-data": "pages",
     "GET /dashboard/my-data/export": "pages",
     "POST /dashboard/my-data/consent": "pages",
     # Whoever calls is not asked.
     "GET /dashboard/launched": None,  # it shows nobody anything
+    "GET /dashboard/design": None,  # nor does this
     "GET /badges/{badge_id}": None,
     "GET /badges/{badge_id}.json": None,
     "GET /badges/{badge_id}.jwt": None,
@@ -262,6 +264,7 @@ async def test_each_route_counts_its_calls_as_its_kind(told_apart: tuple[Api, di
 
 
 UNLIMITED_PAGES = {  # they read nothing of anybody
+    "GET /dashboard/design",
     "GET /dashboard/launched",
     "POST /dashboard/sign-out",
     "POST /dashboard/language",

@@ -114,6 +114,8 @@ PAGES: dict[str, tuple[str, str]] = {
     "runbooks": (make_token(), "/dashboard/runbooks"),
     "redrive of a reason": (make_token(), "/dashboard/dead-letters/redrive?code=VALIDATION_ERROR"),
     "a class as CSV": (TEACHER, "/dashboard/class.csv"),
+    "accessibility": (STUDENTS_OWN, "/dashboard/accessibility"),
+    "examples of the design": ("", "/dashboard/design"),
     "own data": (STUDENTS_OWN, "/dashboard/my-data"),
     "own export": (STUDENTS_OWN, "/dashboard/my-data/export"),
 }

@@ -12,7 +12,7 @@ from jinja2 import Environment, nodes
 
 from mastery_engine.http.dashboard.words import LANGUAGES, LOCALES, words_of
 from scripts.words import PAGES, sentences
-from tests.support.calls import STUDENT, Api, event, make_token
+from tests.support.calls import STUDENT, Api, event, make_token, serving
 
 OTHERS = sorted(set(LANGUAGES) - {"en"})
 PLURALS = {"es": 3, "ar": 6}
@@ -55,6 +55,32 @@ def test_a_translation_has_what_the_sentence_has(language: str) -> None:
             assert told <= known, one.id
             assert known - told <= ({"num", "count"} if len(texts) > 1 else set()), one.id
             assert not re.search(r"%(?!\(\w+\)s|%)", text.replace("%%", "")) or not known, one.id
+
+
+SAME = {
+    "Open edX",
+    "%(student)s in %(cohort)s",
+    "%(time)s ms",
+    "Webhook",
+    "Webhooks",
+    "Webhook %(name)s",
+}  # or nearly so
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_no_translation_is_the_english_sentence(language: str) -> None:
+    for one in messages(language):
+        ids = one.id if isinstance(one.id, tuple) else (one.id,)
+        texts = one.string if isinstance(one.string, tuple) else (one.string,)
+        if set(ids) & SAME or not re.search(r"[a-z]{2}", PLACEHOLDER.sub("", ids[0]).lower()):
+            continue
+        assert not {text.lower() for text in texts} & {text.lower() for text in ids}, one.id
+        if language == "ar":
+            for text in texts:
+                bare = PLACEHOLDER.sub("", text)
+                assert re.search(r"[\u0600-\u06ff]", bare) or not re.search(r"\w", bare), one.id
+                assert not re.search(r"[,;?]", bare), (one.id, "Arabic has its own comma, semicolon and question mark")
+                assert '"' not in bare, one.id
 
 
 class Words(HTMLParser):
@@ -102,7 +128,7 @@ def test_plurals_and_numbers_are_those_of_the_language() -> None:
     assert words_of("en").percent(0.59999) == "59%"
     assert spanish.percent_needed(0.6001).replace("\N{NO-BREAK SPACE}", " ") == "61 %"
     assert (spanish.day("2026-01-14"), words_of("en").day("2026-01-14")) == (
-        "miércoles 14 enero",
+        "miércoles 14 de enero",
         "Wednesday, 14 January",
     )
 
@@ -136,17 +162,43 @@ async def test_who_reads_chooses_else_their_profile_else_their_browser_else_the_
     ("back", "led_to"),
     [
         ("/dashboard/compare?student=a", "/dashboard/compare?student=a"),
+        ("/badges/default.abc", "/badges/default.abc"),
         ("//evil.test", "/dashboard"),
+        ("/dashboards", "/dashboard"),
+        ("/docs", "/dashboard"),
         ("", "/dashboard"),
     ],
 )
 async def test_a_choice_of_language_stays_and_leads_back(api: Api, back: str, led_to: str) -> None:
     answer = await api.client.post("/dashboard/language", data={"language": "es", "back": back})
     assert (answer.status_code, answer.headers["location"]) == (303, led_to)
-    assert "mastery_language=es" in answer.headers["set-cookie"]
+    in_frames, plain = answer.headers.get_list("set-cookie")
+    assert in_frames.startswith("mastery_language=es; Path=/; HttpOnly; Max-Age=")
+    assert in_frames.endswith("SameSite=None; Secure; Partitioned")
+    assert plain.startswith("mastery_language_plain=es; Path=/;"), "where nothing is encrypted, as in development"
     api.client.cookies.clear()
     refused = await api.client.post("/dashboard/language", data={"language": "tlh"})
     assert "set-cookie" not in refused.headers
+
+
+async def test_every_page_is_in_the_language_that_was_chosen(tmp_path: Path) -> None:
+    headers = {"Cookie": "mastery_language=ar", "Accept-Language": "es", "Accept": "text/html,*/*;q=0.8"}
+    async with serving(tmp_path, public_url="https://school.example") as api:
+        for path in ("/badges/default.abc", "/dashboard/nothing", "/nothing", "/lti/launch"):
+            answer = await api.client.get(path, headers=headers)
+            assert answer.status_code in (403, 404), path
+            assert '<html lang="ar" dir="rtl">' in answer.text, path
+            assert answer.headers["vary"].endswith("Accept-Language, Cookie"), path
+
+
+def test_a_name_that_runs_the_other_way_turns_no_sentence() -> None:
+    """What is written in the other direction is isolated (Unicode, UAX 9); the rest is left as it is."""
+    arabic, english = words_of("ar"), words_of("en")
+    sentence = "Stuck on “%(topic)s”"
+    assert arabic.gettext(sentence) % {"topic": "Loops (for)"} == "متعثر في «\u2068Loops (for)\u2069»"
+    assert arabic.gettext(sentence) % {"topic": "الحلقات"} == "متعثر في «الحلقات»"
+    assert english.gettext(sentence) % {"topic": "الحلقات"} == "Stuck on “\u2068الحلقات\u2069”"
+    assert english.gettext(sentence) % {"topic": "Loops"} == "Stuck on “Loops”"
 
 
 async def test_a_refusal_is_said_in_the_language_of_the_reader(api: Api) -> None:

@@ -23,8 +23,24 @@
         if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
           faults.push(`overlap: ${said(one)} and ${said(other)}`);
   }
-  const texts = [...document.querySelectorAll(".chart .date")].map((one) => one.getBoundingClientRect());
-  for (const [place, box] of texts.entries())
-    if (texts.slice(place + 1).some((other) => box.left < other.right && other.left < box.right)) faults.push("dates overlap");
+  // A word that is no longer than a name of a column is not broken: its column is too narrow.
+  const words = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  while (words.nextNode()) {
+    const one = words.currentNode.parentElement;
+    if (!one.closest("button, .button, thead th, h1, h2, h3, .flag, .level, .state, summary, label") || !one.checkVisibility()) continue;
+    for (const word of words.currentNode.data.matchAll(/[\p{L}\p{M}]{2,12}(?![\p{L}\p{N}_-])/gu)) {
+      range.setStart(words.currentNode, word.index);
+      range.setEnd(words.currentNode, word.index + word[0].length);
+      const boxes = [...range.getClientRects()].filter((box) => box.width > 1);
+      const turned = getComputedStyle(one).writingMode !== "horizontal-tb";
+      if (new Set(boxes.map((box) => Math.round(turned ? box.left : box.top))).size > 1) faults.push(`broken: ${word[0]} in ${said(one)}`);
+    }
+  }
+  for (const chart of document.querySelectorAll(".chart")) {
+    const dates = [...chart.querySelectorAll(".date")].map((one) => one.getBoundingClientRect());
+    for (const [place, box] of dates.entries())
+      if (dates.slice(place + 1).some((other) => box.left < other.right && other.left < box.right)) faults.push("dates overlap");
+  }
   return faults;
 }

@@ -13,6 +13,7 @@ from mastery_engine.domain.printable import printable
 
 if TYPE_CHECKING:
     from mastery_engine.auth.access import Caller
+    from mastery_engine.clock import Clock
     from mastery_engine.engine import Engine
     from mastery_engine.settings import Settings
 
@@ -102,11 +103,15 @@ def operator(tenant: str = "default") -> "Caller":
 
 
 @asynccontextmanager
-async def opened(settings: "Settings", *, apart: bool = False) -> AsyncIterator["Engine"]:
-    """The engine, closed at the end. ``apart`` from HTTP, its worker reads many events at once."""
-    from mastery_engine.wiring import SERVING_BATCH, WORKER_BATCH, open_engine
+async def opened(settings: "Settings", *, apart: bool = False, clock: "Clock | None" = None) -> AsyncIterator["Engine"]:
+    """The engine, closed at the end. ``apart`` from HTTP, its worker reads many events at once.
 
-    engine = open_engine(settings, batch_size=WORKER_BATCH if apart else SERVING_BATCH)
+    It goes by the system's clock where none is given.
+    """
+    from mastery_engine.wiring import SERVING_BATCH, WORKER_BATCH, open_engine
+    from mastery_engine.wiring_clocks import system_clock
+
+    engine = open_engine(settings, clock=clock or system_clock, batch_size=WORKER_BATCH if apart else SERVING_BATCH)
     try:
         yield engine
     finally:

@@ -17,6 +17,7 @@ from mastery_engine.cli.serving import Host, Port, end_well_on_signals
 
 if TYPE_CHECKING:
     from mastery_engine.auth.demo_doors import DemoDoor
+    from mastery_engine.clock import Clock
     from mastery_engine.data_folder import WorkerLock
     from mastery_engine.domain.events.event import LearningEvent
     from mastery_engine.engine import Engine
@@ -64,15 +65,16 @@ def demo(host: Host = None, port: Port = None) -> None:
       DATA_DIR=/tmp/demo mastery-engine demo --port 8005
     """
     from mastery_engine.service import serve
+    from mastery_engine.wiring_clocks import system_clock
 
     end_well_on_signals()
-    chosen, class_ = asyncio.run(_prepared(settings(host=host, port=port, worker_enabled=True)))
+    chosen, class_ = asyncio.run(prepared(settings(host=host, port=port, worker_enabled=True), system_clock))
     with _living(chosen, class_):
-        serve(chosen, doors=_doors(chosen, class_))
+        serve(chosen, doors=doors_of(chosen, class_, system_clock))
 
 
-async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
-    """The settings with a free port, and the class, whose past is in the data folder.
+async def prepared(settings: "Settings", clock: "Clock") -> tuple["Settings", list["Pupil"]]:
+    """The settings with a free port, and the class, whose past up to now is in the data folder.
 
     Raises StartRefused if another process works that folder or uses the port.
     """
@@ -85,7 +87,7 @@ async def _prepared(settings: "Settings") -> tuple["Settings", list["Pupil"]]:
 
     with WorkerLock(settings) as lock, listen(settings) as listener:
         chosen = _with_an_address(settings.model_copy(update={"port": listener.getsockname()[1]}))
-        async with opened(settings, apart=True) as engine:
+        async with opened(settings, apart=True, clock=clock) as engine:
             days = min(DAYS, engine.rules.retention_days)
             now = engine.clock()
             class_ = class_with_stories(STUDENTS, SEED, now)
@@ -223,7 +225,7 @@ def _listens(settings: "Settings", stopping: threading.Event) -> bool:
     return False
 
 
-def _doors(settings: "Settings", class_: list["Pupil"]) -> dict[str, "DemoDoor"]:
+def doors_of(settings: "Settings", class_: list["Pupil"], clock: "Clock") -> dict[str, "DemoDoor"]:
     """The ways in for a browser: as a student with a story, as the teacher, as the operator; none in production."""
     from mastery_engine.auth.demo_doors import DemoDoor
     from mastery_engine.lab.simulate.classes import COHORT
@@ -232,7 +234,7 @@ def _doors(settings: "Settings", class_: list["Pupil"]) -> dict[str, "DemoDoor"]
 
     if settings.in_production:
         return {}
-    issuer, names = tokens(settings), names_of(class_)
+    issuer, names = tokens(settings, clock), names_of(class_)
     students = {
         story.code: DemoDoor(
             "student",

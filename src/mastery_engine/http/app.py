@@ -21,11 +21,22 @@ from mastery_engine.domain.faults import sentence
 from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput, MasteryError
 from mastery_engine.http import docs, openapi
+from mastery_engine.http.accept import preferred
 from mastery_engine.http.agents import ROUTE as AGENTS_ROUTE
 from mastery_engine.http.agents import AgentsOnDemand, MakeAgentServer, agents_served
-from mastery_engine.http.dashboard import class_routes, my_data, note_routes, operator_page, pages, runbooks
+from mastery_engine.http.dashboard import (
+    accessibility,
+    class_routes,
+    examples,
+    my_data,
+    note_routes,
+    operator_page,
+    pages,
+    runbooks,
+)
 from mastery_engine.http.dashboard import dead_letters as letter_pages
 from mastery_engine.http.dashboard import webhooks as webhook_pages
+from mastery_engine.http.dashboard.routing import no_page
 from mastery_engine.http.dashboard.student import SharedBodies
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.envelope_route import EnvelopeRoute
@@ -97,9 +108,12 @@ PARTS = (
     runbooks,
     my_data,
     note_routes,
+    accessibility,
+    examples,
 )
 NO_DOORS: Mapping[str, DemoDoor] = MappingProxyType({})
 FAILURES = (MasteryError, HTTPException, RequestValidationError)
+HTML = "text/html"
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
@@ -201,6 +215,10 @@ async def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = ", ".join(_methods(request))
         error = HTTPException(error.status_code, f"This address only allows {allowed}.", {"Allow": allowed})
+    if isinstance(error, HTTPException) and preferred(request.headers.get("accept", ""), (JSON, HTML)) == HTML:
+        sorry = no_page(request, error.status_code)
+        sorry.headers.update(error.headers or {})
+        return sorry
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
         error = HTTPException(error.status_code, "There is no such address: /docs and /openapi.json list all calls.")
     return problem(error, request.state.meta, accept=request.headers.get("accept", ""))

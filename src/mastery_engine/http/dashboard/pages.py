@@ -23,7 +23,6 @@ from mastery_engine.http.dashboard.session import (
     caller_of,
     check_same_origin,
     form_of,
-    remember,
     session_of,
     sign_in,
     sign_out,
@@ -31,8 +30,7 @@ from mastery_engine.http.dashboard.session import (
 )
 from mastery_engine.http.dashboard.student import course_query, student_page
 from mastery_engine.http.dashboard.templates import HERE, page
-from mastery_engine.http.dashboard.words import COOKIE as LANGUAGE_COOKIE
-from mastery_engine.http.dashboard.words import N_, served, spoken
+from mastery_engine.http.dashboard.words import N_, remember, served, spoken
 from mastery_engine.http.incoming import address_of, engine_of
 from mastery_engine.http.page_headers import show_in_frames_of
 from mastery_engine.http.routers.stream import EventStream
@@ -47,7 +45,7 @@ SCRIPTS = frozenset(("pages.js", "live.js", "modules.js", "chart.js", "launch.js
 SIGNED_OUT = N_("You have signed out: open the link in your course to come again.")
 MOST_CLASSES = 20
 CACHED = {"Cache-Control": "max-age=300"}
-BACK = re.compile(r"/dashboard(?:[/?][\w/?=&%.~+#:-]*)?", re.ASCII)
+BACK = re.compile(r"/(?:dashboard(?=[/?]|$)|badges/)[\w/?=&%.~+#:-]*", re.ASCII)
 
 router = APIRouter(include_in_schema=False, prefix="/dashboard")
 
@@ -195,7 +193,7 @@ async def language(request: Request) -> Response:
     chosen, back = served(form.get("language")), form.get("back", "")
     answer = RedirectResponse(back if BACK.fullmatch(back) else "/dashboard", 303)
     if chosen is not None:
-        remember(request, answer, LANGUAGE_COOKIE, chosen)
+        remember(request, answer, chosen)
     return answer
 
 
@@ -204,7 +202,7 @@ async def asset(request: Request, name: str) -> Response:
     if name == "style.css":
         return packed(request, Response(_style(), media_type="text/css", headers=CACHED))
     if name not in SCRIPTS:
-        raise NotFound("There is no page at this address.")
+        raise NotFound(N_("There is no page at this address."))
     script = (HERE / "scripts" / name).read_bytes()
     return packed(request, Response(script, media_type="text/javascript", headers=CACHED))
 

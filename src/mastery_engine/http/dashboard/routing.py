@@ -15,7 +15,7 @@ from mastery_engine.http.dashboard.packing import packed
 from mastery_engine.http.dashboard.session import session_of
 from mastery_engine.http.dashboard.student import course_query
 from mastery_engine.http.dashboard.templates import page
-from mastery_engine.http.dashboard.words import ENGLISH, speak, spoken
+from mastery_engine.http.dashboard.words import ENGLISH, N_, speak, spoken
 from mastery_engine.http.problems import headers_of, status_of
 from mastery_engine.services.lti.sessions import is_launched
 
@@ -44,19 +44,29 @@ def with_error_pages(route: Route) -> Route:
             return page("choose_course.html", None, status_of(error), courses=links)
         except MasteryError as error:
             text, language = in_words(error)
-            sorry = page(
-                "sorry.html",
-                None,
-                status_of(error),
-                code=status_of(error),
-                message=text,
-                language=language,
-                signed_in=bool(session_of(request)),
-            )
+            sorry = _sorry(request, status_of(error), text, language)
             sorry.headers.update(headers_of(error))
             return sorry
 
     return answered
+
+
+def no_page(request: Request, status: int) -> Response:
+    """What a browser is told where there is no page, or where it asks in another way than it may."""
+    words = speak(request)
+    return _sorry(request, status, words.gettext(N_("There is no page at this address.")), words.language)
+
+
+def _sorry(request: Request, status: int, text: str, language: str) -> Response:
+    return page(
+        "sorry.html",
+        None,
+        status,
+        code=status,
+        message=text,
+        language=language,
+        signed_in=bool(session_of(request)),
+    )
 
 
 def sign_in_page(request: Request, error: Unauthenticated | None = None) -> Response:

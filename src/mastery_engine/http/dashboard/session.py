@@ -24,7 +24,6 @@ COOKIE, LAUNCHED = "mastery_session", "mastery_launch"
 PATH = "/dashboard"
 LAUNCHED_PATH = f"{PATH}/launched"
 MOST_FIELDS = 16
-A_YEAR_S = 365 * 86_400
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -109,13 +108,6 @@ def sign_out(request: Request, answer: Response) -> None:
     if kept(request, LAUNCHED) is not None:
         take_away(request, answer, LAUNCHED, PATH)
     answer.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict", secure=_is_secure(request))
-
-
-def remember(request: Request, answer: Response, name: str, value: str) -> None:
-    """Keep a choice of the reader's for a year; it says nothing of who they are."""
-    answer.set_cookie(
-        name, value, max_age=A_YEAR_S, path=PATH, httponly=True, samesite="lax", secure=_is_secure(request)
-    )
 
 
 def _is_secure(request: Request) -> bool:

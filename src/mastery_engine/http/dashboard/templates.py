@@ -1,5 +1,6 @@
 """Rendering of pages from templates, in the language of the reader."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.http.dashboard import sentences
-from mastery_engine.http.dashboard.words import LANGUAGES, Words, address, spoken, words_of
+from mastery_engine.http.dashboard.words import LANGUAGES, Sentence, Words, address, spoken, words_of
 from mastery_engine.http.page_headers import PAGE_HEADERS
 
 VARIES = "Accept-Language, Cookie"
@@ -43,9 +44,10 @@ def _templates(words: Words) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    made.install_gettext_callables(  # type: ignore[attr-defined]
-        words.gettext, words.ngettext, newstyle=True, pgettext=words.pgettext, npgettext=words.npgettext
-    )
+    made.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    for name in ("gettext", "ngettext", "pgettext", "npgettext"):
+        made.globals[name] = _filling(getattr(words, name), words)
+    made.globals["_"] = made.globals["gettext"]
     made.filters.update(
         percent=words.percent,
         percent_needed=words.percent_needed,
@@ -72,6 +74,20 @@ def _templates(words: Words) -> Environment:
     )
     made.globals.update(words=words, languages=LANGUAGES, signs=sentences.SIGNS)
     return made
+
+
+def _filling(sentence: Callable[..., Sentence], words: Words) -> Callable[..., Markup]:
+    """What templates call: the sentence, with what fills it escaped and isolated.
+
+    A plural's number is in it as ``num``, too.
+    """
+
+    def filled(*asked: Any, **values: Any) -> Markup:
+        if isinstance(asked[-1], int):
+            values.setdefault("num", asked[-1])
+        return Markup(sentence(*asked)) % {name: words.isolated(value) for name, value in values.items()}  # nosec B704
+
+    return filled
 
 
 def page(name: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:

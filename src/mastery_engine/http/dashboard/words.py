@@ -13,6 +13,8 @@ from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from math import ceil
 from pathlib import Path
+from typing import Any
+from unicodedata import bidirectional
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_day_names
@@ -21,16 +23,23 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 from fastapi import Request
+from starlette.responses import Response
 
 from mastery_engine.domain.evidence.shown import whole_per_cent
 from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.http.lti.cookies import kept, put
 
 LOCALES = Path(__file__).parent / "locale"
 LANGUAGES = {"en": "English", "es": "Español", "ar": "العربية"}
 ENGLISH = "en"
+DAYS = {"en": "EEEE, d MMMM", "es": "EEEE d 'de' MMMM", "ar": "EEEE d MMMM"}
 RIGHT_TO_LEFT = frozenset(("ar",))
 COOKIE = "mastery_language"
 MINUS = "\N{MINUS SIGN}"
+ISOLATE, END_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+AGAINST = {"ltr": frozenset(("R", "AL")), "rtl": frozenset("L")}
+EVERYWHERE = "/"
+A_YEAR_S = 365 * 86_400
 LONGEST_HEADER = 1_000
 
 
@@ -55,6 +64,21 @@ def points_of(share: float) -> float:
     return round(100 * share, 6)
 
 
+class Sentence(str):
+    """A sentence of a catalogue. What fills it is isolated where it runs the other way: a name must not turn it."""
+
+    __slots__ = ("_words",)
+    _words: "Words"
+
+    def __new__(cls, text: str, words: "Words") -> "Sentence":
+        made = super().__new__(cls, text)
+        made._words = words
+        return made
+
+    def __mod__(self, values: Any) -> str:
+        return str(self) % {name: self._words.isolated(value) for name, value in values.items()}
+
+
 class Words:
     """A language: its sentences, and how it writes numbers, days and lists."""
 
@@ -62,11 +86,24 @@ class Words:
         self.language = language
         self.direction = "rtl" if language in RIGHT_TO_LEFT else "ltr"
         self.locale = Locale.parse(language)
-        translations = _translations(language)
-        self.gettext = translations.gettext
-        self.ngettext = translations.ngettext
-        self.pgettext = translations.pgettext
-        self.npgettext = translations.npgettext
+        self._translations = _translations(language)
+
+    def gettext(self, message: str) -> Sentence:
+        return Sentence(self._translations.gettext(message), self)
+
+    def ngettext(self, one: str, many: str, count: int) -> Sentence:
+        return Sentence(self._translations.ngettext(one, many, count), self)
+
+    def pgettext(self, context: str, message: str) -> Sentence:
+        return Sentence(self._translations.pgettext(context, message), self)
+
+    def npgettext(self, context: str, one: str, many: str, count: int) -> Sentence:
+        return Sentence(self._translations.npgettext(context, one, many, count), self)
+
+    def isolated(self, value: Any) -> Any:
+        """The value, apart from the words around it if something in it is written in the other direction."""
+        is_against = isinstance(value, str) and not AGAINST[self.direction].isdisjoint(map(bidirectional, value))
+        return ISOLATE + value + END_ISOLATE if is_against else value
 
     def percent(self, share: float) -> str:
         """A share as all pages show it: rounded down, so that 59.6% is not shown as the 60% at which a level begins."""
@@ -97,7 +134,7 @@ class Words:
 
     def day(self, day: str | date) -> str:
         """A day with its weekday, as of the last weeks."""
-        return format_date(_date(day), "EEEE, d MMMM" if self.language == ENGLISH else "EEEE d MMMM", self.locale)
+        return format_date(_date(day), DAYS[self.language], self.locale)
 
     def short_day(self, day: str | date) -> str:
         return format_date(_date(day), "d MMM", self.locale)
@@ -161,7 +198,7 @@ def address() -> str:
 def speak(request: Request, *, own: str | None = None, course: str | None = None) -> Words:
     """Make the page in the reader's language. ``own`` is that of the reader's profile, ``course`` the course's."""
     choices = (
-        served(request.cookies.get(COOKIE)),
+        served(kept(request, COOKIE)),
         served(own),
         _accepted(request.headers.get("accept-language", "")),
         served(course),
@@ -173,6 +210,14 @@ def speak(request: Request, *, own: str | None = None, course: str | None = None
     asked = f"{request.url.path}?{query}" if query else request.url.path
     _address.set(asked if asked.isascii() else "/dashboard")
     return words
+
+
+def remember(request: Request, answer: Response, language: str) -> None:
+    """Have the browser keep the reader's choice for a year, for all pages, also where a platform shows them in a frame.
+
+    It says nothing of who they are.
+    """
+    put(request, answer, COOKIE, language, EVERYWHERE, A_YEAR_S)
 
 
 def served(tag: str | None) -> str | None:

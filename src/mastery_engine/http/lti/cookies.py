@@ -1,4 +1,4 @@
-"""The cookies of launches, which must work in a frame on another site.
+"""Cookies that must work in a frame on another site: those of launches, and the choice of a language.
 
 ``Partitioned; SameSite=None; Secure`` is what browsers take there: the cookie belongs to our pages under that site
 alone. Over plain HTTP, which only development has, browsers take it for localhost and nobody else does; so there is a
