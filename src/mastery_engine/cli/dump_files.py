@@ -2,11 +2,11 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
+from secrets import token_hex
 from types import NoneType, UnionType
 from typing import (
     IO,
@@ -206,19 +206,22 @@ def whole_file(out: Path, *, replaces: bool) -> Iterator[BinaryIO]:
         raise StartRefused(f"{out} is there already: name another file, or say --force to replace it.")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise StartRefused(f"The folder {path.parent} does not exist or cannot be written: name another file.")
-    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with open(number, "w+b") as file:  # noqa: PTH123  it is open already
+    made = path.with_name(f".{path.name}.{token_hex(4)}.part")
+    try:  # before the file is there: so that no signal comes in between
+        with open(made, "x+b", opener=_privately) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         if replaces:
-            Path(name).replace(path)
+            made.replace(path)
         else:
-            _name_unless_taken(Path(name), path, out)
+            _name_unless_taken(made, path, out)
     finally:
-        with suppress(FileNotFoundError):
-            Path(name).unlink()
+        made.unlink(missing_ok=True)
+
+
+def _privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _name_unless_taken(made: Path, path: Path, out: Path) -> None:
