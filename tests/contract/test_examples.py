@@ -20,6 +20,7 @@ from mastery_engine.cli import demo
 from mastery_engine.errors import Unavailable
 from mastery_engine.http.document.described import words
 from mastery_engine.lab.simulate.classes import BEST_KNOWN
+from mastery_engine.wiring import system_clock
 from tests.support.calls import Api, Json, check_answer, document, event, listening, settings_of
 from tests.support.live import bearer, make_token
 from tests.support.new_database import lay_new_database
@@ -131,7 +132,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.R
     lay_new_database(folder)
     with asyncio.Runner() as loop, pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "DAYS", DAYS)
-        chosen, _ = loop.run(demo._prepared(settings_of(folder, port=0)))
+        chosen, _ = loop.run(demo.prepared(settings_of(folder, port=0), system_clock))
         said = {"model_file": chosen.model_file, "public_url": chosen.public_url, "app_api_token": SIDECAR}
         service = listening(folder, log_level="ERROR", **said)
         api = loop.run(service.__aenter__())
