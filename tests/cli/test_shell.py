@@ -106,6 +106,9 @@ try mastery-engine dlq ""
     installed, *completed = done.stdout.strip().split("\n", 1)
     assert "Completion for bash was installed in" in installed
     assert completed[0].split() == ["doctor", "teacher", "list", "show", "redrive"]
+    asked = given | {"_MASTERY_ENGINE_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "mastery-engine doc"}
+    told = subprocess.run([*COMMAND], env=asked, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "and say what to mend." in told, "what a shell shows beside a command is cut"
 
 
 def test_where_the_shell_is_not_known_completion_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,12 @@ _WORDS = (
 
 
 class PlainGroup(TyperGroup):
-    """A group whose help shows the whole first sentence of each command."""
+    """A group that says of each command its whole first sentence, in its help and where Tab completes."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        for command in self.commands.values():
+            command.short_help = command.short_help or _first_sentence(command.help or "")
 
     def make_context(self, *about: Any, **more: Any) -> Any:
         with _in_our_words():
@@ -30,14 +35,8 @@ class PlainGroup(TyperGroup):
         with _in_our_words():
             return super().invoke(ctx)
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
-        """The commands, each with its first sentence, which goes on in further lines where one is too short."""
-        rows = [(name, first_sentence(self.commands[name].help or "")) for name in self.list_commands(ctx)]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
 
-
-def first_sentence(text: str) -> str:
+def _first_sentence(text: str) -> str:
     """What a text says first, in a line."""
     paragraph = " ".join(text.partition("\n\n")[0].split())
     sentence, stop, _ = paragraph.partition(". ")
