@@ -33,6 +33,7 @@ LOCALES = Path(__file__).parent / "locale"
 LANGUAGES = {"en": "English", "es": "Español", "ar": "العربية"}
 ENGLISH = "en"
 DAYS = {"en": "EEEE, d MMMM", "es": "EEEE d 'de' MMMM", "ar": "EEEE d MMMM"}
+LONG_DAYS = {"en": "d MMMM y"}  # a page has one order of day and month
 RIGHT_TO_LEFT = frozenset(("ar",))
 COOKIE = "mastery_language"
 MINUS = "\N{MINUS SIGN}"
@@ -140,7 +141,7 @@ class Words:
         return format_date(_date(day), "d MMM", self.locale)
 
     def full_day(self, day: str | date) -> str:
-        return format_date(_date(day), "long", self.locale)
+        return format_date(_date(day), LONG_DAYS.get(self.language, "long"), self.locale)
 
     def moment(self, at: Micros, zone: tzinfo = UTC) -> str:
         """A moment in a time zone, to the minute."""
