@@ -76,6 +76,7 @@ def _graph(key: str, *, needs_look: bool) -> Graph:
         GraphLine(words.gettext("lag"), "c", ["0,99 240,99"], [], [], 0, 0, ""),
         GraphLine(words.gettext("dead letters"), "a", [], [], [], None, None, ""),
     ]
-    times = [(0, "start", "14:30"), (120, "middle", "15:00"), (240, "end", "15:30")]
+    times = [(0.0, "start", "14:30"), (120.0, "middle", "15:00"), (240.0, "end", "15:30")]
     title = words.gettext("Score by day")
-    return Graph(key, title, "masteryabsent", needs_look, [line, *others], [(0, 99), (20, 50), (40, 1)], times)  # type: ignore[arg-type]
+    steps = [(0.0, 99.0), (20.0, 50.0), (40.0, 1.0)]
+    return Graph(key, title, "masteryabsent", needs_look, [line, *others], steps, times)
