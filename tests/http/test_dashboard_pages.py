@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from mastery_engine.domain.courses.course_key import CourseKey
-from mastery_engine.errors import Unavailable
+from mastery_engine.errors import Busy, Unavailable
 from mastery_engine.http.dashboard import class_routes, pages, student
+from mastery_engine.http.middleware.body import Places
 from mastery_engine.services import reports
 from mastery_engine.wiring_clocks import system_clock
 from tests.support.calibrated import learned
@@ -63,6 +64,14 @@ async def test_a_page_says_what_changed_since_last_week_and_why(api: Api) -> Non
     assert told["Started “&lt;loops&gt;”: its open exercises count from now on"] == "−20.0"
     assert told["Active on 1 day"].startswith("+")
     assert told["6 days away"].startswith("−")
+
+
+async def test_a_trend_is_told_of_days_that_have_one(api: Api) -> None:
+    await api.learn(event("quiz", days_ago=15))
+    await api.learn(event("quiz", days_ago=3))
+    assert "Over the last two weeks" not in await shown(api)
+    await api.learn(event("quiz", days_ago=1))
+    assert re.search(r"Over the last two weeks: (rising|falling|steady)\.", await shown(api))
 
 
 async def test_a_body_is_good_for_a_moment_only(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +165,45 @@ async def test_nobody_is_left_without_a_way_out(api: Api) -> None:
         assert "opaque" not in page
     status, page = await answered(api, "/dashboard", role="teacher")
     assert (status, "names no students and no class" in page, "Sign out" in page) == (403, True, True)
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+async def test_a_browser_sees_a_page_where_the_service_is_busy_or_failed(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(pages, "caller_of", broken)
+    headers = {"Accept": BROWSER, "Cookie": f"mastery_session={make_token()}"}
+    failed = await api.client.get("/dashboard", headers=headers)
+    assert (failed.status_code, "<h1>" in failed.text, "secret" in failed.text) == (500, True, False)
+    assert "tell your school the time" in failed.text
+    monkeypatch.setattr(Places, "take", busy)
+    full = await api.client.get("/dashboard", headers=headers)
+    assert (full.status_code, "<h1>" in full.text, full.headers["retry-after"]) == (503, True, "1")
+    assert (await api.client.get("/students/x/skills", headers=headers)).json()["success"] is False
+
+
+def busy(_: Places) -> None:
+    raise Busy("More than 1 calls are under way at once.")
+
+
+async def test_who_has_no_event_yet_is_named_and_many_are_counted(api: Api) -> None:
+    await api.call("PUT", "/students/new_1/profile", {"display_name": "Ada Lovelace"})
+    await api.call("PUT", "/cohorts/small", {"name": "Small", "members": ["new_1", "new_2"]})
+    await api.call("PUT", "/cohorts/large", {"name": "Large", "members": [f"new_{one}" for one in range(500)]})
+    page = await shown(api, "/dashboard", role="teacher", cohorts=["small"])
+    said = re.findall(r"Nothing is known yet of [^<]*|Nobody is in[^<]*", page)
+    assert said == ["Nothing is known yet of Ada Lovelace and new_2."]
+    page = await shown(api, "/dashboard", role="teacher", cohorts=["large"])
+    assert "Nothing is known yet of 500 students." in page
+    await api.learn(event("quiz"))
+    await api.call("PUT", f"/compliance/students/{STUDENT}/consent", {"profiling": False})
+    page = await shown(api, "/dashboard", **TEACHER)
+    assert "data-heatmap" not in page, "nobody would be on it"
 
 
 async def test_of_a_large_class_nobody_who_needs_help_is_left_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

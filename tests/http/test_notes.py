@@ -307,6 +307,24 @@ async def test_what_was_typed_is_there_again_where_it_could_not_be_kept(
     assert (answer.status_code, "\n&lt;Not&gt; lost.</textarea>" in answer.text) == (503, True)
 
 
+async def test_a_long_note_of_any_script_is_kept_and_who_is_signed_out_meanwhile_loses_no_word(
+    api: Api,
+) -> None:
+    for letter in ("\N{DEVANAGARI LETTER KA}", "\N{GRINNING FACE}"):
+        text = letter * LONGEST_NOTE
+        assert (await sent(api, text=text)).status_code == 303
+        assert text in await page_of(api)
+        longer = await sent(api, text=text + letter)
+        assert (longer.status_code, text in longer.text) == (400, True)
+    late = await api.client.post(FORM, data={"text": "<Written> for an hour."})
+    assert (late.status_code, 'id="token"' in late.text) == (401, True)
+    assert "\n&lt;Written&gt; for an hour.</textarea>" in late.text
+    huge = await api.client.post(
+        FORM, data={"text": "x" * 70_000}, headers={"Cookie": f"mastery_session={ADA}", "Accept": "text/html"}
+    )
+    assert (huge.status_code, huge.headers["content-type"]) == (413, "text/html; charset=utf-8")
+
+
 async def test_a_form_of_another_site_or_of_nobody_keeps_nothing(api: Api) -> None:
     foreign = {"Cookie": f"mastery_session={ADA}", "Sec-Fetch-Site": "cross-site"}
     assert (await api.client.post(FORM, data={"text": "x"}, headers=foreign)).status_code == 403

@@ -36,7 +36,7 @@ from mastery_engine.http.dashboard import (
 )
 from mastery_engine.http.dashboard import dead_letters as letter_pages
 from mastery_engine.http.dashboard import webhooks as webhook_pages
-from mastery_engine.http.dashboard.routing import no_page
+from mastery_engine.http.dashboard.routing import failure_page, no_page
 from mastery_engine.http.dashboard.student import SharedBodies
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.envelope_route import EnvelopeRoute
@@ -175,6 +175,7 @@ def create_app(
         clock=clock,
         new_id=new_id,
         most_at_once=settings.max_concurrent_requests,
+        page_for=failure_page,
     )
     if tracing.is_on:
         app.add_middleware(TraceMiddleware, tracing=tracing)

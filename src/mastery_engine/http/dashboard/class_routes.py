@@ -41,6 +41,8 @@ from mastery_engine.http.incoming import engine_of
 from mastery_engine.services.classrooms import Classroom
 from mastery_engine.services.reports import MOST_STUDENTS
 
+MOST_NAMED = 20
+
 router = APIRouter(include_in_schema=False, prefix="/dashboard")
 
 
@@ -65,6 +67,7 @@ async def class_page(request: Request, caller: Caller) -> Response:
         typed=typed,
         fault=fault,
         found=found,
+        unknown=await _unknown(request, caller, found),
         people=len({one.student_id for one in found.students}),
         helped=len({one.student_id for one in found.students if one.signs}),
         cards=cards(found, asked, titles),
@@ -132,6 +135,15 @@ async def group(request: Request) -> Response:
         later=sum(row.cells[place].state == "later" for row in skills.rows),
         back=asked.address(),
     )
+
+
+async def _unknown(request: Request, caller: Caller, found: Classroom) -> list[str]:
+    """Of whom nothing is known yet: by name, or how many they are where they are too many to name."""
+    count = len(found.unknown)
+    if count > MOST_NAMED:
+        return [spoken().ngettext("%(count)s student", "%(count)s students", count) % {"count": count}]
+    names = await engine_of(request).people.names_for(caller, found.unknown)
+    return [names.get(one, one) for one in found.unknown]
 
 
 async def _found(request: Request, caller: Caller) -> tuple[ClassQuery, Classroom, Titles, str]:

@@ -39,7 +39,9 @@ async def notes(request: Request, student_id: str) -> Response:
 async def change_notes(request: Request, student_id: str) -> Response:
     """Write, change or remove a note. What was typed is on the page again where it could not be kept."""
     check_same_origin(request)
-    caller, form = await caller_of(request), await form_of(request)
+    form = await form_of(request)
+    request.state.typed = form.get("text", "")  # whatever comes now, the page has it
+    caller = await caller_of(request)
     check_student_id(student_id)
     course_id = asked_course(request)
     try:

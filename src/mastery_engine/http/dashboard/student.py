@@ -1,7 +1,7 @@
 """A student's page. Readers at the same moment, and there are many after each change, share one rendered body."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from math import ceil
 from typing import TypeAlias, cast
@@ -13,6 +13,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.domain.evidence.history import TREND_DAYS
 from mastery_engine.domain.forecast.calibration import ENOUGH
 from mastery_engine.domain.moments import Day, DaySpan, Micros, day_of, day_of_date, iso_date, rfc3339
 from mastery_engine.domain.student import DocumentKey
@@ -32,6 +33,7 @@ from mastery_engine.http.incoming import engine_of
 from mastery_engine.out.badges.badge import Badge
 from mastery_engine.out.badges.credential import name_of
 from mastery_engine.out.badges.pictures import medal_svg
+from mastery_engine.responses.history import HistoryPoint
 from mastery_engine.services.pages import PageBody, PageOutline
 
 SHARED_S = 1.0
@@ -151,6 +153,7 @@ async def _body(engine: Engine, caller: Caller, outline: PageOutline, span: DayS
         own=own,
         now=body.now,
         why=why,
+        has_trend=_has_trend(history, outline.day),
         missing=None if why.missing is None else ceil(points_of(why.missing)),
         lacking=[component_name(one.component) for one in why.costs if not one.has_evidence],
         levels=body.levels,
@@ -198,6 +201,11 @@ class ShownBadge(msgspec.Struct, frozen=True):
 def _shown_badge(badge: Badge) -> ShownBadge:
     revoked = None if badge.revoked is None else iso_date(day_of(badge.revoked))
     return ShownBadge(name_of(badge), f"/badges/{badge.badge_id}", iso_date(day_of(badge.awarded)), revoked)
+
+
+def _has_trend(history: Sequence[HistoryPoint], today: Day) -> bool:
+    """Whether the last two weeks have two days to make a trend of: of less it is called stable, and says nothing."""
+    return len([one for one in history if one.date > iso_date(today - TREND_DAYS)]) > 1
 
 
 def _shows(change: float) -> bool:

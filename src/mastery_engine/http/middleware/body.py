@@ -12,10 +12,12 @@ from mastery_engine.http.problems import BodyLate, UnsupportedMediaType
 
 MAX_BODY = 1024 * 1024
 MAX_FORM = 16 * 1024  # of senders whom nobody knows yet
+MAX_NOTE = 64 * 1024  # the form of a note: a letter may take twelve bytes of it
 MAX_COURSE = 8 * 1024 * 1024  # a course may have 20,000 items
 MAX_ROSTER = 64 * 1024 * 1024  # a school with all its classes, packed
 MAX_ATTACHED = 8 * 1024 * 1024  # statements of xAPI with their attachments
 MAX_LAUNCH = 128 * 1024  # a signed message of a learning platform
+NOTES = re.compile("/dashboard/students/[^/]+/notes")
 PAGES, LAUNCHES, COURSE, ROSTER = "/dashboard", "/lti/", re.compile("/courses/[^/]+"), "/rosters/oneroster"
 STATEMENTS = frozenset({"/xapi/statements", "/xapi/1.0.3/statements"})
 MOST_HELD = 2 * MAX_ROSTER  # of all bodies that are coming in or being worked on
@@ -32,7 +34,7 @@ PACKING = frozenset({b"content-encoding", b"content-length", b"transfer-encoding
 def largest_body(method: str, path: str) -> int:
     """How many bytes the body of a call may have, packed and unpacked."""
     if path.startswith(PAGES):
-        return MAX_FORM
+        return MAX_NOTE if NOTES.fullmatch(path) else MAX_FORM
     if path.startswith(LAUNCHES):
         return MAX_LAUNCH
     if path == ROSTER:

@@ -5,10 +5,13 @@ The clock is read here once per request, and the whole request is answered as of
 
 import logging
 import re
+from collections.abc import Callable
 from time import perf_counter
+from typing import TypeAlias
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mastery_engine.clock import Clock, NewId
@@ -20,6 +23,8 @@ from mastery_engine.http.middleware.body import Place, Places, largest_body, rec
 from mastery_engine.http.page_headers import shown_by
 from mastery_engine.http.problems import problem
 from mastery_engine.telemetry.metrics import Metrics
+
+PageFor: TypeAlias = Callable[[Request, Exception], Response | None]
 
 logger = logging.getLogger("mastery_engine.requests")
 
@@ -41,14 +46,20 @@ REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class RequestMiddleware:
-    """The outermost middleware of the service, apart from traces."""
+    """The outermost middleware of the service, apart from traces.
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, clock: Clock, new_id: NewId, most_at_once: int) -> None:
+    ``page_for`` gives the page for a failure, if a browser is to see one.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, clock: Clock, new_id: NewId, most_at_once: int, page_for: PageFor
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._clock = clock
         self._new_id = new_id
         self._places = Places(most_at_once)
+        self._page_for = page_for
         metrics.in_flight.set_function(lambda: self._places.taken)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,7 +88,8 @@ class RequestMiddleware:
                 logger.exception("unexpected", extra={"correlation_id": exchange.meta.request_id})
             if exchange.status is None:
                 accept = exchange.headers.get("accept", "")
-                await problem(error, exchange.meta, accept=accept)(scope, receive, exchange.send)
+                answer = self._page_for(Request(scope), error) or problem(error, exchange.meta, accept=accept)
+                await answer(scope, receive, exchange.send)
         finally:
             place.end()
             self._record(exchange)
