@@ -299,7 +299,6 @@ def test_a_start_does_not_wait_for_the_vocabulary_of_tokens() -> None:
             f"VALIDATION_ERROR: student_id: {FORMS[STUDENT_ID]}; quiz: must be at most 1.",
         ),
         ("ingest_events", {"events": [1] * 101}, "VALIDATION_ERROR: events: must have at most 100 items."),
-        ("no_such_tool", {"a": 1}, "Unknown tool: no_such_tool"),
         (
             "event_status",
             {"student_id": STUDENT, "event_id": "a b"},
@@ -316,6 +315,13 @@ def test_a_start_does_not_wait_for_the_vocabulary_of_tokens() -> None:
 async def test_wrong_arguments_are_told_in_words(api: Api, tool: str, arguments: dict[str, Any], said: str) -> None:
     async with agent(api) as client:
         assert await failure(client, tool, **arguments) == said
+
+
+async def test_an_unknown_tool_is_told_with_those_that_there_are(api: Api) -> None:
+    async with agent(api) as client:
+        start, _, named = (await failure(client, "no_such_tool", a=1)).partition(": the tools are ")
+    assert start == "NOT_FOUND: There is no tool 'no_such_tool'"
+    assert set(named.removesuffix(".").split(", ")) == TOOLS
 
 
 WRONG = {

@@ -40,4 +40,4 @@ async def ask(client: Client, tool: str, **arguments: Any) -> Any:
 async def failure(client: Client, tool: str, **arguments: Any) -> str:
     answer = await client.call_tool(tool, arguments)
     assert answer.is_error
-    return text_of(answer.content[0]).removeprefix(f"Error executing tool {tool}: ")
+    return text_of(answer.content[0])

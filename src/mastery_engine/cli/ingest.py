@@ -22,7 +22,7 @@ from mastery_engine.cli.console import (
     say,
     settings,
 )
-from mastery_engine.cli.refusals import Refusals
+from mastery_engine.cli.refusals import Refusals, what_of_accepted
 
 if TYPE_CHECKING:
     from mastery_engine.cli.event_file import EventFile
@@ -248,12 +248,8 @@ def _message_words(done: "IngestedMessages") -> Iterator[str]:
 def _words(done: Ingested) -> Iterator[str]:
     yield (
         f"Read {counted(done.read, 'line')}: {done.accepted:,} accepted, {done.refused:,} refused; "
-        + (
-            "the running service has applied the new ones"
-            if done.applied is None
-            else f"{done.applied:,} applied, {done.accepted - done.applied:,} known before"
-        )
-        + f"; {done.seconds:.1f} s, {done.events_per_second:,} events/s."
+        + what_of_accepted(done.accepted, done.applied)
+        + f"{done.seconds:.1f} s, {done.events_per_second:,} events/s."
     )
     if done.shifted_days:
         yield f"All times were moved by {counted(done.shifted_days, 'day')}."

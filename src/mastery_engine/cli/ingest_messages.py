@@ -9,7 +9,7 @@ import msgspec
 from mastery_engine.cli.console import counted
 from mastery_engine.cli.event_file import LONGEST_LINE, EventFile, event_in
 from mastery_engine.cli.message_file import documents_in, messages_of
-from mastery_engine.cli.refusals import Refusals
+from mastery_engine.cli.refusals import Refusals, what_of_accepted
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.faults import malformed
 from mastery_engine.domain.moments import DAY, moment_of
@@ -203,12 +203,8 @@ def message_words(done: IngestedMessages) -> Iterator[str]:
     yield (
         f"Read {counted(done.read, 'message')} of {done.format}: {done.evidence:,} evidence "
         f"({counted(done.events, 'event')}), {done.ignored:,} ignored, {done.refused:,} refused; "
-        + (
-            "the running service has applied the new ones"
-            if done.applied is None
-            else f"{done.applied:,} applied, {done.events - done.applied:,} known before"
-        )
-        + f"; {done.seconds:.1f} s, {done.messages_per_second:,} messages/s."
+        + what_of_accepted(done.events, done.applied)
+        + f"{done.seconds:.1f} s, {done.messages_per_second:,} messages/s."
     )
     if done.shifted_days:
         yield f"All times were moved by {counted(done.shifted_days, 'day')}."

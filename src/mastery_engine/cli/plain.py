@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,12 +20,16 @@ _WORDS = (
 
 
 class PlainGroup(TyperGroup):
-    """A group that says of each command its whole first sentence, in its help and where Tab completes."""
+    """A group that says of each command its whole first sentence, in its help and where Tab completes.
+
+    Below its commands stands the example of the first.
+    """
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**how)
         for command in self.commands.values():
             command.short_help = command.short_help or _first_sentence(command.help or "")
+        self.epilog = self.epilog or _example_of(self.commands.values())
 
     def make_context(self, *about: Any, **more: Any) -> Any:
         with _in_our_words():
@@ -41,6 +45,15 @@ def _first_sentence(text: str) -> str:
     paragraph = " ".join(text.partition("\n\n")[0].split())
     sentence, stop, _ = paragraph.partition(". ")
     return sentence + stop.rstrip()
+
+
+def _example_of(commands: Iterable[Any]) -> str | None:
+    """The first example that the help of these commands has, as the end of their group's help."""
+    for command in commands:
+        found = re.search(r"Examples?:\n +(.+)", f"{command.help}\n{command.epilog}")
+        if found:
+            return f"\b\nExample:\n  {found[1]}"
+    return None
 
 
 @contextmanager

@@ -50,3 +50,15 @@ class Refusals(Generic[Part]):
     def _name(self, part: Part, words: str) -> None:
         self.named.append(part)
         warn(words)
+
+
+def what_of_accepted(accepted: int, applied: int | None) -> str:
+    """What became of the events that went in, for a line that goes on; nothing where none did.
+
+    ``applied`` is None where a running service applies them, which counts for itself.
+    """
+    if not accepted:
+        return ""
+    if applied is None:
+        return "the running service has applied the new ones; "
+    return f"{applied:,} applied, {accepted - applied:,} known before; "

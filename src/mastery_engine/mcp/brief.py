@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, Tool
 from pydantic import ValidationError
 
-from mastery_engine.errors import InvalidInput
+from mastery_engine.errors import InvalidInput, NotFound
 from mastery_engine.mcp.arguments import faults_in, in_words
 
 
@@ -34,12 +34,15 @@ class BriefServer(MCPServer):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Call a tool. Raises ToolError with everything that is wrong with the arguments."""
-        taken = next((tool.input_schema for tool in await super().list_tools() if tool.name == name), None)
-        if taken is not None:  # null for what is optional means that it is left out
-            required = taken.get("required", ())
-            arguments = {key: value for key, value in arguments.items() if value is not None or key in required}
-        faults = None if taken is None else faults_in(arguments, taken.get("properties", {}), taken.get("required", ()))
+        """Call a tool. Raises ToolError for an unknown tool, and with everything that is wrong with the arguments."""
+        tools = {tool.name: tool.input_schema for tool in await super().list_tools()}
+        if name not in tools:
+            raise ToolError(f"{NotFound.code}: There is no tool {name[:100]!r}: the tools are {', '.join(tools)}.")
+        taken = tools[name]
+        required = taken.get("required", ())
+        # null for what is optional means that it is left out
+        arguments = {key: value for key, value in arguments.items() if value is not None or key in required}
+        faults = faults_in(arguments, taken.get("properties", {}), required)
         if faults is not None:
             raise ToolError(f"{InvalidInput.code}: {faults}")
         try:
@@ -47,6 +50,8 @@ class BriefServer(MCPServer):
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
                 raise ToolError(f"{InvalidInput.code}: {in_words(error.__cause__)}.") from error
+            if isinstance(error.__cause__, ToolError):  # without the words that the library sets before ours
+                raise ToolError(str(error.__cause__)) from error.__cause__
             raise
 
     async def get_prompt(
