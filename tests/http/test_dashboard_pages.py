@@ -74,6 +74,20 @@ async def test_a_trend_is_told_of_days_that_have_one(api: Api) -> None:
     assert re.search(r"Over the last two weeks: (rising|falling|steady)\.", await shown(api))
 
 
+async def test_work_on_a_whole_module_is_not_beside_the_course(api: Api) -> None:
+    await api.learn(event("answer", skills=["basics"]), event("answer", skills=["juggling"]))
+    (beside,) = re.findall("Practised beside the course:(.*?)</p>", await shown(api, f"/dashboard/students/{STUDENT}"))
+    assert re.findall('data-skill="([^"]+)"', beside) == ["juggling"]
+
+
+async def test_who_may_not_see_how_the_service_fares_reads_that(api: Api) -> None:
+    cookie = {"Cookie": f"mastery_session={make_token('teacher', students=[STUDENT])}"}
+    for place in ("runbooks", "figures"):
+        answer = await api.client.get(f"/dashboard/{place}", headers=cookie)
+        assert answer.status_code == 403
+        assert "may not see how the service fares" in answer.text
+
+
 async def test_a_body_is_good_for_a_moment_only(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(student, "SHARED_S", 0.01)
     await api.learn(event("quiz"))

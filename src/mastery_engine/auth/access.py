@@ -24,6 +24,7 @@ class Act(Enum):
     RECORD = "record events or calculations"
     COMPARE = "compare a student with a cohort"
     COHORT = "see the figures of a cohort"
+    OPERATE = "see how the service fares"
     LIST_COHORTS = "list cohorts"
     ROSTER = "see who is in a cohort"
     SET_ROSTER = "say who is in a cohort"
@@ -59,6 +60,7 @@ TABLE: Mapping[Act, Mapping[Role, Reach]] = {
     Act.RECORD: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.COMPARE: {"student": Reach.SELF, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.COHORT: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
+    Act.OPERATE: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.LIST_COHORTS: {"student": Reach.SELF, "teacher": Reach.OWN, "service": Reach.TENANT, "admin": Reach.TENANT},
     Act.ROSTER: {"student": Reach.NOBODY, "teacher": Reach.OWN, "service": Reach.NOBODY, "admin": Reach.TENANT},
     Act.SET_ROSTER: {"student": Reach.NOBODY, "teacher": Reach.NOBODY, "service": Reach.NOBODY, "admin": Reach.TENANT},

@@ -63,6 +63,6 @@ class Calibrations:
 
     async def of_tenant(self, caller: Caller) -> list[CourseCalibration]:
         """The calibrations of the caller's tenant, by course, for operators. Raises Forbidden."""
-        self._access.check_act(caller, Act.RECORD, "calibrations")
+        self._access.check_act(caller, Act.OPERATE, "calibrations")
         found = await self._store.of_tenant(caller.tenant)
         return [course_calibration(CourseKey(caller.tenant, course_id), one) for course_id, one in found.items()]

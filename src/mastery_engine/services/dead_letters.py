@@ -124,7 +124,7 @@ class DeadLetters:
 
     async def reasons(self, caller: Caller) -> ShownReasons:
         """Why letters of the caller's tenant wait for a redrive; nobody's data is in it. Raises Forbidden."""
-        self._access.check_act(caller, Act.RECORD, "dlq-reasons")
+        self._access.check_act(caller, Act.OPERATE, "dlq-reasons")
         return shown_reasons(await self._queue.reasons(caller.tenant))
 
     async def with_code(self, caller: Caller, code: str, *, before: int | None, limit: int) -> list[ShownLetter]:

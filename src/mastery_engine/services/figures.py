@@ -99,7 +99,7 @@ class Figures:
 
     async def hour(self, caller: Caller) -> HourOfFigures:
         """The last hour over all replicas; of this process alone where the store does not answer. Raises Forbidden."""
-        self._access.check_act(caller, Act.RECORD, "figures")
+        self._access.check_act(caller, Act.OPERATE, "figures")
         now = caller.moment(self._clock)
         own = self._looked(now)
         told, is_whole = [] if own is None else [own], True

@@ -65,7 +65,7 @@ class Retention:
 
     async def state(self, caller: Caller) -> RetentionState:
         """The purges, which are of all schools, and the erasures of the caller's. Raises Forbidden."""
-        self._access.check_act(caller, Act.RECORD, "retention")
+        self._access.check_act(caller, Act.OPERATE, "retention")
         now = caller.moment(self._clock)
         last, begun = (
             None if entry is None else _purge(entry.value)

@@ -49,7 +49,7 @@ async def figures(request: Request) -> Response:
 async def operator_page(request: Request, caller: Caller) -> Response:
     """The page. Each part that does not answer in time says so, and holds up no other."""
     engine = engine_of(request)
-    engine.access.check_act(caller, Act.RECORD, "operator-page")
+    engine.access.check_act(caller, Act.OPERATE, "operator-page")
     settings = request.state.settings
     is_admin = caller.role == "admin"
     (dependencies, hour, reasons), (calibrations, retention), (webhooks, backlog) = await asyncio.gather(

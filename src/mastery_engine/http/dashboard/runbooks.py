@@ -31,7 +31,7 @@ router = APIRouter(include_in_schema=False, prefix="/dashboard")
 @with_error_pages
 async def show(request: Request) -> Response:
     caller = await caller_of(request)
-    engine_of(request).access.check_act(caller, Act.RECORD, "runbooks")
+    engine_of(request).access.check_act(caller, Act.OPERATE, "runbooks")
     chapters, text = rendered()
     return page("runbooks.html", caller, chapters=chapters, text=text)
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
+from mastery_engine.domain.courses.curriculum import Module
 from mastery_engine.domain.evidence.history import TREND_DAYS
 from mastery_engine.domain.forecast.calibration import ENOUGH
 from mastery_engine.domain.moments import Day, DaySpan, Micros, day_of, day_of_date, iso_date, rfc3339
@@ -21,6 +22,7 @@ from mastery_engine.engine import Engine
 from mastery_engine.http.dashboard import charts, skill_map
 from mastery_engine.http.dashboard.notes import NoteForm, asked_form, notes_section
 from mastery_engine.http.dashboard.sentences import (
+    Titles,
     calibration_words,
     cause_words,
     component_name,
@@ -34,7 +36,9 @@ from mastery_engine.out.badges.badge import Badge
 from mastery_engine.out.badges.credential import name_of
 from mastery_engine.out.badges.pictures import medal_svg
 from mastery_engine.responses.history import HistoryPoint
+from mastery_engine.responses.skills import SkillState
 from mastery_engine.services.pages import PageBody, PageOutline
+from mastery_engine.services.skills import SkillMap
 
 SHARED_S = 1.0
 
@@ -185,8 +189,14 @@ async def _body(engine: Engine, caller: Caller, outline: PageOutline, span: DayS
         modules=skill_map.mapped(body.modules, course.places) if course else [],
         badges=[_shown_badge(one) for one in body.badges],
         medal=Markup(medal_svg()),  # nosec B704: it holds no text
-        beside=[(titles.get(one.skill, one.skill), one) for one in course.beside] if course else [],
+        beside=_beside(course, body.modules, titles) if course else [],
     )
+
+
+def _beside(course: SkillMap, modules: Sequence[Module], titles: Titles) -> list[tuple[str, SkillState]]:
+    """What was practised and is no part of the course: a quiz on a whole module is of that, and not beside it."""
+    whole = {module.id for module in modules}
+    return [(titles.get(one.skill, one.skill), one) for one in course.beside if one.skill not in whole]
 
 
 class ShownBadge(msgspec.Struct, frozen=True):
