@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.nodeid import NodeId
 from hypothesis import settings
 
 from scripts.servers.kafka import Kafka
@@ -28,8 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOTED] = RealServers()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Tests that share what their module makes run in one of xdist's processes: the others would make it once more."""
     for item in items:
         module = item.nodeid.partition("::")[0]
@@ -41,6 +42,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         ]
         if item.get_closest_marker("xdist_group") is None and any(not name.startswith("_xunit") for name in shared):
             item.add_marker(pytest.mark.xdist_group(module))
+    yield
+    if config.getoption("loadgroup", False):
+        _name_by_group(items)
+
+
+def _name_by_group(items: list[pytest.Item]) -> None:
+    """As xdist names them for its scheduler: xdist 3.8 sets what pytest 9.2 no longer reads, and groups nothing."""
+    for item in items:
+        group = "_".join(sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")}))
+        if group and not item.nodeid.endswith(f"@{group}"):
+            item._id = NodeId.parse(f"{item.nodeid}@{group}")  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")

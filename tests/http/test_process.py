@@ -243,3 +243,11 @@ async def test_what_consent_refuses_is_forbidden_by_this_door_too(api: Api) -> N
     for call in (asked("ingest", event("quiz")), CALCULATION):
         answer = await api.post("/process", call, token="")
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
+
+
+async def test_a_call_that_reads_refuses_an_empty_key_too(api: Api) -> None:
+    answer = await api.call(
+        "POST", "/process", asked("query", {"student_id": STUDENT}), token="", headers={"Idempotency-Key": " "}
+    )
+    assert answer.status_code == 400
+    assert "Idempotency-Key" in answer.json()["error"]["message"]

@@ -1,5 +1,6 @@
 """The route of the forms by which teachers write, change and remove notes on a student's page."""
 
+from contextlib import suppress
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -39,9 +40,9 @@ async def notes(request: Request, student_id: str) -> Response:
 async def change_notes(request: Request, student_id: str) -> Response:
     """Write, change or remove a note. What was typed is on the page again where it could not be kept."""
     check_same_origin(request)
+    caller = await _caller_of(request)
     form = await form_of(request)
     request.state.typed = form.get("text", "")  # whatever comes now, the page has it
-    caller = await caller_of(request)
     check_student_id(student_id)
     course_id = asked_course(request)
     try:
@@ -51,6 +52,16 @@ async def change_notes(request: Request, student_id: str) -> Response:
     except MasteryError as error:
         return await _again(request, caller, student_id, course_id, form, error)
     return _back(request, student_id)
+
+
+async def _caller_of(request: Request) -> Caller:
+    """As ``caller_of``, which counts the call; where nobody is, what was typed is kept for the page that says so."""
+    try:
+        return await caller_of(request)
+    except MasteryError:
+        with suppress(MasteryError):
+            request.state.typed = (await form_of(request)).get("text", "")
+        raise
 
 
 async def _done(request: Request, caller: Caller, student_id: str, course_id: str | None, form: dict[str, str]) -> None:

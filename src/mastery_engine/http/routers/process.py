@@ -136,6 +136,7 @@ async def process(engine: TheEngine, request: Request) -> Response:
     call: Call | None
     call, kind = INTENTS.get(asked.intent, UNKNOWN_INTENT)
     caller = await caller_of(request, asked.security_context or SecurityContext(), kind)
+    idempotency_key(request, body)  # also a call that reads refuses one that is none
     if call is None:
         raise InvalidInput(f"intent must be one of {', '.join(sorted(INTENTS))}.", field="intent")
     answer, status = await call(engine, request, caller, bytes(asked.payload))
