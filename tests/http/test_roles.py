@@ -80,7 +80,7 @@ def test_each_endpoint_answers_each_role_as_documented(live: Live, role: str) ->
         try:
             one()
         except Unsatisfiable:
-            assert "GET" in label, label  # there is nothing in it that could be wrong
+            assert "GET" in label or label == "POST /dapr/events", label  # there is nothing in it that could be wrong
 
 
 def check_stream(live: Live, session: requests.Session, case: schemathesis.Case, role: str) -> None:

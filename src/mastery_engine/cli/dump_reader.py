@@ -44,10 +44,10 @@ class CsvEvents(EventFile):
 
     def lines(self, *, takes_list: bool = False) -> Iterator[tuple[int, bytes]]:
         del takes_list
-        csv.field_size_limit(LONGEST_LINE)
         check_not_wide(self._text().read(4))
         text = io.TextIOWrapper(self._text(), encoding="utf-8-sig", newline="")
         reader = csv.reader(text, strict=True)
+        usual = csv.field_size_limit(LONGEST_LINE)  # which is that of the whole process
         try:
             names = next(reader, [])
             for cells in reader:
@@ -61,6 +61,7 @@ class CsvEvents(EventFile):
         except (EOFError, OSError) as error:
             raise InvalidInput(f"The compressed file is damaged after line {reader.line_num}.") from error
         finally:
+            csv.field_size_limit(usual)
             text.detach()
 
 
