@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from mastery_engine.backends.sqlite.database import FILE_NAME, Database
-from scripts.servers.cache import command
+from tests.support.browsing import chromium
 from tests.support.calls import STUDENT, event
 from tests.support.live import Live, bearer, make_token
 from tests.support.real_servers import RealServers
@@ -36,17 +36,12 @@ NOTE_THE_CHANGE = """() => {
     setTimeout(() => resolve(Infinity), 10000);
   });
 }"""
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
 def browser(real_servers: RealServers) -> Iterator[Browser]:
-    path = real_servers.had("Chromium", lambda: command("chromium", packages=["chromium"]))
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        real_servers.used.add(f"Chromium {started.version}")
+    with chromium(real_servers) as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, FrameLocator, Page, Route, expect, sync_playwright
 
+from scripts.pictures import ARGUMENTS
 from scripts.servers import openedx
 from scripts.servers.cache import command, free_port
 from scripts.servers.openedx import OpenEdx
@@ -25,7 +26,6 @@ from tests.support.lti_platform import (
 )
 from tests.support.real_servers import RealServers
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 NO_THIRD_PARTIES = {"profile": {"cookie_controls_mode": 1, "block_third_party_cookies": True}}
 WAIT_MS = 20_000
 NO_COOKIES = {"profile": {"default_content_setting_values": {"cookies": 2}}}

@@ -21,11 +21,12 @@ def _weight(accept: str, offered: str) -> float:
         kind = offered.partition("/")[0]
         closeness = 3 if name == offered else 2 if name == f"{kind}/*" else 1 if name == "*/*" else 0
         if closeness > closest:
-            closest, weight = closeness, _quality(parameters)
+            closest, weight = closeness, quality(parameters)
     return weight
 
 
-def _quality(parameters: Sequence[str]) -> float:
+def quality(parameters: Sequence[str]) -> float:
+    """The weight among the parameters of what a header names: 1 where it gives none, 0 where it is no number."""
     for one in parameters:
         name, _, value = one.partition("=")
         if name.strip() == "q":

@@ -5,10 +5,11 @@ import gzip
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
+from mastery_engine.http.accept import quality
+
 LEAST_PACKED = 1_400  # bytes: less fits into one packet
 PACKED_LEVEL = 5
 GZIP = frozenset({"gzip", "x-gzip", "*"})
-NOT_AT_ALL = frozenset({"q=0", "q=0.0", "q=0.00", "q=0.000"})
 
 
 def packed(request: Request, answer: Response) -> Response:
@@ -30,7 +31,7 @@ def packed(request: Request, answer: Response) -> Response:
 def _takes_gzip(accepted: str) -> bool:
     """Whether ``Accept-Encoding`` names gzip, and does not give it up by ``q=0``."""
     for named in accepted.lower().split(","):
-        coding, _, weight = named.partition(";")
-        if coding.strip() in GZIP:
-            return weight.replace(" ", "") not in NOT_AT_ALL
+        coding, *parameters = [one.strip() for one in named.split(";")]
+        if coding in GZIP:
+            return quality(parameters) > 0
     return False
