@@ -5,7 +5,7 @@ CONTRACTS := specs/003-mastery-engine/contracts
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check format bench chaos fuzz services docs contracts pictures lock images sbom dist oldest clean
+.PHONY: help setup run test coverage check format bench benchmarks chaos fuzz services docs contracts pictures lock images sbom dist oldest clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -57,7 +57,10 @@ format: setup ## writes the format, and mends what lint can
 	$(BIN)/ruff format .
 
 bench: setup ## speed, measured here beside its floors
-	$(BIN)/mastery-engine bench
+	$(BIN)/mastery-engine bench $(ARGS)
+
+benchmarks: setup ## the same, into docs/benchmarks.md: for an idle machine, an hour; or ARGS="http lag"
+	$(BIN)/mastery-engine bench $(ARGS) --into docs/benchmarks.md
 
 chaos: setup ## kills at random moments; CHAOS_ROUNDS=50
 	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-50} $(PYTEST) -m chaos --timeout=0 $(ARGS)

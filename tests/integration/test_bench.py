@@ -11,8 +11,9 @@ import pytest
 
 from mastery_engine.errors import StartRefused
 from mastery_engine.lab.bench import attacks, bare, pages, query_steps, steps, watch, xapi
+from mastery_engine.lab.bench.document import BEGIN, END
 from mastery_engine.lab.bench.load import Load, tool
-from mastery_engine.lab.bench.measures import UNMEASURED, Report, at_least, at_most, ratios, shown
+from mastery_engine.lab.bench.measures import UNMEASURED, Report, judged, ratios, shown
 from mastery_engine.lab.bench.report import page
 from mastery_engine.wiring_clocks import system_clock
 from scripts.servers import redis
@@ -56,8 +57,8 @@ def test_the_steps_of_an_event_and_of_a_query_sum_to_the_whole(monkeypatch: pyte
     monkeypatch.setattr(query_steps, "CALLS", 10)
     lines = {line.what: line.median for line in steps.steps(1, system_clock(), 0)}
     for what in ("an event", "the first event of a day", "the first event of a day, in a busy hour"):
-        own = [value for name, value in lines.items() if name.startswith(f"{what}: ")]
-        assert lines[f"{what}, of a large class: all of these"] == pytest.approx(sum(own), abs=0.1)
+        *own, _, _, _ = [value for name, value in lines.items() if name.startswith(f"{what}: ")]
+        assert lines[f"{what}: all of these"] == pytest.approx(sum(own), abs=0.1)
         assert len(own) > 15
     assert lines["the first event of a day: advice"] > lines["an event: advice"]
     assert 0 < lines["a query: floor, a bare FastAPI route"] < lines["a query: all of these"]
@@ -82,6 +83,37 @@ def test_a_forecast_does_not_cost_the_size_of_the_cohorts(tmp_path: Path) -> Non
     """With whole rosters read it was twenty times; twice is noise."""
     figures = measured(tmp_path, "forecasts")
     assert 0 < figures["the same, to that of no cohort"][0] < 2
+
+
+def test_next_answers_and_commands_are_timed_and_stand_in_the_document(tmp_path: Path) -> None:
+    document = tmp_path / "benchmarks.md"
+    document.write_text(f"Before.\n{BEGIN}\n{END}\nAfter.\n")
+    argv = [*COMMAND, "bench", "next", "commands", "--quick", "--into", str(document)]
+    done = subprocess.run(argv, env=environment(tmp_path, {}), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr or done.stdout
+    before, *rows, after = document.read_text().splitlines()
+    printed = [line for line in done.stdout.splitlines() if line.startswith(("| next", "| commands"))]
+    assert (before, after) == ("Before.", "After.")
+    assert [row for row in rows if row.startswith(("| next", "| commands"))] == printed
+    assert len(printed) == 4
+    assert sum("UTC, a quick run, load " in row for row in rows) == 2
+    figures = [float(row.split("|")[3].split()[0]) for row in printed]
+    assert figures[3] < min(figures[1:3])  # Python alone is started sooner
+
+
+def test_a_document_without_a_place_for_figures_is_refused_before_the_work(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text("Nothing of a bench.\n")
+    for argv, said in (
+        (["commands", "--into", str(document)], "needs a line <!-- measured by"),
+        (["scale", "--workers", "--into", str(document)], "an estimate, not a measurement"),
+    ):
+        done = subprocess.run(
+            [*COMMAND, "bench", *argv], env=environment(tmp_path, {}), capture_output=True, text=True, check=False
+        )
+        assert said in " ".join(done.stderr.split())
+        assert done.stdout == ""
+        assert done.returncode != 0
 
 
 def test_open_pages_are_watched_and_what_they_cost_is_the_serving_process_s(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,23 +219,23 @@ def test_a_missing_tool_is_named_with_the_way_to_it() -> None:
 
 
 def test_a_line_says_whether_its_goal_is_met() -> None:
-    assert at_most("p", "w", "ms", [1, 2, 9], 2).met is True
-    assert at_most("p", "w", "ms", [1, 3, 9], 2).met is False
-    assert at_least("p", "w", "", [1, 2, 9], 2).met is True
-    assert at_least("p", "w", "", [1, 1, 9], 2).met is False
+    assert judged("lag", "w", "ms", [1, 50, 99], "p95").met is True
+    assert judged("lag", "w", "ms", [1, 51, 99], "p95").met is False
+    assert judged("stream", "w", "", [0.1, 0.7, 9], "to floor").met is True
+    assert judged("stream", "w", "", [0.1, 0.6, 9], "to floor").met is False
     assert shown("p", "w", "", [1.0]).met is None
     assert ratios([1, 4], [2, 2]) == [0.5, 2.0]
 
 
 def test_a_ratio_is_far_off_by_a_factor_of_twenty_and_other_figures_never() -> None:
-    assert [at_least("p", "w", "", [ratio], 0.5).far for ratio in (0.03, 0.02)] == [False, True]
-    assert [at_most("p", "w", "", [ratio], 0.05).far for ratio in (0.9, 1.1)] == [False, True]
-    assert not at_most("p", "w", "ms", [1_000], 1).far
+    assert [judged("class", "w", "", [ratio], "to floor").far for ratio in (0.03, 0.02)] == [False, True]
+    assert [judged("batch", "w", "", [ratio], "to singles").far for ratio in (0.9, 1.1)] == [False, True]
+    assert not judged("lag", "w", "ms", [10_000], "p95").far
 
 
 def test_what_was_measured_over_time_is_drawn(tmp_path: Path) -> None:
     over_time = [(1.0, 2.0), (2.0, 4.0)]
-    drawn = msgspec.structs.replace(at_most("p", "lag <at its worst>", "s", [4], 5), over_time=over_time)
+    drawn = msgspec.structs.replace(shown("p", "lag <at its worst>", "s", [4]), over_time=over_time)
     shown_page = page(Report("2 cores", "3.11", "3.40", [drawn, shown("p", "not drawn", "s", [1])]))
     assert shown_page.count("<polyline") == 1
     assert "lag &lt;at its worst&gt;" in shown_page

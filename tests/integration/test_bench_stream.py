@@ -99,6 +99,7 @@ def test_a_soak_counts_each_event_once(monkeypatch: pytest.MonkeyPatch, running:
     assert highest > 0
     assert len(queries.over_time) >= 3
     assert len(figures["lag, 99% point"].over_time) == 3 / soak.SAMPLED_S
+    assert figures["the highest rate that was tried and kept that lag"].median <= 200
     assert figures["lag, 50% point"].median <= figures["lag, 99% point"].median < 60
     assert running.environment
 

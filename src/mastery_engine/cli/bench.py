@@ -1,5 +1,6 @@
 """``bench``: measures the engine on this machine, beside a floor."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -16,15 +17,14 @@ if TYPE_CHECKING:
 
 
 QUICK_EVENTS = 1_000
-HEAD = ("", "| part | what | median (low to high) | goal | |", "|---|---|---|---|---|")
 
 
 def bench(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="fold, steps, embedded, http, batch, lag, xapi, forecasts, watch, pages, attacks, scale, tokens, "
-            "stream, workers, peers, class, soak; all of them.",
+            help="fold, steps, embedded, http, batch, lag, xapi, forecasts, next, watch, pages, attacks, scale, "
+            "tokens, commands, stream, workers, peers, class, soak; all of them.",
             show_default=False,
         ),
     ] = None,
@@ -56,6 +56,14 @@ def bench(
         Path | None,
         typer.Option(help="Write plots of what was measured over time to this HTML file.", show_default=False),
     ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write each part that was measured into this Markdown file as it ends, between the marks that "
+            "docs/benchmarks.md has; other parts stay as they are.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the engine beside a floor in the same run. Exits with 1 if a goal is missed.
@@ -64,7 +72,11 @@ def bench(
     Example:
       mastery-engine bench embedded --runs 5
       mastery-engine bench soak --rate 4000 --plots soak.html
+      mastery-engine bench http batch --into docs/benchmarks.md
     """
+    from mastery_engine.domain.moments import rfc3339
+    from mastery_engine.lab.bench.document import HEAD, parted, row, with_part
+    from mastery_engine.lab.bench.measures import UNMEASURED
     from mastery_engine.lab.bench.report import PARTS, machine, page, report
     from mastery_engine.wiring_clocks import system_clock
 
@@ -73,10 +85,27 @@ def bench(
     unknown = [part for part in chosen if part not in PARTS]
     if unknown:
         raise typer.BadParameter(f"there is no part {unknown[0]!r}: the parts are {', '.join(PARTS)}.")
+    if on_paper and into is not None:
+        raise typer.BadParameter(
+            "what --workers says is an estimate, not a measurement: leave out --into or --workers."
+        )
     if quick:
         runs, events = 1, QUICK_EVENTS
+    here, load = "{}; Python {}, SQLite {}".format(*machine()), os.getloadavg()[0]
+    if into is not None:
+        parted(into.read_text())  # refused before the work
     if not as_json:
-        print("{}; Python {}, SQLite {}".format(*machine()), *HEAD, sep="\n", flush=True)
+        print(here, "", *HEAD, sep="\n", flush=True)
+
+    def ended(lines: "Sequence[Line]") -> None:
+        if not as_json:
+            print(*map(row, lines), sep="\n", flush=True)
+        if into is not None and any(line.goal != UNMEASURED for line in lines):
+            size = "a quick run, " if quick else f"{runs} runs, " if any(one.low != one.high for one in lines) else ""
+            at = rfc3339(system_clock())[:16].replace("T", " ")
+            when = f"{at} UTC, {size}load {load:.1f} before; {here}"
+            into.write_text(with_part(into.read_text(), lines[0].part, when, lines, list(PARTS)))
+
     measured = report(
         chosen,
         runs=runs,
@@ -84,7 +113,7 @@ def bench(
         events=events,
         rate=rate,
         workers_on_paper=on_paper,
-        on_part=None if as_json else _print,
+        on_part=ended,
     )
     if plots is not None:
         plots.write_text(page(measured))
@@ -92,19 +121,3 @@ def bench(
         say(as_json, measured)
     if any(line.far if quick else line.met is False for line in measured.lines):
         raise typer.Exit(1)
-
-
-def _print(lines: "Sequence[Line]") -> None:
-    print(*map(_row, lines), sep="\n", flush=True)
-
-
-def _row(line: "Line") -> str:
-    from mastery_engine.lab.bench.measures import UNMEASURED
-
-    figures = f"{line.median:,.4g} ({line.low:,.4g} to {line.high:,.4g}) {line.unit}".rstrip()
-    if line.median >= 1_000:
-        figures = f"{line.median:,.0f} ({line.low:,.0f} to {line.high:,.0f}) {line.unit}".rstrip()
-    if line.goal == UNMEASURED:
-        figures = "not measured"
-    verdict = "" if line.met is None else "met" if line.met else "missed"
-    return f"| {line.part} | {line.what} | {figures} | {line.goal} | {verdict} |"

@@ -14,7 +14,7 @@ from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import Student
 from mastery_engine.domain.transition import apply_all
-from mastery_engine.lab.bench.measures import Line, at_most, shown
+from mastery_engine.lab.bench.measures import Line, judged, shown
 from mastery_engine.lab.bench.term import MODELS, SEED, STUDENTS, grown
 from mastery_engine.lab.simulate.classes import past, pupils
 from mastery_engine.settings import settings_from
@@ -48,8 +48,8 @@ def fold(runs: int, until: Micros, events: int) -> list[Line]:
         offset += BATCH
     what = f"transition.apply_all, {BATCH} events over {STUDENTS} students"
     return [
-        at_most("fold", what, "µs/event", costs[False], 15.0),
-        at_most("fold", "the same, all of them answers", "µs/event", costs[True], 45.0),
+        judged("fold", what, "µs/event", costs[False], "event"),
+        judged("fold", "the same, all of them answers", "µs/event", costs[True], "answer"),
         shown("fold", "advice and path made anew, counted apart", "µs each", _advised(students, until, rules, runs)),
     ]
 

@@ -13,7 +13,7 @@ from mastery_engine.domain.cohorts.cohort import Due
 from mastery_engine.domain.events.event import NO_METADATA, LearningEvent
 from mastery_engine.domain.moments import Micros, day_of
 from mastery_engine.engine import Engine
-from mastery_engine.lab.bench.measures import Line, at_most, ratios, shown
+from mastery_engine.lab.bench.measures import Line, judged, ratios, shown
 from mastery_engine.lab.simulate.classes import past, pupils
 from mastery_engine.settings import Settings
 from mastery_engine.wiring import open_engine
@@ -37,7 +37,7 @@ def forecasts(runs: int, until: Micros, events: int) -> list[Line]:
     return [
         shown("forecasts", "a forecast, student of no cohort", "ms", alone),
         shown("forecasts", f"a forecast, student of {len(COHORTS)} cohorts of {MEMBERS:,}", "ms", together),
-        at_most("forecasts", "the same, to that of no cohort", "", ratios(together, alone), 1.1),
+        judged("forecasts", "the same, to that of no cohort", "", ratios(together, alone), "to no cohort"),
     ]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from mastery_engine.domain.moments import Micros
-from mastery_engine.lab.bench.measures import Line, at_least, at_most, ratios, shown
+from mastery_engine.lab.bench.measures import Line, judged, ratios, shown
 from mastery_engine.lab.bench.servers import fresh, servers
 from mastery_engine.lab.bench.soak import next_events
 from mastery_engine.lab.bench.stream import timed_loop
@@ -47,9 +47,9 @@ def large_class(runs: int, until: Micros, events: int) -> list[Line]:
                 floor.append(costs[1][0])
                 rates.append(costs[0][1])
     return [
-        at_most("class", f"one event of each of {number:,} students, in the worker", "µs", ours, 85.0),
+        judged("class", f"one event of each of {number:,} students, in the worker", "µs", ours, "event"),
         shown("class", "floor: the same bytes without a domain", "µs", floor),
-        at_least("class", "ratio to the floor", "", ratios(floor, ours), 0.5),
+        judged("class", "ratio to the floor", "", ratios(floor, ours), "to floor"),
         shown("class", "one worker", "events/s", rates),
     ]
 

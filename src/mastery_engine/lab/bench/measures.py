@@ -5,6 +5,8 @@ from statistics import median
 
 import msgspec
 
+from mastery_engine.lab.bench.goals import GOALS
+
 FAR = 20.0
 UNMEASURED = "to be measured"
 
@@ -36,18 +38,11 @@ class Report(msgspec.Struct, frozen=True):
     lines: list[Line]
 
 
-def at_most(part: str, what: str, unit: str, values: Sequence[float], bound: float) -> Line:
-    """A figure whose median should not be above the bound."""
-    middle = median(values)
-    far = unit == "" and middle > bound * FAR
-    return _line(part, what, unit, values, f"at most {bound:,g}", middle <= bound, far)
-
-
-def at_least(part: str, what: str, unit: str, values: Sequence[float], bound: float) -> Line:
-    """A figure whose median should not be below the bound."""
-    middle = median(values)
-    far = unit == "" and middle < bound / FAR
-    return _line(part, what, unit, values, f"at least {bound:,g}", middle >= bound, far)
+def judged(part: str, what: str, unit: str, values: Sequence[float], goal: str) -> Line:
+    """A figure whose median has a goal: that of ``GOALS`` by this name."""
+    bound, middle = GOALS[part][goal], median(values)
+    far = unit == "" and bound.times_off(middle) > FAR
+    return _line(part, what, unit, values, bound.words, bound.is_met(middle), far)
 
 
 def shown(part: str, what: str, unit: str, values: Sequence[float]) -> Line:

@@ -16,7 +16,7 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.errors import StartRefused
 from mastery_engine.lab.bench.http import SECRET, served_events
 from mastery_engine.lab.bench.load import RunningService
-from mastery_engine.lab.bench.measures import Line, at_most
+from mastery_engine.lab.bench.measures import Line, judged
 from mastery_engine.lab.bench.servers import cpu_seconds
 from mastery_engine.lab.simulate.classes import past, pupils
 from mastery_engine.wiring_clocks import system_clock
@@ -25,7 +25,6 @@ STUDENTS, MODULES, SKILLS_EACH = 200, 10, 5
 DAYS, SEED = 28, 1
 CLASS = "bench-class"
 LOADS = 10
-MOST_MS, MOST_KB = 150.0, 100.0
 
 
 def pages(runs: int, until: Micros, events: int) -> list[Line]:
@@ -43,10 +42,10 @@ def pages(runs: int, until: Micros, events: int) -> list[Line]:
     first, whole, page, sent = zip(*figures, strict=True)
     skills = MODULES * SKILLS_EACH
     return [
-        at_most("pages", f"teacher's page, {STUDENTS} students", "ms", first, MOST_MS),
-        at_most("pages", f"the same with the whole map, {STUDENTS} by {skills}", "ms", whole, MOST_MS),
-        at_most("pages", "the page, unpacked", "KB", page, MOST_KB),
-        at_most("pages", "its first paint, with the style sheet, as sent", "KB", sent, MOST_KB),
+        judged("pages", f"teacher's page, {STUDENTS} students", "ms", first, "time"),
+        judged("pages", f"the same with the whole map, {STUDENTS} by {skills}", "ms", whole, "time"),
+        judged("pages", "the page, unpacked", "KB", page, "size"),
+        judged("pages", "its first paint, with the style sheet, as sent", "KB", sent, "size"),
     ]
 
 

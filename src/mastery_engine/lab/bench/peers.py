@@ -14,7 +14,7 @@ from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, estimate, with_answer
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS
-from mastery_engine.lab.bench.measures import Line, at_least, ratios, shown
+from mastery_engine.lab.bench.measures import Line, judged, ratios, shown
 from mastery_engine.lab.bench.peer_environments import ROOT, python_with
 from mastery_engine.lab.bench.term import grown
 from mastery_engine.model_files import forecast_model
@@ -47,7 +47,7 @@ def peers(runs: int, until: Micros, events: int) -> list[Line]:
         shown("peers", "a skill after one answer: trace and estimate", "ms", answers),
         shown("peers", f"the same by pyBKT {BKT}: its roster", "ms", updates),
         shown("peers", f"the same by pyBKT {BKT}: fitted anew from 20 answers", "ms", refits),
-        at_least("peers", "times as fast as pyBKT's roster", "", ratios(updates, answers), 1.0),
+        judged("peers", "times as fast as pyBKT's roster", "", ratios(updates, answers), "to pyBKT"),
         shown("peers", "seven days ahead, with intervals", "ms", forecasts),
         shown("peers", "the same by a line through 30 days (scikit-learn), without", "ms", regressions),
     ]

@@ -6,7 +6,7 @@ import subprocess  # nosec B404
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from mastery_engine.errors import StartRefused
 from mastery_engine.lab.bench.peer_environments import ROOT
 from mastery_engine.ports.event_log import REQUESTS_TOPIC
 
-PATIENCE_S = 120
+PATIENCE_S, TOLD_S = 120, 10
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -104,14 +104,21 @@ def lag_of(asker: Consumer) -> int:
     return sum(ends.values()) - sum(committed.values())
 
 
-def drained(asker: Consumer) -> None:
-    """Wait until all that is in the log is worked and committed. Raises StartRefused where it gets no less."""
-    least, deadline = lag_of(asker), time.monotonic() + PATIENCE_S
+def drained(asker: Consumer, *, on_wait: Callable[[int], None] = lambda _: None) -> None:
+    """Wait until all that is in the log is worked and committed. Raises StartRefused where it gets no less.
+
+    Every 10 s ``on_wait`` is told how many records are left.
+    """
+    least, deadline, told = lag_of(asker), time.monotonic() + PATIENCE_S, time.monotonic()
     while left := lag_of(asker):
+        now = time.monotonic()
         if left < least:
-            least, deadline = left, time.monotonic() + PATIENCE_S
-        if time.monotonic() > deadline:
+            least, deadline = left, now + PATIENCE_S
+        if now > deadline:
             raise StartRefused("The workers do not get on with the log: see what they wrote above.")
+        if now > told + TOLD_S:
+            told = now
+            on_wait(left)
         time.sleep(0.01)
 
 

@@ -16,7 +16,7 @@ from mastery_engine.domain.events.event import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.engine import Engine
 from mastery_engine.errors import StartRefused
-from mastery_engine.lab.bench.measures import Line, at_least, shown
+from mastery_engine.lab.bench.measures import Line, judged, shown
 from mastery_engine.lab.simulate.classes import BEST_KNOWN, past, pupils
 from mastery_engine.mcp.server import make_server
 from mastery_engine.mcp.tokens import INSTALL, count
@@ -26,7 +26,6 @@ from mastery_engine.wiring import open_engine
 STUDENTS, DAYS, SEED = 30, 30, 1
 AGENT, ADMIN = Caller("bench", "service"), Caller("bench", "admin")
 CLOSE = 0.0006  # what is sent is rounded to 4 decimals
-EACH, MIDDLE = 95.0, 99.0
 
 Call = tuple[str, dict[str, Any]]
 
@@ -100,10 +99,10 @@ async def _lines(engine: Engine, server: MCPServer, class_: Sequence[LearningEve
             saved.append(100.0 * (1.0 - cost / before))
             lines.append(shown("tokens", f"{job}: raw history", "tokens", [before]))
             lines.append(shown("tokens", f"{job}: calls and answers", "tokens", [cost]))
-            lines.append(at_least("tokens", f"{job}: saved", "%", [saved[-1]], EACH))
+            lines.append(judged("tokens", f"{job}: saved", "%", [saved[-1]], "each"))
     listed = sum(_count(tool.model_dump_json(exclude_none=True, by_alias=True)) for tool in tools)
     lines.append(shown("tokens", "the list of tools, once a session", "tokens", [listed]))
-    lines.append(at_least("tokens", "saved, the job in the middle", "%", [median(saved)], MIDDLE))
+    lines.append(judged("tokens", "saved, the job in the middle", "%", [median(saved)], "middle"))
     return lines
 
 
