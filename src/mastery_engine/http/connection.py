@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn, cast
+from urllib.parse import unquote
 
 import httptools
 import msgspec
@@ -19,8 +20,10 @@ from uvicorn.server import ServerState
 from mastery_engine.auth.limits import neighbourhood
 from mastery_engine.clock import Clock, NewId
 from mastery_engine.domain.moments import rfc3339
+from mastery_engine.http.answer_cycle import WHOLE_BODY, AnswerCycle
 from mastery_engine.http.connection_limits import ConnectionLimits
 from mastery_engine.http.envelope import Meta
+from mastery_engine.http.idle_connections import IdleConnections
 from mastery_engine.http.problems import respond
 from mastery_engine.http.proxies import parsed
 from mastery_engine.telemetry.metrics import Metrics
@@ -79,6 +82,7 @@ class EdgeServices(msgspec.Struct, frozen=True):
     clock: Clock
     new_id: NewId
     metrics: Metrics
+    idle: IdleConnections = msgspec.field(default_factory=IdleConnections)
 
 
 class _Stopped(Exception):
@@ -159,7 +163,7 @@ class ClientConnection(HttpToolsProtocol):
         for name in list(self._timers):
             self._cancel(name)
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()
+        self._shared.idle.end(self)
         self.pipeline.clear()
         if self._active is not None:  # the server only tells the newest request
             self._active.disconnected = True
@@ -178,7 +182,7 @@ class ClientConnection(HttpToolsProtocol):
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
+        self._shared.idle.end(self)
         start = 0
         while len(data) - start > SLICE and not (self._in_body or self._is_refused):
             self._read(data[start : start + SLICE])
@@ -213,10 +217,8 @@ class ClientConnection(HttpToolsProtocol):
                 self._refuse(TOO_LARGE_HEAD)
             elif "head" not in self._timers:
                 self._start("head", HEAD_S, self._head_is_late)
-        elif self._is_answered() and self.timeout_keep_alive_task is None:  # late bytes of a body have unset it
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        elif self._is_answered():  # late bytes of a body have ended the wait
+            self._shared.idle.begin(self, self.loop, self.timeout_keep_alive)
 
     def _check_body(self) -> None:
         """A body may have framing, but not without end; and not much of it may come after the answer."""
@@ -246,11 +248,39 @@ class ClientConnection(HttpToolsProtocol):
         self._in_head, self._in_body = False, True
         self._head_bytes = self._between_parts = self._after_answer = 0
         self._cancel("head")
-        super().on_headers_complete()
+        self._begin_cycle()
         self._newest = self.cycle
         self.headers = []  # for the trailers, which are dropped
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False  # what would follow is of a protocol that is not spoken here
+
+    def _begin_cycle(self) -> None:
+        """The request has its head: it is answered now, or after those before it on this connection."""
+        scope, parser, url = self.scope, self.parser, httptools.parse_url(self.url)
+        version, path = parser.get_http_version(), url.path.decode("ascii")
+        scope["method"], scope["http_version"] = parser.get_method().decode("ascii"), version
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"], scope["query_string"] = url.path, url.query or b""
+        waits = self._newest is not None and not self._newest.response_complete
+        self.cycle = AnswerCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        scope["extensions"] = {WHOLE_BODY: {"is_here": self.cycle.is_body_whole}}
+        if waits:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+        else:
+            self._start_asgi_task(self.cycle, self.app)
 
     def on_body(self, body: bytes) -> None:
         self._between_parts = 0
@@ -294,9 +324,15 @@ class ClientConnection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.transport.is_closing() or not self._is_answered():
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
             return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        if not self._is_answered():
+            return
+        self._shared.idle.begin(self, self.loop, self.timeout_keep_alive)
         if self._is_admitted:
             self._shared.limits.waits(self._sender, self)
         if self.cycle.body:

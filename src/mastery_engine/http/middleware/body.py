@@ -3,11 +3,13 @@
 import asyncio
 import re
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import Message, Receive, Scope
 
 from mastery_engine.errors import Busy, InvalidInput, TooLarge
+from mastery_engine.http.answer_cycle import WHOLE_BODY
 from mastery_engine.http.problems import BodyLate, UnsupportedMediaType
 
 MAX_BODY = 1024 * 1024
@@ -107,7 +109,8 @@ def receive_body(scope: Scope, receive: Receive, place: Place, most: int = MAX_B
             raise too_large(most)
         if name == b"content-encoding":
             encodings.append(value.decode("latin-1"))
-    body = _IncomingBody(receive, place, most)
+    whole = scope.get("extensions", {}).get(WHOLE_BODY)
+    body = _IncomingBody(receive, place, most, whole["is_here"] if whole else _never)
     encoding = ", ".join(encodings).strip().lower()
     if encoding in AS_SENT:
         return body.receive
@@ -115,6 +118,10 @@ def receive_body(scope: Scope, receive: Receive, place: Place, most: int = MAX_B
         raise UnsupportedMediaType(f"Content-Encoding must be gzip, or be left out; it is {encoding[:100]!r}.")
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in PACKING]
     return _Unpacked(body.receive, most).receive
+
+
+def _never() -> bool:
+    return False
 
 
 def too_large(most: int) -> TooLarge:
@@ -125,10 +132,12 @@ def too_large(most: int) -> TooLarge:
 class _IncomingBody:
     """The messages of a body, as the server gives them."""
 
-    def __init__(self, receive: Receive, place: Place, most: int) -> None:
+    def __init__(self, receive: Receive, place: Place, most: int, is_here: Callable[[], bool]) -> None:
+        """``is_here`` says whether all of the body has come to this machine."""
         self._receive = receive
         self._place = place
         self._most = most
+        self._is_here = is_here
         self._bytes = 0
         self._deadline = self._end = 0.0
         self._is_complete = False
@@ -136,6 +145,8 @@ class _IncomingBody:
     async def receive(self) -> Message:
         if self._is_complete:
             return await self._receive()
+        if self._is_here():
+            return self._taken(await self._receive())
         now = asyncio.get_running_loop().time()
         if not self._end:
             self._deadline, self._end = now + FIRST_S, now + LONGEST_S
@@ -145,6 +156,10 @@ class _IncomingBody:
                 message = await self._receive()
         except TimeoutError:
             raise self._late() from None
+        return self._taken(message)
+
+    def _taken(self, message: Message) -> Message:
+        """The message, once it is counted. Raises TooLarge and Busy."""
         arrived = len(message.get("body", b""))
         self._bytes += arrived
         if self._bytes > self._most:
