@@ -56,8 +56,11 @@ class Allowance(msgspec.Struct, frozen=True):
     is_over: bool
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        named = {"limit": self.limit, "remaining": self.remaining, "reset": self.reset}
-        return [(f"x-ratelimit-{name}".encode(), str(value).encode()) for name, value in named.items()]
+        return [
+            (b"x-ratelimit-limit", b"%d" % self.limit),
+            (b"x-ratelimit-remaining", b"%d" % self.remaining),
+            (b"x-ratelimit-reset", b"%d" % self.reset),
+        ]
 
 
 class Limits:

@@ -97,12 +97,12 @@ class EnvelopeRoute(APIRoute):
             for name in asks_who:
                 values[name] = await bearer.caller(request, self.limit)
             for name in asks_engine:
-                values[name] = request.state.engine
+                values[name] = engine_of(request)
             if request_name:
                 values[request_name] = request
             if request.scope["query_string"] and not takes_anything:
                 _check_query(request, queries)
-            ids = ids_of(request.path_params)
+            ids = ids_of(request.scope["path_params"])
             for field in dependant.path_params:
                 values[field.name] = _parameter(field, ids)
             for field in dependant.query_params:
@@ -112,7 +112,11 @@ class EnvelopeRoute(APIRoute):
                 note_student(request, getattr(parsed, "student_id", None))
             note_student(request, ids.get("student_id"))
             response = await endpoint(**values)
-            return response if isinstance(response, Response) else success(response, request.state.meta, status)
+            return (
+                response
+                if isinstance(response, Response)
+                else success(response, request.scope["state"]["meta"], status)
+            )
 
         return handle
 

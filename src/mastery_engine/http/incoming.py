@@ -1,6 +1,6 @@
 """What routes read from an incoming request: the engine, the caller, the Idempotency-Key and the body."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 import msgspec
 from fastapi import Depends, Request, Security
@@ -13,18 +13,21 @@ from mastery_engine.domain.json_text import check_not_wide, without_mark
 from mastery_engine.engine import Engine
 from mastery_engine.errors import InvalidInput, Unauthenticated
 from mastery_engine.http.envelope import JSON
+from mastery_engine.http.given_headers import header
 from mastery_engine.http.problems import UnsupportedMediaType
 from mastery_engine.http.proxies import parsed
 from mastery_engine.services.idempotency import IdempotencyKey, keyed
 
 MAX_TOKEN = 8_192
 MAX_KEY = 200
+TRACE = TRACEPARENT.encode()
 GZIPPED = b"\x1f\x8b"
 
 
 def engine_of(request: Request) -> Engine:
     """The engine of this process."""
-    return cast("Engine", request.state.engine)
+    engine: Engine = request.scope["state"]["engine"]
+    return engine
 
 
 class Bearer(HTTPBearer):
@@ -38,14 +41,15 @@ class Bearer(HTTPBearer):
         """The caller of a token that the request has anywhere, with the same limits. Raises as ``caller``."""
         caller = await authenticated(request, token)
         await take_call(request, caller, kind)
-        caller = await engine_of(request).admission.with_cohorts(caller)
-        trace = traceparent_in(request.headers.get(TRACEPARENT))
+        if caller.role == "teacher":
+            caller = await engine_of(request).admission.with_cohorts(caller)
+        trace = traceparent_in(header(request.scope, TRACE))
         return caller if trace is None else msgspec.structs.replace(caller, traceparent=trace)
 
 
 def token_of(request: Request) -> str:
     """The bearer token as it was sent. Raises Unauthenticated."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = (header(request.scope, b"authorization") or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("This call needs a token: send the header Authorization: Bearer TOKEN.")
     if len(token) > MAX_TOKEN:
@@ -55,21 +59,23 @@ def token_of(request: Request) -> str:
 
 async def authenticated(request: Request, token: str) -> Caller:
     """The caller of a token, with address and moment. Raises Unauthenticated, counted by address, and Forbidden."""
+    state = request.scope["state"]
     return await engine_of(request).admission.authenticate_call(
-        token, address=address_of(request), request_id=request.state.request_id, at=request.state.at
+        token, address=address_of(request), request_id=state["request_id"], at=state["at"]
     )
 
 
 async def take_call(request: Request, caller: Caller, kind: LimitKind | None) -> None:
     """Count one more call of a kind; the headers of the answer say how many are left. Raises RateLimited."""
-    request.state.allowance = allowance = await engine_of(request).admission.take(caller, kind)
+    allowance = await engine_of(request).admission.take(caller, kind)
+    request.scope["state"]["allowance"] = allowance
     if allowance is not None and allowance.is_over:
         raise rate_limited(allowance, "You have used up your calls of this kind for this minute", request.state.at)
 
 
 def address_of(request: Request) -> str:
     """The address that the call came from; empty if the server does not know it."""
-    host = request.client.host if request.client else ""
+    host = client[0] if (client := request.scope.get("client")) else ""
     return str(parsed(host) or host) if ":" in host else host  # a socket of both stacks writes IPv4 inside IPv6
 
 
@@ -92,7 +98,7 @@ TheEngine = Annotated[Engine, Depends(engine_of)]
 def note_student(request: Request, student_id: str | None) -> None:
     """Note the student for the log line of this request."""
     if student_id is not None:
-        request.state.student_id = student_id
+        request.scope["state"]["student_id"] = student_id
 
 
 async def json_body(request: Request) -> bytes:
@@ -110,7 +116,10 @@ async def json_body(request: Request) -> bytes:
 
 def check_json(request: Request, default: str = JSON) -> None:
     """Raises UnsupportedMediaType if the content type, or the ``default`` without one, is not JSON."""
-    kind = request.headers.get("content-type", default).partition(";")[0].strip().lower()
+    given = header(request.scope, b"content-type")
+    if given == JSON:
+        return
+    kind = (default if given is None else given).partition(";")[0].strip().lower()
     if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):
         given = f", not {kind[:100]!r}" if kind else ""
         raise UnsupportedMediaType(f"The body must be JSON with the content type {JSON}{given}.")
@@ -121,9 +130,9 @@ def idempotency_key(request: Request, body: bytes) -> IdempotencyKey | None:
 
     Raises InvalidInput if it is empty or too long, or if there are two.
     """
-    keys = request.headers.getlist("idempotency-key")
-    if not keys:
+    if header(request.scope, b"idempotency-key") is None:
         return None
+    keys = request.headers.getlist("idempotency-key")
     if len(keys) > 1:
         raise InvalidInput("Send one Idempotency-Key, not several.", field="Idempotency-Key")
     key = keys[0].strip()

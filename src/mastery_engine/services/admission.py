@@ -39,7 +39,9 @@ class Admission:
 
         Raises Unauthenticated, Forbidden for an unknown role, and Unavailable.
         """
-        return await self.with_cohorts(await self._caller(token, self._clock() if at is None else at))
+        at = self._clock() if at is None else at
+        caller = await self._tokens().authenticate(token, at)
+        return await self.with_cohorts(msgspec.structs.replace(caller, at=at))
 
     async def authenticate_call(self, token: str, *, address: str, request_id: str, at: Micros) -> Caller:
         """The caller of a token, with the address; without the students of a teacher's cohorts.
@@ -48,11 +50,11 @@ class Admission:
         Forbidden for an unknown role.
         """
         try:
-            caller = await self._caller(token, at)
+            caller = await self._tokens().authenticate(token, at)
         except Unauthenticated:
             await self.blame(address, at)
             raise
-        return msgspec.structs.replace(caller, address=address, request_id=request_id)
+        return msgspec.structs.replace(caller, address=address, request_id=request_id, at=at)
 
     async def authenticate_platform(
         self, shown: Shown, door: Door, *, address: str, request_id: str, at: Micros
@@ -91,6 +93,3 @@ class Admission:
     async def with_named_cohorts(self, caller: Caller) -> Caller:
         """The caller, with the members of the cohorts that a teacher's session names and of no others."""
         return await self._cohorts.with_named_members(caller)
-
-    async def _caller(self, token: str, at: Micros) -> Caller:
-        return msgspec.structs.replace(await self._tokens().authenticate(token, at), at=at)

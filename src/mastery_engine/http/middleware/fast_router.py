@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,6 +16,25 @@ from mastery_engine.http.envelope_route import EnvelopeRoute
 NO_APPS: Mapping[str, ASGIApp] = MappingProxyType({})
 
 Failed = Callable[[Request, Exception], Awaitable[Response]]
+
+
+class CallRequest(Request):
+    """A request whose body is read as it came: mostly in one piece."""
+
+    _body: bytes
+
+    async def body(self) -> bytes:
+        """The whole body. Raises ClientDisconnect."""
+        if not hasattr(self, "_body"):
+            parts, more = list[bytes](), True
+            while more:
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                parts.append(message.get("body", b""))
+                more = message.get("more_body", False)
+            self._body = b"".join(parts)
+        return self._body
 
 
 def fixed_routes(routes: Iterable[object]) -> dict[tuple[str, str], EnvelopeRoute]:
@@ -56,7 +75,7 @@ class FastRouter:
             await app(scope, receive, send)
             return
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, {}
-        request = Request(scope, receive, send)
+        request = CallRequest(scope, receive, send)
         try:
             response = await route.respond(request)
         except self._kinds as error:

@@ -5,11 +5,10 @@ The clock is read here once per request, and the whole request is answered as of
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import TypeAlias
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,16 +18,18 @@ from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.errors import MasteryError
 from mastery_engine.http.addresses import for_routing
 from mastery_engine.http.envelope import Meta
+from mastery_engine.http.given_headers import header
 from mastery_engine.http.middleware.body import Place, Places, largest_body, receive_body
 from mastery_engine.http.page_headers import shown_by
 from mastery_engine.http.problems import problem
 from mastery_engine.telemetry.metrics import Metrics
 
 PageFor: TypeAlias = Callable[[Request, Exception], Response | None]
+RawHeader: TypeAlias = tuple[bytes, bytes]
 
 logger = logging.getLogger("mastery_engine.requests")
 
-ALIAS = "/api/v1"
+ALIAS = "/api/v1/"
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 STREAM = re.compile(r"/students/[^/]+/stream|/dashboard/[^/]+/[^/]+/live")
 POLICY, NO_FRAME = b"content-security-policy", b"x-frame-options"
@@ -42,6 +43,7 @@ PROTECTION = (
     (b"cache-control", b"no-store"),
 )
 NOTHING_LOADS = (POLICY, b"default-src 'none'; frame-ancestors 'none'")
+PROTECTED = frozenset(name for name, _ in (*PROTECTION, NOTHING_LOADS))
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -67,16 +69,15 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         outer, scope = scope, for_routing(scope)
-        headers = Headers(scope=scope)
         at = self._clock()
-        if scope["path"].startswith(ALIAS + "/"):
-            scope["path"] = scope["path"][len(ALIAS) :]
-            scope["raw_path"] = scope.get("raw_path", b"")[len(ALIAS) :]
+        if scope["path"].startswith(ALIAS):
+            scope["path"] = scope["path"][len(ALIAS) - 1 :]
+            scope["raw_path"] = scope.get("raw_path", b"")[len(ALIAS) - 1 :]
         is_stream = STREAM.fullmatch(scope["path"]) is not None
         if scope["method"] == "HEAD" and not is_stream:  # a stream has no end, and is not allowed here
             scope = {**scope, "method": "GET"}  # the server, which has its own scope, leaves out the body
         place = Place(self._places, is_counted=scope["path"] not in PROBES and not is_stream)
-        exchange = Exchange(scope, headers, send, self._meta(headers, at), at, place, is_stream=is_stream)
+        exchange = Exchange(scope, send, self._meta(scope, at), at, place, is_stream=is_stream)
         try:
             place.take()
             most = largest_body(scope["method"], scope["path"])
@@ -87,7 +88,7 @@ class RequestMiddleware:
             if not isinstance(error, MasteryError):
                 logger.exception("unexpected", extra={"correlation_id": exchange.meta.request_id})
             if exchange.status is None:
-                accept = exchange.headers.get("accept", "")
+                accept = header(scope, b"accept") or ""
                 answer = self._page_for(Request(scope), error) or problem(error, exchange.meta, accept=accept)
                 await answer(scope, receive, exchange.send)
         finally:
@@ -96,9 +97,9 @@ class RequestMiddleware:
             if "route" in scope:
                 outer["route"] = scope["route"]  # a span is named by it
 
-    def _meta(self, headers: Headers, at: Micros) -> Meta:
-        given = headers.get("x-request-id", "")
-        return Meta(rfc3339(at), given if REQUEST_ID.fullmatch(given) else self._new_id())
+    def _meta(self, scope: Scope, at: Micros) -> Meta:
+        given = header(scope, b"x-request-id")
+        return Meta(rfc3339(at), given if given and REQUEST_ID.fullmatch(given) else self._new_id())
 
     def _record(self, exchange: "Exchange") -> None:
         seconds = perf_counter() - exchange.started
@@ -122,11 +123,8 @@ class RequestMiddleware:
 class Exchange:
     """One request in progress: its meta, its moment, its place, and the status of its answer."""
 
-    def __init__(
-        self, scope: Scope, headers: Headers, send: Send, meta: Meta, at: Micros, place: Place, *, is_stream: bool
-    ) -> None:
+    def __init__(self, scope: Scope, send: Send, meta: Meta, at: Micros, place: Place, *, is_stream: bool) -> None:
         self.scope = scope
-        self.headers = headers
         self.meta = meta
         self.status: int | None = None
         self.is_stream = is_stream
@@ -139,23 +137,27 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self._place.leave()  # whoever reads slowly keeps nobody else out
-            given = message.get("headers", ())
-            said = {name.lower() for name, _ in given}
-            state = self.scope["state"]
-            allowance, framers = state.get("allowance"), state.get("framed_by", ())
-            if framers or "forms_to" in state:
-                given = [
-                    (name, shown_by(value, framers, state.get("forms_to", ())) if name.lower() == POLICY else value)
-                    for name, value in given
-                ]
-            if framers:
-                said.add(NO_FRAME)  # which knows no origins
-            message["headers"] = [
-                *given,
-                (b"x-request-id", self.meta.request_id.encode()),
-                *(allowance.headers() if allowance is not None else ()),
-                *(header for header in PROTECTION if header[0] not in said),
-            ]
-            if POLICY not in said:
-                message["headers"].append(NOTHING_LOADS)
+            message["headers"] = self._protected(message.get("headers", ()))
         await self._send(message)
+
+    def _protected(self, given: Iterable[RawHeader]) -> list[RawHeader]:
+        """The headers of an answer, with those that every answer has."""
+        state = self.scope["state"]
+        said = {name.lower() for name, _ in given}
+        allowance, framers = state.get("allowance"), state.get("framed_by", ())
+        if framers or "forms_to" in state:
+            given = [
+                (name, shown_by(value, framers, state.get("forms_to", ())) if name.lower() == POLICY else value)
+                for name, value in given
+            ]
+        if framers:
+            said.add(NO_FRAME)  # which knows no origins
+        headers = [*given, (b"x-request-id", self.meta.request_id.encode())]
+        if allowance is not None:
+            headers += allowance.headers()
+        if said.isdisjoint(PROTECTED):
+            return [*headers, *PROTECTION, NOTHING_LOADS]
+        headers += [one for one in PROTECTION if one[0] not in said]
+        if POLICY not in said:
+            headers.append(NOTHING_LOADS)
+        return headers
