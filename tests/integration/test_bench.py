@@ -106,7 +106,7 @@ def test_a_document_without_a_place_for_figures_is_refused_before_the_work(tmp_p
     document.write_text("Nothing of a bench.\n")
     for argv, said in (
         (["commands", "--into", str(document)], "needs a line <!-- measured by"),
-        (["scale", "--workers", "--into", str(document)], "an estimate, not a measurement"),
+        (["--workers", "--into", str(document)], "is for the part scale alone"),
     ):
         done = subprocess.run(
             [*COMMAND, "bench", *argv], env=environment(tmp_path, {}), capture_output=True, text=True, check=False

@@ -45,7 +45,8 @@ def bench(
         bool,
         typer.Option(
             "--workers",
-            help="Scale: what 100,000 events/s and 5,000,000 students need, by what an event costs here.",
+            help="Scale: what 100,000 events/s and 5,000,000 students need, by what an event costs here "
+            "(with --into: docs/scale.md).",
         ),
     ] = False,
     quick: Annotated[
@@ -78,17 +79,16 @@ def bench(
     from mastery_engine.lab.bench.document import HEAD, parted, row, with_part
     from mastery_engine.lab.bench.measures import UNMEASURED
     from mastery_engine.lab.bench.report import PARTS, machine, page, report
+    from mastery_engine.lab.bench.sizing import with_plan
     from mastery_engine.wiring_clocks import system_clock
 
+    if on_paper and into is not None and parts != ["scale"]:
+        raise typer.BadParameter("--workers --into is for the part scale alone, and for docs/scale.md.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what it started ends with it
     chosen = parts or list(PARTS)
     unknown = [part for part in chosen if part not in PARTS]
     if unknown:
         raise typer.BadParameter(f"there is no part {unknown[0]!r}: the parts are {', '.join(PARTS)}.")
-    if on_paper and into is not None:
-        raise typer.BadParameter(
-            "what --workers says is an estimate, not a measurement: leave out --into or --workers."
-        )
     if quick:
         runs, events = 1, QUICK_EVENTS
     here, load = "{}; Python {}, SQLite {}".format(*machine()), os.getloadavg()[0]
@@ -104,7 +104,11 @@ def bench(
             size = "a quick run, " if quick else f"{runs} runs, " if any(one.low != one.high for one in lines) else ""
             at = rfc3339(system_clock())[:16].replace("T", " ")
             when = f"{at} UTC, {size}load {load:.1f} before; {here}"
-            into.write_text(with_part(into.read_text(), lines[0].part, when, lines, list(PARTS)))
+            text = into.read_text()
+            name = lines[0].part
+            into.write_text(
+                with_plan(text, when, lines) if on_paper else with_part(text, name, when, lines, list(PARTS))
+            )
 
     measured = report(
         chosen,
