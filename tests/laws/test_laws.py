@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mastery_engine.backends.memory.logs import open_logs
+from mastery_engine.domain.events.seen import each
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, MINUTE
@@ -577,7 +578,7 @@ async def test_a_replay_comes_to_the_same_documents_and_sends_nothing(kind: str)
 def known(held: Any, cold: dict[int, bytes]) -> set[bytes]:
     """The ids of a document, wherever they stand."""
     packed = b"".join([*held.student.seen.recent.values(), *cold.values()])
-    return {packed[place : place + 8] for place in range(0, len(packed), 8)}
+    return {*each(packed)}
 
 
 @BOTH

@@ -13,16 +13,17 @@ import msgspec
 from mastery_engine.domain.advice.guidance import merged_guidance
 from mastery_engine.domain.cohorts.cohort import COHORTS_KEPT
 from mastery_engine.domain.events.cooling import cooled
-from mastery_engine.domain.events.seen import IdsByDay, Seen
+from mastery_engine.domain.events.seen import IdsByDay, Seen, each
 from mastery_engine.domain.evidence.causes import NO_CAUSES, Causes
 from mastery_engine.domain.evidence.evidence import Evidence
 from mastery_engine.domain.evidence.history import History
 from mastery_engine.domain.evidence.score import components_on, exercises, score_of
 from mastery_engine.domain.evidence.shown import shown_score
-from mastery_engine.domain.ids import ID_BYTES
 from mastery_engine.domain.moments import Micros, day_of
+from mastery_engine.domain.outbox import in_full
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.knowledge import merged_knowledge
+from mastery_engine.domain.skills.knowledge import packed as packed_knowledge
 from mastery_engine.domain.skills.next_answer.state import fuller
 from mastery_engine.domain.student import NOBODY, Sent, Student, pack, unpack
 
@@ -54,12 +55,7 @@ def thawed(student: Student) -> Student:
 
 def ids_of(one: Joined) -> set[bytes]:
     """The hashes of the ids of a document's events."""
-    return {
-        packed[start : start + ID_BYTES]
-        for ids in (one.student.seen.recent, one.cold)
-        for packed in ids.values()
-        for start in range(0, len(packed), ID_BYTES)
-    }
+    return {*each(b"".join((one.student.seen.ids, *one.cold.values())))}
 
 
 def overlap(ours: Joined, theirs: Joined) -> Overlap:
@@ -87,7 +83,7 @@ def merge(ours: Joined, theirs: Joined, rules: Rules, *, profiled: bool = True) 
         history=_history(one, other, evidence, rules).since(floor),
         seen=seen,
         sent=_sent(one.sent, rules),
-        outbox=(*one.outbox, *other.outbox),
+        results=in_full((*one.outbox, *other.outbox)),
         latest=max(one.latest, other.latest),
         received=received,
         updated=max(one.updated, other.updated),
@@ -98,7 +94,7 @@ def merge(ours: Joined, theirs: Joined, rules: Rules, *, profiled: bool = True) 
     if profiled:
         student = msgspec.structs.replace(
             student,
-            knowledge=merged_knowledge(one.knowledge, other.knowledge).since(rules.start_of(floor)),
+            traced=packed_knowledge(merged_knowledge(one.knowledge, other.knowledge).since(rules.start_of(floor))),
             guidance=merged_guidance(one.guidance, other.guidance).since(floor, rules),
             answers=fuller(one.answers, other.answers),
         )
@@ -117,7 +113,7 @@ def anew(ours: Joined, theirs: Joined, folded: Student, rules: Rules) -> Joined 
     student = msgspec.structs.replace(
         folded,
         sent=_sent(one.sent, rules),
-        outbox=(*one.outbox, *other.outbox),
+        results=in_full((*one.outbox, *other.outbox)),
         updated=max(one.updated, other.updated),
         floor=max(one.floor, other.floor, folded.floor),
     )
@@ -132,7 +128,7 @@ def _sent(sent: Sent, rules: Rules) -> Sent:
 def _seen(ours: Joined, theirs: Joined, received: Micros, rules: Rules) -> tuple[Seen, IdsByDay]:
     recent = _ids_of_both(ours.student.seen.recent, theirs.student.seen.recent)
     cold = _ids_of_both(ours.cold, theirs.cold)
-    return cooled(Seen(recent), cold, day_of(received), rules.retention_days)
+    return cooled(Seen.of(recent), cold, day_of(received), rules.retention_days)
 
 
 def _ids_of_both(ours: IdsByDay, theirs: IdsByDay) -> IdsByDay:

@@ -7,8 +7,15 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from mastery_engine.domain.advice.guidance import NO_GUIDANCE, Guidance, Raised, advise, guidance_after, is_outdated
-from mastery_engine.domain.advice.recommendation import advice_checksum
+from mastery_engine.domain.advice.guidance import (
+    NO_GUIDANCE,
+    Guidance,
+    Raised,
+    advise,
+    guidance_after,
+    is_outdated,
+    named_anew,
+)
 from mastery_engine.domain.cohorts.cohort import enrolled
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import Logged
@@ -27,11 +34,14 @@ from mastery_engine.domain.evidence.history import History
 from mastery_engine.domain.evidence.moves import Moved, fell_since, moves
 from mastery_engine.domain.evidence.score import NO_SCORE, MasteryScore, score_on
 from mastery_engine.domain.evidence.shown import shown_score
-from mastery_engine.domain.ids import id_hash
+from mastery_engine.domain.ids import seen_hash
 from mastery_engine.domain.moments import NEVER, Day, Micros, day_of
+from mastery_engine.domain.outbox import NO_RESULTS, is_settled, said
 from mastery_engine.domain.results import PathRecommended, Pending, StruggleDetected, ThresholdReached, Updated
 from mastery_engine.domain.rules import CONSISTENCY, Rules
-from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, KnowledgeState, with_answer
+from mastery_engine.domain.skills.knowledge import KnowledgeState, with_answer
+from mastery_engine.domain.skills.knowledge import packed as packed_knowledge
+from mastery_engine.domain.skills.knowledge import unpacked as unpacked_knowledge
 from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.domain.skills.next_answer.model import with_answer as answered
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModels
@@ -59,7 +69,8 @@ class Stages(msgspec.Struct, gc=False):
     latest: Micros = NEVER
     received: Micros = NEVER
     known_before: Sequence[KnowledgeState] = ()
-    knowledge: KnowledgeState = NO_KNOWLEDGE
+    traced: bytes = b""
+    known: KnowledgeState | None = None
     answers: bytes = b""
     cohorts: tuple[str, ...] = ()
     score: MasteryScore = NO_SCORE
@@ -69,6 +80,14 @@ class Stages(msgspec.Struct, gc=False):
     path_changed: bool = False
     advised: int = 0
     outbox: tuple[Pending, ...] = ()
+    results: bytes = NO_RESULTS
+
+    @property
+    def knowledge(self) -> KnowledgeState:
+        """The knowledge after the events, which is unpacked where a stage asks for it."""
+        if self.known is None:
+            self.known = unpacked_knowledge(self.traced)
+        return self.known
 
 
 def admit(turn: Stages) -> None:
@@ -77,25 +96,23 @@ def admit(turn: Stages) -> None:
         _admit_many(turn)
         return
     seen, cold = turn.student.seen, turn.cold
-    recent = {**seen.recent}
+    new: IdsByDay = {}
     fresh: list[Logged] = []
     for logged in turn.events:
         event = logged.event
-        hashed = id_hash(event.event_id)
-        if not holds(recent, hashed) and not (cold and holds(cold, hashed)):
+        hashed = seen_hash(event.event_id)
+        if not seen.holds(hashed) and not (new and holds(new, hashed)) and not (cold and holds(cold, hashed)):
             day = day_of(event.received)
-            recent[day] = recent.get(day, b"") + hashed
+            new[day] = new.get(day, b"") + hashed
             fresh.append(logged)
     if fresh:
-        turn.fresh, turn.seen = fresh, Seen(recent, seen.cold_filter)
+        turn.fresh, turn.seen = fresh, with_ids(seen, new)
 
 
 def _admit_many(turn: Stages) -> None:
     seen = turn.student.seen
-    hashes = [id_hash(logged.event.event_id) for logged in turn.events]
-    held = held_among(seen.recent, hashes)
-    if turn.cold:
-        held |= held_among(turn.cold, hashes)
+    hashes = [seen_hash(logged.event.event_id) for logged in turn.events]
+    held = held_among(b"".join((seen.ids, *(turn.cold or {}).values())), hashes)
     new: dict[Day, list[bytes]] = {}
     fresh: list[Logged] = []
     for logged, hashed in zip(turn.events, hashes, strict=True):
@@ -164,12 +181,16 @@ def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
 
     As in ``add_evidence``, what is too old at an answer's receipt is dropped before the answer is added.
     """
-    knowledge, floor = turn.student.knowledge, turn.student.floor
+    student = turn.student
+    floor = student.floor
+    knowledge: KnowledgeState | None = None
     before: list[KnowledgeState] = []
     for logged in turn.fresh:
         event = logged.event
         data = event.data
         if type(data) is Answer:
+            if knowledge is None:
+                knowledge = student.knowledge
             rising = rules.day_of(event.received) - rules.retention_days + 1
             if rising > floor:
                 floor = rising
@@ -177,7 +198,12 @@ def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
             before.append(knowledge)
             knowledge = with_answer(knowledge, data, event.at, model)
     turn.known_before = before
-    turn.knowledge = knowledge if turn.floor == turn.student.floor else knowledge.since(rules.start_of(turn.floor))
+    if turn.floor > student.floor:
+        knowledge = (student.knowledge if knowledge is None else knowledge).since(rules.start_of(turn.floor))
+    if knowledge is None:
+        turn.traced = student.traced
+    else:
+        turn.known, turn.traced = knowledge, packed_knowledge(knowledge)
 
 
 def trace_answers(turn: Stages, model: SkillModel, shared: AnswerModels, rules: Rules) -> None:
@@ -265,9 +291,15 @@ def renew_advice(
     """
     before = turn.guidance
     is_due = before.advice.is_of_another(turn.score) if is_busy else before.advice.is_due(turn.score, today)
-    if is_due or is_outdated(before, turn.fresh, turn.evidence, today, curriculum, rules, turn.knowledge, model):
+    if not is_due:
+        named = named_anew(before, turn.fresh, curriculum)
+        is_due = bool(named) and is_outdated(named, turn.evidence, today, curriculum, rules, turn.knowledge, model)
+    if is_due:
         turn.guidance = advise(before, turn.evidence, turn.score, today, curriculum, rules, turn.knowledge, model)
-        turn.path_changed = [step.skill for step in before.path] != [step.skill for step in turn.guidance.path]
+        after = turn.guidance
+        turn.path_changed = after.steps != before.steps and (
+            [step.skill for step in before.path] != [step.skill for step in after.path]
+        )
 
 
 def add_results(turn: Stages, at: Micros, today: Day, rules: Rules, settled: Mapping[int, int] | None) -> None:
@@ -277,8 +309,7 @@ def add_results(turn: Stages, at: Micros, today: Day, rules: Rules, settled: Map
     tenant, student_id, course_id = last.event.tenant, last.event.student_id, last.event.course_id
     caused_by = tuple([logged.event.event_id for logged in fresh])
     guidance = turn.guidance
-    advice = guidance.advised(tenant, student_id, course_id, at)
-    turn.advised = advice_checksum(advice)
+    turn.advised, advice = guidance.news(tenant, student_id, course_id, at, sent.advised)
     shown, before = turn.shown, shown_score(sent.score, rules)
     moved: tuple[Moved, ...] | None = None
     if sent.components is not None or sent.level is None:
@@ -301,13 +332,12 @@ def add_results(turn: Stages, at: Micros, today: Day, rules: Rules, settled: Map
         score.level,
         score.components,
         score.coverage,
-        None if turn.advised == sent.advised else advice,
+        advice,
         moved,
         course_id,
         named_by_fold=True,
     )
-    outbox = [held for held in student.outbox if settled is None or held.offset >= settled.get(held.partition, 0)]
-    outbox.append(Pending(last.partition, last.offset, updated))
+    outbox = [Pending(last.partition, last.offset, updated)]
     previous_level = rules.levels[0].name if sent.level is None else sent.level
     if score.level != previous_level:
         reached = ThresholdReached(
@@ -331,4 +361,8 @@ def add_results(turn: Stages, at: Micros, today: Day, rules: Rules, settled: Map
     if turn.path_changed:
         path = PathRecommended(tenant, student_id, at, caused_by, guidance.path, course_id, named_by_fold=True)
         outbox.append(Pending(last.partition, last.offset, path))
-    turn.outbox = tuple(outbox)
+    earlier: Sequence[Pending] = ()
+    if settled is None or not is_settled(student.results, settled):
+        earlier = [one for one in student.outbox if settled is None or one.offset >= settled.get(one.partition, 0)]
+    turn.outbox = (*earlier, *outbox)
+    turn.results = said(outbox, earlier, has_new_advice=not guidance.dismissed)

@@ -15,9 +15,12 @@ from mastery_engine.domain.events.cooling import cooled
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.evidence.causes import CAUSE_DAYS
-from mastery_engine.domain.ids import id_hash
+from mastery_engine.domain.ids import seen_hash
 from mastery_engine.domain.moments import Micros, day_of
+from mastery_engine.domain.outbox import in_full
+from mastery_engine.domain.results import Pending
 from mastery_engine.domain.rules import Rules
+from mastery_engine.domain.skills.knowledge import packed as packed_knowledge
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.skills.next_answer.parameters import NO_ANSWER_MODELS, AnswerModels
 from mastery_engine.domain.skills.next_answer.state import since
@@ -42,12 +45,14 @@ Turn: TypeAlias = tuple[Student, Sequence[Logged], IdsByDay | None]
 class Transition(msgspec.Struct, frozen=True, gc=False):
     """What a fold did. ``cold`` is the new cold value, None if it is unchanged; ``new`` are the events that counted.
 
-    Without new events ``student`` is the same object that went in.
+    Without new events ``student`` is the same object that went in, and ``outbox`` is None; else it is what the
+    student's is.
     """
 
     student: Student
     new: tuple[LearningEvent, ...]
     cold: IdsByDay | None = None
+    outbox: tuple[Pending, ...] | None = None
 
 
 def needs_cold(student: Student, events: Sequence[Logged], *, is_busy: bool = False) -> bool:
@@ -57,7 +62,7 @@ def needs_cold(student: Student, events: Sequence[Logged], *, is_busy: bool = Fa
         event = one.event
         if event.received > received:
             received = event.received
-        if seen.cold_filter and seen.may_be_cold(id_hash(event.event_id)):
+        if seen.cold_filter and seen.may_be_cold(seen_hash(event.event_id)):
             return True
     return seen.is_due(day_of(received), is_busy=is_busy)
 
@@ -194,19 +199,20 @@ def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transiti
     floor = rules.first_day(today)
     oldest = rules.start_of(floor)
     seen, cold_left = cooled(student.seen, cold, day_of(at), rules.retention_days)
-    evidence = student.evidence.since(floor, rules)
+    evidence, guidance = student.evidence.since(floor, rules), student.guidance.since(floor, rules)
     left = msgspec.structs.replace(
         student,
         evidence=evidence,
         history=student.history.since(floor),
         seen=seen,
         floor=max(floor, student.floor),
-        knowledge=student.knowledge.since(oldest),
-        guidance=student.guidance.since(floor, rules),
+        traced=packed_knowledge(student.knowledge.since(oldest)),
+        guidance=guidance,
+        results=student.results if guidance.advice is student.guidance.advice else in_full(student.outbox),
         answers=since(student.answers, oldest),
         causes=student.causes.aged(max(floor, today - CAUSE_DAYS + 1), is_aged=student.evidence.has_more(evidence)),
     )
-    if not cold_left and not seen.recent and not left.is_known(at, rules):
+    if not cold_left and not seen.days and not left.is_known(at, rules):
         return None
     return Transition(left, (), cold_left)
 
@@ -222,15 +228,15 @@ def concluded(turn: Stages, at: Micros, rules: Rules, *, is_busy: bool = False) 
         turn.history,
         seen,
         Sent(score.score, score.level, score.components, turn.advised),
-        turn.outbox,
+        turn.results,
         turn.latest,
         turn.received,
         at,
         turn.floor,
-        turn.knowledge,
+        turn.traced,
         turn.cohorts,
         turn.guidance,
         turn.answers,
         turn.causes,
     )
-    return Transition(student, tuple([logged.event for logged in turn.fresh]), moved)
+    return Transition(student, tuple([logged.event for logged in turn.fresh]), moved, turn.outbox)

@@ -20,6 +20,7 @@ from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.moments import DAY, Micros, day_of
 from mastery_engine.domain.people.identity import DERIVED
+from mastery_engine.domain.results import Pending
 from mastery_engine.domain.student import NOBODY, DocumentKey, Student, document_key_of
 from mastery_engine.domain.transition import Transition, Turn, apply, apply_all, needs_cold
 from mastery_engine.errors import Unavailable
@@ -45,12 +46,13 @@ class Folded(msgspec.Struct, frozen=True):
     """The documents after a fold, the events that failed with an error, and the events that consent does not allow.
 
     ``students`` has a document for each student and course that the events named, those that they belong to: what came
-    under a derived id is its student's.
+    under a derived id is its student's. ``outbox`` are the results in these documents that may not be published yet.
     """
 
     students: dict[DocumentKey, Student]
     failed: list[tuple[Logged, Exception]]
     refused: list[Logged]
+    outbox: list[Pending]
 
 
 class Folding:
@@ -98,7 +100,7 @@ class Folding:
             for course_id, students in courses.items()
             for student_id, own in students.items()
         }
-        folded, keys = Folded({}, [], []), list(pending)
+        folded, keys = Folded({}, [], [], []), list(pending)
         for start in range(0, len(keys), STUDENTS_AT_ONCE):
             own = {key: pending[key] for key in keys[start : start + STUDENTS_AT_ONCE]}
             async with self._turn(list(own)):
@@ -197,6 +199,7 @@ class Folding:
         for key, after in zip(held, done, strict=True):
             if key not in lost:
                 folded.students[key] = after.student
+                folded.outbox.extend(after.student.outbox if after.outbox is None else after.outbox)
                 new += after.new
         self._metrics.count_folded(new)
         for key, events in pending.items():

@@ -13,7 +13,7 @@ from mastery_engine.clock import Clock
 from mastery_engine.domain.events.envelope import Peeked, SentEvent, check_event_id, peek
 from mastery_engine.domain.events.event import LearningEvent, Logged, check_times, decode_naming_unknown
 from mastery_engine.domain.events.seen import holds
-from mastery_engine.domain.ids import derived_id, id_hash
+from mastery_engine.domain.ids import derived_id, seen_hash
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import DocumentKey, StudentKey, course_of, key_of
 from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, Unavailable
@@ -252,7 +252,7 @@ class Ingest:
         owner = await self._consents.student_now(caller.tenant, student_id, caller.moment(self._clock))
         key, named = StudentKey(caller.tenant, owner), StudentKey(caller.tenant, student_id)
         async with promptly("store", LOAD_S):
-            if await self._has_seen(key, course_id, id_hash(event_id)):
+            if await self._has_seen(key, course_id, seen_hash(event_id)):
                 return EventStatus(event_id, "processed")
             for one in dict.fromkeys((key, named)):
                 refusal = await self._refusals.find(one, event_id, course_id=course_id)

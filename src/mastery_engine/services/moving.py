@@ -17,7 +17,7 @@ from mastery_engine.domain.consent import erased_at
 from mastery_engine.domain.courses.course import CourseSetup
 from mastery_engine.domain.courses.naming import as_in_course
 from mastery_engine.domain.events.event import Logged
-from mastery_engine.domain.ids import id_hash
+from mastery_engine.domain.ids import seen_hash
 from mastery_engine.domain.merging import Joined, Overlap, anew, frozen, ids_of, merge, overlap, thawed
 from mastery_engine.domain.moments import day_of
 from mastery_engine.domain.student import NOBODY, DocumentKey, Student, StudentKey
@@ -183,7 +183,7 @@ class Moving:
                 return joined
             if is_needed:
                 known = ids_of(ours)
-                new = [one for one in found if id_hash(one.event.event_id) not in known]
+                new = [one for one in found if seen_hash(one.event.event_id) not in known]
                 rest = Joined(await asyncio.to_thread(fold, new), {})
                 if ids_of(rest) >= ids_of(theirs) - known:
                     return merge(ours, rest, setup.rules, profiled=profiled)
@@ -212,7 +212,7 @@ class Moving:
         events = [
             logged
             for logged in self._decode(records)
-            if id_hash(logged.event.event_id) in held and self._consents.owner_of(logged.event) == into
+            if seen_hash(logged.event.event_id) in held and self._consents.owner_of(logged.event) == into
         ]
         return list(self._consents.filter_by_consent({into: events})[into])
 

@@ -208,8 +208,7 @@ class Worker:
         self._metrics.batch_records.observe(len(batch.records))
         due = [
             pending
-            for student in folded.students.values()
-            for pending in student.outbox
+            for pending in folded.outbox
             if is_due(pending.partition, pending.offset, batch, self._published_before)
         ]
         await self._all_published()

@@ -4,10 +4,19 @@ import itertools
 import json
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.ids import ID_BYTES, derived_id, id_hash, value_hash
+from mastery_engine.domain.ids import (
+    ID_BYTES,
+    SEEN_BYTES,
+    derived_id,
+    id_hash,
+    seen_hash,
+    short_id,
+    value_hash,
+    whole_id,
+)
 
 texts = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), max_size=5)
 
@@ -98,3 +107,24 @@ def test_values_that_differ_have_different_hashes() -> None:
     assert len({value_hash(document) for document in documents}) == len(documents)
     for same in ((b"1", b"1.0", b"1e0"), (b"0", b"-0.0"), (b'{"a":1,"b":2}', b' {"b":2.0, "a":1}')):
         assert len({value_hash(document) for document in same}) == 1
+
+
+def test_documents_know_an_event_by_the_first_bytes_of_its_hash() -> None:
+    assert seen_hash("a") == id_hash("a")[:SEEN_BYTES]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])) | st.uuids().map(str))
+@example("0f8fad5b-d9cb-469f-a165-708677289500")
+@example("0F8FAD5B-d9cb-469f-a165-708677289500")
+@example("0f8fad5b-d9cb-469f-a165-70867728950x")
+@example("0f8fad5b-d9cb469f-a165-70867-7289500")
+@example("sixteen-letters.")
+@example("=fifteen.letters")
+@example("=")
+def test_an_id_is_whole_again_after_it_was_short(event_id: str) -> None:
+    assert whole_id(short_id(event_id)) == event_id
+
+
+def test_a_uuid_is_held_in_its_16_bytes() -> None:
+    assert len(short_id("0f8fad5b-d9cb-469f-a165-708677289500")) == 16
+    assert short_id("event-1") == b"event-1"

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.advice.habits import Block, merged_habits, work
+from mastery_engine.domain.advice.habits import Block, blocks_of, merged_habits, packed, work
 from mastery_engine.domain.advice.recommendation import NO_ADVICE
 from mastery_engine.domain.advice.struggle import MAX_SPELLS, Spell, merged_spells
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.evidence.score import exercises, mastery_score, score_on
-from mastery_engine.domain.ids import id_hash
+from mastery_engine.domain.ids import seen_hash
 from mastery_engine.domain.merging import Joined, Overlap, anew, frozen, ids_of, merge, overlap, thawed
-from mastery_engine.domain.moments import DAY, day_of
+from mastery_engine.domain.moments import DAY
+from mastery_engine.domain.outbox import in_full
 from mastery_engine.domain.results import Updated
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.knowledge import (
@@ -96,9 +97,9 @@ def test_ids_that_are_cold_are_known_as_well() -> None:
     theirs = folded(quiz(9, 10, "new"), start=old)
     assert theirs.cold
     both = merge(folded(quiz(5, 10, "own")), theirs, RULES)
-    assert ids_of(both) == {id_hash(one) for one in ("old", "new", "own")}
-    assert both.student.seen.may_be_cold(id_hash("old"))
-    assert not both.student.seen.holds(id_hash("old"))
+    assert ids_of(both) == {seen_hash(one) for one in ("old", "new", "own")}
+    assert both.student.seen.may_be_cold(seen_hash("old"))
+    assert not both.student.seen.holds(seen_hash("old"))
     assert needs_cold(both.student, logged([quiz(9, 10, "old")]))
 
 
@@ -116,6 +117,7 @@ def test_a_document_that_nobody_had_is_theirs_but_for_what_was_sent() -> None:
     assert both.student == msgspec.structs.replace(
         theirs.student,
         sent=Sent(0.0, "beginner"),
+        results=in_full(theirs.student.outbox),
         guidance=msgspec.structs.replace(theirs.student.guidance, made_by=0),
     )
 
@@ -282,8 +284,11 @@ def test_habits_add_up() -> None:
     both = merged_habits(ours.student.guidance.habits, theirs.student.guidance.habits)
     whole = folded(answered("a", duration=8.0, hints=1), answered("b", duration=100.0, correct=False))
     assert both == whole.student.guidance.habits
-    full = {day_of(NOW): Block(bytes([200] * 39), 1, 5)}
-    assert merged_habits(full, full) == {day_of(NOW): Block(bytes([255] * 39), 1, 10)}
+    full = packed((Block(7, bytes([200] * 39), 1, 5),))
+    assert merged_habits(full, full) == packed((Block(7, bytes([255] * 39), 1, 10),))
+    other = packed((Block(6, bytes(39), 0, 1), Block(8, bytes(39), 0, 2)))
+    assert [block.number for block in blocks_of(merged_habits(full, other))] == [6, 7, 8]
+    assert merged_habits(full, other) == merged_habits(other, full)
     assert work(both, 0).seconds == 108
 
 

@@ -124,7 +124,7 @@ def test_ids_go_to_the_cold_value_after_7_days_and_the_document_stays_small() ->
         for number in range(10):
             at = NOW + day * DAY + number
             fold(helped(f"{day}-{number}", at=at, received=at), at=at)
-        assert sum(map(len, fold.student.seen.recent.values())) <= 8 * 10 * 8
+        assert sum(map(len, fold.student.seen.recent.values())) <= 6 * 10 * 8
     assert sorted(fold.cold) == [TODAY + day for day in range(23)]
 
 
@@ -138,7 +138,7 @@ def test_in_busy_hours_ids_go_to_the_cold_value_once_a_week_and_repeats_are_repe
         before = fold.student
         assert fold(helped(f"{day // 3}-a", at=at, received=at), at=at, is_busy=True).student is before
         moved.append(len(fold.cold))
-        assert sum(map(len, fold.student.seen.recent.values())) <= 8 * 14
+        assert sum(map(len, fold.student.seen.recent.values())) <= 6 * 14
     assert len(set(moved)) == 5, "four times within 40 days, and not on each of 33"
     fold(helped("quiet", at=at, received=at), at=at)
     assert sorted(fold.cold) == [TODAY + day for day in range(33)]

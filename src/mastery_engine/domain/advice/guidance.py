@@ -4,7 +4,7 @@
 ``current`` is what is shown of it between two events.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from zlib import crc32
 
 import msgspec
@@ -18,6 +18,8 @@ from mastery_engine.domain.advice.recommendation import (
     NO_ADVICE,
     Advice,
     Recommendation,
+    advice_checksum,
+    checksum_of,
     recently_dismissed,
     recommendation_id,
     with_dismissed,
@@ -46,8 +48,13 @@ from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 PATH_HELD = 5
 
 
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(tuple[Step, ...]).decode
+NO_STEPS = _pack(())  # no path, packed
+
+
 class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """``path`` holds the first steps of the path last published, ``basis`` a checksum of what was known then.
+    """``steps`` holds the first steps of the path last published, packed, ``basis`` a checksum of what was known then.
 
     ``made_by`` is the checksum of ``_makers`` as long as the path is that of the advice's day; 0 once an answer or an
     exercise came, or a day passed, without its being made anew.
@@ -56,10 +63,15 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     spells: Spells = NO_SPELLS
     habits: Habits = NO_HABITS
     advice: Advice = NO_ADVICE
-    path: tuple[Step, ...] = ()
+    steps: bytes = NO_STEPS
     dismissed: dict[str, Micros] = {}
     basis: int = 0
     made_by: int = 0
+
+    @property
+    def path(self) -> tuple[Step, ...]:
+        """The first steps of the path, unpacked each time."""
+        return _unpack(self.steps)
 
     def since(self, floor: Day, rules: Rules) -> "Guidance":
         """Without anything from days before ``floor``."""
@@ -68,7 +80,7 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
             spells_since(self.spells, oldest),
             habits_since(self.habits, floor),
             self.advice if self.advice.day >= floor else NO_ADVICE,
-            self.path if self.advice.day >= floor else (),
+            self.steps if self.advice.day >= floor else NO_STEPS,
             {name: at for name, at in self.dismissed.items() if at >= oldest},
             self.basis if self.advice.day >= floor else 0,
             self.made_by if self.advice.day >= floor else 0,
@@ -81,6 +93,17 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
         gone = recently_dismissed(self.dismissed, at)
         own = (tenant, student_id, course_id)
         return tuple([item for item in self.advice.items if recommendation_id(*own, item) not in gone])
+
+    def news(
+        self, tenant: str, student_id: str, course_id: str, at: Micros, sent: int
+    ) -> tuple[int, tuple[Recommendation, ...] | None]:
+        """The checksum of what is ``advised``, and that advice: None where it is what was ``sent``, by its checksum."""
+        if not self.dismissed:
+            checksum = advice_checksum(self.advice.pieces)
+            return checksum, None if checksum == sent else self.advice.items
+        items = self.advised(tenant, student_id, course_id, at)
+        checksum = checksum_of(items)
+        return checksum, None if checksum == sent else items
 
     def named(self) -> dict[str, bool]:
         """The skills that advice and path name, each with whether for a review."""
@@ -108,7 +131,7 @@ def merged_guidance(ours: Guidance, theirs: Guidance) -> Guidance:
         merged_spells(ours.spells, theirs.spells),
         merged_habits(ours.habits, theirs.habits),
         newer.advice,
-        newer.path,
+        newer.steps,
         dismissed,
         newer.basis,
     )
@@ -135,7 +158,7 @@ def guidance_after(
         elif kind is RecommendationDismissed:
             dismissed = with_dismissed(dismissed, event.data.recommendation_id, event.at)  # type: ignore[attr-defined]
     habits = with_work(guidance.habits, fresh, floor, rules)
-    return Guidance(spells, habits, guidance.advice, guidance.path, dismissed, guidance.basis, made_by), raised
+    return Guidance(spells, habits, guidance.advice, guidance.steps, dismissed, guidance.basis, made_by), raised
 
 
 def advice_for(
@@ -176,12 +199,12 @@ def advise(
     view = outlook_of(evidence, knowledge, curriculum, today, rules, model, beside=False)
     advice = _made(guidance, evidence, score, view, today, rules)
     basis, made_by = _basis(view), _makers(curriculum, rules, model)
-    path = guidance.path
+    steps = guidance.steps
     if basis != guidance.basis:
-        path = learning_path(view, rules, most=PATH_HELD)
+        steps = _pack(learning_path(view, rules, most=PATH_HELD))
     elif guidance.made_by != made_by or guidance.advice.day != today:
         made_by = 0
-    return Guidance(guidance.spells, guidance.habits, advice, path, guidance.dismissed, basis, made_by)
+    return Guidance(guidance.spells, guidance.habits, advice, steps, guidance.dismissed, basis, made_by)
 
 
 def current(
@@ -203,13 +226,31 @@ def current(
         return guidance
     view = outlook_of(evidence, knowledge, curriculum, today, rules, model, beside=False)
     advice = _made(guidance, evidence, score, view, today, rules) if is_due else guidance.advice
-    path = learning_path(view, rules, most=PATH_HELD)
-    return Guidance(guidance.spells, guidance.habits, advice, path, guidance.dismissed)
+    steps = _pack(learning_path(view, rules, most=PATH_HELD))
+    return Guidance(guidance.spells, guidance.habits, advice, steps, guidance.dismissed)
+
+
+def named_anew(guidance: Guidance, fresh: Sequence[Logged], curriculum: Curriculum) -> dict[str, bool]:
+    """The skills that advice and path name and that new events may say something of, each with whether for a review.
+
+    An answer moves the general level, and so every skill, also those that it does not name.
+    """
+    touched: list[str] = []
+    for logged in fresh:
+        data = logged.event.data
+        kind = type(data)
+        if kind is Answer:
+            return guidance.named()
+        if kind is Completion:
+            touched += curriculum.skills_of(data.topic or "")  # type: ignore[attr-defined]
+    if not touched:
+        return {}
+    named = guidance.named()
+    return {skill: named[skill] for skill in touched if skill in named}
 
 
 def is_outdated(
-    guidance: Guidance,
-    fresh: Sequence[Logged],
+    named: Mapping[str, bool],
     evidence: Evidence,
     today: Day,
     curriculum: Curriculum,
@@ -217,24 +258,7 @@ def is_outdated(
     knowledge: KnowledgeState,
     model: SkillModel,
 ) -> bool:
-    """Whether new events settled what advice or path say of a skill: it is mastered now, or no review is due.
-
-    An answer moves the general level, and so every skill, also those that it does not name.
-    """
-    touched: list[str] = []
-    is_answered = False
-    for logged in fresh:
-        data = logged.event.data
-        kind = type(data)
-        if kind is Answer:
-            is_answered = True
-        elif kind is Completion:
-            touched += curriculum.skills_of(data.topic or "")  # type: ignore[attr-defined]
-    if not touched and not is_answered:
-        return False
-    named = guidance.named()
-    if not is_answered:
-        named = {skill: named[skill] for skill in touched if skill in named}
+    """Whether what advice or path say of any of these skills is settled: it is mastered now, or no review is due."""
     estimates = skill_estimates([*named], evidence, knowledge, curriculum, today, rules, model)
     for skill, for_review in named.items():
         now = estimates.get(skill)  # a skill without evidence is neither mastered nor due
@@ -247,7 +271,7 @@ def _made(
     guidance: Guidance, evidence: Evidence, score: MasteryScore, view: Outlook, today: Day, rules: Rules
 ) -> Advice:
     items = advice_for(guidance, evidence, score, view, today, rules, limit=HELD)
-    return Advice(today, score.level, score.components, tuple(items))
+    return Advice.of(today, score.level, score.components, items)
 
 
 def _makers(curriculum: Curriculum, rules: Rules, model: SkillModel) -> int:

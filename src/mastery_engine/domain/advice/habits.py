@@ -3,9 +3,10 @@
 Counters cover blocks of 15 days; a block is dropped as soon as its first day is older than the retention.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import add
-from typing import Any, TypeAlias
+from struct import Struct
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -42,13 +43,14 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
 NOT_ASKED = Asked()
 
 
-class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The counters of 15 days.
+class Block(NamedTuple):
+    """The counters of 15 days, by the number of the block.
 
     ``counts`` are pieces of work by hour of the day and then by day, each at most 255; ``quizzes`` has a bit for each
     day with a quiz; ``seconds`` is the time that events state; ``asked`` counts questions.
     """
 
+    number: int
     counts: bytes = _NO_COUNTS
     quizzes: int = 0
     seconds: int = 0
@@ -63,19 +65,46 @@ class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.counts[_HOURS:]
 
 
-Habits: TypeAlias = dict[int, Block]
+Habits: TypeAlias = bytes  # the blocks, packed, by rising number
 
-NO_HABITS: Habits = {}  # shared, so never changed: adding work makes a new dictionary
-_NO_BLOCK = Block()
+NO_HABITS: Habits = b""
+_ROW = Struct(f">H{_HOURS + BLOCK_DAYS}sHI6H")
+_SIZE = _ROW.size
+_NUMBER, _COUNTERS = Struct(">H"), Struct(">HI6H")
+_DAYS_AT = _NUMBER.size + _HOURS  # in a row
+_COUNTERS_AT = _SIZE - _COUNTERS.size
+_NO_COUNTERS = bytes(_SIZE - _NUMBER.size)
+_MOST_SECONDS, _MOST_ASKED = 2**32 - 1, 2**16 - 1
+
+
+def packed(blocks: Iterable[Block]) -> Habits:
+    """The blocks, by rising number, as a document holds them; counts end at the most that a row holds."""
+    return b"".join(
+        [
+            _ROW.pack(
+                block.number,
+                block.counts,
+                block.quizzes,
+                min(_MOST_SECONDS, block.seconds),
+                *[min(_MOST_ASKED, count) for count in msgspec.structs.astuple(block.asked)],
+            )
+            for block in blocks
+        ]
+    )
+
+
+def blocks_of(habits: Habits) -> list[Block]:
+    """The blocks that ``packed`` packed."""
+    return [
+        Block(number, counts, quizzes, seconds, Asked(*asked))
+        for number, counts, quizzes, seconds, *asked in _ROW.iter_unpack(habits)
+    ]
 
 
 def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day, rules: Rules) -> Habits:
     """The habits after new events; days and hours are those of the course."""
     offset_at = rules.zone.offset_at
-    after: Habits | None = None
-    changed = -1  # the number of the block whose counts are unpacked
-    counts = bytearray()
-    quizzes, seconds, asked = 0, 0, NOT_ASKED
+    changed, row = -1, bytearray()  # the block that changes, and its number
     for logged in fresh:
         event = logged.event
         data: Any = event.data
@@ -87,69 +116,76 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day, rules: Rules)
         if number != changed:
             if number * BLOCK_DAYS < floor:
                 continue
-            if after is None:
-                after = {**habits}
-            else:
-                after[changed] = Block(bytes(counts), quizzes, seconds, asked)
-            block = after.get(number, _NO_BLOCK)
-            changed, counts = number, bytearray(block.counts)
-            quizzes, seconds, asked = block.quizzes, block.seconds, block.asked
-        hour = within // HOUR
-        if counts[hour] < _FULL:
-            counts[hour] += 1
-        if counts[_HOURS + place] < _FULL:
-            counts[_HOURS + place] += 1
+            if row:
+                habits = _with_row(habits, row)
+            changed, row = number, bytearray(_row(habits, number))
+        for counter in (_NUMBER.size + within // HOUR, _DAYS_AT + place):
+            if row[counter] < _FULL:
+                row[counter] += 1
         if kind is Answer:
-            spent = data.duration
-            asked = _with_questions(asked, 1, int(not data.is_right), spent, data.hints)
+            if data.duration is not None or data.hints is not None:
+                _count(row, 0, data.duration, 1, int(not data.is_right), data.hints)
         elif kind is Quiz:
-            spent, questions = data.time_spent, data.total_questions
-            quizzes |= 1 << place
-            asked = _with_questions(asked, questions, round(questions - data.correct_answers), spent, None)
-        else:  # the time of a completion is not counted: it was that of its runs and answers
-            spent = data.duration if kind is Execution else None
-        if spent is not None:
-            seconds += int(min(LONGEST_S, spent))
-    if after is None:
-        return habits
-    after[changed] = Block(bytes(counts), quizzes, seconds, asked)
-    return after
+            questions = data.total_questions
+            _count(row, 1 << place, data.time_spent, questions, round(questions - data.correct_answers), None)
+        elif kind is Execution and data.duration is not None:  # that of a completion was that of its runs and answers
+            _count(row, 0, data.duration, 0, 0, None)
+    return _with_row(habits, row) if row else habits
+
+
+def _count(row: bytearray, quiz: int, spent: float | None, questions: int, wrong: int, hints: int | None) -> None:
+    """Counts the time of a piece of work, and its ``questions``: one answer, or all of a quiz, which share the time."""
+    quizzes, seconds, timed, missed, fast, fast_wrong, told, helped = _COUNTERS.unpack_from(row, _COUNTERS_AT)
+    if spent is not None:
+        seconds = min(_MOST_SECONDS, seconds + int(min(LONGEST_S, spent)))
+        if questions:
+            timed, missed = min(_MOST_ASKED, timed + questions), min(_MOST_ASKED, missed + wrong)
+            if spent / questions < HURRY_S:
+                fast, fast_wrong = min(_MOST_ASKED, fast + questions), min(_MOST_ASKED, fast_wrong + wrong)
+    if hints is not None:
+        told, helped = min(_MOST_ASKED, told + 1), min(_MOST_ASKED, helped + (hints > 0))
+    _COUNTERS.pack_into(row, _COUNTERS_AT, quizzes | quiz, seconds, timed, missed, fast, fast_wrong, told, helped)
+
+
+def _start(habits: Habits, number: int) -> int:
+    """Where the first block begins that is not before ``number``."""
+    start, wanted = len(habits), _NUMBER.pack(number)
+    while start and habits[start - _SIZE : start - _SIZE + 2] >= wanted:
+        start -= _SIZE
+    return start
+
+
+def _row(habits: Habits, number: int) -> bytes:
+    """The block of a number, packed; an empty one where there is none."""
+    start, name = _start(habits, number), _NUMBER.pack(number)
+    return habits[start : start + _SIZE] if habits[start : start + 2] == name else name + _NO_COUNTERS
+
+
+def _with_row(habits: Habits, row: bytes | bytearray) -> Habits:
+    """With a packed block in the place of that of its number."""
+    start = _start(habits, row[0] << 8 | row[1])
+    end = start + _SIZE if habits[start : start + 2] == row[:2] else start
+    return habits[:start] + row + habits[end:]
 
 
 def merged_habits(ours: Habits, theirs: Habits) -> Habits:
     """The counts of both, of which none counts what the other does."""
-    return {
-        number: _sum(ours.get(number, _NO_BLOCK), theirs.get(number, _NO_BLOCK)) for number in sorted({*ours, *theirs})
-    }
+    both = ours
+    for block in blocks_of(theirs):
+        (known,) = blocks_of(_row(ours, block.number))
+        both = _with_row(both, packed((_sum(known, block),)))
+    return both
 
 
 def _sum(one: Block, other: Block) -> Block:
     counts = bytes(min(_FULL, count + more) for count, more in zip(one.counts, other.counts, strict=True))
     asked = Asked(*map(add, msgspec.structs.astuple(one.asked), msgspec.structs.astuple(other.asked)))
-    return Block(counts, one.quizzes | other.quizzes, one.seconds + other.seconds, asked)
+    return Block(one.number, counts, one.quizzes | other.quizzes, one.seconds + other.seconds, asked)
 
 
 def since(habits: Habits, floor: Day) -> Habits:
     """Without the blocks that begin before ``floor``."""
-    if all(number * BLOCK_DAYS >= floor for number in habits):
-        return habits
-    return {number: block for number, block in habits.items() if number * BLOCK_DAYS >= floor}
-
-
-def _with_questions(asked: Asked, questions: int, wrong: int, spent: float | None, hints: int | None) -> Asked:
-    """The counts with one answer, or with all questions of one quiz, which share its time."""
-    if spent is None and hints is None:
-        return asked
-    told, helped = asked.told, asked.helped
-    if hints is not None:
-        told, helped = told + 1, helped + (hints > 0)
-    if spent is None:
-        return Asked(asked.timed, asked.wrong, asked.fast, asked.fast_wrong, told, helped)
-    if spent / questions < HURRY_S:
-        fast, fast_wrong = asked.fast + questions, asked.fast_wrong + wrong
-    else:
-        fast, fast_wrong = asked.fast, asked.fast_wrong
-    return Asked(asked.timed + questions, asked.wrong + wrong, fast, fast_wrong, told, helped)
+    return habits[_start(habits, max(0, -(-floor // BLOCK_DAYS))) :]
 
 
 class Work(msgspec.Struct, frozen=True, gc=False):
@@ -172,9 +208,9 @@ def work(habits: Habits, floor: Day) -> Work:
     days: dict[Day, int] = {}
     quiz_days: list[Day] = []
     hours, seconds, asked = [0] * _HOURS, 0, [0] * 6
-    for number, block in sorted(since(habits, floor).items()):
+    for block in blocks_of(since(habits, floor)):
         hours = [count + more for count, more in zip(hours, block.hours, strict=True)]
-        first = number * BLOCK_DAYS
+        first = block.number * BLOCK_DAYS
         days |= {first + place: count for place, count in enumerate(block.days) if count}
         quiz_days += [first + place for place in range(BLOCK_DAYS) if block.quizzes >> place & 1]
         seconds += block.seconds

@@ -50,13 +50,30 @@ class Recommendation(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return f"{_WORDS[self.action](self)} {_gain(self.gain)}"
 
 
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(tuple[Recommendation, ...]).decode
+NOTHING = _pack(())  # no advice, packed
+
+
 class Advice(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The last advice, and what it was made from: the day, the level and the components."""
+    """The last advice, and what it was made from: the day, the level and the components.
+
+    ``pieces`` are the pieces of it, packed: most events leave them as they are.
+    """
 
     day: Day = 0
     level: str = ""
     components: FourValues = (None, None, None, None)
-    items: tuple[Recommendation, ...] = ()
+    pieces: bytes = NOTHING
+
+    @staticmethod
+    def of(day: Day, level: str, components: FourValues, items: Sequence[Recommendation]) -> "Advice":
+        return Advice(day, level, components, _pack(items))
+
+    @property
+    def items(self) -> tuple[Recommendation, ...]:
+        """The pieces of advice, unpacked each time."""
+        return _unpack(self.pieces)
 
     def is_due(self, score: MasteryScore, today: Day) -> bool:
         """Whether a day has passed, the level has changed, or a component has changed by 0.05 or more."""
@@ -74,12 +91,15 @@ class Advice(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 NO_ADVICE = Advice()
 
-_pack = msgspec.msgpack.Encoder().encode
+
+def advice_checksum(pieces: bytes) -> int:
+    """A checksum, never 0, of advice as it is sent, by its packed pieces."""
+    return crc32(pieces) or 1
 
 
-def advice_checksum(items: Sequence[Recommendation]) -> int:
-    """A checksum, never 0, of advice as it is sent."""
-    return crc32(_pack(items)) or 1
+def checksum_of(items: Sequence[Recommendation]) -> int:
+    """The ``advice_checksum`` of some of the pieces."""
+    return advice_checksum(_pack(items))
 
 
 def recommendation_id(tenant: str, student_id: str, course_id: str, recommendation: Recommendation) -> str:

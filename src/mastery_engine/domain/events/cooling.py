@@ -3,7 +3,7 @@
 import numpy as np
 
 from mastery_engine.domain.events.seen import BITS_PER_ID, HASHES, HOT_DAYS, IdsByDay, Seen
-from mastery_engine.domain.ids import ID_BYTES
+from mastery_engine.domain.ids import SEEN_BYTES
 from mastery_engine.domain.moments import Day
 
 _TURNS = np.arange(HASHES, dtype=np.int64)[:, None]
@@ -15,24 +15,24 @@ def cooled(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple
     An id lives for a day more than its event counts: a course's days begin at another time than those of receipts, and
     may have 25 hours.
     """
-    moved = dict(cold)
-    for day, ids in seen.recent.items():
+    moved, held = dict(cold), seen.recent
+    for day, ids in held.items():
         if day <= today - HOT_DAYS:
             moved[day] = moved.get(day, b"") + ids
     moved = {day: ids for day, ids in sorted(moved.items()) if day >= today - retention_days - 1}
-    recent = {day: ids for day, ids in seen.recent.items() if day > today - HOT_DAYS}
-    return Seen(recent, filter_of(moved)), moved
+    recent = {day: ids for day, ids in held.items() if day > today - HOT_DAYS}
+    return Seen.of(recent, filter_of(moved)), moved
 
 
 def filter_of(cold: IdsByDay) -> bytes:
     """The filter in which ``Seen.may_be_cold`` finds these ids: in arrays, as a school's morning makes all anew."""
     packed = b"".join(cold.values())
-    count = len(packed) // ID_BYTES
+    count = len(packed) // SEEN_BYTES
     if not count:
         return b""
     size = (count * BITS_PER_ID + 7) // 8 * 8
-    halves = np.frombuffer(packed, "<u4").astype(np.int64)
-    first, second = halves[::2], halves[1::2] | 1
+    a, b, c, d, e, f = np.frombuffer(packed, np.uint8).reshape(count, SEEN_BYTES).T.astype(np.int64)
+    first, second = a | b << 8 | c << 16, d | e << 8 | f << 16 | 1
     bits = np.zeros(size, np.uint8)
     bits[(first + _TURNS * second) % size] = 1
     return np.packbits(bits, bitorder="little").tobytes()

@@ -1,79 +1,121 @@
 """The ids of the events that a document has applied: a repeat counts once for the whole retention.
 
-To keep the document small, it holds only the ids received in the last 7 days, 8 bytes each. Older ids are cold: they
+To keep the document small, it holds only the ids received in the last 7 days, 6 bytes each. Older ids are cold: they
 are stored in a second value beside the document. The document has a small Bloom filter of them, so that the cold value
 is read only if a repeat is possible.
 """
 
 from collections.abc import Iterable, Iterator
-from sys import byteorder
+from struct import Struct
 from typing import TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.ids import ID_BYTES
+from mastery_engine.domain.ids import SEEN_BYTES
 from mastery_engine.domain.moments import Day
 
 HOT_DAYS = 7
 BITS_PER_ID = 10
-MANY = 8  # making a set of a few hundred ids takes as long as searching for eight
+MANY = 16  # making a set of a few hundred ids takes as long as searching for sixteen
 HASHES = 5  # with 10 bits and 5 hashes an id, 1 of 100 unknown ids reads the cold value in vain (Bloom 1970)
+EVERY = b"\xff"  # in the place of a filter that is not made yet: any id may be cold
+_DAY = Struct(">HI")  # a day of receipt, and how many ids came on it
 
 IdsByDay: TypeAlias = dict[Day, bytes]
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The ids in the document: ``recent`` by the day of receipt, and the filter of the cold ones."""
+    """The ids in the document, and the filter of the cold ones.
 
-    recent: IdsByDay = {}
+    ``ids`` are those received lately, by day; ``days`` has the days, rising, each with how many of the ids are its.
+    """
+
+    days: bytes = b""
+    ids: bytes = b""
     cold_filter: bytes = b""
 
-    def holds(self, id_hash: bytes) -> bool:
-        """Whether an id is among the recent ids."""
-        return holds(self.recent, id_hash)
+    @staticmethod
+    def of(recent: IdsByDay, cold_filter: bytes = b"") -> "Seen":
+        """With ids by the day of their receipt."""
+        rising = sorted(day for day, ids in recent.items() if ids)
+        days = b"".join([_DAY.pack(day, len(recent[day]) // SEEN_BYTES) for day in rising])
+        return Seen(days, b"".join([recent[day] for day in rising]), cold_filter)
 
-    def may_be_cold(self, id_hash: bytes) -> bool:
+    @property
+    def recent(self) -> IdsByDay:
+        """The ids by the day of their receipt."""
+        found, start = {}, 0
+        for day, count in _DAY.iter_unpack(self.days):
+            found[day] = self.ids[start : start + count * SEEN_BYTES]
+            start += count * SEEN_BYTES
+        return found
+
+    def holds(self, seen_hash: bytes) -> bool:
+        """Whether an id is among the recent ids."""
+        return _is_in(self.ids, seen_hash)
+
+    def may_be_cold(self, seen_hash: bytes) -> bool:
         """False if an id is certainly not among the cold ids."""
         if not self.cold_filter:
             return False
         bits = self.cold_filter
-        for place in _places(id_hash, len(bits) * 8):  # noqa: SIM110  twice as fast as all(), and this is the hot path
+        for place in _places(seen_hash, len(bits) * 8):  # noqa: SIM110  twice as fast as all(), and this is the hot path
             if not bits[place >> 3] >> (place & 7) & 1:
                 return False
         return True
 
     def is_due(self, today: Day, *, is_busy: bool = False) -> bool:
-        """Whether recent ids are old enough to become cold; in a busy hour they may stay twice as long."""
-        days = 2 * HOT_DAYS if is_busy else HOT_DAYS
-        return bool(self.recent) and min(self.recent) <= today - days
+        """Whether recent ids are old enough to become cold; in a busy hour they may stay twice as long.
+
+        So it is, too, where the filter is to be made anew.
+        """
+        days = self.days
+        if self.cold_filter == EVERY:
+            return True
+        return bool(days) and (days[0] << 8 | days[1]) <= today - (2 * HOT_DAYS if is_busy else HOT_DAYS)
 
 
 def with_ids(seen: Seen, new: IdsByDay) -> Seen:
     """With new ids, by the day of their receipt."""
-    recent = {**seen.recent}
+    if len(new) == 1:
+        ((day, ids),) = new.items()
+        days, count = seen.days, len(ids) // SEEN_BYTES
+        newest, held = _DAY.unpack_from(days, len(days) - _DAY.size) if days else (0, 0)
+        if day == newest and held:
+            days, count = days[: -_DAY.size], held + count
+        if day >= newest:
+            return Seen(days + _DAY.pack(day, count), seen.ids + ids, seen.cold_filter)
+    recent = seen.recent
     for day, ids in new.items():
         recent[day] = recent.get(day, b"") + ids
-    return Seen(recent, seen.cold_filter)
+    return Seen.of(recent, seen.cold_filter)
 
 
-def holds(ids: IdsByDay, id_hash: bytes) -> bool:
+def holds(ids: IdsByDay, seen_hash: bytes) -> bool:
     """Whether an id is among the ids of any day."""
-    packed = b"".join(ids.values())
-    place = packed.find(id_hash)
+    return _is_in(b"".join(ids.values()), seen_hash)
+
+
+def _is_in(ids: bytes, seen_hash: bytes) -> bool:
+    place = ids.find(seen_hash)
     while place >= 0:
-        if place % ID_BYTES == 0:  # not across the end of one and the start of the next
+        if place % SEEN_BYTES == 0:  # not across the end of one and the start of the next
             return True
-        place = packed.find(id_hash, place + 1)
+        place = ids.find(seen_hash, place + 1)
     return False
 
 
-def held_among(ids: IdsByDay, hashes: Iterable[bytes]) -> set[bytes]:
-    """Those of ``hashes`` that are among the ids of any day: for ``MANY`` quicker than one by one."""
-    known = {number for packed in ids.values() for number in memoryview(packed).cast("Q")}
-    return {hashed for hashed in hashes if int.from_bytes(hashed, byteorder) in known}
+def each(ids: bytes) -> Iterator[bytes]:
+    """The ids that stand one after the other."""
+    return (ids[start : start + SEEN_BYTES] for start in range(0, len(ids), SEEN_BYTES))
 
 
-def _places(id_hash: bytes, size: int) -> Iterator[int]:
+def held_among(ids: bytes, hashes: Iterable[bytes]) -> set[bytes]:
+    """Those of ``hashes`` that are among ids: for ``MANY`` quicker than one by one."""
+    return {*hashes} & {*each(ids)}
+
+
+def _places(seen_hash: bytes, size: int) -> Iterator[int]:
     """The bits that a filter of ``size`` bits sets for an id (Kirsch and Mitzenmacher 2006: two hashes make all)."""
-    first, second = int.from_bytes(id_hash[:4], "little"), int.from_bytes(id_hash[4:], "little") | 1
+    first, second = int.from_bytes(seen_hash[:3], "little"), int.from_bytes(seen_hash[3:], "little") | 1
     return ((first + turn * second) % size for turn in range(HASHES))

@@ -25,6 +25,7 @@ from mastery_engine.domain.events.kinds import (
 from mastery_engine.domain.evidence.active_days import NO_DAYS, ActiveDays, packed
 from mastery_engine.domain.evidence.attempts import Attempts, Word, attempt_hash
 from mastery_engine.domain.evidence.decayed_sums import NO_SUMS, DecayedSums
+from mastery_engine.domain.ids import short_id, whole_id
 from mastery_engine.domain.moments import Day, Micros, day_of_date
 from mastery_engine.domain.rules import QUALITY, QUIZ, Rules
 
@@ -34,18 +35,29 @@ _DIFFICULTIES = {"beginner": BEGINNER, "intermediate": INTERMEDIATE, "advanced":
 
 
 class TopicProgress(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The latest progress in the exercises of one topic. ``difficulty`` is 0 beginner, 1 intermediate, 2 advanced."""
+    """The latest progress in the exercises of one topic. ``difficulty`` is 0 beginner, 1 intermediate, 2 advanced.
+
+    ``id_held`` is the event's id as documents hold it.
+    """
 
     at: Micros
-    event_id: str
+    id_held: bytes
     completed: int
     total: int
     difficulty: int
 
     @property
+    def event_id(self) -> str:
+        return whole_id(self.id_held)
+
+    @property
     def order(self) -> tuple[Micros, str]:
         """The later progress is the greater; at the same time, the one with the greater event id."""
         return (self.at, self.event_id)
+
+    def is_before(self, other: "TopicProgress") -> bool:
+        """Whether the other is the greater."""
+        return self.at < other.at or (self.at == other.at and self.event_id < other.event_id)
 
 
 class Direct(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -178,7 +190,9 @@ def with_event(known: Evidence, event: LearningEvent, rules: Rules) -> Evidence:
     activity = activity.with_day(day)
     if kind is Completion:
         difficulty = _DIFFICULTIES[data.difficulty]
-        progress = TopicProgress(at, event.event_id, data.completed_exercises, data.total_exercises, difficulty)
+        progress = TopicProgress(
+            at, short_id(event.event_id), data.completed_exercises, data.total_exercises, difficulty
+        )
         completion = _latest_of_each(completion, {data.topic or "": progress})
     elif kind in _MEASURED:
         place, weight, score = _measured(data)
@@ -261,7 +275,7 @@ def _latest_of_each(ours: dict[str, TopicProgress], theirs: dict[str, TopicProgr
     latest = {**ours}
     for topic, progress in theirs.items():
         known = latest.get(topic)
-        if known is None or known.order < progress.order:
+        if known is None or known.is_before(progress):
             latest[topic] = progress
     if len(latest) > MAX_TOPICS:
         latest = dict(nlargest(MAX_TOPICS, latest.items(), key=lambda item: item[1].order))

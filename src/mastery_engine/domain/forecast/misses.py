@@ -93,6 +93,6 @@ def documents(
                 same_day.append(Logged(msgspec.structs.replace(event, received=event.at), 0, place))
                 place += 1
             done = apply(student, same_day, rules.end_of(today), rules, cold=cold)
-            student = msgspec.structs.replace(done.student, outbox=())
+            student = msgspec.structs.replace(done.student, results=b"")
             cold = cold if done.cold is None else done.cold
         yield day, student

@@ -68,6 +68,19 @@ class KnowledgeState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 NO_KNOWLEDGE = KnowledgeState()
 
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(KnowledgeState).decode
+
+
+def packed(knowledge: KnowledgeState) -> bytes:
+    """The state as a document holds it; nothing where there is none."""
+    return b"" if knowledge.general is None else _encode(knowledge)
+
+
+def unpacked(source: bytes) -> KnowledgeState:
+    """The state in bytes that ``packed`` made."""
+    return _decode(source) if source else NO_KNOWLEDGE
+
 
 def merged_knowledge(ours: KnowledgeState, theirs: KnowledgeState) -> KnowledgeState:
     """What two documents of one student say: of each skill, and of the general level, the one with more answers.

@@ -21,7 +21,7 @@ import msgspec
 from confluent_kafka import Consumer
 
 from mastery_engine.domain.events.event import DEFAULT_TENANT, NAME_OF
-from mastery_engine.domain.ids import ID_BYTES
+from mastery_engine.domain.ids import SEEN_BYTES
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.lab.bench.goals import GOALS
@@ -218,5 +218,5 @@ async def _counted(host: str) -> int:
             keys = [DocumentKey(DEFAULT_TENANT, f"student_{number}") for number in numbers]
             for document, cold in zip(await store.load(keys), await store.load_cold(keys), strict=True):
                 assert document is not None  # nosec B101
-                counted += sum(map(len, (*document.student.seen.recent.values(), *cold.values()))) // ID_BYTES
+                counted += sum(map(len, (document.student.seen.ids, *cold.values()))) // SEEN_BYTES
     return counted

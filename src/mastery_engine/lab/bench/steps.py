@@ -165,7 +165,7 @@ def _fold(
     for after in done:
         pack(after.student)
     laps.end("pack")
-    results = [pending.result for one in done for pending in one.student.outbox]
+    results = [pending.result for one in done for pending in one.outbox or ()]
     laps.begin()
     del students, turns, decoded, done, after
     laps.end("free")

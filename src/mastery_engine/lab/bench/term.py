@@ -57,7 +57,7 @@ def at_work(until: Micros, steps: int, course: Curriculum) -> list[StudentAtWork
         now = LearningEvent("first-of-today", pupil.student_id, until, until, first)
         mine = [event for event in events if event.student_id == pupil.student_id]
         student, cold = lived([*mine, now], course)
-        class_at_work.append(StudentAtWork(msgspec.structs.replace(student, outbox=()), cold, tuple(rest)))
+        class_at_work.append(StudentAtWork(msgspec.structs.replace(student, results=b""), cold, tuple(rest)))
     return class_at_work
 
 

@@ -203,7 +203,7 @@ def test_of_a_topic_the_latest_word_counts_and_at_the_same_time_the_greater_id()
         found = NO_EVIDENCE
         for one in order:
             found = found.merge(evidence_of(one, retention_days=90))
-        assert found.completion == {"loops": TopicProgress(NOW, "a", 1, 10, 1)}  # "a" is greater than "Z"
+        assert found.completion == {"loops": TopicProgress(NOW, b"a", 1, 10, 1)}  # "a" is greater than "Z"
 
 
 def test_without_a_topic_is_a_topic_of_its_own() -> None:

@@ -45,7 +45,9 @@ def knowledge(answers: Sequence[Answered], model: SkillModel = DEFAULT_SKILLS) -
 
 def exercises(*work: Worked) -> Evidence:
     return Evidence(
-        completion={topic: TopicProgress(NOW - ago * DAY, "e", done, of, INTERMEDIATE) for topic, done, of, ago in work}
+        completion={
+            topic: TopicProgress(NOW - ago * DAY, b"e", done, of, INTERMEDIATE) for topic, done, of, ago in work
+        }
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.moments import DAY, MINUTE
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, General, KnowledgeState, SkillLevel
+from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE, General, KnowledgeState, SkillLevel, packed
 from mastery_engine.domain.skills.knowledge import with_answer as traced
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.skills.next_answer import recall
@@ -86,11 +86,11 @@ def test_it_is_known_nearly_as_if_it_were_still_held() -> None:
 
 def test_a_mastered_skill_of_long_ago_is_no_longer_taken_for_a_new_one() -> None:
     source, knowledge = worked("s" * 12 + "abcdefghij", [True] * 12 + [False, True] * 5)
-    student = msgspec.structs.replace(NOBODY, answers=source, knowledge=knowledge)
+    student = msgspec.structs.replace(NOBODY, answers=source, traced=packed(knowledge))
     item = [ItemAsked("new", ("s",))]
     (known,) = next_answers(student, item, NOW + DAY, PRIOR, DEFAULT_SKILLS, Rules())
     (unknown,) = next_answers(
-        msgspec.structs.replace(student, knowledge=NO_KNOWLEDGE), item, NOW + DAY, PRIOR, DEFAULT_SKILLS, Rules()
+        msgspec.structs.replace(student, traced=b""), item, NOW + DAY, PRIOR, DEFAULT_SKILLS, Rules()
     )
     assert (known.basis, unknown.basis) == ("skills", "prior")
     assert known.probability > unknown.probability + 0.1

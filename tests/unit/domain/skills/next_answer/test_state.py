@@ -26,6 +26,7 @@ from mastery_engine.domain.skills.next_answer.state import (
 )
 from mastery_engine.domain.student import NOBODY, Student, pack, unpack
 from mastery_engine.domain.transition import aged, apply
+from tests.support.older_documents import BEFORE_COURSES
 from tests.support.samples import NOW, TODAY, answered, helped, logged
 
 RULES = Rules()
@@ -130,7 +131,7 @@ def test_a_student_who_may_not_be_profiled_leaves_nothing() -> None:
 
 
 def test_a_document_of_an_older_engine_is_read() -> None:
-    fields = msgspec.msgpack.decode(pack(apply(NOBODY, logged([answered()]), NOW, RULES).student)[1:])
+    fields = msgspec.msgpack.decode(BEFORE_COURSES[1:])
     place = Student.__struct_fields__.index("answers")
     older = unpack(b"\x01" + msgspec.msgpack.encode(fields[:place]))
     assert older.answers == b""
