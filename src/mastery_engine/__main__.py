@@ -1,11 +1,10 @@
 """``python -m mastery_engine`` is ``mastery-engine``: the process from its first moment to its exit code."""
 
 import os
-import signal
 import sys
 from contextlib import suppress
 
-INTERRUPTED = 128 + signal.SIGINT
+from mastery_engine.interrupted import INTERRUPTED
 
 
 def main() -> None:

@@ -115,6 +115,15 @@ class Settings(BaseModel):
                 "must be addresses of proxies (10.0.0.7, 2001:db8::7) or networks (10.0.0.0/8), separated by commas"
             ) from None
 
+    @field_validator("host")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        """An IPv6 address may be in brackets. Half of them would be no name, and mean all addresses."""
+        name = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+        if not name or any(character.isspace() or character in "[]" for character in name):
+            raise ValueError("must be an address of this machine (127.0.0.1, ::1; 0.0.0.0 or :: for all), or its name")
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _origin(cls, value: str | None) -> str | None:

@@ -19,6 +19,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from mastery_engine import cli
+from mastery_engine.cli.plain import plain_range, plain_type
 from mastery_engine.cli.refusals import NAMED, what_of_accepted
 from mastery_engine.errors import MasteryError
 from tests.support.live import SECRET, Live, environment
@@ -74,6 +75,7 @@ def test_no_help_is_cut_and_each_is_in_sentences_with_an_example(path: tuple[str
     assert "…" not in shown
     assert not re.search(r"\.\.\.$", rest, re.MULTILINE), "something is cut"
     assert max(map(len, shown.splitlines())) <= 80
+    assert not re.search(r"<(str|int|float|bool|path|file|directory|list)\b|<=|>=|None", rest), "a library's words"
     first = rest.strip().partition("\n\n")[0]
     assert first[0].isupper()
     assert first.endswith(".")
@@ -254,6 +256,29 @@ def test_what_is_no_command_or_option_is_said_in_our_words(words: str) -> None:
     assert re.search(
         r"^Error: (There is no|The command takes no further|--\w+ (needs a|takes no) value)", shown, re.MULTILINE
     )
+
+
+@pytest.mark.parametrize(
+    ("shown", "plain"),
+    [
+        ("<str>", "TEXT"),
+        ("<list[str]>", "TEXT"),
+        ("<int range>", "NUMBER"),
+        ("<list[float]>", "NUMBER"),
+        ("<file>", "FILE"),
+        ("<a|b>", "<a|b>"),
+        ("<list[a|b]>", "<a|b>"),
+    ],
+)
+def test_what_a_value_is_has_a_plain_name(shown: str, plain: str) -> None:
+    assert plain_type(shown) == plain
+
+
+@pytest.mark.parametrize(
+    ("shown", "plain"), [("1<=x<=100", "1 to 100"), ("x>=0.5", "from 0.5"), ("x<=7", "up to 7"), (None, None)]
+)
+def test_a_range_is_said_in_words(shown: str | None, plain: str | None) -> None:
+    assert plain_range(shown) == plain
 
 
 @pytest.mark.parametrize("reader", ["head -1", "true"])

@@ -142,3 +142,20 @@ def test_a_sigterm_answers_whoever_is_still_sending_and_is_not_held_up(tmp_path:
     assert [answer.split(b"\r\n", 1)[0] for answer in answers] == [b"HTTP/1.1 503 Service Unavailable"] * 2 + [b""] * 2
     assert all(b"SERVICE_UNAVAILABLE" in answer for answer in answers[:2])
     assert "Traceback" not in live.log_text()
+
+
+def test_a_second_ctrl_c_does_not_wait_for_calls_and_ends_quietly(tmp_path: Path) -> None:
+    with Live(tmp_path / "data", home=tmp_path) as live:
+        with socket.create_connection(("127.0.0.1", int(live.settings["PORT"]))) as slow:
+            slow.sendall(b"POST /process HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n{")
+            time.sleep(0.5)
+            live._signal(signal.SIGINT)
+            time.sleep(0.5)
+            assert live.running, "it waits for the call that is under way"
+            live._signal(signal.SIGINT)
+            deadline = time.monotonic() + 5
+            while live.running and time.monotonic() < deadline:
+                time.sleep(0.02)
+        assert live.exit_code == 128 + signal.SIGINT
+        assert "Traceback" not in live.log_text()
+        live.start()

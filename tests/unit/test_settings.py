@@ -27,6 +27,17 @@ def test_brokers_are_hosts_and_ports(broker: str) -> None:
     assert settings_from({"KAFKA_BROKER": broker}).kafka_broker == broker
 
 
+@pytest.mark.parametrize("host", ["[", "]", "[]", "::1]", "a b", "[::1"])
+def test_a_host_that_is_no_address_is_refused_and_does_not_mean_all(host: str) -> None:
+    with pytest.raises(StartRefused, match="HOST must be an address of this machine"):
+        settings_from({"HOST": host})
+
+
+@pytest.mark.parametrize("host", ["::", "[::1]", "::1", "0.0.0.0", "localhost", "school.example"])
+def test_a_host_is_an_address_or_a_name(host: str) -> None:
+    assert settings_from({"HOST": host}).host == host
+
+
 @pytest.mark.parametrize("left_out", ["KAFKA_SASL_MECHANISM", "KAFKA_USERNAME", "KAFKA_PASSWORD"])
 def test_what_sasl_needs_is_named(left_out: str) -> None:
     with pytest.raises(StartRefused, match=f"is SASL_SSL: also set {left_out}"):

@@ -17,6 +17,16 @@ _WORDS = (
     (r"Option '(.+)' requires \d+ arguments\.", r"\1 needs more values."),
     (r"Option '(.+)' does not take a value\.", r"\1 takes no value."),
 )
+_TYPES = {
+    "str": "TEXT",
+    "int": "NUMBER",
+    "int range": "NUMBER",
+    "float": "NUMBER",
+    "float range": "NUMBER",
+    "file": "FILE",
+    "directory": "FOLDER",
+    "path": "PATH",
+}
 
 
 class PlainGroup(TyperGroup):
@@ -29,6 +39,8 @@ class PlainGroup(TyperGroup):
         super().__init__(**how)
         for command in self.commands.values():
             command.short_help = command.short_help or _first_sentence(command.help or "")
+            for parameter in command.params:
+                _name_values(parameter)
         self.epilog = self.epilog or _example_of(self.commands.values())
 
     def make_context(self, *about: Any, **more: Any) -> Any:
@@ -38,6 +50,25 @@ class PlainGroup(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         with _in_our_words():
             return super().invoke(ctx)
+
+
+def _name_values(parameter: Any) -> None:
+    """Let the help of a parameter say what its values are as people do: ``NUMBER``, and ``1 to 100``."""
+    type_of, range_of = parameter.display_type, parameter._get_number_range_help_str
+    parameter.display_type = lambda ctx: plain_type(type_of(ctx))
+    parameter._get_number_range_help_str = lambda: plain_range(range_of())
+
+
+def plain_type(shown: str) -> str:
+    """``<list[int range]>`` as NUMBER; choices stay as they are."""
+    name = re.sub(r"^<(?:list\[)?(.*?)\]?>$", r"\1", shown)
+    return _TYPES.get(name, f"<{name}>")
+
+
+def plain_range(shown: str | None) -> str | None:
+    """``1<=x<=9`` as ``1 to 9``."""
+    least, _, most = (shown or "").partition("<=x<=")
+    return f"{least} to {most}" if most else least.replace("x>=", "from ").replace("x<=", "up to ") or None
 
 
 def _first_sentence(text: str) -> str:

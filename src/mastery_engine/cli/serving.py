@@ -5,11 +5,12 @@ import logging
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from mastery_engine.cli.console import opened, settings
+from mastery_engine.interrupted import end_at_once
 
 if TYPE_CHECKING:
     from mastery_engine.settings import Settings
@@ -59,9 +60,17 @@ def worker(after_flood: AfterFlood = False) -> None:
 
 
 def end_well_on_signals() -> None:
-    """Let SIGTERM and Ctrl-C end this process with 0; server and worker have their own handlers while they run."""
+    """Let SIGTERM and Ctrl-C end this process with 0; server and worker have their own handlers while they run.
+
+    A second Ctrl-C, while it ends, does not wait.
+    """
+
+    def end(*_: object) -> NoReturn:
+        signal.signal(signal.SIGINT, lambda *_: end_at_once())
+        sys.exit(0)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, end)
 
 
 async def _work(settings: "Settings", *, after_flood: bool) -> None:

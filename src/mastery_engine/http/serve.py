@@ -2,10 +2,12 @@
 
 import asyncio
 import errno
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -17,6 +19,7 @@ from mastery_engine.errors import Busy, StartRefused
 from mastery_engine.http.connection import KEEP_ALIVE_S, ClientConnection, EdgeServices
 from mastery_engine.http.envelope import Meta
 from mastery_engine.http.problems import problem
+from mastery_engine.interrupted import end_at_once
 
 STOP_S = 12  # the worker has its own time after that; both together stay below the 30 s that a container has
 UNFINISHED = "This server stops, and did not finish this call in time: send it again, and another one answers."
@@ -74,6 +77,12 @@ class EngineServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
         self._end_streams = end_streams
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A second Ctrl-C ends the process at once: what was acknowledged outlives a kill."""
+        if self.should_exit and sig == signal.SIGINT:
+            end_at_once()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
