@@ -63,6 +63,8 @@ OTHER_BODIES = {
     "send_canvas": ("message", "object"),
     "dapr_event": ("delivery", "object"),
 }
+# What a call is about may be given by its place, as what it needs; all else that may be left out is given by name.
+BY_PLACE = {"calculate": "components", "audit": "student"}
 # The client reads JSON alone: a frame writes CSV.
 LEFT_OUT = {("history", "format"), ("HistoryRange", "format")}
 SAYS = {

@@ -1,6 +1,6 @@
 """The methods of both clients: a method for each call, which says what it sends and nothing more."""
 
-from scripts.client.document import EVENT, OTHER_BODIES, PAGED
+from scripts.client.document import BY_PLACE, EVENT, OTHER_BODIES, PAGED
 from scripts.client.operations import Operation, calls
 from scripts.client.types import annotation, docstring, python_name, row_of
 
@@ -17,10 +17,11 @@ def client_class(*, sync: bool) -> str:
     return "\n".join(parts).rstrip()
 
 
-def signature(arguments: list[tuple[str, str, str | None]]) -> str:
+def signature(call: Operation, arguments: list[tuple[str, str, str | None]]) -> str:
     first = [f"{name}: {kind}" for name, kind, default in arguments if default is None]
-    rest = [f"{name}: {kind} = {default}" for name, kind, default in arguments if default is not None]
-    return ", ".join(["self", *first, *(["*", *rest] if rest else [])])
+    rest = {name: f"{name}: {kind} = {default}" for name, kind, default in arguments if default is not None}
+    about = [rest.pop(name) for name in [BY_PLACE.get(call.name, "")] if name]
+    return ", ".join(["self", *first, *about, *(["*", *rest.values()] if rest else [])])
 
 
 def method(call: Operation, *, sync: bool) -> str:
@@ -48,10 +49,10 @@ def method(call: Operation, *, sync: bool) -> str:
     sent = ", ".join(given)
     if call.accept == "text/event-stream":
         kind = "Iterator" if sync else "AsyncIterator"
-        head = f"    def {call.name}({signature(arguments)}) -> {kind}[StudentMastery]:"
+        head = f"    def {call.name}({signature(call, arguments)}) -> {kind}[StudentMastery]:"
         doc = f"{call.doc}\n\nThe iterator opens the stream again where it ends; close it to end it."
         return "\n".join([head, docstring(doc, depth=2), f"        return self._stream({sent}, of=StudentMastery)"])
-    head = f"    {'' if sync else 'async '}def {call.name}({signature(arguments)}) -> {call.returns}:"
+    head = f"    {'' if sync else 'async '}def {call.name}({signature(call, arguments)}) -> {call.returns}:"
     more = [f"``iter_{call.name}`` goes through all pages."] if call.pages else []
     doc = "\n\n".join([call.doc, *more])
     return "\n".join([head, docstring(doc, depth=2), f"        return {'' if sync else 'await '}self._call({sent})"])
@@ -69,7 +70,7 @@ def pages_method(call: Operation, *, sync: bool) -> str:
     doc = f"The ``{PAGED[answer]}`` of ``{call.name}``, from page to page; ``cursor`` is where to start."
     return "\n".join(
         [
-            f"    def iter_{call.name}({signature(arguments)}) -> {kind}[{row}]:",
+            f"    def iter_{call.name}({signature(call, arguments)}) -> {kind}[{row}]:",
             docstring(doc, depth=2),
             f"        def page(cursor: str | None) -> {answer if sync else f'Awaitable[{answer}]'}:",
             f"            return self.{call.name}({given})",

@@ -75,6 +75,14 @@ def test_the_clients_have_the_same_methods_with_the_same_words() -> None:
         assert inspect.getdoc(method) == inspect.getdoc(theirs[name]), name
 
 
+def test_what_a_call_is_about_may_be_given_by_its_place() -> None:
+    for client in (MasteryClient, AsyncMasteryClient):
+        for name, about in (("calculate", "components"), ("audit", "student"), ("iter_audit", "student")):
+            parameters = inspect.signature(getattr(client, name)).parameters
+            by_place = [one for one in parameters.values() if one.kind is one.POSITIONAL_OR_KEYWORD]
+            assert by_place[-1].name == about, (client, name)
+
+
 def test_answers_are_typed_to_the_bottom(school: School) -> None:
     engine = school.client()
     found = engine.query(ADA)

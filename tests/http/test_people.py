@@ -143,6 +143,36 @@ async def test_a_teacher_finds_their_own(api: Api) -> None:
     assert (await api.get("/students", token=OWN)).status_code == 403
 
 
+async def test_a_person_is_found_by_the_id_of_another_platform_by_who_may_read_profiles(api: Api) -> None:
+    await named(api, ada="Mailto Ada@school.example", bob="Bob")
+    moodle = {"system": "https://moodle.example", "id": "10 01"}
+    await api.call("PUT", "/students/bob/profile", {"external": [moodle, MAIL]})
+    await api.call("PUT", "/cohorts/py", {"name": "Python", "members": ["ada"]})
+    await api.call("PUT", "/cohorts/go", {"name": "Go", "members": ["bob"]})
+    bob = [("bob", "Bob", ["go"])]
+    for token in (ADMIN, SERVICE):
+        for query in ("https://moodle.example%2010%2001", "mailto%20ada@school.example"):
+            assert await found(api, f"&query={query}", token=token) == bob
+    assert await found(api, "&query=https://moodle.example%2010") == [], "it is the whole id"
+    assert await found(api, "&query=https://moodle.example%20%20") == []
+    assert await found(api, "&query=mailto%20ada@school.example&cohort_id=go") == bob
+    assert await found(api, "&query=mailto%20ada@school.example&cohort_id=py") == []
+    teacher = make_token("teacher", cohorts=["py", "go"])
+    assert await found(api, "&query=https://moodle.example%2010%2001", token=teacher) == []
+    words = await found(api, "&query=mailto%20ada@school.example", token=teacher)
+    assert [one for one, *_ in words] == ["ada"], "to a teacher these are words"
+    elsewhere = make_token("admin", tenant="school-1")
+    assert await found(api, "&query=mailto%20ada@school.example", token=elsewhere) == []
+
+
+async def test_who_has_evidence_alone_is_found_by_the_id_that_it_came_under(api: Api) -> None:
+    person = Identity("https://lms.example", "77")
+    derived = api.engine.people._profiles.derived_id("default", person)
+    await api.learn(event(student_id=derived))
+    assert await found(api, "&query=https://lms.example%2077") == [(derived, None, [])]
+    assert await found(api, "&query=https://lms.example%2078") == []
+
+
 async def test_students_of_a_course(api: Api) -> None:
     await named(api, ada="Ada", bob="Bob")
     of_course = {**event(student_id="bob"), "course_id": "física / 7"}

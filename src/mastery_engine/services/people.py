@@ -6,9 +6,10 @@ from typing import NamedTuple
 from mastery_engine.auth.access import TABLE, Act, Caller, Reach, check_student
 from mastery_engine.clock import Clock
 from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.people.identity import identity
 from mastery_engine.domain.people.profile import NO_PROFILE, ProfileChange, Words, has_words, words_of
 from mastery_engine.domain.student import DocumentKey, StudentKey
-from mastery_engine.errors import Conflict, Forbidden, NotFound
+from mastery_engine.errors import Conflict, Forbidden, InvalidInput, NotFound
 from mastery_engine.ports.documents import DocumentStore
 from mastery_engine.ports.people import PeopleStore, ProfileWrite, searched_in
 from mastery_engine.responses.cursors import make_cursor, read_cursor
@@ -114,6 +115,8 @@ class People:
     ) -> StudentList:
         """A page of the students whom the caller may see, by id: those whose name or id has all words of ``query``.
 
+        Who may read profiles may also ask for a person as another platform knows them, by ``system id``.
+
         ``cohort_id`` and ``course_id`` leave those who are in the cohort now, or have evidence in the course. Raises
         Forbidden, and NotFound where there is no such cohort. A call looks at so many students and no more: a page may
         have less than ``limit``, or nobody, and still lead to a next one.
@@ -126,7 +129,8 @@ class People:
         now, after, words = caller.moment(self._clock), read_cursor(cursor, str) or "", words_of(query)
         found: list[str] = []
         pages, cut = 0, None
-        async for page, reached in self._candidates(caller, cohort_id, words, after, now):
+        person = await self._known_elsewhere(caller, query)
+        async for page, reached in self._candidates(caller, cohort_id, words, after, now, person):
             found += page if course_id is None else await self._in_course(caller.tenant, page, course_id)
             pages += 1
             if len(found) > limit or pages == MOST_PAGES:
@@ -150,13 +154,15 @@ class People:
         return sorted(courses)
 
     async def _candidates(
-        self, caller: Caller, cohort_id: str | None, words: Words, after: str, now: Micros
+        self, caller: Caller, cohort_id: str | None, words: Words, after: str, now: Micros, person: str | None
     ) -> AsyncIterator[Looked]:
-        """Whom the caller may see, and whose name or id has all words, in pages by id."""
+        """Whom the caller may see, and whose name or id has all words, in pages by id; or this person alone."""
         is_own = TABLE[Act.FIND][caller.role] is Reach.OWN
         if cohort_id is not None:
             members = (await self._cohorts.known_roster(caller.tenant, cohort_id, now)).members
-            pages = self._of_these(caller.tenant, members, words, after)
+            pages = self._of_these(caller.tenant, members, words, after, person)
+        elif person is not None:
+            pages = self._of_these(caller.tenant, [person], words, after, person)
         elif is_own:
             pages = self._of_these(caller.tenant, caller.students, words, after)
         else:
@@ -165,16 +171,35 @@ class People:
             yield page
 
     async def _of_these(
-        self, tenant: str, student_ids: Iterable[str], words: Words, after: str
+        self, tenant: str, student_ids: Iterable[str], words: Words, after: str, person: str | None = None
     ) -> AsyncIterator[Looked]:
-        """Those of these students whose name or id has all words, in pages by id."""
+        """Those of these students whose name or id has all words, in pages by id; or who is this person."""
         asked = sorted(student_id for student_id in student_ids if student_id > after)
         for start in range(0, len(asked), LOOKED_AT):
             keys = [StudentKey(tenant, student_id) for student_id in asked[start : start + LOOKED_AT]]
             stored = await self._profiles.load(keys)
             texts = [searched_in(key, one.profile) for key, one in zip(keys, stored, strict=True)]
-            found = [key.student_id for key, text in zip(keys, texts, strict=True) if has_words(text, words)]
+            found = [
+                key.student_id
+                for key, text in zip(keys, texts, strict=True)
+                if (has_words(text, words) if person is None else key.student_id == person)
+            ]
             yield Looked(found, keys[-1].student_id)
+
+    async def _known_elsewhere(self, caller: Caller, query: str) -> str | None:
+        """The student whom another platform knows as ``system id``, where there is one and the caller may know it."""
+        system, _, id_there = query.strip().partition(" ")
+        if not id_there or TABLE[Act.READ_PROFILE][caller.role] is not Reach.TENANT:
+            return None
+        try:
+            person = identity(system, id_there, "query")
+        except InvalidInput:
+            return None
+        (student_id,) = await self._profiles.students_of(caller.tenant, [person])
+        key = StudentKey(caller.tenant, student_id)
+        (stored,) = await self._profiles.load([key])
+        is_known = person in stored.profile.external or any(await self._documents.of_students([key]))
+        return student_id if is_known else None
 
     async def _of_tenant(self, tenant: str, words: Words, after: str, now: Micros) -> AsyncIterator[Looked]:
         """Those of a tenant who have a profile or evidence."""

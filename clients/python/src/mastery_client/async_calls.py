@@ -140,9 +140,9 @@ class AsyncCalls(AsyncSender):
     async def calculate(
         self,
         student_id: str,
+        components: GivenComponents | Mapping[str, Any] | None = None,
         *,
         course_id: str | None = None,
-        components: GivenComponents | Mapping[str, Any] | None = None,
         record: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Calculated:
@@ -477,6 +477,9 @@ class AsyncCalls(AsyncSender):
 
         The students whom the caller may see, in pages by id: those whose name or id has all words of ``query``.
 
+        Services and admins may also ask for a person as another platform knows them: its system, a space, and the id
+        there.
+
         ``cohort_id`` leaves the members of a cohort, ``course_id`` those with evidence in a course.
 
         ``iter_students`` goes through all pages.
@@ -795,8 +798,8 @@ class AsyncCalls(AsyncSender):
 
     async def audit(
         self,
-        *,
         student: str | None = None,
+        *,
         subject: str | None = None,
         call: str | None = None,
         from_: datetime.datetime | None = None,
@@ -827,8 +830,8 @@ class AsyncCalls(AsyncSender):
 
     def iter_audit(
         self,
-        *,
         student: str | None = None,
+        *,
         subject: str | None = None,
         call: str | None = None,
         from_: datetime.datetime | None = None,

@@ -48,6 +48,8 @@ async def students(
 ) -> StudentList:
     """The students whom the caller may see, in pages by id: those whose name or id has all words of ``query``.
 
+    Services and admins may also ask for a person as another platform knows them: its system, a space, and the id there.
+
     ``cohort_id`` leaves the members of a cohort, ``course_id`` those with evidence in a course.
     """
     return await engine.people.find(

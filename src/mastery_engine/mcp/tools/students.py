@@ -34,7 +34,11 @@ class StudentsTools:
 
     async def find_student(
         self,
-        query: Annotated[str, GivenBack, Field(max_length=LONGEST_DISPLAY_NAME, description="words of name or id")],
+        query: Annotated[
+            str,
+            GivenBack,
+            Field(max_length=LONGEST_DISPLAY_NAME, description="words of name or id; or 'system id' elsewhere"),
+        ],
         cohort_id: Annotated[Name | None, Field(description="only of this class")] = None,
         limit: Annotated[Whole, Field(ge=1, le=100)] = 10,
         cursor: Cursor = None,
