@@ -72,7 +72,7 @@ class InFull(msgspec.Struct, frozen=True, array_like=True, gc=False):
     earlier: tuple[Pending, ...]
 
 
-class _Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class _OutboxHead(msgspec.Struct, frozen=True, array_like=True, gc=False):
     partition: int | None
     offset: int
     earlier: msgspec.Raw
@@ -80,7 +80,7 @@ class _Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 _NONE_EARLIER = b"\x90"
 _encode = msgspec.msgpack.Encoder().encode
-_decode_head = msgspec.msgpack.Decoder(_Head).decode
+_decode_head = msgspec.msgpack.Decoder(_OutboxHead).decode
 _decode_fold = msgspec.msgpack.Decoder(FoldSaid).decode
 _decode_full = msgspec.msgpack.Decoder(InFull).decode
 
@@ -92,7 +92,7 @@ def said(results: Sequence[Pending], earlier: Sequence[Pending], *, has_new_advi
     """
     first = results[0]
     update = first.result
-    assert isinstance(update, Updated)
+    assert isinstance(update, Updated)  # nosec B101  a fold says it first
     reached, raised, steps = None, [], False
     for pending in results[1:]:
         result = pending.result

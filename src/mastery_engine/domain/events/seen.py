@@ -59,7 +59,7 @@ class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
         if not self.cold_filter:
             return False
         bits = self.cold_filter
-        for place in _places(seen_hash, len(bits) * 8):  # noqa: SIM110  twice as fast as all(), and this is the hot path
+        for place in _places(seen_hash, len(bits) * 8):  # noqa: SIM110  twice as fast as all()
             if not bits[place >> 3] >> (place & 7) & 1:
                 return False
         return True

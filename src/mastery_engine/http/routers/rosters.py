@@ -13,7 +13,11 @@ from mastery_engine.responses.rosters import ImportedRoster
 ZIP = "application/zip"
 ZIPS = frozenset((ZIP, "application/x-zip-compressed"))
 TAKES_ZIP: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}}}
+    "requestBody": {
+        "required": True,
+        "description": "The zip as the school's system exports it: `curl --data-binary @oneroster.zip` with its type.",
+        "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}},
+    }
 }
 
 router = APIRouter(route_class=EnvelopeRoute, tags=["rosters"])
