@@ -7,7 +7,6 @@ from secrets import SystemRandom, token_bytes, token_hex, token_urlsafe
 from socket import gethostname
 from time import monotonic
 from typing import TYPE_CHECKING, assert_never
-from uuid import uuid4
 
 import msgspec
 
@@ -119,7 +118,9 @@ ADDRESS_OF = {"sqlite": "DATA_DIR", "redis": "REDIS_HOST", "dapr": "DAPR_HTTP_PO
 
 
 def new_id() -> str:
-    return str(uuid4())
+    """A random UUID (version 4, RFC 9562)."""
+    text = token_hex(16)
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
 def open_engine(
@@ -597,9 +598,9 @@ def _limits(settings: Settings) -> tuple[Limits, Sequence[Connection]]:
 
         windows, connection = open_windows(settings.redis_host or "")
         return Limits(windows), (connection,)
-    from limits.aio.storage import MemoryStorage
+    from mastery_engine.backends.memory.rate_windows import MemoryWindows
 
-    return Limits(MemoryStorage()), ()
+    return Limits(MemoryWindows()), ()
 
 
 def connections(settings: Settings) -> dict[str, Connection]:

@@ -106,10 +106,20 @@ class StudentPatterns(msgspec.Struct, frozen=True):
 
 def recommended(advice: Sequence[Recommendation], key: DocumentKey, curriculum: Curriculum) -> list[Recommended]:
     """Advice as it is sent to this student, in this course."""
-    return [
-        Recommended(**msgspec.structs.asdict(advice_sent(*key, one)), resources=curriculum.resources(one.area))
-        for one in advice
-    ]
+    return [_with_resources(advice_sent(*key, one), curriculum) for one in advice]
+
+
+def _with_resources(sent: AdviceSent, curriculum: Curriculum) -> Recommended:
+    return Recommended(
+        sent.recommendation_id,
+        sent.action,
+        sent.area,
+        sent.priority,
+        sent.estimated_time,
+        sent.expected_gain,
+        sent.reason,
+        curriculum.resources(sent.area),
+    )
 
 
 def next_step(piece: Recommendation, curriculum: Curriculum) -> NextStep:

@@ -10,6 +10,7 @@ from mastery_engine.http.proxies import Proxies
 
 logger = logging.getLogger(__name__)
 
+FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 SCHEMES = {b"http": "http", b"https": "https"}
 
 
@@ -27,10 +28,11 @@ class ProxyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
-        if scope["type"] == "http" and client:
-            forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        said = [one for one in scope["headers"] if one[0] in FORWARDED] if scope["type"] == "http" else ()
+        if said and client:
+            forwarded = [value for name, value in said if name == b"x-forwarded-for"]
             if client[0] in self._proxies:
-                protocols = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+                protocols = [value for name, value in said if name == b"x-forwarded-proto"]
                 caller = self._proxies.caller_of(client[0], b",".join(forwarded).decode("latin-1"))
                 scheme = SCHEMES.get(protocols[-1].strip().lower()) if protocols else None
                 scope = {**scope, "client": (caller, 0), "scheme": scheme or scope["scheme"]}

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mastery_engine.clock import Clock, NewId
-from mastery_engine.domain.moments import Micros, rfc3339
+from mastery_engine.domain.moments import SECOND, Micros, rfc3339
 from mastery_engine.errors import MasteryError
 from mastery_engine.http.addresses import for_routing
 from mastery_engine.http.envelope import Meta
@@ -22,6 +22,7 @@ from mastery_engine.http.given_headers import header
 from mastery_engine.http.middleware.body import Place, Places, largest_body, receive_body
 from mastery_engine.http.page_headers import shown_by
 from mastery_engine.http.problems import problem
+from mastery_engine.telemetry.logging import CallRecord
 from mastery_engine.telemetry.metrics import Metrics
 
 PageFor: TypeAlias = Callable[[Request, Exception], Response | None]
@@ -107,17 +108,16 @@ class RequestMiddleware:
         status = exchange.status or 500
         timed = None if exchange.is_stream else seconds
         self._metrics.answered(endpoint, exchange.scope["method"], status, timed)
-        logger.info(
-            "request",
-            extra={
+        if logger.isEnabledFor(logging.INFO):
+            line = {
                 "correlation_id": exchange.meta.request_id,
                 "endpoint": endpoint,
                 "method": exchange.scope["method"],
                 "student_id": exchange.scope["state"].get("student_id"),
                 "duration_ms": round(seconds * 1_000, 2),
                 "status_code": status,
-            },
-        )
+            }
+            logger.handle(CallRecord(logger.name, exchange.at / SECOND + seconds, line))
 
 
 class Exchange:
@@ -126,6 +126,7 @@ class Exchange:
     def __init__(self, scope: Scope, send: Send, meta: Meta, at: Micros, place: Place, *, is_stream: bool) -> None:
         self.scope = scope
         self.meta = meta
+        self.at = at
         self.status: int | None = None
         self.is_stream = is_stream
         self.started = perf_counter()
