@@ -6,7 +6,6 @@ Most calls go to a few such addresses, and searching all routes for each call to
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -57,7 +56,7 @@ class FastRouter:
         self,
         app: ASGIApp,
         *,
-        routes: Iterable[APIRoute],
+        routes: Iterable[object],
         failed: Failed,
         kinds: tuple[type[Exception], ...],
         apps: Mapping[str, ASGIApp] = NO_APPS,

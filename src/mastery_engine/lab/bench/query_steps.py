@@ -2,39 +2,58 @@
 
 import asyncio
 import json
+import logging
+import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from time import process_time
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp
 
 from mastery_engine.auth.tokens import Tokens
 from mastery_engine.backends.sqlite.database import FILE_NAME, Database
 from mastery_engine.backends.sqlite.documents import SqliteDocuments
+from mastery_engine.clock import Clock
 from mastery_engine.collector import tune_gc
 from mastery_engine.domain.advice.guidance import current
 from mastery_engine.domain.events.event import DEFAULT_TENANT
 from mastery_engine.domain.evidence.history import average, trend
 from mastery_engine.domain.evidence.score import score_on
 from mastery_engine.domain.evidence.shown import shown_scores
-from mastery_engine.domain.moments import Micros
+from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import DocumentKey, Student, pack, unpack
-from mastery_engine.errors import StartRefused
+from mastery_engine.domain.student import DocumentKey, Student, StudentKey, pack, unpack
+from mastery_engine.errors import MasteryError, StartRefused
+from mastery_engine.http.answer_cycle import WHOLE_BODY
+from mastery_engine.http.envelope_route import EnvelopeRoute
+from mastery_engine.http.incoming import Authenticated
+from mastery_engine.http.middleware.fast_router import FastRouter
+from mastery_engine.http.middleware.proxies import ProxyMiddleware
+from mastery_engine.http.middleware.request import RequestMiddleware
+from mastery_engine.http.openapi import responds
+from mastery_engine.http.proxies import Proxies
+from mastery_engine.http.routers.scores import MasteryQuery
 from mastery_engine.lab.bench import bare
 from mastery_engine.lab.bench.measures import Line, judged, ratios, shown
 from mastery_engine.lab.bench.term import StudentAtWork
 from mastery_engine.lab.folded import course
 from mastery_engine.ports.documents import DocumentChange
+from mastery_engine.responses.scores import StudentMastery
 from mastery_engine.service import create_app
 from mastery_engine.settings import Settings
+from mastery_engine.telemetry.logging import CallRecord, JsonLines
+from mastery_engine.telemetry.metrics import Metrics
+from mastery_engine.wiring import new_id
 
 CALLS = 1_000
 PATH = b"/mastery/query"
+WHOLE = {WHOLE_BODY: {"is_here": lambda: True}}  # as the engine's server says of most bodies
 SECRET = "for-benches-alone-0123456789-0123456789"  # nosec B105
 RULES, COURSE = Rules(), course()
 
@@ -47,17 +66,20 @@ def query_steps(runs: int, until: Micros, models: Sequence[StudentAtWork]) -> li
         for name, value in _domain_costs(documents, until).items():
             if run >= 0:
                 costs[name].append(value)
-    whole, floor = asyncio.run(_called(runs, until, models))
+    called = asyncio.run(_called(runs, until, models))
+    whole, floor, line = (called.pop(name) for name in ("whole", "floor", "log line"))
+    costs["the call alone (address, body, caller, limits, metrics, headers)"] = called["nothing"]
+    costs["the store, without unpacking"] = [
+        read - parsed for read, parsed in zip(called["store"], costs["unpack"], strict=True)
+    ]
     known = [sum(values) for values in zip(*costs.values(), strict=True)]
+    costs["the rest (audit, consent, words, JSON; the steps one after another cost more than alone)"] = [
+        call - steps for call, steps in zip(whole, known, strict=True)
+    ]
     return [
         *[shown("steps", f"a query: {name}", "µs", values) for name, values in costs.items()],
-        shown(
-            "steps",
-            "a query: the call (route, caller, limits, audit, body, JSON, log line) and the store",
-            "µs",
-            [call - steps for call, steps in zip(whole, known, strict=True)],
-        ),
         shown("steps", "a query: all of these", "µs", whole),
+        shown("steps", "a query: its log line, which is beside these", "µs", line),
         shown("steps", "a query: floor, a bare FastAPI route", "µs", floor),
         judged("steps", "a query: ratio to the floor", "", ratios(floor, whole), "query to floor"),
     ]
@@ -94,10 +116,12 @@ def _past(student: Student, today: int) -> Any:
     return average(scores), trend(scores, today)
 
 
-async def _called(runs: int, until: Micros, models: Sequence[StudentAtWork]) -> tuple[list[float], list[float]]:
-    """µs a call of ours and of the bare route, run by run, by turns."""
-    ours: list[float] = []
-    floor: list[float] = []
+async def _called(runs: int, until: Micros, models: Sequence[StudentAtWork]) -> dict[str, list[float]]:
+    """µs a call of ours, of a route of ours that does nothing, and of the bare route; of the store, and of a log line.
+
+    Run by run, by turns.
+    """
+    costs: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), jwt_secret=SECRET, worker_enabled=False, log_level="WARNING")
         await _fill(Path(folder), runs + 1, models)
@@ -106,12 +130,77 @@ async def _called(runs: int, until: Micros, models: Sequence[StudentAtWork]) -> 
         async with AsyncExitStack() as stack:
             state = await stack.enter_async_context(app.router.lifespan_context(app))
             tune_gc()
+            given, nothing = dict(state or {}), _nothing(lambda: until)
+            database = await stack.enter_async_context(_opened(Path(folder)))
             for run in range(runs + 1):
-                own, plain = await _asked(app, dict(state or {}), token, run), await _asked(bare.app, {}, token, run)
-                if run:
-                    ours.append(own)
-                    floor.append(plain)
-    return ours, floor
+                measured = {
+                    "whole": await _asked(app, given, token, run),
+                    "nothing": await _asked(nothing, given, token, run),
+                    "floor": await _asked(bare.app, {}, token, run),
+                    "store": await _read(SqliteDocuments(database), run),
+                    "log line": _logged(until),
+                }
+                for name, value in measured.items() if run else ():
+                    costs[name].append(value)
+    return costs
+
+
+def _nothing(clock: Clock) -> ASGIApp:
+    """A route that does nothing, behind all that a call of the engine passes."""
+    router = APIRouter(route_class=EnvelopeRoute)
+
+    @router.post(PATH.decode(), openapi_extra=responds(StudentMastery, limit="query"))
+    async def nothing(caller: Authenticated, body: MasteryQuery) -> list[str]:
+        del caller, body
+        return []
+
+    async def failed(_: Request, error: Exception) -> Response:
+        raise StartRefused(f"A call of the bench that does nothing failed: {error}") from error
+
+    app = RequestMiddleware(
+        FastRouter(PlainTextResponse(), routes=router.routes, failed=failed, kinds=(MasteryError,)),
+        metrics=Metrics(),
+        clock=clock,
+        new_id=new_id,
+        most_at_once=1_000,
+        page_for=lambda *_: None,
+    )
+    return ProxyMiddleware(app, proxies=Proxies(()), clock=clock)
+
+
+@asynccontextmanager
+async def _opened(folder: Path) -> AsyncIterator[Database]:
+    database = Database(folder / FILE_NAME)
+    yield database
+    await database.close()
+
+
+async def _read(store: SqliteDocuments, run: int) -> float:
+    """µs a student, read one by one as queries do."""
+    students = [StudentKey(DEFAULT_TENANT, f"student_{run * CALLS + number}") for number in range(CALLS)]
+    started = process_time()
+    for student in students:
+        await store.of_students([student])
+    return (process_time() - started) / CALLS * 1e6
+
+
+def _logged(now: Micros) -> float:
+    """µs a log line of a call, to where nobody reads it."""
+    fields = {
+        "correlation_id": new_id(),
+        "endpoint": PATH.decode(),
+        "method": "POST",
+        "student_id": "student_1",
+        "duration_ms": 1.23,
+        "status_code": 200,
+    }
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        handler = logging.StreamHandler(nowhere)
+        handler.setFormatter(JsonLines())
+        started = process_time()
+        for _ in range(CALLS):
+            handler.handle(CallRecord(__name__, now / SECOND, dict(fields)))
+        return (process_time() - started) / CALLS * 1e6
 
 
 async def _fill(folder: Path, runs: int, models: Sequence[StudentAtWork]) -> None:
@@ -126,7 +215,7 @@ async def _fill(folder: Path, runs: int, models: Sequence[StudentAtWork]) -> Non
     await database.close()
 
 
-async def _asked(app: FastAPI, state: dict[str, Any], token: str, run: int) -> float:
+async def _asked(app: ASGIApp, state: dict[str, Any], token: str, run: int) -> float:
     """µs a query. Raises StartRefused if one is not answered."""
     headers = [
         (b"host", b"127.0.0.1"),
@@ -156,6 +245,7 @@ async def _asked(app: FastAPI, state: dict[str, Any], token: str, run: int) -> f
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 80),
             "state": state,
+            "extensions": WHOLE,
         }
         await app(scope, _Body(body), send)
     seconds = process_time() - started
