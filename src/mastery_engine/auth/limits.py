@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 from limits import RateLimitItemPerMinute
@@ -63,11 +63,23 @@ class Allowance(msgspec.Struct, frozen=True):
         ]
 
 
-class Limits:
-    """The windows of all callers. Without a storage no caller is limited."""
+class NearWindows(Protocol):
+    """Windows in this process, which answer at once. Those that are elsewhere are a library's storage."""
 
-    def __init__(self, storage: Storage | None) -> None:
-        self._windows = MovingWindowRateLimiter(storage) if storage else None
+    def count(self, name: str, limit: int, now: Micros) -> tuple[bool, int, Micros]:
+        """Count one more call in the window of the last minute, if it has fewer than ``limit``.
+
+        Whether it had, how many it has now, and when the oldest of them counts no more. Moments hardly go back.
+        """
+        ...
+
+
+class Limits:
+    """The windows of all callers. Without any no caller is limited."""
+
+    def __init__(self, windows: Storage | NearWindows | None) -> None:
+        self._near = None if isinstance(windows, Storage) else windows
+        self._windows = MovingWindowRateLimiter(windows) if isinstance(windows, Storage) else None
         self._away_until: Micros = 0
 
     async def take(self, caller: Caller, kind: LimitKind | None, now: Micros) -> Allowance | None:
@@ -97,6 +109,9 @@ class Limits:
             raise rate_limited(allowance, "Too many badges were asked for from your address", now)
 
     async def _take(self, now: Micros, limit: int, *names: str) -> Allowance | None:
+        if self._near is not None:
+            has_room, number, ends = self._near.count("/".join(names), limit, now)
+            return Allowance(limit, limit - number, ceil(ends / SECOND), not has_room)
         if self._windows is None or now < self._away_until:
             return None
         item = RateLimitItemPerMinute(limit)

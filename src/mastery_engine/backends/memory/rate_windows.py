@@ -1,37 +1,35 @@
 """The rate limits' windows in this process."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
-from limits.aio.storage.memory import Entry, MemoryStorage
+from mastery_engine.domain.moments import MINUTE, Micros
 
 
-class MemoryWindows(MemoryStorage):
-    """See ``limits.aio.storage.Storage``: the library's own, with another way to forget what has expired.
-
-    The library looks through the windows of all callers again and again, in a thread for each. Here each call forgets
-    the windows in which nobody called for so long that they are empty; those stand first.
-    """
+class MemoryWindows:
+    """See ``NearWindows``. Each call forgets the windows in which nobody called for a minute, which stand first."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.events: OrderedDict[str, list[Entry]] = OrderedDict()  # whoever called last is last
+        self._moments: OrderedDict[str, deque[Micros]] = OrderedDict()  # whoever called last is last
 
-    async def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Whether there was room for ``amount`` more in a window of ``expiry`` seconds; if so, they are counted."""
-        entry = Entry(expiry)
-        self._forget(entry.atime)
-        entries = self.events.setdefault(key, [])
-        self.events.move_to_end(key)
-        if amount > limit or (len(entries) > limit - amount and entries[limit - amount].atime >= entry.atime - expiry):
-            return False
-        entries[:0] = [entry] * amount
-        del entries[limit:]
-        return True
+    def count(self, name: str, limit: int, now: Micros) -> tuple[bool, int, Micros]:
+        since = now - MINUTE
+        moments = self._moments.setdefault(name, deque())
+        self._moments.move_to_end(name)
+        while moments and moments[0] < since:
+            moments.popleft()
+        has_room = len(moments) < limit
+        if has_room:
+            moments.append(now)
+        self._forget(since)
+        return has_room, len(moments), moments[0] + MINUTE
 
-    def _forget(self, now: float) -> None:
-        while self.events:
-            first = next(iter(self.events))
-            entries = self.events[first]
-            if entries and entries[0].expiry >= now:
+    def _forget(self, since: Micros) -> None:
+        while True:
+            first = next(iter(self._moments))
+            if self._moments[first][-1] >= since:
                 return
-            del self.events[first]
+            del self._moments[first]
+
+    def __len__(self) -> int:
+        """How many windows there are."""
+        return len(self._moments)
