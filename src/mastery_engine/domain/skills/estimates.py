@@ -122,6 +122,14 @@ class Outlook(msgspec.Struct, frozen=True, gc=False):
         variance = self._prior(skill).uncertainty ** 2
         return SkillEstimate(self.chance(skill), variance, 0.0, None, "prior", is_enough=False)
 
+    def of_course(self) -> Estimates:
+        """As ``estimate`` for every skill of the course, in its order: those that nothing tells apart are one."""
+        named, known, alike = self.model.skills, self.estimates, self.estimate(NOT_NAMED)
+        return {
+            skill: known[skill] if skill in known else self.estimate(skill) if skill in named else alike
+            for skill in self.curriculum.skills
+        }
+
     def _prior(self, skill: str) -> KnowledgeEstimate:
         return traced.estimate(self.knowledge, skill, self.at, self.model)
 

@@ -23,11 +23,11 @@ class SkillStatus(msgspec.Struct, frozen=True, gc=False):
 
 def skill_map(view: Outlook) -> list[SkillStatus]:
     """The state of every skill of the course, each after its prerequisites."""
-    places = []
-    for name, skill in view.curriculum.skills.items():
-        estimate = view.estimate(name)
-        places.append(SkillStatus(skill, _state(view, name, estimate), estimate))
-    return places
+    skills = view.curriculum.skills
+    return [
+        SkillStatus(skills[name], _state(view, name, estimate), estimate)
+        for name, estimate in view.of_course().items()
+    ]
 
 
 def _state(view: Outlook, name: str, estimate: SkillEstimate) -> State:

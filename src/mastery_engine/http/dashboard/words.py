@@ -8,7 +8,7 @@ there is, else the course's.
 from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import cache
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from math import ceil
@@ -41,6 +41,7 @@ ISOLATE, END_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 AGAINST = {"ltr": frozenset(("R", "AL")), "rtl": frozenset("L")}
 EVERYWHERE = "/"
 A_YEAR_S = 365 * 86_400
+MOST_WRITTEN = 1_024  # of each language: days in the ways to write them, and numbers
 LONGEST_HEADER = 1_000
 
 
@@ -88,6 +89,9 @@ class Words:
         self.direction = "rtl" if language in RIGHT_TO_LEFT else "ltr"
         self.locale = Locale.parse(language)
         self._translations = _translations(language)
+        self._per_cents = [format_percent(whole / 100, locale=self.locale) for whole in range(101)]
+        self._written = lru_cache(MOST_WRITTEN)(self._format_day)
+        self._decimal = lru_cache(MOST_WRITTEN)(self._format_decimal)
 
     def gettext(self, message: str) -> Sentence:
         return Sentence(self._translations.gettext(message), self)
@@ -103,12 +107,14 @@ class Words:
 
     def isolated(self, value: Any) -> Any:
         """The value, apart from the words around it if something in it is written in the other direction."""
-        is_against = isinstance(value, str) and not AGAINST[self.direction].isdisjoint(map(bidirectional, value))
+        if not isinstance(value, str) or (self.direction == "ltr" and value.isascii()):
+            return value
+        is_against = not AGAINST[self.direction].isdisjoint(map(bidirectional, value))
         return ISOLATE + value + END_ISOLATE if is_against else value
 
     def percent(self, share: float) -> str:
         """A share as all pages show it: rounded down, so that 59.6% is not shown as the 60% at which a level begins."""
-        return format_percent(whole_per_cent(share) / 100, locale=self.locale)
+        return self._per_cents[whole_per_cent(share)]
 
     def percent_needed(self, share: float) -> str:
         """What is needed, which rounds up."""
@@ -121,27 +127,32 @@ class Words:
     def signed_points(self, change: float) -> str:
         """A change of a share in points of 100, such as +2.5."""
         points = round(points_of(change), 1) or 0.0
-        written = format_decimal(abs(points), format="0.0", locale=self.locale)
-        return f"{MINUS if points < 0 else '+'}{written}"
+        return f"{MINUS if points < 0 else '+'}{self._decimal(abs(points), '0.0')}"
 
     def number(self, value: float) -> str:
-        return str(format_decimal(value, locale=self.locale))
+        return self._decimal(value)
+
+    def _format_decimal(self, value: float, pattern: str | None = None) -> str:
+        return str(format_decimal(value, format=pattern, locale=self.locale))
 
     def figure(self, value: float) -> str:
         """A number of which the size matters: three places that count, whole from 100 on."""
         if value >= 100 or value == round(value):
             return self.number(round(value))
-        return str(format_decimal(value, format="@##", locale=self.locale))
+        return self._decimal(value, "@##")
 
     def day(self, day: str | date) -> str:
         """A day with its weekday, as of the last weeks."""
-        return format_date(_date(day), DAYS[self.language], self.locale)
+        return self._written(day, DAYS[self.language])
 
     def short_day(self, day: str | date) -> str:
-        return format_date(_date(day), "d MMM", self.locale)
+        return self._written(day, "d MMM")
 
     def full_day(self, day: str | date) -> str:
-        return format_date(_date(day), LONG_DAYS.get(self.language, "long"), self.locale)
+        return self._written(day, LONG_DAYS.get(self.language, "long"))
+
+    def _format_day(self, day: str | date, pattern: str) -> str:
+        return format_date(date.fromisoformat(day) if isinstance(day, str) else day, pattern, self.locale)
 
     def moment(self, at: Micros, zone: tzinfo = UTC) -> str:
         """A moment in a time zone, to the minute."""
@@ -170,10 +181,6 @@ class Words:
 
     def listed(self, items: Sequence[str]) -> str:
         return format_list(list(items), locale=self.locale)
-
-
-def _date(day: str | date) -> date:
-    return date.fromisoformat(day) if isinstance(day, str) else day
 
 
 @cache
