@@ -90,8 +90,9 @@ async def test_the_trend_is_that_of_the_chosen_days_and_the_links_keep_them(api:
     assert "What changed from " in student
     usual = (await asked(api, f"/dashboard/students/{ADA}")).text
     assert "What changed since last week" in usual
-    nonsense = (await asked(api, f"/dashboard/students/{ADA}?from={last}&to={first}")).text
+    nonsense = (await asked(api, f"/dashboard/students/{ADA}?from={last}&to={first}", 400)).text
     assert "What changed since last week" in nonsense
+    assert "The first day lies after the last: change one of them. The usual days are shown." in nonsense
     group = re.findall(r'<input type="hidden" name="(from|to)" value="([^"]+)"', page)
     assert ("from", first) in group
 

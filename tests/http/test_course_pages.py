@@ -78,7 +78,10 @@ async def test_a_class_is_shown_in_its_course_and_leads_to_pages_there(schools: 
     assert {f"{PAGE}{IN_PHYSICS}", f"{PAGE}{IN_ART}", f"/dashboard{IN_PHYSICS}", f"/dashboard{IN_ART}"} <= links(both)
     assert 'data-students="1"' in both, "one person, in two rows"
     only = await shown(schools, f"/dashboard{IN_ART}", role="teacher", cohorts=["physics-1", "art-1"])
-    assert (f"{PAGE}{IN_ART}" in links(only), f"{PAGE}{IN_PHYSICS}" in links(only)) == (True, False)
+    in_art = f"{PAGE}{IN_ART}&class={IN_ART.partition('=')[2]}"
+    assert (in_art in links(only), f"{PAGE}{IN_PHYSICS}" in links(only)) == (True, False)
+    way_back = links(await shown(schools, in_art, role="teacher", cohorts=["physics-1", "art-1"]))
+    assert f"/dashboard{IN_ART}" in way_back, "to the class in the course that was chosen there"
     assert "/dashboard" in links(only), "the way back to all"
 
 

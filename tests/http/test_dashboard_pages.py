@@ -47,7 +47,7 @@ async def test_all_who_look_at_once_share_one_rendering_and_are_on_record(
     )
     assert made == ["student_body.html"] * 2, "one for whom it is about, and one for all others"
     names = zip(("eva", "tom", STUDENT), looks, strict=True)
-    assert [f'<span class="who">{name}</span>' in page for name, page in names] == [True] * 3
+    assert [f'<span class="who" dir="auto">{name}</span>' in page for name, page in names] == [True] * 3
     looked = [record.subject for record in await api.audited() if record.call == "student-page"]
     assert len(set(looked)) == 3
     await api.learn(event("quiz", correct_answers=1))
@@ -351,3 +351,15 @@ async def test_the_operators_page_is_there_while_the_log_is_away(api: Api, monke
 
     monkeypatch.setattr(api.logs.dead_letters, "reasons", away)
     assert "They could not be read just now" in await shown(api, "/dashboard")
+
+
+async def test_advice_about_a_module_names_the_skill_on_which_one_is_stuck(api: Api) -> None:
+    work = event("completion", topic="control-flow", total_exercises=10, completed_exercises=2)
+    await api.learn(work, event("quiz", correct_answers=10), event("quality"))
+    assert "Practise “Control Flow”" in (await shown(api))
+    await api.learn(event("help", topic="loops", message="I'm stuck"))
+    page = await shown(api)
+    assert "Practise “Loops with for and while”" in page
+    assert "Practise “Control Flow”" not in page
+    assert "You are stuck on this part of “Control Flow”. 8 exercises are waiting for you." in page
+    assert "stuck here" in page

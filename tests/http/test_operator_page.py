@@ -94,6 +94,15 @@ def test_gaps_are_gaps_and_no_zeros() -> None:
     ]
 
 
+def test_what_lies_beyond_the_histogram_is_told_as_that() -> None:
+    slow = tuple(60 * (place == len(LATENCY_BOUNDS)) for place in range(len(LATENCY_BOUNDS) + 1))
+    drawn = graphs(minute_of(0, latency=slow), minute_of(1))
+    for line in drawn["latency"].lines:
+        assert line.told(line.most) == "over 2,500"
+        assert line.told(line.numbers[-2]) not in ("", "over 2,500")
+    assert drawn["calls"].lines[0].told(5_000) == "5,000", "of other figures more is known"
+
+
 def test_lights_are_on_where_an_alert_would_be() -> None:
     def lit(*minutes: MinuteFigures, **how: Any) -> set[str]:
         return {key for key, one in graphs(*minutes, **how).items() if one.needs_look}
@@ -184,7 +193,11 @@ async def test_all_letters_of_a_reason_are_redriven_in_portions_after_a_question
     assert '<form method="post" action="/dashboard/dead-letters/redrive">' not in outcome, "it ends"
     assert (await api.query())["components"]["quiz"] > 0
 
-    assert "None waits to be redriven." in await shown(api, f"{REDRIVE}?code=OTHER")
+    for path in (f"{REDRIVE}?code=OTHER", "/dashboard/dead-letters?code=OTHER"):
+        nothing = await api.client.get(path, headers=COOKIE)
+        assert nothing.status_code == 404
+        assert "No dead letter has this reason." in nothing.text
+        assert '<a href="/dashboard/dead-letters?code=VALIDATION_ERROR">VALIDATION_ERROR (' in nothing.text
     elsewhere = await api.client.get(
         answer.headers["location"], headers={"Cookie": f"mastery_session={make_token(tenant='school-2')}"}
     )

@@ -501,6 +501,24 @@ def test_all_letters_of_a_reason_go_back_without_a_script_by_keyboard(live: Live
     page.context.close()
 
 
+def test_a_page_that_waits_for_an_outcome_asks_no_more_once_it_is_there(live: Live, page: Page) -> None:
+    asked = []
+    main = '<main id="main" {}><h1>Redrive</h1><p>{}</p></main><p id="told"></p>'
+    script = '<script type="module" src="/dashboard/assets/pages.js"></script>'
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        waits = len(asked) < 3
+        body = main.format('data-refresh="0.2"' if waits else "", "waits" if waits else "done")
+        route.fulfill(content_type="text/html", body=f"<!doctype html><title>x</title>{body}{script}")
+
+    page.route("**/dashboard/dead-letters/redriven/some", answer)
+    page.goto(f"{live.url}/dashboard/dead-letters/redriven/some")
+    expect(page.locator("main p")).to_have_text("done")
+    page.wait_for_timeout(1_000)
+    assert len(asked) == 3
+
+
 async def _no_event_at_all(path: Path) -> None:
     """Puts into the log what no event is."""
     database = Database(path)

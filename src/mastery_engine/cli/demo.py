@@ -114,12 +114,14 @@ def _with_an_address(settings: "Settings") -> "Settings":
 
 
 async def _name(engine: "Engine", class_: list["Pupil"]) -> None:
-    """Put the names of those in the class who have none; who was erased keeps none."""
+    """Put the names of the class, its teacher and those in it who have none; who was erased keeps none."""
     from mastery_engine.domain.people.profile import ProfileChange
     from mastery_engine.errors import Forbidden
-    from mastery_engine.lab.simulate.stories import names_of
+    from mastery_engine.lab.simulate.classes import COHORT
+    from mastery_engine.lab.simulate.stories import CLASS_NAME, STAFF, names_of
 
-    names = names_of(class_)
+    await engine.cohorts.name(operator(), COHORT, CLASS_NAME)
+    names = names_of(class_) | STAFF
     known = await engine.people.names_for(CLASS, names)
     for student_id in names.keys() - known.keys():
         with suppress(Forbidden):

@@ -1,6 +1,6 @@
 """The answers about advice, learning paths and patterns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -29,6 +29,7 @@ class NextStep(msgspec.Struct, frozen=True):
     ``steps`` counts exercises, questions, submissions or days. ``rises`` says that practice would make a right answer
     likelier, ``begun`` that there is something already which it would better. ``link`` leads to where it is done: an
     item of the course, named by ``link_title`` where it has a title, or a resource; None where there is neither.
+    ``stuck_on`` is the title of the skill on which the student is stuck, where the advice is of its module.
     """
 
     action: Action
@@ -43,6 +44,7 @@ class NextStep(msgspec.Struct, frozen=True):
     is_skill: bool
     link: str | None
     link_title: str | None = None
+    stuck_on: str | None = None
 
 
 class PathAhead(msgspec.Struct, frozen=True):
@@ -122,9 +124,10 @@ def _with_resources(sent: AdviceSent, curriculum: Curriculum) -> Recommended:
     )
 
 
-def next_step(piece: Recommendation, curriculum: Curriculum) -> NextStep:
-    """A piece of advice as a page says it, with the first resource of its skill."""
+def next_step(piece: Recommendation, curriculum: Curriculum, struggles: Iterable[str] = ()) -> NextStep:
+    """A piece of advice as a page says it, with the first resource of its skill; ``struggles`` are the open ones."""
     skill = curriculum.skills.get(piece.area)
+    stuck_on = next((topic for topic in struggles if curriculum.module_of.get(topic) == piece.area), None)
     return NextStep(
         piece.action,
         piece.area,
@@ -137,6 +140,7 @@ def next_step(piece: Recommendation, curriculum: Curriculum) -> NextStep:
         piece.urgent,
         skill is not None,
         next(iter(curriculum.resources(piece.area)), None),
+        stuck_on=None if stuck_on is None else curriculum.skills[stuck_on].title,
     )
 
 

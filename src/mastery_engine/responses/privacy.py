@@ -60,6 +60,13 @@ class Erasure(msgspec.Struct, frozen=True):
     proof: str
 
 
+class ErasedBefore(msgspec.Struct, frozen=True):
+    """An erasure that was, as its student may know it: when, and where it does not reach, until when."""
+
+    erased_at: MomentText
+    ages_out: list[StaysUntil]
+
+
 class AuditEntry(msgspec.Struct, frozen=True):
     """Who did what, to which student (a keyed hash), when, from where, and whether it was allowed.
 

@@ -63,7 +63,9 @@ class Advising:
     ) -> list[NextStep]:
         """The same advice in the same order, as pages say it."""
         found, wanted = await self._wanted(caller, student_id, course_id, "low")
-        return [next_step(piece, found.curriculum) for piece in wanted[:limit]]
+        spells = open_spells(found.student.guidance.spells, found.rules.start_of(found.first_day))
+        struggles = [topic for topic, _ in spells]
+        return [next_step(piece, found.curriculum, struggles) for piece in wanted[:limit]]
 
     async def _wanted(
         self, caller: Caller, student_id: str, course_id: str | None, priority: Priority

@@ -9,7 +9,7 @@ from cachetools import LRUCache
 
 from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.clock import Clock
-from mastery_engine.domain.cohorts.cohort import Cohort, Due
+from mastery_engine.domain.cohorts.cohort import Cohort, Due, Teacher
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.given_ids import as_spelled
 from mastery_engine.domain.moments import SECOND, Day, Micros, day_of, iso_date
@@ -43,6 +43,7 @@ class SeenCohort(msgspec.Struct, frozen=True):
     taught_by: frozenset[str]
     course_id: str
     name: str = ""
+    teachers: tuple[Teacher, ...] = ()
 
 
 class Cohorts:
@@ -120,7 +121,8 @@ class Cohorts:
         if cached is not None and cached.at <= now < cached.at + MEMBERS_LIFE:
             return cached
         roster = await self.roster(tenant, cohort_id, now)
-        seen = SeenCohort(now, roster.members, roster.cohort.taught_by, roster.course_id, roster.cohort.name)
+        cohort = roster.cohort
+        seen = SeenCohort(now, roster.members, cohort.taught_by, roster.course_id, cohort.name, cohort.teachers)
         self._seen[tenant, cohort_id] = seen
         return seen
 
@@ -134,9 +136,17 @@ class Cohorts:
 
     async def titles(self, caller: Caller, now: Micros) -> dict[str, str]:
         """The names of a caller's cohorts by their ids, which stand for those without one. Raises Unavailable."""
-        cohort_ids = sorted(caller.cohorts)
+        return await self.titles_of(caller, sorted(caller.cohorts), now)
+
+    async def titles_of(self, caller: Caller, cohort_ids: Sequence[str], now: Micros) -> dict[str, str]:
+        """The names of cohorts that the caller may see by their ids, as ``titles``. Raises Unavailable."""
         seen = await asyncio.gather(*(self._seen_now(caller.tenant, one, now) for one in cohort_ids))
         return {cohort_id: one.name or cohort_id for cohort_id, one in zip(cohort_ids, seen, strict=True)}
+
+    async def teachers_of(self, caller: Caller, now: Micros) -> dict[str, str]:
+        """Whose profile a token's ``sub`` stands for, of the teachers of a caller's cohorts. Raises Unavailable."""
+        seen = await asyncio.gather(*(self._seen_now(caller.tenant, one, now) for one in sorted(caller.cohorts)))
+        return {name: teacher.student_id for one in seen for teacher in one.teachers for name in teacher.known_as}
 
     async def narrowed(self, caller: Caller, cohort_id: str, now: Micros) -> Caller:
         """A caller with one cohort alone, and its members as their students. Raises Forbidden and Unavailable."""
@@ -198,6 +208,11 @@ class Cohorts:
                 self._seen.pop((caller.tenant, cohort_id), None)
                 return _record(cohort_id, msgspec.structs.replace(roster, cohort=cohort), PAGE, None)
         raise Conflict("Others changed this cohort at the same time: try again.", field="cohort_id")
+
+    async def name(self, caller: Caller, cohort_id: str, name: str) -> None:
+        """Name a cohort, and leave all else of it as it is. Raises Forbidden, and Conflict as ``revise``."""
+        self._access.check_cohort(caller, Act.SET_ROSTER, cohort_id, "put-cohort")
+        await self.revise(caller, cohort_id, "put-cohort", lambda at: msgspec.structs.replace(at.cohort, name=name))
 
     async def revise(
         self, caller: Caller, cohort_id: str, call: str, change: Callable[[Roster], Cohort]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from mastery_engine.auth.access import TABLE, Act, Caller, Reach, check_student
 from mastery_engine.clock import Clock
+from mastery_engine.domain.given_ids import is_student_id
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.people.identity import identity
 from mastery_engine.domain.people.profile import NO_PROFILE, ProfileChange, Words, has_words, words_of
@@ -62,6 +63,18 @@ class People:
     async def names_for(self, caller: Caller, student_ids: Iterable[str]) -> dict[str, str]:
         """The names of those of these students whom the caller may read, and who have one. Raises Unavailable."""
         return await self._profiles.names(caller.tenant, [one for one in student_ids if _may_read(caller, one)])
+
+    async def names_by_token(self, caller: Caller, subjects: Iterable[str]) -> dict[str, str]:
+        """The names of people by what their tokens call them (``sub``), of those who have one. Raises Unavailable.
+
+        It is for whoever sees what these people did as teachers or admins, or is one of them.
+        """
+        wanted = frozenset(subjects)
+        profiles = {one: one for one in wanted if is_student_id(one)}
+        teachers = await self._cohorts.teachers_of(caller, caller.moment(self._clock))
+        profiles |= {name: student_id for name, student_id in teachers.items() if name in wanted}
+        names = await self._profiles.names(caller.tenant, sorted(set(profiles.values())))
+        return {one: names[student_id] for one, student_id in profiles.items() if student_id in names}
 
     async def put(
         self, caller: Caller, student_id: str, change: ProfileChange, *, key: IdempotencyKey | None = None
@@ -146,12 +159,11 @@ class People:
             _next_cursor(found, limit, cut),
         )
 
-    async def courses_of(self, caller: Caller, student_id: str) -> list[str]:
-        """The courses in which a student has evidence, by id; none where the caller may not read them."""
-        if not _may_read(caller, student_id):
-            return []
-        (courses,) = await self._documents.of_students([StudentKey(caller.tenant, student_id)])
-        return sorted(courses)
+    async def courses_of(self, caller: Caller, *student_ids: str) -> list[str]:
+        """The courses in which students have evidence, by id; without those of whom the caller may not read."""
+        keys = [StudentKey(caller.tenant, one) for one in student_ids if _may_read(caller, one)]
+        found = await self._documents.of_students(keys) if keys else []
+        return sorted({course_id for of_one in found for course_id in of_one})
 
     async def _candidates(
         self, caller: Caller, cohort_id: str | None, words: Words, after: str, now: Micros, person: str | None

@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
-from mastery_engine.domain.consent import without_repeats
+from mastery_engine.domain.consent import erased_at, without_repeats
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, CourseKey
 from mastery_engine.domain.evidence.shown import shown_points
 from mastery_engine.domain.moments import Micros, iso_date, rfc3339
@@ -25,6 +25,7 @@ from mastery_engine.responses.privacy import (
     AuditTrail,
     Consent,
     ConsentPoint,
+    ErasedBefore,
     Erasure,
     Export,
     HeldCourse,
@@ -184,6 +185,19 @@ class Privacy:
             elsewhere,
             self._consents.proof(key, at),
         )
+
+    async def erasure(self, caller: Caller, student_id: str) -> ErasedBefore | None:
+        """The student's last erasure, and where it did not reach what still lies there; None if there was none.
+
+        Raises Forbidden.
+        """
+        self._access.check_student(caller, Act.OWN_DATA, student_id, "consent")
+        now = caller.moment(self._clock)
+        at = erased_at(self._consents.history(StudentKey(caller.tenant, student_id)))
+        if at is None:
+            return None
+        stays = [one for one in await self._elsewhere(at) if one.until is None or one.until > rfc3339(now)]
+        return ErasedBefore(rfc3339(at), stays)
 
     def _ids_of(self, key: StudentKey) -> list[StudentKey]:
         """The student's ids: those that were linked to them, and their own, which is the last."""

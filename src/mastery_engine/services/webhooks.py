@@ -36,6 +36,7 @@ from mastery_engine.services.known_webhooks import KnownWebhooks, pack_webhook, 
 from mastery_engine.services.receivers import Bell
 from mastery_engine.services.webhook_messages import WebhookMessages
 
+NO_SUCH_MESSAGE = "There is no message with this webhook-id: the deliveries of the webhook list them."
 MOST_WEBHOOKS = 20
 PAGE = 100
 MAX_ROUNDS = 20
@@ -168,6 +169,15 @@ class Webhooks:
         more = make_cursor(place(shown[-1])) if len(found) > limit else None
         return DeliveryList(webhook_id, [delivery_entry(one) for one in shown], more)
 
+    async def delivery(self, caller: Caller, webhook_id: str, delivery_id: str) -> DeliveryEntry:
+        """What became of one message. Raises Forbidden, NotFound and Unavailable."""
+        webhook = await self._read(caller, webhook_id, "list-deliveries")
+        found = await self._queue.find(webhook.sink, delivery_id)
+        if found is None:
+            raise NotFound(NO_SUCH_MESSAGE)
+        self._audit.note(caller, "list-deliveries", found.student.student_id, allowed=True)
+        return delivery_entry(found)
+
     async def resend(self, caller: Caller, webhook_id: str, delivery_id: str) -> DeliveryEntry:
         """Send a message again, under its id, at once if it is the first that waits of its student.
 
@@ -182,7 +192,7 @@ class Webhooks:
         if delivery is not None:
             await self._audit.write(caller, "resend-delivery", [delivery.student.student_id])
         if delivery is None or not await self._queue.again(webhook.sink, delivery_id, now):
-            raise NotFound("There is no message with this webhook-id: the deliveries of the webhook list them.")
+            raise NotFound(NO_SUCH_MESSAGE)
         self._bell.ring([webhook.sink])
         return delivery_entry(await self._queue.find(webhook.sink, delivery_id) or delivery)
 

@@ -25,8 +25,7 @@ def skill_map(view: Outlook) -> list[SkillStatus]:
     """The state of every skill of the course, each after its prerequisites."""
     skills = view.curriculum.skills
     return [
-        SkillStatus(skills[name], _state(view, name, estimate), estimate)
-        for name, estimate in view.of_course().items()
+        SkillStatus(skills[name], _state(view, name, estimate), estimate) for name, estimate in view.of_course().items()
     ]
 
 

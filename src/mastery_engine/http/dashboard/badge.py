@@ -8,6 +8,7 @@ from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.errors import MasteryError
 from mastery_engine.http.dashboard.sentences import level_name
 from mastery_engine.http.dashboard.templates import page
+from mastery_engine.http.dashboard.told import told_of
 from mastery_engine.http.dashboard.words import speak
 from mastery_engine.http.problems import status_of
 from mastery_engine.out.badges.badge import Badge
@@ -42,6 +43,6 @@ def badge_page(request: Request, badge: Badge, issuer: Issuer) -> Response:
 def sorry_page(request: Request, error: MasteryError) -> Response:
     """The page of a badge that is gone, or never was."""
     speak(request)
-    sorry = page("badge_gone.html", None, status_of(error), message=error.message)
+    sorry = page("badge_gone.html", None, status_of(error), message=told_of(error).in_one)
     sorry.headers["Vary"] = "Accept, Accept-Language, Cookie"
     return sorry

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeAlias
@@ -16,19 +15,18 @@ from mastery_engine.domain.cohorts.needs_help import StruggleSign
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.evidence.shown import whole_per_cent
 from mastery_engine.domain.given_ids import normal_id
-from mastery_engine.domain.moments import Day, DaySpan, day_of_date, iso_date, rfc3339
+from mastery_engine.domain.moments import DaySpan, iso_date, rfc3339
 from mastery_engine.domain.people.profile import folded, has_words, searched, words_of
 from mastery_engine.http.dashboard import charts
+from mastery_engine.http.dashboard.dates import day_typed, typed_days
 from mastery_engine.http.dashboard.sentences import HelpWords, Titles, help_reasons, level_name
-from mastery_engine.http.dashboard.student import query_of
+from mastery_engine.http.dashboard.student import CameFrom, query_of
 from mastery_engine.http.dashboard.words import spoken
 from mastery_engine.services.classrooms import ChosenDays, Classroom, ClassStudent, SkillRow, SkillsOfClass
 
 SORTS = ("help", "name", "score", "change", "active")
 WINDOWS = (7, 14, 28, 84)
 USUAL_TREND = 28
-LONGEST_DATE = 40
-ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 MOST_CARDS = 5
 GROUPS = 5
 LEAST_GROUP = 2
@@ -114,7 +112,7 @@ def class_query(request: Request, course_id: str | None) -> ClassQuery:
     """What the address asks for; what makes no sense there is passed over. Raises InvalidInput."""
     asked = request.query_params
     days, cohort = asked.get("days", ""), asked.get("cohort", "").strip()
-    since, until = (asked.get(name, "").strip()[:LONGEST_DATE] for name in ("from", "to"))
+    since, until = typed_days(request)
     return ClassQuery(
         asked.get("q", "").strip()[:200],
         asked.get("level", "")[:100],
@@ -129,6 +127,13 @@ def class_query(request: Request, course_id: str | None) -> ClassQuery:
     )
 
 
+def odd_choice(request: Request, levels: Sequence[str]) -> str:
+    """The first choice in the address that there is not, such as an order or a level; empty where all are."""
+    given = request.query_params
+    known = {"sort": SORTS, "dir": ("asc", "desc"), "days": tuple(map(str, WINDOWS)), "map": ("all",), "level": levels}
+    return next((given[name] for name, choices in known.items() if given.get(name) and given[name] not in choices), "")
+
+
 def chosen_days(asked: ClassQuery) -> ChosenDays | None:
     """The days that are asked for; None where they are the usual ones, or no days."""
     if not asked.since and not asked.until:
@@ -136,31 +141,6 @@ def chosen_days(asked: ClassQuery) -> ChosenDays | None:
     first, last = day_typed(asked.since), day_typed(asked.until)
     is_wrong = (asked.since and first is None) or (asked.until and last is None)
     return None if is_wrong else ChosenDays(first, last)
-
-
-def days_fault(asked: ClassQuery, known: DaySpan) -> str:
-    """What is wrong with the days that are asked for, in the reader's language; empty where nothing is."""
-    words = spoken()
-    given = [text for text in (asked.since, asked.until) if text]
-    days = [day_typed(text) for text in given]
-    if None in days:
-        return words.gettext("“%(typed)s” is no date: write it as 2026-11-29.") % {"typed": given[days.index(None)]}
-    chosen = [day for day in days if day is not None]
-    if chosen != sorted(chosen):
-        return words.gettext("The first day lies after the last: change one of them.")
-    if not all(known.first <= day <= known.last for day in chosen):
-        said = words.gettext("Only the days from %(first)s to %(last)s are known: choose from them.")
-        first, last = (words.full_day(iso_date(day)) for day in (known.first, known.last))
-        return said % {"first": first, "last": last}
-    return ""
-
-
-def day_typed(text: str) -> Day | None:
-    """A day as 2026-11-29; None for any other text."""
-    try:
-        return day_of_date(date.fromisoformat(text)) if ISO_DATE.fullmatch(text) else None
-    except ValueError:
-        return None
 
 
 class TableRow(msgspec.Struct, frozen=True):
@@ -220,7 +200,7 @@ def links_of(found: Classroom, asked: ClassQuery) -> dict[str, str]:
 def _page_of(one: ClassStudent, asked: ClassQuery) -> str:
     """The address of a student's page in the course in which a class shows them."""
     is_plain = asked.course_id is None and one.course_id == DEFAULT_COURSE
-    query = query_of(None if is_plain else one.course_id, asked.span)
+    query = query_of(None if is_plain else one.course_id, asked.span, CameFrom(asked.cohort, asked.course_id or ""))
     return f"/dashboard/students/{one.student_id}{query}"
 
 

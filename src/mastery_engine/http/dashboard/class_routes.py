@@ -1,6 +1,7 @@
 """The routes of a teacher's class: the page, the same as CSV, and the group for a skill."""
 
 from functools import partial
+from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -10,7 +11,7 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.forecast.calibration import ENOUGH
 from mastery_engine.domain.moments import iso_date
-from mastery_engine.errors import Forbidden, InvalidInput, NotFound
+from mastery_engine.errors import Forbidden
 from mastery_engine.http.dashboard.charts import y_of
 from mastery_engine.http.dashboard.class_page import (
     LEVEL_STEPS,
@@ -23,23 +24,25 @@ from mastery_engine.http.dashboard.class_page import (
     class_query,
     class_rows,
     class_trend,
-    days_fault,
     groups,
     heat_cells,
     heat_map,
     level_choices,
     links_of,
+    odd_choice,
     score_head,
     stuck_on,
 )
-from mastery_engine.http.dashboard.routing import asked_course, with_error_pages
+from mastery_engine.http.dashboard.dates import days_fault
+from mastery_engine.http.dashboard.routing import asked_course, check_course, with_error_pages
 from mastery_engine.http.dashboard.sentences import Titles, calibration_words, titles_of
 from mastery_engine.http.dashboard.session import caller_of
 from mastery_engine.http.dashboard.templates import SAFE, page
+from mastery_engine.http.dashboard.told import InWords, NoSuch
 from mastery_engine.http.dashboard.words import N_, speak, spoken
 from mastery_engine.http.incoming import engine_of
 from mastery_engine.services.classrooms import Classroom
-from mastery_engine.services.reports import MOST_STUDENTS
+from mastery_engine.services.reports import MOST_OWN, MOST_STUDENTS
 
 MOST_NAMED = 20
 
@@ -48,7 +51,7 @@ router = APIRouter(include_in_schema=False, prefix="/dashboard")
 
 async def class_page(request: Request, caller: Caller) -> Response:
     """The class of a teacher who has signed in."""
-    asked, found, titles, fault = await _found(request, caller)
+    asked, found, titles, faults = await _found(request, caller)
     typed = class_query(request, None)
     engine = engine_of(request)
     named = [asked.course_id] if asked.course_id is not None else found.courses
@@ -62,10 +65,11 @@ async def class_page(request: Request, caller: Caller) -> Response:
     return page(
         "class.html",
         caller,
-        400 if fault else 200,
+        400 if faults.any else 200,
         asked=asked,
         typed=typed,
-        fault=fault,
+        fault=faults.days,
+        odd=faults.odd,
         found=found,
         unknown=await _unknown(request, caller, found),
         people=len({one.student_id for one in found.students}),
@@ -104,9 +108,9 @@ async def class_page(request: Request, caller: Caller) -> Response:
 @with_error_pages
 async def class_as_csv(request: Request) -> Response:
     """What the table shows, in full, as CSV."""
-    asked, found, titles, fault = await _found(request, await caller_of(request))
-    if fault:
-        raise InvalidInput(fault, field="from")
+    asked, found, titles, faults = await _found(request, await caller_of(request))
+    if faults.any:
+        raise InWords(faults.any)
     name = f"class-{iso_date(found.span.first)}-{iso_date(found.span.last)}.csv"
     headers = {**SAFE, "Content-Disposition": f'attachment; filename="{name}"'}
     return Response(class_csv(class_rows(found, asked, titles), found.span), media_type="text/csv", headers=headers)
@@ -117,18 +121,22 @@ async def class_as_csv(request: Request) -> Response:
 async def group(request: Request) -> Response:
     """Who is stuck on a skill, and who could be taught it now."""
     caller = await caller_of(request)
-    asked, found, titles, _ = await _found(request, caller)
+    asked, found, titles, faults = await _found(request, caller)
     skill_id = request.query_params.get("skill", "")
     skills = found.skills
     skill = next((one for one in skills.skills if one.id == skill_id), None) if skills else None
     if skills is None or skill is None:
-        raise NotFound(N_("The course has no such skill."))
+        known = skills.skills if skills else ()
+        choices = [(one.title, _group_of(asked, one.id)) for one in known]
+        raise NoSuch(N_("The course has no such skill."), N_("The skills of the course"), choices)
     links = links_of(found, asked)
     chosen = skills.group(skill_id)
     place = skills.skills.index(skill)
     return page(
         "group.html",
         caller,
+        400 if faults.days else 200,
+        fault=faults.days,
         skill=skill,
         stuck=stuck_on(found, skill_id, asked, titles),
         rows=[(row, cell, links[row.student_id]) for row, cell in chosen],
@@ -146,10 +154,21 @@ async def _unknown(request: Request, caller: Caller, found: Classroom) -> list[s
     return [names.get(one, one) for one in found.unknown]
 
 
-async def _found(request: Request, caller: Caller) -> tuple[ClassQuery, Classroom, Titles, str]:
-    """What is asked for, the class, the titles of what its courses teach, and what is wrong with the days, if anything.
+class Faults(msgspec.Struct, frozen=True):
+    """What is wrong with the address, in the reader's language: with the days, and with another choice."""
 
-    With wrong days the class is that of the usual ones. Raises Forbidden.
+    days: str = ""
+    odd: str = ""
+
+    @property
+    def any(self) -> str:
+        return self.days or self.odd
+
+
+async def _found(request: Request, caller: Caller) -> tuple[ClassQuery, Classroom, Titles, Faults]:
+    """What is asked for, the class, the titles of what its courses teach, and what is wrong with the address.
+
+    With wrong days the class is that of the usual ones. Raises Forbidden, and NotFound where there is no such course.
     """
     if not caller.students and not caller.cohorts:
         raise Forbidden(
@@ -159,11 +178,24 @@ async def _found(request: Request, caller: Caller) -> tuple[ClassQuery, Classroo
     days = chosen_days(asked)
     read = partial(engine_of(request).classrooms.of, caller, course_id=asked.course_id, cohort_id=asked.cohort or None)
     found = await read(chosen=days)
-    speak(request, course=found.language)
-    fault = days_fault(asked, found.known)
+    if asked.course_id is not None and not found.students:
+        of_some = sorted(caller.students)[:MOST_OWN]
+        others = await engine_of(request).people.courses_of(caller, *of_some)
+        await check_course(request, caller, asked.course_id, others)
+    words = speak(request, course=found.language)
+    fault = days_fault(asked.since, asked.until, found.known)
     if fault:
         found = await read() if days is not None else found
         asked = msgspec.structs.replace(asked, since="", until="")
     elif days is not None:
         asked = msgspec.structs.replace(asked, span=found.span)
-    return asked, found, titles_of(found.modules), fault
+    typed = odd_choice(request, found.levels) if found.students else ""
+    if asked.level and asked.level not in found.levels:
+        asked = msgspec.structs.replace(asked, level="")
+    odd = typed and words.gettext("There is no choice “%(typed)s” here: the usual one is shown.") % {"typed": typed}
+    return asked, found, titles_of(found.modules), Faults(fault, odd)
+
+
+def _group_of(asked: ClassQuery, skill_id: str) -> str:
+    """The address of the group for a skill."""
+    return f"/dashboard/group?{urlencode({**asked.fields(), 'skill': skill_id})}"

@@ -11,9 +11,11 @@ import msgspec
 
 from mastery_engine.http.dashboard.words import spoken
 from mastery_engine.responses.figures import HourOfFigures, MinuteOfAll
+from mastery_engine.telemetry.totals import LATENCY_BOUNDS
 
 WIDTH, HEIGHT = 300, 100
 SLOW_MS, FAILING, LAG_S, SLOW_EVENTS, MANY_WAIT = 100.0, 0.0144, 0.5, 1_000, 5_000
+MOST_MS = LATENCY_BOUNDS[-1] * 1_000  # beyond it the histogram tells no times apart
 LATELY, LONGER, LETTERS_IN = 5, 10, 15  # minutes
 
 Value = Callable[[MinuteOfAll], float | None]
@@ -22,7 +24,8 @@ Value = Callable[[MinuteOfAll], float | None]
 class GraphLine(msgspec.Struct, frozen=True):
     """One line: its pieces between gaps as lists of points, single minutes as dots; its last and its greatest value.
 
-    ``numbers`` are its values, minute by minute.
+    ``numbers`` are its values, minute by minute. From ``ceiling`` on, where there is one, it is not known how much more
+    a value is.
     """
 
     name: str
@@ -33,6 +36,14 @@ class GraphLine(msgspec.Struct, frozen=True):
     last: float | None
     most: float | None
     most_at: str
+    ceiling: float | None = None
+
+    def told(self, number: float) -> str:
+        """A value as the page shows it."""
+        words = spoken()
+        if self.ceiling is None or number < self.ceiling:
+            return words.figure(number)
+        return words.gettext("over %(number)s") % {"number": words.figure(self.ceiling)}
 
 
 class Graph(msgspec.Struct, frozen=True):
@@ -68,6 +79,7 @@ def graphs_of(hour: HourOfFigures) -> list[Graph]:
                 (_("99%"), lambda one: one.p99),
             ],
             needs_look=_all_of(hour.minutes[-LONGER:], lambda one: one.p95, lambda p95: p95 > SLOW_MS, least=LATELY),
+            ceiling=MOST_MS,
         ),
         _graph(
             hour,
@@ -155,6 +167,7 @@ def _graph(
     lines: Sequence[tuple[str, Value]],
     *,
     needs_look: bool = False,
+    ceiling: float | None = None,
 ) -> Graph:
     top = _round_up(max((number for _, value in lines for one in hour.minutes if (number := value(one))), default=0.0))
     minutes = hour.minutes
@@ -164,7 +177,7 @@ def _graph(
         title,
         runbook,
         needs_look,
-        [_line(kind, name, minutes, value, top) for kind, (name, value) in zip("abcdef", lines, strict=False)],
+        [_line(kind, name, minutes, value, top, ceiling) for kind, (name, value) in zip("abcdef", lines, strict=False)],
         [(share * top, HEIGHT * (1 - share)) for share in (0.0, 0.5, 1.0)],
         [
             (_x(place, len(minutes)), anchor, time_of(minutes[place].at))
@@ -173,7 +186,9 @@ def _graph(
     )
 
 
-def _line(kind: str, name: str, minutes: Sequence[MinuteOfAll], value: Value, top: float) -> GraphLine:
+def _line(
+    kind: str, name: str, minutes: Sequence[MinuteOfAll], value: Value, top: float, ceiling: float | None
+) -> GraphLine:
     pieces: list[list[tuple[float, float]]] = [[]]
     most: tuple[float, str] | None = None
     numbers = [value(minute) if minute.replicas else None for minute in minutes]
@@ -194,6 +209,7 @@ def _line(kind: str, name: str, minutes: Sequence[MinuteOfAll], value: Value, to
         last,
         None if most is None else most[0],
         "" if most is None else most[1],
+        ceiling,
     )
 
 

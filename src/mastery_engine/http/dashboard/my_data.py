@@ -19,6 +19,11 @@ from mastery_engine.http.incoming import engine_of
 from mastery_engine.responses.privacy import AuditEntry
 
 PURPOSES = ("processing", "profiling")
+# Where an erasure does not reach, as the service names it; a topic goes by its name.
+PLACES = {
+    "process logs, which have student ids": N_("in the service's logs, which name you by your id"),
+    "backups, until they are overwritten": N_("in backups, until they are overwritten"),
+}
 
 router = APIRouter(include_in_schema=False, prefix="/dashboard/my-data")
 
@@ -27,15 +32,20 @@ router = APIRouter(include_in_schema=False, prefix="/dashboard/my-data")
 @with_error_pages
 async def my_data(request: Request) -> Response:
     """What the student who has signed in allows, and who looked at their data."""
-    caller, privacy = await _student(request), engine_of(request).privacy
-    consent = await privacy.consent(caller, caller.subject)
-    notes = len(await engine_of(request).notes.own(caller, caller.subject))
+    caller, engine = await _student(request), engine_of(request)
+    consent = await engine.privacy.consent(caller, caller.subject)
+    notes = len(await engine.notes.own(caller, caller.subject))
+    looks = _by_reader(await engine.privacy.looks(caller, caller.subject))
     return page(
         "my_data.html",
         caller,
         consent=consent,
+        erasure=await engine.privacy.erasure(caller, caller.subject),
+        places=PLACES,
+        retention=engine.rules.retention_days,
         notes=notes,
-        looks=_by_reader(await privacy.looks(caller, caller.subject)),
+        looks=looks,
+        names=await engine.people.names_by_token(caller, {who for who, *_ in looks}),
     )
 
 

@@ -13,16 +13,16 @@ from mastery_engine.domain.ids import value_hash
 from mastery_engine.domain.note import ChangedNote, NewNote
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, Unauthenticated
 from mastery_engine.http.dashboard.notes import NoteForm
-from mastery_engine.http.dashboard.routing import asked_course, in_words, with_error_pages
+from mastery_engine.http.dashboard.routing import asked_course, sorry_page, with_error_pages
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin, form_of
 from mastery_engine.http.dashboard.student import student_page
-from mastery_engine.http.dashboard.templates import page
+from mastery_engine.http.dashboard.told import told_of
 from mastery_engine.http.dashboard.words import N_
 from mastery_engine.http.incoming import engine_of
 from mastery_engine.http.problems import status_of
 from mastery_engine.services.idempotency import keyed
 
-KEPT = ("course_id", "from", "to")
+KEPT = ("course_id", "from", "to", "cohort", "class")
 
 router = APIRouter(include_in_schema=False, prefix="/dashboard")
 
@@ -84,19 +84,14 @@ async def _again(
     request: Request, caller: Caller, student_id: str, course_id: str | None, form: dict[str, str], error: MasteryError
 ) -> Response:
     """The page with what was typed, and what was wrong; where there is no page, that with what was typed."""
-    (message, language), typed = in_words(error), form.get("text")
     changed = form.get("note", "") if form.get("do") == "change" else ""
-    shown = NoteForm(changed, "", typed, message, language)
+    shown = NoteForm(changed, "", form.get("text"), told_of(error).in_one)
     try:
         return await student_page(request, caller, student_id, course_id, form=shown, status=status_of(error))
     except Forbidden:
         raise
     except MasteryError as worse:
-        message, language = in_words(worse)
-        code = status_of(worse)
-        return page(
-            "sorry.html", None, code, code=code, message=message, language=language, signed_in=True, typed=typed
-        )
+        return sorry_page(request, worse)
 
 
 def _back(request: Request, student_id: str) -> Response:

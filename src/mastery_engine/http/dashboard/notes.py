@@ -1,5 +1,6 @@
 """The notes on a student's page: who wrote what and when, and the forms to write, change and remove them."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 import msgspec
@@ -8,24 +9,14 @@ from fastapi import Request
 from mastery_engine.auth.access import TABLE, Act, Caller, Reach
 from mastery_engine.domain.courses.zone import Zone
 from mastery_engine.domain.moments import moment_of
-from mastery_engine.domain.note import EMPTY, LONGEST_NOTE, ODD, TOO_LONG
+from mastery_engine.domain.note import LONGEST_NOTE
 from mastery_engine.engine import Engine
-from mastery_engine.http.dashboard.words import ENGLISH, N_, spoken
+from mastery_engine.http.dashboard.told import SAID
+from mastery_engine.http.dashboard.words import spoken
 from mastery_engine.responses.notes import NoteRecord
-from mastery_engine.services.notes import FULL, NO_SUCH_NOTE, NOT_YOURS, NOT_YOURS_TO_REMOVE, OVERTAKEN
+from mastery_engine.services.notes import NO_SUCH_NOTE, NOT_YOURS, NOT_YOURS_TO_REMOVE
 
 SHOWN = 20
-# What the service may say of a note, for the catalogues; a test holds that it is the same.
-SAID = {
-    EMPTY: N_("The note is empty: write something first."),
-    TOO_LONG: N_("The note is too long: shorten it to 2,000 characters."),
-    ODD: N_("The note holds characters that show nothing, such as control characters: take them out."),
-    FULL: N_("There are 100 notes on this student already: remove one first."),
-    NOT_YOURS: N_("Only who wrote a note may change it."),
-    NOT_YOURS_TO_REMOVE: N_("Only who wrote a note, or an admin, may remove it."),
-    OVERTAKEN: N_("The note was changed at the same time: look at it, and try again."),
-    NO_SUCH_NOTE: N_("There is no such note: it was removed, or has expired."),
-}
 
 
 class NoteForm(msgspec.Struct, frozen=True):
@@ -35,13 +26,13 @@ class NoteForm(msgspec.Struct, frozen=True):
     remove: str = ""
     text: str | None = None
     error: str = ""
-    language: str = ENGLISH
 
 
 class ShownNote(msgspec.Struct, frozen=True):
-    """A note as the page shows it; the moments are in the course's time zone."""
+    """A note as the page shows it, with its author's name; the moments are in the course's time zone."""
 
     note: NoteRecord
+    author: str
     written: str
     changed: str
     may_change: bool
@@ -72,18 +63,36 @@ async def notes_section(
         return None
     notes = (await engine.notes.all(caller, student_id)).notes
     own = {one.note_id for one in notes if one.author == caller.subject}
+    if not form.error:
+        form = msgspec.structs.replace(form, error=_fault(form, notes, caller))
     if form.change not in own:  # it was removed meanwhile: what was typed goes into the form for a new one
         form = msgspec.structs.replace(form, change="")
     asked = {form.change, form.remove}
     chosen = [one for place, one in enumerate(notes) if whole or place < SHOWN or one.note_id in asked]
-    shown = [_shown(one, caller, zone) for one in chosen]
+    names = await engine.people.names_by_token(caller, {one.author for one in chosen}) if chosen else {}
+    shown = [_shown(one, names.get(one.author, one.author), caller, zone) for one in chosen]
     return NotesSection(shown, len(notes), form, engine.new_id())
 
 
-def _shown(one: NoteRecord, caller: Caller, zone: Zone) -> ShownNote:
+def _fault(form: NoteForm, notes: Sequence[NoteRecord], caller: Caller) -> str:
+    """What is wrong with the note that the address names; empty where nothing is."""
+    words, authors = spoken(), {one.note_id: one.author for one in notes}
+    for note_id, not_yours, may_all in (
+        (form.change, NOT_YOURS, False),
+        (form.remove, NOT_YOURS_TO_REMOVE, caller.role == "admin"),
+    ):
+        if note_id and note_id not in authors:
+            return words.gettext(SAID[NO_SUCH_NOTE])
+        if note_id and authors[note_id] != caller.subject and not may_all:
+            return words.gettext(SAID[not_yours])
+    return ""
+
+
+def _shown(one: NoteRecord, author: str, caller: Caller, zone: Zone) -> ShownNote:
     own = one.author == caller.subject
     return ShownNote(
         one,
+        author,
         _moment(one.written, zone),
         "" if one.changed is None else _moment(one.changed, zone),
         own,

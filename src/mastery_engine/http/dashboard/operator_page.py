@@ -13,7 +13,7 @@ from mastery_engine import __version__
 from mastery_engine.auth.access import Act, Caller
 from mastery_engine.domain.moments import day_of, iso_date
 from mastery_engine.errors import Unavailable
-from mastery_engine.http.dashboard.graphs import graphs_of, time_of
+from mastery_engine.http.dashboard.graphs import GraphLine, graphs_of, time_of
 from mastery_engine.http.dashboard.routing import with_error_pages
 from mastery_engine.http.dashboard.session import caller_of
 from mastery_engine.http.dashboard.templates import SAFE, page
@@ -84,7 +84,7 @@ async def operator_page(request: Request, caller: Caller) -> Response:
         time_of=time_of,
         columns=sum(len(one.lines) for one in graphs),
         minutes=[
-            (time_of(minute.at), minute.replicas, [line.numbers[place] for one in graphs for line in one.lines])
+            (time_of(minute.at), minute.replicas, [_at(line, place) for one in graphs for line in one.lines])
             for place, minute in reversed(list(enumerate(hour.minutes)))
         ],
         gaps=_gaps([one.replicas for one in hour.minutes]),
@@ -98,6 +98,11 @@ async def operator_page(request: Request, caller: Caller) -> Response:
         most_counted=MOST_COUNTED,
         is_admin=is_admin,
     )
+
+
+def _at(line: GraphLine, place: int) -> str:
+    number = line.numbers[place]
+    return "" if number is None else line.told(number)
 
 
 async def _in_time(answer: Awaitable[T]) -> T | None:

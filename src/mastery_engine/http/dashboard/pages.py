@@ -13,11 +13,11 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.auth.demo_doors import DemoDoor
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.given_ids import check_student_id, is_student_id, normal_id
-from mastery_engine.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from mastery_engine.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from mastery_engine.http.dashboard.class_routes import class_page
 from mastery_engine.http.dashboard.operator_page import operator_page
 from mastery_engine.http.dashboard.packing import packed
-from mastery_engine.http.dashboard.routing import asked_course, sign_in_page, with_error_pages
+from mastery_engine.http.dashboard.routing import asked_course, check_course, sign_in_page, with_error_pages
 from mastery_engine.http.dashboard.session import (
     admitted_by,
     caller_of,
@@ -30,6 +30,7 @@ from mastery_engine.http.dashboard.session import (
 )
 from mastery_engine.http.dashboard.student import course_query, student_page
 from mastery_engine.http.dashboard.templates import HERE, page
+from mastery_engine.http.dashboard.told import NoSuch
 from mastery_engine.http.dashboard.words import N_, remember, served, spoken
 from mastery_engine.http.incoming import address_of, engine_of
 from mastery_engine.http.page_headers import show_in_frames_of
@@ -43,6 +44,7 @@ from mastery_engine.services.standings import Standings
 STYLES = ("tokens", "base", "parts", "pages", "print")
 SCRIPTS = frozenset(("pages.js", "live.js", "modules.js", "chart.js", "launch.js"))
 SIGNED_OUT = N_("You have signed out: open the link in your course to come again.")
+NOT_IN_COURSE = N_("Nothing is known of this student in this course.")
 MOST_CLASSES = 20
 CACHED = {"Cache-Control": "max-age=300"}
 BACK = re.compile(r"/(?:dashboard(?=[/?]|$)|badges/)[\w/?=&%.~+#:-]*", re.ASCII)
@@ -139,6 +141,8 @@ async def compare(request: Request) -> Response:
     chosen, cohort_id = (request.query_params.get(name, "").strip() for name in ("student", "cohort"))
     cohorts = sorted(caller.cohorts)[:MOST_CLASSES]
     found = None
+    if bool(chosen) != bool(cohort_id):
+        raise InvalidInput(N_("To compare takes a student and a class: choose both."), field="student")
     if chosen and cohort_id:
         of, with_cohort = check_student_id(chosen, "student"), normal_id(cohort_id, "cohort")
         found = await standings.compare(caller, of, with_cohort, "by_component")
@@ -152,6 +156,9 @@ async def compare(request: Request) -> Response:
         names=await engine_of(request).people.names_for(caller, [*students, *([chosen] if found else [])]),
         size=_size(found) if found else "",
         cohorts=cohorts,
+        titles=await engine_of(request).cohorts.titles_of(
+            caller, sorted({*cohorts, *([cohort_id] if found else [])}), request.state.at
+        ),
         found=found,
         query=course_query(found.course_id) if found and found.course_id != DEFAULT_COURSE else "",
         rows=_places(found) if found else [],
@@ -166,12 +173,20 @@ async def student(request: Request, student_id: str) -> Response:
     if caller.role == "student" and student_id == caller.subject:
         _check_own_id(caller)
     check_student_id(student_id)
+    course_id = asked_course(request)
     try:
-        return await student_page(request, caller, student_id, asked_course(request))
+        return await student_page(request, caller, student_id, course_id)
     except NotFound:
+        courses = await engine_of(request).people.courses_of(caller, student_id)
+        if course_id is not None:
+            await check_course(request, caller, course_id, courses)
         if caller.role != "student":
-            raise
-        return page("welcome.html", caller, steps=await _first_steps(request, caller))
+            if not courses:
+                raise
+            links = [(one, f"{request.url.path}{course_query(one)}") for one in courses]
+            raise NoSuch(NOT_IN_COURSE, N_("Courses of the student"), links) from None
+        erasure = await engine_of(request).privacy.erasure(caller, student_id)
+        return page("welcome.html", caller, erasure=erasure, steps=await _first_steps(request, caller))
 
 
 @router.get("/students/{student_id}/live")
@@ -191,9 +206,10 @@ async def language(request: Request) -> Response:
     check_same_origin(request)
     form = await form_of(request)
     chosen, back = served(form.get("language")), form.get("back", "")
+    if chosen is None:
+        raise InvalidInput(N_("These pages are not in that language: choose one of those below."), field="language")
     answer = RedirectResponse(back if BACK.fullmatch(back) else "/dashboard", 303)
-    if chosen is not None:
-        remember(request, answer, chosen)
+    remember(request, answer, chosen)
     return answer
 
 

@@ -1,23 +1,26 @@
 """What all routes of pages share: errors are answered as pages, in the reader's language."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from typing import TypeAlias
 
 from fastapi import Request
 from starlette.responses import Response
 
+from mastery_engine.auth.access import Caller
 from mastery_engine.auth.demo_doors import DemoDoor
 from mastery_engine.domain.given_ids import normal_id
-from mastery_engine.errors import CourseRequired, MasteryError, Unauthenticated
+from mastery_engine.errors import CourseRequired, MasteryError, NotFound, Unauthenticated
 from mastery_engine.http.accept import preferred
 from mastery_engine.http.addresses import check_query
 from mastery_engine.http.dashboard.packing import packed
 from mastery_engine.http.dashboard.session import session_of
 from mastery_engine.http.dashboard.student import course_query
 from mastery_engine.http.dashboard.templates import page
-from mastery_engine.http.dashboard.words import ENGLISH, N_, speak, spoken
+from mastery_engine.http.dashboard.told import NoSuch, Told, is_for_operators, told_of
+from mastery_engine.http.dashboard.words import ENGLISH, N_, call_reader, speak, spoken
 from mastery_engine.http.envelope import JSON
+from mastery_engine.http.incoming import engine_of
 from mastery_engine.http.problems import headers_of, status_of
 from mastery_engine.services.lti.sessions import is_launched
 
@@ -35,12 +38,13 @@ def with_error_pages(route: Route) -> Route:
 
     async def unpacked(request: Request, values: dict[str, str]) -> Response:
         speak(request)
+        call_reader("")
         try:
             check_query(request.scope["query_string"])
             return await route(request, **values)
         except Unauthenticated as error:
             if is_launched(session_of(request)):
-                text, language = in_words(error)
+                text, language = _with_detail(told_of(error))
                 typed = typed_in(request)
                 return page("lti_refused.html", None, 401, message=text, language=language, typed=typed)
             return sign_in_page(request, error)
@@ -48,28 +52,36 @@ def with_error_pages(route: Route) -> Route:
             links = [(one, f"{request.url.path}{course_query(one)}") for one in error.courses]
             return page("choose_course.html", None, status_of(error), courses=links)
         except MasteryError as error:
-            text, language = in_words(error)
-            sorry = _sorry(request, status_of(error), text, language)
-            sorry.headers.update(headers_of(error))
-            return sorry
+            return sorry_page(request, error)
 
     return answered
 
 
 def no_page(request: Request, status: int) -> Response:
     """What a browser is told where there is no page, or where it asks in another way than it may."""
-    words = speak(request)
-    return _sorry(request, status, words.gettext(N_("There is no page at this address.")), words.language)
+    speak(request)
+    return _sorry(request, status, told_of(NotFound(N_("There is no page at this address."))))
 
 
-def _sorry(request: Request, status: int, text: str, language: str) -> Response:
+def sorry_page(request: Request, error: MasteryError) -> Response:
+    """The page that says what went wrong, in the reader's language."""
+    choices = (error.there_are, error.choices) if isinstance(error, NoSuch) else ("", [])
+    sorry = _sorry(request, status_of(error), told_of(error), *choices)
+    sorry.headers.update(headers_of(error))
+    return sorry
+
+
+def _sorry(
+    request: Request, status: int, told: Told, there_are: str = "", choices: Sequence[tuple[str, str]] = ()
+) -> Response:
     return page(
         "sorry.html",
         None,
         status,
-        code=status,
-        message=text,
-        language=language,
+        told=told,
+        detail=told.detail if is_for_operators(request) else "",
+        there_are=spoken().gettext(there_are) if there_are else "",
+        choices=choices,
         signed_in=bool(session_of(request)),
         typed=typed_in(request),
     )
@@ -86,11 +98,8 @@ def failure_page(request: Request, error: Exception) -> Response | None:
         return None
     speak(request)
     if not isinstance(error, MasteryError):
-        failed = N_("The service failed because of an internal error: tell your school the time and the address.")
-        return _sorry(request, 500, *in_words(MasteryError(failed)))
-    sorry = _sorry(request, status_of(error), *in_words(error))
-    sorry.headers.update(headers_of(error))
-    return sorry
+        error = MasteryError("")  # what failed is for the log alone
+    return sorry_page(request, error)
 
 
 def typed_in(request: Request) -> str:
@@ -100,7 +109,7 @@ def typed_in(request: Request) -> str:
 
 def sign_in_page(request: Request, error: Unauthenticated | None = None) -> Response:
     """The form by which one signs in, with what was wrong, if anything was."""
-    text, language = ("", ENGLISH) if error is None else in_words(error)
+    text, language = ("", ENGLISH) if error is None else _with_detail(told_of(error))
     status = 200 if error is None else 401
     doors: dict[str, list[tuple[str, DemoDoor]]] = {}
     for key, door in request.state.doors.items():
@@ -108,14 +117,22 @@ def sign_in_page(request: Request, error: Unauthenticated | None = None) -> Resp
     return page("sign_in.html", None, status, message=text, language=language, doors=doors, typed=typed_in(request))
 
 
-def in_words(error: MasteryError) -> tuple[str, str]:
-    """What an error says, and in which language: that of the page where the catalogue has it, else English."""
-    words = spoken()
-    text = words.gettext(error.message)
-    return text, ENGLISH if text == error.message else words.language
+def _with_detail(told: Told) -> tuple[str, str]:
+    """What is said to whoever has no page yet, and in which language: in English where there is no sentence for it."""
+    return (told.own, spoken().language) if told.own else (told.detail or told.general, ENGLISH)
 
 
 def asked_course(request: Request) -> str | None:
     """The course that the address names, if any. Raises InvalidInput."""
     named = request.query_params.get("course_id", "").strip()
     return normal_id(named, "course_id") if named else None
+
+
+async def check_course(request: Request, caller: Caller, course_id: str, others: Sequence[str]) -> None:
+    """Raises NoSuch where there is no such course, with ``others``: the ids of those that the reader may open."""
+    try:
+        await engine_of(request).courses.known(caller, course_id)
+    except NotFound:
+        no_course = N_("There is no such course.")
+        links = [(one, f"{request.url.path}{course_query(one)}") for one in others]
+        raise NoSuch(no_course, N_("Courses that you may open"), links) from None

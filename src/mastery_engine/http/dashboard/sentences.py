@@ -132,7 +132,7 @@ def step_title(step: NextStep) -> str:
         case "practice" if step.area == "exercises":
             return words.gettext("Finish open exercises")
         case "practice":
-            return words.gettext("Practise “%(topic)s”") % {"topic": step.title}
+            return words.gettext("Practise “%(topic)s”") % {"topic": step.stuck_on or step.title}
         case "review":
             return words.gettext("Review “%(topic)s”") % {"topic": step.title}
         case "refactor" if step.begun:
@@ -166,6 +166,8 @@ def step_reason(step: NextStep) -> str:
 def _practice(step: NextStep) -> str:
     words = spoken()
     said = []
+    if step.stuck_on:
+        said.append(words.gettext("You are stuck on this part of “%(module)s”.") % {"module": step.title})
     if step.steps:
         waiting = words.ngettext(
             "%(num)s exercise is waiting for you.", "%(num)s exercises are waiting for you.", step.steps

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.errors import Forbidden, InvalidInput, Unauthenticated
-from mastery_engine.http.dashboard.words import N_
+from mastery_engine.http.dashboard.words import N_, call_reader
 from mastery_engine.http.incoming import MAX_TOKEN, address_of, authenticated, engine_of, is_foreign, take_call
 from mastery_engine.http.lti.cookies import kept, put, take_away
 from mastery_engine.http.page_headers import show_in_frames_of
@@ -44,8 +44,17 @@ async def caller_of(request: Request, token: str | None = None) -> Caller:
     if not token or len(token) > MAX_TOKEN:
         raise Unauthenticated(N_("Sign in with your token."))
     caller = await authenticated(request, token)
+    request.state.role = caller.role
     await take_call(request, caller, "pages")
-    return await engine_of(request).admission.with_cohorts(caller)
+    return await _named(request, await engine_of(request).admission.with_cohorts(caller))
+
+
+async def _named(request: Request, caller: Caller) -> Caller:
+    """The same caller, whom the page calls by name; a student's own page, which has read their profile, does itself."""
+    if request.path_params.get("student_id") != caller.subject:
+        names = await engine_of(request).people.names_by_token(caller, [caller.subject])
+        call_reader(names.get(caller.subject))
+    return caller
 
 
 async def _launched(request: Request, token: str) -> Caller:
@@ -55,8 +64,9 @@ async def _launched(request: Request, token: str) -> Caller:
     show_in_frames_of(request, session.framers)
     await engine.lti.sessions.check(session, request.state.at)
     caller = session.caller(address_of(request), request.state.request_id, request.state.at)
+    request.state.role = caller.role
     await take_call(request, caller, "pages")
-    return await engine.admission.with_named_cohorts(caller)
+    return await _named(request, await engine.admission.with_named_cohorts(caller))
 
 
 def admitted_by(request: Request) -> Callable[[], Awaitable[Caller]]:
@@ -80,7 +90,7 @@ async def form_of(request: Request) -> dict[str, str]:
     try:
         fields = parse_qs(form, max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise InvalidInput(f"The form has more than {MOST_FIELDS} fields: it needs one or two.") from None
+        raise InvalidInput(N_("The form could not be read: send it from the page /dashboard.")) from None
     return {name: values[0] for name, values in fields.items()}
 
 

@@ -16,10 +16,11 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.domain.courses.curriculum import Module
 from mastery_engine.domain.evidence.history import TREND_DAYS
 from mastery_engine.domain.forecast.calibration import ENOUGH
-from mastery_engine.domain.moments import Day, DaySpan, Micros, day_of, day_of_date, iso_date, rfc3339
+from mastery_engine.domain.moments import Day, DaySpan, Micros, day_of, iso_date, rfc3339
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.engine import Engine
 from mastery_engine.http.dashboard import charts, skill_map
+from mastery_engine.http.dashboard.dates import day_typed, days_fault, typed_days
 from mastery_engine.http.dashboard.notes import NoteForm, asked_form, notes_section
 from mastery_engine.http.dashboard.sentences import (
     Titles,
@@ -30,7 +31,7 @@ from mastery_engine.http.dashboard.sentences import (
     titles_of,
 )
 from mastery_engine.http.dashboard.templates import page, part
-from mastery_engine.http.dashboard.words import points_of, speak, spoken
+from mastery_engine.http.dashboard.words import call_reader, points_of, speak, spoken
 from mastery_engine.http.incoming import engine_of
 from mastery_engine.out.badges.badge import Badge
 from mastery_engine.out.badges.credential import name_of
@@ -38,14 +39,36 @@ from mastery_engine.out.badges.pictures import medal_svg
 from mastery_engine.responses.history import HistoryPoint
 from mastery_engine.responses.skills import SkillState
 from mastery_engine.services.pages import PageBody, PageOutline
+from mastery_engine.services.scores import DAYS_OF_CHANGE
 from mastery_engine.services.skills import SkillMap
 
 SHARED_S = 1.0
+LONGEST_ID = 100
+
+
+class CameFrom(msgspec.Struct, frozen=True):
+    """The class from which the reader came: the cohort and the course that were chosen there, if any."""
+
+    cohort: str = ""
+    course_id: str = ""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What says so in the address of a student's page."""
+        return {name: value for name, value in (("cohort", self.cohort), ("class", self.course_id)) if value}
+
+    def back(self, span: DaySpan | None) -> str:
+        """The address of that class, of these days."""
+        query = query_of(self.course_id or None, span, CameFrom(self.cohort))
+        return f"/dashboard{query}"
+
+
+NOWHERE = CameFrom()
 
 
 class View(msgspec.Struct, frozen=True):
-    """The key of a rendered body: the student, the last change, the day, whether the student allows profiling, and of
-    which days the change is.
+    """The key of a rendered body: the student, the last change, the day, whether the student allows profiling, of which
+    days the change is, and from where the reader came.
 
     Students are spoken to, others about them; each in their language.
     """
@@ -57,6 +80,7 @@ class View(msgspec.Struct, frozen=True):
     own: bool
     language: str
     span: DaySpan | None
+    came: CameFrom
 
 
 Render: TypeAlias = Callable[[], Awaitable[Markup]]
@@ -77,21 +101,32 @@ class SharedBodies:
         return await asyncio.shield(made)
 
 
-def query_of(course_id: str | None, span: DaySpan | None) -> str:
-    """What names a course and days in the address of a page; empty where neither is to be named."""
+def query_of(course_id: str | None, span: DaySpan | None, came: CameFrom = NOWHERE) -> str:
+    """What names a course and days in the address of a page, and the way back; empty where nothing is to be named."""
     fields = {} if course_id is None else {"course_id": course_id}
     if span is not None:
         fields |= {"from": iso_date(span.first), "to": iso_date(span.last)}
+    fields |= came.fields
     return f"?{urlencode(fields, quote_via=quote, safe='')}" if fields else ""
 
 
-def asked_span(request: Request, today: Day, first_day: Day) -> DaySpan | None:
-    """The days that the address names, where they are days that are known."""
-    try:
-        first, last = (day_of_date(date.fromisoformat(request.query_params.get(name, ""))) for name in ("from", "to"))
-    except ValueError:
-        return None
-    return DaySpan(first, last) if first_day <= first <= last <= today else None
+def came_from(request: Request) -> CameFrom:
+    """The class that the address names as the way back."""
+    return CameFrom(*(request.query_params.get(name, "").strip()[:LONGEST_ID] for name in ("cohort", "class")))
+
+
+def asked_span(request: Request, known: DaySpan) -> tuple[DaySpan | None, str]:
+    """The days that the address names, and what is wrong with them; None where they are the usual ones, or no days.
+
+    A class in several time zones may lead to a day that is not here yet, or is gone: the nearest that is known.
+    """
+    since, until = typed_days(request)
+    fault = days_fault(since, until, known, leeway=1)
+    if fault or not (since or until):
+        return None, fault
+    last = min(day_typed(until) or known.last, known.last)
+    first = day_typed(since) or last - DAYS_OF_CHANGE
+    return DaySpan(min(max(first, known.first), last), last), ""
 
 
 def course_query(course_id: str) -> str:
@@ -115,10 +150,13 @@ async def student_page(
     engine, bodies = engine_of(request), cast("SharedBodies", request.state.bodies)
     outline = await engine.pages.outline(caller, student_id, course_id=course_id)
     own = caller.role == "student"
+    if own:
+        call_reader(outline.name)
     words = speak(request, own=outline.language if own else None, course=outline.course_language)
-    span = asked_span(request, outline.day, outline.first_day)
-    view = View(outline.student, outline.updated, outline.day, outline.profiled, own, words.language, span)
-    body = await bodies.body(view, lambda: _body(engine, caller, outline, span, own=own))
+    span, fault = asked_span(request, DaySpan(outline.first_day, outline.day))
+    came = came_from(request)
+    view = View(outline.student, outline.updated, outline.day, outline.profiled, own, words.language, span, came)
+    body = await bodies.body(view, lambda: _body(engine, caller, outline, span, came, own=own))
     notes = await notes_section(
         engine,
         caller,
@@ -130,16 +168,17 @@ async def student_page(
     return page(
         "student.html",
         caller,
-        status,
+        400 if fault and status == 200 else status,
         own=own,
+        fault=fault,
         student_id=student_id,
         display_name=outline.name,
         updated=rfc3339(outline.updated),
-        cohorts=outline.cohorts,
+        cohorts=await engine.cohorts.titles_of(caller, outline.cohorts, request.state.at),
         course=outline.student.course_id,
-        query=query_of(outline.student.course_id if outline.courses else None, span),
-        back=f"/dashboard{query_of(None, span)}",
-        courses=[(one, f"/dashboard/students/{student_id}{query_of(one, span)}") for one in outline.courses],
+        query=query_of(outline.student.course_id if outline.courses else None, span, came),
+        back=came.back(span) if caller.role == "teacher" else "/dashboard",
+        courses=[(one, f"/dashboard/students/{student_id}{query_of(one, span, came)}") for one in outline.courses],
         body=body,
         notes=notes,
         here=f"/dashboard/students/{student_id}",
@@ -147,7 +186,9 @@ async def student_page(
     )
 
 
-async def _body(engine: Engine, caller: Caller, outline: PageOutline, span: DaySpan | None, *, own: bool) -> Markup:
+async def _body(
+    engine: Engine, caller: Caller, outline: PageOutline, span: DaySpan | None, came: CameFrom, *, own: bool
+) -> Markup:
     body = await engine.pages.body(caller, outline, span)
     history, forecast, course, why = body.history.history, body.forecast, body.skills, body.why
     words, titles = spoken(), titles_of(body.modules)
@@ -165,7 +206,7 @@ async def _body(engine: Engine, caller: Caller, outline: PageOutline, span: DayS
         changes=body.changes,
         is_chosen=span is not None,
         usual=f"/dashboard/students/{outline.student.student_id}"
-        f"{query_of(outline.student.course_id if outline.courses else None, None)}",
+        f"{query_of(outline.student.course_id if outline.courses else None, None, came)}",
         causes={
             one.component: [(cause_words(cause, titles), cause.change) for cause in one.causes if _shows(cause.change)]
             for one in body.changes.contributions

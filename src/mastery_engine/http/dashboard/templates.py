@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.http.dashboard import sentences
-from mastery_engine.http.dashboard.words import LANGUAGES, Sentence, Words, address, spoken, words_of
+from mastery_engine.http.dashboard.words import LANGUAGES, Sentence, Words, address, reader, spoken, words_of
 from mastery_engine.http.page_headers import PAGE_HEADERS
 
 VARIES = "Accept-Language, Cookie"
@@ -92,7 +92,7 @@ def _filling(sentence: Callable[..., Sentence], words: Words) -> Callable[..., M
 
 def page(name: str, caller: Caller | None, status: int = 200, **values: Any) -> Response:
     """The answer with a whole page."""
-    return HTMLResponse(part(name, caller=caller, address=address(), **values), status, SAFE)
+    return HTMLResponse(part(name, caller=caller, reader=reader(), address=address(), **values), status, SAFE)
 
 
 def part(name: str, **values: Any) -> Markup:

@@ -11,6 +11,7 @@ from mastery_engine.errors import InvalidInput
 from mastery_engine.http.dashboard.routing import with_error_pages
 from mastery_engine.http.dashboard.session import caller_of, check_same_origin
 from mastery_engine.http.dashboard.templates import page
+from mastery_engine.http.dashboard.words import N_
 from mastery_engine.http.incoming import engine_of
 from mastery_engine.responses.webhooks import ShownState, TriedWebhook
 
@@ -47,16 +48,19 @@ async def _shown(request: Request, caller: Caller, webhook_id: str, tried: Tried
     """The page of a webhook; with ``resend`` in the address it asks whether that message is to be sent again."""
     asked = {name: request.query_params.get(name, "").strip() for name in ("state", "cursor", "resend")}
     if asked["state"] not in ("", *STATES):
-        raise InvalidInput(f"state must be one of {', '.join(STATES)}.", field="state")
+        raise InvalidInput(N_("No message is in such a state: choose one of those on the page."), field="state")
     state = cast("ShownState", asked["state"]) if asked["state"] else None
     webhooks = engine_of(request).webhooks
     found = await webhooks.deliveries(caller, webhook_id, state=state, limit=ROWS, cursor=asked["cursor"] or None)
+    if asked["resend"] and all(one.id != asked["resend"] for one in found.deliveries):
+        await webhooks.delivery(caller, webhook_id, asked["resend"])
     older = {"state": asked["state"], "cursor": found.next_cursor}
     return page(
         "webhook.html",
         caller,
         webhook=await webhooks.show(caller, webhook_id),
         deliveries=found.deliveries,
+        names=await engine_of(request).people.names_for(caller, {one.student_id for one in found.deliveries}),
         older="" if found.next_cursor is None else urlencode({name: value for name, value in older.items() if value}),
         state=asked["state"],
         states=STATES,

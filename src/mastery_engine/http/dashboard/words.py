@@ -61,6 +61,11 @@ def _translations(language: str) -> NullTranslations:
     return GNUTranslations(compiled)
 
 
+def is_in_catalogues(sentence: str) -> bool:
+    """Whether pages have a sentence in all languages: it is in the catalogue of every language but English."""
+    return all(_translations(one).gettext(sentence) != sentence for one in LANGUAGES if one != ENGLISH)
+
+
 def points_of(share: float) -> float:
     """A share as points of 100, without the errors of floating point: they would decide where it is rounded."""
     return round(100 * share, 6)
@@ -190,12 +195,23 @@ def words_of(language: str) -> Words:
 
 
 _spoken: ContextVar[Words | None] = ContextVar("spoken", default=None)
+_reader: ContextVar[str] = ContextVar("reader", default="")
 _address: ContextVar[str] = ContextVar("address", default="/dashboard")
 
 
 def spoken() -> Words:
     """The words of the page that is being made."""
     return _spoken.get() or words_of(ENGLISH)
+
+
+def reader() -> str:
+    """The name of who reads the page that is being made; empty where none is known."""
+    return _reader.get()
+
+
+def call_reader(name: str | None) -> None:
+    """Have the page that is being made call its reader by name."""
+    _reader.set(name or "")
 
 
 def address() -> str:

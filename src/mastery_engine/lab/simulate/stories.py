@@ -32,6 +32,10 @@ LAST_NAMES = (
 )
 
 
+CLASS_NAME = "Python for beginners"
+STAFF = {"teacher": "Nora Lindqvist", "operator": "Sam Achterberg"}  # by the ``sub`` of their doors
+
+
 class Story(msgspec.Struct, frozen=True):
     """A student whom the demo offers by name, and what is told of them."""
 

@@ -35,8 +35,9 @@ const replace = (main, fresh, prepare) => {
   prepare();
 };
 
-const load = async () => {
+const load = async (ended = () => {}) => {
   const answer = await again();
+  if ([401, 403, 404].includes(answer.status)) ended();
   if (!answer.ok) return null;
   return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
 };
@@ -55,11 +56,15 @@ export const follow = (main, prepare) => {
   });
 };
 
+// Until there is nothing more to come, or the page is gone.
 export const refresh = (main, prepare) => {
-  setInterval(async () => {
+  const stop = () => clearInterval(timer);
+  const timer = setInterval(async () => {
     const isBusy = () => document.hidden || [...main.querySelectorAll("form")].some(isTouched);
     if (isBusy()) return;
-    const fresh = await load();
-    if (fresh && !isBusy()) replace(main, fresh, prepare);
+    const fresh = await load(stop);
+    if (!fresh || isBusy()) return;
+    replace(main, fresh, prepare);
+    if (!fresh.dataset.refresh) stop();
   }, 1000 * main.dataset.refresh);
 };
