@@ -42,7 +42,7 @@ async def asked(api: Api, path: str, status: int = 200) -> httpx.Response:
 
 async def rows(api: Api, query: str) -> dict[str, dict[str, str]]:
     answer = await asked(api, f"/dashboard/class.csv{query}")
-    return {row["student_id"]: row for row in csv.DictReader(StringIO(answer.text))}
+    return {row["student_id"]: row for row in csv.DictReader(StringIO(answer.content.decode("utf-8-sig")))}
 
 
 async def change(api: Api, student_id: str, first: str, last: str) -> float:
@@ -155,3 +155,19 @@ async def test_days_are_those_of_the_courses_time_zone(tmp_path: Path) -> None:
         assert f'max="{tomorrow}"' in (await asked(api, "/dashboard")).text
         assert {row["to"] for row in (await rows(api, f"?to={tomorrow}")).values()} == {tomorrow}
         await asked(api, f"/dashboard?to={after}", 400)
+
+
+async def test_a_spreadsheet_reads_the_file_as_utf8_and_computes_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path) as api:
+        for number, name in enumerate(("=1+1", "+1", "-1", "@SUM(A1)", "\N{FULLWIDTH EQUALS SIGN}1", "Zoë = 1")):
+            await api.learn(event("quiz", student_id=f"s_{number}"))
+            (await api.call("PUT", f"/students/s_{number}/profile", {"display_name": name})).raise_for_status()
+        token = make_token("teacher", subject="grace", students=[f"s_{number}" for number in range(6)])
+        answer = await api.client.get("/dashboard/class.csv", headers={"Cookie": f"mastery_session={token}"})
+        assert answer.content.startswith(b"\xef\xbb\xbfstudent_id,")
+        table = csv.DictReader(StringIO(answer.content.decode("utf-8-sig")))
+        names = {row["student_id"]: row["name"] for row in table}
+        assert names == {
+            "s_0": "'=1+1", "s_1": "'+1", "s_2": "'-1", "s_3": "'@SUM(A1)",
+            "s_4": "'\N{FULLWIDTH EQUALS SIGN}1", "s_5": "Zoë = 1",
+        }

@@ -361,5 +361,6 @@ async def test_advice_about_a_module_names_the_skill_on_which_one_is_stuck(api: 
     page = await shown(api)
     assert "Practise “Loops with for and while”" in page
     assert "Practise “Control Flow”" not in page
-    assert "You are stuck on this part of “Control Flow”. 8 exercises are waiting for you." in page
+    assert "You are stuck on this part of “Control Flow”. 4 exercises are waiting for you." in page
     assert "stuck here" in page
+    assert re.findall(r'<a class="button" href="([^"]+)"', page)[0].endswith("#for-statements")

@@ -27,6 +27,8 @@ PRINTED = {
     ("teacher", "ar"): (range(3, 6), ("طلابك", "Virtual environments")),
     ("stuck", "en"): (range(2, 5), ("Hello, Tomás Rivera", "Your next step", "History and forecast", "Debugging")),
     ("stuck", "ar"): (range(2, 5), ("Tomás Rivera", "Debugging")),
+    ("operator", "en"): (range(2, 4), ("Operations", "Calls per second", "Retention and erasures", "Webhooks")),
+    ("operator", "ar"): (range(2, 4), ("sqlite", "default")),
 }
 
 
@@ -103,12 +105,15 @@ def test_a_photograph_shows_each_example(examples: Page, language: str, scheme: 
             assert float(high) - float(low) > 15, (name, language, scheme, "nothing is seen")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
 @pytest.mark.parametrize(("door", "language"), PRINTED)
-def test_what_is_printed_is_whole(class_at_work: ClassAtWork, browser: Browser, door: str, language: str) -> None:
+def test_what_is_printed_is_whole(
+    class_at_work: ClassAtWork, browser: Browser, door: str, language: str, paper: str
+) -> None:
     """All of it, on few pages, none blank, nothing outside the margins."""
     pages, words = PRINTED[door, language]
     with shown(Picture("", door, (), language=language), class_at_work, browser) as page:
-        document = pdfium.PdfDocument(page.pdf(format="A4"))
+        document = pdfium.PdfDocument(page.pdf(format=paper))
         names = page.locator("table.class tbody th a, .heat thead button").all_inner_texts()
     try:
         assert len(document) in pages

@@ -29,7 +29,8 @@ class NextStep(msgspec.Struct, frozen=True):
     ``steps`` counts exercises, questions, submissions or days. ``rises`` says that practice would make a right answer
     likelier, ``begun`` that there is something already which it would better. ``link`` leads to where it is done: an
     item of the course, named by ``link_title`` where it has a title, or a resource; None where there is neither.
-    ``stuck_on`` is the title of the skill on which the student is stuck, where the advice is of its module.
+    ``stuck_on`` is the title of the skill on which the student is stuck, where the advice is of its module: the
+    link is that skill's then.
     """
 
     action: Action
@@ -139,7 +140,7 @@ def next_step(piece: Recommendation, curriculum: Curriculum, struggles: Iterable
         piece.before > 0.0,
         piece.urgent,
         skill is not None,
-        next(iter(curriculum.resources(piece.area)), None),
+        next(iter(curriculum.resources(stuck_on or piece.area)), None),
         stuck_on=None if stuck_on is None else curriculum.skills[stuck_on].title,
     )
 

@@ -22,6 +22,7 @@ from mastery_engine.http.dashboard.dates import day_typed, typed_days
 from mastery_engine.http.dashboard.sentences import HelpWords, Titles, help_reasons, level_name
 from mastery_engine.http.dashboard.student import CameFrom, query_of
 from mastery_engine.http.dashboard.words import spoken
+from mastery_engine.http.spreadsheets import MARK, as_text
 from mastery_engine.services.classrooms import ChosenDays, Classroom, ClassStudent, SkillRow, SkillsOfClass
 
 SORTS = ("help", "name", "score", "change", "active")
@@ -36,7 +37,6 @@ CSV_HEAD = (
     *("student_id", "name", "course_id", "from", "to", "score", "level", "change"),
     *("needs_help", "stuck_on", "last_active"),
 )
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
 
 SortKey: TypeAlias = Callable[[ClassStudent], Any]
 _KEYS: Mapping[str, SortKey] = {
@@ -199,8 +199,8 @@ def links_of(found: Classroom, asked: ClassQuery) -> dict[str, str]:
 
 def _page_of(one: ClassStudent, asked: ClassQuery) -> str:
     """The address of a student's page in the course in which a class shows them."""
-    is_plain = asked.course_id is None and one.course_id == DEFAULT_COURSE
-    query = query_of(None if is_plain else one.course_id, asked.span, CameFrom(asked.cohort, asked.course_id or ""))
+    isas_text = asked.course_id is None and one.course_id == DEFAULT_COURSE
+    query = query_of(None if isas_text else one.course_id, asked.span, CameFrom(asked.cohort, asked.course_id or ""))
     return f"/dashboard/students/{one.student_id}{query}"
 
 
@@ -287,6 +287,7 @@ def change_head(found: Classroom) -> str:
 def class_csv(rows: Sequence[TableRow], span: DaySpan) -> str:
     """The rows as CSV, in numbers that programs read: the score of the day ``to``, and its change since ``from``."""
     written = io.StringIO()
+    written.write(MARK)
     writer = csv.writer(written, lineterminator="\r\n")
     writer.writerow(CSV_HEAD)
     days = (iso_date(span.first), iso_date(span.last))
@@ -295,22 +296,17 @@ def class_csv(rows: Sequence[TableRow], span: DaySpan) -> str:
         texts = (one.student_id, one.name or "", one.course_id)
         writer.writerow(
             (
-                *map(_plain, texts),
+                *map(as_text, texts),
                 *days,
                 one.score if one.is_known else "",
-                _plain(one.level),
+                as_text(one.level),
                 round(one.change, 4) if one.is_known else "",
                 row.codes,
-                _plain("; ".join(one.stuck_on)),
+                as_text("; ".join(one.stuck_on)),
                 "" if one.latest is None else rfc3339(one.latest),
             )
         )
     return written.getvalue()
-
-
-def _plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULAS) else text
 
 
 def level_choices(found: Classroom) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from mastery_engine.http.body import OfStudent
 from mastery_engine.http.envelope_route import EnvelopeRoute
 from mastery_engine.http.incoming import Authenticated, TheEngine
 from mastery_engine.http.openapi import responds
+from mastery_engine.http.spreadsheets import as_text
 from mastery_engine.responses.changes import Changes
 from mastery_engine.responses.history import MasteryHistory
 
@@ -61,7 +62,7 @@ def _csv(history: MasteryHistory) -> Response:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["date", "mastery_score", "level"])
-    writer.writerows((point.date, point.mastery_score, point.level) for point in history.history)
+    writer.writerows((point.date, point.mastery_score, as_text(point.level)) for point in history.history)
     return Response(
         text.getvalue(),
         media_type="text/csv",
