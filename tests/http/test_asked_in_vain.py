@@ -122,9 +122,8 @@ async def test_who_asks_for_a_course_in_vain_is_led_to_those_that_there_are(api:
             assert f'<a href="{path}?course_id={course}">{course}</a>' in page
             assert (await asked(api, f"{path}?course_id={course}", role)).status_code == 200
     (await api.call("PUT", "/courses/empty", {"title": "Nobody yet"})).raise_for_status()
-    assert (await asked(api, "/dashboard?course_id=empty", "teacher")).status_code == 200, (
-        "it is there, without anybody"
-    )
+    empty = await asked(api, "/dashboard?course_id=empty", "teacher")
+    assert empty.status_code == 200, "it is there, without anybody"
     elsewhere = await asked(api, f"{STUDENT}?course_id=empty", "teacher")
     assert elsewhere.status_code == 404
     assert "Nothing is known of this student in this course." in elsewhere.text

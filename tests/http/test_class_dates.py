@@ -168,6 +168,10 @@ async def test_a_spreadsheet_reads_the_file_as_utf8_and_computes_nothing(tmp_pat
         table = csv.DictReader(StringIO(answer.content.decode("utf-8-sig")))
         names = {row["student_id"]: row["name"] for row in table}
         assert names == {
-            "s_0": "'=1+1", "s_1": "'+1", "s_2": "'-1", "s_3": "'@SUM(A1)",
-            "s_4": "'\N{FULLWIDTH EQUALS SIGN}1", "s_5": "Zoë = 1",
+            "s_0": "'=1+1",
+            "s_1": "'+1",
+            "s_2": "'-1",
+            "s_3": "'@SUM(A1)",
+            "s_4": "'\N{FULLWIDTH EQUALS SIGN}1",
+            "s_5": "Zoë = 1",
         }
