@@ -296,7 +296,7 @@ def test_a_teacher_finds_who_needs_help_and_a_group_to_teach(live: Live, page: P
     assert page.locator("select[name=level]").input_value() == "beginner"
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
-    rows = download.value.path().read_text().splitlines()
+    rows = download.value.path().read_text("utf-8-sig").splitlines()
     assert rows[0].startswith("student_id,name,")
     assert [row.split(",")[0] for row in rows[1:]] == [OTHER]
     page.goto(f"{live.url}/dashboard")
@@ -368,7 +368,7 @@ def test_a_teacher_compares_a_student_with_the_class_and_the_classes(live: Live,
     page.select_option("#cohort", "py-101")
     page.get_by_role("button", name="Compare").press("Enter")
     page.wait_for_selector("#h-one")
-    assert page.locator("#h-one").inner_text() == f"{OTHER} in py-101"
+    assert page.locator("#h-one").inner_text() == f"{OTHER} in Python 101"
     assert "Place 5 of 5. Ahead of 0% of the others." in page.locator("main").inner_text()
     row = page.locator("tr[data-what=quiz]")
     assert row.locator("td").all_inner_texts()[0] == "10%"
@@ -376,7 +376,7 @@ def test_a_teacher_compares_a_student_with_the_class_and_the_classes(live: Live,
     check(page, "compare-one")
     page.click(f"text=All of {OTHER}")
     page.click("text=py-101")
-    assert page.locator("#h-one").inner_text() == f"{OTHER} in py-101"
+    assert page.locator("#h-one").inner_text() == f"{OTHER} in Python 101"
 
 
 def test_an_operator_sees_figures_and_signs_out(live: Live, page: Page) -> None:
@@ -612,7 +612,7 @@ def test_the_cookie_and_the_headers_are_strict(live: Live) -> None:
         assert client.get("/dashboard/find", params={"student": "//evil.test"}).status_code == 400
         assert client.get("/dashboard/assets/pages.py").status_code == 404
         own = {"student": STUDENT, "cohort": "py-101"}
-        assert f"{STUDENT} in py-101" in client.get("/dashboard/compare", params=own).text
+        assert f"{STUDENT} in Python 101" in client.get("/dashboard/compare", params=own).text
         for others, status in (({"student": OTHER}, 403), ({"student": "//"}, 400), ({"cohort": "py-102"}, 403)):
             assert client.get("/dashboard/compare", params=own | others).status_code == status
         for headers in ({"Origin": "https://evil.test"}, {"Sec-Fetch-Site": "cross-site"}):

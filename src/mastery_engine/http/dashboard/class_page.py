@@ -156,6 +156,10 @@ class TableRow(msgspec.Struct, frozen=True):
     def codes(self) -> str:
         return " ".join(dict.fromkeys(reason.code for reason in self.reasons))
 
+    @property
+    def why(self) -> str:
+        return " · ".join([reason.short for reason in self.reasons])
+
 
 def class_rows(found: Classroom, asked: ClassQuery, titles: Titles) -> list[TableRow]:
     """The students who are asked for, in the order that is asked for."""

@@ -53,6 +53,7 @@ def _templates(words: Words) -> Environment:
         percent_needed=words.percent_needed,
         exact_percent=words.exact_percent,
         signed_points=words.signed_points,
+        direction=words.direction_of,
         number=words.number,
         day=words.day,
         short_day=words.short_day,

@@ -134,6 +134,11 @@ class Words:
         points = round(points_of(change), 1) or 0.0
         return f"{MINUS if points < 0 else '+'}{self._decimal(abs(points), '0.0')}"
 
+    def direction_of(self, change: float) -> str:
+        """Whether a change is shown as one: up, down or flat."""
+        points = round(points_of(change), 1)
+        return "flat" if not points else "up" if points > 0 else "down"
+
     def number(self, value: float) -> str:
         return self._decimal(value)
 
