@@ -375,7 +375,7 @@ def test_a_teacher_compares_a_student_with_the_class_and_the_classes(live: Live,
     assert page.locator("#student").input_value() == OTHER
     check(page, "compare-one")
     page.click(f"text=All of {OTHER}")
-    page.click("text=py-101")
+    page.click("text=Python 101")
     assert page.locator("#h-one").inner_text() == f"{OTHER} in Python 101"
 
 
