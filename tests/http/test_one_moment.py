@@ -9,6 +9,7 @@ import pytest
 from mastery_engine.services import figures
 from tests.support.calls import COHORT, COMPONENTS, STUDENT, Api, Json, MovedClock, document, enrolled, event, serving
 from tests.support.live import make_token
+from tests.support.logs import letter
 
 
 class CountingClock(MovedClock):
@@ -37,6 +38,8 @@ async def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         await api.engine.worker.run(until=await api.logs.events.ends())
         await api.call("PUT", f"/students/{STUDENT}/profile", {"display_name": "Ada"})
         await api.call("PUT", "/webhooks/lms", {"url": "https://93.184.215.14/"})
+        bad = letter(101, value=b"{", event_id="bad", received=clock(), at=clock())
+        await api.logs.dead_letters.append([bad])
         yield api, clock
 
 

@@ -409,8 +409,8 @@ def _content(answer: Any) -> dict[str, Any]:
 FIRST = 50  # as many as a tool names
 _ROW = re.compile(
     r'<tr(?: data-needs-help="([\w ]+)")?><th scope="row"><a href="/dashboard/students/([\w-]+)">.*?'
-    r'<td data-score="([\d.]+)">(\d+%) <span class="level">(\w+)</span>'
-    r'<td> ?<span class="moved \w+">([^<]+)</span>'
+    r'<td data-score="([\d.]+)">(\d+%) <b>(\w+)</b>'
+    r"<td class=\w+><i>([^<]+)</i>"
 )
 
 
