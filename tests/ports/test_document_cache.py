@@ -13,7 +13,7 @@ from mastery_engine.backends.redis.document_cache import FRESH_S, LIFE_S, Docume
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.errors import Unavailable
-from mastery_engine.ports.documents import Courses, DocumentChange, StoredDocument
+from mastery_engine.ports.documents import Courses, DocumentChange, PackedDocument, StoredDocument
 from mastery_engine.responses.scores import Components
 from tests.support.composed import composed
 from tests.support.samples import Clock
@@ -32,11 +32,14 @@ class CountingDocuments(MemoryDocuments):
         self.may_answer.set()
 
     async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
-        self.asked += keys
         loaded = await super().load(keys)
         self.read.set()
         await self.may_answer.wait()
         return loaded
+
+    async def load_packed(self, keys: Sequence[DocumentKey]) -> list[PackedDocument | None]:
+        self.asked += keys
+        return await super().load_packed(keys)
 
     async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
         self.asked_whole += students

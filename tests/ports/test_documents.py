@@ -29,6 +29,7 @@ from tests.support.stores import (
 )
 
 stores = stores_fixture()
+RUST = DocumentKey(*ADA, "rust")
 
 
 def test_no_backend_goes_without_the_suites() -> None:
@@ -50,6 +51,22 @@ async def test_a_document_comes_back_as_it_was_with_the_number_of_its_writes(sto
     for version in range(3):
         assert await put(stores.documents, ADAS, version, number=version)
         assert await read(stores.documents) == (version + 1, student(version))
+
+
+async def test_a_document_may_come_and_go_packed(stores: Stores) -> None:
+    assert await put(stores.documents, ADAS, 0, number=1)
+    assert await put(stores.documents, RUST, 0, number=2)
+    ours, nobodys, theirs = await stores.documents.load_packed([RUST, EVES, ADAS])
+    assert nobodys is None
+    assert ours is not None
+    assert theirs is not None
+    assert [ours.unpacked().student, theirs.unpacked().student] == [student(2), student(1)]
+    changes = [DocumentChange(RUST, 1, theirs.packed), DocumentChange(ADAS, 1, ours.packed, {1: b"x" * 8})]
+    assert await stores.documents.commit(changes) == [True, True]
+    assert await read(stores.documents) == (2, student(2))
+    assert await cold_ids(stores.documents) == {1: b"x" * 8}
+    loaded = await stores.documents.load([RUST])
+    assert [one and (one.version, one.student) for one in loaded] == [(2, student(1))]
 
 
 async def test_documents_come_in_the_order_of_the_keys(stores: Stores) -> None:

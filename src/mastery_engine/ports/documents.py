@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import DocumentKey, Student, StudentKey
+from mastery_engine.domain.student import DocumentKey, Student, StudentKey, pack, unpack
 from mastery_engine.tasks import promptly
 
 LOAD_S = 2.0
@@ -23,6 +23,17 @@ class StoredDocument(msgspec.Struct, frozen=True, gc=False):
     student: Student
 
 
+class PackedDocument(msgspec.Struct, frozen=True, gc=False):
+    """The same as the store keeps it: a document takes seven times the memory once it is unpacked."""
+
+    version: int
+    packed: bytes
+
+    def unpacked(self) -> StoredDocument:
+        """Raises NewerFormat."""
+        return StoredDocument(self.version, unpack(self.packed))
+
+
 # The documents of one student, by the ids of the courses.
 Courses: TypeAlias = Mapping[str, StoredDocument]
 
@@ -30,13 +41,17 @@ Courses: TypeAlias = Mapping[str, StoredDocument]
 class DocumentChange(msgspec.Struct, frozen=True, gc=False):
     """A document to be written over ``version`` (0: there is none yet), with its ``cold`` ids where they are given.
 
-    Without a ``student`` the document and its cold ids are removed.
+    ``student`` may be packed already. Without one the document and its cold ids are removed.
     """
 
     key: DocumentKey
     version: int
-    student: Student | None
+    student: Student | bytes | None
     cold: IdsByDay | None = None
+
+    def packed(self) -> bytes | None:
+        """What the store is to keep; None where it is to keep nothing."""
+        return pack(self.student) if isinstance(self.student, Student) else self.student
 
 
 class DocumentStore(Protocol):
@@ -44,6 +59,10 @@ class DocumentStore(Protocol):
 
     async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
         """The documents, in the order of the keys; None where there is none."""
+        ...
+
+    async def load_packed(self, keys: Sequence[DocumentKey]) -> list[PackedDocument | None]:
+        """The same, packed."""
         ...
 
     async def load_cold(self, keys: Sequence[DocumentKey]) -> list[IdsByDay]:
@@ -86,6 +105,11 @@ class DocumentStore(Protocol):
     async def clear(self) -> None:
         """Remove all documents and cold ids. The checkpoints are cleared first: a replay then fills the store again."""
         ...
+
+
+def unpacked(documents: Iterable[PackedDocument | None]) -> list[StoredDocument | None]:
+    """Documents that were loaded packed."""
+    return [None if one is None else one.unpacked() for one in documents]
 
 
 class DocumentReader(Protocol):

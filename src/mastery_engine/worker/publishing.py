@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from mastery_engine.domain.events.traceparent import trace_of
+from mastery_engine.domain.events.traceparent import TRACEPARENT, trace_of
 from mastery_engine.domain.results import Pending, result_id
 from mastery_engine.ports.event_log import Batch, Record
+
+NAMES, NAMED = frozenset((TRACEPARENT, f"ce_{TRACEPARENT}")), TRACEPARENT.encode()
 
 
 def parts(batch: Batch, published_before: Mapping[int, int]) -> list[Batch]:
@@ -31,11 +33,14 @@ def is_due(partition: int, offset: int, batch: Batch, published_before: Mapping[
 
 def traces(due: Sequence[Pending], records: Sequence[Record]) -> dict[str, str]:
     """For each result's id, the trace of the last event that caused it."""
-    offsets = {pending.offset for pending in due}
-    last = {(record.partition, record.offset): record for record in records if record.offset in offsets}
+    named = {
+        (record.partition, record.offset): record
+        for record in records
+        if NAMED in (record.value or b"") or (record.headers and not NAMES.isdisjoint(record.headers))
+    }
     found: dict[str, str] = {}
-    for pending in due:
-        record = last.get((pending.partition, pending.offset))
+    for pending in due if named else ():  # nearly always there is no trace at all
+        record = named.get((pending.partition, pending.offset))
         trace = None if record is None else trace_of(record.headers, record.value)
         if trace is not None:
             found[result_id(pending.result)] = trace

@@ -196,7 +196,7 @@ class Worker:
         causes = self._tracing.causes(batch.records)
         settled = {partition: self._unpublished_from.get(partition, start) for partition, start in batch.starts.items()}
         with self._tracing.steps("fold", causes, events=len(decoded.events)):
-            folded = await self._folding.fold(decoded.events, self._clock(), settled)
+            folded = await self._folding.fold(decoded.events, self._clock(), settled, keeps_students=False)
         letters = await self._as_allowed([*decoded.letters, *self._unfolded(batch, folded)])
         await self._dead_letter(letters)
         withheld = [Position(one.partition, one.offset) for one in letters if one.code == Forbidden.code]

@@ -11,7 +11,7 @@ from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.domain.events.event import Logged
 from mastery_engine.domain.student import DocumentKey, StudentKey
 from mastery_engine.engine import Engine
-from mastery_engine.ports.documents import DirectReader, DocumentChange, StoredDocument
+from mastery_engine.ports.documents import DirectReader, DocumentChange, PackedDocument
 from mastery_engine.services.folding import Folded
 from tests.support.composed import composed
 from tests.support.samples import Clock, logged, quiz
@@ -32,9 +32,9 @@ class BusyDocuments(MemoryDocuments):
             self.moment = ""
             await self.happens()
 
-    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
+    async def load_packed(self, keys: Sequence[DocumentKey]) -> list[PackedDocument | None]:
         await self._at("before the load")
-        stored = await super().load(keys)
+        stored = await super().load_packed(keys)
         await self._at("after the load")
         return stored
 

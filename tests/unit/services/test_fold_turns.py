@@ -10,12 +10,13 @@ import pytest
 from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.backends.memory.documents import MemoryDocuments
 from mastery_engine.domain.events.event import Logged
+from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.engine import Engine
-from mastery_engine.ports.documents import DirectReader, StoredDocument
+from mastery_engine.ports.documents import DirectReader, PackedDocument
 from mastery_engine.services.folding import Folded
 from tests.support.composed import composed
-from tests.support.samples import Clock, event, logged
+from tests.support.samples import NOW, QUIZ, Clock, event, logged
 
 
 class SlowDocuments(MemoryDocuments):
@@ -27,9 +28,9 @@ class SlowDocuments(MemoryDocuments):
         self.held_up = ""
         self.may_go_on = asyncio.Event()
 
-    async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
+    async def load_packed(self, keys: Sequence[DocumentKey]) -> list[PackedDocument | None]:
         self.loads += 1
-        stored = await super().load(keys)
+        stored = await super().load_packed(keys)
         await asyncio.sleep(0.01)
         if self.held_up in {key.student_id for key in keys}:
             self.held_up = ""
@@ -128,3 +129,32 @@ async def test_many_students_are_folded_some_at_a_time(
     assert engine.metrics.registry.get_sample_value(
         "mastery_events_total", {"event_type": "quiz", "outcome": "folded"}
     ) == len(events)
+
+
+async def test_parts_are_folded_as_all_at_once_are(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where some students' ids become cold, and others' do not; and nobody is kept who is not asked for."""
+    names = ["ada", "bob", "eve", "dan", "fay"]
+    engines = [engine, composed(clock=Clock())]
+    weeks = [
+        logged(
+            [
+                event("quiz", QUIZ, f"{name}-{place}", student_id=name, at=NOW + place * 8 * DAY)
+                for name in names[place % 2 :]
+            ],
+            first=place * 10,
+        )
+        for place in range(4)
+    ]
+    held = []
+    for place, each in enumerate(engines):
+        monkeypatch.setattr("mastery_engine.services.folding.STUDENTS_IN_CACHE", (2, 2_000)[place])
+        outboxes = []
+        for events in weeks:
+            folded = await each.worker._folding.fold(events, events[0].event.received, keeps_students=False)
+            assert folded.students == {}
+            outboxes.append({one.result.student_id: one for one in folded.outbox})
+        keys = [DocumentKey("default", name) for name in names]
+        stores = each.worker._folding._documents
+        held.append((outboxes, await stores.load(keys), await stores.load_cold(keys)))
+    assert held[0] == held[1]
+    assert all(held[0][2]), "all of them have ids from weeks ago"

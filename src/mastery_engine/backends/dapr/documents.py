@@ -21,8 +21,8 @@ from mastery_engine.backends.dapr.index import SHARDS, TOMBSTONE_S, DaprIndex, c
 from mastery_engine.backends.dapr.witness import Witness
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import DocumentKey, StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.ports.documents import Courses, DocumentChange, StoredDocument
+from mastery_engine.domain.student import DocumentKey, StudentKey, pack_ids, unpack_ids
+from mastery_engine.ports.documents import Courses, DocumentChange, PackedDocument, StoredDocument, unpacked
 
 WRITES_KEPT = 8
 MOST_KNOWN = 50_000
@@ -56,7 +56,10 @@ class DaprDocuments:
         self._known: LRUCache[DocumentKey, tuple[DocumentRecord, str]] = LRUCache(MOST_KNOWN)
 
     async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
-        return [_stored(record) if record is not None and record.body else None for record in await self._read(keys)]
+        return unpacked(await self.load_packed(keys))
+
+    async def load_packed(self, keys: Sequence[DocumentKey]) -> list[PackedDocument | None]:
+        return [_packed(record) if record is not None and record.body else None for record in await self._read(keys)]
 
     async def _read(self, keys: Sequence[DocumentKey]) -> list[DocumentRecord | None]:
         """The records; what a next write is guarded by is noted."""
@@ -174,7 +177,7 @@ class DaprDocuments:
         found: dict[StudentKey, dict[str, StoredDocument]] = {student: {} for student in students}
         for key, record in zip([*defaults, *others], records, strict=True):
             if record is not None and record.body:
-                found[key.student][key.course_id] = _stored(record)
+                found[key.student][key.course_id] = _packed(record).unpacked()
         return [found[student] for student in students]
 
     async def students_of(self, tenant: str, *, after: str, limit: int) -> list[str]:
@@ -257,8 +260,8 @@ def _record(value: Value) -> DocumentRecord:
     return msgspec.convert(value.data, DocumentRecord)
 
 
-def _stored(record: DocumentRecord) -> StoredDocument:
-    return StoredDocument(record.version, unpack(_bytes(record.body)))
+def _packed(record: DocumentRecord) -> PackedDocument:
+    return PackedDocument(record.version, _bytes(record.body))
 
 
 def _write(
@@ -267,12 +270,13 @@ def _write(
     """The write of a change, guarded by what was read; None where there is nothing to remove."""
     before, etag = known if known is not None else (TOMBSTONE, None)
     writes = (*before.writes[1 - WRITES_KEPT :], write_id)
-    if change.student is None:
+    packed = change.packed()
+    if packed is None:
         removed = DocumentRecord(0, writes=writes)
         return Write(names.document(change.key), removed, etag, TOMBSTONE_S) if before.body else None
     cold = before.cold if change.cold is None else names.cold(change.key, write_id) if change.cold else ""
-    body = _text(pack(change.student))
-    return Write(names.document(change.key), DocumentRecord(change.version + 1, body, cold, writes), etag, life_s)
+    record = DocumentRecord(change.version + 1, _text(packed), cold, writes)
+    return Write(names.document(change.key), record, etag, life_s)
 
 
 def _text(value: bytes) -> str:

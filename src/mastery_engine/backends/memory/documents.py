@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import DocumentKey, StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.ports.documents import Courses, DocumentChange, StoredDocument
+from mastery_engine.domain.student import DocumentKey, StudentKey, pack_ids, unpack_ids
+from mastery_engine.ports.documents import Courses, DocumentChange, PackedDocument, StoredDocument, unpacked
 
 ABSENT = (0, b"")
 
@@ -18,11 +18,10 @@ class MemoryDocuments:
         self._courses: dict[StudentKey, dict[str, DocumentKey]] = {}
 
     async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
-        return [self._stored(key) if key in self._documents else None for key in keys]
+        return unpacked(await self.load_packed(keys))
 
-    def _stored(self, key: DocumentKey) -> StoredDocument:
-        version, packed = self._documents[key]
-        return StoredDocument(version, unpack(packed))
+    async def load_packed(self, keys: Sequence[DocumentKey]) -> list[PackedDocument | None]:
+        return [PackedDocument(*self._documents[key]) if key in self._documents else None for key in keys]
 
     async def load_cold(self, keys: Sequence[DocumentKey]) -> list[IdsByDay]:
         return [unpack_ids(self._cold[key]) if key in self._cold else {} for key in keys]
@@ -34,10 +33,11 @@ class MemoryDocuments:
         version, _ = self._documents.get(change.key, ABSENT)
         if version != change.version:
             return False
-        if change.student is None:
+        packed = change.packed()
+        if packed is None:
             self._remove(change.key)
             return True
-        self._documents[change.key] = (version + 1, pack(change.student))
+        self._documents[change.key] = (version + 1, packed)
         if change.cold is not None:
             self._cold[change.key] = pack_ids(change.cold)
         if version == 0:
@@ -55,7 +55,10 @@ class MemoryDocuments:
 
     async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
         courses = [self._courses.get(student, {}) for student in students]
-        return [{course_id: self._stored(key) for course_id, key in own.items()} for own in courses]
+        return [
+            {course_id: PackedDocument(*self._documents[key]).unpacked() for course_id, key in own.items()}
+            for own in courses
+        ]
 
     async def students_of(self, tenant: str, *, after: str, limit: int) -> list[str]:
         own = (student.student_id for student in self._courses if student.tenant == tenant)

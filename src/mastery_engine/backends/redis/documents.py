@@ -18,8 +18,8 @@ from mastery_engine.backends.redis.errors import AWAY, away, or_unavailable
 from mastery_engine.backends.redis.keys import VERSION_BYTES
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import DocumentKey, StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.ports.documents import Courses, DocumentChange, StoredDocument
+from mastery_engine.domain.student import DocumentKey, StudentKey, pack_ids, unpack_ids
+from mastery_engine.ports.documents import Courses, DocumentChange, PackedDocument, StoredDocument, unpacked
 
 LISTED_FOR_S = 10.0
 MOST_LISTED = 16  # tenants
@@ -111,10 +111,13 @@ class RedisDocuments:
         self._is_one_server = isinstance(client, Redis)
         self._students: LRUCache[str, tuple[float, list[str]]] = LRUCache(MOST_LISTED)
 
-    @or_unavailable
     async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
+        return unpacked(await self.load_packed(keys))
+
+    @or_unavailable
+    async def load_packed(self, keys: Sequence[DocumentKey]) -> list[PackedDocument | None]:
         values = await values_of(self._client, [names.document(key) for key in keys])
-        return [None if value is None else _stored(value) for value in values]
+        return [None if value is None else _packed(value) for value in values]
 
     @or_unavailable
     async def load_cold(self, keys: Sequence[DocumentKey]) -> list[IdsByDay]:
@@ -180,7 +183,7 @@ class RedisDocuments:
         documents = dict(zip(others, await self.load(others), strict=True))
         found: list[Courses] = []
         for key, value, course_ids in zip(defaults, values[::2], listed, strict=True):
-            own = {} if value is None else {DEFAULT_COURSE: _stored(value)}
+            own = {} if value is None else {DEFAULT_COURSE: _packed(value).unpacked()}
             for course_id in course_ids:
                 document = documents[DocumentKey(*key.student, course_id)]
                 if document is not None:
@@ -226,8 +229,8 @@ class RedisDocuments:
         await remove_matching(self._client, *names.DOCUMENTS, *names.BESIDE_DOCUMENTS)
 
 
-def _stored(value: bytes) -> StoredDocument:
-    return StoredDocument(int.from_bytes(value[:VERSION_BYTES], "big"), unpack(value[VERSION_BYTES:]))
+def _packed(value: bytes) -> PackedDocument:
+    return PackedDocument(int.from_bytes(value[:VERSION_BYTES], "big"), value[VERSION_BYTES:])
 
 
 def _course_ids(listed: bytes | None) -> list[str]:
@@ -243,15 +246,17 @@ def _names(key: DocumentKey) -> tuple[str, ...]:
 def _in_one(change: DocumentChange) -> bytes:
     """What the script of the default course is given for a change: the expected version, and the value."""
     expected = change.version.to_bytes(VERSION_BYTES, "big")
-    if change.student is None:
+    packed = change.packed()
+    if packed is None:
         return expected
-    return b"".join((expected, (change.version + 1).to_bytes(VERSION_BYTES, "big"), pack(change.student)))
+    return b"".join((expected, (change.version + 1).to_bytes(VERSION_BYTES, "big"), packed))
 
 
 def _written(change: DocumentChange) -> tuple[bytes, bytes, bytes]:
     """What the script is given for a change: the expected version, the value, the cold ids."""
     expected = change.version.to_bytes(VERSION_BYTES, "big") if change.version else b""
-    if change.student is None:
+    packed = change.packed()
+    if packed is None:
         return expected, b"", b""
-    value = (change.version + 1).to_bytes(VERSION_BYTES, "big") + pack(change.student)
+    value = (change.version + 1).to_bytes(VERSION_BYTES, "big") + packed
     return expected, value, b"" if change.cold is None else pack_ids(change.cold)

@@ -10,8 +10,8 @@ import msgspec
 from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.backends.sqlite.joined_blobs import parted
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import DocumentKey, StudentKey, pack, pack_ids, unpack, unpack_ids
-from mastery_engine.ports.documents import Courses, DocumentChange, StoredDocument
+from mastery_engine.domain.student import DocumentKey, StudentKey, pack_ids, unpack_ids
+from mastery_engine.ports.documents import Courses, DocumentChange, PackedDocument, StoredDocument, unpacked
 
 FEW = 100  # documents that are read in half a millisecond: less than another thread may wait for its turn
 PAGE = 1_000
@@ -90,6 +90,9 @@ class SqliteDocuments:
         self._database = database
 
     async def load(self, keys: Sequence[DocumentKey]) -> list[StoredDocument | None]:
+        return unpacked(await self.load_packed(keys))
+
+    async def load_packed(self, keys: Sequence[DocumentKey]) -> list[PackedDocument | None]:
         if len(keys) > FEW:
             rows = _split(*(await self._database.fetch(_LOAD_MANY, _listed(keys)))[0])
         elif len(keys) == 1:
@@ -97,8 +100,7 @@ class SqliteDocuments:
         else:
             rows = self._database.read(_LOAD, _listed(keys))
         stored = {
-            (tenant, name, course_id): StoredDocument(version, unpack(body))
-            for tenant, name, course_id, version, body in rows
+            (tenant, name, course_id): PackedDocument(version, body) for tenant, name, course_id, version, body in rows
         }
         return [stored.get(key) for key in keys]
 
@@ -119,7 +121,7 @@ class SqliteDocuments:
             (
                 change.key,
                 change.version,
-                None if change.student is None else pack(change.student),
+                change.packed(),
                 None if change.cold is None else pack_ids(change.cold),
             )
             for change in changes
@@ -134,14 +136,14 @@ class SqliteDocuments:
     async def of_students(self, students: Sequence[StudentKey]) -> list[Courses]:
         if len(students) == 1:
             rows = self._database.read(_OF_ONE, students[0])
-            return [{course_id: StoredDocument(version, unpack(body)) for course_id, version, body in rows}]
+            return [{course_id: PackedDocument(version, body).unpacked() for course_id, version, body in rows}]
         found: dict[tuple[str, str], dict[str, StoredDocument]] = {student: {} for student in students}
         for start in range(0, len(students), FEW):
             if start:
                 await asyncio.sleep(0)
             page = students[start : start + FEW]
             for tenant, name, course_id, version, body in self._database.read(_OF_STUDENTS, _listed(page)):
-                found[tenant, name][course_id] = StoredDocument(version, unpack(body))
+                found[tenant, name][course_id] = PackedDocument(version, body).unpacked()
         return [found[student] for student in students]
 
     async def students_of(self, tenant: str, *, after: str, limit: int) -> list[str]:

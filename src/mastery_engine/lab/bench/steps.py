@@ -34,7 +34,7 @@ from mastery_engine.lab.bench.term import StudentAtWork, at_work
 from mastery_engine.lab.folded import course
 from mastery_engine.ports.documents import DocumentChange
 from mastery_engine.ports.event_log import Batch, Record
-from mastery_engine.services.folding import STUDENTS_AT_ONCE
+from mastery_engine.services.folding import STUDENTS_AT_ONCE, STUDENTS_IN_CACHE
 from mastery_engine.settings import Settings
 from mastery_engine.wiring import open_engine
 from mastery_engine.worker.decoding import RecordDecoder
@@ -99,8 +99,8 @@ async def _event_costs(models: Sequence[StudentAtWork], run: int, now: Micros, *
     records = [_record(models[number % len(models)], number, run + 1, now) for number in range(STUDENTS)]
     documents = [pack(models[number % len(models)].student) for number in range(STUDENTS)]
     laps, results = Laps(), list[Result]()
-    for start in range(0, STUDENTS, STUDENTS_AT_ONCE):
-        part = slice(start, start + STUDENTS_AT_ONCE)
+    for start in range(0, STUDENTS, STUDENTS_IN_CACHE):
+        part = slice(start, start + STUDENTS_IN_CACHE)
         own = [models[number % len(models)] for number in range(STUDENTS)[part]]
         results += _fold(laps, records[part], documents[part], own, now, is_busy=is_busy)
     laps.begin()
