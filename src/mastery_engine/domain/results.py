@@ -212,7 +212,13 @@ def message(result: Result) -> Message:
     scores = (result.score, result.previous_score, result.level)
     if not result.named_by_fold:  # an older engine may have left more decimals
         scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
-    components = dict(zip(COMPONENTS, map(_with_4_decimals, result.components), strict=True))
+    completion, quiz, quality, consistency = result.components
+    components: dict[Component, float] = {
+        "completion": _with_4_decimals(completion),
+        "quiz": _with_4_decimals(quiz),
+        "quality": _with_4_decimals(quality),
+        "consistency": _with_4_decimals(consistency),
+    }
     advice = None
     if result.advice is not None:
         advice = [advice_sent(result.tenant, result.student_id, result.course_id, one) for one in result.advice]
@@ -231,16 +237,23 @@ def _with_4_decimals(value: float | None) -> float:
 
 def _changes_sent(moved: Sequence[Moved]) -> SentChanges:
     return SentChanges(
-        round(sum([one.change for one in moved]), 6),
+        _with_6_decimals(sum([one.change for one in moved])),
         [
             SentContribution(
                 COMPONENTS[one.place],
-                round(one.change, 6),
-                [SentCause(by.kind, round(by.change, 6), by.events, by.topic) for by in one.causes],
+                _with_6_decimals(one.change),
+                [SentCause(by.kind, _with_6_decimals(by.change), by.events, by.topic) for by in one.causes],
             )
             for one in moved
         ],
     )
+
+
+def _with_6_decimals(change: float) -> float:
+    """As ``round(change, 6)``, in the way of ``_with_4_decimals``; what is nearly nothing keeps its sign."""
+    scaled = change * 1e6
+    steps = round(scaled)
+    return steps / 1e6 if steps and -SURELY < scaled - steps < SURELY else round(change, 6)
 
 
 def advice_sent(tenant: str, student_id: str, course_id: str, recommendation: Recommendation) -> AdviceSent:

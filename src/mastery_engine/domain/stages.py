@@ -11,10 +11,10 @@ from mastery_engine.domain.advice.guidance import (
     NO_GUIDANCE,
     Guidance,
     Raised,
-    advise,
     guidance_after,
     is_outdated,
     named_anew,
+    with_advice,
 )
 from mastery_engine.domain.cohorts.cohort import enrolled
 from mastery_engine.domain.courses.curriculum import Curriculum
@@ -39,6 +39,7 @@ from mastery_engine.domain.moments import NEVER, Day, Micros, day_of
 from mastery_engine.domain.outbox import NO_RESULTS, is_settled, said
 from mastery_engine.domain.results import PathRecommended, Pending, StruggleDetected, ThresholdReached, Updated
 from mastery_engine.domain.rules import CONSISTENCY, Rules
+from mastery_engine.domain.skills.estimates import outlook_of
 from mastery_engine.domain.skills.knowledge import KnowledgeState, with_answer
 from mastery_engine.domain.skills.knowledge import packed as packed_knowledge
 from mastery_engine.domain.skills.knowledge import unpacked as unpacked_knowledge
@@ -283,23 +284,31 @@ def add_guidance(turn: Stages, rules: Rules) -> None:
 
 
 def renew_advice(
-    turn: Stages, today: Day, rules: Rules, curriculum: Curriculum, model: SkillModel, *, is_busy: bool = False
+    turns: Sequence[Stages], today: Day, rules: Rules, curriculum: Curriculum, model: SkillModel, *, is_busy: bool
 ) -> None:
-    """Renews advice and path if a component or the level has changed, a day has passed, or they no longer hold.
+    """Renews advice and path where a component or the level has changed, a day has passed, or they no longer hold.
 
-    In a busy hour a day alone is no reason for who has advice: their next event, or whoever asks, has it made.
+    In a busy hour a day alone is no reason for who has advice: their next event, or whoever asks, has it made. All
+    outlooks come before all advice, as stages do.
     """
-    before = turn.guidance
-    is_due = before.advice.is_of_another(turn.score) if is_busy else before.advice.is_due(turn.score, today)
-    if not is_due:
-        named = named_anew(before, turn.fresh, curriculum)
-        is_due = bool(named) and is_outdated(named, turn.evidence, today, curriculum, rules, turn.knowledge, model)
-    if is_due:
-        turn.guidance = advise(before, turn.evidence, turn.score, today, curriculum, rules, turn.knowledge, model)
-        after = turn.guidance
-        turn.path_changed = after.steps != before.steps and (
-            [step.skill for step in before.path] != [step.skill for step in after.path]
+    due = [turn for turn in turns if _needs_advice(turn, today, rules, curriculum, model, is_busy=is_busy)]
+    views = [outlook_of(turn.evidence, turn.knowledge, curriculum, today, rules, model, beside=False) for turn in due]
+    for turn, view in zip(due, views, strict=True):
+        before = turn.guidance
+        turn.guidance = with_advice(before, turn.evidence, turn.score, view, today, rules)
+        turn.path_changed = turn.guidance.steps != before.steps and (
+            [step.skill for step in before.path] != [step.skill for step in turn.guidance.path]
         )
+
+
+def _needs_advice(
+    turn: Stages, today: Day, rules: Rules, curriculum: Curriculum, model: SkillModel, *, is_busy: bool
+) -> bool:
+    guidance, score = turn.guidance, turn.score
+    if guidance.advice.is_of_another(score) if is_busy else guidance.advice.is_due(score, today):
+        return True
+    named = named_anew(guidance, turn.fresh, curriculum)
+    return bool(named) and is_outdated(named, turn.evidence, today, curriculum, rules, turn.knowledge, model)
 
 
 def add_results(turn: Stages, at: Micros, today: Day, rules: Rules, settled: Mapping[int, int] | None) -> None:

@@ -185,8 +185,7 @@ def passed(
         add_guidance(turn, rules)
     yield "struggles and habits"
     if curriculum is not None:
-        for turn in known:
-            renew_advice(turn, today, rules, curriculum, skills, is_busy=is_busy)
+        renew_advice(known, today, rules, curriculum, skills, is_busy=is_busy)
     yield "advice"
     for turn in live:
         add_results(turn, at, today, rules, settled)

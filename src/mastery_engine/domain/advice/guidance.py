@@ -30,7 +30,7 @@ from mastery_engine.domain.advice.struggle import (
     Spell,
     Spells,
     merged_spells,
-    open_spells,
+    open_topics,
     spells_after,
 )
 from mastery_engine.domain.advice.struggle import since as spells_since
@@ -174,7 +174,7 @@ def advice_for(
     """The advice of a day, best first; topics with open struggles are urgent."""
     urgent: frozenset[str] = frozenset()
     if guidance.spells:
-        urgent = frozenset([topic for topic, _ in open_spells(guidance.spells, rules.start_of(rules.first_day(today)))])
+        urgent = open_topics(guidance.spells, rules.start_of(rules.first_day(today)))
     return recommend(evidence, score.components, view, today, rules, limit=limit, urgent=urgent)
 
 
@@ -197,8 +197,15 @@ def advise(
 ) -> Guidance:
     """Guidance with the advice of a day, and with a new path if what the student knows has changed since the last."""
     view = outlook_of(evidence, knowledge, curriculum, today, rules, model, beside=False)
+    return with_advice(guidance, evidence, score, view, today, rules)
+
+
+def with_advice(
+    guidance: Guidance, evidence: Evidence, score: MasteryScore, view: Outlook, today: Day, rules: Rules
+) -> Guidance:
+    """As ``advise``, by the outlook within the course on that day."""
     advice = _made(guidance, evidence, score, view, today, rules)
-    basis, made_by = _basis(view), _makers(curriculum, rules, model)
+    basis, made_by = _basis(view), _makers(view.curriculum, rules, view.model)
     steps = guidance.steps
     if basis != guidance.basis:
         steps = _pack(learning_path(view, rules, most=PATH_HELD))
@@ -281,5 +288,4 @@ def _makers(curriculum: Curriculum, rules: Rules, model: SkillModel) -> int:
 
 def _basis(view: Outlook) -> int:
     """A checksum, never 0, of the course, of which of its skills are known, and of how many are mastered."""
-    mastered = sum([estimate.is_mastered for estimate in view.estimates.values()])
-    return crc32(f"{mastered} {view.known:x}".encode(), view.curriculum.checksum) + 1
+    return crc32(f"{view.mastered} {view.known:x}".encode(), view.curriculum.checksum) + 1

@@ -106,19 +106,20 @@ def _cheapest(view: Outlook, rules: Rules) -> int:
     """
     curriculum, known = view.curriculum, view.known
     rows, opens = curriculum.rows, curriculum.opens
-    chances = _chances(view)
+    chances, begun = _chances(view), known | view.seen
     ready = [
         (_worth_unlearned(minutes), place)
-        for place, (_, _, needed, minutes) in enumerate(rows)
-        if known & needed == needed and place not in chances
+        for place, (_, bit, needed, minutes) in enumerate(rows)
+        if known & needed == needed and not begun & bit
     ]
     total = UNLEARNED * (len(rows) - len(chances))
     for place, now in chances.items():
         total += now
-        _, _, needed, minutes = rows[place]
-        if now < MASTERED and known & needed == needed:
-            ready.append((_worth(now, minutes), place))
-    size = max(1, len(rows))
+        if now < MASTERED:
+            _, _, needed, minutes = rows[place]
+            if known & needed == needed:
+                ready.append((_worth(now, minutes), place))
+    size = len(rows) or 1
     goal = next((level.from_score for level in rules.levels if level.from_score > total / size + 1e-9), 1.0) * size
     heapify(ready)
     chosen, reached = 0, known
@@ -169,12 +170,15 @@ def _worth(now: float, whole: int) -> float:
 
 def _worth_unlearned(whole: int) -> float:
     """As ``_worth`` of a skill that takes all of its minutes."""
-    return (UNLEARNED - MASTERED) / max(SHORTEST_STEP, whole)
+    return (UNLEARNED - MASTERED) / (max(SHORTEST_STEP, whole))
 
 
 def _minutes(now: float, whole: int) -> int:
     """The minutes left of a skill's ``whole`` minutes, which are from not learned to mastered."""
-    return max(SHORTEST_STEP, round(whole * min(1.0, max(0.0, MASTERED - now) / (MASTERED - UNLEARNED))))
+    if now >= MASTERED:
+        return SHORTEST_STEP
+    minutes = whole if now <= UNLEARNED else round(whole * ((MASTERED - now) / (MASTERED - UNLEARNED)))
+    return max(SHORTEST_STEP, minutes)
 
 
 def _steps(chosen: int, view: Outlook, most: int | None) -> tuple[Step, ...]:

@@ -13,7 +13,7 @@ from mastery_engine.domain.advice.recommendation import Action, Recommendation
 from mastery_engine.domain.evidence.active_days import ActiveDays
 from mastery_engine.domain.evidence.decayed_sums import DecayedSums
 from mastery_engine.domain.evidence.evidence import Evidence
-from mastery_engine.domain.evidence.score import FourValues, consistency
+from mastery_engine.domain.evidence.score import FourValues, regularity
 from mastery_engine.domain.moments import NEVER, Day
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import Outlook, SkillEstimate
@@ -24,11 +24,12 @@ EXERCISE_MINUTES = (6, 8, 12)
 QUIZ_MINUTES, REFACTOR_MINUTES, DAILY_MINUTES = 20, 30, 15
 PRACTICE_MINUTES, REVIEW_MINUTES = 15, 10  # of a session, whatever the skill: by a skill's own, long ones came last
 WEEK = 7
+WHOLE_WEEK = (1 << WEEK) - 1
 FIRST_QUALITY = 0.60
 GOOD_QUALITY = 0.90
 LEARNED = 0.25  # of what is missing, in the first session
 SLOWS = 15.0  # answers on a skill, after which a session brings half as much
-Candidate: TypeAlias = tuple[float, Action, str, int, float, int, float, float]
+Candidate: TypeAlias = tuple[float, int, str, Action, int, float, int, float, float]
 
 
 class WithinReach(msgspec.Struct, frozen=True, gc=False):
@@ -70,21 +71,28 @@ def within_reach(view: Outlook) -> WithinReach:
 
     To be practised is what has known prerequisites, and no evidence yet or a probability below that of a mastered one.
     """
-    known, seen, estimates = view.known, view.seen, view.estimates
+    known, seen, due, estimates = view.known, view.seen, view.due, view.estimates
+    done = view.settled & ~due | known & ~seen
+    named, usual = view.model.skills, view.usual
+    usual_after = after_practice(usual)
     skills: list[tuple[str, float, float, int, bool]] = []
     for name, bit, needed, _ in view.curriculum.rows:
-        if not seen & bit:
-            if known & needed == needed and not known & bit:
-                now = view.chance(name)
-                skills.append((name, now, after_practice(now), PRACTICE_MINUTES, False))
+        if done & bit:
             continue
-        estimate = estimates[name]
-        if estimate.needs_review:
+        if due & bit:
+            estimate = estimates[name]
             now = estimate.probability
             skills.append((name, now, after_review(now, estimate.forgotten), REVIEW_MINUTES, True))
-        elif not estimate.is_settled and known & needed == needed:
-            now = estimate.probability
-            skills.append((name, now, after_practice(now, estimate.practised), PRACTICE_MINUTES, False))
+        elif known & needed == needed:
+            if seen & bit:
+                estimate = estimates[name]
+                now = estimate.probability
+                skills.append((name, now, after_practice(now, estimate.practised), PRACTICE_MINUTES, False))
+            elif name in named:
+                now = view.chance(name)
+                skills.append((name, now, after_practice(now), PRACTICE_MINUTES, False))
+            else:
+                skills.append((name, usual, usual_after, PRACTICE_MINUTES, False))
     return WithinReach(tuple(skills))
 
 
@@ -114,29 +122,33 @@ def recommend(
     for name, now, then, minutes, review in reach.skills:
         gain = share * (then - now)
         if name in places and not review:
-            _, _, _, longer, more, steps, _, _ = candidates[places[name]]
+            _, _, _, _, longer, more, steps, _, _ = candidates[places[name]]
             gain, minutes = gain + more, max(minutes, longer)
-            candidates[places[name]] = (gain / minutes, "practice", name, minutes, gain, steps, now, then)
+            candidates[places[name]] = _candidate("practice", name, minutes, gain, steps, now, then)
         else:
-            candidates.append((gain / minutes, "review" if review else "practice", name, minutes, gain, 0, now, then))
+            action: Action = "review" if review else "practice"
+            candidates.append((-gain / minutes, len(name), name, action, minutes, gain, 0, now, then))
     begun = components != (None, None, None, None)
     if begun and components[1] is None:
         gain = weights.quiz * reach.mean
-        candidates.append((gain / QUIZ_MINUTES, "practice", "quiz", QUIZ_MINUTES, gain, QUESTIONS, 0.0, reach.mean))
+        candidates.append(_candidate("practice", "quiz", QUIZ_MINUTES, gain, QUESTIONS, 0.0, reach.mean))
     if begun:
         _add_quality(candidates, evidence.quality, components[2], today, rules)
     _add_days(candidates, evidence.activity, components[3], weights.consistency, today, floor)
-    candidates.sort(key=_best_first)
+    candidates.sort()
     if not candidates and view.curriculum.skills:
         candidates.append(_review_of_oldest(view))
     return [
         Recommendation(action, area, minutes, gain, steps, before, after, area in urgent)
-        for _, action, area, minutes, gain, steps, before, after in candidates[:limit]
+        for _, _, area, action, minutes, gain, steps, before, after in candidates[:limit]
     ]
 
 
-def _best_first(candidate: Candidate) -> tuple[float, int, str]:
-    return (-candidate[0], len(candidate[2]), candidate[2])
+def _candidate(
+    action: Action, area: str, minutes: int, gain: float, steps: int, before: float, after: float
+) -> Candidate:
+    """What may be advised, as it is sorted: by the gain per minute, negated, and the length of the area's name."""
+    return (-gain / minutes, len(area), area, action, minutes, gain, steps, before, after)
 
 
 def _add_exercises(candidates: list[Candidate], evidence: Evidence, rules: Rules, floor: Day) -> None:
@@ -150,10 +162,11 @@ def _add_exercises(candidates: list[Candidate], evidence: Evidence, rules: Rules
             if progress.completed < progress.total:
                 opened.append((topic, progress))
     for topic, progress in opened:
-        steps = min(EXERCISES, progress.total - progress.completed)
+        left = progress.total - progress.completed
+        steps = min(EXERCISES, left)
         gain = rules.weights.completion * weights[progress.difficulty] * steps / total
         minutes = steps * EXERCISE_MINUTES[progress.difficulty]
-        candidates.append((gain / minutes, "practice", topic or "exercises", minutes, gain, steps, 0.0, 0.0))
+        candidates.append(_candidate("practice", topic or "exercises", minutes, gain, steps, 0.0, 0.0))
 
 
 def _add_quality(
@@ -163,15 +176,13 @@ def _add_quality(
     share = rules.weights.quality
     if now is None:
         gain = share * FIRST_QUALITY
-        candidates.append(
-            (gain / REFACTOR_MINUTES, "refactor", "quality", REFACTOR_MINUTES, gain, 1, 0.0, FIRST_QUALITY)
-        )
+        candidates.append(_candidate("refactor", "quality", REFACTOR_MINUTES, gain, 1, 0.0, FIRST_QUALITY))
     elif now < GOOD_QUALITY:
         weight, score = quality.standing(rules.start_of(today), rules.first_day(today), rules.half_life)
         mean = score / weight if weight else now
         then = (1.0 + mean) / 2
         gain = share * (then - mean) / (weight + 1.0)
-        candidates.append((gain / REFACTOR_MINUTES, "refactor", "quality", REFACTOR_MINUTES, gain, 1, mean, then))
+        candidates.append(_candidate("refactor", "quality", REFACTOR_MINUTES, gain, 1, mean, then))
 
 
 def _add_days(
@@ -179,14 +190,13 @@ def _add_days(
 ) -> None:
     """Add work on this day and the next six."""
     last = today + WEEK - 1
-    then = consistency(activity.merge(ActiveDays(last, b"\x7f")), last, floor + WEEK - 1) or 0.0
+    then = regularity(activity.up_to(last) | WHOLE_WEEK, last - floor - WEEK + 2) or 0.0
     gain = share * (then - (now or 0.0))
     if gain > 1e-9:
-        minutes = WEEK * DAILY_MINUTES
-        candidates.append((gain / minutes, "schedule", "consistency", minutes, gain, WEEK, now or 0.0, then))
+        candidates.append(_candidate("schedule", "consistency", WEEK * DAILY_MINUTES, gain, WEEK, now or 0.0, then))
 
 
 def _review_of_oldest(view: Outlook) -> Candidate:
     """For a student who has mastered the course: a review of the skill practised longest ago."""
     _, name = min((view.estimate(name).last_practised or NEVER, name) for name in view.curriculum.skills)
-    return (0.0, "review", name, REVIEW_MINUTES, 0.0, 0, view.chance(name), view.chance(name))
+    return _candidate("review", name, REVIEW_MINUTES, 0.0, 0, view.chance(name), view.chance(name))

@@ -83,9 +83,10 @@ class Advice(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Whether the level has changed, or a component by 0.05 or more."""
         if self.level != score.level:
             return True
-        for made, now in zip(self.components, score.components):  # noqa: B905
-            if made != now and abs((made or 0.0) - (now or 0.0)) >= MOVED - 1e-9:
-                return True
+        if self.components != score.components:
+            for made, now in zip(self.components, score.components):  # noqa: B905
+                if made != now and abs((made or 0.0) - (now or 0.0)) >= MOVED - 1e-9:
+                    return True
         return False
 
 

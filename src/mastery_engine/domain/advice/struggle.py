@@ -116,6 +116,11 @@ def open_spells(spells: Spells, oldest: Micros) -> Iterator[tuple[str, Spell]]:
     return iter(sorted(raised, key=lambda item: (-item[1].since, item[0])))
 
 
+def open_topics(spells: Spells, oldest: Micros) -> frozenset[str]:
+    """The topics of ``open_spells``."""
+    return frozenset([topic for topic, spell in spells.items() if spell.trigger and spell.last >= oldest])
+
+
 def _shown(spell: Spell) -> Spell:
     """The spell as it is shown: its evidence may hold milliseconds that an earlier engine took for seconds."""
     stated = _MINUTES.match(spell.evidence) if spell.trigger == "long_on_exercise" else None

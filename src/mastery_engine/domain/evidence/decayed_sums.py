@@ -138,9 +138,10 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def since(self, floor: Day) -> "DecayedSums":
         """Without the days before ``floor``."""
-        drop = _place(self.days, _DAY.pack(floor))
-        if not drop:
+        first = _DAY.pack(floor)
+        if not self.days or self.days[:2] >= first:
             return self
+        drop = _place(self.days, first)
         if 2 * drop == len(self.days):
             return NO_SUMS
         weights, scores = self.weights[8 * drop :], self.scores[8 * drop :]

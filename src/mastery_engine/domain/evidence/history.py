@@ -21,6 +21,7 @@ TREND_DAYS = 14
 STABLE_PER_WEEK = 0.01
 
 _ROW = Struct("<HBHHHHH")
+_SCORES = Struct("<HxH8x")  # of a row, its day and score
 POINT_SIZE = _ROW.size
 _SCORE = 4  # the place of the byte of the score that has the sign of fine points
 _SIXTHS = 6
@@ -28,6 +29,7 @@ SIXTHS = _SIXTHS * STEPS
 _NO_SIXTHS = 3  # of a component of 0, or without evidence
 _SPREAD = 5.99  # so that a value half a step above the nearest step is still in the last of its sixths
 _IS_FINE = 1 << 15  # set in the score; without it the components are in whole steps, as older engines wrote them
+_STEPS_OF_SCORE = _IS_FINE - 1
 _FINE_BYTE = _IS_FINE >> 8
 
 
@@ -136,9 +138,10 @@ class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def scores(self, *, first: Day = 0, last: Day = 65_535) -> list[tuple[Day, float]]:
         """The days from ``first`` to ``last`` with their scores, oldest first: quicker than ``points``."""
-        return [
-            (row[0], (row[2] & ~_IS_FINE) / STEPS) for row in _ROW.iter_unpack(self.packed) if first <= row[0] <= last
-        ]
+        found = [(day, (score & _STEPS_OF_SCORE) / STEPS) for day, score in _SCORES.iter_unpack(self.packed)]
+        if found and (found[0][0] < first or found[-1][0] > last):
+            return [one for one in found if first <= one[0] <= last]
+        return found
 
 
 def average(scores: Sequence[tuple[Day, float]]) -> float | None:

@@ -147,7 +147,12 @@ def exercises(evidence: Evidence, rules: Rules) -> float:
 
 def consistency(activity: ActiveDays, today: Day, floor: Day) -> float | None:
     """Σ a(t-k)·0.9^k / Σ 0.9^k for k from 0 to the days since the first active day, but at least 6 and at most 29."""
-    active = activity.up_to(today) & (1 << today - floor + 1) - 1
+    return regularity(activity.up_to(today), today - floor + 1)
+
+
+def regularity(active: int, most: int) -> float | None:
+    """The ``consistency`` of the active days, a bit for each day from today back, of which the last ``most`` count."""
+    active &= (1 << most) - 1
     if not active:
         return None
     days = active.bit_length()

@@ -61,10 +61,15 @@ def shown_points(history: History, rules: Rules, *, first: Day = 0, last: Day = 
 
 def shown_scores(history: History, rules: Rules, *, first: Day = 0, last: Day = 65_535) -> list[tuple[Day, float]]:
     """The days and scores of ``shown_points``: quicker."""
-    scores = history.scores(first=first, last=last)
-    if rules.near_bounds.isdisjoint([score for _, score in scores]):
+    scores, near = history.scores(first=first, last=last), rules.near_bounds
+    if near.isdisjoint([score for _, score in scores]):
         return scores
-    return [(point.day, point.score) for point in shown_points(history, rules, first=first, last=last)]
+    return [one if one[1] not in near else _shown_on(one[0], history, rules) for one in scores]
+
+
+def _shown_on(day: Day, history: History, rules: Rules) -> tuple[Day, float]:
+    [point] = shown_points(history, rules, first=day, last=day)
+    return (day, point.score)
 
 
 def _shown_point(point: Point, rules: Rules) -> Point:

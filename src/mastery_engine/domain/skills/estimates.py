@@ -89,9 +89,10 @@ Estimates: TypeAlias = Mapping[str, SkillEstimate]
 class Outlook(msgspec.Struct, frozen=True, gc=False):
     """Estimates within a course.
 
-    ``estimates`` are those of skills with evidence, of the course or beside it. ``known`` has the bits of the course's
-    skills that count as known, ``seen`` of those with evidence; ``usual`` is the chance of a right answer on a skill
-    without evidence that the model does not name.
+    ``estimates`` are those of skills with evidence, of the course or beside it; ``mastered`` of them are. ``known`` has
+    the bits of the course's skills that count as known, ``seen`` of those with evidence; of these ``settled`` are not
+    advised as weak ones, and ``due`` are to be reviewed. ``usual`` is the chance of a right answer on a skill without
+    evidence that the model does not name.
     """
 
     estimates: Estimates
@@ -102,6 +103,9 @@ class Outlook(msgspec.Struct, frozen=True, gc=False):
     knowledge: KnowledgeState = NO_KNOWLEDGE
     at: Micros = 0
     model: SkillModel = DEFAULT_SKILLS
+    settled: int = 0
+    due: int = 0
+    mastered: int = 0
 
     def knows(self, skill: str) -> bool:
         """Whether a skill of the course counts as known: by its evidence, or as a known one rests on it."""
@@ -150,18 +154,23 @@ def outlook(
 def _outlook(
     estimates: Estimates, curriculum: Curriculum, usual: float, knowledge: KnowledgeState, at: Micros, model: SkillModel
 ) -> Outlook:
-    seen = shown = below = against = 0
-    bits = curriculum.bits
+    seen = shown = below = against = settled = due = mastered = 0
+    bits, all_below = curriculum.bits, curriculum.below
     for name, one in estimates.items():
-        bit = bits.get(name)
-        if bit is not None:
-            seen |= bit
-            if one.probability >= KNOWN and one.is_known:
-                shown |= bit
-                below |= curriculum.below[name]
-            elif not one.is_lately_right:
-                against |= bit
-    return Outlook(estimates, below & ~against | shown, seen, curriculum, usual, knowledge, at, model)
+        chance, bit = one.probability, bits.get(name, 0)
+        seen |= bit
+        if chance >= KNOWN and one.is_known:
+            shown |= bit
+            below |= all_below.get(name, 0)
+            if chance >= MASTERED:
+                settled |= bit
+                mastered += one.is_enough
+        elif not one.is_lately_right:
+            against |= bit
+        if one.is_rested or one.forgotten >= FORGOTTEN:
+            due |= bit
+    known = below & ~against | shown
+    return Outlook(estimates, known, seen, curriculum, usual, knowledge, at, model, settled, due, mastered)
 
 
 def outlook_of(
@@ -190,7 +199,7 @@ def outlook_of(
     shared, rested = _shared_variance(kept, model), _rested(today, rules)
     found: dict[str, SkillEstimate] = {}
     for name, level in zip(names, levels):  # noqa: B905
-        found[name] = _joined(level, kept.skills.get(name), done.get(name, NOTHING_DONE), shared, rested, model)
+        found[name] = _joined(level, kept.skills.get(name), done.get(name), shared, rested, model)
     if done:
         alike: dict[int, SkillEstimate] = {}  # a module's exercises alone tell nothing apart
         for name, exercises in done.items():
@@ -213,7 +222,8 @@ def skill_estimates(
 ) -> dict[str, SkillEstimate]:
     """The estimates of those of these skills that have evidence, as ``outlook_of`` has them: quicker for a few."""
     kept = _within(knowledge, today, rules)
-    topics = {*names, *[curriculum.module_of.get(name, name) for name in names]}
+    named = {*names, *[curriculum.module_of.get(name, name) for name in names]}
+    topics = [topic for topic in evidence.completion if topic in named]
     done = _exercises_done(topics, evidence.completion, curriculum, today, rules)
     names = [name for name in names if name in kept.skills or name in done]
     if not names:
@@ -221,17 +231,19 @@ def skill_estimates(
     levels = traced.estimates(kept, names, rules.start_of(today), model)
     shared, rested = _shared_variance(kept, model), _rested(today, rules)
     return {
-        name: _joined(level, kept.skills.get(name), done.get(name, NOTHING_DONE), shared, rested, model)
+        name: _joined(level, kept.skills.get(name), done.get(name), shared, rested, model)
         for name, level in zip(names, levels, strict=True)
     }
 
 
 def _within(knowledge: KnowledgeState, today: Day, rules: Rules) -> KnowledgeState:
-    """The knowledge without skills last practised before the retention; the same object if there are none."""
+    """The knowledge without skills last practised before the retention; the same object if there are none.
+
+    They are in the order of their practice.
+    """
     oldest = rules.start_of(rules.first_day(today))
     for one in knowledge.skills.values():
-        if one.at < oldest:
-            return knowledge.since(oldest)
+        return knowledge if one.at >= oldest else knowledge.since(oldest)
     return knowledge
 
 
@@ -242,9 +254,6 @@ class ExercisesDone(msgspec.Struct, frozen=True, gc=False):
     left: float
     at: Micros
     is_enough: bool
-
-
-NOTHING_DONE = ExercisesDone(0.0, 0.0, 0, False)
 
 
 def _exercises_done(
@@ -258,8 +267,8 @@ def _exercises_done(
     found: dict[str, ExercisesDone] = {}
     oldest, members = rules.start_of(rules.first_day(today)), curriculum.members
     for topic in topics:
-        progress = completion.get(topic)
-        if progress is None or progress.at < oldest or not topic:
+        progress = completion[topic]
+        if progress.at < oldest or not topic:
             continue
         skills = members.get(topic, ())
         whole = EXERCISE * progress.completed / (len(skills) or 1)
@@ -295,7 +304,7 @@ def _shared_variance(knowledge: KnowledgeState, model: SkillModel) -> float:
 def _joined(
     level: KnowledgeEstimate,
     own: SkillLevel | None,
-    exercises: ExercisesDone,
+    exercises: ExercisesDone | None,
     shared: float,
     rested: Micros,
     model: SkillModel,
@@ -304,31 +313,35 @@ def _joined(
 
     A known skill last practised before ``rested`` is to be reviewed.
     """
-    chance, variance, whole, left = level.probability, level.uncertainty, exercises.whole, exercises.left
-    variance *= variance
-    before = chance + level.forgotten
-    answers, last, is_lately_right = 0, exercises.at, True
+    chance, uncertainty = level.probability, level.uncertainty
+    before, variance = chance + level.forgotten, uncertainty * uncertainty
+    answers, last, is_enough, is_lately_right = 0, 0, False, True
     if own is not None:
-        answers = own.answers
-        if own.at > last:
-            last = own.at
-        if left <= answers and own.successes is not None:
-            is_lately_right = own.successes >= LATELY_RIGHT
-    if left:
-        # As of the last answer: a variance that grows with time would let exercises weigh more by time alone.
-        settled = shared + (model.skill_variance if own is None else own.variance)
-        before = _after_exercises(before, settled * whole)
-        chance = _after_exercises(chance, settled * left)
-        variance /= 1.0 + variance * left / 4.0
+        answers, last, successes = own.answers, own.at, own.successes
+        is_enough, is_lately_right = answers >= ENOUGH_ANSWERS, successes is None or successes >= LATELY_RIGHT
+    basis: Basis = "answers" if answers else "prior"
+    whole = 0.0
+    if exercises is not None:
+        whole, left = exercises.whole, exercises.left
+        is_enough = is_enough or exercises.is_enough
+        if exercises.at > last:
+            last = exercises.at
+        if left > answers:
+            basis, is_lately_right = "exercises", True
+        if left:
+            # As of the last answer: a variance that grows with time would let exercises weigh more by time alone.
+            settled = shared + (model.skill_variance if own is None else own.variance)
+            before = _after_exercises(before, settled * whole)
+            chance = _after_exercises(chance, settled * left)
+            variance /= 1.0 + variance * left / 4.0
     chance = int(10_000.0 * chance + 0.5) / 10_000.0  # as ``_shown``
     before = int(10_000.0 * before + 0.5) / 10_000.0
-    is_enough = exercises.is_enough or answers >= ENOUGH_ANSWERS
     return SkillEstimate(
         chance,
         variance,
         before - chance if before > chance else 0.0,
         last,
-        "exercises" if left > answers else "answers" if answers else "prior",
+        basis,
         answers,
         is_enough,
         is_enough and last < rested and before >= (KNOWN if is_lately_right else MASTERED),

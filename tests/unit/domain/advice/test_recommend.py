@@ -33,6 +33,7 @@ from mastery_engine.domain.moments import DAY, Micros
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.estimates import KNOWN, MASTERED, Outlook, SkillEstimate, outlook, outlook_of
 from mastery_engine.domain.skills.knowledge import NO_KNOWLEDGE
+from mastery_engine.domain.skills.model import DEFAULT_SKILLS
 from tests.support.samples import CURRICULUM, NOW, TODAY, by_id, done, envelopes, event, evidence_of, quiz
 from tests.support.samples import given as set_to
 from tests.support.skill_estimates import estimate, estimated, knows_all
@@ -230,6 +231,14 @@ def test_what_a_known_skill_rests_on_counts_as_known() -> None:
     advised = areas(advice(NO_EVIDENCE, {"loops": estimate(0.75)}))
     assert "lists" in advised
     assert "variables" not in advised
+
+
+def test_a_skill_without_evidence_stands_where_the_model_has_it() -> None:
+    easy = msgspec.structs.replace(DEFAULT_SKILLS, skills={"lists": 2.0})
+    view = outlook({"loops": estimate(0.75)}, CURRICULUM, model=easy)
+    chances = {name: now for name, now, *_ in within_reach(view).skills if name != "loops"}
+    assert chances.pop("lists") == view.chance("lists") > view.usual
+    assert set(chances.values()) == {view.usual}
 
 
 def test_poor_quality_is_refactored_and_good_quality_is_not() -> None:

@@ -133,7 +133,10 @@ def test_a_days_score_is_in_the_level_of_the_day(cases: list[tuple[float, Rules]
     for some in (rules, later_rules):
         shown = shown_points(history, some)
         assert all(some.level_index(point.score) == point.rank for point in shown)
-        assert shown_scores(history, some) == [(point.day, point.score) for point in shown]
+        scores = [(point.day, point.score) for point in shown]
+        assert shown_scores(history, some) == scores
+        assert shown_scores(history, some, first=101) == [one for one in scores if one[0] >= 101]
+        assert shown_scores(history, some, last=100) == [one for one in scores if one[0] <= 100]
     assert shown_points(history, rules, first=101) == points[1:]
 
 
