@@ -8,7 +8,7 @@ from time import monotonic
 import msgspec
 import pytest
 
-from mastery_engine.domain.events.event import decode
+from mastery_engine.domain.events.event import decode, encode
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.ports.event_log import MOST_IN_PAGE, EventLog
 from mastery_engine.wiring_clocks import system_clock
@@ -52,6 +52,17 @@ async def test_events_are_read_in_order_as_they_were_appended(log: EventLog) -> 
     assert [place(record) for record in found] == positions
     offsets = [position.offset for position in positions]
     assert offsets == sorted(set(offsets))
+
+
+async def test_documents_are_kept_as_they_came_and_the_others_are_written(log: EventLog) -> None:
+    values = [raw(envelope("help", {"topic": "loops"}, f"e-{number}")) + b" " for number in range(3)]
+    events = [decode(value, received=NOW) for value in values]
+    await log.append(events, values=[values[0], None, values[2]])
+    found = await records(log)
+    assert [record.value for record in found] == [values[0], encode(events[1]), values[2]]
+    assert decoded(found) == events
+    assert [record.event or event for record, event in zip(found, events, strict=True)] == events
+    assert found[1].event is None
 
 
 async def test_all_events_are_there_in_pages_and_none_of_them_is_worked(log: EventLog) -> None:

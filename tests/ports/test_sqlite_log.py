@@ -13,10 +13,12 @@ import pytest
 from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.backends.sqlite.joined_blobs import FEW
 from mastery_engine.backends.sqlite.logs import open_logs
+from mastery_engine.domain.events.event import LearningEvent, encode
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.errors import Unavailable
 from mastery_engine.ports.backend import Logs
+from mastery_engine.ports.event_log import Position
 from tests.support.logs import batches_from, letter, read, records, updated
 from tests.support.samples import NOW, helped
 from tests.support.small_disk import mounted_small_disk
@@ -30,6 +32,56 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     opened = Database(tmp_path / "mastery.db")
     yield opened
     await opened.close()
+
+
+# ---- what was decoded is not decoded again
+
+
+async def append(logs: Logs, *event_ids: str) -> None:
+    """Append documents that this process decoded."""
+    events = [helped(event_id) for event_id in event_ids]
+    await logs.events.append(events, values=[encode(event) for event in events])
+
+
+async def events_read(logs: Logs) -> list[LearningEvent | None]:
+    return [record.event for record in await records(logs.events)]
+
+
+async def test_a_record_brings_its_event_once_and_where_it_was_appended(database: Database) -> None:
+    logs, others = open_logs(database), open_logs(database)
+    await append(logs, "1", "2")
+    assert await events_read(others) == [None, None]
+    assert await events_read(logs) == [helped("1"), helped("2")]
+    assert await events_read(logs) == [None, None]
+
+
+@pytest.mark.parametrize(
+    "change", ["received = received + 1", "tenant = 'north'", "key = X'00'", "value = X'00'", "event_id = 'other'"]
+)
+async def test_a_record_that_is_another_by_now_brings_none(database: Database, change: str) -> None:
+    logs = open_logs(database)
+    await append(logs, "1")
+    await database.put(f"UPDATE requests SET {change}", [()])
+    assert await events_read(logs) == [None]
+
+
+async def test_what_is_taken_out_of_the_log_is_not_held_beside_it(database: Database) -> None:
+    logs = open_logs(database)
+    await append(logs, "1", "2")
+    await logs.events.scrub([Position(0, 1)])
+    assert await events_read(logs) == [None]
+    await append(logs, "3")
+    await logs.events.erase(StudentKey("default", "bob"))
+    assert await events_read(logs) == [None, None]
+
+
+async def test_of_a_backlog_few_events_are_held(database: Database) -> None:
+    logs = open_logs(database, batch_size=2)
+    for number in range(6):
+        await append(logs, str(number))
+    assert await events_read(logs) == [helped("0"), helped("1"), helped("2"), helped("3"), None, None]
+    await append(logs, "6")
+    assert (await records(logs.events, {0: 7}))[0].event == helped("6")
 
 
 # ---- they survive

@@ -154,14 +154,14 @@ async def _seed(engine: "Engine", lock: "WorkerLock", events: list["LearningEven
     """Ingest the class's past like a file of events."""
     import msgspec
 
-    from mastery_engine.cli.feeding import append, working
+    from mastery_engine.cli.feeding import Chunk, append, working
 
     now = engine.clock()
     received = [msgspec.structs.replace(event, received=now) for event in events]
 
-    async def chunks() -> "AsyncIterator[list[LearningEvent]]":
+    async def chunks() -> "AsyncIterator[Chunk]":
         for start in range(0, len(received), 1_000):
-            yield received[start : start + 1_000]
+            yield Chunk(received[start : start + 1_000])
 
     async with working(engine, lock) as work:
         ends = await append(engine, CLASS, chunks(), "ingest")

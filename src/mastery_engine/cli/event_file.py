@@ -16,7 +16,15 @@ import msgspec
 
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.envelope import moment_from
-from mastery_engine.domain.events.event import DEFAULT_TENANT, LearningEvent, check_times, decode_naming_unknown
+from mastery_engine.domain.events.event import (
+    DEFAULT_TENANT,
+    CountingTimes,
+    LearningEvent,
+    check_times,
+    counting_times,
+    decode_naming_unknown,
+    decode_written,
+)
 from mastery_engine.domain.events.kinds import Consistency
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.json_text import check_not_wide, without_mark
@@ -108,6 +116,28 @@ def event_in(
     """
     event, unknown = _decoded(number, line, received=received, tenant=tenant)
     return check_times(shifted(event, days) if days else event, rules_of(course_of(event))), unknown
+
+
+class PlainLines:
+    """Reads the plain lines of a chunk: those that the log may keep as they are, with an event that surely counts."""
+
+    def __init__(self, received: Micros, tenant: str, rules_of: Callable[[CourseKey], Rules]) -> None:
+        """All are received at one moment."""
+        self._received = received
+        self._tenant = tenant
+        self._rules_of = rules_of
+        self._times: dict[str, CountingTimes] = {}
+
+    def event_in(self, line: bytes) -> LearningEvent | None:
+        """The event in a line; None where only ``event_in`` can tell."""
+        event = None if len(line) > LONGEST_LINE else decode_written(line, received=self._received, tenant=self._tenant)
+        if event is None:
+            return None
+        times = self._times.get(event.course_id)
+        if times is None:
+            rules = self._rules_of(course_of(event))
+            times = self._times[event.course_id] = counting_times(self._received, self._received, rules)
+        return event if times.hold(event) else None
 
 
 def days_to_now(source: EventFile, now: Micros) -> int:

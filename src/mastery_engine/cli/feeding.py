@@ -4,15 +4,24 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from mastery_engine.auth.access import Caller
 from mastery_engine.data_folder import WorkerLock
-from mastery_engine.domain.events.event import LearningEvent, Logged
+from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.engine import Engine
+from mastery_engine.ports.event_log import Position
 from mastery_engine.tasks import beside
 
 IN_FLIGHT = 2
 TAKE_OVER_S = 1.0
+
+
+class Chunk(NamedTuple):
+    """Events to append together; ``values`` are the documents that the log keeps of them, see ``EventLog.append``."""
+
+    events: Sequence[LearningEvent]
+    values: Sequence[bytes | None] | None = None
 
 
 @asynccontextmanager
@@ -52,22 +61,20 @@ def folded(engine: Engine) -> int:
     )
 
 
-async def append(
-    engine: Engine, caller: Caller, chunks: AsyncIterable[list[LearningEvent]], call: str
-) -> dict[int, int]:
+async def append(engine: Engine, caller: Caller, chunks: AsyncIterable[Chunk], call: str) -> dict[int, int]:
     """Append chunks of events, two at a time; returns the offset after the last event for each partition."""
     ends: dict[int, int] = {}
-    under_way: deque[asyncio.Task[list[Logged]]] = deque()
+    under_way: deque[asyncio.Task[list[Position]]] = deque()
     async for chunk in chunks:
         if len(under_way) == IN_FLIGHT:
             _extend(ends, await under_way.popleft())
-        under_way.append(asyncio.create_task(engine.ingest.submit(caller, chunk, call)))
+        under_way.append(asyncio.create_task(engine.ingest.append(caller, chunk.events, call, chunk.values)))
         await asyncio.sleep(0)
     for task in under_way:
         _extend(ends, await task)
     return ends
 
 
-def _extend(ends: dict[int, int], logged: Sequence[Logged]) -> None:
-    for event in logged:
-        ends[event.partition] = max(ends.get(event.partition, 0), event.offset + 1)
+def _extend(ends: dict[int, int], positions: Sequence[Position]) -> None:
+    for position in positions:
+        ends[position.partition] = max(ends.get(position.partition, 0), position.offset + 1)

@@ -26,6 +26,7 @@ from mastery_engine.cli.refusals import Refusals, what_of_accepted
 
 if TYPE_CHECKING:
     from mastery_engine.cli.event_file import EventFile
+    from mastery_engine.cli.feeding import Chunk
     from mastery_engine.cli.ingest_messages import IngestedMessages
     from mastery_engine.domain.events.event import LearningEvent
     from mastery_engine.doors.drafts import DoorName
@@ -80,31 +81,43 @@ class EventFileReader:
         self._refusals: Refusals[RefusedLine] = Refusals("line")
         self.ignored: set[str] = set()
 
-    async def chunks(self, on_progress: Callable[[float], None]) -> AsyncIterator[list["LearningEvent"]]:
+    async def chunks(self, on_progress: Callable[[float], None]) -> AsyncIterator["Chunk"]:
         """The events that may count; refused lines are named on stderr. ``on_progress`` gets the bytes read so far."""
+        from mastery_engine.cli.feeding import Chunk
         from mastery_engine.errors import MasteryError
 
-        chunk: list[LearningEvent] = []
-        number = 0
+        events: list[LearningEvent] = []
+        values: list[bytes | None] = []
+        number, plain_event = 0, self._plain_event()
         try:
             for number, line in self._source.lines():
                 self.read += 1
                 try:
-                    chunk.append(self._event(number, line))
+                    plain = plain_event(line)
+                    events.append(self._event(number, line) if plain is None else plain)
+                    values.append(None if plain is None else line)
                     self.accepted += 1
                     self._refusals.take_good()
                 except MasteryError as error:
                     self._refuse(number, error)
-                if len(chunk) == CHUNK:
+                if len(events) == CHUNK:
                     on_progress(self._source.position)
-                    yield chunk
-                    chunk = []
+                    yield Chunk(events, values)
+                    events, values, plain_event = [], [], self._plain_event()
         except MasteryError as error:
             self._refuse(number + 1, error)
-        if chunk:
-            yield chunk
+        if events:
+            yield Chunk(events, values)
         self._refusals.close()
         on_progress(self._source.position)
+
+    def _plain_event(self) -> Callable[[bytes], "LearningEvent | None"]:
+        """Reads the plain lines of a chunk, which are received at its beginning; of others it gives None."""
+        from mastery_engine.cli.event_file import PlainLines
+
+        if self.days or not self._engine.consents.allows_all:
+            return _nothing
+        return PlainLines(self._engine.clock(), self._tenant, self._engine.courses.at_hand).event_in
 
     def _event(self, number: int, line: bytes) -> "LearningEvent":
         from mastery_engine.cli.dump_reader import RECEIVED, dumped_receipt
@@ -146,6 +159,10 @@ class EventFileReader:
 
     def _refuse(self, number: int, error: "MasteryError") -> None:
         self._refusals.refuse(RefusedLine(number, error.message, error.field), f"line {number}: {error.located}")
+
+
+def _nothing(line: bytes) -> None:
+    del line
 
 
 def ingest(

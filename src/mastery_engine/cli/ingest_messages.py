@@ -8,6 +8,7 @@ import msgspec
 
 from mastery_engine.cli.console import counted
 from mastery_engine.cli.event_file import LONGEST_LINE, EventFile, event_in
+from mastery_engine.cli.feeding import Chunk
 from mastery_engine.cli.message_file import documents_in, messages_of
 from mastery_engine.cli.refusals import Refusals, what_of_accepted
 from mastery_engine.domain.events.event import LearningEvent
@@ -119,7 +120,7 @@ class MessageFileReader:
             pass  # the damage is reported when the messages are ingested
         self.days = 0 if newest is None else (now - newest) // DAY
 
-    async def chunks(self, on_progress: Callable[[float], None]) -> AsyncIterator[list[LearningEvent]]:
+    async def chunks(self, on_progress: Callable[[float], None]) -> AsyncIterator[Chunk]:
         """The events that may count; refused messages are named on stderr. ``on_progress`` gets the bytes read."""
         messages = messages_in_file(self._source, self._door)
         damage: InvalidInput | None = None
@@ -132,7 +133,7 @@ class MessageFileReader:
             if not part:
                 break
             on_progress(self._source.position)
-            yield await self._events_of(part)
+            yield Chunk(await self._events_of(part))
         if damage is not None:
             self._count("the file", Translation("refused", reason=damage.message), [])
         self._refusals.close()

@@ -28,6 +28,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     ``event_id`` serves where the value has none; "" where none came beside it. ``origin`` is what a log that takes
     events without ids makes one from, by their place: a second reading of the same record gives the same.
+    ``event`` is what the value holds, where this process decoded it to append it: it is not decoded again.
     """
 
     partition: int
@@ -39,6 +40,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     event_id: str
     headers: dict[str, str] = {}
     origin: str = ""
+    event: LearningEvent | None = None
 
     def id_beside(self, outside: str | None = None) -> str:
         """The id of a value that has none: ``outside`` is a CloudEvent's around it; "" where there is no id at all."""
@@ -71,10 +73,16 @@ class EventLog(Protocol):
         """The identity of the log: another log never has the same offsets' meaning."""
         ...
 
-    async def append(self, events: Sequence[LearningEvent], traceparent: str | None = None) -> list[Position]:
+    async def append(
+        self,
+        events: Sequence[LearningEvent],
+        traceparent: str | None = None,
+        values: Sequence[bytes | None] | None = None,
+    ) -> list[Position]:
         """Append events, which are durable on return; their positions in the same order.
 
-        ``traceparent`` goes with them where the log's records have headers.
+        ``traceparent`` goes with them where the log's records have headers. ``values`` are the documents that the
+        events were decoded from, which the log keeps as they are; None for an event that it is to write itself.
         """
         ...
 

@@ -194,7 +194,7 @@ class Consents:
 
         Consent is a student's, in all courses.
         """
-        if not self._known and self.default and not self.links:
+        if self.allows_all:
             return events
         return {key: self._allowed(key, own) for key, own in events.items()}
 
@@ -316,6 +316,11 @@ class Consents:
         after = self._known[name]
         if [msgspec.structs.replace(new, at=0) for new in after[len(before) :]] != [change] and not change.erased:
             await self._put_all({name: pack_note(after)})
+
+    @property
+    def allows_all(self) -> bool:
+        """Whether every event is taken as its sender's, as of the last ``refresh``: nobody said otherwise."""
+        return self.default and not self._known and not self.links
 
     def check_processing(self, key: StudentKey) -> None:
         """Raises Forbidden if the student does not allow processing, as of the last ``refresh``."""

@@ -18,7 +18,7 @@ from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import DocumentKey, StudentKey, course_of, key_of
 from mastery_engine.errors import Busy, Forbidden, InvalidInput, MasteryError, Unavailable
 from mastery_engine.ports.documents import LOAD_S, DocumentStore
-from mastery_engine.ports.event_log import REQUESTS_TOPIC, EventLog
+from mastery_engine.ports.event_log import REQUESTS_TOPIC, EventLog, Position
 from mastery_engine.ports.refusals import Refusal, RefusalStore
 from mastery_engine.responses.ingest import EventStatus, IngestResponse, Problem, Receipt
 from mastery_engine.services.access_control import AccessControl
@@ -220,23 +220,36 @@ class Ingest:
     async def submit(
         self, caller: Caller, events: Sequence[LearningEvent], call: str, claim: Claim | None = None
     ) -> list[Logged]:
+        """As ``append``; the events with their positions. Raises what ``claim`` raises before anything is written.
+
+        Without events nothing is done and nothing claimed.
+        """
+        if events and claim is not None:
+            await claim()
+        return [
+            Logged(event, position.partition, position.offset)
+            for event, position in zip(events, await self.append(caller, events, call), strict=True)
+        ]
+
+    async def append(
+        self,
+        caller: Caller,
+        events: Sequence[LearningEvent],
+        call: str,
+        values: Sequence[bytes | None] | None = None,
+    ) -> list[Position]:
         """Record the change in the audit trail, then append the events to the log; both are durable on return.
 
-        Without events nothing is done and nothing claimed. Raises what ``claim`` raises before anything is written.
+        ``values`` are as for the log.
         """
         if not events:
             return []
-        if claim is not None:
-            await claim()
         students = {event.student_id: None for event in events}
         with self._tracing.step("append"):
-            append = partial(self._log.append, events, carried() or caller.traceparent)
+            append = partial(self._log.append, events, carried() or caller.traceparent, values)
             positions = await self._audit.write_then(caller, call, students, append, self._log)
             self._tracing.remember(positions)
-        return [
-            Logged(event, position.partition, position.offset)
-            for event, position in zip(events, positions, strict=True)
-        ]
+        return positions
 
     async def status(
         self, caller: Caller, student_id: str, event_id: str, *, course_id: str | None = None

@@ -9,7 +9,15 @@ from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.earlier_rules import read_logged
 from mastery_engine.domain.events.envelope import check_event_id, peek
-from mastery_engine.domain.events.event import Logged, check_tenant, check_times, event_from
+from mastery_engine.domain.events.event import (
+    CountingTimes,
+    LearningEvent,
+    Logged,
+    check_tenant,
+    check_times,
+    counting_times,
+    event_from,
+)
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import course_of
 from mastery_engine.errors import Forbidden, InvalidInput, MasteryError, RefusedEvent
@@ -26,6 +34,15 @@ class DecodedBatch(msgspec.Struct):
     courses: set[CourseKey]
 
 
+def _event_in(record: Record) -> LearningEvent:
+    """The event in a record. Raises InvalidInput."""
+    if record.value is None:
+        raise InvalidInput("The record has no value: send a learning event as JSON.")
+    sent, outside = read_logged(record.value, record.received)
+    event_id = sent.event_id or check_event_id(record.id_beside(outside))
+    return event_from(sent, event_id, record.received, check_tenant(record.tenant))
+
+
 class RecordDecoder:
     """Decodes records, and makes dead letters of those without a valid event."""
 
@@ -37,16 +54,19 @@ class RecordDecoder:
     def decode(self, batch: Batch) -> DecodedBatch:
         """The events and dead letters of a batch."""
         decoded = DecodedBatch([], [], set(), set())
+        receipts = [record.received for record in batch.records] or [0]
+        first, last = min(receipts), max(receipts)
+        times: dict[tuple[str, str], CountingTimes] = {}
         for record in batch.records:
             try:
-                if record.value is None:
-                    raise InvalidInput("The record has no value: send a learning event as JSON.")
-                sent, outside = read_logged(record.value, record.received)
-                event_id = sent.event_id or check_event_id(record.id_beside(outside))
-                event = event_from(sent, event_id, record.received, check_tenant(record.tenant))
-                course = course_of(event)
-                decoded.courses.add(course)
-                check_times(event, self._rules_of(course))
+                event = record.event or _event_in(record)
+                counting = times.get((event.tenant, event.course_id))
+                if counting is None:
+                    course = course_of(event)
+                    decoded.courses.add(course)
+                    counting = times[course] = counting_times(first, last, self._rules_of(course))
+                if not counting.hold(event):
+                    check_times(event, self._rules_of(course_of(event)))
             except InvalidInput as error:
                 decoded.letters.append(self.letter(record, error))
                 if not isinstance(error, RefusedEvent):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from itertools import repeat
 
 from mastery_engine.backends.kafka.asker import Asker, committed_of, ends_of
 from mastery_engine.backends.kafka.group import members_of
@@ -48,13 +49,18 @@ class KafkaEventLog:
     async def log_id(self) -> str:
         return await self._topics.log_id()
 
-    async def append(self, events: Sequence[LearningEvent], traceparent: str | None = None) -> list[Position]:
+    async def append(
+        self,
+        events: Sequence[LearningEvent],
+        traceparent: str | None = None,
+        values: Sequence[bytes | None] | None = None,
+    ) -> list[Position]:
         await self._topics.log_id()
         trace = {} if traceparent is None else {TRACEPARENT: traceparent}
         return await self._sender.send(
             [
-                (REQUESTS_TOPIC, event.student_id.encode(), encode(event), bytes_of(_headers(event) | trace))
-                for event in events
+                (REQUESTS_TOPIC, event.student_id.encode(), value or encode(event), bytes_of(_headers(event) | trace))
+                for event, value in zip(events, values or repeat(None), strict=False)
             ]
         )
 

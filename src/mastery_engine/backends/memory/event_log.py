@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from uuid import uuid4
 
 from mastery_engine.domain.events.event import LearningEvent, encode
@@ -28,11 +28,18 @@ class MemoryEventLog:
     async def log_id(self) -> str:
         return self._log_id
 
-    async def append(self, events: Sequence[LearningEvent], traceparent: str | None = None) -> list[Position]:
+    async def append(
+        self,
+        events: Sequence[LearningEvent],
+        traceparent: str | None = None,
+        values: Sequence[bytes | None] | None = None,
+    ) -> list[Position]:
         del traceparent
         return [
-            self.append_record(event.received, event.tenant, event.student_id.encode(), encode(event), event.event_id)
-            for event in events
+            self.append_record(
+                event.received, event.tenant, event.student_id.encode(), value or encode(event), event.event_id
+            )
+            for event, value in zip(events, values or repeat(None), strict=False)
         ]
 
     def append_record(

@@ -47,7 +47,7 @@ _APPEND = (
 )
 _REDRIVE = (
     "UPDATE dead_letters SET redriven = ? WHERE letter_id = ? AND redriven IS NULL "
-    "RETURNING received, tenant, coalesce(event_id, ''), key, value"
+    "RETURNING received, tenant, key, value, coalesce(event_id, '')"
 )
 _ERASE = "DELETE FROM dead_letters WHERE tenant = ? AND (student_id = ? OR key = ?)"
 _PURGE = "DELETE FROM dead_letters WHERE received < ?"

@@ -4,12 +4,14 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from itertools import repeat
+from typing import Any, TypeAlias
 
 import msgspec
 
 from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.backends.sqlite.joined_blobs import FEW, parted
+from mastery_engine.backends.sqlite.many_rows import insert_rows
 from mastery_engine.domain.events.event import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
@@ -28,9 +30,13 @@ _JOINED = (
 )
 _PAGE = _JOINED + _RECORDS + f"WHERE seq > ? AND seq < ? ORDER BY seq LIMIT {MOST_IN_PAGE})"
 _OF_STUDENT = _JOINED + _RECORDS + "WHERE tenant = ? AND key = ? ORDER BY seq LIMIT -1)"  # a limit keeps the order
-_APPEND = "INSERT INTO requests (received, tenant, event_id, key, value) VALUES (?, ?, ?, ?, ?)"
+_APPEND = "INSERT INTO requests (received, tenant, key, value, event_id)"
 _ERASE = "DELETE FROM requests WHERE tenant = ? AND key = ?"
 _PURGE = "DELETE FROM requests WHERE received < ? AND seq < (SELECT committed FROM log)"
+
+NO_HEADERS: dict[str, str] = {}  # shared, so never changed
+
+_Row: TypeAlias = tuple[Micros, str, bytes | None, bytes | None, str]
 
 _decode = msgspec.json.Decoder(list[tuple[int, Micros, str, int | None, int | None, str]]).decode
 
@@ -42,20 +48,34 @@ class SqliteEventLog:
         self.database = database
         self._batch_size = batch_size
         self._appended = asyncio.Event()
+        self._decoded: dict[int, tuple[_Row, LearningEvent]] = {}
 
     async def log_id(self) -> str:
         return str(self.database.read("SELECT log_id FROM log")[0][0])
 
-    async def append(self, events: Sequence[LearningEvent], traceparent: str | None = None) -> list[Position]:
+    async def append(
+        self,
+        events: Sequence[LearningEvent],
+        traceparent: str | None = None,
+        values: Sequence[bytes | None] | None = None,
+    ) -> list[Position]:
         del traceparent
         if not events:
             return []
-        rows = [
-            (event.received, event.tenant, event.event_id, event.student_id.encode(), encode(event)) for event in events
+        rows: list[_Row] = [
+            (event.received, event.tenant, event.student_id.encode(), value or encode(event), event.event_id)
+            for event, value in zip(events, values or repeat(None), strict=False)
         ]
         last = await self.database.write(partial(append_rows, rows=rows))
+        offsets = range(last - len(rows) + 1, last + 1)
+        if values is not None and len(self._decoded) < 2 * self._batch_size:
+            self._decoded.update(
+                (offset, (row, event))
+                for offset, row, event, value in zip(offsets, rows, events, values, strict=True)
+                if value is not None
+            )
         self.wake()
-        return [Position(PARTITION, offset) for offset in range(last - len(rows) + 1, last + 1)]
+        return [Position(PARTITION, offset) for offset in offsets]
 
     def wake(self) -> None:
         """Have an idle reader of this process look for new records at once."""
@@ -93,11 +113,20 @@ class SqliteEventLog:
         records: list[Record] = []
         while True:
             rows = self.database.read(_BATCH, (start, min(FEW, self._batch_size - len(records))))
-            records += [Record(PARTITION, *row) for row in rows]
+            records += [Record(PARTITION, *row, NO_HEADERS, "", self._event_in(row)) for row in rows]
             if len(rows) < FEW or len(records) >= self._batch_size:
-                return tuple(records)
+                break
             start = records[-1].offset + 1
             await asyncio.sleep(0)
+        if self._decoded:  # what was read before ``append`` could note it
+            end = records[-1].offset if records else start
+            self._decoded = {offset: one for offset, one in self._decoded.items() if offset > end}
+        return tuple(records)
+
+    def _event_in(self, row: Sequence[Any]) -> LearningEvent | None:
+        """What this process appended as this very row, decoded already."""
+        known = self._decoded.pop(row[0], None)
+        return known[1] if known is not None and known[0] == row[1:] else None
 
     async def _fetch(self, query: str, values: Sequence[Any]) -> list[Record]:
         """The records of a query that makes one row of them."""
@@ -130,12 +159,14 @@ class SqliteEventLog:
             last = records[-1].offset
 
     async def erase(self, key: StudentKey) -> int:
+        self._decoded.clear()
         values = (key.tenant, key.student_id.encode())
         removed = await self.database.write(lambda connection: connection.execute(_ERASE, values).rowcount)
         await self.database.scrub()
         return removed
 
     async def scrub(self, positions: Sequence[Position]) -> None:
+        self._decoded.clear()
         await self.database.put("DELETE FROM requests WHERE seq = ?", [(position.offset,) for position in positions])
         await self.database.scrub()
 
@@ -152,9 +183,9 @@ class SqliteEventLog:
 
 
 def append_rows(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
-    """Append records (received, tenant, event id, key, value) in a transaction; the offset of the last.
+    """Append records (received, tenant, key, value, event id) in a transaction; the offset of the last.
 
     Those before it have the offsets just below, since one transaction writes at a time.
     """
-    connection.executemany(_APPEND, rows)
+    insert_rows(connection, _APPEND, rows)
     return int(connection.execute("SELECT max(seq) FROM requests").fetchone()[0])

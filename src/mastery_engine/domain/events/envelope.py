@@ -109,6 +109,11 @@ def read_naming_unknown(value: bytes) -> tuple[SentEvent, list[str]]:
     return (sent, []) if sent is not None else (read(value), unknown_fields(value))
 
 
+def read_whole(value: bytes) -> SentEvent | None:
+    """As ``read``, of a document without unknown fields; None of any other, and of one that ``read`` refuses."""
+    return _read_quickly(value, _closed)
+
+
 def read_unwrapped(value: bytes) -> tuple[SentEvent, str | None]:
     """As ``read``, for a document behind a byte-order mark or inside a CloudEvent; with the CloudEvent's id."""
     sent = _read_quickly(value)

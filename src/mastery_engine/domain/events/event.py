@@ -7,12 +7,19 @@ future, given the moment of their receipt; ``encode`` makes the bytes that the l
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
-from mastery_engine.domain.events.envelope import Scalar, SentEvent, moment_from, read, read_naming_unknown
+from mastery_engine.domain.events.envelope import (
+    Scalar,
+    SentEvent,
+    moment_from,
+    read,
+    read_naming_unknown,
+    read_whole,
+)
 from mastery_engine.domain.events.kinds import KINDS, Consistency, Data
 from mastery_engine.domain.given_ids import FORMS, TENANT
 from mastery_engine.domain.moments import MINUTE, Micros, day_of_date, rfc3339
@@ -82,6 +89,20 @@ def decode_naming_unknown(
     return event_from(sent, _id_of(sent, event_id), received, tenant), unknown
 
 
+def decode_written(value: bytes, *, received: Micros, tenant: str) -> LearningEvent | None:
+    """As ``decode``, of a document that a log may keep as it is, in the place of what ``encode`` writes.
+
+    None of one without an id, without a time or with unknown fields, and of one that ``decode`` refuses.
+    """
+    sent = read_whole(value)
+    if sent is None or sent.event_id is None or sent.timestamp is None:
+        return None
+    try:
+        return event_from(sent, sent.event_id, received, tenant)
+    except InvalidInput:
+        return None
+
+
 def _id_of(sent: SentEvent, event_id: str | Callable[[], str | None] | None) -> str:
     chosen = sent.event_id or (event_id() if callable(event_id) else event_id)
     if chosen is None:
@@ -130,6 +151,23 @@ def check_times(event: LearningEvent, rules: Rules) -> LearningEvent:
             field="data.activity_dates",
         )
     return event
+
+
+class CountingTimes(NamedTuple):
+    """Between these moments an event counts whenever it was received within a while: ``check_times`` passes it."""
+
+    first: Micros
+    last: Micros
+
+    def hold(self, event: LearningEvent) -> bool:
+        """Whether an event surely counts; if not, only ``check_times`` can tell."""
+        data = event.data
+        return self.first <= event.at <= self.last and not (type(data) is Consistency and data.activity_dates)
+
+
+def counting_times(first: Micros, last: Micros, rules: Rules) -> CountingTimes:
+    """When an event counts by a course's ``rules`` at each receipt from ``first`` to ``last``."""
+    return CountingTimes(rules.start_of(rules.first_day(rules.day_of(last))), first + CLOCK_SKEW)
 
 
 def encode(event: LearningEvent) -> bytes:

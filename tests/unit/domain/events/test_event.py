@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mastery_engine.domain.courses.zone import zone_named
 from mastery_engine.domain.events.envelope import (
     FIELDS,
     Peeked,
@@ -17,7 +18,15 @@ from mastery_engine.domain.events.envelope import (
     read_strictly,
     unknown_fields,
 )
-from mastery_engine.domain.events.event import check_tenant, check_times, decode, encode, is_tenant
+from mastery_engine.domain.events.event import (
+    check_tenant,
+    check_times,
+    counting_times,
+    decode,
+    decode_written,
+    encode,
+    is_tenant,
+)
 from mastery_engine.domain.events.kinds import ALIASES, Completion
 from mastery_engine.domain.moments import DAY, MINUTE, SECOND, day_of, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
@@ -381,6 +390,37 @@ def test_a_shorter_retention_takes_less() -> None:
         check_times(week, Rules(retention_days=7))
 
 
+@given(
+    st.integers(0, 400 * DAY),
+    st.integers(0, 3 * DAY),
+    st.floats(0.0, 1.0),
+    st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Apia", "America/St_Johns"]),
+    st.data(),
+)
+def test_what_surely_counts_is_never_refused(
+    since: int, span: int, part: float, zone: str, data: st.DataObject
+) -> None:
+    rules, first, last = Rules(zone=zone_named(zone)), NOW - since, NOW - since + span
+    times = counting_times(first, last, rules)
+    beside = st.integers(-2, 2).map(lambda off: times.first + off) | st.integers(-2, 2).map(
+        lambda off: times.last + off
+    )
+    at = data.draw(beside | st.integers(times.first - 2 * DAY, last + DAY))
+    helped = decode(raw(envelope("help", HELP, at=at)), received=first + round(part * span))
+    if times.hold(helped):
+        assert check_times(helped, rules) is helped
+    elif first == last:
+        with pytest.raises(RefusedEvent):
+            check_times(helped, rules)
+
+
+def test_of_days_named_only_the_check_can_tell() -> None:
+    times = counting_times(NOW, NOW, Rules())
+    named = decode(raw(envelope("consistency", {"activity_dates": [iso_date(TODAY + 2)]}, at=NOW)), received=NOW)
+    assert not times.hold(named)
+    assert times.hold(decode(raw(envelope("consistency", {"current_streak": 2}, at=NOW)), received=NOW))
+
+
 def test_days_named_may_be_tomorrow_but_no_later() -> None:
     assert in_time(NOW, activity_dates=[iso_date(TODAY + 1), iso_date(TODAY - 1000)])
     assert not in_time(NOW, activity_dates=[iso_date(TODAY), iso_date(TODAY + 2)])
@@ -421,6 +461,38 @@ def test_what_is_encoded_decodes_to_the_same_event(
     kept = encode(taken)
     assert decode(kept, received=received, tenant=tenant) == taken
     assert encode(decode(kept, received=received, tenant=tenant)) == kept
+
+
+@given(envelopes())
+def test_a_document_that_is_kept_as_it_is_decodes_to_what_is_encoded(sent: dict[str, Any]) -> None:
+    kept = decode_written(raw(sent), received=NOW, tenant="default")
+    try:
+        event = decode(raw(sent), received=NOW)
+    except InvalidInput:
+        assert kept is None
+        return
+    is_whole = {"event_id", "timestamp"} <= {name for name, value in sent.items() if value is not None}
+    assert kept == (event if is_whole and FIELDS.issuperset(sent) else None)
+    assert decode(encode(event), received=NOW) == event
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"event_id": None},
+        {"timestamp": None},
+        {"timestamp": -1},
+        {"colour": "blue"},
+        {"student_id": ""},
+        {"data": HELP | {"colour": "blue"}},
+    ],
+)
+def test_a_document_that_is_not_whole_is_not_kept_as_it_is(change: dict[str, Any]) -> None:
+    sent = envelope("help", HELP)
+    assert decode_written(raw(sent), received=NOW, tenant="school-1") == decode(
+        raw(sent), received=NOW, tenant="school-1"
+    )
+    assert decode_written(raw(sent | change), received=NOW, tenant="school-1") is None
 
 
 def test_the_log_keeps_the_name_of_the_kind_and_no_defaults() -> None:
