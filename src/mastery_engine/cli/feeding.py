@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -10,7 +10,6 @@ from mastery_engine.auth.access import Caller
 from mastery_engine.data_folder import WorkerLock
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.engine import Engine
-from mastery_engine.ports.event_log import Position
 from mastery_engine.tasks import beside
 
 IN_FLIGHT = 2
@@ -64,7 +63,7 @@ def folded(engine: Engine) -> int:
 async def append(engine: Engine, caller: Caller, chunks: AsyncIterable[Chunk], call: str) -> dict[int, int]:
     """Append chunks of events, two at a time; returns the offset after the last event for each partition."""
     ends: dict[int, int] = {}
-    under_way: deque[asyncio.Task[list[Position]]] = deque()
+    under_way: deque[asyncio.Task[dict[int, int]]] = deque()
     async for chunk in chunks:
         if len(under_way) == IN_FLIGHT:
             _extend(ends, await under_way.popleft())
@@ -75,6 +74,6 @@ async def append(engine: Engine, caller: Caller, chunks: AsyncIterable[Chunk], c
     return ends
 
 
-def _extend(ends: dict[int, int], positions: Sequence[Position]) -> None:
-    for position in positions:
-        ends[position.partition] = max(ends.get(position.partition, 0), position.offset + 1)
+def _extend(ends: dict[int, int], more: Mapping[int, int]) -> None:
+    for partition, end in more.items():
+        ends[partition] = max(ends.get(partition, 0), end)

@@ -225,12 +225,14 @@ async def _ingest(
     from mastery_engine.cli.event_file import EventFile, days_to_now, open_events
     from mastery_engine.cli.feeding import append, catch_up, folded, working
     from mastery_engine.cli.ingest_messages import MessageFileReader
+    from mastery_engine.collector import tune_gc
     from mastery_engine.data_folder import WorkerLock
 
     started = perf_counter()
     chosen = settings()
     with open_events(path, DUMPS.get(form, EventFile)) as source:
         async with opened(chosen, apart=True) as engine:
+            tune_gc()
             reader: EventFileReader | MessageFileReader
             if form in OWN:
                 days = days_to_now(source, engine.clock()) if shift_to_now else 0

@@ -220,30 +220,32 @@ class Ingest:
     async def submit(
         self, caller: Caller, events: Sequence[LearningEvent], call: str, claim: Claim | None = None
     ) -> list[Logged]:
-        """As ``append``; the events with their positions. Raises what ``claim`` raises before anything is written.
-
-        Without events nothing is done and nothing claimed.
-        """
-        if events and claim is not None:
-            await claim()
-        return [
-            Logged(event, position.partition, position.offset)
-            for event, position in zip(events, await self.append(caller, events, call), strict=True)
-        ]
-
-    async def append(
-        self,
-        caller: Caller,
-        events: Sequence[LearningEvent],
-        call: str,
-        values: Sequence[bytes | None] | None = None,
-    ) -> list[Position]:
         """Record the change in the audit trail, then append the events to the log; both are durable on return.
 
-        ``values`` are as for the log.
+        Without events nothing is done and nothing claimed. Raises what ``claim`` raises before anything is written.
         """
         if not events:
             return []
+        if claim is not None:
+            await claim()
+        return [
+            Logged(event, position.partition, position.offset)
+            for event, position in zip(events, await self._append(caller, events, call), strict=True)
+        ]
+
+    async def append(
+        self, caller: Caller, events: Sequence[LearningEvent], call: str, values: Sequence[bytes | None] | None = None
+    ) -> dict[int, int]:
+        """As ``submit``; the offset after the last of the events, by partition. ``values`` are as for the log."""
+        ends: dict[int, int] = {}
+        for position in await self._append(caller, events, call, values):
+            if position.offset >= ends.get(position.partition, 0):
+                ends[position.partition] = position.offset + 1
+        return ends
+
+    async def _append(
+        self, caller: Caller, events: Sequence[LearningEvent], call: str, values: Sequence[bytes | None] | None = None
+    ) -> list[Position]:
         students = {event.student_id: None for event in events}
         with self._tracing.step("append"):
             append = partial(self._log.append, events, carried() or caller.traceparent, values)

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from itertools import repeat
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -28,6 +28,7 @@ _JOINED = (
     "SELECT json_group_array(json_array(seq, received, tenant, length(key), length(value), event_id)), "
     "CAST(group_concat(key, '') AS BLOB), CAST(group_concat(value, '') AS BLOB) FROM ("
 )
+_COUNT = "SELECT count(*) FROM requests WHERE seq BETWEEN ? AND ?"
 _PAGE = _JOINED + _RECORDS + f"WHERE seq > ? AND seq < ? ORDER BY seq LIMIT {MOST_IN_PAGE})"
 _OF_STUDENT = _JOINED + _RECORDS + "WHERE tenant = ? AND key = ? ORDER BY seq LIMIT -1)"  # a limit keeps the order
 _APPEND = "INSERT INTO requests (received, tenant, key, value, event_id)"
@@ -35,8 +36,6 @@ _ERASE = "DELETE FROM requests WHERE tenant = ? AND key = ?"
 _PURGE = "DELETE FROM requests WHERE received < ? AND seq < (SELECT committed FROM log)"
 
 NO_HEADERS: dict[str, str] = {}  # shared, so never changed
-
-_Row: TypeAlias = tuple[Micros, str, bytes | None, bytes | None, str]
 
 _decode = msgspec.json.Decoder(list[tuple[int, Micros, str, int | None, int | None, str]]).decode
 
@@ -48,7 +47,7 @@ class SqliteEventLog:
         self.database = database
         self._batch_size = batch_size
         self._appended = asyncio.Event()
-        self._decoded: dict[int, tuple[_Row, LearningEvent]] = {}
+        self._decoded: dict[int, Record] = {}
 
     async def log_id(self) -> str:
         return str(self.database.read("SELECT log_id FROM log")[0][0])
@@ -62,7 +61,7 @@ class SqliteEventLog:
         del traceparent
         if not events:
             return []
-        rows: list[_Row] = [
+        rows = [
             (event.received, event.tenant, event.student_id.encode(), value or encode(event), event.event_id)
             for event, value in zip(events, values or repeat(None), strict=False)
         ]
@@ -70,7 +69,7 @@ class SqliteEventLog:
         offsets = range(last - len(rows) + 1, last + 1)
         if values is not None and len(self._decoded) < 2 * self._batch_size:
             self._decoded.update(
-                (offset, (row, event))
+                (offset, Record(PARTITION, offset, *row, NO_HEADERS, "", event))
                 for offset, row, event, value in zip(offsets, rows, events, values, strict=True)
                 if value is not None
             )
@@ -110,23 +109,35 @@ class SqliteEventLog:
 
     async def _read(self, start: int) -> tuple[Record, ...]:
         """The records of a batch. A large one is read by parts, between which the loop comes to other work."""
-        records: list[Record] = []
-        while True:
+        records = self._held_from(start)
+        while len(records) < self._batch_size:
+            if records:
+                start = records[-1].offset + 1
             rows = self.database.read(_BATCH, (start, min(FEW, self._batch_size - len(records))))
-            records += [Record(PARTITION, *row, NO_HEADERS, "", self._event_in(row)) for row in rows]
+            records += [Record(PARTITION, *row) for row in rows]
             if len(rows) < FEW or len(records) >= self._batch_size:
                 break
-            start = records[-1].offset + 1
             await asyncio.sleep(0)
         if self._decoded:  # what was read before ``append`` could note it
             end = records[-1].offset if records else start
             self._decoded = {offset: one for offset, one in self._decoded.items() if offset > end}
         return tuple(records)
 
-    def _event_in(self, row: Sequence[Any]) -> LearningEvent | None:
-        """What this process appended as this very row, decoded already."""
-        known = self._decoded.pop(row[0], None)
-        return known[1] if known is not None and known[0] == row[1:] else None
+    def _held_from(self, start: int) -> list[Record]:
+        """The first records from ``start`` on, where this process appended them and all are still there.
+
+        Records never change, and no other one ever has their place.
+        """
+        decoded, records = self._decoded, []
+        first = max(start, next(iter(decoded), start))
+        for offset in range(first, first + self._batch_size):
+            record = decoded.get(offset)
+            if record is None:
+                break
+            records.append(record)
+        if records and self.database.read(_COUNT, (start, records[-1].offset)) != [(len(records),)]:
+            return []
+        return records
 
     async def _fetch(self, query: str, values: Sequence[Any]) -> list[Record]:
         """The records of a query that makes one row of them."""

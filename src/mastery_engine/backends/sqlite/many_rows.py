@@ -8,12 +8,13 @@ from typing import Any
 TOGETHER = 200
 
 
-def insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]], after: str = "") -> None:
-    """Insert rows; ``into`` is the statement up to ``VALUES``, ``after`` is what follows the rows."""
+def insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows; ``into`` is the statement up to ``VALUES``."""
+    if not rows:
+        return
+    marks = f"({', '.join('?' * len(rows[0]))})"
+    statement = f"{into} VALUES {', '.join([marks] * TOGETHER)}"
     whole = len(rows) - len(rows) % TOGETHER
-    marks = f"({', '.join('?' * len(rows[0]))})" if rows else ""
-    statement = f"{into} VALUES {', '.join([marks] * TOGETHER)} {after}"  # nosec B608  marks alone
     for start in range(0, whole, TOGETHER):
         connection.execute(statement, [*chain.from_iterable(rows[start : start + TOGETHER])])
-    if whole < len(rows):
-        connection.executemany(f"{into} VALUES {marks} {after}", rows[whole:])
+    connection.executemany(f"{into} VALUES {marks}", rows[whole:])

@@ -120,8 +120,12 @@ class Consistency(Data, frozen=True):
     activity_dates: tuple[date, ...] | None = None
 
     def __post_init__(self) -> None:
-        given = (self.current_streak, self.max_streak, self.days_since_last_activity, self.activity_dates)
-        if all(one is None for one in given):
+        if (
+            self.current_streak is None
+            and self.max_streak is None
+            and self.days_since_last_activity is None
+            and self.activity_dates is None
+        ):
             raise InvalidInput(
                 "Give at least one of current_streak, max_streak, days_since_last_activity and activity_dates.",
                 field="data",

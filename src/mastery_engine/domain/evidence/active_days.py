@@ -38,10 +38,20 @@ class ActiveDays(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return newer if mask == known else packed(newer.newest, mask)
 
     def with_day(self, day: Day) -> "ActiveDays":
-        """With one more day; the same object if it is already the newest."""
-        if self.newest == day and self.bits:
+        """With one more day; the same object if it is known."""
+        newest, bits = self.newest, self.bits
+        if not bits:
+            return ActiveDays(day, ONE_DAY)
+        if day == newest:
             return self
-        return self.merge(ActiveDays(day, ONE_DAY))
+        mask = int.from_bytes(bits, "little")
+        if day > newest:
+            newest, mask = day, mask << day - newest | 1
+        else:
+            known, mask = mask, mask | 1 << newest - day
+            if mask == known:
+                return self
+        return ActiveDays(newest, mask.to_bytes((mask.bit_length() + 7) // 8, "little"))
 
     def since(self, floor: Day) -> "ActiveDays":
         """Without the days before ``floor``."""

@@ -47,13 +47,29 @@ class DecayedSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def plus(self, at: Micros, day: Day, weight: float, score: float, half_life: Micros) -> "DecayedSums":
         """With one more piece of evidence; the same as ``merge`` with ``of``, but quicker."""
-        if self.days[-2:] != _DAY.pack(day) or (self.half_life or HALF_LIFE) != half_life:
+        days, packed = self.days, _DAY.pack(day)
+        last = days[-2:]
+        is_next = last < packed and self.latest < at
+        if not days or not (last == packed or is_next) or (self.half_life or HALF_LIFE) != half_life:
             return self.with_half_life(half_life).merge(DecayedSums.of(at, day, weight, score, half_life))
-        decayed = weight * 2.0 ** ((at - _zero(day, half_life)) / half_life)
+        zero = _zero(day, half_life)
+        decayed = weight * 2.0 ** ((at - zero) / half_life)
         scored = decayed * score
         weights, scores = self.weights, self.scores
+        if is_next:
+            if _zero(self.newest, half_life) != zero:
+                return self.merge(DecayedSums.of(at, day, weight, score, half_life))
+            return DecayedSums(
+                days + packed,
+                weights + _SUM.pack(decayed),
+                scores + _SUM.pack(scored),
+                self.weight + decayed,
+                self.score + scored,
+                at,
+                _stated(half_life),
+            )
         return DecayedSums(
-            self.days,
+            days,
             weights[:-8] + _SUM.pack(decayed + _SUM.unpack_from(weights, len(weights) - 8)[0]),
             scores[:-8] + _SUM.pack(scored + _SUM.unpack_from(scores, len(scores) - 8)[0]),
             self.weight + decayed,

@@ -189,11 +189,7 @@ def with_event(known: Evidence, event: LearningEvent, rules: Rules) -> Evidence:
     day = rules.day_of(at)
     activity = activity.with_day(day)
     if kind is Completion:
-        difficulty = _DIFFICULTIES[data.difficulty]
-        progress = TopicProgress(
-            at, short_id(event.event_id), data.completed_exercises, data.total_exercises, difficulty
-        )
-        completion = _latest_of_each(completion, {data.topic or "": progress})
+        completion = _with_progress(completion, data, at, event.event_id)
     elif kind in _MEASURED:
         place, weight, score = _measured(data)
         if data.attempt_id is not None or known.attempts is not None:
@@ -270,16 +266,33 @@ def _named_days(data: Consistency, today: Day, floor: Day) -> ActiveDays:
     return ActiveDays.of(*[day for day in map(day_of_date, data.activity_dates) if day >= floor]).merge(run)
 
 
+def _with_progress(
+    known: dict[str, TopicProgress], data: Completion, at: Micros, event_id: str
+) -> dict[str, TopicProgress]:
+    """With the progress in one topic, if it is later than what is known; the same object if not."""
+    topic, difficulty = data.topic or "", _DIFFICULTIES[data.difficulty]
+    progress = TopicProgress(at, short_id(event_id), data.completed_exercises, data.total_exercises, difficulty)
+    held = known.get(topic)
+    if held is not None and not held.is_before(progress):
+        return known
+    return _with_most({**known, topic: progress})
+
+
 def _latest_of_each(ours: dict[str, TopicProgress], theirs: dict[str, TopicProgress]) -> dict[str, TopicProgress]:
-    """The later progress of every topic; at most the ``MAX_TOPICS`` topics with the latest progress."""
+    """The later progress of every topic, of at most ``MAX_TOPICS``."""
     latest = {**ours}
     for topic, progress in theirs.items():
         known = latest.get(topic)
         if known is None or known.is_before(progress):
             latest[topic] = progress
-    if len(latest) > MAX_TOPICS:
-        latest = dict(nlargest(MAX_TOPICS, latest.items(), key=lambda item: item[1].order))
-    return latest
+    return _with_most(latest)
+
+
+def _with_most(progress: dict[str, TopicProgress]) -> dict[str, TopicProgress]:
+    """At most the ``MAX_TOPICS`` topics with the latest progress."""
+    if len(progress) <= MAX_TOPICS:
+        return progress
+    return dict(nlargest(MAX_TOPICS, progress.items(), key=lambda item: item[1].order))
 
 
 def _later_of_each(ours: FourDirect, theirs: FourDirect) -> FourDirect:
