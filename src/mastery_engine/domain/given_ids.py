@@ -6,6 +6,7 @@ may become part of an address, a page and a file, so they hold nothing that is a
 
 import re
 import unicodedata
+from string import ascii_letters, digits
 from types import MappingProxyType
 
 from mastery_engine.errors import InvalidInput
@@ -15,8 +16,9 @@ LONGEST_ID = 300  # items, exercises, quizzes, submissions, recommendations
 MOST_KNOWN = 4_096
 LONGEST_SPELLING = 4  # characters that normalisation may make one of
 
-STUDENT_ID = r"^[A-Za-z0-9_-]{1,50}$"
-EVENT_ID = r"^[A-Za-z0-9._:-]{1,100}$"
+LONGEST_STUDENT_ID, LONGEST_EVENT_ID = 50, 100
+STUDENT_ID = rf"^[A-Za-z0-9_-]{{1,{LONGEST_STUDENT_ID}}}$"
+EVENT_ID = rf"^[A-Za-z0-9._:-]{{1,{LONGEST_EVENT_ID}}}$"
 TENANT = r"^[a-z0-9][a-z0-9-]{0,39}$"
 # What each form asks for, in the words that follow the name of the field.
 FORMS = MappingProxyType(
@@ -27,6 +29,10 @@ FORMS = MappingProxyType(
         TENANT: "may hold only a-z, 0-9 and -, 1 to 40 characters, and does not start with -",
     }
 )
+
+# The characters that these forms allow.
+IN_STUDENT_IDS = f"{ascii_letters}{digits}_-".encode()
+IN_EVENT_IDS = IN_STUDENT_IDS + b".:"
 
 _is_student_id = re.compile(STUDENT_ID).fullmatch
 # Controls, line and paragraph separators, lone surrogates, and what turns the direction of the text that follows.

@@ -8,7 +8,7 @@ from mastery_engine.clock import Clock
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.earlier_rules import read_logged
-from mastery_engine.domain.events.envelope import check_event_id, peek
+from mastery_engine.domain.events.envelope import check_event_id, peek, read_quickly
 from mastery_engine.domain.events.event import (
     CountingTimes,
     LearningEvent,
@@ -36,9 +36,12 @@ class DecodedBatch(msgspec.Struct):
 
 def _event_in(record: Record) -> LearningEvent:
     """The event in a record. Raises InvalidInput."""
-    if record.value is None:
+    value = record.value
+    if value is None:
         raise InvalidInput("The record has no value: send a learning event as JSON.")
-    sent, outside = read_logged(record.value, record.received)
+    sent, outside = read_quickly(value), None
+    if sent is None:
+        sent, outside = read_logged(value, record.received)
     event_id = sent.event_id or check_event_id(record.id_beside(outside))
     return event_from(sent, event_id, record.received, check_tenant(record.tenant))
 

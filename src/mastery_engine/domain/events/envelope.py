@@ -19,7 +19,18 @@ from mastery_engine.domain.courses.course_key import DEFAULT_COURSE, KNOWN_COURS
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.kinds import ALIASES, KINDS, Data
 from mastery_engine.domain.faults import malformed
-from mastery_engine.domain.given_ids import EVENT_ID, FORMS, LONGEST_NAME, STUDENT_ID, KnownIds, normal_id
+from mastery_engine.domain.given_ids import (
+    EVENT_ID,
+    FORMS,
+    IN_EVENT_IDS,
+    IN_STUDENT_IDS,
+    LONGEST_EVENT_ID,
+    LONGEST_NAME,
+    LONGEST_STUDENT_ID,
+    STUDENT_ID,
+    KnownIds,
+    normal_id,
+)
 from mastery_engine.domain.json_text import without_mark
 from mastery_engine.domain.moments import EARLIEST, LATEST, Micros, moment_of
 from mastery_engine.errors import InvalidInput
@@ -97,7 +108,30 @@ _scalar = msgspec.json.Decoder(Scalar).decode
 
 def read(value: bytes) -> SentEvent:
     """The envelope in a JSON document, with its data. Raises InvalidInput, which names the field."""
-    return _read_quickly(value) or read_strictly(value)
+    return read_quickly(value) or read_strictly(value)
+
+
+def read_quickly(value: bytes, decode: Callable[[bytes], SentEvent] = _quick) -> SentEvent | None:
+    """As ``read``, by the quick pass alone; None if that does not accept the document."""
+    try:
+        if not value.isascii():
+            value.decode()  # the decoder does not check the encoding of what it skips
+        sent = decode(value)
+        if sent.course_id not in KNOWN_COURSES:
+            _spell_course(sent)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidInput):
+        return None
+    student_id, event_id, metadata = sent.student_id, sent.event_id, sent.metadata
+    # As the patterns say, in half the time.
+    if not 0 < len(student_id) <= LONGEST_STUDENT_ID or student_id.encode().translate(None, IN_STUDENT_IDS):
+        return None
+    if event_id is not None and (
+        not 0 < len(event_id) <= LONGEST_EVENT_ID or event_id.encode().translate(None, IN_EVENT_IDS)
+    ):
+        return None
+    if metadata and "cohort_id" in metadata:
+        _spell_cohort(metadata)
+    return sent
 
 
 def read_naming_unknown(value: bytes) -> tuple[SentEvent, list[str]]:
@@ -105,18 +139,18 @@ def read_naming_unknown(value: bytes) -> tuple[SentEvent, list[str]]:
 
     Without unknown fields it takes one pass; their names take another one.
     """
-    sent = _read_quickly(value, _closed)
+    sent = read_quickly(value, _closed)
     return (sent, []) if sent is not None else (read(value), unknown_fields(value))
 
 
 def read_whole(value: bytes) -> SentEvent | None:
     """As ``read``, of a document without unknown fields; None of any other, and of one that ``read`` refuses."""
-    return _read_quickly(value, _closed)
+    return read_quickly(value, _closed)
 
 
 def read_unwrapped(value: bytes) -> tuple[SentEvent, str | None]:
     """As ``read``, for a document behind a byte-order mark or inside a CloudEvent; with the CloudEvent's id."""
-    sent = _read_quickly(value)
+    sent = read_quickly(value)
     if sent is not None:
         return sent, None
     inner, outside = unwrap(without_mark(value))
@@ -148,24 +182,6 @@ def sent_from(
     except (msgspec.ValidationError, InvalidInput):
         return None
     return sent if _is_student_id(student_id) and _is_event_id(event_id) else None
-
-
-def _read_quickly(value: bytes, decode: Callable[[bytes], SentEvent] = _quick) -> SentEvent | None:
-    """As ``read``; None if the quick pass does not accept the document."""
-    try:
-        if not value.isascii():
-            value.decode()  # the decoder does not check the encoding of what it skips
-        sent = decode(value)
-        if sent.course_id not in KNOWN_COURSES:
-            _spell_course(sent)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidInput):
-        return None
-    event_id, metadata = sent.event_id, sent.metadata
-    if not _is_student_id(sent.student_id) or not (event_id is None or _is_event_id(event_id)):
-        return None
-    if metadata and "cohort_id" in metadata:
-        _spell_cohort(metadata)
-    return sent
 
 
 def read_strictly(value: bytes) -> SentEvent:
