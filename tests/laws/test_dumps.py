@@ -51,7 +51,7 @@ async def ingested(fresh: TestedEngine, form: DumpForm, content: bytes) -> Inges
     source = DUMPS[form](BytesIO(content), len(content))
     reader = EventFileReader(fresh.engine, source, "default", 0, is_dump=True, keeps_receipt=True)
     async for chunk in reader.chunks(ignore):
-        await fresh.engine.ingest.submit(CALLER, chunk, "ingest")
+        await fresh.engine.ingest.append(CALLER, chunk.events, "ingest", chunk.values)
     await fresh.work()
     return reader.done(None, 1.0)
 
