@@ -152,7 +152,7 @@ async def decodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
     for name in ("_quick", "_closed", "_envelope", "_keys", "_scalar"):
         monkeypatch.setattr(envelope, name, counted(name, getattr(envelope, name)))
-    monkeypatch.setattr(envelope._read_quickly, "__defaults__", (envelope._quick,))
+    monkeypatch.setattr(envelope.read_quickly, "__defaults__", (envelope._quick,))
     monkeypatch.setattr(msgspec.json, "decode", counted("msgspec.json.decode", msgspec.json.decode))
     kinds = {kind: counted("data", decode) for kind, decode in envelope._data_decoders.items()}
     monkeypatch.setattr(envelope, "_data_decoders", kinds)
