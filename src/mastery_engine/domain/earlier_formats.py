@@ -76,13 +76,9 @@ def shortened(ids: bytes) -> bytes:
 
 
 def _evidence(part: msgspec.Raw) -> list[msgspec.Raw]:
-    parts = _decode_parts(part)
-    if parts:
-        progress = {
-            topic: (at, short_id(name), *rest) for topic, (at, name, *rest) in _decode_progress(parts[0]).items()
-        }
-        parts[0] = msgspec.Raw(_encode(progress))
-    return parts
+    progress, *others = _decode_parts(part)
+    held = {topic: (at, short_id(name), *rest) for topic, (at, name, *rest) in _decode_progress(progress).items()}
+    return [msgspec.Raw(_encode(held)), *others]
 
 
 def _seen(part: msgspec.Raw) -> Seen:

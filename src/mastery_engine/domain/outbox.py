@@ -85,14 +85,12 @@ _decode_fold = msgspec.msgpack.Decoder(FoldSaid).decode
 _decode_full = msgspec.msgpack.Decoder(InFull).decode
 
 
-def said(results: Sequence[Pending], earlier: Sequence[Pending], *, has_new_advice: bool) -> bytes:
-    """The outbox of a document that holds what the results of this fold say, the update first, after ``earlier`` ones.
+def said(update: Updated, results: Sequence[Pending], earlier: Sequence[Pending], *, has_new_advice: bool) -> bytes:
+    """The outbox of a document that holds what a fold's results say, ``update`` the first of them, and earlier ones.
 
     ``has_new_advice`` says that the advice of the update is all that the document holds.
     """
     first = results[0]
-    update = first.result
-    assert isinstance(update, Updated)  # nosec B101  a fold says it first
     reached, raised, steps = None, [], False
     for pending in results[1:]:
         result = pending.result

@@ -184,6 +184,7 @@ def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
     """
     student = turn.student
     floor = student.floor
+    held: KnowledgeState | None = None
     knowledge: KnowledgeState | None = None
     before: list[KnowledgeState] = []
     for logged in turn.fresh:
@@ -191,7 +192,7 @@ def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
         data = event.data
         if type(data) is Answer:
             if knowledge is None:
-                knowledge = student.knowledge
+                knowledge = held = student.knowledge
             rising = rules.day_of(event.received) - rules.retention_days + 1
             if rising > floor:
                 floor = rising
@@ -200,11 +201,11 @@ def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
             knowledge = with_answer(knowledge, data, event.at, model)
     turn.known_before = before
     if turn.floor > student.floor:
-        knowledge = (student.knowledge if knowledge is None else knowledge).since(rules.start_of(turn.floor))
-    if knowledge is None:
-        turn.traced = student.traced
-    else:
-        turn.known, turn.traced = knowledge, packed_knowledge(knowledge)
+        if knowledge is None:
+            knowledge = held = student.knowledge
+        knowledge = knowledge.since(rules.start_of(turn.floor))
+    turn.known = knowledge
+    turn.traced = student.traced if knowledge is None or knowledge is held else packed_knowledge(knowledge)
 
 
 def trace_answers(turn: Stages, model: SkillModel, shared: AnswerModels, rules: Rules) -> None:
@@ -374,4 +375,4 @@ def add_results(turn: Stages, at: Micros, today: Day, rules: Rules, settled: Map
     if settled is None or not is_settled(student.results, settled):
         earlier = [one for one in student.outbox if settled is None or one.offset >= settled.get(one.partition, 0)]
     turn.outbox = (*earlier, *outbox)
-    turn.results = said(outbox, earlier, has_new_advice=not guidance.dismissed)
+    turn.results = said(updated, outbox, earlier, has_new_advice=not guidance.dismissed)

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mastery_engine.domain.events.event import LearningEvent
-from mastery_engine.domain.events.seen import IdsByDay
+from mastery_engine.domain.events.seen import MANY, IdsByDay
 from mastery_engine.domain.evidence.history import Point
 from mastery_engine.domain.evidence.moves import Moved, MovedBy
 from mastery_engine.domain.evidence.score import mastery_score
+from mastery_engine.domain.ids import seen_hash
 from mastery_engine.domain.moments import DAY, moment_of
 from mastery_engine.domain.results import Pending, ThresholdReached, Updated, message
 from mastery_engine.domain.rules import COMPONENTS, Level, Rules
@@ -100,6 +101,19 @@ def test_of_one_id_in_one_batch_the_first_counts() -> None:
 def test_ids_that_differ_in_case_are_two_events() -> None:
     fold = Fold()
     assert len(fold(quiz(1, 2, "e"), quiz(1, 2, "E")).new) == 2
+
+
+def test_of_many_at_once_those_known_before_and_those_that_come_twice_count_once() -> None:
+    """From ``MANY`` on they are looked up together, the cold ones too."""
+    at = NOW + 9 * DAY
+    fold = Fold()
+    fold(*[helped(f"old-{number}") for number in range(3)])
+    fold(helped("hot", at=at, received=at), at=at)
+    assert fold.cold
+    new = [helped(f"new-{number}", at=at, received=at) for number in range(MANY)]
+    done = fold(*new, *new, helped("hot"), *[helped(f"old-{number}") for number in range(3)], at=at)
+    assert [one.event_id for one in done.new] == [one.event_id for one in new]
+    assert all(fold.student.seen.holds(seen_hash(one.event_id)) for one in (*new, helped("hot")))
 
 
 @pytest.mark.parametrize("later", [1, 6, 7, 8, 30, 88, 89])

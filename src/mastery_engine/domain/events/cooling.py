@@ -31,8 +31,8 @@ def filter_of(cold: IdsByDay) -> bytes:
     if not count:
         return b""
     size = (count * BITS_PER_ID + 7) // 8 * 8
-    a, b, c, d, e, f = np.frombuffer(packed, np.uint8).reshape(count, SEEN_BYTES).T.astype(np.int64)
-    first, second = a | b << 8 | c << 16, d | e << 8 | f << 16 | 1
+    of_first, of_second = (np.ndarray((count,), "<u4", packed, start, (SEEN_BYTES,)) for start in (0, 2))
+    first, second = (of_first & 0xFFFFFF).astype(np.int64), (of_second >> 8 | 1).astype(np.int64)
     bits = np.zeros(size, np.uint8)
     bits[(first + _TURNS * second) % size] = 1
     return np.packbits(bits, bitorder="little").tobytes()

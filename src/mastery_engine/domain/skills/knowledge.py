@@ -58,12 +58,13 @@ class KnowledgeState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     skills: dict[str, SkillLevel] = {}
 
     def since(self, oldest: Micros) -> "KnowledgeState":
-        """Without the skills last practised before a moment."""
+        """Without the skills last practised before a moment; the same object if there are none."""
         if self.general is None:
             return self
         if self.general.at < oldest:
             return NO_KNOWLEDGE
-        return KnowledgeState(self.general, {name: one for name, one in self.skills.items() if one.at >= oldest})
+        left = {name: one for name, one in self.skills.items() if one.at >= oldest}
+        return self if len(left) == len(self.skills) else KnowledgeState(self.general, left)
 
 
 NO_KNOWLEDGE = KnowledgeState()
