@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 100
 STUDENTS_AT_ONCE = 2_000  # in one round trip
-# In memory a document takes some 20 KB, before the fold and after it: so many stay in a processor's own cache from
-# being unpacked to being packed, which makes an event a fifth cheaper.
+# In memory a document takes several times its bytes, before the fold and after it: so many stay in a processor's own
+# cache from being unpacked to being packed.
 STUDENTS_IN_CACHE = 128
 PATIENCE_S = 0.5
 COURSE = itemgetter(0, 2)  # tenant and course of a document's key
