@@ -203,8 +203,8 @@ def links_of(found: Classroom, asked: ClassQuery) -> dict[str, str]:
 
 def _page_of(one: ClassStudent, asked: ClassQuery) -> str:
     """The address of a student's page in the course in which a class shows them."""
-    isas_text = asked.course_id is None and one.course_id == DEFAULT_COURSE
-    query = query_of(None if isas_text else one.course_id, asked.span, CameFrom(asked.cohort, asked.course_id or ""))
+    is_plain = asked.course_id is None and one.course_id == DEFAULT_COURSE
+    query = query_of(None if is_plain else one.course_id, asked.span, CameFrom(asked.cohort, asked.course_id or ""))
     return f"/dashboard/students/{one.student_id}{query}"
 
 
