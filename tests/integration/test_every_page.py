@@ -5,6 +5,7 @@ In three languages each, in a real browser: by geometry, contrast, keyboard, zoo
 
 import re
 from collections.abc import Callable, Iterator
+from contextvars import Context
 
 import pytest
 from playwright.sync_api import Browser, Page, Route
@@ -106,11 +107,14 @@ def test_a_page_of_a_launch_is_whole_and_for_everybody(class_at_work: ClassAtWor
     """As its template makes it, without the script that goes on by itself."""
     address = f"{class_at_work.url}/lti/shown"
 
+    def made(request: Request) -> bytes:
+        speak(request)
+        return bytes(rendered(name, None, **LAUNCHES[name]).body)
+
     def opened(language: str) -> None:
         headers = [(b"accept-language", language.encode()), (b"host", b"localhost")]
         asked = {"type": "http", "method": "GET", "path": "/lti/shown", "query_string": b"", "headers": headers}
-        speak(Request(asked))
-        html = re.sub(rb"<script.*?</script>", b"", bytes(rendered(name, None, **LAUNCHES[name]).body))
+        html = re.sub(rb"<script.*?</script>", b"", Context().run(made, Request(asked)))
 
         def answer(route: Route) -> None:
             route.fulfill(body=html, content_type="text/html")
