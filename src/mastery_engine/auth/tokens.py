@@ -8,6 +8,7 @@ from typing import Any
 
 import jwt
 import msgspec
+from cachetools import FIFOCache
 
 from mastery_engine.auth.access import ROLES, Caller
 from mastery_engine.auth.jwks import FAMILIES, KeySet
@@ -16,7 +17,6 @@ from mastery_engine.domain.events.event import DEFAULT_TENANT, is_tenant
 from mastery_engine.domain.given_ids import FORMS, TENANT, check_student_id, normal_id
 from mastery_engine.domain.moments import SECOND, Micros
 from mastery_engine.errors import Forbidden, InvalidInput, StartRefused, Unauthenticated
-from mastery_engine.fifo_cache import FifoCache
 
 ALGORITHM = "HS256"
 SKEW_S = 60
@@ -51,7 +51,7 @@ class Tokens:
         self._clock = clock
         self._issuer = issuer
         self._audience = audience
-        self._verified: FifoCache[str, tuple[Micros, Caller]] = FifoCache(REMEMBERED)
+        self._verified: FIFOCache[str, tuple[Micros, Caller]] = FIFOCache(REMEMBERED)
 
     def make(
         self,

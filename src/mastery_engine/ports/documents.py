@@ -24,7 +24,7 @@ class StoredDocument(msgspec.Struct, frozen=True, gc=False):
 
 
 class PackedDocument(msgspec.Struct, frozen=True, gc=False):
-    """The same as the store keeps it: a document takes seven times the memory once it is unpacked."""
+    """The same as the store keeps it: unpacked, a document takes several times the memory."""
 
     version: int
     packed: bytes

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from mastery_engine.domain.events.event import LearningEvent
+from mastery_engine.domain.events.event import LearningEvent, encode
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
 
@@ -64,6 +64,13 @@ class Batch(msgspec.Struct, frozen=True):
 
 # Given the committed offsets of partitions, says from which offset to read each.
 StartOffsets: TypeAlias = Callable[[Mapping[int, int]], Awaitable[Mapping[int, int]]]
+
+
+def kept_values(events: Sequence[LearningEvent], values: Sequence[bytes | None] | None) -> list[bytes]:
+    """The documents that a log keeps of events, by what ``EventLog.append`` is given."""
+    if values is None:
+        return [encode(event) for event in events]
+    return [encode(event) if value is None else value for event, value in zip(events, values, strict=True)]
 
 
 class EventLog(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 import msgspec
+from cachetools import FIFOCache
 
 from mastery_engine.clock import Clock
 from mastery_engine.domain.consent import (
@@ -27,7 +28,6 @@ from mastery_engine.domain.people.identity import DERIVED
 from mastery_engine.domain.people.link import LINK, pack_links
 from mastery_engine.domain.student import DocumentKey, StudentKey, document_key_of, key_of
 from mastery_engine.errors import Conflict, Forbidden, NotFound, Unavailable
-from mastery_engine.fifo_cache import FifoCache
 from mastery_engine.ports.consent_ledger import ConsentLedger
 from mastery_engine.services.links import LATEST, KnownLinks
 
@@ -59,7 +59,7 @@ class Consents:
         self._clock = clock
         self._secret = secret
         self._known: dict[str, History] = {}
-        self._pseudonyms: FifoCache[tuple[str, str], str] = FifoCache(MOST_PSEUDONYMS)
+        self._pseudonyms: FIFOCache[tuple[str, str], str] = FIFOCache(MOST_PSEUDONYMS)
         self._next = 0
         self._lock = asyncio.Lock()
         self._asked_at = -REFRESH

@@ -7,6 +7,7 @@ is the one last published.
 from typing import TypeAlias
 
 import msgspec
+from cachetools import FIFOCache
 
 from mastery_engine.domain.advice.guidance import Guidance, advise, current
 from mastery_engine.domain.advice.recommendation import Recommendation
@@ -15,7 +16,6 @@ from mastery_engine.domain.evidence.score import MasteryScore
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.skills.model import SkillModel
 from mastery_engine.domain.student import DocumentKey
-from mastery_engine.fifo_cache import FifoCache
 from mastery_engine.responses.advice import Recommended, recommended
 from mastery_engine.services.models import Models
 from mastery_engine.services.students import StudentInCourse
@@ -48,9 +48,9 @@ class CurrentAdvice:
 
     def __init__(self, models: Models, *, most: int = MOST_STUDENTS) -> None:
         self._models = models
-        self._worded: FifoCache[DocumentKey, Worded] = FifoCache(most)
-        self._renewed: FifoCache[DocumentKey, MadeAdvice] = FifoCache(most)
-        self._current: FifoCache[DocumentKey, MadeAdvice] = FifoCache(most)
+        self._worded: FIFOCache[DocumentKey, Worded] = FIFOCache(most)
+        self._renewed: FIFOCache[DocumentKey, MadeAdvice] = FIFOCache(most)
+        self._current: FIFOCache[DocumentKey, MadeAdvice] = FIFOCache(most)
 
     def guidance(self, of: StudentInCourse, score: MasteryScore) -> Guidance:
         """The guidance with the advice of this day, as a fold at this moment would leave it."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from itertools import repeat
 
 from mastery_engine.backends.kafka.asker import Asker, committed_of, ends_of
 from mastery_engine.backends.kafka.group import members_of
@@ -15,11 +14,19 @@ from mastery_engine.backends.kafka.topic_plans import longest_retention
 from mastery_engine.backends.kafka.topics import KafkaTopics
 from mastery_engine.domain.events.cloudevents import unwrap
 from mastery_engine.domain.events.envelope import peek
-from mastery_engine.domain.events.event import LearningEvent, encode
+from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.events.traceparent import TRACEPARENT
 from mastery_engine.domain.moments import Micros, rfc3339
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.event_log import REQUESTS_TOPIC, Batch, Position, Record, RetainedUntil, StartOffsets
+from mastery_engine.ports.event_log import (
+    REQUESTS_TOPIC,
+    Batch,
+    Position,
+    Record,
+    RetainedUntil,
+    StartOffsets,
+    kept_values,
+)
 
 IDLE_ROUNDS = 4
 
@@ -59,8 +66,8 @@ class KafkaEventLog:
         trace = {} if traceparent is None else {TRACEPARENT: traceparent}
         return await self._sender.send(
             [
-                (REQUESTS_TOPIC, event.student_id.encode(), value or encode(event), bytes_of(_headers(event) | trace))
-                for event, value in zip(events, values or repeat(None), strict=False)
+                (REQUESTS_TOPIC, event.student_id.encode(), value, bytes_of(_headers(event) | trace))
+                for event, value in zip(events, kept_values(events, values), strict=True)
             ]
         )
 

@@ -2,13 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from itertools import islice, repeat
+from itertools import islice
 from uuid import uuid4
 
-from mastery_engine.domain.events.event import LearningEvent, encode
+from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.event_log import MOST_IN_PAGE, Batch, Position, Record, RetainedUntil, StartOffsets
+from mastery_engine.ports.event_log import (
+    MOST_IN_PAGE,
+    Batch,
+    Position,
+    Record,
+    RetainedUntil,
+    StartOffsets,
+    kept_values,
+)
 
 PARTITION = 0
 IDLE_S = 0.05
@@ -36,10 +44,8 @@ class MemoryEventLog:
     ) -> list[Position]:
         del traceparent
         return [
-            self.append_record(
-                event.received, event.tenant, event.student_id.encode(), value or encode(event), event.event_id
-            )
-            for event, value in zip(events, values or repeat(None), strict=False)
+            self.append_record(event.received, event.tenant, event.student_id.encode(), value, event.event_id)
+            for event, value in zip(events, kept_values(events, values), strict=True)
         ]
 
     def append_record(

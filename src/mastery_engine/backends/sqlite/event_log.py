@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
-from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -12,10 +11,18 @@ import msgspec
 from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.backends.sqlite.joined_blobs import FEW, parted
 from mastery_engine.backends.sqlite.many_rows import insert_rows
-from mastery_engine.domain.events.event import LearningEvent, encode
+from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import StudentKey
-from mastery_engine.ports.event_log import MOST_IN_PAGE, Batch, Position, Record, RetainedUntil, StartOffsets
+from mastery_engine.ports.event_log import (
+    MOST_IN_PAGE,
+    Batch,
+    Position,
+    Record,
+    RetainedUntil,
+    StartOffsets,
+    kept_values,
+)
 
 PARTITION = 0
 POLL_S = 0.05
@@ -62,8 +69,8 @@ class SqliteEventLog:
         if not events:
             return []
         rows = [
-            (event.received, event.tenant, event.student_id.encode(), value or encode(event), event.event_id)
-            for event, value in zip(events, values or repeat(None), strict=False)
+            (event.received, event.tenant, event.student_id.encode(), value, event.event_id)
+            for event, value in zip(events, kept_values(events, values), strict=True)
         ]
         last = await self.database.write(partial(append_rows, rows=rows))
         offsets = range(last - len(rows) + 1, last + 1)
