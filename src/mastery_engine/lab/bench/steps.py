@@ -30,7 +30,7 @@ from mastery_engine.domain.student import DocumentKey, pack, unpack
 from mastery_engine.domain.transition import concluded, needs_cold, passed
 from mastery_engine.lab.bench.measures import Line, judged, shown
 from mastery_engine.lab.bench.query_steps import query_steps
-from mastery_engine.lab.bench.term import StudentAtWork, at_work
+from mastery_engine.lab.bench.term import StudentAtWork, at_work, stepped
 from mastery_engine.lab.folded import course
 from mastery_engine.ports.documents import DocumentChange
 from mastery_engine.ports.event_log import Batch, Record
@@ -39,7 +39,8 @@ from mastery_engine.settings import Settings
 from mastery_engine.wiring import open_engine
 from mastery_engine.worker.decoding import RecordDecoder
 
-STUDENTS, STEPS = 4_000, 40
+STUDENTS = 4_000
+SPREAD = 20  # so many events into their day the students are, each at another place
 PARTITION = 0
 RULES, COURSE = Rules(), course()
 
@@ -52,7 +53,9 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 def steps(runs: int, until: Micros, events: int) -> list[Line]:
     """An event, the first event of a student's day (a school has all of them in one morning), and a query."""
     del events
-    models = at_work(until, STEPS, COURSE)
+    models = at_work(until, SPREAD + runs + 1, COURSE)
+    for step in range(1, SPREAD):
+        models = [stepped(one, until, COURSE) if place % SPREAD >= step else one for place, one in enumerate(models)]
     lines: list[Line] = []
     for case in CASES:
         lines += _event_steps(case, models, runs, until)
@@ -82,6 +85,7 @@ def _event_steps(case: FoldCase, models: Sequence[StudentAtWork], runs: int, unt
         for name, value in asyncio.run(_event_costs(models, run, until + case.pause, is_busy=case.is_busy)).items():
             if run >= 0:
                 costs[name].append(value)
+        models = [stepped(model, until, COURSE) for model in models]
     whole, floor = costs.pop("worker"), costs.pop("floor")
     what = case.what
     lines = [shown("steps", f"{what}: {name}", "µs", values) for name, values in costs.items()]
@@ -188,7 +192,7 @@ def _stages(turns: Sequence[Stages], now: Micros, *, is_busy: bool) -> Iterator[
 
 def _record(model: StudentAtWork, number: int, turn: int, now: Micros) -> Record:
     """What a student does next, as it lies in the log."""
-    data = model.next[turn % len(model.next)]
+    data = model.next[0]
     student_id, event_id = f"student_{number}", f"steps-{turn}-{number}"
     value = {"event_id": event_id, "event_type": NAME_OF[type(data)], "student_id": student_id, "data": data}
     return Record(PARTITION, number, now, DEFAULT_TENANT, student_id.encode(), _encode(value), "")

@@ -57,8 +57,22 @@ def at_work(until: Micros, steps: int, course: Curriculum) -> list[StudentAtWork
         now = LearningEvent("first-of-today", pupil.student_id, until, until, first)
         mine = [event for event in events if event.student_id == pupil.student_id]
         student, cold = lived([*mine, now], course)
-        class_at_work.append(StudentAtWork(msgspec.structs.replace(student, results=b""), cold, tuple(rest)))
+        class_at_work.append(_at_work(student, cold, rest))
     return class_at_work
+
+
+def stepped(model: StudentAtWork, at: Micros, course: Curriculum) -> StudentAtWork:
+    """The student after the first of what comes next."""
+    first, *rest = model.next
+    logged = Logged(LearningEvent(f"step-{len(rest)}", "student", at, at, first), 0, 0)
+    given = model.cold if needs_cold(model.student, [logged]) else None
+    done = apply(model.student, [logged], at, Rules(), cold=given, settled={0: 0}, curriculum=course)
+    return _at_work(done.student, model.cold if done.cold is None else done.cold, rest)
+
+
+def _at_work(student: Student, cold: IdsByDay, following: Sequence[Data]) -> StudentAtWork:
+    """Whose results are all sent."""
+    return StudentAtWork(msgspec.structs.replace(student, results=b""), cold, tuple(following))
 
 
 async def fill(host: str, many: int, documents: Sequence[tuple[Student, IdsByDay]]) -> None:
