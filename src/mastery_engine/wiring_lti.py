@@ -46,9 +46,9 @@ def lti_services(
     allow_private: bool,
 ) -> LtiServices:
     """The services of LTI. ``allow_private`` is LTI_ALLOW_PRIVATE."""
-    platforms = LtiPlatforms(registry, access, audit, clock, allow_private=allow_private)
-    keys = ToolKeys(registry, seal)
     web = PublicHttp(allow_private=allow_private, setting="LTI_ALLOW_PRIVATE")
+    platforms = LtiPlatforms(registry, web, access, audit, clock, allow_private=allow_private)
+    keys = ToolKeys(registry, seal)
     calls = PlatformCalls(web, keys, clock, new_id)
     people = LtiPeople(profiles, audit)
     classes = ContextClasses(registry, cohorts, courses, clock)

@@ -59,3 +59,13 @@ def test_addresses_are_https() -> None:
     refused = run("add", *NAMED, "--deployment-id", "1", *plain)
     assert (refused.exit_code, "LTI_ALLOW_PRIVATE" in str(refused.exception)) == (1, True)
     assert run("add", *NAMED, "--deployment-id", "1").exit_code == 2
+
+
+@pytest.mark.parametrize(("name", "field"), [("--token-url", "token_url"), ("--jwks-url", "jwks_url")])
+def test_addresses_that_would_never_be_called_are_refused_before_the_first_launch(name: str, field: str) -> None:
+    inside = list(ADDRESSES)
+    inside[inside.index(name) + 1] = "https://10.0.0.7/lms"
+    refused = run("add", *NAMED, "--deployment-id", "1", *inside)
+    assert (refused.exit_code, str(refused.exception)[: len(field)]) == (1, field)
+    assert "LTI_ALLOW_PRIVATE=true" in str(refused.exception)
+    assert run("list").stdout == "There are no learning platforms.\n"

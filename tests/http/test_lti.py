@@ -492,7 +492,7 @@ async def test_without_an_address_of_ours_nothing_can_be_launched(tmp_path: Path
 async def test_keys_that_cannot_be_read_are_no_reason_to_believe(tmp_path: Path, foreign: ForeignPlatform) -> None:
     """A platform whose keys are away is asked again; addresses in our own network are not called unless allowed."""
     async with serving(tmp_path, public_url=OURS, lti_allow_private=True) as api:
-        platform = msgspec.structs.replace(known(foreign), jwks_url="http://127.0.0.1:9/keys")
+        platform = msgspec.structs.replace(known(foreign), jwks_url="http://127.0.0.1:65535/keys")
         await api.engine.lti.platforms.add(OPERATOR, platform)
         answer = await launched(api, foreign, "ada")
         assert (answer.status_code, "keys of your learning platform" in answer.text) == (503, True)

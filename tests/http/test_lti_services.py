@@ -256,6 +256,23 @@ async def test_an_invitation_that_did_not_register_is_good_for_its_week_and_no_l
             assert (answer.status_code, why in answer.text) == (403, True), answer.text
 
 
+async def test_a_platform_whose_keys_would_never_be_read_is_not_registered(
+    tmp_path: Path, foreign: ForeignPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform has not heard of us by then, and the invitation is as good as before."""
+    before = len(foreign.registered)
+    monkeypatch.setattr(foreign, "described", {"jwks_uri": "https://169.254.169.254/keys"})
+    async with serving(tmp_path, public_url=OURS, lti_allow_private=True) as api:
+        invitation = await api.engine.lti.registrations.invite(OPERATOR)
+        query = httpx.QueryParams(invitation.url.partition("?")[2])
+        asked = query.merge({"openid_configuration": f"{foreign.url}/configuration", "registration_token": "once"})
+        answer = await api.client.get("/lti/register", params=asked)
+        assert (answer.status_code, "jwks_url" in answer.text) == (403, True), answer.text
+        assert len(foreign.registered) == before
+        monkeypatch.setattr(foreign, "described", {})
+        assert (await api.client.get("/lti/register", params=asked)).status_code == 200
+
+
 async def test_the_first_deployment_that_launches_is_the_one_where_none_was_named(
     tmp_path: Path, foreign: ForeignPlatform
 ) -> None:

@@ -50,6 +50,7 @@ class ForeignPlatform:
     context: Json | None = field(default_factory=lambda: {"context_id": "course-7", "context_title": "Python 101"})
     members: list[Json] = field(default_factory=list)
     forge: Callable[[Json], Json] = lambda claims: claims
+    described: Json = field(default_factory=dict)  # over what its configuration says
     chooses: bool = False
     grades: bool = False
     stores: bool = False
@@ -211,7 +212,7 @@ class PlatformPages:
             "jwks_uri": f"{self.platform.url}/keys",
             "registration_endpoint": f"{self.platform.url}/register",
         }
-        return JSONResponse(said)
+        return JSONResponse(said | self.platform.described)
 
     async def register(self, request: Request) -> Response:
         assert request.headers["authorization"] == "Bearer once"

@@ -19,6 +19,7 @@ from mastery_engine.lti.platforms import (
     platform_key,
     unpack_platform,
 )
+from mastery_engine.outbound.public_http import PublicHttp
 from mastery_engine.ports.registry import Entry, RegistryStore, RegistryWrite
 from mastery_engine.responses.lti import LtiPlatformEntry, platform_entry
 from mastery_engine.services.access_control import AccessControl
@@ -27,6 +28,7 @@ from mastery_engine.services.audit import Audit
 CACHED_FOR: Micros = 2 * SECOND  # a platform that was removed elsewhere launches for so long
 MOST_CACHED = 1_000
 MOST_OF_ISSUER, MOST_FRAMERS = 100, 50
+CALLED_BY_US = ("token_url", "jwks_url")  # the browser goes to the third
 PAGE = 200
 MAX_ROUNDS = 20
 
@@ -35,10 +37,18 @@ class LtiPlatforms:
     """Adds, lists, removes and finds platforms."""
 
     def __init__(
-        self, registry: RegistryStore, access: AccessControl, audit: Audit, clock: Clock, *, allow_private: bool
+        self,
+        registry: RegistryStore,
+        web: PublicHttp,
+        access: AccessControl,
+        audit: Audit,
+        clock: Clock,
+        *,
+        allow_private: bool,
     ) -> None:
-        """With ``allow_private`` addresses may be plain http (LTI_ALLOW_PRIVATE)."""
+        """With ``allow_private`` addresses may be plain http (LTI_ALLOW_PRIVATE). ``web`` is how they are called."""
         self._registry = registry
+        self._web = web
         self._access = access
         self._audit = audit
         self._clock = clock
@@ -52,6 +62,14 @@ class LtiPlatforms:
             raise InvalidInput(f"{field} must be an https address; LTI_ALLOW_PRIVATE=true allows http.", field=field)
         return url
 
+    async def check_called(self, platform: LtiPlatform) -> None:
+        """Raises InvalidInput if an address that this service calls itself is one that it never calls."""
+        for name in CALLED_BY_US:
+            try:
+                await self._web.check(getattr(platform, name))
+            except InvalidInput as refused:
+                raise InvalidInput(f"{name}: {refused.message}", field=name) from None
+
     async def add(self, caller: Caller, platform: LtiPlatform) -> LtiPlatformEntry:
         """Let a platform launch, or set its addresses and add deployments where it is known already.
 
@@ -59,6 +77,7 @@ class LtiPlatforms:
         """
         self._access.check_act(caller, Act.LTI, "add-lti-platform")
         wanted = self._checked(msgspec.structs.replace(platform, tenant=caller.tenant))
+        await self.check_called(wanted)
         await self._audit.write(caller, "add-lti-platform", [None])
         for _ in range(MAX_ROUNDS):
             now = caller.moment(self._clock)
@@ -71,7 +90,10 @@ class LtiPlatforms:
         raise Conflict("Others changed this platform at the same time: try again.")
 
     async def add_new(self, platform: LtiPlatform, now: Micros) -> bool:
-        """Let a platform launch that registered itself; False where it is known already. Raises Unavailable."""
+        """Let a platform launch that registered itself; False where it is known already.
+
+        Raises InvalidInput and Unavailable.
+        """
         return await self._write(msgspec.structs.replace(self._checked(platform), created=now), 0, now)
 
     async def bind(self, platform: LtiPlatform, deployment_id: str, now: Micros) -> LtiPlatform:

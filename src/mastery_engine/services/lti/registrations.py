@@ -120,6 +120,10 @@ class Registrations:
         described, registers_at = platform_in(
             document, url, tenant=invited.tenant, course_id=invited.course_id, check=self._platforms.check_url
         )
+        try:
+            await self._platforms.check_called(described)
+        except InvalidInput as error:
+            raise LaunchRefused("registration", error.message) from None
         used = RegistryWrite(_name(token), None, expected=entry.version)
         if not all(await self._registry.write("lti-once", [used], at)):
             raise _closed()
