@@ -29,6 +29,9 @@ from tests.support.real_servers import RealServers
 NO_THIRD_PARTIES = {"profile": {"cookie_controls_mode": 1, "block_third_party_cookies": True}}
 WAIT_MS = 20_000
 NO_COOKIES = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+# A frame that leaves its page's process, comes back into it and leaves again within one round trip, as a launch's does,
+# is lost to Playwright 1.65: it forgets the new process with the old one, and sees no heading on a page that is there.
+ONE_PROCESS = "--disable-site-isolation-trials"
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,9 @@ def browsing(real_servers: RealServers, home: Path, preferences: object) -> Iter
     (home / "Default").mkdir(parents=True)
     (home / "Default" / "Preferences").write_text(json.dumps(preferences))
     with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(str(home), executable_path=path, args=ARGUMENTS)
+        context = playwright.chromium.launch_persistent_context(
+            str(home), executable_path=path, args=[*ARGUMENTS, ONE_PROCESS]
+        )
         yield context
         context.close()
 
@@ -113,6 +118,8 @@ def test_everybody_sees_their_page_in_a_frame_without_third_party_cookies(
         (cookie,) = [one for one in context.cookies() if one["name"] == "mastery_launch"]
         assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "None")
         assert not refused
+        targets = context.new_cdp_session(page).send("Target.getTargets")["targetInfos"]
+        assert "iframe" not in [target["type"] for target in targets], f"{ONE_PROCESS} means nothing to this browser"
 
 
 def test_open_edx_launches_into_the_right_pages(
