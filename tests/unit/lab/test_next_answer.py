@@ -14,9 +14,10 @@ import pytest
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.domain.skills.next_answer.effects import KEYS, SHRINK, SINGLE, Effects, EffectTable
 from mastery_engine.domain.skills.next_answer.features import FEATURES
-from mastery_engine.domain.skills.next_answer.levels import UNKNOWN_ITEM, ItemLevel, elapsed
-from mastery_engine.domain.skills.next_answer.model import ItemAsked, Known, after, known_before, probabilities, seen
+from mastery_engine.domain.skills.next_answer.levels import UNKNOWN_ITEM, ItemLevel, Known, elapsed, skills_standing
+from mastery_engine.domain.skills.next_answer.model import ItemAsked, after, known_before, probabilities, seen
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModel
+from mastery_engine.domain.skills.next_answer.recall import NO_MEMORY
 from mastery_engine.domain.skills.next_answer.state import unpacked
 from mastery_engine.lab.skills.answer_files import AnswerGiven
 from mastery_engine.lab.skills.next_answer import fit as fitting
@@ -56,7 +57,9 @@ def fast(model: AnswerModel, rows: Sequence[Row]) -> list[Known]:
     source, found = b"", []
     for item, skills, right, at, _ in told(rows):
         state = unpacked(source)
-        found.append(known_before(state, elapsed(state, at), ItemAsked(item, skills), model))
+        now = elapsed(state, at)
+        standing = skills_standing(state, now, skills, model, NO_MEMORY)
+        found.append(known_before(state, now, ItemAsked(item, skills), standing, model))
         source = after(found[-1], right)
     return found
 

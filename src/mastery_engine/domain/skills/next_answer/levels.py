@@ -24,6 +24,7 @@ from mastery_engine.domain.skills.next_answer.state import (
     Numbers,
     Pair,
     SkillRecord,
+    combined_hash,
     name_hash,
 )
 
@@ -90,6 +91,20 @@ class Practised(Struct, frozen=True, gc=False):
     record: SkillRecord
 
 
+class SkillsStanding(Struct, frozen=True, gc=False):
+    """What levels say of the skills that an item combines, whatever the item: ``combined`` is their hash, 0 of none.
+
+    ``usual`` is the usual level and ``level`` the student's own beside it, the means where there are several skills;
+    ``spread`` is the variance of both.
+    """
+
+    combined: Hash
+    practised: list[Practised]
+    usual: float
+    level: float
+    spread: float
+
+
 class AnswerStanding(Struct, frozen=True, gc=False):
     """What levels say of an answer.
 
@@ -100,15 +115,22 @@ class AnswerStanding(Struct, frozen=True, gc=False):
     """
 
     item: ItemLevel
-    practised: list[Practised]
+    skills: SkillsStanding
     first: float
     logit: float
     level: float
     variance: float
-    usual: float
-    skill_level: float
     shift: float
     shift_variance: float
+
+
+class Known(Struct, frozen=True, gc=False):
+    """What is known just before an answer to an item."""
+
+    state: AnswerState
+    now: Elapsed
+    standing: AnswerStanding
+    item: Hash
 
 
 def item_level(shared: SharedLevels, item_id: str, said: Difficulty | None, at: Micros) -> ItemLevel:
@@ -147,15 +169,14 @@ def elapsed(state: AnswerState, at: Micros) -> Elapsed:
     return Elapsed(at, gap, general, timed, pace, state.pace * 0.9 + pace * 0.1, (quick_right, quick_wrong))
 
 
-def standing(
-    state: AnswerState,
-    now: Elapsed,
-    item: ItemLevel,
-    skills: tuple[str, ...],
-    shared: SharedLevels,
-    memory: Memory,
-) -> AnswerStanding:
-    """What levels say of an answer to an item of these skills, each named once; there may be none."""
+def skills_standing(
+    state: AnswerState, now: Elapsed, skills: tuple[str, ...], shared: SharedLevels, memory: Memory
+) -> SkillsStanding:
+    """What levels say of skills, of which a name may come twice and counts once; there may be none."""
+    if not skills:
+        return SkillsStanding(0, [], USUAL, 0.0, USUAL_VARIANCE + SKILL_VARIANCE)
+    if len(skills) > 1:
+        skills = tuple(dict.fromkeys(skills))
     at, known, older = now.at, state.skills, memory.knowledge.skills
     second = second_of(at)
     practised: list[Practised] = []
@@ -181,27 +202,19 @@ def standing(
     if number > 1:
         part = 1.0 / number
         usual, level, spread = usual * part, level * part, spread * part * part
-    elif not number:
-        usual, spread = USUAL, USUAL_VARIANCE + SKILL_VARIANCE
-    whole = state.mean + level + usual - item.difficulty
-    variance = now.general + item.variance + spread
+    return SkillsStanding(combined_hash(skills), practised, usual, level, spread)
+
+
+def standing(state: AnswerState, now: Elapsed, item: ItemLevel, skills: SkillsStanding) -> AnswerStanding:
+    """What levels say of an answer to an item of these skills."""
+    whole = state.mean + skills.level + skills.usual - item.difficulty
+    variance = now.general + item.variance + skills.spread
     logit = whole / sqrt(1.0 + 0.35 * variance)
     if not -30.0 <= logit <= 30.0:
         logit = -30.0 if logit < 0.0 else 30.0
     first = 1.0 / (1.0 + exp(-logit))
     (a, b), (m, n), (v, w) = item.loadings, state.traits, state.trait_variances
-    return AnswerStanding(
-        item,
-        practised,
-        first,
-        logit,
-        whole,
-        variance,
-        usual,
-        level,
-        a * m + b * n,
-        a * a * v + b * b * w,
-    )
+    return AnswerStanding(item, skills, first, logit, whole, variance, a * m + b * n, a * a * v + b * b * w)
 
 
 def second_of(at: Micros) -> int:

@@ -16,10 +16,13 @@ from mastery_engine.domain.skills.next_answer.levels import (
     NEW_SKILL,
     AnswerStanding,
     Elapsed,
+    Known,
     SharedLevels,
+    SkillsStanding,
     elapsed,
     item_level,
     second_of,
+    skills_standing,
     standing,
 )
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModel
@@ -37,7 +40,6 @@ from mastery_engine.domain.skills.next_answer.state import (
     Hash,
     Numbers,
     Pair,
-    combined_hash,
     name_hash,
     packed,
     unpacked,
@@ -69,36 +71,34 @@ class AnswerChance(msgspec.Struct, frozen=True):
     basis: Basis
 
 
-class Known(msgspec.Struct, frozen=True, gc=False):
-    """What is known just before an answer to an item."""
-
-    state: AnswerState
-    now: Elapsed
-    standing: AnswerStanding
-    item: Hash
-    combined: Hash
-
-
 def with_answer(source: bytes, answer: Answer, at: Micros, shared: SharedLevels, memory: Memory = NO_MEMORY) -> bytes:
     """The student's packed state after an answer, in the order of arrival; an answer from before the last one gets its
     time. ``memory`` is the knowledge state before the answer. It takes the same time whatever was answered before."""
     state = state_of(source, memory)
     now = elapsed(state, at)
-    known = known_before(state, now, ItemAsked(answer.item_id, answer.skills, answer.difficulty), shared, memory)
-    return after(known, answer.fraction)
+    skills = skills_standing(state, now, answer.skills, shared, memory)
+    asked = ItemAsked(answer.item_id, answer.skills, answer.difficulty)
+    return after(known_before(state, now, asked, skills, shared), answer.fraction)
 
 
 def chances(
     source: bytes, asked: Sequence[ItemAsked], at: Micros, model: AnswerModel, memory: Memory = NO_MEMORY
 ) -> list[AnswerChance]:
     """How likely right answers to items are at a moment, in their order; a moment before the last answer counts as that
-    one's."""
+    one's. What items have in common is worked out once."""
     state = state_of(source, memory)
     now = elapsed(state, at)
-    known = [known_before(state, now, one, model, memory) for one in asked]
+    names = {one.skills for one in asked}
+    skills = {one: skills_standing(state, now, one, model, memory) for one in names}
+    bases = {one: _basis_of_skills(one, skills[one], now.at, model) for one in names}
+    known = [known_before(state, now, one, skills[one.skills], model) for one in asked]
     found = probabilities(known, model)
     return [
-        AnswerChance(probability, _error(probability, one.standing), _basis(one, item, now.at, model))
+        AnswerChance(
+            probability,
+            _error(probability, one.standing),
+            "item" if _is_known(one, item, model) else bases[item.skills],
+        )
         for probability, one, item in zip(found, known, asked, strict=True)
     ]
 
@@ -117,13 +117,11 @@ def answers_since_right(source: bytes, item_ids: Sequence[str]) -> list[int | No
 
 
 def known_before(
-    state: AnswerState, now: Elapsed, asked: ItemAsked, shared: SharedLevels, memory: Memory = NO_MEMORY
+    state: AnswerState, now: Elapsed, asked: ItemAsked, skills: SkillsStanding, shared: SharedLevels
 ) -> Known:
-    """What is known before an answer at the moment of ``now``."""
-    skills = asked.skills if len(asked.skills) < 2 else tuple(dict.fromkeys(asked.skills))
+    """What is known before an answer at the moment of ``now``, by what levels say of the item's skills then."""
     item = item_level(shared, asked.item_id, asked.difficulty, now.at)
-    stands = standing(state, now, item, skills, shared, memory)
-    return Known(state, now, stands, name_hash(asked.item_id), combined_hash(skills) if skills else 0)
+    return Known(state, now, standing(state, now, item, skills), name_hash(asked.item_id))
 
 
 def probabilities(known: Sequence[Known], model: AnswerModel) -> list[float]:
@@ -138,8 +136,8 @@ def probabilities(known: Sequence[Known], model: AnswerModel) -> list[float]:
 
 def seen(known: Sequence[Known]) -> tuple[Floats, Keys]:
     """The features of answers that no effect is part of, and the keys of the effects."""
-    pairs = [features_of(one.state, one.now, one.standing, one.item, one.combined) for one in known]
-    return np.array([row for row, _ in pairs], np.float32), keys_of(np.array([parts for _, parts in pairs], np.uint64))
+    rows, parts = features_of(known)
+    return rows, keys_of(parts)
 
 
 def with_effects(rows: Floats, keys: Keys, model: AnswerModel) -> Floats:
@@ -184,7 +182,7 @@ def after(known: Known, right: float) -> bytes:
             right,
             min(state.run + 1, MOST_RUN) if same_item else 0,
             _results(state.last_five, is_right, 5),
-            known.combined | is_right,
+            stands.skills.combined | is_right,
             (*state.recent, item | is_right)[-RECENT:],
             items,
             item_records,
@@ -210,7 +208,7 @@ def moved_traits(
 
 def _with_skills(known: Known, right: float, surprise: float, information: float) -> tuple[tuple[Hash, ...], bytes]:
     """The skills with those of the answer as the last ones, and their records."""
-    state, first, practised = known.state, known.standing.first, known.standing.practised
+    state, first, practised = known.state, known.standing.first, known.standing.skills.practised
     second, place, is_right = second_of(known.now.at), state.answers, int(right >= 0.5)
     names, records, number = state.skills, state.skill_records, len(practised)
     for one in practised:
@@ -314,8 +312,10 @@ def _error(probability: float, stands: AnswerStanding) -> float:
     return min(0.5, probability * (1.0 - probability) * sqrt(stands.variance + stands.shift_variance))
 
 
-def _basis(known: Known, asked: ItemAsked, at: Micros, model: AnswerModel) -> Basis:
-    if known.item in known.state.items or model.item(asked.item_id, at) is not None:
-        return "item"
-    practised = any(one.record is not NEW_SKILL for one in known.standing.practised)
-    return "skills" if practised or any(model.knows_skill(name, at) for name in asked.skills) else "prior"
+def _is_known(known: Known, asked: ItemAsked, model: AnswerModel) -> bool:
+    return known.item in known.state.items or model.item(asked.item_id, known.now.at) is not None
+
+
+def _basis_of_skills(names: tuple[str, ...], skills: SkillsStanding, at: Micros, model: AnswerModel) -> Basis:
+    practised = any(one.record is not NEW_SKILL for one in skills.practised)
+    return "skills" if practised or any(model.knows_skill(name, at) for name in names) else "prior"

@@ -18,11 +18,9 @@ from mastery_engine.domain.skills.next_answer.effects import (
     Doubles,
     Effects,
     Keys,
-    keys_of,
 )
-from mastery_engine.domain.skills.next_answer.features import features_of
-from mastery_engine.domain.skills.next_answer.levels import SharedLevels, elapsed
-from mastery_engine.domain.skills.next_answer.model import ItemAsked, Known, after, known_before, seen, with_effects
+from mastery_engine.domain.skills.next_answer.levels import Known, SharedLevels, elapsed, skills_standing
+from mastery_engine.domain.skills.next_answer.model import ItemAsked, after, known_before, seen, with_effects
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModel, AnswerParameters, LevelRevision
 from mastery_engine.domain.skills.next_answer.recall import Memory, state_of
 from mastery_engine.domain.skills.next_answer.state import since
@@ -106,7 +104,8 @@ def followed(
         memory = Memory(knowledge, skills)
         state = state_of(source, memory)
         asked = ItemAsked(answer.item_id, answer.skills, answer.said)
-        known = known_before(state, elapsed(state, answer.at), asked, shared, memory)
+        now = elapsed(state, answer.at)
+        known = known_before(state, now, asked, skills_standing(state, now, asked.skills, shared, memory), shared)
         yield answer, known
         source = after(known, answer.right)
         told = Answer(answer.item_id, answer.skills, score=answer.right, difficulty=answer.said)
@@ -115,13 +114,10 @@ def followed(
 
 def unexplained_of(shared: SharedLevels, history: Sequence[AnswerGiven], skills: SkillModel) -> Unexplained:
     """What levels leave unexplained of a student's answers."""
-    parts, pairs = [], []
-    for answer, known in followed(shared, history, skills):
-        first = known.standing.first
-        parts.append(features_of(known.state, known.now, known.standing, known.item, known.combined)[1])
-        pairs.append((answer.right - first, first * (1.0 - first)))
-    residuals, information = np.array(pairs).T
-    return Unexplained(keys_of(np.array(parts, np.uint64)), residuals, information)
+    before = [known for _, known in followed(shared, history, skills)]
+    first = np.array([known.standing.first for known in before])
+    right = np.array([answer.right for answer in history])
+    return Unexplained(seen(before)[1], right - first, first * (1.0 - first))
 
 
 def keys_and_sums(unexplained: Sequence[Unexplained]) -> tuple[Keys, Doubles, Doubles]:

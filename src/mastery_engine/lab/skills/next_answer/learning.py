@@ -10,7 +10,8 @@ from mastery_engine.domain.moments import NEVER, Micros
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.skills.next_answer.effects import EffectTable
 from mastery_engine.domain.skills.next_answer.head import Floats, Head, HeadWeights, shipped_head
-from mastery_engine.domain.skills.next_answer.model import Known, seen, with_effects
+from mastery_engine.domain.skills.next_answer.levels import Known
+from mastery_engine.domain.skills.next_answer.model import seen, with_effects
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModel, AnswerParameters, LevelRevision
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.lab.skills.answer_files import AnswerGiven

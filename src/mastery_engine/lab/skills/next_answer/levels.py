@@ -3,8 +3,7 @@
 from math import log1p
 
 from mastery_engine.domain.moments import LATEST, Micros
-from mastery_engine.domain.skills.next_answer.levels import PAUSE, UNKNOWN_ITEM, USUAL, USUAL_VARIANCE, ItemLevel
-from mastery_engine.domain.skills.next_answer.model import Known
+from mastery_engine.domain.skills.next_answer.levels import PAUSE, UNKNOWN_ITEM, USUAL, USUAL_VARIANCE, ItemLevel, Known
 from mastery_engine.domain.skills.next_answer.parameters import PRIOR, AnswerModel, SkillUsual
 from mastery_engine.lab.skills.answer_files import AnswerGiven
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mastery_engine.domain.events.kinds import Answer, Difficulty
-from mastery_engine.domain.moments import DAY, SECOND
+from mastery_engine.domain.moments import DAY, SECOND, Micros
 from mastery_engine.domain.skills.next_answer.effects import Effects
 from mastery_engine.domain.skills.next_answer.features import FEATURES, SIGNS
 from mastery_engine.domain.skills.next_answer.head import SHIPPED, SHIPPED_INTERCEPT, Head, HeadWeights
-from mastery_engine.domain.skills.next_answer.levels import ItemLevel, elapsed
+from mastery_engine.domain.skills.next_answer.levels import ItemLevel, Known, elapsed, skills_standing
 from mastery_engine.domain.skills.next_answer.model import (
     ItemAsked,
     answers_since_right,
@@ -33,7 +33,8 @@ from mastery_engine.domain.skills.next_answer.parameters import (
     AnswerParameters,
     LevelRevision,
 )
-from mastery_engine.domain.skills.next_answer.state import unpacked
+from mastery_engine.domain.skills.next_answer.recall import NO_MEMORY
+from mastery_engine.domain.skills.next_answer.state import AnswerState, unpacked
 from tests.support.samples import NOW
 
 ITEM = ItemLevel(0.5, 0.2, 3.0, 9.0, (0.4, -0.2))
@@ -84,11 +85,16 @@ def test_whole_scores_are_right_and_wrong_answers() -> None:
         assert with_answer(before, Answer("i", ("s",), not right, score=float(right)), NOW + DAY, MODEL) == told
 
 
+def before(known: AnswerState, asked: ItemAsked, at: Micros, model: AnswerModel) -> Known:
+    now = elapsed(known, at)
+    return known_before(known, now, asked, skills_standing(known, now, asked.skills, model, NO_MEMORY), model)
+
+
 @pytest.mark.parametrize(("level", "right"), [(30.0, True), (-30.0, False)])
 def test_an_answer_that_was_as_good_as_certain_teaches_nothing(level: float, right: bool) -> None:
     sure = LevelRevision(items={"i": ItemLevel(-level, 0.0)}, skills={"s": (level, 0.0)})
     model = AnswerModel(AnswerParameters(revisions=(sure,)))
-    known = known_before(unpacked(b""), elapsed(unpacked(b""), NOW), ItemAsked("i", ("s",)), model)
+    known = before(unpacked(b""), ItemAsked("i", ("s",)), NOW, model)
     assert known.standing.logit == level
     assert unpacked(with_answer(b"", Answer("i", ("s",), right), NOW, model)).mean == pytest.approx(0.0, abs=1e-9)
 
@@ -249,7 +255,7 @@ def test_the_head_adds_up_units_and_a_line() -> None:
 def test_what_usually_follows_on_such_a_past_moves_a_prediction() -> None:
     source = state([("i", ("s",), True), ("j", ("t",), False)])
     now = unpacked(source)
-    _, keys = seen([known_before(now, elapsed(now, NOW + DAY), ItemAsked("j", ("t",)), MODEL)])
+    _, keys = seen([before(now, ItemAsked("j", ("t",)), NOW + DAY, MODEL)])
     found = np.unique(keys[keys > 0])
     probability = {}
     for residual in (-4.0, 0.0, 4.0):
