@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from mastery_engine.domain.moments import MINUTE
+from mastery_engine.http.dashboard.templates import percent
 from tests.support.calls import Api, MovedClock, event, serving
 from tests.support.live import make_token
 
@@ -64,12 +65,10 @@ async def test_scores_and_changes_are_those_of_the_chosen_days(api: Api) -> None
     page = (await asked(api, f"/dashboard?from={first}&to={last}")).text
     assert f'data-from="{first}" data-to="{last}"' in page
     shown = re.findall(
-        r'<tr[^>]*><th scope="row"><a href="/dashboard/students/(\w+).*?<td (?:data-score="([\d.]+)"|class="soft")',
+        r'<th scope=row><a href="/dashboard/students/(\w+).*?<td(?:>(\d+%)| class="soft")',
         page,
     )
-    assert {name: float(value) for name, value in shown if value} == {
-        name: float(row["score"]) for name, row in found.items() if row["score"]
-    }
+    assert dict(shown) == {name: percent(float(row["score"])) if row["score"] else "" for name, row in found.items()}
     assert "Nothing yet." in page
     average = (float(found[ADA]["score"]) + float(found[BOB]["score"])) / 2
     assert float(re.findall(r'data-average="([\d.]+)"', page)[0]) == pytest.approx(average)

@@ -6,6 +6,7 @@ whole class. Questions are words: ``("score",)``, ``("component", "quiz")``, ``(
 ``("day", "2026-01-14", "score")``. A number is also there as pages show it, under ``(…, "%")``.
 """
 
+import csv
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
@@ -20,6 +21,7 @@ from mastery_engine.domain.results import PathStep
 from mastery_engine.engine import Engine
 from mastery_engine.errors import NotFound
 from mastery_engine.http.dashboard.templates import percent, signed_points
+from mastery_engine.http.spreadsheets import MARK
 from mastery_engine.mcp.context import ToolContext
 from mastery_engine.mcp.quoted import unquoted
 from mastery_engine.mcp.tools.advice import AdviceTools
@@ -56,11 +58,17 @@ class Visitor:
 
     async def page(self, path: str, token: str | None = None) -> str:
         """A page of the dashboard, in one line."""
-        cookie = {"Cookie": f"mastery_session={token or self.token}"}
+        return unescape(re.sub(r"\s+", " ", await self._shown(path, token)))
+
+    async def lines(self, path: str, token: str) -> list[str]:
+        """The lines of a CSV of the dashboard, without the mark at its beginning."""
+        return (await self._shown(path, token)).removeprefix(MARK).splitlines()
+
+    async def _shown(self, path: str, token: str | None) -> str:
         assert self._api is not None
-        answer = await self._api.client.get(path, headers=cookie)
+        answer = await self._api.client.get(path, headers={"Cookie": f"mastery_session={token or self.token}"})
         assert answer.status_code == 200, answer.text
-        return unescape(re.sub(r"\s+", " ", answer.text))
+        return answer.text
 
 
 OfStudent: TypeAlias = Callable[[Visitor, str], Awaitable[Facts]]
@@ -408,9 +416,8 @@ def _content(answer: Any) -> dict[str, Any]:
 
 FIRST = 50  # as many as a tool names
 _ROW = re.compile(
-    r'<tr(?: data-needs-help="([\w ]+)")?><th scope="row"><a href="/dashboard/students/([\w-]+)">.*?'
-    r'<td data-score="([\d.]+)">(\d+%) <b>(\w+)</b>'
-    r"<td class=\w+><i>([^<]+)</i>"
+    r'<tr( data-needs-help)?><th scope=row><a href="/dashboard/students/([\w-]+)">.*?'
+    r"<td>(\d+%) <b>(\w+)</b><td class=\w+><i>([^<]+)</i>"
 )
 
 
@@ -500,17 +507,19 @@ async def tool_who_needs_help(visitor: Visitor, class_: list[str]) -> Mapping[st
 
 @of_class
 async def class_page(visitor: Visitor, class_: list[str]) -> Mapping[str, Facts]:
-    """A teacher's page, which shows 200 students at most."""
+    """A teacher's page, which shows 200 students at most, with its CSV, which has the exact figures."""
     facts: dict[str, Facts] = {}
     for start in range(0, len(class_), MOST_AT_A_GLANCE):
         token = make_token("teacher", students=class_[start : start + MOST_AT_A_GLANCE], lives_s=LIVES_S)
         text = await visitor.page("/dashboard", token)
+        exact = {row["student_id"]: row for row in csv.DictReader(await visitor.lines("/dashboard/class.csv", token))}
         rows = _ROW.findall(text)
-        for codes, student_id, exact, shown, level, moved in rows:
-            assert percent(float(exact)) == shown
-            facts[student_id] = number(float(exact), "score") | {("level",): level} | _codes(codes.split())
+        for needs_help, student_id, shown, level, moved in rows:
+            score, codes = float(exact[student_id]["score"]), exact[student_id]["needs_help"].split()
+            assert (percent(score), bool(codes)) == (shown, bool(needs_help))
+            facts[student_id] = number(score, "score") | {("level",): level} | _codes(codes)
             facts[student_id]["moved in a week", "score", "points"] = moved
         if start == 0:
-            in_need = [student_id for codes, student_id, *_ in rows if codes]
+            in_need = [student_id for needs_help, student_id, *_ in rows if needs_help]
             facts[""] = {("calibration", "words"): _one(_CALIBRATION, text)[0]} | _order(in_need, class_)
     return facts

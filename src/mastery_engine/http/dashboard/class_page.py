@@ -19,7 +19,7 @@ from mastery_engine.domain.moments import DaySpan, iso_date, rfc3339
 from mastery_engine.domain.people.profile import folded, has_words, searched, words_of
 from mastery_engine.http.dashboard import charts
 from mastery_engine.http.dashboard.dates import day_typed, typed_days
-from mastery_engine.http.dashboard.sentences import HelpWords, Titles, help_reasons, level_name
+from mastery_engine.http.dashboard.sentences import HelpWords, Titles, help_line, help_reasons, level_name
 from mastery_engine.http.dashboard.student import CameFrom, query_of
 from mastery_engine.http.dashboard.words import spoken
 from mastery_engine.http.spreadsheets import MARK, as_text
@@ -158,7 +158,7 @@ class TableRow(msgspec.Struct, frozen=True):
 
     @property
     def why(self) -> str:
-        return " · ".join([reason.short for reason in self.reasons])
+        return help_line(self.reasons, self.stuck)
 
 
 def class_rows(found: Classroom, asked: ClassQuery, titles: Titles) -> list[TableRow]:
@@ -191,7 +191,7 @@ def _row(one: ClassStudent, asked: ClassQuery, titles: Titles) -> TableRow:
         spark = charts.spark(one.scores, span.last, span.last - span.first + 1)
     elif one.scores:
         spark = charts.spark(one.scores, one.scores[-1][0])
-    stuck = ", ".join(titles.get(topic, topic) for topic in one.stuck_on)
+    stuck = ", ".join([titles.get(topic, topic) for topic in one.stuck_on if topic])
     return TableRow(one, _page_of(one, asked), help_reasons(one.signs, titles), spark, stuck)
 
 

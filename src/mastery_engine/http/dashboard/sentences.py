@@ -269,6 +269,13 @@ def help_reasons(signs: Sequence[Sign], titles: Titles) -> list[HelpWords]:
     return [reason for sign in signs for reason in _reasons(sign, titles)]
 
 
+def help_line(reasons: Sequence[HelpWords], topics: str) -> str:
+    """The reasons in one line, in which the topics on which a student is stuck stand together; empty without any."""
+    words = spoken()
+    stuck = words.gettext("Stuck on %(topics)s") % {"topics": topics} if topics else words.gettext("Stuck")
+    return " · ".join(dict.fromkeys([stuck if reason.code == "struggle" else reason.short for reason in reasons]))
+
+
 def _reasons(sign: Sign, titles: Titles) -> list[HelpWords]:
     match sign:
         case StruggleSign():

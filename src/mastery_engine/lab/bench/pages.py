@@ -87,8 +87,9 @@ def _loaded(service: RunningService) -> tuple[float, float, float, float]:
     teacher = Tokens(SECRET, system_clock).make(subject="teacher", role="teacher", cohorts=[CLASS], lives_s=86_400)
     with httpx.Client(base_url=service.url, cookies={"mastery_session": teacher}, timeout=60) as client:
         page = client.get("/dashboard").raise_for_status()
-        if page.text.count("data-score=") != STUDENTS:
-            raise StartRefused(f"The page shows {page.text.count('data-score=')} of {STUDENTS} students.")
+        shown = page.text.count("<th scope=row>")
+        if shown != STUDENTS:
+            raise StartRefused(f"The page shows {shown} of {STUDENTS} students.")
         style = client.get("/dashboard/assets/style.css").raise_for_status()
         times = [_cost_ms(client, service, path) for path in ("/dashboard", "/dashboard?map=all")]
     sent = sum(int(answer.headers["content-length"]) for answer in (page, style))
