@@ -1,5 +1,6 @@
 """Addresses that ask for what there is not: the page says so, in the reader's language, and what there is instead."""
 
+import ast
 import html
 import re
 from collections.abc import AsyncIterator
@@ -10,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from mastery_engine.auth.access import ROLES, Act
-from mastery_engine.http.dashboard import told
-from mastery_engine.http.dashboard.words import LANGUAGES, words_of
+from mastery_engine.http.dashboard import refusals, told
+from mastery_engine.http.dashboard.words import LANGUAGES, is_in_catalogues, words_of
 from mastery_engine.http.problems import CODE
 from mastery_engine.wiring_clocks import system_clock
 from tests.support.calls import Api, event, make_token, serving
@@ -19,6 +20,7 @@ from tests.support.logs import letter
 
 ADA, NEW = "ada_1", "new_1"
 SOURCE = Path(__file__).parents[2] / "src"
+SOURCES = [path.read_text() for path in SOURCE.rglob("*.py") if "dashboard" not in path.parts]
 HOOK = {"url": "https://example.com/hook", "types": ["mastery.updated"]}
 
 
@@ -153,12 +155,26 @@ async def test_only_operators_read_what_the_service_said_in_english(api: Api, mo
         assert "It is gone: PUT /it/back." in words_in((await asked(api, path, "admin", language)).text)
 
 
+def test_every_refusal_of_a_launch_has_a_sentence() -> None:
+    """One that is always the same is translated as it is; one with something in it has a sentence by its reason."""
+    refused = [
+        (ast.literal_eval(call.args[0]), call.args[1])
+        for source in SOURCES
+        for call in ast.walk(ast.parse(source))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "LaunchRefused"
+    ]
+    always = {str(one.value) for _, one in refused if isinstance(one, ast.Constant)}
+    assert not [sentence for sentence in always if not is_in_catalogues(sentence)]
+    reasons = {reason for reason, one in refused if not isinstance(one, ast.Constant)}
+    assert reasons == set(refusals.OTHERS)
+    assert all(is_in_catalogues(sentence) for sentence in refusals.OTHERS.values())
+
+
 def test_every_code_has_a_sentence() -> None:
     assert set(CODE.values()) - {"HEADERS_TOO_LARGE"} <= set(told.GENERAL)
 
 
 def test_services_say_what_pages_have_sentences_for() -> None:
-    sources = [path.read_text() for path in SOURCE.rglob("*.py") if "dashboard" not in path.parts]
-    said = "\n".join(re.sub(r'"\s*\n\s*"', "", source) for source in sources)
-    assert not [sentence for sentence in told.SAID if f'"{sentence}"' not in said]
+    said = "\n".join(re.sub(r'"\s*\n\s*"', "", source) for source in SOURCES)
+    assert not [sentence for sentence in (*told.SAID, *refusals.ALWAYS) if f'"{sentence}"' not in said]
     assert set(told.OF_ROLES) == {f"The role {role} may not {Act.OPERATE.value}." for role in ROLES}

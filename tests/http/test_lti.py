@@ -24,6 +24,7 @@ from mastery_engine.domain.cohorts.cohort import Cohort, Teacher
 from mastery_engine.domain.moments import DAY, MINUTE, SECOND
 from mastery_engine.domain.people.identity import identity
 from mastery_engine.errors import Unauthenticated
+from mastery_engine.http.dashboard.words import words_of
 from mastery_engine.lti.platforms import LtiPlatform
 from tests.support.calls import COHORT, Api, enrolled, event, serving
 from tests.support.live import make_token
@@ -360,6 +361,37 @@ async def test_a_sign_in_that_cannot_be_is_refused(lti: Api, foreign: ForeignPla
         ({"lti_message_hint": "x" * 9_000}, "too long"),
     ]:
         check_refusal(await lti.client.post("/lti/login", data=foreign.login_fields("ada", **fields)), why)
+
+
+@pytest.mark.parametrize("language", ["es", "ar"])
+async def test_a_refusal_is_said_in_the_language_of_the_reader(
+    lti: Api, foreign: ForeignPlatform, language: str
+) -> None:
+    """With the service's own words, in English, to open where a sentence does not say all."""
+    lti.client.headers["Accept-Language"] = language
+    words = words_of(language)
+
+    async def told(answer: httpx.Response) -> tuple[str, str]:
+        assert (answer.status_code, f'<html lang="{language}"' in answer.text) == (403, True)
+        text = html.unescape(answer.text)
+        (said,) = re.findall(r'role="alert"><p dir="auto">([^<]+)</p>', text)
+        return said, "".join(re.findall(r'<p lang="en" dir="ltr">([^<]+)</p>', text))
+
+    used = "This launch has been used already, or began too long ago: open the link in your course again."
+    by_hand = "This address opens from a course: open the link there."
+    made_up = {"id_token": "x", "state": "made-up"}
+    assert await told(await lti.client.get("/lti/launch")) == (words.gettext(by_hand), "")
+    assert await told(await lti.client.post("/lti/launch", data=made_up)) == (words.gettext(used), "")
+    asked = foreign.login_fields("ada", iss="")
+    assert await told(await lti.client.post("/lti/login", data=asked)) == (
+        words.gettext("The learning platform did not send all that opening a page takes, or not as it must be."),
+        "The sign-in is not complete: the platform did not send iss. Open the link in your course, not this address.",
+    )
+    refused = await lti.client.post("/lti/choose", data={}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert await told(refused) == (
+        words.gettext("This form was sent from another site: use the form at /dashboard."),
+        "",
+    )
 
 
 async def test_a_sign_in_says_what_the_platform_needs(lti: Api, foreign: ForeignPlatform) -> None:

@@ -45,7 +45,7 @@ async def of_figures(api: Api, limit: int = 7) -> Listed:
 
 
 async def of_page(api: Api) -> list[tuple[str, list[str]]]:
-    """What the teacher's page says: the students who are marked, with the codes of their reasons, as its CSV has them."""
+    """What the teacher's page says: the students who are marked, with the codes of their reasons in its CSV."""
     page = (await api.client.get("/dashboard", headers=TEACHER)).text
     table = (await api.client.get("/dashboard/class.csv", headers=TEACHER)).content.decode("utf-8-sig")
     codes = {row["student_id"]: row["needs_help"] for row in csv.DictReader(table.splitlines())}

@@ -104,7 +104,7 @@ async def leave(request: Request) -> Response:
         with suppress(Unauthenticated):
             show_in_frames_of(request, (await lti.sessions.find(token, request.state.at)).framers)
         await lti.sessions.end(token, request.state.at)
-        answer = page("lti_refused.html", None, message=spoken().gettext(SIGNED_OUT), language=spoken().language)
+        answer = page("lti_refused.html", None, message=spoken().gettext(SIGNED_OUT), detail="")
     sign_out(request, answer)
     return answer
 

@@ -44,9 +44,7 @@ def with_error_pages(route: Route) -> Route:
             return await route(request, **values)
         except Unauthenticated as error:
             if is_launched(session_of(request)):
-                text, language = _with_detail(told_of(error))
-                typed = typed_in(request)
-                return page("lti_refused.html", None, 401, message=text, language=language, typed=typed)
+                return refused_page(error, typed_in(request))
             return sign_in_page(request, error)
         except CourseRequired as error:
             links = [(one, f"{request.url.path}{course_query(one)}") for one in error.courses]
@@ -85,6 +83,20 @@ def _sorry(
         signed_in=bool(session_of(request)),
         typed=typed_in(request),
     )
+
+
+def refused_page(error: MasteryError, typed: str = "") -> Response:
+    """The page for whoever a learning platform has sent, who has no other page: it says what was wrong, and what to do.
+
+    Where no sentence of the reader's language says all of it, the service's own, in English, is there to open.
+    """
+    told = told_of(error)
+    in_english = spoken().language == ENGLISH
+    message = told.detail if in_english and told.detail else told.own or told.general
+    detail = "" if in_english else told.detail
+    refused = page("lti_refused.html", None, status_of(error), message=message, detail=detail, typed=typed)
+    refused.headers.update(headers_of(error))
+    return refused
 
 
 def failure_page(request: Request, error: Exception) -> Response | None:

@@ -6,7 +6,8 @@ import msgspec
 from fastapi import Request
 
 from mastery_engine.auth.access import ROLES, Act
-from mastery_engine.errors import InvalidInput, MasteryError, NotFound
+from mastery_engine.errors import InvalidInput, LaunchRefused, MasteryError, NotFound
+from mastery_engine.http.dashboard.refusals import OTHERS
 from mastery_engine.http.dashboard.words import N_, is_in_catalogues, spoken
 from mastery_engine.http.problems import CODE, status_of
 
@@ -108,7 +109,7 @@ class Told(msgspec.Struct, frozen=True):
     """What a page says of an error.
 
     ``general`` goes by the code, ``own`` is the sentence of this fault, empty where there is none. ``detail`` is what
-    the service said, in English, where there is no own sentence: for operators, and for whoever signs in.
+    the service said, in English, where no sentence says all of it: for operators, and for whoever signs in.
     """
 
     general: str
@@ -133,8 +134,11 @@ def told_of(error: MasteryError) -> Told:
         known = error.message
     if known is None and isinstance(error, InvalidInput):
         known = OF_FIELD.get(error.field or "")
+    detail = "" if known else error.message
+    if known is None and isinstance(error, LaunchRefused):
+        known = OTHERS.get(error.reason)
     own = "" if known is None else str(words.gettext(known))
-    return Told(general, "" if own == general else own, code, "" if known else error.message)
+    return Told(general, "" if own == general else own, code, detail)
 
 
 def is_for_operators(request: Request) -> bool:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from mastery_engine.errors import LaunchRefused, MasteryError
+from mastery_engine.http.dashboard.routing import refused_page
 from mastery_engine.http.dashboard.session import LAUNCHED_PATH, check_same_origin, sign_in_launched
 from mastery_engine.http.dashboard.templates import page
 from mastery_engine.http.dashboard.words import speak
@@ -15,7 +16,6 @@ from mastery_engine.http.incoming import address_of, engine_of, is_foreign
 from mastery_engine.http.lti.cookies import kept, put, take_away
 from mastery_engine.http.lti.fields import fields_of, login_request
 from mastery_engine.http.page_headers import let_forms_go_to, show_in_frames_of
-from mastery_engine.http.problems import headers_of, status_of
 from mastery_engine.lti.messages import TITLES, LoginRequest
 from mastery_engine.lti.platforms import origin_of
 from mastery_engine.services.lti.launches import UnprovenLaunch
@@ -43,18 +43,12 @@ def with_refusals(route: Route) -> Route:
             try:
                 await engine.admission.blame(address_of(request), request.state.at)
             except MasteryError as limited:
-                return _sorry(limited)
-            return page("lti_refused.html", None, status_of(error), message=error.message)
+                return refused_page(limited)
+            return refused_page(error)
         except MasteryError as error:
-            return _sorry(error)
+            return refused_page(error)
 
     return answered
-
-
-def _sorry(error: MasteryError) -> Response:
-    sorry = page("lti_refused.html", None, status_of(error), message=error.message)
-    sorry.headers.update(headers_of(error))
-    return sorry
 
 
 @router.api_route("/login", methods=["GET", "POST"])
