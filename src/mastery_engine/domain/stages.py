@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +19,7 @@ from mastery_engine.domain.advice.guidance import (
 )
 from mastery_engine.domain.cohorts.cohort import enrolled
 from mastery_engine.domain.courses.curriculum import Curriculum
-from mastery_engine.domain.events.event import Logged
+from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.kinds import Answer
 from mastery_engine.domain.events.seen import MANY, IdsByDay, Seen, held_among, holds, with_ids
 from mastery_engine.domain.evidence.causes import (
@@ -44,11 +45,21 @@ from mastery_engine.domain.skills.knowledge import KnowledgeState, with_answer
 from mastery_engine.domain.skills.knowledge import packed as packed_knowledge
 from mastery_engine.domain.skills.knowledge import unpacked as unpacked_knowledge
 from mastery_engine.domain.skills.model import SkillModel
-from mastery_engine.domain.skills.next_answer.model import with_answer as answered
+from mastery_engine.domain.skills.next_answer.model import NewAnswer, with_answers
 from mastery_engine.domain.skills.next_answer.parameters import AnswerModels
 from mastery_engine.domain.skills.next_answer.recall import Memory
 from mastery_engine.domain.skills.next_answer.state import since
 from mastery_engine.domain.student import NOBODY, Student
+
+
+class Given(NamedTuple):
+    """An answer among the new events, and the knowledge before it; the day, if there is one, before which everything
+    was dropped as too old at its receipt."""
+
+    event: LearningEvent
+    answer: Answer
+    before: KnowledgeState
+    floor: Day | None
 
 
 class Stages(msgspec.Struct, gc=False):
@@ -69,7 +80,7 @@ class Stages(msgspec.Struct, gc=False):
     floor: Day = 0
     latest: Micros = NEVER
     received: Micros = NEVER
-    known_before: Sequence[KnowledgeState] = ()
+    given: Sequence[Given] = ()
     traced: bytes = b""
     known: KnowledgeState | None = None
     answers: bytes = b""
@@ -178,7 +189,7 @@ def add_evidence(turn: Stages, rules: Rules) -> None:
 
 
 def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
-    """Sets the knowledge before each answer among the new events, in the order of their arrival, and that after them.
+    """Sets the answers among the new events in the order of their arrival, and the knowledge before each and after all.
 
     As in ``add_evidence``, what is too old at an answer's receipt is dropped before the answer is added.
     """
@@ -186,20 +197,20 @@ def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
     floor = student.floor
     held: KnowledgeState | None = None
     knowledge: KnowledgeState | None = None
-    before: list[KnowledgeState] = []
+    given: list[Given] = []
     for logged in turn.fresh:
         event = logged.event
         data = event.data
         if type(data) is Answer:
             if knowledge is None:
                 knowledge = held = student.knowledge
-            rising = rules.day_of(event.received) - rules.retention_days + 1
+            rising, risen = rules.day_of(event.received) - rules.retention_days + 1, None
             if rising > floor:
-                floor = rising
+                floor = risen = rising
                 knowledge = knowledge.since(rules.start_of(floor))
-            before.append(knowledge)
+            given.append(Given(event, data, knowledge, risen))
             knowledge = with_answer(knowledge, data, event.at, model)
-    turn.known_before = before
+    turn.given = given
     if turn.floor > student.floor:
         if knowledge is None:
             knowledge = held = student.knowledge
@@ -208,24 +219,30 @@ def trace_skills(turn: Stages, model: SkillModel, rules: Rules) -> None:
     turn.traced = student.traced if knowledge is None or knowledge is held else packed_knowledge(knowledge)
 
 
-def trace_answers(turn: Stages, model: SkillModel, shared: AnswerModels, rules: Rules) -> None:
-    """Sets what the model of the next answer knows, as ``trace_skills`` does: by itself it is a quarter cheaper.
+def trace_answers(turns: Sequence[Stages], model: SkillModel, shared: AnswerModels, rules: Rules) -> None:
+    """Sets what the model of the next answer knows, by the first answer of every student, then by the second ones.
 
-    It recalls skills by the knowledge before each answer, which that stage sets.
+    It recalls skills by the knowledge before each answer, which ``trace_skills`` sets.
     """
-    answers, floor, place = turn.student.answers, turn.student.floor, 0
-    for logged in turn.fresh:
-        event = logged.event
-        data = event.data
-        if type(data) is Answer:
-            rising = rules.day_of(event.received) - rules.retention_days + 1
-            if rising > floor:
-                floor = rising
-                answers = since(answers, rules.start_of(floor))
-            memory = Memory(turn.known_before[place], model)
-            answers = answered(answers, data, event.at, shared.of(event.tenant, event.course_id), memory)
-            place += 1
-    turn.answers = answers if turn.floor == turn.student.floor else since(answers, rules.start_of(turn.floor))
+    for turn in turns:
+        turn.answers = turn.student.answers
+    place, answering = 0, [turn for turn in turns if turn.given]
+    while answering:
+        new = [_new_answer(turn, turn.given[place], model, shared, rules) for turn in answering]
+        for turn, answers in zip(answering, with_answers(new), strict=True):
+            turn.answers = answers
+        place += 1
+        answering = [turn for turn in answering if len(turn.given) > place]
+    for turn in turns:
+        if turn.floor > turn.student.floor:
+            turn.answers = since(turn.answers, rules.start_of(turn.floor))
+
+
+def _new_answer(turn: Stages, given: Given, model: SkillModel, shared: AnswerModels, rules: Rules) -> NewAnswer:
+    event, before, floor = given.event, given.before, given.floor
+    answers = turn.answers if floor is None else since(turn.answers, rules.start_of(floor))
+    memory = Memory(before, model)
+    return NewAnswer(answers, given.answer, event.at, shared.of(event.tenant, event.course_id), memory)
 
 
 def set_score(turn: Stages, today: Day, rules: Rules) -> None:
@@ -251,7 +268,7 @@ def add_causes(turn: Stages, rules: Rules) -> None:
     student = turn.student
     history, causes = student.history, student.causes
     if turn.is_plain and causes.is_plain and history.is_fine:
-        told = causes_of_run(causes, turn.fresh, history, turn.history, student.evidence, rules)
+        told = causes_of_run(causes, turn.fresh, history, turn.history, turn.evidence_around, rules)
         if told is not None:
             turn.causes, turn.found = told
             return

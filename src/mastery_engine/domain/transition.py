@@ -168,8 +168,7 @@ def passed(
     for turn in known:
         trace_skills(turn, skills, rules)
     yield "tracing"
-    for turn in known:
-        trace_answers(turn, skills, answers, rules)
+    trace_answers(known, skills, answers, rules)
     yield "next answer"
     today = rules.day_of(at)
     for turn in live:

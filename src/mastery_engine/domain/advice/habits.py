@@ -104,7 +104,7 @@ def blocks_of(habits: Habits) -> list[Block]:
 def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day, rules: Rules) -> Habits:
     """The habits after new events; days and hours are those of the course."""
     offset_at = rules.zone.offset_at
-    changed, row = -1, bytearray()  # the block that changes, and its number
+    changed, start, end, row = -1, 0, 0, bytearray()  # the block that changes: its number, and where it stands
     for logged in fresh:
         event = logged.event
         data: Any = event.data
@@ -117,8 +117,10 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day, rules: Rules)
             if number * BLOCK_DAYS < floor:
                 continue
             if row:
-                habits = _with_row(habits, row)
-            changed, row = number, bytearray(_row(habits, number))
+                habits = habits[:start] + row + habits[end:]
+            changed = number
+            start, end = _place(habits, number)
+            row = bytearray(habits[start:end] or _NUMBER.pack(number) + _NO_COUNTERS)
         for counter in (_NUMBER.size + within // HOUR, _DAYS_AT + place):
             if row[counter] < _FULL:
                 row[counter] += 1
@@ -130,7 +132,7 @@ def with_work(habits: Habits, fresh: Sequence[Logged], floor: Day, rules: Rules)
             _count(row, 1 << place, data.time_spent, questions, round(questions - data.correct_answers), None)
         elif kind is Execution and data.duration is not None:  # that of a completion was that of its runs and answers
             _count(row, 0, data.duration, 0, 0, None)
-    return _with_row(habits, row) if row else habits
+    return habits[:start] + row + habits[end:] if row else habits
 
 
 def _count(row: bytearray, quiz: int, spent: float | None, questions: int, wrong: int, hints: int | None) -> None:
@@ -155,26 +157,19 @@ def _start(habits: Habits, number: int) -> int:
     return start
 
 
-def _row(habits: Habits, number: int) -> bytes:
-    """The block of a number, packed; an empty one where there is none."""
-    start, name = _start(habits, number), _NUMBER.pack(number)
-    return habits[start : start + _SIZE] if habits[start : start + 2] == name else name + _NO_COUNTERS
-
-
-def _with_row(habits: Habits, row: bytes | bytearray) -> Habits:
-    """With a packed block in the place of that of its number."""
-    start = _start(habits, row[0] << 8 | row[1])
-    end = start + _SIZE if habits[start : start + 2] == row[:2] else start
-    return habits[:start] + row + habits[end:]
+def _place(habits: Habits, number: int) -> tuple[int, int]:
+    """Where the block of a number begins and ends, or would do both."""
+    start = _start(habits, number)
+    return start, start + _SIZE if habits[start : start + 2] == _NUMBER.pack(number) else start
 
 
 def merged_habits(ours: Habits, theirs: Habits) -> Habits:
     """The counts of both, of which none counts what the other does."""
-    both = ours
+    both = {block.number: block for block in blocks_of(ours)}
     for block in blocks_of(theirs):
-        (known,) = blocks_of(_row(ours, block.number))
-        both = _with_row(both, packed((_sum(known, block),)))
-    return both
+        known = both.get(block.number)
+        both[block.number] = block if known is None else _sum(known, block)
+    return packed([both[number] for number in sorted(both)])
 
 
 def _sum(one: Block, other: Block) -> Block:

@@ -17,7 +17,7 @@ import msgspec
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.kinds import Answer, CalculationRequested, Completion, Data, Quality, Quiz
 from mastery_engine.domain.evidence.attempts import MAX_ATTEMPTS
-from mastery_engine.domain.evidence.evidence import Evidence, TopicProgress, mean_quality, with_event
+from mastery_engine.domain.evidence.evidence import Evidence, TopicProgress, mean_quality
 from mastery_engine.domain.evidence.history import NOTHING_YET, POINT_SIZE, History, sixths
 from mastery_engine.domain.evidence.score import component
 from mastery_engine.domain.moments import Day
@@ -317,13 +317,19 @@ class _Moves(msgspec.Struct, gc=False):
 
 
 def causes_of_run(
-    causes: Causes, run: Sequence[Logged], before: History, after: History, evidence: Evidence, rules: Rules
+    causes: Causes,
+    run: Sequence[Logged],
+    before: History,
+    after: History,
+    evidence: Sequence[tuple[Evidence, Evidence]],
+    rules: Rules,
 ) -> tuple[Causes, list[Cause]] | None:
     """The causes after events that set one day's point, by what they changed in it: quicker than one by one.
 
-    ``before`` and ``evidence`` are what was known before them. None if an event sets a component directly or names an
-    attempt.
+    ``before`` is the history before them, ``evidence`` that before and after each. None if an event sets a component
+    directly or names an attempt.
     """
+    completed = evidence[0][0].completion
     moves: list[_Moves] = []
     is_mixed = False
     for number, logged in enumerate(run):
@@ -335,7 +341,7 @@ def causes_of_run(
             continue
         if known != _COMPLETIONS and _names_attempt(data):
             return None
-        code, topic, share = _described(data, known, evidence.completion)
+        code, topic, share = _described(data, known, completed)
         if moves:
             if code == _STARTS and any(one.topic == topic and one.code == code for one in moves):
                 code = _COMPLETIONS
@@ -353,7 +359,7 @@ def causes_of_run(
     packed, known_packed = after.packed, before.packed or _NOTHING_PACKED
     day = int.from_bytes(packed[-POINT_SIZE : 2 - POINT_SIZE], "little")
     if is_mixed:
-        return _mixed(causes, run, moves, before, after, evidence, day, rules)
+        return _mixed(causes, moves, before, after, evidence, day, rules)
     found: list[Cause] = []
     for one in moves:
         back = 2 * (one.code & 3) - 8
@@ -366,11 +372,10 @@ def causes_of_run(
 
 def _mixed(
     causes: Causes,
-    run: Sequence[Logged],
     moves: Sequence[_Moves],
     before: History,
     after: History,
-    evidence: Evidence,
+    evidence: Sequence[tuple[Evidence, Evidence]],
     day: Day,
     rules: Rules,
 ) -> tuple[Causes, list[Cause]]:
@@ -378,17 +383,12 @@ def _mixed(
     values, reached = [*before.values()], after.values()
     ends = {one.code & 3: one.last for one in moves}
     found: list[Cause] = []
-    start = 0
     for one in sorted(moves, key=attrgetter("last")):
         place = one.code & 3
         if one.last == ends[place]:
             value = reached[place]
         else:
-            for logged in run[start : one.last + 1]:
-                if type(logged.event.data) in _CODE_OF:
-                    evidence = with_event(evidence, logged.event, rules)
-            start = one.last + 1
-            value = sixths(component(evidence, place, day, rules))
+            value = sixths(component(evidence[one.last][1], place, day, rules))
         cause = Cause(one.code, one.topic, one.events, value - values[place], one.share)
         values[place] = value
         causes = causes.plus(day, cause)

@@ -71,14 +71,38 @@ class AnswerChance(msgspec.Struct, frozen=True):
     basis: Basis
 
 
+class NewAnswer(msgspec.Struct, frozen=True, gc=False):
+    """An answer, and the student's packed state and knowledge state before it."""
+
+    source: bytes
+    answer: Answer
+    at: Micros
+    shared: SharedLevels
+    memory: Memory = NO_MEMORY
+
+
 def with_answer(source: bytes, answer: Answer, at: Micros, shared: SharedLevels, memory: Memory = NO_MEMORY) -> bytes:
-    """The student's packed state after an answer, in the order of arrival; an answer from before the last one gets its
-    time. ``memory`` is the knowledge state before the answer. It takes the same time whatever was answered before."""
-    state = state_of(source, memory)
-    now = elapsed(state, at)
-    skills = skills_standing(state, now, answer.skills, shared, memory)
-    asked = ItemAsked(answer.item_id, answer.skills, answer.difficulty)
-    return after(known_before(state, now, asked, skills, shared), answer.fraction)
+    """The student's packed state after an answer; see ``with_answers``."""
+    return with_answers([NewAnswer(source, answer, at, shared, memory)])[0]
+
+
+def with_answers(new: Sequence[NewAnswer]) -> list[bytes]:
+    """The packed states of students after an answer of each, in the order of arrival; an answer from before the last
+    one gets its time. It takes the same time whatever was answered before.
+
+    Each step runs over all of them before the next one, as the stages of a fold do.
+    """
+    states = [state_of(one.source, one.memory) for one in new]
+    moments = [elapsed(state, one.at) for state, one in zip(states, new, strict=True)]
+    skills = [
+        skills_standing(state, now, one.answer.skills, one.shared, one.memory)
+        for state, now, one in zip(states, moments, new, strict=True)
+    ]
+    known = [
+        known_before(state, now, one.answer, its_skills, one.shared)
+        for state, now, one, its_skills in zip(states, moments, new, skills, strict=True)
+    ]
+    return [after(before, one.answer.fraction) for before, one in zip(known, new, strict=True)]
 
 
 def chances(
@@ -117,7 +141,7 @@ def answers_since_right(source: bytes, item_ids: Sequence[str]) -> list[int | No
 
 
 def known_before(
-    state: AnswerState, now: Elapsed, asked: ItemAsked, skills: SkillsStanding, shared: SharedLevels
+    state: AnswerState, now: Elapsed, asked: ItemAsked | Answer, skills: SkillsStanding, shared: SharedLevels
 ) -> Known:
     """What is known before an answer at the moment of ``now``, by what levels say of the item's skills then."""
     item = item_level(shared, asked.item_id, asked.difficulty, now.at)
@@ -207,20 +231,32 @@ def moved_traits(
 
 
 def _with_skills(known: Known, right: float, surprise: float, information: float) -> tuple[tuple[Hash, ...], bytes]:
-    """The skills with those of the answer as the last ones, and their records."""
+    """The skills with those of the answer as the last ones, and their records.
+
+    The counts of a record are right and wrong at half-lives of 1 and 8 answers, right and wrong in all, above and below
+    expectation. What was above expectation is never less for a right answer, nor what was below for a wrong one.
+    """
     state, first, practised = known.state, known.standing.first, known.standing.skills.practised
     second, place, is_right = second_of(known.now.at), state.answers, int(right >= 0.5)
     names, records, number = state.skills, state.skill_records, len(practised)
+    wrong = 1.0 - right
     for one in practised:
-        level, _, _, _, results, *counts = one.record
-        part = one.variance / number
+        level, _, _, _, results, a, b, c, d, e, f, above, below = one.record
+        variance = one.variance
         record = SKILL.pack(
-            level + part * surprise,
-            _surer(one.variance, information / number**2, SKILL_NOISE, SKILL_VARIANCE),
+            level + variance / number * surprise,
+            _surer(variance, information / number**2, SKILL_NOISE, SKILL_VARIANCE),
             second,
             place,
             _results(results, is_right, 4),
-            *_skill_counts(counts, right, first),
+            a * FAST + right,
+            b * FAST + wrong,
+            c * MIDDLE + right,
+            d * MIDDLE + wrong,
+            e + right,
+            f + wrong,
+            _beyond(above, MIDDLE, right, 1.0 - first),
+            _beyond(below, MIDDLE, wrong, first),
         )
         names, records = _last(names, records, SKILL.size, one.name, record, SKILLS)
     return names, records
@@ -262,28 +298,8 @@ def _results(before: int, is_right: int, most: int) -> int:
     return more if more < 2 * full else more % full + full
 
 
-def _skill_counts(counts: Sequence[float], right: float, first: float) -> Numbers:
-    """The counts of a skill after an answer.
-
-    Right and wrong at half-lives of 1 and 8 answers, right and wrong in all, above and below expectation. What was
-    above expectation is never less for a right answer, nor what was below for a wrong one.
-    """
-    a, b, c, d, e, f, above, below = counts
-    wrong = 1.0 - right
-    return (
-        a * FAST + right,
-        b * FAST + wrong,
-        c * MIDDLE + right,
-        d * MIDDLE + wrong,
-        e + right,
-        f + wrong,
-        _beyond(above, MIDDLE, right, 1.0 - first),
-        _beyond(below, MIDDLE, wrong, first),
-    )
-
-
 def _faded(counts: Numbers, right: float, first: float) -> Numbers:
-    """The counts of a student after an answer, as ``_skill_counts`` are made."""
+    """The counts of a student after an answer, as those of a skill are made."""
     a, b, c, d, brief_above, brief_below, above, below = counts
     wrong = 1.0 - right
     return (
