@@ -93,6 +93,7 @@ class Stages(msgspec.Struct, gc=False):
     advised: int = 0
     outbox: tuple[Pending, ...] = ()
     results: bytes = NO_RESULTS
+    cooled: IdsByDay | None = None
 
     @property
     def knowledge(self) -> KnowledgeState:

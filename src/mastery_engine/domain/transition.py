@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from mastery_engine.domain.courses.curriculum import Curriculum
-from mastery_engine.domain.events.cooling import cooled
+from mastery_engine.domain.events.cooling import cooled, cooled_all
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.evidence.causes import CAUSE_DAYS
@@ -137,9 +137,7 @@ def apply_all(
     )
     for _ in stages:
         pass
-    return [
-        concluded(turn, at, rules, is_busy=is_busy) if turn.fresh else Transition(turn.student, ()) for turn in turns
-    ]
+    return concluded(turns, at, rules, is_busy=is_busy)
 
 
 def passed(
@@ -215,16 +213,21 @@ def aged(student: Student, cold: IdsByDay, at: Micros, rules: Rules) -> Transiti
     return Transition(left, (), cold_left)
 
 
-def concluded(turn: Stages, at: Micros, rules: Rules, *, is_busy: bool = False) -> Transition:
-    """What the stages made of a student with new events: the document, and the ids that became cold."""
-    seen, moved, today = turn.seen, None, day_of(turn.received)
-    if turn.student.seen.is_due(today, is_busy=is_busy):
-        seen, moved = cooled(seen, turn.cold or {}, today, rules.retention_days)
+def concluded(turns: Sequence[Stages], at: Micros, rules: Rules, *, is_busy: bool = False) -> list[Transition]:
+    """What the stages made of students: their documents, and the ids that became cold."""
+    due = [turn for turn in turns if turn.fresh and turn.student.seen.is_due(day_of(turn.received), is_busy=is_busy)]
+    ids = [(turn.seen, turn.cold or {}, day_of(turn.received)) for turn in due]
+    for turn, (seen, cold) in zip(due, cooled_all(ids, rules.retention_days), strict=True):
+        turn.seen, turn.cooled = seen, cold
+    return [_concluded(turn, at) if turn.fresh else Transition(turn.student, ()) for turn in turns]
+
+
+def _concluded(turn: Stages, at: Micros) -> Transition:
     score = turn.score
     student = Student(
         turn.evidence,
         turn.history,
-        seen,
+        turn.seen,
         Sent(score.score, score.level, score.components, turn.advised),
         turn.results,
         turn.latest,
@@ -237,4 +240,4 @@ def concluded(turn: Stages, at: Micros, rules: Rules, *, is_busy: bool = False) 
         turn.answers,
         turn.causes,
     )
-    return Transition(student, tuple([logged.event for logged in turn.fresh]), moved, turn.outbox)
+    return Transition(student, tuple([logged.event for logged in turn.fresh]), turn.cooled, turn.outbox)

@@ -1,5 +1,7 @@
 """Ids of a week ago leave the document for the cold value beside it, and the filter of the cold ids is made anew."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 from mastery_engine.domain.events.seen import BITS_PER_ID, HASHES, HOT_DAYS, IdsByDay, Seen
@@ -15,24 +17,38 @@ def cooled(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple
     An id lives for a day more than its event counts: a course's days begin at another time than those of receipts, and
     may have 25 hours.
     """
+    return cooled_all([(seen, cold, today)], retention_days)[0]
+
+
+def cooled_all(students: Iterable[tuple[Seen, IdsByDay, Day]], retention_days: int) -> list[tuple[Seen, IdsByDay]]:
+    """``cooled`` for several students: a school's morning makes all filters anew."""
+    parted = [_parted(seen, cold, today, retention_days) for seen, cold, today in students]
+    filters = filters_of([cold for _, cold in parted])
+    return [(Seen.of(recent, made), cold) for (recent, cold), made in zip(parted, filters, strict=True)]
+
+
+def _parted(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple[IdsByDay, IdsByDay]:
     moved, held = dict(cold), seen.recent
     for day, ids in held.items():
         if day <= today - HOT_DAYS:
             moved[day] = moved.get(day, b"") + ids
-    moved = {day: ids for day, ids in sorted(moved.items()) if day >= today - retention_days - 1}
     recent = {day: ids for day, ids in held.items() if day > today - HOT_DAYS}
-    return Seen.of(recent, filter_of(moved)), moved
+    return recent, {day: ids for day, ids in sorted(moved.items()) if day >= today - retention_days - 1}
 
 
-def filter_of(cold: IdsByDay) -> bytes:
-    """The filter in which ``Seen.may_be_cold`` finds these ids: in arrays, as a school's morning makes all anew."""
-    packed = b"".join(cold.values())
-    count = len(packed) // SEEN_BYTES
-    if not count:
-        return b""
-    size = (count * BITS_PER_ID + 7) // 8 * 8
-    of_first, of_second = (np.ndarray((count,), "<u4", packed, start, (SEEN_BYTES,)) for start in (0, 2))
+def filters_of(cold: Sequence[IdsByDay]) -> list[bytes]:
+    """For each the filter in which ``Seen.may_be_cold`` finds its ids: in arrays, one filter after the other."""
+    packed = [b"".join(ids.values()) for ids in cold]
+    whole = b"".join(packed)
+    if not whole:
+        return packed
+    counts = np.array([len(ids) // SEEN_BYTES for ids in packed], np.int64)
+    sizes = (counts * BITS_PER_ID + 7) // 8 * 8
+    ends = sizes.cumsum()
+    starts, modulus = (ends - sizes).repeat(counts), sizes.repeat(counts)
+    of_first, of_second = (np.ndarray((len(modulus),), "<u4", whole, start, (SEEN_BYTES,)) for start in (0, 2))
     first, second = (of_first & 0xFFFFFF).astype(np.int64), (of_second >> 8 | 1).astype(np.int64)
-    bits = np.zeros(size, np.uint8)
-    bits[(first + _TURNS * second) % size] = 1
-    return np.packbits(bits, bitorder="little").tobytes()
+    bits = np.zeros(sizes.sum(), np.uint8)
+    bits[starts + (first + _TURNS * second) % modulus] = 1
+    made = np.packbits(bits, bitorder="little").tobytes()
+    return [made[end - size : end] for end, size in zip((ends // 8).tolist(), (sizes // 8).tolist(), strict=True)]

@@ -164,7 +164,7 @@ def _fold(
     laps.end("grouping")
     for name in _stages(turns, now, is_busy=is_busy):
         laps.end(name)
-    done = [concluded(turn, now, RULES, is_busy=is_busy) for turn in turns]
+    done = concluded(turns, now, RULES, is_busy=is_busy)
     laps.end("new documents")
     for after in done:
         pack(after.student)

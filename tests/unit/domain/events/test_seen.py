@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastery_engine.domain.events.cooling import cooled, filter_of
+from mastery_engine.domain.events.cooling import cooled, filters_of
 from mastery_engine.domain.events.seen import BITS_PER_ID, EVERY, IdsByDay, Seen, _places, each, holds, with_ids
 from mastery_engine.domain.ids import seen_hash
 from tests.support.samples import TODAY
@@ -107,7 +107,8 @@ def test_the_filter_is_the_one_that_sets_the_places_of_each_id(count: int) -> No
         for one in each(ids):
             for place in _places(one, size):
                 bits[place >> 3] |= 1 << (place & 7)
-    assert filter_of(cold) == bytes(bits)
+    assert filters_of([cold]) == [bytes(bits)]
+    assert filters_of([{}, cold, {}, cold]) == [b"", bytes(bits), b"", bytes(bits)]
 
 
 def test_a_filter_that_is_not_made_yet_lets_every_id_be_cold_and_is_due() -> None:

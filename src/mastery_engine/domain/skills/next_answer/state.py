@@ -4,13 +4,14 @@ It is packed after every answer, so every number is rounded after every answer: 
 however they are split into batches. Items and skills stand in it by hashes of their ids.
 """
 
+from bisect import bisect_left
 from struct import Struct
 from typing import Any, TypeAlias
 from zlib import crc32
 
 import msgspec
 
-from mastery_engine.domain.moments import DAY, SECOND, Micros, day_of
+from mastery_engine.domain.moments import DAY, SECOND, Day, Micros, day_of
 
 GENERAL_VARIANCE, SKILL_VARIANCE = 0.7, 0.25  # of the log-odds, before the first answer
 RECENT, ITEMS, SKILLS = 13, 20, 8  # answers looked back on (their items are remembered), items and skills remembered
@@ -64,7 +65,7 @@ class AnswerState(msgspec.Struct, frozen=True, gc=False):
 
 NO_ANSWERS = AnswerState()
 
-_HEAD = Struct("<qI3f24eBBIBBB")
+_HEAD, _AT = Struct("<qI3f24eBBIBBB"), Struct("<q")  # its last three are how many hashes follow
 ITEM = Struct("<BHH")  # attempts << 1 and the last result; the day; the place among the answers, modulo 2**16
 # Level and variance; the second and the place of the last answer; the last four results; right, wrong, above, below.
 SKILL = Struct("<2e2IB8e")
@@ -156,26 +157,32 @@ def since(source: bytes, oldest: Micros) -> bytes:
     """
     if not source:
         return source
-    state = unpacked(source)
+    day, second = day_of(oldest), oldest // SECOND
+    recents, items, skills = source[_HEAD.size - 3 : _HEAD.size]
+    first_item = _HEAD.size + 4 * (recents + items)
+    first_skill = first_item + ITEM.size * items + 4 * skills
+    if (  # those answered longest ago come first
+        _AT.unpack_from(source)[0] >= oldest
+        and ITEM.unpack_from(source, first_item)[1] >= day
+        and (not skills or SKILL.unpack_from(source, first_skill)[2] >= second)
+    ):
+        return source
+    return _left(unpacked(source), oldest, day, second)
+
+
+def _left(state: AnswerState, oldest: Micros, day: Day, second: int) -> bytes:
     if state.at < oldest:
         return b""
-    day, second = day_of(oldest), oldest // SECOND
-    items = [place for place, record in enumerate(ITEM.iter_unpack(state.item_records)) if record[1] >= day]
-    skills = [place for place, record in enumerate(SKILL.iter_unpack(state.skill_records)) if record[2] >= second]
-    if len(items) == len(state.items) and len(skills) == len(state.skills):
-        return source
-    left = {state.items[place] for place in items}
+    items = bisect_left([record[1] for record in ITEM.iter_unpack(state.item_records)], day)
+    skills = bisect_left([record[2] for record in SKILL.iter_unpack(state.skill_records)], second)
+    left = state.items[items:]
     return packed(
         msgspec.structs.replace(
             state,
             recent=tuple([answer for answer in state.recent if answer & ~1 in left]),
-            items=tuple([state.items[place] for place in items]),
-            item_records=_chosen(state.item_records, items, ITEM.size),
-            skills=tuple([state.skills[place] for place in skills]),
-            skill_records=_chosen(state.skill_records, skills, SKILL.size),
+            items=left,
+            item_records=state.item_records[items * ITEM.size :],
+            skills=state.skills[skills:],
+            skill_records=state.skill_records[skills * SKILL.size :],
         )
     )
-
-
-def _chosen(records: bytes, places: list[int], size: int) -> bytes:
-    return b"".join([records[place * size : (place + 1) * size] for place in places])

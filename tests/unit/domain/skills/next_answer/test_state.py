@@ -14,10 +14,12 @@ from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.next_answer.model import with_answer
 from mastery_engine.domain.skills.next_answer.parameters import PRIOR, AnswerModel
 from mastery_engine.domain.skills.next_answer.state import (
+    ITEM,
     ITEMS,
     MOST_BYTES,
     NO_ANSWERS,
     RECENT,
+    SKILL,
     SKILLS,
     name_hash,
     packed,
@@ -123,6 +125,28 @@ def test_what_is_older_than_the_retention_is_forgotten_and_by_the_purge_as_by_th
     assert state.answers == 3, "levels stay, as those of knowledge tracing do"
     assert since(student.answers, (TODAY - 89) * DAY) == student.answers
     assert since(student.answers, (TODAY + 1) * DAY) == b""
+
+
+@given(several, st.integers(NOW - 101 * DAY, NOW + DAY))
+def test_what_is_left_since_a_moment_is_each_item_and_skill_of_then_or_later(
+    answers: list[tuple[Answer, Micros]], oldest: Micros
+) -> None:
+    source = after(sorted(answers, key=lambda pair: pair[1]))
+    state, left = unpacked(source), unpacked(since(source, oldest))
+    items = [
+        name
+        for name, record in zip(state.items, ITEM.iter_unpack(state.item_records), strict=True)
+        if record[1] >= oldest // DAY and state.at >= oldest
+    ]
+    skills = [
+        name
+        for name, record in zip(state.skills, SKILL.iter_unpack(state.skill_records), strict=True)
+        if record[2] >= oldest // SECOND and state.at >= oldest
+    ]
+    assert [*left.items] == items
+    assert [*left.skills] == skills
+    assert [*left.recent] == [answer for answer in state.recent if answer & ~1 in items]
+    assert left.answers == (state.answers if state.at >= oldest else 0)
 
 
 def test_a_student_who_may_not_be_profiled_leaves_nothing() -> None:
