@@ -93,7 +93,7 @@ def test_gains_are_what_the_formula_says(found: Evidence, estimates: dict[str, S
             without = without.merge(next_quiz)
     dones = {one.area: one.steps for one in advised if one.action == "practice" and one.steps and one.area != "quiz"}
     progress = {
-        topic: type(held)(now, "~", held.completed + dones.get(topic or "exercises", 0), held.total, held.difficulty)
+        topic: type(held)(now, b"~", held.completed + dones.get(topic or "exercises", 0), held.total, held.difficulty)
         for topic, held in found.completion.items()
     }
     with_all = with_all.merge(Evidence(completion=progress))
