@@ -25,6 +25,9 @@ class Transport(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.writes.append(bytes(data))
 
+    def writelines(self, list_of_data: Any) -> None:
+        self.writes += list_of_data
+
     def close(self) -> None:
         self.is_closed = True
 
@@ -78,6 +81,15 @@ async def test_the_head_of_a_stream_waits_for_nothing() -> None:
     assert len(transport.writes) == 1
     assert transport.writes[0].endswith(b"transfer-encoding: chunked\r\n\r\n")
     assert not cycle.response_complete
+
+
+async def test_a_large_body_is_not_copied() -> None:
+    """Until they are read, many answers may wait with the same bytes."""
+    large = bytes(300_000)
+    transport, cycle = await answered(sized(len(large)), large)
+    assert transport.writes[0] == HEAD % len(large)
+    assert transport.writes[1] is large
+    assert cycle.response_complete
 
 
 async def test_head_has_no_body() -> None:

@@ -433,7 +433,7 @@ async def test_who_does_not_read_an_answer_is_cut_off_and_has_kept_nobody_out(
         unread.append(raw)
     await asyncio.sleep(0.3)
     assert (await api.post("/mastery/query", {"student_id": STUDENT})).status_code == 404
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(2.4)
     for raw in unread:
         with pytest.raises(ConnectionError):
             await read_wholly(raw)

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mastery_engine.domain.moments import SECOND
 from mastery_engine.domain.student import StudentKey
 from mastery_engine.engine import Engine
-from mastery_engine.http.serve import config_of
+from mastery_engine.http.serve import config_of, listen
 from mastery_engine.ports.audit_log import AuditFilter, AuditRecord
 from mastery_engine.ports.backend import Logs, Stores
 from mastery_engine.service import Service, create_app
@@ -165,12 +165,13 @@ async def listening(data_dir: Path, **settings: Any) -> AsyncIterator[Api]:
     clock = MovedClock()
     service = Service(settings_of(data_dir, **settings), clock=clock)
     app = service.app
-    server = uvicorn.Server(config_of(app, service.shared_by_connections(), port=0))
-    serving_until_told = asyncio.create_task(server.serve())
+    listener = listen("127.0.0.1", 0)
+    server = uvicorn.Server(config_of(app, service.shared_by_connections()))
+    serving_until_told = asyncio.create_task(server.serve([listener]))
     while not server.started:
         assert not serving_until_told.done(), "it did not start"
         await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    port = listener.getsockname()[1]
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
         api = Api(app, client, server.lifespan.state, clock)
         yield api

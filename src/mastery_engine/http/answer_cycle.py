@@ -9,10 +9,12 @@ import re
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-# The extension of ASGI's scope by which the application learns whether all of the body has come: ``is_here`` says so.
+# The extension of ASGI's scope by which the application learns whether all of the body has come: ``is_here`` says so at
+# any moment. It is no method of the cycle, which has the scope: what holds itself waits for a garbage collection.
 WHOLE_BODY = "mastery_engine.whole_body"
 PLAIN_NAMES = re.compile(rb"[a-z0-9-]+")
 NO_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+LEAST_UNJOINED = 64 * 1024
 FRAMING = frozenset({b"connection", b"transfer-encoding"})
 
 
@@ -20,10 +22,6 @@ class AnswerCycle(RequestResponseCycle):
     """The server's own cycle, which writes most answers at once."""
 
     _head = b""  # which waits for its body
-
-    def is_body_whole(self) -> bool:
-        """Whether all of the body has come, so that nobody has to wait for it."""
-        return not self.more_body
 
     async def send(self, message: ASGISendEvent) -> None:
         if self.flow.write_paused and not self.disconnected:
@@ -66,7 +64,10 @@ class AnswerCycle(RequestResponseCycle):
         if left < 0 or (left and not more):
             raise RuntimeError("The body of an answer has another length than its head says.")
         self.expected_content_length = left
-        self.transport.write(head + body)
+        if len(body) < LEAST_UNJOINED:
+            self.transport.write(head + body)
+        else:  # a large one is not copied: until it is read, many may wait for the same bytes
+            self.transport.writelines((head, body))
         if not more:
             self.response_complete = True
             self.message_event.set()

@@ -3,7 +3,8 @@
 import asyncio
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from starlette.types import Message, Receive, Scope
@@ -28,6 +29,7 @@ FIRST_S = 5.0
 LEAST_BYTES_PER_S = 1024
 MOST_AHEAD_S = 15.0  # how long a body that came quickly may then pause
 LONGEST_S = 600.0
+NOT_WHOLE: Mapping[str, bool] = MappingProxyType({"is_here": False})
 GZIP = frozenset({"gzip", "x-gzip"})
 AS_SENT = frozenset({"", "identity"})
 PACKING = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
@@ -110,7 +112,7 @@ def receive_body(scope: Scope, receive: Receive, place: Place, most: int = MAX_B
         if name == b"content-encoding":
             encodings.append(value.decode("latin-1"))
     whole = scope.get("extensions", {}).get(WHOLE_BODY)
-    body = _IncomingBody(receive, place, most, whole["is_here"] if whole else _never)
+    body = _IncomingBody(receive, place, most, whole or NOT_WHOLE)
     encoding = ", ".join(encodings).strip().lower()
     if encoding in AS_SENT:
         return body.receive
@@ -118,10 +120,6 @@ def receive_body(scope: Scope, receive: Receive, place: Place, most: int = MAX_B
         raise UnsupportedMediaType(f"Content-Encoding must be gzip, or be left out; it is {encoding[:100]!r}.")
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in PACKING]
     return _Unpacked(body.receive, most).receive
-
-
-def _never() -> bool:
-    return False
 
 
 def too_large(most: int) -> TooLarge:
@@ -132,12 +130,12 @@ def too_large(most: int) -> TooLarge:
 class _IncomingBody:
     """The messages of a body, as the server gives them."""
 
-    def __init__(self, receive: Receive, place: Place, most: int, is_here: Callable[[], bool]) -> None:
-        """``is_here`` says whether all of the body has come to this machine."""
+    def __init__(self, receive: Receive, place: Place, most: int, whole: Mapping[str, bool]) -> None:
+        """``whole["is_here"]`` says whether all of the body has come to this machine."""
         self._receive = receive
         self._place = place
         self._most = most
-        self._is_here = is_here
+        self._whole = whole
         self._bytes = 0
         self._deadline = self._end = 0.0
         self._is_complete = False
@@ -145,7 +143,7 @@ class _IncomingBody:
     async def receive(self) -> Message:
         if self._is_complete:
             return await self._receive()
-        if self._is_here():
+        if self._whole["is_here"]:
             return self._taken(await self._receive())
         now = asyncio.get_running_loop().time()
         if not self._end:

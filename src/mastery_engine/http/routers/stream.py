@@ -1,5 +1,6 @@
 """The live stream of a student's mastery, as server-sent events."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -54,12 +55,37 @@ class EventStream(StreamingResponse):
     def __init__(self, live: LiveStream) -> None:
         super().__init__(_lines(live), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._live = live
+        self._writing: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream until there is no more, or the client leaves.
+
+        The framework's own way, a group of tasks, leaves garbage that holds the whole request of each stream.
+        """
+        del scope
+        self._writing = writing = asyncio.current_task()
+        leaving = asyncio.create_task(_left(receive))
+        leaving.add_done_callback(self._end)
         try:
-            await super().__call__(scope, receive, send)
-        finally:  # a client that leaves before the first change has read nothing, so nothing else ends it
-            await self._live.close()
+            await self.stream_response(send)
+        except asyncio.CancelledError:
+            if not leaving.done() or (writing is not None and writing.uncancel()):
+                raise  # it is the server that ends the stream
+            leaving.result()
+        finally:
+            self._writing = None
+            leaving.cancel()
+            await self._live.close()  # a client that leaves before the first change has read nothing
+
+    def _end(self, _: asyncio.Task[None]) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    """Wait until the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _lines(live: LiveStream) -> AsyncIterator[bytes]:
