@@ -55,6 +55,34 @@ async def test_all_who_look_at_once_share_one_rendering_and_are_on_record(
     assert len(made) == 3
 
 
+@pytest.mark.parametrize(
+    "who", [{"role": "student", "subject": STUDENT}, TEACHER, {}], ids=["student", "teacher", "admin"]
+)
+@pytest.mark.parametrize("query", ["", "?course_id=default"])
+async def test_a_page_reads_the_document_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch, who: dict[str, Any], query: str
+) -> None:
+    """So that all of it goes by the same document, too."""
+    items = [{"item_id": "loops-1", "skills": ["for-loops"], "url": "https://school.example/loops-1"}]
+    (await api.call("PUT", "/courses/default", {"items": items})).raise_for_status()
+    await api.learn(event("quiz"), event("answer", skills=["for-loops"]))
+    reader, read = type(api.engine.reader), []
+
+    def counted(name: str) -> None:
+        original = getattr(reader, name)
+
+        async def reading(self: object, keys: object) -> object:
+            read.append(keys)
+            return await original(self, keys)
+
+        monkeypatch.setattr(reader, name, reading)
+
+    counted("of_students")
+    counted("load")
+    await shown(api, PAGE + query, **who)
+    assert len(read) == 1
+
+
 async def test_a_page_says_what_changed_since_last_week_and_why(api: Api) -> None:
     await api.learn(event("completion", days_ago=9, completed_exercises=10))
     await api.learn(event("completion", days_ago=2, topic="<loops>", completed_exercises=0))

@@ -59,19 +59,30 @@ class Advising:
         return recommended(wanted[:limit], found.key, found.curriculum)
 
     async def next_steps(
-        self, caller: Caller, student_id: str, *, course_id: str | None = None, limit: int = 3
+        self,
+        caller: Caller,
+        student_id: str,
+        *,
+        course_id: str | None = None,
+        limit: int = 3,
+        read: StudentInCourse | None = None,
     ) -> list[NextStep]:
         """The same advice in the same order, as pages say it."""
-        found, wanted = await self._wanted(caller, student_id, course_id, "low")
+        found, wanted = await self._wanted(caller, student_id, course_id, "low", read)
         spells = open_spells(found.student.guidance.spells, found.rules.start_of(found.first_day))
         struggles = [topic for topic, _ in spells]
         return [next_step(piece, found.curriculum, struggles) for piece in wanted[:limit]]
 
     async def _wanted(
-        self, caller: Caller, student_id: str, course_id: str | None, priority: Priority
+        self,
+        caller: Caller,
+        student_id: str,
+        course_id: str | None,
+        priority: Priority,
+        read: StudentInCourse | None = None,
     ) -> tuple[StudentInCourse, list[Recommendation]]:
         now = caller.moment(self._clock)
-        found = await self._profiling.known_or_nobody(caller, student_id, course_id, "recommendations", now)
+        found = await self._profiling.known_or_nobody(caller, student_id, course_id, "recommendations", now, read)
         student, key, rules = found.student, found.key, found.rules
         score = mastery_score(student.evidence, now, rules)
         view = self._skills.outlook(found)

@@ -68,14 +68,20 @@ class Forecasts:
         self._bases: LRUCache[CourseKey, tuple[Rules, str]] = LRUCache(MOST_COURSES)
 
     async def next_days(
-        self, caller: Caller, student_id: str, days: int = WEEK, *, course_id: str | None = None
+        self,
+        caller: Caller,
+        student_id: str,
+        days: int = WEEK,
+        *,
+        course_id: str | None = None,
+        read: StudentInCourse | None = None,
     ) -> Prediction:
         """The forecast for the next 1 to 30 days.
 
         Raises Forbidden, NotFound, CourseRequired, and Conflict without profiling.
         """
         now = caller.moment(self._clock)
-        found = await self._profiling.known(caller, student_id, course_id, "next-week", now)
+        found = await self._profiling.known(caller, student_id, course_id, "next-week", now, read)
         known = await self.calibration(found.key.course, now)
         return prediction(student_id, await self._of(found, days, known), known, found.rules)
 

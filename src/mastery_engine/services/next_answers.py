@@ -72,6 +72,7 @@ class NextAnswers:
         skill: str | None = None,
         limit: int = 5,
         target: float = TARGET,
+        read: StudentInCourse | None = None,
     ) -> list[ItemToAnswer]:
         """The items to answer next, best first: of those given, or else of the course.
 
@@ -80,7 +81,7 @@ class NextAnswers:
         without profiling.
         """
         now = caller.moment(self._clock)
-        found = await self._profiling.known_or_nobody(caller, student_id, course_id, "next-items", now)
+        found = await self._profiling.known_or_nobody(caller, student_id, course_id, "next-items", now, read)
         offered = _offered(found.setup, items, skill)
         view = self._skills.outlook(found)
         by_id = {item.item_id: item for item in offered}

@@ -67,13 +67,16 @@ class Notes:
         self._new_id = new_id
         self._lives = retention_days * DAY
 
-    async def all(self, caller: Caller, student_id: str) -> NoteList:
-        """The notes on a student, those written last first. Raises Forbidden, NotFound and Unavailable."""
+    async def all(self, caller: Caller, student_id: str, *, is_known: bool = False) -> NoteList:
+        """The notes on a student, those written last first. Raises Forbidden, NotFound and Unavailable.
+
+        ``is_known`` says that the student's document was read already.
+        """
         self._access.check_student(caller, Act.NOTES, student_id, "notes")
         now, key = caller.moment(self._clock), StudentKey(caller.tenant, student_id)
         await self._consents.check_reads(caller.tenant, student_id, now)
         found = await self._of(key, now)
-        if not found and not await self._students.has_documents(key):
+        if not found and not is_known and not await self._students.has_documents(key):
             raise unknown_student()
         return NoteList([self._record(kept.note) for kept in found])
 

@@ -38,7 +38,8 @@ class PageOutline(msgspec.Struct, frozen=True):
 
     ``cohorts`` are the student's classes in the course whose figures the caller may see; ``courses`` are all of the
     student's, if there are several. ``name`` and ``language`` are None where they have none; ``course_language`` is
-    that of the course, ``zone`` its time zone, and ``first_day`` the first whose evidence counts.
+    that of the course, ``zone`` its time zone, and ``first_day`` the first whose evidence counts. ``read`` is the
+    student as read for this page, once: all of it goes by the same document.
     """
 
     student: DocumentKey
@@ -52,6 +53,7 @@ class PageOutline(msgspec.Struct, frozen=True):
     course_language: str | None
     zone: Zone
     first_day: Day
+    read: StudentInCourse
 
 
 class PageBody(msgspec.Struct, frozen=True):
@@ -136,6 +138,7 @@ class Pages:
             found.setup.course.language,
             found.rules.zone,
             found.first_day,
+            found,
         )
 
     async def body(self, caller: Caller, outline: PageOutline, span: DaySpan | None = None) -> PageBody:
@@ -144,29 +147,35 @@ class Pages:
         Raises NotFound and Forbidden.
         """
         _, student_id, course_id = outline.student
-        now = caller.moment(self._clock)
-        found = await self._students.known(caller, student_id, course_id, now)
+        found = outline.read
         active = found.student.evidence.activity.up_to(found.today)
         return PageBody(
-            now=await self._scores.query(caller, student_id, course_id=course_id),
-            why=await self._reports.explain(caller, student_id, course_id=course_id),
-            history=await self._scores.history(caller, student_id, course_id=course_id),
+            now=await self._scores.query(caller, student_id, course_id=course_id, read=found),
+            why=await self._reports.explain(caller, student_id, course_id=course_id, read=found),
+            history=await self._scores.history(caller, student_id, course_id=course_id, read=found),
             changes=await self._scores.changes(
                 caller,
                 student_id,
                 None if span is None else date_of(span.first),
                 None if span is None else date_of(span.last),
                 course_id=course_id,
+                read=found,
             ),
             active_days=[bool(active >> back & 1) for back in range(SHOWN_DAYS - 1, -1, -1)],
             streak=streak(active),
             levels=found.rules.levels,
             forecast=(
-                await self._forecasts.next_days(caller, student_id, course_id=course_id) if outline.profiled else None
+                await self._forecasts.next_days(caller, student_id, course_id=course_id, read=found)
+                if outline.profiled
+                else None
             ),
             steps=await self._steps(caller, found) if outline.profiled else [],
             modules=found.curriculum.modules,
-            skills=await self._skills.map(caller, student_id, course_id=course_id) if outline.profiled else None,
+            skills=(
+                await self._skills.map(caller, student_id, course_id=course_id, read=found)
+                if outline.profiled
+                else None
+            ),
             badges=await self._badges.shown(caller, student_id),
         )
 
@@ -177,14 +186,16 @@ class Pages:
     async def _steps(self, caller: Caller, found: StudentInCourse) -> list[NextStep]:
         """What to do next; where the course has items, a skill's step leads to the one to answer next."""
         student_id, course_id = found.key.student_id, found.key.course_id
-        steps = await self._advice.next_steps(caller, student_id, course_id=course_id, limit=ADVICE_SHOWN)
+        steps = await self._advice.next_steps(caller, student_id, course_id=course_id, limit=ADVICE_SHOWN, read=found)
         if not found.setup.items:
             return steps
         led = []
         for step in steps:
             best = []
             if step.is_skill:
-                best = await self._next_answers.items(caller, student_id, course_id=course_id, skill=step.area, limit=5)
+                best = await self._next_answers.items(
+                    caller, student_id, course_id=course_id, skill=step.area, limit=5, read=found
+                )
             item = next((one for one in best if one.url), None)
             if item is not None:
                 step = msgspec.structs.replace(step, link=item.url, link_title=item.title)

@@ -13,8 +13,8 @@ from mastery_engine.services.students import NO_DOCUMENT, StudentInCourse, Stude
 class Profiling:
     """Reads students for callers who may see them, if the students consent to profiling.
 
-    ``call`` is the name of the call in the audit trail; the course is chosen as in ``Students.in_course``. Each method
-    raises Forbidden, CourseRequired, and Conflict without consent to profiling.
+    ``call`` is the name of the call in the audit trail; the course is chosen, and ``read`` used, as in ``Students``.
+    Each method raises Forbidden, CourseRequired, and Conflict without consent to profiling.
     """
 
     def __init__(self, students: Students, access: AccessControl, consents: Consents) -> None:
@@ -23,18 +23,30 @@ class Profiling:
         self._consents = consents
 
     async def known(
-        self, caller: Caller, student_id: str, course_id: str | None, call: str, now: Micros
+        self,
+        caller: Caller,
+        student_id: str,
+        course_id: str | None,
+        call: str,
+        now: Micros,
+        read: StudentInCourse | None = None,
     ) -> StudentInCourse:
         """The student in a course. Raises NotFound if nothing is known about them there."""
         await self._check(caller, student_id, call, now)
-        return await self._students.known(caller, student_id, course_id, now)
+        return await self._students.known(caller, student_id, course_id, now, read)
 
     async def known_or_nobody(
-        self, caller: Caller, student_id: str, course_id: str | None, call: str, now: Micros
+        self,
+        caller: Caller,
+        student_id: str,
+        course_id: str | None,
+        call: str,
+        now: Micros,
+        read: StudentInCourse | None = None,
     ) -> StudentInCourse:
         """The student in a course; nobody there, if nothing is known about them."""
         await self._check(caller, student_id, call, now)
-        found = await self._students.in_course(caller, student_id, course_id, now)
+        found = await self._students.in_course(caller, student_id, course_id, now, read)
         return found if found.is_known else msgspec.structs.replace(found, document=NO_DOCUMENT)
 
     async def _check(self, caller: Caller, student_id: str, call: str, now: Micros) -> None:

@@ -27,7 +27,7 @@ from mastery_engine.services.consents import Consents
 from mastery_engine.services.courses import Courses
 from mastery_engine.services.member_standings import MemberStandings
 from mastery_engine.services.profiles import Profiles
-from mastery_engine.services.students import Students
+from mastery_engine.services.students import StudentInCourse, Students
 
 MOST_STUDENTS = 200
 MOST_OWN = 1_000
@@ -80,11 +80,13 @@ class Reports:
         self._courses = courses
         self._clock = clock
 
-    async def explain(self, caller: Caller, student_id: str, *, course_id: str | None = None) -> Explanation:
+    async def explain(
+        self, caller: Caller, student_id: str, *, course_id: str | None = None, read: StudentInCourse | None = None
+    ) -> Explanation:
         """Why a student's score is what it is. Raises NotFound, Forbidden and CourseRequired."""
         self._access.check_student(caller, Act.READ, student_id, "explain")
         now = caller.moment(self._clock)
-        found = await self._students.known(caller, student_id, course_id, now)
+        found = await self._students.known(caller, student_id, course_id, now, read)
         rules = found.rules
         score = mastery_score(found.student.evidence, now, rules)
         shown = shown_score(score.score, rules)

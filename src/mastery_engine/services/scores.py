@@ -70,6 +70,7 @@ class Scores:
         course_id: str | None = None,
         on: date | None = None,
         with_components: bool = True,
+        read: StudentInCourse | None = None,
     ) -> StudentMastery:
         """A student's mastery now, or as it was known on a day: the newest daily point on or before it.
 
@@ -77,7 +78,7 @@ class Scores:
         """
         self._access.check_student(caller, Act.READ, student_id, "query")
         now = caller.moment(self._clock)
-        found = await self._students.known(caller, student_id, course_id, now)
+        found = await self._students.known(caller, student_id, course_id, now, read)
         student, rules = found.student, found.rules
         today = found.today if on is None else day_of_date(on)
         scores = found.scores(last=today)
@@ -189,6 +190,7 @@ class Scores:
         *,
         course_id: str | None = None,
         days: int | None = None,
+        read: StudentInCourse | None = None,
     ) -> MasteryHistory:
         """The scores of a range of days, both ends included; by default the last ``days``, or the whole retention.
 
@@ -196,7 +198,7 @@ class Scores:
         """
         self._access.check_student(caller, Act.READ, student_id, "mastery-history")
         now = caller.moment(self._clock)
-        found = await self._students.in_course(caller, student_id, course_id, now)
+        found = await self._students.in_course(caller, student_id, course_id, now, read)
         last = found.today if end is None else day_of_date(end)
         earliest = found.first_day if days is None else last - days + 1
         first = earliest if start is None else day_of_date(start)
@@ -220,6 +222,7 @@ class Scores:
         *,
         course_id: str | None = None,
         days: int = DAYS_OF_CHANGE,
+        read: StudentInCourse | None = None,
     ) -> Changes:
         """What changed from the end of one day to that of another, and why; by default in the last ``days``.
 
@@ -227,7 +230,7 @@ class Scores:
         """
         self._access.check_student(caller, Act.READ, student_id, "changes")
         now = caller.moment(self._clock)
-        found = await self._students.in_course(caller, student_id, course_id, now)
+        found = await self._students.in_course(caller, student_id, course_id, now, read)
         today = found.today
         end = today if last is None else day_of_date(last)
         begin = max(0, end - days) if first is None else day_of_date(first)

@@ -42,10 +42,12 @@ class Skills:
         found = await self._profiling.known(caller, student_id, course_id, "skills", now)
         return StudentSkills(student_id, _states(self.outlook(found)))
 
-    async def map(self, caller: Caller, student_id: str, *, course_id: str | None = None) -> SkillMap:
+    async def map(
+        self, caller: Caller, student_id: str, *, course_id: str | None = None, read: StudentInCourse | None = None
+    ) -> SkillMap:
         """The student's place in each skill of the course. Raises NotFound, Forbidden and CourseRequired."""
         now = caller.moment(self._clock)
-        found = await self._profiling.known(caller, student_id, course_id, "skills", now)
+        found = await self._profiling.known(caller, student_id, course_id, "skills", now, read)
         view = self.outlook(found)
         places = [SkillPlace(one.skill, one.state, skill_state(one.skill.id, one.estimate)) for one in skill_map(view)]
         return SkillMap(places, [state for state in _states(view) if state.skill not in found.curriculum.skills])

@@ -91,13 +91,20 @@ class Students:
         """Whether anything is kept about a student in any course. Raises Unavailable."""
         return any(await self._reader.of_students([key]))
 
-    async def in_course(self, caller: Caller, student_id: str, course_id: str | None, now: Micros) -> StudentInCourse:
+    async def in_course(
+        self, caller: Caller, student_id: str, course_id: str | None, now: Micros, read: StudentInCourse | None = None
+    ) -> StudentInCourse:
         """The student in a course: the given one, else their only one, else ``default`` if they are known there.
+
+        ``read`` is what one call with several questions has read already: it is answered with where it is this student
+        in this course at this moment.
 
         Raises CourseRequired where none of these is to be had, NotFound for a derived id whose evidence moved to
         another student, and Unavailable.
         """
         tenant = caller.tenant
+        if read is not None and (read.key, read.now) == (DocumentKey(tenant, student_id, course_id or ""), now):
+            return read
         await self._consents.check_reads(tenant, student_id, now)
         (stored,) = await self._reader.of_students([StudentKey(tenant, student_id)])
         if course_id is None and stored.keys() <= _DEFAULT_ALONE:  # most questions, which pay for no others
@@ -133,9 +140,11 @@ class Students:
         found = await self._courses.of_many([CourseKey(tenant, one) for one in wanted if one is not None], now)
         return {key.course_id: setup for key, setup in found.items()}
 
-    async def known(self, caller: Caller, student_id: str, course_id: str | None, now: Micros) -> StudentInCourse:
+    async def known(
+        self, caller: Caller, student_id: str, course_id: str | None, now: Micros, read: StudentInCourse | None = None
+    ) -> StudentInCourse:
         """As ``in_course``. Raises NotFound if nothing is known about the student there."""
-        found = await self.in_course(caller, student_id, course_id, now)
+        found = await self.in_course(caller, student_id, course_id, now, read)
         if not found.is_known:
             raise unknown_student()
         return found

@@ -58,10 +58,10 @@ def asked_form(request: Request) -> NoteForm:
 async def notes_section(
     engine: Engine, caller: Caller, student_id: str, zone: Zone, form: NoteForm, *, whole: bool
 ) -> NotesSection | None:
-    """The notes for who may read them; None for others. Raises Unavailable."""
+    """The notes on a student who is known, for who may read them; None for others. Raises Unavailable."""
     if TABLE[Act.NOTES][caller.role] is Reach.NOBODY:
         return None
-    notes = (await engine.notes.all(caller, student_id)).notes
+    notes = (await engine.notes.all(caller, student_id, is_known=True)).notes
     own = {one.note_id for one in notes if one.author == caller.subject}
     if not form.error:
         form = msgspec.structs.replace(form, error=_fault(form, notes, caller))
