@@ -1,8 +1,7 @@
 """The HTTP application: its routes and middleware, with an engine that is opened at the start."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import cache
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, TypedDict
@@ -70,6 +69,7 @@ from mastery_engine.http.routers import (
     stream,
     webhooks,
 )
+from mastery_engine.http.shared_document import SharedDocument
 from mastery_engine.http.xapi.routes import ROUTES as XAPI_ROUTES
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.metrics import Metrics
@@ -187,18 +187,9 @@ def create_app(
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
-    app.router.routes.append(Route("/openapi.json", _written_once(document), include_in_schema=False))
+    written = SharedDocument(lambda: msgspec.json.encode(document()), JSON)
+    app.router.routes.append(Route("/openapi.json", written.answer, include_in_schema=False))
     return app
-
-
-def _written_once(document: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
-    """The document's route; it is large, and anybody may ask for it as often as they like."""
-    written = cache(lambda: msgspec.json.encode(document()))
-
-    async def answer(_: Request) -> Response:
-        return Response(written(), media_type=JSON)
-
-    return answer
 
 
 def _check_routes(router: APIRouter) -> None:

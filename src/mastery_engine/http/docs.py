@@ -3,15 +3,17 @@
 With the package of the extra ``docs`` it is Swagger UI, where the calls can be tried; without it, a list of the calls.
 """
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import APIRouter, Request
 from markupsafe import escape
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from mastery_engine.errors import NotFound
 from mastery_engine.http.page_headers import PAGE_HEADERS
+from mastery_engine.http.shared_document import SharedDocument
 
 router = APIRouter(include_in_schema=False)
 
@@ -70,10 +72,15 @@ async def docs(request: Request) -> HTMLResponse:
 
 
 @router.get("/docs/{name}")
-async def asset(name: str) -> Response:
+async def asset(request: Request, name: str) -> Response:
     folder = assets()
     if name == "start.js":
         return Response(START, media_type="text/javascript")
     if folder is None or name not in SERVED:
         raise NotFound("There is no page at this address.")
-    return FileResponse(folder / name, media_type=SERVED[name])
+    return await _file(folder / name).answer(request)
+
+
+@cache
+def _file(path: Path) -> SharedDocument:
+    return SharedDocument(path.read_bytes, SERVED[path.name])

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -16,7 +15,6 @@ from mastery_engine.domain.given_ids import check_student_id, is_student_id, nor
 from mastery_engine.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from mastery_engine.http.dashboard.class_routes import class_page
 from mastery_engine.http.dashboard.operator_page import operator_page
-from mastery_engine.http.dashboard.packing import packed
 from mastery_engine.http.dashboard.routing import asked_course, check_course, sign_in_page, with_error_pages
 from mastery_engine.http.dashboard.session import (
     admitted_by,
@@ -35,6 +33,7 @@ from mastery_engine.http.dashboard.words import N_, remember, served, spoken
 from mastery_engine.http.incoming import address_of, engine_of
 from mastery_engine.http.page_headers import show_in_frames_of
 from mastery_engine.http.routers.stream import EventStream
+from mastery_engine.http.shared_document import SharedDocument
 from mastery_engine.responses.advice import NextStep
 from mastery_engine.responses.cohorts import CohortFigures, Comparison
 from mastery_engine.services.lti.sessions import is_launched, visit_of
@@ -215,18 +214,20 @@ async def language(request: Request) -> Response:
 
 @router.get("/assets/{name}")
 async def asset(request: Request, name: str) -> Response:
-    if name == "style.css":
-        return packed(request, Response(_style(), media_type="text/css", headers=CACHED))
-    if name not in SCRIPTS:
+    document = ASSETS.get(name)
+    if document is None:
         raise NotFound(N_("There is no page at this address."))
-    script = (HERE / "scripts" / name).read_bytes()
-    return packed(request, Response(script, media_type="text/javascript", headers=CACHED))
+    return await document.answer(request)
 
 
-@cache
 def _style() -> bytes:
     """The style of all pages, in the order of the design system's files."""
     return b"".join([(HERE / "design" / f"{name}.css").read_bytes() for name in STYLES])
+
+
+ASSETS = {"style.css": SharedDocument(_style, "text/css", CACHED)} | {
+    name: SharedDocument((HERE / "scripts" / name).read_bytes, "text/javascript", CACHED) for name in SCRIPTS
+}
 
 
 def _check_own_id(caller: Caller) -> None:

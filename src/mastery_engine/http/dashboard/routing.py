@@ -13,7 +13,6 @@ from mastery_engine.domain.given_ids import normal_id
 from mastery_engine.errors import CourseRequired, MasteryError, NotFound, Unauthenticated
 from mastery_engine.http.accept import preferred
 from mastery_engine.http.addresses import check_query
-from mastery_engine.http.dashboard.packing import packed
 from mastery_engine.http.dashboard.session import session_of
 from mastery_engine.http.dashboard.student import course_query
 from mastery_engine.http.dashboard.templates import page
@@ -21,6 +20,7 @@ from mastery_engine.http.dashboard.told import NoSuch, Told, is_for_operators, t
 from mastery_engine.http.dashboard.words import ENGLISH, N_, call_reader, speak, spoken
 from mastery_engine.http.envelope import JSON
 from mastery_engine.http.incoming import engine_of
+from mastery_engine.http.packing import packed
 from mastery_engine.http.problems import headers_of, status_of
 from mastery_engine.services.lti.sessions import is_launched
 

@@ -21,14 +21,14 @@ def packed(request: Request, answer: Response) -> Response:
     if isinstance(answer, StreamingResponse) or len(answer.body) < LEAST_PACKED:
         return answer
     answer.headers.add_vary_header("Accept-Encoding")
-    if "content-encoding" not in answer.headers and _takes_gzip(request.headers.get("accept-encoding", "")):
+    if "content-encoding" not in answer.headers and takes_gzip(request.headers.get("accept-encoding", "")):
         answer.body = gzip.compress(answer.body, PACKED_LEVEL, mtime=0)
         answer.headers["Content-Encoding"] = "gzip"
         answer.headers["Content-Length"] = str(len(answer.body))
     return answer
 
 
-def _takes_gzip(accepted: str) -> bool:
+def takes_gzip(accepted: str) -> bool:
     """Whether ``Accept-Encoding`` names gzip, and does not give it up by ``q=0``."""
     for named in accepted.lower().split(","):
         coding, *parameters = [one.strip() for one in named.split(";")]
