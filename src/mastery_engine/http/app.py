@@ -188,7 +188,8 @@ def create_app(
 
     app.openapi = document  # type: ignore[method-assign]
     written = SharedDocument(lambda: msgspec.json.encode(document()), JSON)
-    app.router.routes.append(Route("/openapi.json", written.answer, include_in_schema=False))
+    document_route = Route("/openapi.json", written.answer, include_in_schema=False)
+    app.router.routes.insert(0, document_route)  # found at once, since anybody may ask for it
     return app
 
 
