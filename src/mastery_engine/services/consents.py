@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 import msgspec
-from cachetools import FIFOCache
 
 from mastery_engine.clock import Clock
 from mastery_engine.domain.consent import (
@@ -39,7 +38,6 @@ K = TypeVar("K", StudentKey, DocumentKey)
 
 REFRESH = SECOND
 PATIENCE_S = 0.5
-MOST_PSEUDONYMS = 20_000  # cached, since computing one costs more
 MOVED = "This id belongs to another student here, to whom its evidence was moved: ask about them."
 REFUSED = (
     "The student has not consented to processing: record their consent first, "
@@ -59,7 +57,6 @@ class Consents:
         self._clock = clock
         self._secret = secret
         self._known: dict[str, History] = {}
-        self._pseudonyms: FIFOCache[tuple[str, str], str] = FIFOCache(MOST_PSEUDONYMS)
         self._next = 0
         self._lock = asyncio.Lock()
         self._asked_at = -REFRESH
@@ -69,11 +66,7 @@ class Consents:
 
     def pseudonym(self, key: Whose) -> str:
         """The student's keyed hash."""
-        student = key[:2]
-        known = self._pseudonyms.get(student)
-        if known is None:
-            known = self._pseudonyms[student] = pseudonym(self._secret, StudentKey(*student))
-        return known
+        return pseudonym(self._secret, key)
 
     def proof(self, key: StudentKey, at: Micros) -> str:
         """A proof that this student was erased at this moment; only the holder of the key can make it."""
