@@ -19,7 +19,7 @@ from mastery_engine.domain.events.kinds import Answer, CalculationRequested, Com
 from mastery_engine.domain.evidence.attempts import MAX_ATTEMPTS
 from mastery_engine.domain.evidence.evidence import Evidence, TopicProgress, mean_quality
 from mastery_engine.domain.evidence.history import NOTHING_YET, POINT_SIZE, History, sixths
-from mastery_engine.domain.evidence.score import component
+from mastery_engine.domain.evidence.score import FourValues, component
 from mastery_engine.domain.moments import Day
 from mastery_engine.domain.rules import COMPLETION, COMPONENTS, CONSISTENCY, QUALITY, QUIZ, Rules
 
@@ -316,20 +316,11 @@ class _Moves(msgspec.Struct, gc=False):
     last: int
 
 
-def causes_of_run(
-    causes: Causes,
-    run: Sequence[Logged],
-    before: History,
-    after: History,
-    evidence: Sequence[tuple[Evidence, Evidence]],
-    rules: Rules,
-) -> tuple[Causes, list[Cause]] | None:
-    """The causes after events that set one day's point, by what they changed in it: quicker than one by one.
+def _moves_of(run: Sequence[Logged], completed: Mapping[str, TopicProgress]) -> tuple[list[_Moves], bool] | None:
+    """What moved components, and whether different things moved the same one; None as in ``causes_of_run``.
 
-    ``before`` is the history before them, ``evidence`` that before and after each. None if an event sets a component
-    directly or names an attempt.
+    ``completed`` is the completion before the run.
     """
-    completed = evidence[0][0].completion
     moves: list[_Moves] = []
     is_mixed = False
     for number, logged in enumerate(run):
@@ -354,6 +345,29 @@ def causes_of_run(
                     continue
                 is_mixed = True
         moves.append(_Moves(code, topic, share, 1, number))
+    return moves, is_mixed
+
+
+def causes_of_run(
+    causes: Causes,
+    run: Sequence[Logged],
+    before: History,
+    after: History,
+    evidence: Sequence[tuple[Evidence, Evidence]],
+    rules: Rules,
+) -> tuple[Causes, list[Cause]] | None:
+    """The causes after events that set one day's point, by what they changed in it: quicker than one by one.
+
+    ``before`` is the history before them, ``evidence`` that before and after each. None if an event names an attempt,
+    or one of several sets a component directly.
+    """
+    known = evidence[0][0]
+    if len(run) == 1 and type(run[0].event.data) is CalculationRequested:
+        return _of_calculation(causes, run[0].event.data.components.values(), before, after, known, rules)
+    told = _moves_of(run, known.completion)
+    if told is None:
+        return None
+    moves, is_mixed = told
     if not moves:
         return causes, []
     packed, known_packed = after.packed, before.packed or _NOTHING_PACKED
@@ -393,6 +407,23 @@ def _mixed(
         values[place] = value
         causes = causes.plus(day, cause)
         found.append(cause)
+    return causes, found
+
+
+def _of_calculation(
+    causes: Causes, given: FourValues, before: History, after: History, evidence: Evidence, rules: Rules
+) -> tuple[Causes, list[Cause]]:
+    """As ``causes_of_run``, of an event that sets components directly."""
+    values, reached, day = [*before.values()], after.values(), after.newest or 0
+    found: list[Cause] = []
+    for place, value in enumerate(given):
+        if value is not None:
+            if place == CONSISTENCY:  # it moves without events as well
+                values[place] = sixths(component(evidence, place, day, rules))
+            moved = reached[place] - values[place]
+            cause = Cause(CALCULATION_CODE | place, None, 1, moved, round(value * _SHARES))
+            causes = causes.plus(day, cause)
+            found.append(cause)
     return causes, found
 
 

@@ -1,5 +1,8 @@
 """The section of causes: bounded, and exact where it has to say less."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mastery_engine.domain.evidence.causes import (
     COARSE_ROWS,
     LATE,
@@ -10,10 +13,19 @@ from mastery_engine.domain.evidence.causes import (
     QUIZ,
     QUIZ_CODE,
     Cause,
+    CauseRecorder,
     Causes,
+    causes_of_run,
     merged_causes,
 )
-from tests.support.samples import TODAY
+from mastery_engine.domain.evidence.evidence import with_event
+from mastery_engine.domain.evidence.score import score_on
+from mastery_engine.domain.moments import DAY
+from mastery_engine.domain.rules import COMPONENTS, Rules
+from mastery_engine.domain.student import NOBODY
+from mastery_engine.domain.transition import apply
+from tests.support import samples
+from tests.support.samples import NOW, TODAY, done, helped, logged, quiz
 
 CODE = QUIZ_CODE | QUIZ
 ROW = 10
@@ -120,3 +132,28 @@ def test_what_looks_like_a_row_within_another_is_none() -> None:
     like = Cause(0x10, None, key >> 24, (key & 0xFFFFFF) - (1 << 23), 0)
     causes = NO_CAUSES.plus(TODAY - 1, like).plus(TODAY, quiz_on(None))
     assert [*causes.each()] == [(TODAY - 1, like), (TODAY, quiz_on(None))]
+
+
+@given(
+    st.lists(st.sampled_from([quiz(3, 5, "q"), done("loops", 1, 3, "d"), helped("h")]), unique_by=id),
+    st.dictionaries(st.sampled_from(COMPONENTS), st.floats(0.0, 1.0), min_size=1),
+    st.dictionaries(st.sampled_from(COMPONENTS), st.floats(0.0, 1.0)),
+    st.integers(0, 40),
+)
+def test_a_calculations_causes_are_those_that_are_recorded_one_by_one(
+    before: list[object], components: dict[str, float], earlier: dict[str, float], days: int
+) -> None:
+    rules = Rules()
+    known = [*before, *([samples.given("e", **earlier)] if earlier else [])]
+    student = apply(NOBODY, logged(known), NOW, rules, cold={}).student  # type: ignore[arg-type]
+    day, at = TODAY + days, NOW + days * DAY
+    (calculation,) = logged([samples.given("c", at=at, received=at, **components)])
+    after = with_event(student.evidence, calculation.event, rules)
+    history = student.history.with_point(day, score_on(after, day, rules))
+    recorder = CauseRecorder(student.history, student.causes, rules)
+    recorder.settle(day)
+    recorder.record(calculation.event, student.evidence, after, day, is_late=False)
+    around = [(student.evidence, after)]
+    told = causes_of_run(student.causes, [calculation], student.history, history, around, rules)
+    assert told == (recorder.causes, recorder.found)
+    assert len(recorder.found) == len(components)
