@@ -390,7 +390,7 @@ def compose(
         curriculum=curriculum,
         ingest=ingest,
         scores=scores,
-        batches=Batches(stores.jobs, students, scores, ingest, recording, consents, access, idempotency, audit, clock),
+        batches=Batches(stores.jobs, students, ingest, recording, consents, access, idempotency, audit, clock),
         forecasts=forecasts,
         calibrations=calibrations,
         advice=advice,

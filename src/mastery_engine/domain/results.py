@@ -12,10 +12,10 @@ from mastery_engine.domain.advice.recommendation import Action, Priority, Recomm
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.evidence.causes import ChangeKind
 from mastery_engine.domain.evidence.moves import Moved
-from mastery_engine.domain.evidence.shown import SURELY
+from mastery_engine.domain.evidence.shown import SURELY, with_4_decimals
 from mastery_engine.domain.ids import derived_id
 from mastery_engine.domain.moments import Micros, rfc3339
-from mastery_engine.domain.rules import COMPONENTS, STEPS, Component
+from mastery_engine.domain.rules import COMPONENTS, Component
 
 RESULTS_TOPIC = "mastery.results"
 EVENTS_TOPIC = "mastery.events"
@@ -214,25 +214,16 @@ def message(result: Result) -> Message:
         scores = (round(result.score, 4), round(result.previous_score, 4), result.level)
     completion, quiz, quality, consistency = result.components
     components: dict[Component, float] = {
-        "completion": _with_4_decimals(completion),
-        "quiz": _with_4_decimals(quiz),
-        "quality": _with_4_decimals(quality),
-        "consistency": _with_4_decimals(consistency),
+        "completion": with_4_decimals(completion),
+        "quiz": with_4_decimals(quiz),
+        "quality": with_4_decimals(quality),
+        "consistency": with_4_decimals(consistency),
     }
     advice = None
     if result.advice is not None:
         advice = [advice_sent(result.tenant, result.student_id, result.course_id, one) for one in result.advice]
-    coverage, changes = _with_4_decimals(result.coverage), None if result.moved is None else _changes_sent(result.moved)
+    coverage, changes = with_4_decimals(result.coverage), None if result.moved is None else _changes_sent(result.moved)
     return Message(*common, *scores, components=components, coverage=coverage, recommendations=advice, changes=changes)
-
-
-def _with_4_decimals(value: float | None) -> float:
-    """As ``round(value, 4)``, which writes a number as text and reads it back: that is left for what is near a tie."""
-    if not value:
-        return 0.0
-    scaled = value * STEPS
-    steps = round(scaled)
-    return steps / STEPS if -SURELY < scaled - steps < SURELY else round(value, 4)
 
 
 def _changes_sent(moved: Sequence[Moved]) -> SentChanges:
@@ -250,7 +241,7 @@ def _changes_sent(moved: Sequence[Moved]) -> SentChanges:
 
 
 def _with_6_decimals(change: float) -> float:
-    """As ``round(change, 6)``, in the way of ``_with_4_decimals``; what is nearly nothing keeps its sign."""
+    """As ``round(change, 6)``, in the way of ``with_4_decimals``; what is nearly nothing keeps its sign."""
     scaled = change * 1e6
     steps = round(scaled)
     return steps / 1e6 if steps and -SURELY < scaled - steps < SURELY else round(change, 6)
@@ -258,13 +249,20 @@ def _with_6_decimals(change: float) -> float:
 
 def advice_sent(tenant: str, student_id: str, course_id: str, recommendation: Recommendation) -> AdviceSent:
     """A piece of advice as it is sent everywhere; the resources, which the curriculum has, are added later."""
-    return AdviceSent(
+    return AdviceSent(*sent_fields(tenant, student_id, course_id, recommendation))
+
+
+def sent_fields(
+    tenant: str, student_id: str, course_id: str, recommendation: Recommendation
+) -> tuple[str, Action, str, Priority, int, float, str]:
+    """The fields of ``AdviceSent``, in their order."""
+    return (
         recommendation_id(tenant, student_id, course_id, recommendation),
         recommendation.action,
         recommendation.area,
         recommendation.priority,
         recommendation.minutes,
-        round(recommendation.gain, 4),
+        with_4_decimals(recommendation.gain),
         recommendation.reason,
     )
 

@@ -11,7 +11,7 @@ from mastery_engine.responses.times import MomentText
 JSON = "application/json"
 
 
-class Meta(msgspec.Struct, frozen=True):
+class Meta(msgspec.Struct, frozen=True, gc=False):
     """The time of an answer, the version of the service, and the id of the request."""
 
     timestamp: MomentText
@@ -19,7 +19,7 @@ class Meta(msgspec.Struct, frozen=True):
     version: str = __version__
 
 
-class Success(msgspec.Struct, frozen=True):
+class Success(msgspec.Struct, frozen=True, gc=False):
     """An answer to a call that worked."""
 
     success: bool

@@ -12,7 +12,7 @@ from mastery_engine.domain.advice.recommendation import Action, Recommendation
 from mastery_engine.domain.advice.struggle import Spell
 from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.moments import iso_date, rfc3339
-from mastery_engine.domain.results import AdviceSent, PathStep, advice_sent, path_steps
+from mastery_engine.domain.results import AdviceSent, PathStep, path_steps, sent_fields
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.responses.times import DateText, MomentText
 
@@ -48,7 +48,7 @@ class NextStep(msgspec.Struct, frozen=True):
     stuck_on: str | None = None
 
 
-class PathAhead(msgspec.Struct, frozen=True):
+class PathAhead(msgspec.Struct, frozen=True, gc=False):
     """The first steps of the learning path to this goal, as ``/recommendations/learning-path`` gives it too."""
 
     goal: Literal["improve_mastery"]
@@ -109,20 +109,7 @@ class StudentPatterns(msgspec.Struct, frozen=True):
 
 def recommended(advice: Sequence[Recommendation], key: DocumentKey, curriculum: Curriculum) -> list[Recommended]:
     """Advice as it is sent to this student, in this course."""
-    return [_with_resources(advice_sent(*key, one), curriculum) for one in advice]
-
-
-def _with_resources(sent: AdviceSent, curriculum: Curriculum) -> Recommended:
-    return Recommended(
-        sent.recommendation_id,
-        sent.action,
-        sent.area,
-        sent.priority,
-        sent.estimated_time,
-        sent.expected_gain,
-        sent.reason,
-        curriculum.resources(sent.area),
-    )
+    return [Recommended(*sent_fields(*key, one), curriculum.resources(one.area)) for one in advice]
 
 
 def next_step(piece: Recommendation, curriculum: Curriculum, struggles: Iterable[str] = ()) -> NextStep:

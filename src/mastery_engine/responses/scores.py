@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from mastery_engine.domain.evidence.history import Trend
 from mastery_engine.domain.evidence.score import MasteryScore
-from mastery_engine.domain.evidence.shown import shown_score
+from mastery_engine.domain.evidence.shown import shown_score, with_4_decimals
 from mastery_engine.domain.rules import COMPONENTS, Component, Rules
 from mastery_engine.responses.advice import PathAhead, Recommended
 from mastery_engine.responses.times import MomentText
@@ -16,7 +16,7 @@ from mastery_engine.responses.times import MomentText
 Score = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 
-class Contribution(msgspec.Struct, frozen=True):
+class Contribution(msgspec.Struct, frozen=True, gc=False):
     """What one component adds to the score: ``contribution`` = ``weight`` × ``score``."""
 
     component: Component
@@ -25,7 +25,7 @@ class Contribution(msgspec.Struct, frozen=True):
     contribution: Score
 
 
-class Components(msgspec.Struct, frozen=True):
+class Components(msgspec.Struct, frozen=True, gc=False):
     """The four components; one without evidence is 0.0 (see ``coverage``)."""
 
     completion: Score
@@ -34,7 +34,7 @@ class Components(msgspec.Struct, frozen=True):
     consistency: Score
 
 
-class CurrentMastery(msgspec.Struct, frozen=True):
+class CurrentMastery(msgspec.Struct, frozen=True, gc=False):
     """A score with its parts; ``coverage`` is the share of the weights that has evidence."""
 
     mastery_score: Score
@@ -46,7 +46,7 @@ class CurrentMastery(msgspec.Struct, frozen=True):
     breakdown: list[Contribution] | UnsetType = UNSET
 
 
-class CourseMastery(msgspec.Struct, frozen=True):
+class CourseMastery(msgspec.Struct, frozen=True, gc=False):
     """One of a student's courses, with the score there."""
 
     course_id: str
@@ -56,7 +56,7 @@ class CourseMastery(msgspec.Struct, frozen=True):
     last_updated: MomentText
 
 
-class StudentMastery(msgspec.Struct, frozen=True):
+class StudentMastery(msgspec.Struct, frozen=True, gc=False):
     """The answer to a query. ``historical_average`` is the mean of the daily points within the retention.
 
     ``courses`` are all of the student's, by id, if there are several.
@@ -71,7 +71,7 @@ class StudentMastery(msgspec.Struct, frozen=True):
     courses: list[CourseMastery] | UnsetType = UNSET
 
 
-class Calculated(msgspec.Struct, frozen=True):
+class Calculated(msgspec.Struct, frozen=True, gc=False):
     """The answer to a calculation."""
 
     student_id: str
@@ -87,20 +87,21 @@ def current_mastery(
     advice: list[Recommended] | None = None,
 ) -> CurrentMastery:
     """A score as it is sent."""
-    values = [value or 0.0 for value in score.components]
+    values = [value or 0.0 for value in score.components] if with_components else ()
+    shown = [with_4_decimals(value) for value in values]
     return CurrentMastery(
         mastery_score=shown_score(score.score, rules),
         level=score.level,
-        coverage=round(score.coverage, 4),
+        coverage=with_4_decimals(score.coverage),
         timestamp=timestamp,
         recommendations=advice or [],
-        components=Components(*[round(value, 4) for value in values]) if with_components else UNSET,
-        breakdown=_breakdown(values, rules) if with_components else UNSET,
+        components=Components(*shown) if with_components else UNSET,
+        breakdown=_breakdown(values, shown, rules) if with_components else UNSET,
     )
 
 
-def _breakdown(values: Sequence[float], rules: Rules) -> list[Contribution]:
+def _breakdown(values: Sequence[float], shown: Sequence[float], rules: Rules) -> list[Contribution]:
     return [
-        Contribution(name, round(value, 4), weight, round(weight * value, 4))
-        for name, value, weight in zip(COMPONENTS, values, rules.component_weights, strict=True)
+        Contribution(name, score, weight, with_4_decimals(weight * value))
+        for name, value, score, weight in zip(COMPONENTS, values, shown, rules.component_weights, strict=True)
     ]

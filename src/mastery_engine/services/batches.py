@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import count
 from typing import NamedTuple, TypeAlias
@@ -28,7 +28,7 @@ from mastery_engine.services.consents import Consents
 from mastery_engine.services.idempotency import Claim, Idempotency, IdempotencyKey
 from mastery_engine.services.ingest import Ingest
 from mastery_engine.services.recording import Recording
-from mastery_engine.services.scores import NOTHING_GIVEN, Scores
+from mastery_engine.services.scores import NOTHING_GIVEN, with_given
 from mastery_engine.services.students import StudentInCourse, Students, unknown_student
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,6 @@ class Batches:
         self,
         jobs: JobStore,
         students: Students,
-        scores: Scores,
         ingest: Ingest,
         recording: Recording,
         consents: Consents,
@@ -93,7 +92,6 @@ class Batches:
     ) -> None:
         self._jobs = jobs
         self._students = students
-        self._scores = scores
         self._ingest = ingest
         self._recording = recording
         self._consents = consents
@@ -229,16 +227,18 @@ class Batches:
         await self._consents.refresh()
         good, failures = self._checked(caller, request)
         asked = [(row.student_id, row.course_id) for row in good]
-        chosen = dict(zip(good, await self._students.in_courses(caller.tenant, asked, now), strict=True))
-        recorded = [row for row in good if _is_recorded(request, row)] if may_come_again else []
+        chosen = await self._students.in_courses(caller.tenant, asked, now)
+        recorded = [n for n, row in enumerate(good) if _is_recorded(request, row)] if may_come_again else []
         if recorded:
-            named = [(request.event_ids[row.place], row.student_id, row.course_id) for row in recorded]
-            found_now = [chosen[row] for row in recorded]
-            places_before = await self._recording.as_before(caller.tenant, named, found_now, now)
-            chosen |= zip(recorded, places_before, strict=True)
-        places = {row: found for row, found in chosen.items() if isinstance(found, StudentInCourse)}
+            named = [(request.event_ids[good[n].place], good[n].student_id, good[n].course_id) for n in recorded]
+            places_before = await self._recording.as_before(caller.tenant, named, [chosen[n] for n in recorded], now)
+            for n, place in zip(recorded, places_before, strict=True):
+                chosen[n] = place
+        places = [
+            (row, found.key) for row, found in zip(good, chosen, strict=True) if isinstance(found, StudentInCourse)
+        ]
         students, refused = await self._record(caller, request, places, now, claim)
-        for row, found in chosen.items():
+        for row, found in zip(good, chosen, strict=True):
             index, student_id, _, given = row
             if self._consents.state(StudentKey(caller.tenant, student_id)).erased:  # while the rows were recorded
                 failures.append(withheld(index))
@@ -250,7 +250,7 @@ class Batches:
                 failures.append(_failure(index, student_id, unknown_student()))
             else:
                 after = students.get(found.key, found.student)
-                mastery = self._scores.with_given(found.with_student(after), given)
+                mastery = with_given(found, after, given)
                 results.append(BatchResult(index, student_id, mastery, found.key.course_id))
         has_recorded = bool(students)
         if claim is not None and results and not has_recorded:
@@ -286,21 +286,21 @@ class Batches:
         self,
         caller: Caller,
         request: BatchRequest,
-        places: Mapping[GoodRow, StudentInCourse],
+        places: Sequence[tuple[GoodRow, DocumentKey]],
         now: Micros,
         claim: Claim | None,
     ) -> tuple[dict[DocumentKey, Student], dict[int, MasteryError]]:
         """Record the rows that are to be; the students after it, and by index what refused a row."""
-        rows = [row for row in places if _is_recorded(request, row)]
+        rows = [(row, key) for row, key in places if _is_recorded(request, row)]
         students: dict[DocumentKey, Student] = {}
         refused: dict[int, MasteryError] = {}
         if rows:
-            given = [(request.event_ids[row.place], places[row].key, row.given) for row in rows]
-            for row, recorded in zip(rows, await self._recording.record(caller, given, now, claim), strict=True):
+            given = [(request.event_ids[row.place], key, row.given) for row, key in rows]
+            for (row, key), recorded in zip(rows, await self._recording.record(caller, given, now, claim), strict=True):
                 if isinstance(recorded, MasteryError):
                     refused[row.place] = recorded
                 else:
-                    students[places[row].key] = recorded
+                    students[key] = recorded
         return students, refused
 
 

@@ -8,19 +8,24 @@ import msgspec
 
 from mastery_engine.auth.access import Act, Caller, may_record
 from mastery_engine.clock import Clock
-from mastery_engine.domain.advice.guidance import NO_GUIDANCE
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.domain.evidence.changes import score_change
 from mastery_engine.domain.evidence.history import Point, average, trend
 from mastery_engine.domain.evidence.periods import Aggregation, periods
-from mastery_engine.domain.evidence.score import MasteryScore, components, mastery_score, score_of, score_on
+from mastery_engine.domain.evidence.score import (
+    FourValues,
+    MasteryScore,
+    components_on,
+    mastery_score,
+    score_of,
+    score_on,
+)
 from mastery_engine.domain.evidence.shown import shown_score
 from mastery_engine.domain.moments import day_of_date, iso_date, rfc3339
 from mastery_engine.domain.rules import Rules
-from mastery_engine.domain.student import NOBODY, DocumentKey
+from mastery_engine.domain.student import NOBODY, DocumentKey, Student
 from mastery_engine.errors import CourseRequired, InvalidInput, MasteryError, NotFound
-from mastery_engine.responses.advice import path_ahead
 from mastery_engine.responses.changes import Changes, changes_response
 from mastery_engine.responses.history import HistoryPoint, MasteryHistory, history_summary
 from mastery_engine.responses.scores import Calculated, CourseMastery, CurrentMastery, StudentMastery, current_mastery
@@ -84,17 +89,11 @@ class Scores:
         scores = found.scores(last=today)
         if on is None:
             score = score_on(student.evidence, today, rules)
-            guidance = NO_GUIDANCE
+            advice, ahead = None, None
             if await self._consents.allows_profile(found.key, now):
-                guidance = self._advice.with_path(found, score)
-            shown = current_mastery(
-                score,
-                rfc3339(now),
-                rules,
-                with_components=with_components,
-                advice=self._advice.in_words(found, guidance),
-            )
-            updated, ahead = rfc3339(student.updated), path_ahead(guidance.path)
+                advice, ahead = self._advice.with_path_in_words(found, score)
+            shown = current_mastery(score, rfc3339(now), rules, with_components=with_components, advice=advice)
+            updated = rfc3339(student.updated)
         else:
             points = found.points(last=today)
             if not points:
@@ -144,7 +143,7 @@ class Scores:
         now = caller.moment(self._clock)
         if records:
             student_id = await self._consents.student_now(caller.tenant, student_id, now)
-        event_id = self._ingest.derived_id(caller, "calculate", key, 0)
+        event_id = self._ingest.derived_id(caller, "calculate", key, 0) if records else ""
         if records and key is not None and course_id is None:
             chosen = await self._students.in_courses(caller.tenant, [(student_id, None)], now)
             row = (event_id, student_id, None)
@@ -164,21 +163,12 @@ class Scores:
             found = found.with_student(recorded)
         else:
             await claim()
-        shown = self.with_given(found, given)
+        known = components_on(found.student.evidence, found.today, found.rules)
+        advice = None
         if found.student is not NOBODY and await self._consents.allows_profile(found.key, now):
-            score = mastery_score(found.student.evidence, now, found.rules)
-            guidance = self._advice.guidance(found, score)
-            shown = msgspec.structs.replace(shown, recommendations=self._advice.in_words(found, guidance))
-        return Calculated(student_id, shown)
-
-    def with_given(self, of: StudentInCourse, given: ComponentValues) -> CurrentMastery:
-        """The score of a student with the given components in place of those from the evidence."""
-        known = components(of.student.evidence, of.now, of.rules)
-        completion, quiz, quality, consistency = (
-            by_evidence if value is None else value for value, by_evidence in zip(given.values(), known, strict=True)
-        )
-        score = score_of((completion, quiz, quality, consistency), of.rules)
-        return current_mastery(score, rfc3339(of.now), of.rules)
+            advice = self._advice.in_words(found, score_of(known, found.rules))
+        score = score_of(_given_first(known, given), found.rules)
+        return Calculated(student_id, current_mastery(score, rfc3339(now), found.rules, advice=advice))
 
     async def history(
         self,
@@ -257,6 +247,22 @@ class Scores:
             {topic: (progress.completed, progress.total) for topic, progress in student.evidence.completion.items()}
             for student in await self._students.load([DocumentKey(caller.tenant, one) for one in student_ids])
         ]
+
+
+def with_given(of: StudentInCourse, student: Student, given: ComponentValues) -> CurrentMastery:
+    """The score of a student, as they are now, with the given components in place of those from the evidence."""
+    known = components_on(student.evidence, of.today, of.rules)
+    return current_mastery(score_of(_given_first(known, given), of.rules), rfc3339(of.now), of.rules)
+
+
+def _given_first(known: FourValues, given: ComponentValues) -> FourValues:
+    completion, quiz, quality, consistency = known
+    return (
+        completion if given.completion is None else given.completion,
+        quiz if given.quiz is None else given.quiz,
+        quality if given.quality is None else given.quality,
+        consistency if given.consistency is None else given.consistency,
+    )
 
 
 def _score_of(point: Point, rules: Rules) -> MasteryScore:

@@ -71,8 +71,8 @@ class StudentInCourse(msgspec.Struct, frozen=True):
         return shown_scores(self.document.student.history, rules, first=rules.first_day(self.today), last=last)
 
     def with_student(self, student: Student) -> "StudentInCourse":
-        """The same with another state of the student."""
-        return msgspec.structs.replace(self, document=StoredDocument(self.document.version, student))
+        """The same with the state of the student that a fold has just written."""
+        return msgspec.structs.replace(self, document=StoredDocument(self.document.version + 1, student))
 
 
 class Students:

@@ -2,9 +2,11 @@
 
 from functools import cache
 
+from msgspec.structs import replace
+
 from mastery_engine.domain.advice.guidance import PATH_HELD, Guidance
 from mastery_engine.domain.advice.learning_path import Step, learning_path
-from mastery_engine.domain.advice.recommendation import recommendation_id
+from mastery_engine.domain.advice.recommendation import STAYS_AWAY, recommendation_id
 from mastery_engine.domain.courses.course import NO_COURSE, CourseSetup, setup_of
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.evidence.score import mastery_score
@@ -15,6 +17,7 @@ from mastery_engine.domain.skills.model import DEFAULT_SKILLS, SkillModel
 from mastery_engine.domain.student import NOBODY, DocumentKey, Student
 from mastery_engine.domain.transition import apply
 from mastery_engine.ports.documents import StoredDocument
+from mastery_engine.responses.advice import Recommended, path_ahead
 from mastery_engine.services.current_advice import CurrentAdvice
 from mastery_engine.services.models import Models
 from mastery_engine.services.students import StudentInCourse
@@ -102,16 +105,47 @@ def test_the_path_held_is_shown_only_as_long_as_it_is_that_of_the_moment() -> No
 
 
 def test_words_are_cached_as_long_as_the_advice_stays() -> None:
-    words, student = CurrentAdvice(Models(), most=1), folded(quiz(1, 2, "1"))
-    ada = in_course(student, NOW)
-    first = words.in_words(ada, student.guidance)
+    advice, student = CurrentAdvice(Models(), most=1), folded(quiz(1, 2, "1"))
+
+    def words(student: Student, now: int = NOW, key: DocumentKey = ADA) -> list[Recommended]:
+        return advice.in_words(in_course(student, now, key), mastery_score(student.evidence, now, RULES))
+
+    first = words(student)
     assert first
-    assert words.in_words(ada, student.guidance) is first
-    assert (
-        words.in_words(in_course(student, NOW, BOB), student.guidance)[0].recommendation_id
-        != first[0].recommendation_id
-    )
-    assert words.in_words(ada, student.guidance) == first
+    assert words(student) is first
+    assert words(student, key=BOB)[0].recommendation_id != first[0].recommendation_id
+    assert words(student) == first
     data = {"recommendation_id": recommendation_id(*ADA, student.guidance.advice.items[0])}
-    dismissed = folded(event("recommendation.dismissed", data, "d"), after=student)
-    assert words.in_words(in_course(dismissed, NOW), dismissed.guidance) == first[1:]
+    dismissed = folded(event("recommendation.dismissed", data, "d"), after=student, at=NOW + 1)
+    assert words(dismissed) == words(dismissed) == first[1:]
+
+
+def test_what_was_dismissed_comes_back_after_a_week_though_words_are_cached() -> None:
+    advice, student = CurrentAdvice(Models()), folded(quiz(1, 2, "1"))
+    data = {"recommendation_id": recommendation_id(*ADA, student.guidance.advice.items[0])}
+    dismissed = folded(event("recommendation.dismissed", data, "d"), after=student, at=NOW + 1)
+    score = mastery_score(student.evidence, NOW, RULES)
+    week = replace(in_course(dismissed, NOW), now=NOW + STAYS_AWAY)  # so that only the moment is another
+    assert len(advice.in_words(in_course(dismissed, NOW), score)) + 1 == len(advice.in_words(week, score))
+
+
+def test_words_with_the_path_are_those_without_it() -> None:
+    advice, student = CurrentAdvice(Models()), folded(quiz(1, 2, "1"))
+    for now in (NOW, NOW + DAY):
+        ada, score = in_course(student, now), mastery_score(student.evidence, now, RULES)
+        alone = advice.in_words(ada, score)
+        words, path = advice.with_path_in_words(ada, score)
+        assert words == alone
+        assert path == path_ahead(path_now(student, now))
+        assert advice.with_path_in_words(ada, score)[1] is path, "cached"
+        assert advice.in_words(ada, score) is words, "of the same advice"
+
+
+def test_another_version_of_the_document_is_answered_anew() -> None:
+    advice, student = CurrentAdvice(Models()), folded(quiz(1, 2, "1"))
+    other = folded(quiz(9, 10, "2"), after=student)
+    assert other.updated == student.updated
+    score = mastery_score(student.evidence, NOW, RULES)
+    first = advice.guidance(in_course(student, NOW), score)
+    again = replace(in_course(other, NOW), document=StoredDocument(2, other))
+    assert advice.guidance(again, mastery_score(other.evidence, NOW, RULES)) != first

@@ -38,6 +38,15 @@ def _on_its_side(score: float, shown: float, rules: Rules) -> float:
     return next((one for least, most in (its_side, (low, high)) for one in near if least <= one < most), shown)
 
 
+def with_4_decimals(value: float | None) -> float:
+    """As ``round(value, 4)``, which writes a number as text and reads it back: that is left for what is near a tie."""
+    if not value:
+        return 0.0
+    scaled = value * STEPS
+    steps = round(scaled)
+    return steps / STEPS if -SURELY < scaled - steps < SURELY else round(value, 4)
+
+
 def whole_per_cent(share: float) -> int:
     """A share in [0, 1] in whole per cent, rounded down: 59.6% is not the 60% at which a level begins.
 

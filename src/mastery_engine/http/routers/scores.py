@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from mastery_engine.domain.events.kinds import ComponentValues
 from mastery_engine.http.body import Body, OfStudent, Share
 from mastery_engine.http.envelope_route import EnvelopeRoute
-from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key, json_body
+from mastery_engine.http.incoming import Authenticated, TheEngine, idempotency_key
 from mastery_engine.http.openapi import KEYED, responds
 from mastery_engine.responses.scores import Calculated, StudentMastery
 
@@ -51,7 +51,7 @@ async def query(engine: TheEngine, caller: Authenticated, body: MasteryQuery) ->
 @router.post("/mastery/calculate", openapi_extra=responds(Calculated, limit="calculate") | KEYED)
 async def calculate(engine: TheEngine, caller: Authenticated, request: Request, body: Calculate) -> Calculated:
     """The score with the given components, the others from the evidence; recorded unless ``record`` is false."""
-    key, values = idempotency_key(request, await json_body(request)), body.components.values()
+    key, values = idempotency_key(request, await request.body()), body.components.values()
     return await engine.scores.calculate(
         caller, body.student_id, values, course_id=body.course_id, record=body.record, key=key
     )
