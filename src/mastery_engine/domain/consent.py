@@ -3,18 +3,16 @@
 A history lists the changes, oldest first; it begins anew with an erasure, which withdraws everything.
 """
 
+import hashlib
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from mastery_engine.domain.events.event import LearningEvent
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import DocumentKey, StudentKey
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 # Of HMAC over SHA-256 (RFC 2104): the block, in bytes, and what the key is combined with.
 BLOCK, INNER, OUTER = 64, 0x36, 0x5C
@@ -52,7 +50,7 @@ def pseudonym(secret: bytes, key: StudentKey | DocumentKey) -> str:
 
 
 @lru_cache(maxsize=8)
-def _keyed(secret: bytes) -> tuple["_Hash", "_Hash"]:
+def _keyed(secret: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
     """The two hashes of HMAC (RFC 2104) after the key: the library's object around them costs more than they do."""
     key = (sha256(secret).digest() if len(secret) > BLOCK else secret).ljust(BLOCK, b"\0")
     return sha256(bytes([byte ^ INNER for byte in key])), sha256(bytes([byte ^ OUTER for byte in key]))

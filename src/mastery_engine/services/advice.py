@@ -87,7 +87,7 @@ class Advising:
         score = mastery_score(student.evidence, now, rules)
         view = self._skills.outlook(found)
         fresh = advice_for(student.guidance, student.evidence, score, view, found.today, rules)
-        held = self._advice.guidance(found, score).advice.items
+        held = self._advice.advice(found, score)
         dismissed = recently_dismissed(student.guidance.dismissed, now)
         wanted = [
             piece

@@ -4,15 +4,17 @@ The advice is the document's, or made anew if a day has passed. The path is that
 is the one last published.
 """
 
+from typing import NamedTuple
+
 import msgspec
 from cachetools import FIFOCache
 
-from mastery_engine.domain.advice.guidance import Guidance, advise, current
+from mastery_engine.domain.advice.guidance import advise, current, not_dismissed, unpacked_steps
+from mastery_engine.domain.advice.recommendation import Recommendation, unpacked_advice
 from mastery_engine.domain.courses.course import CourseSetup
 from mastery_engine.domain.evidence.score import MasteryScore
 from mastery_engine.domain.moments import Day, Micros
 from mastery_engine.domain.skills.model import SkillModel
-from mastery_engine.domain.student import DocumentKey
 from mastery_engine.responses.advice import PathAhead, Recommended, path_ahead, recommended
 from mastery_engine.services.models import Models
 from mastery_engine.services.students import StudentInCourse
@@ -20,18 +22,32 @@ from mastery_engine.services.students import StudentInCourse
 MOST_STUDENTS = 20_000
 
 
+class Words(NamedTuple):
+    """Advice and the first steps of the path as they are sent."""
+
+    advice: list[Recommended]
+    path: PathAhead | None
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Words).decode
+
+
 class MadeAdvice(msgspec.Struct, gc=False):
-    """Guidance as it is shown, and what from: it holds as long as these are the same. Words are found when needed."""
+    """Advice and path as they are shown, and what from: they hold as long as these are the same.
+
+    They are packed, and so are their words once they were asked for: the garbage collector need not look at any of
+    it, which took it milliseconds each second and a tenth of one now and then, in which no call was answered.
+    """
 
     version: int
     updated: Micros
     day: Day
     model: SkillModel
     setup: CourseSetup
-    guidance: Guidance
-    has_path: bool
-    words: list[Recommended] | None = None
-    path: PathAhead | None = None
+    pieces: bytes
+    steps: bytes | None
+    words: bytes = b""
 
     def is_of(self, of: StudentInCourse, model: SkillModel) -> bool:
         document = of.document
@@ -49,51 +65,48 @@ class CurrentAdvice:
 
     def __init__(self, models: Models, *, most: int = MOST_STUDENTS) -> None:
         self._models = models
-        self._made: FIFOCache[DocumentKey, MadeAdvice] = FIFOCache(most)
+        self._made: FIFOCache[tuple[str, ...], MadeAdvice] = FIFOCache(most)
 
-    def guidance(self, of: StudentInCourse, score: MasteryScore) -> Guidance:
-        """The guidance with the advice of this day, as a fold at this moment would leave it."""
-        return self._of(of, score, with_path=False).guidance
-
-    def with_path(self, of: StudentInCourse, score: MasteryScore) -> Guidance:
-        """The guidance with the same advice as in ``guidance``, and the first steps of the path as it is now."""
-        return self._of(of, score, with_path=True).guidance
+    def advice(self, of: StudentInCourse, score: MasteryScore) -> tuple[Recommendation, ...]:
+        """The advice of this day, as a fold at this moment would leave it."""
+        return unpacked_advice(self._of(of, score, with_path=False).pieces)
 
     def in_words(self, of: StudentInCourse, score: MasteryScore) -> list[Recommended]:
-        """The advice as it is sent, without what was dismissed within the last week."""
-        return self._worded(of, self._of(of, score, with_path=False))
+        """The same as it is sent, without what was dismissed within the last week."""
+        return self._worded(of, self._of(of, score, with_path=False)).advice
 
-    def with_path_in_words(
-        self, of: StudentInCourse, score: MasteryScore
-    ) -> tuple[list[Recommended], PathAhead | None]:
-        """The same, and the first steps of the path as they are sent."""
-        made = self._of(of, score, with_path=True)
-        if made.path is None:
-            made.path = path_ahead(made.guidance.path)
-        return self._worded(of, made), made.path
+    def with_path_in_words(self, of: StudentInCourse, score: MasteryScore) -> Words:
+        """The same, and the first steps of the path as it is now."""
+        return self._worded(of, self._of(of, score, with_path=True))
 
     def _of(self, of: StudentInCourse, score: MasteryScore, *, with_path: bool) -> MadeAdvice:
-        model, made = self._models.skills, self._made.get(of.key)
-        if made is not None and (made.has_path or not with_path) and made.is_of(of, model):
+        key = tuple(of.key)  # a plain tuple of texts is nothing to the garbage collector
+        model, made = self._models.skills, self._made.get(key)
+        if made is not None and (made.steps is not None or not with_path) and made.is_of(of, model):
             return made
         student, today = of.student, of.today
         held, rules, course = student.guidance, of.rules, of.curriculum
         if with_path:
-            guidance = current(held, student.evidence, score, today, course, rules, student.knowledge, model)
+            shown = current(held, student.evidence, score, today, course, rules, student.knowledge, model)
         elif held.advice.is_due(score, today):
-            guidance = advise(held, student.evidence, score, today, course, rules, student.knowledge, model)
+            shown = advise(held, student.evidence, score, today, course, rules, student.knowledge, model)
         else:
-            guidance = held
-        made = MadeAdvice(of.document.version, student.updated, today, model, of.setup, guidance, with_path)
-        self._made[of.key] = made
+            shown = held
+        steps = shown.steps if with_path else None
+        pieces = shown.advice.pieces
+        made = MadeAdvice(of.document.version, student.updated, today, model, of.setup, pieces, steps)
+        self._made[key] = made
         return made
 
     @staticmethod
-    def _worded(of: StudentInCourse, made: MadeAdvice) -> list[Recommended]:
-        """Words are kept as long as they do not depend on the moment: something dismissed comes back."""
-        guidance = made.guidance
-        if guidance.dismissed:
-            return recommended(guidance.advised(*of.key, of.now), of.key, of.curriculum)
-        if made.words is None:
-            made.words = recommended(guidance.advice.items, of.key, of.curriculum)
-        return made.words
+    def _worded(of: StudentInCourse, made: MadeAdvice) -> Words:
+        """Words are kept unless something was dismissed, which comes back at some moment."""
+        if made.words:
+            return _unpack(made.words)
+        dismissed = of.student.guidance.dismissed
+        advice = not_dismissed(unpacked_advice(made.pieces), dismissed, *of.key, of.now)
+        path = None if made.steps is None else path_ahead(unpacked_steps(made.steps))
+        words = Words(recommended(advice, of.key, of.curriculum), path)
+        if not dismissed:
+            made.words = _pack(words)
+        return words

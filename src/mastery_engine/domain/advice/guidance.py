@@ -49,7 +49,7 @@ PATH_HELD = 5
 
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(tuple[Step, ...]).decode
+unpacked_steps = msgspec.msgpack.Decoder(tuple[Step, ...]).decode
 NO_STEPS = _pack(())  # no path, packed
 
 
@@ -71,7 +71,7 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def path(self) -> tuple[Step, ...]:
         """The first steps of the path, unpacked each time."""
-        return _unpack(self.steps)
+        return unpacked_steps(self.steps)
 
     def since(self, floor: Day, rules: Rules) -> "Guidance":
         """Without anything from days before ``floor``."""
@@ -88,11 +88,7 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def advised(self, tenant: str, student_id: str, course_id: str, at: Micros) -> tuple[Recommendation, ...]:
         """The last advice, without what was dismissed within the last week."""
-        if not self.dismissed:
-            return self.advice.items
-        gone = recently_dismissed(self.dismissed, at)
-        own = (tenant, student_id, course_id)
-        return tuple([item for item in self.advice.items if recommendation_id(*own, item) not in gone])
+        return not_dismissed(self.advice.items, self.dismissed, tenant, student_id, course_id, at)
 
     def news(
         self, tenant: str, student_id: str, course_id: str, at: Micros, sent: int
@@ -115,6 +111,21 @@ class Guidance(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 NO_GUIDANCE = Guidance()
+
+
+def not_dismissed(
+    advice: tuple[Recommendation, ...],
+    dismissed: Mapping[str, Micros],
+    tenant: str,
+    student_id: str,
+    course_id: str,
+    at: Micros,
+) -> tuple[Recommendation, ...]:
+    """The advice without what was dismissed within the week before a moment."""
+    if not dismissed:
+        return advice
+    gone = recently_dismissed(dismissed, at)
+    return tuple([item for item in advice if recommendation_id(tenant, student_id, course_id, item) not in gone])
 
 
 def merged_guidance(ours: Guidance, theirs: Guidance) -> Guidance:

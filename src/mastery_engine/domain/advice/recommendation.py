@@ -1,6 +1,6 @@
 """A piece of advice: what to do, what it would gain, and why, in words. And the advice that a document holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 from zlib import crc32
 
@@ -51,7 +51,7 @@ class Recommendation(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(tuple[Recommendation, ...]).decode
+unpacked_advice = msgspec.msgpack.Decoder(tuple[Recommendation, ...]).decode
 NOTHING = _pack(())  # no advice, packed
 
 
@@ -73,7 +73,7 @@ class Advice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def items(self) -> tuple[Recommendation, ...]:
         """The pieces of advice, unpacked each time."""
-        return _unpack(self.pieces)
+        return unpacked_advice(self.pieces)
 
     def is_due(self, score: MasteryScore, today: Day) -> bool:
         """Whether a day has passed, the level has changed, or a component has changed by 0.05 or more."""
@@ -117,7 +117,7 @@ def with_dismissed(dismissed: dict[str, Micros], recommendation: str, at: Micros
     return after
 
 
-def recently_dismissed(dismissed: dict[str, Micros], at: Micros) -> set[str]:
+def recently_dismissed(dismissed: Mapping[str, Micros], at: Micros) -> set[str]:
     """The ids dismissed within the week before a moment: they are not advised then."""
     return {name for name, when in dismissed.items() if at < when + STAYS_AWAY}
 
