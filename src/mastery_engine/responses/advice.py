@@ -20,7 +20,7 @@ from mastery_engine.responses.times import DateText, MomentText
 class Recommended(AdviceSent, frozen=True):
     """A piece of advice. ``expected_gain`` is in points of the mastery score, 0 to 1; ``estimated_time`` in minutes."""
 
-    resources: Sequence[str]
+    resources: tuple[str, ...]
 
 
 class NextStep(msgspec.Struct, frozen=True):

@@ -8,25 +8,30 @@ import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from time import process_time
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
+import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
+from mastery_engine.auth.access import Caller
 from mastery_engine.auth.tokens import Tokens
+from mastery_engine.backends.memory.audit_log import MemoryAuditLog
 from mastery_engine.backends.sqlite.database import FILE_NAME, Database
 from mastery_engine.backends.sqlite.documents import SqliteDocuments
 from mastery_engine.clock import Clock
 from mastery_engine.collector import tune_gc
 from mastery_engine.domain.advice.guidance import current
+from mastery_engine.domain.consent import pseudonym
 from mastery_engine.domain.events.event import DEFAULT_TENANT
-from mastery_engine.domain.evidence.history import average, trend
-from mastery_engine.domain.evidence.score import score_on
-from mastery_engine.domain.evidence.shown import shown_scores
-from mastery_engine.domain.moments import SECOND, Micros
+from mastery_engine.domain.evidence.history import Trend, average, trend
+from mastery_engine.domain.evidence.score import MasteryScore, score_on
+from mastery_engine.domain.evidence.shown import shown_scores, with_4_decimals
+from mastery_engine.domain.moments import SECOND, Micros, rfc3339
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import DocumentKey, Student, StudentKey, pack, unpack
 from mastery_engine.errors import MasteryError, StartRefused
@@ -44,8 +49,11 @@ from mastery_engine.lab.bench.measures import Line, judged, ratios, shown
 from mastery_engine.lab.bench.term import StudentAtWork
 from mastery_engine.lab.folded import course
 from mastery_engine.ports.documents import DocumentChange
-from mastery_engine.responses.scores import StudentMastery
+from mastery_engine.responses.advice import path_ahead, recommended
+from mastery_engine.responses.scores import StudentMastery, current_mastery
 from mastery_engine.service import create_app
+from mastery_engine.services.audit import Audit
+from mastery_engine.services.current_advice import Words
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.logging import CallRecord, JsonLines
 from mastery_engine.telemetry.metrics import Metrics
@@ -56,6 +64,8 @@ PATH = b"/mastery/query"
 WHOLE = {WHOLE_BODY: {"is_here": True}}  # as the engine's server says of most bodies
 SECRET = "for-benches-alone-0123456789-0123456789"  # nosec B105
 RULES, COURSE = Rules(), course()
+T = TypeVar("T")
+Past: TypeAlias = tuple[float | None, Trend]
 
 
 def query_steps(runs: int, until: Micros, models: Sequence[StudentAtWork]) -> list[Line]:
@@ -63,7 +73,7 @@ def query_steps(runs: int, until: Micros, models: Sequence[StudentAtWork]) -> li
     documents = [pack(models[number % len(models)].student) for number in range(CALLS)]
     costs: dict[str, list[float]] = defaultdict(list)
     for run in range(-1, runs):  # the first one warms
-        for name, value in _domain_costs(documents, until).items():
+        for name, value in _step_costs(documents, until).items():
             if run >= 0:
                 costs[name].append(value)
     called = asyncio.run(_called(runs, until, models))
@@ -73,7 +83,7 @@ def query_steps(runs: int, until: Micros, models: Sequence[StudentAtWork]) -> li
         read - parsed for read, parsed in zip(called["store"], costs["unpack"], strict=True)
     ]
     known = [sum(values) for values in zip(*costs.values(), strict=True)]
-    costs["the rest (audit, consent, words, JSON; the steps one after another cost more than alone)"] = [
+    costs["the rest (course, consent, caches; the steps one after another cost more than alone)"] = [
         call - steps for call, steps in zip(whole, known, strict=True)
     ]
     return [
@@ -85,33 +95,49 @@ def query_steps(runs: int, until: Micros, models: Sequence[StudentAtWork]) -> li
     ]
 
 
-def _domain_costs(documents: Sequence[bytes], now: Micros) -> dict[str, float]:
-    """µs a query by step of the domain."""
+def _step_costs(documents: Sequence[bytes], now: Micros) -> dict[str, float]:
+    """µs a query by step, each over all students before the next."""
     costs: dict[str, float] = {}
-    today = RULES.day_of(now)
+    today, moment = RULES.day_of(now), rfc3339(now)
+    keys = [DocumentKey(DEFAULT_TENANT, f"student_{number}") for number in range(len(documents))]
+    audit = Audit(MemoryAuditLog(), lambda: now, partial(pseudonym, SECRET.encode()))
+    caller = Caller("bench", "service", at=now)
 
-    def timed(name: str, work: Callable[[Student], Any]) -> list[Any]:
+    def timed(name: str, work: Callable[..., T], *over: Sequence[Any]) -> list[T]:
         started = process_time()
-        done = [work(student) for student in students]
-        costs[name] = (process_time() - started) / len(students) * 1e6
+        done = [work(*each) for each in zip(*over)]  # noqa: B905
+        costs[name] = (process_time() - started) / len(done) * 1e6
         return done
 
-    started = process_time()
-    students = [unpack(one) for one in documents]
-    costs["unpack"] = (process_time() - started) / len(students) * 1e6
-    timed("score", lambda student: score_on(student.evidence, today, RULES))
-    scored = {id(student): score_on(student.evidence, today, RULES) for student in students}
-    timed("history and trend", lambda student: _past(student, today))
-    timed(
+    def answer(key: DocumentKey, student: Student, score: MasteryScore, past: Past, words: Words) -> StudentMastery:
+        shown, (mean, week) = current_mastery(score, moment, RULES, advice=words.advice), past
+        updated = rfc3339(student.updated)
+        return StudentMastery(key.student_id, shown, with_4_decimals(mean), week, updated, words.path)
+
+    students = timed("unpack", unpack, documents)
+    scores = timed("score", lambda student: score_on(student.evidence, today, RULES), students)
+    past = timed("history and trend", lambda student: _past(student, today), students)
+    guided = timed(
         "advice and path",
-        lambda student: current(
-            student.guidance, student.evidence, scored[id(student)], today, COURSE, RULES, student.knowledge
+        lambda student, score: current(
+            student.guidance, student.evidence, score, today, COURSE, RULES, student.knowledge
         ),
+        students,
+        scores,
     )
+    words = timed(
+        "words of advice and path",
+        lambda key, guidance: Words(recommended(guidance.advised(*key, now), key, COURSE), path_ahead(guidance.path)),
+        keys,
+        guided,
+    )
+    answers = timed("the answer's parts", answer, keys, students, scores, past, words)
+    timed("JSON", msgspec.json.Encoder().encode, answers)
+    timed("audit", lambda key: audit.note(caller, "query", key.student_id, allowed=True), keys)
     return costs
 
 
-def _past(student: Student, today: int) -> Any:
+def _past(student: Student, today: int) -> Past:
     scores = shown_scores(student.history, RULES, first=RULES.first_day(today), last=today)
     return average(scores), trend(scores, today)
 
