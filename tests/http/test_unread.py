@@ -16,6 +16,7 @@ from mastery_engine.http.answer_cycle import AnswerCycle
 from mastery_engine.http.connection import ClientConnection
 from mastery_engine.http.connection_limits import ConnectionLimits
 from mastery_engine.http.serve import UNSENT, listen
+from mastery_engine.http.unread_answers import UnreadAnswers
 from tests.support.calls import COMPONENTS, STUDENT, Api, listening
 from tests.support.live import make_token
 
@@ -190,6 +191,50 @@ async def test_who_reads_nothing_makes_way_for_others(monkeypatch: pytest.Monkey
                 await asyncio.sleep(0.1)
         for _, writer in held:
             writer.close()
+
+
+class Held:
+    """A connection whose answer waits to be read."""
+
+    is_open = True
+
+    def give_way(self) -> None:
+        self.is_open = False
+
+
+def test_who_has_most_unread_bytes_loses_what_waits_longest() -> None:
+    unread, held = UnreadAnswers(most=100), [Held() for _ in range(6)]
+    for sender, each, size in zip("aabaab", held, (30, 30, 25, 15, 20, 30), strict=True):
+        unread.hold(sender, each, size)  # 120 with the fifth, and 120 again with the sixth
+    assert [one.is_open for one in held] == [False, False, True, True, True, True]
+    unread.let_go("b", held[5])
+    unread.hold("a", held[3], 15)  # it has read something, so the fifth waits longer
+    unread.hold("a", Held(), 60)
+    assert [one.is_open for one in held[2:5]] == [True, True, False]
+
+
+def test_one_answer_may_be_larger_than_all_may_be() -> None:
+    unread, first, second = UnreadAnswers(most=100), Held(), Held()
+    unread.hold("a", first, 150)
+    assert first.is_open
+    unread.hold("b", second, 10)
+    assert (first.is_open, second.is_open) == (False, True)
+
+
+async def test_what_waits_for_readers_has_an_end_in_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(UnreadAnswers.__init__, "__defaults__", (2 * LEAST_LENGTH,))
+    async with listening(tmp_path / "other") as api:
+        port = api.client.base_url.port
+        held = [await asyncio.open_connection("127.0.0.1", port, limit=SMALL) for _ in range(8)]
+        for _, writer in held:
+            writer.write(DOCUMENT * 7 + LAST)
+        await asyncio.sleep(1.5)
+        whole = 0
+        for reader, writer in held:
+            with suppress(ConnectionError):
+                whole += len(await reader.read()) > 8 * LEAST_LENGTH
+            writer.close()
+        assert 1 <= whole <= 6
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from mastery_engine.http.envelope import Meta
 from mastery_engine.http.idle_connections import IdleConnections
 from mastery_engine.http.problems import respond
 from mastery_engine.http.proxies import parsed
+from mastery_engine.http.unread_answers import UnreadAnswers
 from mastery_engine.telemetry.metrics import Metrics
 
 MAX_HEAD = 32 * 1024
@@ -83,6 +84,7 @@ class EdgeServices(msgspec.Struct, frozen=True):
     new_id: NewId
     metrics: Metrics
     idle: IdleConnections = msgspec.field(default_factory=IdleConnections)
+    unread: UnreadAnswers = msgspec.field(default_factory=UnreadAnswers)
 
 
 class _Stopped(Exception):
@@ -168,6 +170,7 @@ class ClientConnection(HttpToolsProtocol):
             self._cancel(name)
         super().connection_lost(exc)
         self._shared.idle.end(self)
+        self._shared.unread.let_go(self._sender, self)
         self.pipeline.clear()
         if self._active is not None:  # the server only tells the newest request
             self._active.disconnected = True
@@ -441,6 +444,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def _watch_reader(self) -> None:
         self._unsent = self._gentle.get_write_buffer_size()
+        self._shared.unread.hold(self._sender, self, self._unsent)
         self._start("unread", UNREAD_S, self._check_reader)
 
     def _check_reader(self) -> None:
@@ -455,6 +459,7 @@ class ClientConnection(HttpToolsProtocol):
         if self.transport.is_closing():  # what is left has to be read too
             return
         self._cancel("unread")
+        self._shared.unread.let_go(self._sender, self)
         if self.pipeline and self._is_at_rest():
             self._go_on()
         self._note_work()

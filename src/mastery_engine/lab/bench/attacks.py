@@ -8,8 +8,10 @@ import asyncio
 import gzip
 import threading
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import cycle
 from time import sleep
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -28,11 +30,12 @@ RATE = 100
 SECONDS = 6
 LEAD_S = 1.0
 ATTACKERS = 5  # loopback addresses, 127.0.0.2 and so on
+WATCHERS = 90  # who each have as many streams as one may
 HEAD = b"GET /health HTTP/1.1\r\nHost: attacked\r\n"
 FORM = b"POST /dashboard HTTP/1.1\r\nHost: attacked\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 MEMBERS = gzip.compress(b"", 1) * 50_000
 CALL = b"POST /process HTTP/1.1\r\nHost: attacked\r\nContent-Type: application/json\r\n"
-STREAM = b"GET /students/student_0/stream HTTP/1.1\r\nHost: attacked\r\nAuthorization: Bearer %b\r\n\r\n"
+STREAM = b"GET /students/%b/stream HTTP/1.1\r\nHost: attacked\r\nAuthorization: Bearer %b\r\n\r\n"
 LONG = b"Content-Length: 100000\r\n\r\n"
 
 Connect: TypeAlias = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
@@ -43,11 +46,11 @@ def attacks(runs: int, until: Micros, events: int) -> list[Line]:
     del events
     outcomes: dict[str, list[AttackOutcome]] = defaultdict(list)
     with served(until, STUDENTS) as (service, token):
-        student = student_token("student_0")
+        tokens = {student: student_token(student) for student in (f"student_{n}" for n in range(WATCHERS))}
         good = Load(f"{service.url}/mastery/query", QUERY, token=token, students=STUDENTS)
         good.answers(RATE, 2)  # what the first calls load is not the attacks' memory
         for _ in range(runs):
-            for name, attack in _attacks(student).items():
+            for name, attack in _attacks(tokens).items():
                 before = memory_mib(service.process_id)
                 with _attacked(service, attack):
                     answers = good.answers(RATE, SECONDS)
@@ -207,14 +210,19 @@ def _by_one(count: int, use: Use) -> Attack:
     return attack
 
 
-def _attacks(token: str) -> dict[str, Attack]:
-    """The attacks by their names; ``token`` is a student's."""
+def _attacks(tokens: Mapping[str, str]) -> dict[str, Attack]:
+    """The attacks by their names; ``tokens`` are students'."""
+    turns = cycle(tokens.items())
 
-    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(STREAM % token.encode())
+    async def stream_of(student: str, token: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(STREAM % (student.encode(), token.encode()))
         while await reader.read(65_536):
             pass
 
+    async def stream_in_turn(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await stream_of(*next(turns), reader, writer)
+
+    stream = partial(stream_of, *next(iter(tokens.items())))
     return {
         "5 heads without end": _by(5, _endless_head),
         "150 slow bodies": _by(150, _slow_form, _slow_call),
@@ -222,7 +230,8 @@ def _attacks(token: str) -> dict[str, Attack]:
         "900 forms that lack a byte": _by(900, _held_form),
         "20 forms that are packed in 50,000 parts": _by(20, _packed_form),
         "1,100 silent connections of one address": _by_one(1_100, _silent),
-        "1,000 streams of one student": _by(1_000, stream),
+        "1,000 streams of one student, who gets 10": _by(1_000, stream),
+        f"{10 * WATCHERS} streams of {WATCHERS} students": _by(10 * WATCHERS, stream_in_turn),
         "150 answers that nobody reads": _by(150, _unread),
         "20 pipelines of 2,000 requests": _by(20, _pipeline),
     }
