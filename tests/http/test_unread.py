@@ -77,6 +77,19 @@ async def is_cut_off(raw: socket.socket, answers: int) -> bool:
 
 
 @pytest.fixture
+def lost(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set once the server has lost, or ended, a connection."""
+    happened, lose = asyncio.Event(), ClientConnection.connection_lost
+
+    def noted(self: ClientConnection, exc: Exception | None) -> None:
+        lose(self, exc)
+        happened.set()
+
+    monkeypatch.setattr(ClientConnection, "connection_lost", noted)
+    return happened
+
+
+@pytest.fixture
 def worked_on(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses of the requests that the application was given."""
     addresses: list[str] = []
@@ -153,17 +166,21 @@ async def test_who_reads_slowly_is_not_cut_off(monkeypatch: pytest.MonkeyPatch, 
     assert received.count(b"HTTP/1.1 200 OK") == 2
 
 
-async def test_who_reads_a_byte_now_and_then_is_cut_off(monkeypatch: pytest.MonkeyPatch, dial: Dial) -> None:
+async def test_who_reads_a_byte_now_and_then_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, dial: Dial, lost: asyncio.Event
+) -> None:
     monkeypatch.setattr(connection, "UNREAD_S", 0.4)
     dripping = await dial(DOCUMENT * 4, buffer=SMALL)
-
-    for _ in range(20):
-        await read(dripping, 1)
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(PATIENCE_S):
+        while not lost.is_set():
+            await read(dripping, 1)
+            await asyncio.sleep(0.05)
     assert await is_cut_off(dripping, 4)
 
 
-async def test_a_closed_connection_does_not_wait_for_a_reader(monkeypatch: pytest.MonkeyPatch, dial: Dial) -> None:
+async def test_a_closed_connection_does_not_wait_for_a_reader(
+    monkeypatch: pytest.MonkeyPatch, dial: Dial, lost: asyncio.Event
+) -> None:
     """What is left of its last answer is too little to stop anything, and would keep the connection for ever."""
     monkeypatch.setattr(connection, "UNREAD_S", 0.4)
     made = ClientConnection.connection_made
@@ -174,7 +191,8 @@ async def test_a_closed_connection_does_not_wait_for_a_reader(monkeypatch: pytes
 
     monkeypatch.setattr(ClientConnection, "connection_made", with_a_large_buffer)
     unread = await dial(LAST, buffer=SMALL)
-    await asyncio.sleep(1.0)
+    async with asyncio.timeout(PATIENCE_S):
+        await lost.wait()
     assert await is_cut_off(unread, 1)
 
 
