@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -52,7 +51,7 @@ from mastery_engine.domain.skills.next_answer.state import since
 from mastery_engine.domain.student import NOBODY, Student
 
 
-class Given(NamedTuple):
+class Given(msgspec.Struct, frozen=True, gc=False):
     """An answer among the new events, and the knowledge before it; the day, if there is one, before which everything
     was dropped as too old at its receipt."""
 

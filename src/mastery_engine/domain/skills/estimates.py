@@ -237,14 +237,8 @@ def skill_estimates(
 
 
 def _within(knowledge: KnowledgeState, today: Day, rules: Rules) -> KnowledgeState:
-    """The knowledge without skills last practised before the retention; the same object if there are none.
-
-    They are in the order of their practice.
-    """
-    oldest = rules.start_of(rules.first_day(today))
-    for one in knowledge.skills.values():
-        return knowledge if one.at >= oldest else knowledge.since(oldest)
-    return knowledge
+    """The knowledge without skills last practised before the retention; the same object if there are none."""
+    return knowledge.since(rules.start_of(rules.first_day(today)))
 
 
 class ExercisesDone(msgspec.Struct, frozen=True, gc=False):

@@ -58,13 +58,16 @@ class KnowledgeState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     skills: dict[str, SkillLevel] = {}
 
     def since(self, oldest: Micros) -> "KnowledgeState":
-        """Without the skills last practised before a moment; the same object if there are none."""
-        if self.general is None:
+        """Without the skills last practised before a moment; the same object if there are none.
+
+        They are in the order of their practice.
+        """
+        first = next(iter(self.skills.values()), self.general)
+        if self.general is None or first is None or first.at >= oldest:
             return self
         if self.general.at < oldest:
             return NO_KNOWLEDGE
-        left = {name: one for name, one in self.skills.items() if one.at >= oldest}
-        return self if len(left) == len(self.skills) else KnowledgeState(self.general, left)
+        return KnowledgeState(self.general, {name: one for name, one in self.skills.items() if one.at >= oldest})
 
 
 NO_KNOWLEDGE = KnowledgeState()
