@@ -17,7 +17,9 @@ from mastery_engine.domain.skills.next_answer.features import FEATURES, SIGNS
 from mastery_engine.domain.skills.next_answer.head import SHIPPED, SHIPPED_INTERCEPT, Head, HeadWeights
 from mastery_engine.domain.skills.next_answer.levels import ItemLevel, Known, elapsed, skills_standing
 from mastery_engine.domain.skills.next_answer.model import (
+    AT_ONCE,
     ItemAsked,
+    NewAnswer,
     answers_since_right,
     chances,
     known_before,
@@ -25,6 +27,7 @@ from mastery_engine.domain.skills.next_answer.model import (
     moved_traits,
     seen,
     with_answer,
+    with_answers,
 )
 from mastery_engine.domain.skills.next_answer.parameters import (
     PRIOR,
@@ -309,3 +312,13 @@ def test_what_was_answered_right_and_when_is_remembered() -> None:
     assert last_answer(source) == NOW + 80 * SECOND
     assert answers_since_right(source, ["i", "j", "k", "never"]) == [3, None, 1, None]
     assert answers_since_right(state([("i", (), True), ("i", (), False)]), ["i"]) == [None]
+
+
+def test_of_many_students_at_once_each_has_the_state_that_is_theirs_alone() -> None:
+    sources = [state([("i", ("s",), place % 3 > 0)] * (place % 4)) for place in range(2 * AT_ONCE + 5)]
+    new = [
+        NewAnswer(source, Answer("ijk"[place % 3], ("s", "t")[: place % 3], place % 2 > 0), NOW + DAY, MODEL)
+        for place, source in enumerate(sources)
+    ]
+    assert with_answers([]) == []
+    assert with_answers(new) == [with_answer(one.source, one.answer, one.at, one.shared) for one in new]
