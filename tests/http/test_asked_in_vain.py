@@ -120,8 +120,8 @@ async def test_a_page_says_that_there_is_no_such_thing(
 async def test_who_asks_for_a_course_in_vain_is_led_to_those_that_there_are(api: Api) -> None:
     for path, role in (("/dashboard", "teacher"), (STUDENT, "teacher"), (STUDENT, "student"), (STUDENT, "admin")):
         page = (await asked(api, f"{path}?course_id=zzz", role)).text
-        for course in ("art", "default"):
-            assert f'<a href="{path}?course_id={course}">{course}</a>' in page
+        for course, title in (("art", "Art"), ("default", "default")):
+            assert f'<a href="{path}?course_id={course}">{title}</a>' in page
             assert (await asked(api, f"{path}?course_id={course}", role)).status_code == 200
     (await api.call("PUT", "/courses/empty", {"title": "Nobody yet"})).raise_for_status()
     empty = await asked(api, "/dashboard?course_id=empty", "teacher")

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from mastery_engine.domain.moments import SECOND
 from tests.support.calls import Api, make_token
 from tests.support.schools import ADA, ART, OURS, PHYSICS, THEIRS, learn_in, two_schools
 
@@ -54,6 +55,32 @@ async def test_where_there_are_several_the_page_asks_which(schools: Api, place: 
     assert {f"{PAGE}{place}{IN_PHYSICS}", f"{PAGE}{place}{IN_ART}"} <= links(page)
     assert score(await shown(schools, PAGE, THEIRS)) == score(await shown(schools, f"{PAGE}{IN_ART}", THEIRS))
     await shown(schools, f"{PAGE}{place}{IN_PHYSICS}", THEIRS, status=404)
+
+
+async def test_a_course_is_called_by_its_title_and_by_its_id_too_where_two_have_the_same(schools: Api) -> None:
+    await learn_in(schools, OURS, PHYSICS, 8, ADA, "physics-1")
+    await learn_in(schools, OURS, ART, 1, ADA, "art-1")
+    teacher = {"role": "teacher", "cohorts": ["physics-1", "art-1"]}
+    addresses = [
+        (f"{PAGE}{IN_PHYSICS}", 200, {}),
+        (PAGE, 400, {}),
+        (f"{PAGE}?course_id=none", 404, {}),
+        ("/dashboard", 200, teacher),
+    ]
+    for titles, called in (
+        ({PHYSICS: "Physics <9>", ART: "Art 9"}, {"Physics &lt;9&gt;", "Art 9"}),
+        ({PHYSICS: "Year 9", ART: "Year 9"}, {f"Year 9 ({PHYSICS})", f"Year 9 ({ART})"}),
+    ):
+        for course_id, title in titles.items():
+            path = f"/courses/{quote(course_id, safe='')}"
+            set_ = await schools.call("PUT", path, {"title": title}, token=make_token(tenant=OURS))
+            assert set_.status_code == 200, set_.text
+        schools.clock.ahead += 3 * SECOND
+        for address, status, who in addresses:
+            page = await shown(schools, address, status=status, **who)
+            assert called <= set(re.findall(r"<(?:a|strong)(?: [^>]*)?>([^<]+)</(?:a|strong)>", page)), address
+        rows = re.findall(r"<td>([^<]+)<td>\d+%", await shown(schools, "/dashboard", **teacher))
+        assert set(rows) == called
 
 
 async def test_who_looks_for_a_student_stays_in_the_course(schools: Api) -> None:

@@ -1,6 +1,7 @@
 """Courses: what holds in each, for who folds and who asks; and setting it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 import msgspec
@@ -82,6 +83,16 @@ class Courses:
         if stale:
             setups |= await self._refreshed(stale, now)
         return setups
+
+    async def titles(self, tenant: str, course_ids: Collection[str], now: Micros) -> dict[str, str]:
+        """What people call these courses, by their ids; those that have one title are told apart by their ids.
+
+        Raises Unavailable if one was never read.
+        """
+        setups = await self.of_many([CourseKey(tenant, one) for one in course_ids], now)
+        titles = {key.course_id: setup.title for key, setup in setups.items()}
+        times = Counter(titles.values())
+        return {one: title if times[title] == 1 else f"{title} ({one})" for one, title in titles.items()}
 
     async def _refreshed(self, keys: Sequence[CourseKey], now: Micros) -> dict[CourseKey, CourseSetup]:
         """Only what has changed since it was read is read again."""

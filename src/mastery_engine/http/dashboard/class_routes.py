@@ -59,6 +59,7 @@ async def class_page(request: Request, caller: Caller) -> Response:
         (one, calibration_words(await engine.calibrations.of_course(caller, one), ENOUGH))
         for one in named or [DEFAULT_COURSE]
     ]
+    taught = {*named, *(one.course_id for one in found.students)}
     rows = class_rows(found, asked, titles)
     drawn = heat_map(found.skills, whole=asked.whole_map) if found.skills else None
     words = spoken()
@@ -88,6 +89,7 @@ async def class_page(request: Request, caller: Caller) -> Response:
             )
         ],
         courses=([(one, asked.of_course(one)) for one in named] if named not in ([DEFAULT_COURSE], []) else []),
+        titles=await engine.courses.titles(caller.tenant, taught, request.state.at),
         windows=[(one, asked.of_days(one)) for one in WINDOWS],
         usual=asked.of_days(0),
         first=iso_date(found.span.first),

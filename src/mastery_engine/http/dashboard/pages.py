@@ -15,7 +15,13 @@ from mastery_engine.domain.given_ids import check_student_id, is_student_id, nor
 from mastery_engine.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from mastery_engine.http.dashboard.class_routes import class_page
 from mastery_engine.http.dashboard.operator_page import operator_page
-from mastery_engine.http.dashboard.routing import asked_course, check_course, sign_in_page, with_error_pages
+from mastery_engine.http.dashboard.routing import (
+    asked_course,
+    check_course,
+    course_links,
+    sign_in_page,
+    with_error_pages,
+)
 from mastery_engine.http.dashboard.session import (
     admitted_by,
     caller_of,
@@ -182,7 +188,7 @@ async def student(request: Request, student_id: str) -> Response:
         if caller.role != "student":
             if not courses:
                 raise
-            links = [(one, f"{request.url.path}{course_query(one)}") for one in courses]
+            links = await course_links(request, caller.tenant, courses)
             raise NoSuch(NOT_IN_COURSE, N_("Courses of the student"), links) from None
         erasure = await engine_of(request).privacy.erasure(caller, student_id)
         return page("welcome.html", caller, erasure=erasure, steps=await _first_steps(request, caller))

@@ -47,8 +47,8 @@ def with_error_pages(route: Route) -> Route:
                 return refused_page(error, typed_in(request))
             return sign_in_page(request, error)
         except CourseRequired as error:
-            links = [(one, f"{request.url.path}{course_query(one)}") for one in error.courses]
-            return page("choose_course.html", None, status_of(error), courses=links)
+            courses = await course_links(request, request.state.tenant, error.courses)
+            return page("choose_course.html", None, status_of(error), courses=courses)
         except MasteryError as error:
             return sorry_page(request, error)
 
@@ -145,6 +145,11 @@ async def check_course(request: Request, caller: Caller, course_id: str, others:
     try:
         await engine_of(request).courses.known(caller, course_id)
     except NotFound:
-        no_course = N_("There is no such course.")
-        links = [(one, f"{request.url.path}{course_query(one)}") for one in others]
-        raise NoSuch(no_course, N_("Courses that you may open"), links) from None
+        links = await course_links(request, caller.tenant, others)
+        raise NoSuch(N_("There is no such course."), N_("Courses that you may open"), links) from None
+
+
+async def course_links(request: Request, tenant: str, course_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """The titles of courses, each with the address of this page in it."""
+    titles = await engine_of(request).courses.titles(tenant, course_ids, request.state.at)
+    return [(titles[one], f"{request.url.path}{course_query(one)}") for one in course_ids]

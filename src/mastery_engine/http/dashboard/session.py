@@ -44,7 +44,7 @@ async def caller_of(request: Request, token: str | None = None) -> Caller:
     if not token or len(token) > MAX_TOKEN:
         raise Unauthenticated(N_("Sign in with your token."))
     caller = await authenticated(request, token)
-    request.state.role = caller.role
+    request.state.role, request.state.tenant = caller.role, caller.tenant
     await take_call(request, caller, "pages")
     return await _named(request, await engine_of(request).admission.with_cohorts(caller))
 
@@ -64,7 +64,7 @@ async def _launched(request: Request, token: str) -> Caller:
     show_in_frames_of(request, session.framers)
     await engine.lti.sessions.check(session, request.state.at)
     caller = session.caller(address_of(request), request.state.request_id, request.state.at)
-    request.state.role = caller.role
+    request.state.role, request.state.tenant = caller.role, caller.tenant
     await take_call(request, caller, "pages")
     return await _named(request, await engine.admission.with_named_cohorts(caller))
 

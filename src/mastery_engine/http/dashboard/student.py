@@ -156,6 +156,7 @@ async def student_page(
     span, fault = asked_span(request, DaySpan(outline.first_day, outline.day))
     came = came_from(request)
     view = View(outline.student, outline.updated, outline.day, outline.profiled, own, words.language, span, came)
+    courses = await engine.courses.titles(caller.tenant, outline.courses, request.state.at)
     body = await bodies.body(view, lambda: _body(engine, caller, outline, span, came, own=own))
     notes = await notes_section(
         engine,
@@ -178,7 +179,11 @@ async def student_page(
         course=outline.student.course_id,
         query=query_of(outline.student.course_id if outline.courses else None, span, came),
         back=came.back(span) if caller.role == "teacher" else "/dashboard",
-        courses=[(one, f"/dashboard/students/{student_id}{query_of(one, span, came)}") for one in outline.courses],
+        courses=[
+            (one, title, f"/dashboard/students/{student_id}{query_of(one, span, came)}")
+            for one, title in courses.items()
+        ],
+        titles=courses,
         body=body,
         notes=notes,
         here=f"/dashboard/students/{student_id}",
