@@ -129,7 +129,7 @@ async def test_who_asks_for_a_course_in_vain_is_led_to_those_that_there_are(api:
     elsewhere = await asked(api, f"{STUDENT}?course_id=empty", "teacher")
     assert elsewhere.status_code == 404
     assert "Nothing is known of this student in this course." in elsewhere.text
-    assert f'<a href="{STUDENT}?course_id=art">art</a>' in elsewhere.text
+    assert f'<a href="{STUDENT}?course_id=art">Art</a>' in elsewhere.text
 
 
 @pytest.mark.asyncio(loop_scope="module")

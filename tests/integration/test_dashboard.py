@@ -502,6 +502,7 @@ def test_all_letters_of_a_reason_go_back_without_a_script_by_keyboard(live: Live
 
 
 def test_a_page_that_waits_for_an_outcome_asks_no_more_once_it_is_there(live: Live, page: Page) -> None:
+    """Nor while it waits for an answer, however long that takes."""
     asked = []
     main = '<main id="main" {}><h1>Redrive</h1><p>{}</p></main><p id="told"></p>'
     script = '<script type="module" src="/dashboard/assets/pages.js"></script>'
@@ -509,6 +510,7 @@ def test_a_page_that_waits_for_an_outcome_asks_no_more_once_it_is_there(live: Li
     def answer(route: Route) -> None:
         asked.append(route.request.url)
         waits = len(asked) < 3
+        time.sleep(0.5)
         body = main.format('data-refresh="0.2"' if waits else "", "waits" if waits else "done")
         route.fulfill(content_type="text/html", body=f"<!doctype html><title>x</title>{body}{script}")
 

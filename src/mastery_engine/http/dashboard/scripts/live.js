@@ -56,15 +56,19 @@ export const follow = (main, prepare) => {
   });
 };
 
-// Until there is nothing more to come, or the page is gone.
+// Until there is nothing more to come, or the page is gone; of a slow service the next is asked once it has answered.
 export const refresh = (main, prepare) => {
-  const stop = () => clearInterval(timer);
-  const timer = setInterval(async () => {
-    const isBusy = () => document.hidden || [...main.querySelectorAll("form")].some(isTouched);
-    if (isBusy()) return;
-    const fresh = await load(stop);
-    if (!fresh || isBusy()) return;
-    replace(main, fresh, prepare);
-    if (!fresh.dataset.refresh) stop();
-  }, 1000 * main.dataset.refresh);
+  const wait = 1000 * main.dataset.refresh;
+  let ended = false;
+  const stop = () => (ended = true);
+  const isBusy = () => document.hidden || [...main.querySelectorAll("form")].some(isTouched);
+  const ask = async () => {
+    const fresh = isBusy() ? null : await load(stop).catch(() => null);
+    if (fresh && !isBusy()) {
+      replace(main, fresh, prepare);
+      if (!fresh.dataset.refresh) stop();
+    }
+    if (!ended) setTimeout(ask, wait);
+  };
+  setTimeout(ask, wait);
 };
