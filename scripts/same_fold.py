@@ -9,6 +9,7 @@ left out by name: see ``LEFT_OUT``.
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -18,7 +19,7 @@ from zlib import crc32
 ROOT = Path(__file__).parents[1]
 PINNED = "cdd41a6"  # the last one before updates left unchanged advice out
 EVENTS = 1_000_000
-STUDENTS, BATCH = 60, 200
+STUDENTS, BATCH, RETENTION_DAYS = 60, 200, 40
 DAY, START = 86_400_000_000, 20_000 * 86_400_000_000
 TOPICS = ["variables", "loops", "functions", "Basics", "io", "knitting", "grüße", "recursion"]
 LEVELS = ["beginner", "intermediate", "advanced"]
@@ -32,7 +33,7 @@ HELD = {
     ),
     "Guidance": ("spells", "habits", "advice", "path", "dismissed", "basis", "made_by"),
     "Advice": ("day", "level", "components", "items"),
-    "Seen": ("recent",),
+    "Seen": (),  # ids are compared by their days, wherever they stand: see ``_ids``
     "TopicProgress": ("at", "event_id", "completed", "total", "difficulty"),
     "Block": ("counts", "quizzes", "seconds", "asked"),
 }
@@ -84,7 +85,7 @@ def fold(source: Path, events: int) -> None:
     from mastery_engine.lab.folded import course
 
     assert source in Path(mastery_engine.__file__).parents, mastery_engine.__file__
-    chance, rules, curriculum = Random(1), Rules(retention_days=40), course()
+    chance, rules, curriculum = Random(1), Rules(retention_days=RETENTION_DAYS), course()
     documents: dict[str, bytes] = {f"s-{number}": pack(NOBODY) for number in range(STUDENTS)}
     cold: dict[str, Any] = {name: {} for name in documents}
     now, offset = START, 0
@@ -94,7 +95,7 @@ def fold(source: Path, events: int) -> None:
         now += int(chance.expovariate(1 / DAY))
         named: dict[str, list[Any]] = {}
         for place in range(BATCH):
-            student = f"s-{chance.randrange(STUDENTS)}"
+            student = f"s-{int(STUDENTS * chance.random() ** 3)}"  # of some so many events that their ids become cold
             at = now - (chance.randrange(30 * DAY) if chance.random() < 0.1 else chance.randrange(1000))
             kind, data = data_of(chance, msgspec.json.decode(msgspec.json.encode(_date(now))))
             event_id = f"e-{offset + place - (chance.randrange(4_000) if chance.random() < 0.05 else 0)}"
@@ -113,7 +114,8 @@ def fold(source: Path, events: int) -> None:
         for name, after in zip(named, done, strict=True):
             documents[name] = pack(after.student)
             cold[name] = cold[name] if after.cold is None else after.cold
-            told += [_plain(after.student), _ids(cold[name]), len(after.new)]
+            held = (after.student.seen.recent, cold[name])
+            told += [_plain(after.student), _ids(held, now // DAY - RETENTION_DAYS - 1), len(after.new)]
         if number % 50 == 49:
             for name, packed in list(documents.items()):
                 left = aged(unpack(packed), cold[name], now, rules)
@@ -142,8 +144,6 @@ def _plain(value: Any) -> Any:
 
 
 def _of(name: str, value: Any) -> Any:
-    if name == "recent":
-        return _ids(value)
     if name == "habits":
         if isinstance(value, bytes):
             from mastery_engine.domain.advice.habits import blocks_of
@@ -153,15 +153,18 @@ def _of(name: str, value: Any) -> Any:
     return _plain(value)
 
 
-def _ids(by_day: dict[int, bytes]) -> Any:
-    """Ids by their days, of each the first ``ID_BYTES``."""
+def _ids(held: Sequence[dict[int, bytes]], floor: int) -> Any:
+    """Ids by their days from ``floor`` on, of each the first ``ID_BYTES``: in the document and beside it."""
     from mastery_engine.domain import ids
 
     size = getattr(ids, "SEEN_BYTES", ids.ID_BYTES)
-    return [
-        (day, [packed[start : start + ID_BYTES] for start in range(0, len(packed), size)])
-        for day, packed in sorted(by_day.items())
-    ]
+    return sorted(
+        (day, packed[start : start + ID_BYTES])
+        for by_day in held
+        for day, packed in by_day.items()
+        if day >= floor
+        for start in range(0, len(packed), size)
+    )
 
 
 def main() -> None:

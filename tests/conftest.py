@@ -55,6 +55,12 @@ def _name_by_group(items: list[pytest.Item]) -> None:
             item._id = NodeId.parse(f"{item.nodeid}@{group}")  # type: ignore[misc]
 
 
+@pytest.fixture
+def cold_after_a_week(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids become cold after a week, however few they are, as those of a student with many do."""
+    monkeypatch.setattr("mastery_engine.domain.events.seen.MOST_HELD", 0)
+
+
 @pytest.fixture(scope="session")
 def real_servers(pytestconfig: pytest.Config) -> RealServers:
     return pytestconfig.stash[NOTED]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mastery_engine.backends.memory.logs import open_logs
-from mastery_engine.domain.events.seen import each
+from mastery_engine.domain.events.seen import MOST_HELD, each
 from mastery_engine.domain.evidence.evidence import NO_EVIDENCE, Evidence, with_event
 from mastery_engine.domain.evidence.score import mastery_score
 from mastery_engine.domain.moments import DAY, MINUTE
@@ -209,8 +209,12 @@ async def test_every_event_is_in_one_result_that_goes_out_once(
 
 @BOTH
 @pytest.mark.parametrize("purged", [False, True])
-async def test_a_repeat_after_8_to_89_days_still_counts_once(kind: str, *, purged: bool) -> None:
-    """Ids move to the cold value after 7 days; from then on the document only suspects them."""
+@pytest.mark.parametrize("most_held", [0, MOST_HELD])
+async def test_a_repeat_after_8_to_89_days_still_counts_once(
+    kind: str, most_held: int, monkeypatch: pytest.MonkeyPatch, *, purged: bool
+) -> None:
+    """Of a student with many ids they move to the cold value after 7 days; then the document only suspects them."""
+    monkeypatch.setattr("mastery_engine.domain.events.seen.MOST_HELD", most_held)
     async with engine(kind, batch_size=50) as ours:
         events = [envelope("quiz", {"total_questions": 10, "correct_answers": n}, f"e-{n}") for n in range(10)]
         events += [envelope("quiz", QUIZ, "e-0", course_id="rust")]

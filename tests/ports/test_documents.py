@@ -166,6 +166,39 @@ async def test_cold_ids_stay_where_none_are_given(stores: Stores) -> None:
     assert await documents.load_cold([EVES, BOBS, ADAS, BOBS]) == [{}, {1: b"b" * 8}, {}, {1: b"b" * 8}]
 
 
+async def test_of_documents_written_together_some_have_cold_ids(stores: Stores) -> None:
+    """They are written, left, removed, or known to be none, each beside the document that they belong to."""
+    documents = stores.documents
+    keys = [DocumentKey("default", f"s{number}") for number in range(12)]
+    first = [
+        (
+            DocumentChange(key, 0, student(number), {number: b"x" * 8}, has_cold=True)
+            if number % 2
+            else DocumentChange(key, 0, student(number), has_cold=False)
+        )
+        for number, key in enumerate(keys)
+    ]
+    assert await documents.commit(first) == [True] * 12
+    assert await documents.load_cold(keys) == [{number: b"x" * 8} if number % 2 else {} for number in range(12)]
+    second = [
+        DocumentChange(keys[0], 1, student(20), has_cold=False),
+        DocumentChange(keys[1], 1, student(21)),
+        DocumentChange(keys[2], 1, student(22), {2: b"y" * 8}),
+        DocumentChange(keys[3], 1, student(23), {}),
+        DocumentChange(keys[4], 7, student(24), {4: b"y" * 8}),
+        DocumentChange(keys[5], 1, None),
+        DocumentChange(keys[6], 1, None, has_cold=False),
+        DocumentChange(keys[7], 1, student(27), {7: b"z" * 8}),
+    ]
+    assert await documents.commit(second) == [True] * 4 + [False] + [True] * 3
+    held = [stored and (stored.version, stored.student) for stored in await documents.load(keys[:8])]
+    assert held[4] == (1, student(4))
+    assert held == [*[(2, student(20 + number)) for number in range(4)], held[4], None, None, (2, student(27))]
+    cold = [{}, {1: b"x" * 8}, {2: b"y" * 8}, {}, {}, {}, {}, {7: b"z" * 8}]
+    assert await documents.load_cold(keys[:8]) == cold
+    assert await documents.load_cold(keys[8:]) == [{number: b"x" * 8} if number % 2 else {} for number in range(8, 12)]
+
+
 async def test_thousands_at_once(stores: Stores) -> None:
     documents = stores.documents
     keys = [DocumentKey(f"school-{number % 3}", f"student_{number}") for number in range(2_500)]

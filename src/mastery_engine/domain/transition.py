@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from mastery_engine.domain.courses.curriculum import Curriculum
-from mastery_engine.domain.events.cooling import cooled, cooled_all
+from mastery_engine.domain.events.cooling import cooled, cooled_all, first_day
 from mastery_engine.domain.events.event import LearningEvent, Logged
 from mastery_engine.domain.events.seen import IdsByDay
 from mastery_engine.domain.evidence.causes import CAUSE_DAYS
@@ -219,15 +219,15 @@ def concluded(turns: Sequence[Stages], at: Micros, rules: Rules, *, is_busy: boo
     ids = [(turn.seen, turn.cold or {}, day_of(turn.received)) for turn in due]
     for turn, (seen, cold) in zip(due, cooled_all(ids, rules.retention_days), strict=True):
         turn.seen, turn.cooled = seen, cold
-    return [_concluded(turn, at) if turn.fresh else Transition(turn.student, ()) for turn in turns]
+    return [_concluded(turn, at, rules) if turn.fresh else Transition(turn.student, ()) for turn in turns]
 
 
-def _concluded(turn: Stages, at: Micros) -> Transition:
-    score = turn.score
+def _concluded(turn: Stages, at: Micros, rules: Rules) -> Transition:
+    score, oldest = turn.score, first_day(day_of(turn.received), rules.retention_days)
     student = Student(
         turn.evidence,
         turn.history,
-        turn.seen,
+        turn.seen.since(oldest),
         Sent(score.score, score.level, score.components, turn.advised),
         turn.results,
         turn.latest,

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import DocumentKey, Student, StudentKey, pack, unpack
+from mastery_engine.domain.student import DocumentKey, Student, StudentKey, pack, pack_ids, unpack
 from mastery_engine.tasks import promptly
 
 LOAD_S = 2.0
@@ -41,17 +41,25 @@ Courses: TypeAlias = Mapping[str, StoredDocument]
 class DocumentChange(msgspec.Struct, frozen=True, gc=False):
     """A document to be written over ``version`` (0: there is none yet), with its ``cold`` ids where they are given.
 
-    ``student`` may be packed already. Without one the document and its cold ids are removed.
+    ``student`` may be packed already. Without one the document and its cold ids are removed. ``cold`` without any ids
+    removes those that are there. Without ``has_cold`` it is known that there are none, and none are given.
     """
 
     key: DocumentKey
     version: int
     student: Student | bytes | None
     cold: IdsByDay | None = None
+    has_cold: bool = True
 
     def packed(self) -> bytes | None:
         """What the store is to keep; None where it is to keep nothing."""
         return pack(self.student) if isinstance(self.student, Student) else self.student
+
+    def packed_cold(self) -> bytes | None:
+        """The cold ids that the store is to keep: nothing where none are left, None where they stay as they are."""
+        if self.cold is None:
+            return None
+        return pack_ids(self.cold) if self.cold else b""
 
 
 class DocumentStore(Protocol):

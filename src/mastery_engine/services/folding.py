@@ -282,7 +282,8 @@ class Folding:
             current.outcomes[key] = FoldOutcome(student.cohorts, after.new, outbox, kept)
             if student is not before:
                 version = 0 if document is None else document.version
-                current.changes.append(DocumentChange(key, version, pack(student), after.cold))
+                has_cold = after.cold is not None or bool(student.seen.cold_filter)
+                current.changes.append(DocumentChange(key, version, pack(student), after.cold, has_cold))
             if student.cohorts:
                 current.joins.extend(_joins(key, before, events, student))
         return left_out

@@ -66,9 +66,19 @@ def test_its_events_count_once_the_cold_ones_too() -> None:
         assert needs_cold(held, again)
         assert apply(held, again, NOW, RULES, cold=COLD).student is held
     new = apply(held, logged([helped("new")], first=20), NOW, RULES, cold=COLD)
+    assert new.cold == {}, "few as they are, they came back into the document"
+    assert new.student.seen.cold_filter == b""
+    for again in (f"q-{day}" for day in (20, 9)):
+        assert new.student.seen.holds(seen_hash(again))
+    assert not needs_cold(new.student, logged([helped("newer")], first=21))
+
+
+@pytest.mark.usefixtures("cold_after_a_week")
+def test_the_filter_of_many_ids_is_made_anew() -> None:
+    new = apply(unpack(FORMAT_2), logged([helped("new")], first=20), NOW, RULES, cold=COLD)
     assert new.cold == COLD
     assert len(new.student.seen.cold_filter) > 1
-    assert not needs_cold(new.student, logged([helped("newer")], first=21)), "its filter was made anew"
+    assert not needs_cold(new.student, logged([helped("newer")], first=21))
 
 
 @pytest.mark.parametrize("older", [BEFORE_COURSES, FORMAT_2])

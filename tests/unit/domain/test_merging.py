@@ -92,6 +92,7 @@ def test_documents_hold_none_some_or_all_of_anothers_events() -> None:
     assert overlap(NOTHING, NOTHING) is Overlap.ALL
 
 
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_ids_that_are_cold_are_known_as_well() -> None:
     old = folded(quiz(9, 10, "old", at=NOW - 20 * DAY, received=NOW - 20 * DAY))
     theirs = folded(quiz(9, 10, "new"), start=old)

@@ -115,7 +115,7 @@ def test_topics_may_be_in_any_script() -> None:
 
 
 def test_a_busy_student_takes_a_few_kilobytes() -> None:
-    """90 days with a quiz, an answer and a completion each, in 40 topics; results that wait come on top."""
+    """90 days with a quiz, a completion and a review each, in 40 topics; results that wait come on top."""
     student = NOBODY
     for day in range(90):
         at = NOW - (89 - day) * DAY
@@ -132,7 +132,8 @@ def test_a_busy_student_takes_a_few_kilobytes() -> None:
         ]
         student = apply(student, logged(events, first=3 * day), at, RULES, cold={}, settled={0: 3 * day}).student
     assert len(student.history.packed) == 90 * 13
-    assert len(pack(student)) < 8_000
+    assert (len(student.seen.ids), student.seen.cold_filter) == (270 * SEEN_BYTES, b"")
+    assert len(pack(student)) < 9_500
 
 
 # ---- who is known

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mastery_engine.domain.events.event import LearningEvent
-from mastery_engine.domain.events.seen import MANY, IdsByDay
+from mastery_engine.domain.events.seen import MANY, MOST_HELD, IdsByDay
 from mastery_engine.domain.evidence.history import Point
 from mastery_engine.domain.evidence.moves import Moved, MovedBy
 from mastery_engine.domain.evidence.score import mastery_score
@@ -103,6 +103,7 @@ def test_ids_that_differ_in_case_are_two_events() -> None:
     assert len(fold(quiz(1, 2, "e"), quiz(1, 2, "E")).new) == 2
 
 
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_of_many_at_once_those_known_before_and_those_that_come_twice_count_once() -> None:
     """From ``MANY`` on they are looked up together, the cold ones too."""
     at = NOW + 9 * DAY
@@ -118,8 +119,12 @@ def test_of_many_at_once_those_known_before_and_those_that_come_twice_count_once
 
 @pytest.mark.parametrize("later", [1, 6, 7, 8, 30, 88, 89])
 @pytest.mark.parametrize("others", [0, 1])
-def test_a_repeat_after_days_is_still_a_repeat(later: int, others: int) -> None:
-    """Others come in between, so that the id has moved to the cold value by then."""
+@pytest.mark.parametrize("most_held", [0, 20, MOST_HELD])
+def test_a_repeat_after_days_is_still_a_repeat(
+    later: int, others: int, most_held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others come in between, so that the id may have moved to the cold value by then."""
+    monkeypatch.setattr("mastery_engine.domain.events.seen.MOST_HELD", most_held)
     fold = Fold()
     first = quiz(1, 2, "e")
     fold(first)
@@ -132,6 +137,39 @@ def test_a_repeat_after_days_is_still_a_repeat(later: int, others: int) -> None:
     assert fold(again, at=NOW + later * DAY).student is before
 
 
+def test_few_ids_stay_in_the_document_for_the_whole_retention() -> None:
+    """Without a cold value or a filter, and without being asked for one; those that can no longer come again go."""
+    fold = Fold()
+    for day in range(120):
+        at = NOW + day * DAY
+        own = [helped(f"{day}-{number}", at=at, received=at) for number in range(4)]
+        assert not needs_cold(fold.student, logged(own))
+        assert fold(*own, at=at).cold is None
+        assert not fold.student.seen.cold_filter
+        held = range(max(0, day - 91), day + 1)
+        assert [*fold.student.seen.recent] == [TODAY + day for day in held]
+        assert len(fold.student.seen.ids) == 4 * 6 * len(held)
+    before = fold.student
+    again = [helped(f"{day}-0", at=at, received=at) for day in range(28, 120)]
+    assert fold(*again, at=at).student is before
+
+
+def test_of_many_ids_the_old_ones_go_to_the_cold_value_and_come_back_when_they_are_few_again() -> None:
+    fold, fewest = Fold(), MOST_HELD
+    for day in range(120):
+        at = NOW + day * DAY
+        for number in range(12 if day < 50 else 1):
+            fold(helped(f"{day}-{number}", at=at, received=at), at=at)
+        held, cold = len(fold.student.seen.ids) // 6, sum(map(len, fold.cold.values())) // 6
+        assert bool(cold) == bool(fold.student.seen.cold_filter) == (held + cold > MOST_HELD)
+        assert held <= MOST_HELD + 12
+        fewest = min(fewest, held) if cold else fewest
+    assert fewest < 20
+    assert fold.cold == {}
+    assert fold(*[helped(f"{day}-0", at=at, received=at) for day in range(28, 120)], at=at).new == ()
+
+
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_ids_go_to_the_cold_value_after_7_days_and_the_document_stays_small() -> None:
     fold = Fold()
     for day in range(30):
@@ -142,6 +180,7 @@ def test_ids_go_to_the_cold_value_after_7_days_and_the_document_stays_small() ->
     assert sorted(fold.cold) == [TODAY + day for day in range(23)]
 
 
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_in_busy_hours_ids_go_to_the_cold_value_once_a_week_and_repeats_are_repeats() -> None:
     """Each of 40 mornings is busy; every third one brings an id again, which may be cold by then."""
     fold = Fold()
@@ -158,6 +197,7 @@ def test_in_busy_hours_ids_go_to_the_cold_value_once_a_week_and_repeats_are_repe
     assert sorted(fold.cold) == [TODAY + day for day in range(33)]
 
 
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_an_old_receipt_takes_no_cold_ids_away() -> None:
     """As when a dead letter is redriven: its receipt is weeks old, and nothing else in the document is."""
     fold = Fold()
@@ -171,6 +211,7 @@ def test_an_old_receipt_takes_no_cold_ids_away() -> None:
         assert fold(quiz(0, 9, name, at=later, received=later), at=later).student is before
 
 
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_a_batch_of_many_days_takes_no_cold_ids_away() -> None:
     """As when a worker was away for weeks, and no recent ids are left."""
     fold = Fold()
@@ -476,6 +517,7 @@ def test_the_floor_never_falls() -> None:
     assert left.student.floor == fold.student.floor == TODAY - 89
 
 
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_only_due_or_suspected_ids_ask_for_the_cold_value() -> None:
     fold = Fold()
     assert not needs_cold(NOBODY, logged([helped()]))

@@ -13,7 +13,7 @@ from mastery_engine.domain.events.event import Logged
 from mastery_engine.domain.moments import DAY
 from mastery_engine.domain.student import DocumentKey
 from mastery_engine.engine import Engine
-from mastery_engine.ports.documents import DirectReader, PackedDocument
+from mastery_engine.ports.documents import DirectReader, DocumentChange, PackedDocument
 from mastery_engine.services.folding import Folded
 from tests.support.composed import composed
 from tests.support.samples import NOW, QUIZ, Clock, event, logged
@@ -25,6 +25,7 @@ class SlowDocuments(MemoryDocuments):
     def __init__(self) -> None:
         super().__init__()
         self.loads = 0
+        self.changes: list[DocumentChange] = []
         self.held_up = ""
         self.may_go_on = asyncio.Event()
 
@@ -36,6 +37,10 @@ class SlowDocuments(MemoryDocuments):
             self.held_up = ""
             await self.may_go_on.wait()
         return stored
+
+    async def commit(self, changes: Sequence[DocumentChange]) -> list[bool]:
+        self.changes.extend(changes)
+        return await super().commit(changes)
 
 
 @pytest.fixture
@@ -131,6 +136,7 @@ async def test_many_students_are_folded_some_at_a_time(
     ) == len(events)
 
 
+@pytest.mark.usefixtures("cold_after_a_week")
 async def test_parts_are_folded_as_all_at_once_are(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where some students' ids become cold, and others' do not; and nobody is kept who is not asked for."""
     names = ["ada", "bob", "eve", "dan", "fay"]
@@ -158,3 +164,22 @@ async def test_parts_are_folded_as_all_at_once_are(engine: Engine, monkeypatch: 
         held.append((outboxes, await stores.load(keys), await stores.load_cold(keys)))
     assert held[0] == held[1]
     assert all(held[0][2]), "all of them have ids from weeks ago"
+
+
+@pytest.mark.parametrize("few", [False, True])
+async def test_a_store_is_told_beside_which_documents_there_may_be_cold_ids(
+    engine: Engine, store: SlowDocuments, few: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are some, where the last of them are removed, and nowhere else."""
+    monkeypatch.setattr("mastery_engine.domain.events.seen.MOST_HELD", 400 if few else 0)
+    for place, days in enumerate((0, 8, 9, 17)):
+        if place == 3:
+            monkeypatch.setattr("mastery_engine.domain.events.seen.MOST_HELD", 400)
+        at = NOW + days * DAY
+        await fold(engine, logged([event("quiz", QUIZ, f"e-{place}", at=at, received=at)], first=place))
+    told = [(change.has_cold, change.cold is not None) for change in store.changes]
+    if few:
+        assert told == [(False, False)] * 4
+    else:
+        assert told == [(False, False), (True, True), (True, False), (True, True)]
+        assert store.changes[3].cold == {}

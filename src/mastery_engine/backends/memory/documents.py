@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import DocumentKey, StudentKey, pack_ids, unpack_ids
+from mastery_engine.domain.student import DocumentKey, StudentKey, unpack_ids
 from mastery_engine.ports.documents import Courses, DocumentChange, PackedDocument, StoredDocument, unpacked
 
 ABSENT = (0, b"")
@@ -38,8 +38,11 @@ class MemoryDocuments:
             self._remove(change.key)
             return True
         self._documents[change.key] = (version + 1, packed)
-        if change.cold is not None:
-            self._cold[change.key] = pack_ids(change.cold)
+        cold = change.packed_cold()
+        if cold:
+            self._cold[change.key] = cold
+        elif cold is not None:
+            self._cold.pop(change.key, None)
         if version == 0:
             self._courses.setdefault(change.key.student, {})[change.key.course_id] = change.key
         return True

@@ -18,31 +18,42 @@ from mastery_engine.backends.redis.errors import AWAY, away, or_unavailable
 from mastery_engine.backends.redis.keys import VERSION_BYTES
 from mastery_engine.domain.courses.course_key import DEFAULT_COURSE
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import DocumentKey, StudentKey, pack_ids, unpack_ids
+from mastery_engine.domain.student import DocumentKey, StudentKey, unpack_ids
 from mastery_engine.ports.documents import Courses, DocumentChange, PackedDocument, StoredDocument, unpacked
 
 LISTED_FOR_S = 10.0
 MOST_LISTED = 16  # tenants
 SCANNED = 5_000  # keys that the server looks at in one go: some milliseconds
+STAY = b"="  # in the place of cold ids: they are left as they are
 
-# Each value is the expected version (8 bytes, zeros where there is no document) and the new value: one argument, as
-# the client's time goes by their number. Cold ids follow, each after the place of its document: few have any.
+# All expected versions are one argument, 8 bytes each (zeros where there is no document), as the client's time goes by
+# the number of arguments. The values follow, empty where the document is to go. The keys of cold ids come after those
+# of the documents, and after the values two arguments for each of them: the place of its document, and the ids
+# (nothing where none are left, "=" where they stay).
 COMMIT = """
-local won, number, none, ids = {}, #KEYS / 2, string.rep('\\0', 8), {}
-for i = number + 2, #ARGV, 2 do ids[tonumber(ARGV[i])] = ARGV[i + 1] end
+local won, life, versions, none, cold = {}, ARGV[1], ARGV[2], string.rep('\\0', 8), {}
+local number = #versions / 8
+for i = number + 1, #KEYS do
+  local place = tonumber(ARGV[2 * i - number + 1])
+  cold[place] = {KEYS[i], ARGV[2 * i - number + 2]}
+end
 for i = 1, number do
-  local document, cold, value = KEYS[2 * i - 1], KEYS[2 * i], ARGV[i + 1]
-  local expected = string.sub(value, 1, 8)
+  local document, value, beside = KEYS[i], ARGV[i + 2], cold[i]
+  local expected = string.sub(versions, 8 * i - 7, 8 * i)
   if expected == none then expected = '' end
   if redis.call('GETRANGE', document, 0, 7) == expected then
-    if #value == 8 then
-      redis.call('DEL', document, cold)
+    if value == '' then
+      redis.call('DEL', document)
     else
-      redis.call('SET', document, string.sub(value, 9), 'PX', ARGV[1])
-      if ids[i] then
-        redis.call('SET', cold, ids[i], 'PX', ARGV[1])
+      redis.call('SET', document, value, 'PX', life)
+    end
+    if beside then
+      if beside[2] == '' then
+        redis.call('DEL', beside[1])
+      elseif beside[2] == '=' then
+        redis.call('PEXPIRE', beside[1], life)
       else
-        redis.call('PEXPIRE', cold, ARGV[1])
+        redis.call('SET', beside[1], beside[2], 'PX', life)
       end
     end
     won[i] = 1
@@ -54,7 +65,8 @@ return won
 """
 # The same in courses that are not the default one. What lists them begins and ends with a line break, and has one
 # between two ids, which hold none. A course is added with its first document, so that thousands cost no more than a
-# few; where that document expired alone, it stands in the list twice.
+# few; where that document expired alone, it stands in the list twice. A few students have such courses, so that here
+# each change has the same arguments.
 COMMIT_IN_COURSES = """
 local won = {}
 for i = 1, #KEYS / 3 do
@@ -78,6 +90,8 @@ for i = 1, #KEYS / 3 do
     else
       redis.call('SET', document, body, 'PX', ARGV[1])
       if ids == '' then
+        redis.call('DEL', cold)
+      elseif ids == '=' then
         redis.call('PEXPIRE', cold, ARGV[1])
       else
         redis.call('SET', cold, ids, 'PX', ARGV[1])
@@ -134,15 +148,15 @@ class RedisDocuments:
         pipeline = self._client.pipeline(transaction=False)
         for start in range(0, len(in_default), size):
             page = in_default[start : start + size]
-            keys = [name for change in page for name in (names.document(change.key), names.cold_ids(change.key))]
-            values = [_in_one(change) for change in page]
-            cold = [
-                part
-                for place, change in enumerate(page, 1)
-                if change.cold is not None and change.student is not None
-                for part in (place, pack_ids(change.cold))
-            ]
-            pipeline.execute_command("EVAL", COMMIT, len(keys), *keys, self._life_ms, *values, *cold)
+            keys = [names.document(change.key) for change in page]
+            versions = b"".join([change.version.to_bytes(VERSION_BYTES, "big") for change in page])
+            beside: list[int | bytes] = []
+            for place, change in enumerate(page, 1):
+                if change.has_cold:
+                    keys.append(names.cold_ids(change.key))
+                    beside += (place, _cold(change))
+            values = [_value(change) for change in page]
+            pipeline.execute_command("EVAL", COMMIT, len(keys), *keys, self._life_ms, versions, *values, *beside)
         for start in range(0, len(in_others), size):
             page = in_others[start : start + size]
             keys = [name for change in page for name in _names(change.key)]
@@ -243,20 +257,21 @@ def _names(key: DocumentKey) -> tuple[str, ...]:
     return names.document(key), names.cold_ids(key), names.other_courses(key.student)
 
 
-def _in_one(change: DocumentChange) -> bytes:
-    """What the script of the default course is given for a change: the expected version, and the value."""
-    expected = change.version.to_bytes(VERSION_BYTES, "big")
+def _value(change: DocumentChange) -> bytes:
+    """What the document's key is to hold: the new version and the document; nothing where it is to go."""
     packed = change.packed()
-    if packed is None:
-        return expected
-    return b"".join((expected, (change.version + 1).to_bytes(VERSION_BYTES, "big"), packed))
+    return b"" if packed is None else (change.version + 1).to_bytes(VERSION_BYTES, "big") + packed
+
+
+def _cold(change: DocumentChange) -> bytes:
+    """What the key of the cold ids is to hold, as the scripts are told."""
+    if change.student is None:
+        return b""
+    cold = change.packed_cold()
+    return STAY if cold is None else cold
 
 
 def _written(change: DocumentChange) -> tuple[bytes, bytes, bytes]:
     """What the script is given for a change: the expected version, the value, the cold ids."""
     expected = change.version.to_bytes(VERSION_BYTES, "big") if change.version else b""
-    packed = change.packed()
-    if packed is None:
-        return expected, b"", b""
-    value = (change.version + 1).to_bytes(VERSION_BYTES, "big") + packed
-    return expected, value, b"" if change.cold is None else pack_ids(change.cold)
+    return expected, _value(change), _cold(change)

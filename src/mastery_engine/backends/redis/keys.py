@@ -5,7 +5,7 @@ A student's keys share one hash tag, and so do a cohort's: a Cluster keeps them 
 The rate limits' windows (``mastery:limits``) are named by their library, and live a minute.
 
     mastery:{TENANT:STUDENT}:d       document, led by its version               the retention after its last write
-    mastery:{TENANT:STUDENT}:c       cold ids                                   as the document, which renews them
+    mastery:{TENANT:STUDENT}:c       cold ids, of a student with many           as the document, which renews them
     mastery:{TENANT:STUDENT}:d:ID    document in a course but the default one   as the default one's document
     mastery:{TENANT:STUDENT}:c:ID    cold ids in such a course                  as the document, which renews them
     mastery:{TENANT:STUDENT}:x       the ids of such courses                    as the document last written in one

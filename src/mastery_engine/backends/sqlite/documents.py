@@ -10,7 +10,7 @@ import msgspec
 from mastery_engine.backends.sqlite.database import Database
 from mastery_engine.backends.sqlite.joined_blobs import parted
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.student import DocumentKey, StudentKey, pack_ids, unpack_ids
+from mastery_engine.domain.student import DocumentKey, StudentKey, unpack_ids
 from mastery_engine.ports.documents import Courses, DocumentChange, PackedDocument, StoredDocument, unpacked
 
 FEW = 100  # documents that are read in half a millisecond: less than another thread may wait for its turn
@@ -117,15 +117,7 @@ class SqliteDocuments:
         return await self._database.fetch(query, _listed(keys))
 
     async def commit(self, changes: Sequence[DocumentChange]) -> list[bool]:
-        rows = [
-            (
-                change.key,
-                change.version,
-                change.packed(),
-                None if change.cold is None else pack_ids(change.cold),
-            )
-            for change in changes
-        ]
+        rows = [(change.key, change.version, change.packed(), change.packed_cold()) for change in changes]
         return await self._database.write(lambda connection: [_write(connection, *row) for row in rows])
 
     async def versions(self, keys: Sequence[DocumentKey]) -> list[int]:
@@ -201,5 +193,8 @@ def _write(
     else:
         done = connection.execute(_UPDATE, (body, *key, version))
     if done.rowcount and body is not None and cold is not None:
-        connection.execute(_PUT_COLD, (*key, cold))
+        if cold:
+            connection.execute(_PUT_COLD, (*key, cold))
+        else:
+            connection.execute(_REMOVE_COLD, key)
     return done.rowcount == 1

@@ -1,10 +1,10 @@
-"""Ids of a week ago leave the document for the cold value beside it, and the filter of the cold ids is made anew."""
+"""Of many ids those of a week ago leave the document for the cold value beside it, whose filter is made anew."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mastery_engine.domain.events.seen import BITS_PER_ID, HASHES, HOT_DAYS, IdsByDay, Seen
+from mastery_engine.domain.events.seen import BITS_PER_ID, HASHES, HOT_DAYS, IdsByDay, Seen, are_few
 from mastery_engine.domain.ids import SEEN_BYTES
 from mastery_engine.domain.moments import Day
 
@@ -12,10 +12,9 @@ _TURNS = np.arange(HASHES, dtype=np.int64)[:, None]
 
 
 def cooled(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple[Seen, IdsByDay]:
-    """Moves ids received more than 7 days ago to the cold value, and drops those that can no longer come again.
+    """Where there are many ids, those received more than 7 days ago move to the cold value; else all come back from it.
 
-    An id lives for a day more than its event counts: a course's days begin at another time than those of receipts, and
-    may have 25 hours.
+    Ids that can no longer come again are dropped.
     """
     return cooled_all([(seen, cold, today)], retention_days)[0]
 
@@ -28,12 +27,23 @@ def cooled_all(students: Iterable[tuple[Seen, IdsByDay, Day]], retention_days: i
 
 
 def _parted(seen: Seen, cold: IdsByDay, today: Day, retention_days: int) -> tuple[IdsByDay, IdsByDay]:
-    moved, held = dict(cold), seen.recent
-    for day, ids in held.items():
-        if day <= today - HOT_DAYS:
-            moved[day] = moved.get(day, b"") + ids
+    held, floor = {**cold}, first_day(today, retention_days)
+    for day, ids in seen.recent.items():
+        held[day] = held.get(day, b"") + ids
+    held = {day: ids for day, ids in sorted(held.items()) if day >= floor}
+    if are_few(sum(map(len, held.values()))):
+        return held, {}
     recent = {day: ids for day, ids in held.items() if day > today - HOT_DAYS}
-    return recent, {day: ids for day, ids in sorted(moved.items()) if day >= today - retention_days - 1}
+    return recent, {day: ids for day, ids in held.items() if day not in recent}
+
+
+def first_day(today: Day, retention_days: int) -> Day:
+    """The first day of which ids are held.
+
+    An id lives for a day more than its event counts: a course's days begin at another time than those of receipts, and
+    may have 25 hours.
+    """
+    return today - retention_days - 1
 
 
 def filters_of(cold: Sequence[IdsByDay]) -> list[bytes]:

@@ -1,8 +1,8 @@
 """The ids of the events that a document has applied: a repeat counts once for the whole retention.
 
-To keep the document small, it holds only the ids received in the last 7 days, 6 bytes each. Older ids are cold: they
-are stored in a second value beside the document. The document has a small Bloom filter of them, so that the cold value
-is read only if a repeat is possible.
+A document holds the ids of a student's events, 6 bytes each. Of a student with many it holds only those received in the
+last 7 days, to stay small. Older ids are cold then: they are stored in a second value beside the document, which has a
+small Bloom filter of them, so that the cold value is read only if a repeat is possible.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,6 +14,7 @@ import msgspec
 from mastery_engine.domain.ids import SEEN_BYTES
 from mastery_engine.domain.moments import Day
 
+MOST_HELD = 400  # ids; of four or five events a day in 90 days. To search them takes less than to ask a filter
 HOT_DAYS = 7
 BITS_PER_ID = 10
 MANY = 16  # making a set of a few hundred ids takes as long as searching for sixteen
@@ -27,7 +28,8 @@ IdsByDay: TypeAlias = dict[Day, bytes]
 class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The ids in the document, and the filter of the cold ones.
 
-    ``ids`` are those received lately, by day; ``days`` has the days, rising, each with how many of the ids are its.
+    ``ids`` are those that are not cold, by the day of their receipt; ``days`` has the days, rising, each with how many
+    of the ids are its.
     """
 
     days: bytes = b""
@@ -51,7 +53,7 @@ class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return found
 
     def holds(self, seen_hash: bytes) -> bool:
-        """Whether an id is among the recent ids."""
+        """Whether an id is among those in the document."""
         return _is_in(self.ids, seen_hash)
 
     def may_be_cold(self, seen_hash: bytes) -> bool:
@@ -65,14 +67,29 @@ class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return True
 
     def is_due(self, today: Day, *, is_busy: bool = False) -> bool:
-        """Whether recent ids are old enough to become cold; in a busy hour they may stay twice as long.
+        """Whether there are so many ids that old ones become cold; in a busy hour they may stay twice as long.
 
-        So it is, too, where the filter is to be made anew.
+        So it is, too, where the filter is to be made anew. Where ids are cold, others join them each day, or the cold
+        ones come back, when they are few enough.
         """
-        days = self.days
-        if self.cold_filter == EVERY:
+        days, cold_filter = self.days, self.cold_filter
+        if not cold_filter and are_few(len(self.ids)):
+            return False
+        if cold_filter == EVERY:
             return True
         return bool(days) and (days[0] << 8 | days[1]) <= today - (2 * HOT_DAYS if is_busy else HOT_DAYS)
+
+    def since(self, floor: Day) -> "Seen":
+        """Without the ids in the document that were received before the day ``floor``."""
+        days = self.days
+        if not days or (days[0] << 8 | days[1]) >= floor:
+            return self
+        return Seen.of({day: ids for day, ids in self.recent.items() if day >= floor}, self.cold_filter)
+
+
+def are_few(size: int) -> bool:
+    """Whether a document may hold ids of so many bytes, however old they are."""
+    return size <= MOST_HELD * SEEN_BYTES
 
 
 def with_ids(seen: Seen, new: IdsByDay) -> Seen:

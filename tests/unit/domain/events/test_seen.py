@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mastery_engine.domain.events.cooling import cooled, filters_of
-from mastery_engine.domain.events.seen import BITS_PER_ID, EVERY, IdsByDay, Seen, _places, each, holds, with_ids
+from mastery_engine.domain.events.seen import (
+    BITS_PER_ID,
+    EVERY,
+    MOST_HELD,
+    IdsByDay,
+    Seen,
+    _places,
+    each,
+    holds,
+    with_ids,
+)
 from mastery_engine.domain.ids import seen_hash
 from tests.support.samples import TODAY
 
@@ -43,6 +53,7 @@ def test_an_id_is_only_found_where_one_begins() -> None:
     assert not holds({TODAY: b"\x02" + b"\x01" * 6 + b"\x02" * 5}, repeating)
 
 
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_ids_stay_in_the_document_for_the_day_of_their_receipt_and_six_more() -> None:
     seen = with_ids(Seen(), {TODAY: packed("a")})
     assert not seen.is_due(TODAY + 6)
@@ -54,6 +65,7 @@ def test_ids_stay_in_the_document_for_the_day_of_their_receipt_and_six_more() ->
     assert moved.may_be_cold(seen_hash("a"))
 
 
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_ids_are_cold_for_the_whole_retention_from_their_receipt() -> None:
     seen, cold = cooled(with_ids(Seen(), {TODAY: packed("a")}), {}, TODAY + 7, 90)
     for later in (8, 30, 89, 91):
@@ -64,6 +76,7 @@ def test_ids_are_cold_for_the_whole_retention_from_their_receipt() -> None:
     assert (seen, cold) == (Seen(), {})
 
 
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_ids_move_to_those_that_are_cold_already() -> None:
     seen = with_ids(Seen(), {TODAY - 9: packed("late"), TODAY: packed("new")})
     moved, cold = cooled(seen, {TODAY - 9: packed("old"), TODAY - 92: packed("gone")}, TODAY, 90)
@@ -71,12 +84,32 @@ def test_ids_move_to_those_that_are_cold_already() -> None:
     assert cold == {TODAY - 9: packed("old", "late")}
 
 
-@given(st.dictionaries(st.integers(TODAY - 95, TODAY), names, max_size=6), st.integers(TODAY, TODAY + 95))
-def test_no_id_of_the_retention_is_ever_missed(ids: dict[int, list[str]], today: int) -> None:
+def test_cold_ids_come_back_where_there_are_few() -> None:
+    seen = with_ids(Seen(), {TODAY - 9: packed("late"), TODAY: packed("new")})
+    back, cold = cooled(seen, {TODAY - 9: packed("old"), TODAY - 92: packed("gone")}, TODAY, 90)
+    assert (back.recent, back.cold_filter, cold) == ({TODAY - 9: packed("old", "late"), TODAY: packed("new")}, b"", {})
+
+
+def test_the_oldest_ids_go_day_by_day() -> None:
+    seen = with_ids(Seen(), {TODAY - 1: packed("a", "b"), TODAY: packed("c")})
+    assert seen.since(TODAY - 1) is seen
+    assert seen.since(TODAY).recent == {TODAY: packed("c")}
+    assert seen.since(TODAY + 1) == Seen()
+    assert Seen().since(TODAY) == Seen()
+
+
+@given(
+    st.dictionaries(st.integers(TODAY - 95, TODAY), names, max_size=6),
+    st.integers(TODAY, TODAY + 95),
+    st.sampled_from([0, 50, MOST_HELD]),
+)
+def test_no_id_of_the_retention_is_ever_missed(ids: dict[int, list[str]], today: int, most_held: int) -> None:
     seen = Seen()
     for day, some in ids.items():
         seen = with_ids(seen, {day: packed(*some)})
-    moved, cold = cooled(seen, {}, today, 90)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("mastery_engine.domain.events.seen.MOST_HELD", most_held)
+        moved, cold = cooled(seen, {}, today, 90)
     for day, some in ids.items():
         for name in some:
             known = moved.holds(seen_hash(name)) or (
@@ -87,6 +120,7 @@ def test_no_id_of_the_retention_is_ever_missed(ids: dict[int, list[str]], today:
 
 
 @pytest.mark.parametrize("count", [1, 3, 50, 1_000])
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_few_unknown_ids_ask_for_the_cold_value(count: int) -> None:
     cold: IdsByDay = {TODAY - 10: packed(*[f"known-{n}" for n in range(count)])}
     seen, _ = cooled(Seen(), cold, TODAY, 90)
@@ -111,6 +145,7 @@ def test_the_filter_is_the_one_that_sets_the_places_of_each_id(count: int) -> No
     assert filters_of([{}, cold, {}, cold]) == [b"", bytes(bits), b"", bytes(bits)]
 
 
+@pytest.mark.usefixtures("cold_after_a_week")
 def test_a_filter_that_is_not_made_yet_lets_every_id_be_cold_and_is_due() -> None:
     seen = Seen.of({TODAY: packed("a")}, EVERY)
     assert seen.may_be_cold(seen_hash("b"))
