@@ -200,3 +200,23 @@ async def test_an_erased_student_s_stream_ends_and_the_others_go_on(live: Opened
         assert [one async for one in gone] == []
         await api.learn(event("completion", student_id="other", completed_exercises=10))
         assert json.loads((await anext(lines))[6:])["current_mastery"]["components"]["completion"] == 1.0
+
+
+async def test_who_opens_a_stream_beside_others_is_shown_what_holds_now(live: Opened) -> None:
+    """Not what was last told to those who watch: since then profiling was withdrawn, which changes no document."""
+    api, client = live
+    await api.learn(event("quiz"))
+    before = changes(client, make_token())
+    assert (await anext(before))["current_mastery"]["recommendations"]
+    answer = await api.call("PUT", f"/compliance/students/{STUDENT}/consent", {"profiling": False})
+    assert answer.status_code == 200
+    after = changes(client, make_token("student", subject=STUDENT))
+    assert (await anext(after))["current_mastery"]["recommendations"] == []
+    await api.learn(event("completion", completed_exercises=10))
+    async with asyncio.timeout(5):
+        told = [await anext(one) for one in (before, after)]
+    assert told[0] == told[1]
+    assert told[0]["current_mastery"]["recommendations"] == []
+    for one in (before, after):
+        await one.aclose()
+    await all_closed(api)

@@ -178,10 +178,9 @@ async def test_who_reads_a_byte_now_and_then_is_cut_off(
     assert await is_cut_off(dripping, 4)
 
 
-async def test_a_closed_connection_does_not_wait_for_a_reader(
-    monkeypatch: pytest.MonkeyPatch, dial: Dial, lost: asyncio.Event
-) -> None:
-    """What is left of its last answer is too little to stop anything, and would keep the connection for ever."""
+@pytest.fixture
+def large_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of an answer is too little to stop anything, and would keep its connection for ever."""
     monkeypatch.setattr(connection, "UNREAD_S", 0.4)
     made = ClientConnection.connection_made
 
@@ -190,10 +189,33 @@ async def test_a_closed_connection_does_not_wait_for_a_reader(
         made(self, transport)
 
     monkeypatch.setattr(ClientConnection, "connection_made", with_a_large_buffer)
+
+
+@pytest.mark.usefixtures("large_buffers")
+async def test_a_closed_connection_does_not_wait_for_a_reader(dial: Dial, lost: asyncio.Event) -> None:
     unread = await dial(LAST, buffer=SMALL)
     async with asyncio.timeout(PATIENCE_S):
         await lost.wait()
     assert await is_cut_off(unread, 1)
+
+
+@pytest.mark.usefixtures("large_buffers")
+async def test_nor_does_one_whose_sender_ended_their_side(dial: Dial, lost: asyncio.Event) -> None:
+    unread = await dial(DOCUMENT, buffer=SMALL)
+    assert await read(unread, 1)
+    unread.shutdown(socket.SHUT_WR)
+    async with asyncio.timeout(PATIENCE_S):
+        await lost.wait()
+    assert await is_cut_off(unread, 1)
+
+
+async def test_who_ends_their_side_may_read_what_was_answered(dial: Dial) -> None:
+    reader = await dial(DOCUMENT, buffer=SMALL)
+    first = await read(reader, 1)
+    reader.shutdown(socket.SHUT_WR)
+    whole = first + await read_all(reader)
+    assert whole.startswith(b"HTTP/1.1 200 OK")
+    assert len(whole) > LEAST_LENGTH
 
 
 async def test_who_reads_nothing_makes_way_for_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

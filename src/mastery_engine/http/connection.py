@@ -454,6 +454,11 @@ class ClientConnection(HttpToolsProtocol):
         else:
             self.transport.abort()
 
+    def eof_received(self) -> None:
+        """The sender ends its side, so this one ends once what is left was read: see that it is read."""
+        if self._gentle.get_write_buffer_size():
+            self._watch_reader()
+
     def resume_writing(self) -> None:
         super().resume_writing()
         if self.transport.is_closing():  # what is left has to be read too

@@ -121,12 +121,13 @@ class Watching:
 
         return leave
 
-    async def _changes(self, key: DocumentKey, watched: _Watched, admitted: Callable[[], Awaitable[Caller]]) -> Changes:
-        watched = self._watched.setdefault(key, watched)
+    async def _changes(self, key: DocumentKey, opened: _Watched, admitted: Callable[[], Awaitable[Caller]]) -> Changes:
+        watched = self._watched.setdefault(key, opened)
         watched.watchers += 1
         try:
             sent = watched.shown
-            yield sent
+            # What was read for this stream: since the last change a day may have passed, or a consent be withdrawn.
+            yield opened.shown if opened.updated >= watched.updated else sent
             async with asyncio.timeout(LONGEST_S):
                 while not self._ended.is_set():
                     with suppress(TimeoutError):
