@@ -237,6 +237,7 @@ class Held:
     """A connection whose answer waits to be read."""
 
     is_open = True
+    unread = 1_000
 
     def give_way(self) -> None:
         self.is_open = False
@@ -251,6 +252,18 @@ def test_who_has_most_unread_bytes_loses_what_waits_longest() -> None:
     unread.hold("a", held[3], 15)  # it has read something, so the fifth waits longer
     unread.hold("a", Held(), 60)
     assert [one.is_open for one in held[2:5]] == [True, True, False]
+
+
+def test_who_reads_loses_nothing_before_others_of_the_same_sender_who_do_not() -> None:
+    unread, held = UnreadAnswers(most=100), [Held() for _ in range(4)]
+    for each in held[:2]:
+        unread.hold("a", each, 40)
+    held[0].unread = 5
+    unread.hold("a", held[2], 40)
+    assert [one.is_open for one in held] == [True, False, True, True]
+    held[2].unread = 5
+    unread.hold("a", held[3], 60)  # all of the others read, and there is too much all the same
+    assert [one.is_open for one in held] == [False, False, True, True]
 
 
 def test_one_answer_may_be_larger_than_all_may_be() -> None:

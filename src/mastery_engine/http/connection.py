@@ -442,21 +442,27 @@ class ClientConnection(HttpToolsProtocol):
             self._shared.limits.waits(self._sender, self)
         self._watch_reader()
 
+    @property
+    def unread(self) -> int:
+        """How many bytes of answers wait for the reader."""
+        return self._gentle.get_write_buffer_size()
+
     def _watch_reader(self) -> None:
-        self._unsent = self._gentle.get_write_buffer_size()
+        self._unsent = self.unread
         self._shared.unread.hold(self._sender, self, self._unsent)
         self._start("unread", UNREAD_S, self._check_reader)
 
     def _check_reader(self) -> None:
         """Go on with whoever reads, even if slowly: a large answer takes a phone longer than this."""
-        if self._gentle.get_write_buffer_size() < self._unsent:
+        if self.unread < self._unsent:
             self._watch_reader()
         else:
             self.transport.abort()
 
     def eof_received(self) -> None:
         """The sender ends its side, so this one ends once what is left was read: see that it is read."""
-        if self._gentle.get_write_buffer_size():
+        super().eof_received()
+        if self.unread:
             self._watch_reader()
 
     def resume_writing(self) -> None:
