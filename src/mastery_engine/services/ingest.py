@@ -12,7 +12,7 @@ from mastery_engine.auth.access import Act, Caller
 from mastery_engine.clock import Clock
 from mastery_engine.domain.events.envelope import Peeked, SentEvent, check_event_id, peek
 from mastery_engine.domain.events.event import LearningEvent, Logged, check_times, decode_naming_unknown
-from mastery_engine.domain.events.seen import holds
+from mastery_engine.domain.events.seen import Seen, holds
 from mastery_engine.domain.ids import derived_id, seen_hash
 from mastery_engine.domain.moments import Micros
 from mastery_engine.domain.student import DocumentKey, StudentKey, course_of, key_of
@@ -277,16 +277,25 @@ class Ingest:
 
     async def _has_seen(self, key: StudentKey, course_id: str | None, known_by: bytes) -> bool:
         """Whether a document of the student, in this course or in any, has the event."""
-        (stored,) = await self._documents.of_students([key])
-        courses = {one: document for one, document in stored.items() if course_id in (None, one)}
-        if any(document.student.seen.holds(known_by) for document in courses.values()):
+        seen = await self._seen(key, course_id)
+        if any(one.holds(known_by) for one in seen.values()):
             return True
-        unsure = [
-            DocumentKey(*key, course_id)
-            for course_id, document in courses.items()
-            if document.student.seen.may_be_cold(known_by)
-        ]
-        return bool(unsure) and any(holds(cold, known_by) for cold in await self._documents.load_cold(unsure))
+        unsure = [one for one, held in seen.items() if held.may_be_cold(known_by)]
+        if not unsure:
+            return False
+        if any(holds(cold, known_by) for cold in await self._documents.load_cold(unsure)):
+            return True
+        # Between the two reads a fold may have taken the cold ids back into the document.
+        return any(one.holds(known_by) for one in (await self._seen(key, course_id)).values())
+
+    async def _seen(self, key: StudentKey, course_id: str | None) -> dict[DocumentKey, Seen]:
+        """The ids in the student's documents, in this course or in all."""
+        (courses,) = await self._documents.of_students([key])
+        return {
+            DocumentKey(*key, one): document.student.seen
+            for one, document in courses.items()
+            if course_id in (None, one)
+        }
 
 
 def _event_id_or_none(text: str | None) -> str | None:
