@@ -22,7 +22,7 @@ from mastery_engine.services.students import StudentInCourse
 MOST_STUDENTS = 20_000
 
 
-class Words(NamedTuple):
+class AdviceWords(NamedTuple):
     """Advice and the first steps of the path as they are sent."""
 
     advice: list[Recommended]
@@ -30,7 +30,7 @@ class Words(NamedTuple):
 
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(Words).decode
+_unpack = msgspec.msgpack.Decoder(AdviceWords).decode
 
 
 class MadeAdvice(msgspec.Struct, gc=False):
@@ -75,7 +75,7 @@ class CurrentAdvice:
         """The same as it is sent, without what was dismissed within the last week."""
         return self._worded(of, self._of(of, score, with_path=False)).advice
 
-    def with_path_in_words(self, of: StudentInCourse, score: MasteryScore) -> Words:
+    def with_path_in_words(self, of: StudentInCourse, score: MasteryScore) -> AdviceWords:
         """The same, and the first steps of the path as it is now."""
         return self._worded(of, self._of(of, score, with_path=True))
 
@@ -99,14 +99,14 @@ class CurrentAdvice:
         return made
 
     @staticmethod
-    def _worded(of: StudentInCourse, made: MadeAdvice) -> Words:
-        """Words are kept unless something was dismissed, which comes back at some moment."""
+    def _worded(of: StudentInCourse, made: MadeAdvice) -> AdviceWords:
+        """AdviceWords are kept unless something was dismissed, which comes back at some moment."""
         if made.words:
             return _unpack(made.words)
         dismissed = of.student.guidance.dismissed
         advice = not_dismissed(unpacked_advice(made.pieces), dismissed, *of.key, of.now)
         path = None if made.steps is None else path_ahead(unpacked_steps(made.steps))
-        words = Words(recommended(advice, of.key, of.curriculum), path)
+        words = AdviceWords(recommended(advice, of.key, of.curriculum), path)
         if not dismissed:
             made.words = _pack(words)
         return words

@@ -53,7 +53,7 @@ from mastery_engine.responses.advice import path_ahead, recommended
 from mastery_engine.responses.scores import StudentMastery, current_mastery
 from mastery_engine.service import create_app
 from mastery_engine.services.audit import Audit
-from mastery_engine.services.current_advice import Words
+from mastery_engine.services.current_advice import AdviceWords
 from mastery_engine.settings import Settings
 from mastery_engine.telemetry.logging import CallRecord, JsonLines
 from mastery_engine.telemetry.metrics import Metrics
@@ -109,7 +109,9 @@ def _step_costs(documents: Sequence[bytes], now: Micros) -> dict[str, float]:
         costs[name] = (process_time() - started) / len(done) * 1e6
         return done
 
-    def answer(key: DocumentKey, student: Student, score: MasteryScore, past: Past, words: Words) -> StudentMastery:
+    def answer(
+        key: DocumentKey, student: Student, score: MasteryScore, past: Past, words: AdviceWords
+    ) -> StudentMastery:
         shown, (mean, week) = current_mastery(score, moment, RULES, advice=words.advice), past
         updated = rfc3339(student.updated)
         return StudentMastery(key.student_id, shown, with_4_decimals(mean), week, updated, words.path)
@@ -127,7 +129,9 @@ def _step_costs(documents: Sequence[bytes], now: Micros) -> dict[str, float]:
     )
     words = timed(
         "words of advice and path",
-        lambda key, guidance: Words(recommended(guidance.advised(*key, now), key, COURSE), path_ahead(guidance.path)),
+        lambda key, guidance: AdviceWords(
+            recommended(guidance.advised(*key, now), key, COURSE), path_ahead(guidance.path)
+        ),
         keys,
         guided,
     )
