@@ -20,7 +20,7 @@ from mastery_engine.backends.memory import stores as memory_stores
 from mastery_engine.collector import tune_gc
 from mastery_engine.domain.courses.course_key import CourseKey
 from mastery_engine.domain.events.event import DEFAULT_TENANT, NAME_OF
-from mastery_engine.domain.moments import DAY, Micros
+from mastery_engine.domain.moments import DAY, SECOND, Micros
 from mastery_engine.domain.results import Result, message
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.skills.model import DEFAULT_SKILLS
@@ -55,7 +55,7 @@ def steps(runs: int, until: Micros, events: int) -> list[Line]:
     del events
     models = at_work(until, SPREAD + runs + 1, COURSE)
     for step in range(1, SPREAD):
-        models = [stepped(one, until, COURSE) if place % SPREAD >= step else one for place, one in enumerate(models)]
+        models = [stepped(one, COURSE) if place % SPREAD >= step else one for place, one in enumerate(models)]
     lines: list[Line] = []
     for case in CASES:
         lines += _event_steps(case, models, runs, until)
@@ -82,10 +82,11 @@ def _event_steps(case: FoldCase, models: Sequence[StudentAtWork], runs: int, unt
     """The steps of an event, its whole way through the worker, and the floor."""
     costs: Costs = defaultdict(list)
     for run in range(-1, runs):  # the first one warms
-        for name, value in asyncio.run(_event_costs(models, run, until + case.pause, is_busy=case.is_busy)).items():
+        now = until + (SPREAD + runs + 1) * SECOND + case.pause  # after the last step of everybody
+        for name, value in asyncio.run(_event_costs(models, run, now, is_busy=case.is_busy)).items():
             if run >= 0:
                 costs[name].append(value)
-        models = [stepped(model, until, COURSE) for model in models]
+        models = [stepped(model, COURSE) for model in models]
     whole, floor = costs.pop("worker"), costs.pop("floor")
     what = case.what
     lines = [shown("steps", f"{what}: {name}", "µs", values) for name, values in costs.items()]

@@ -13,7 +13,7 @@ from mastery_engine.domain.courses.curriculum import Curriculum
 from mastery_engine.domain.events.event import DEFAULT_TENANT, LearningEvent, Logged
 from mastery_engine.domain.events.kinds import Data
 from mastery_engine.domain.events.seen import IdsByDay
-from mastery_engine.domain.moments import DAY, Day, Micros, day_of
+from mastery_engine.domain.moments import DAY, SECOND, Day, Micros, day_of
 from mastery_engine.domain.rules import Rules
 from mastery_engine.domain.student import NOBODY, DocumentKey, Student
 from mastery_engine.domain.transition import apply, needs_cold
@@ -61,9 +61,9 @@ def at_work(until: Micros, steps: int, course: Curriculum) -> list[StudentAtWork
     return class_at_work
 
 
-def stepped(model: StudentAtWork, at: Micros, course: Curriculum) -> StudentAtWork:
-    """The student after the first of what comes next."""
-    first, *rest = model.next
+def stepped(model: StudentAtWork, course: Curriculum) -> StudentAtWork:
+    """The student after the first of what comes next, which is a second after the last."""
+    (first, *rest), at = model.next, model.student.updated + SECOND
     logged = Logged(LearningEvent(f"step-{len(rest)}", "student", at, at, first), 0, 0)
     given = model.cold if needs_cold(model.student, [logged]) else None
     done = apply(model.student, [logged], at, Rules(), cold=given, settled={0: 0}, curriculum=course)
