@@ -42,7 +42,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     redis: float = 17.0  # on Redis Cluster, where each document has a script of its own
     event: int = 320
     result: int = 600
-    beside: int = 1_000  # of a student in Redis beside the document: cold ids and two keys
+    beside: int = 550  # of a student in Redis beside the document: its key with the expiry, what is rounded up
     queries: int = 1_600
 
 
